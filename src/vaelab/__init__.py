@@ -1,0 +1,49 @@
+"""vaelab: fit, check, compare and explore deep latent-variable models of binary data."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from vaelab.data import Dataset, load_data
+    from vaelab.evaluation import evaluate
+    from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, gaussian_vae
+    from vaelab.runs import Run
+    from vaelab.training import fit, train
+
+# Name -> room. Loaded on first use, so that `vaelab --help` need not wait for torch.
+_ROOMS = {
+    "Dataset": "data",
+    "load_data": "data",
+    "evaluate": "evaluation",
+    "LatentVariableModel": "models",
+    "autoencoder": "models",
+    "bernoulli_vae": "models",
+    "gaussian_vae": "models",
+    "Run": "runs",
+    "fit": "training",
+    "train": "training",
+}
+
+__all__ = [
+    "Dataset",
+    "LatentVariableModel",
+    "Run",
+    "__version__",
+    "autoencoder",
+    "bernoulli_vae",
+    "evaluate",
+    "fit",
+    "gaussian_vae",
+    "load_data",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return getattr(import_module(f"vaelab.{_ROOMS[name]}"), name)
+    raise AttributeError(f"module 'vaelab' has no attribute {name!r}")

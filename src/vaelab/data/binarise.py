@@ -1,0 +1,91 @@
+"""Binarisation protocols: how grey levels become the bits that a model sees. Part of the data, never implicit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from vaelab.data.dataset import Dataset
+from vaelab.refusals import Refusal, require_choice
+
+__all__ = ["BINARISATION_SEED", "Binarisation", "Observations", "observations"]
+
+Binarisation = Literal["dynamic", "static", "threshold", "none"]
+BINARISATION_SEED = 777
+_SPLIT_OFFSET = {"train": 0, "validation": 1, "test": 2}
+
+
+def draw_bits(pixels: Tensor, scale: int, generator: torch.Generator | None = None) -> Tensor:
+    """Draw a bit per pixel with probability ``pixels / scale``; float32, the shape of ``pixels``.
+
+    For uint8 grey levels the comparison ``u < pixel`` with u uniform on 0...254 has exactly the
+    probability pixel / 255.
+    """
+    if scale == 255:
+        noise = torch.randint(0, 255, pixels.shape, dtype=torch.uint8, device=pixels.device, generator=generator)
+    else:
+        noise = torch.rand(pixels.shape, device=pixels.device, generator=generator)
+    return (noise < pixels).float()
+
+
+@dataclass(frozen=True)
+class Observations:
+    """One split, resident on a device, with its rule for turning pixels into bits.
+
+    ``redraw`` is true for the training split under ``dynamic`` binarisation: each pixel is drawn anew
+    each time it is seen. Otherwise ``pixels`` already holds the bits, drawn or thresholded once.
+    """
+
+    pixels: Tensor  # (N, X) uint8, or float32 grey levels
+    scale: int
+    redraw: bool
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def dim(self) -> int:
+        """Observation size X."""
+        return int(self.pixels.shape[1])
+
+    def bits(self, rows: Tensor | slice) -> Tensor:
+        """Return the bits of the given rows, float32 of shape (B, X), drawn now if ``redraw``."""
+        pixels = self.pixels[rows]  # (B, X)
+        return draw_bits(pixels, self.scale) if self.redraw else pixels.float()
+
+    def mean(self) -> Tensor:
+        """Return the probability of a one in each pixel over the split, shape (X,)."""
+        return self.pixels.float().mean(0) / self.scale
+
+
+def observations(data: Dataset, split: str, protocol: Binarisation, device: torch.device | str = "cpu") -> Observations:
+    """Place a split on ``device`` under a binarisation protocol (DESIGN: the protocol is part of the data).
+
+    ``dynamic`` redraws training pixels each time they are seen; validation and test are drawn once with
+    seed 777. ``static`` draws every split once with seed 777. ``threshold`` sets bits where the grey
+    level exceeds one half. ``none`` takes bits as they are.
+
+    Raises:
+        Refusal: an unknown protocol, or ``none`` on data that are not bits.
+    """
+    require_choice("binarisation", protocol, get_args(Binarisation))
+    pixels = torch.from_numpy(data.split(split).pixels)
+    if protocol == "none" and data.kind != "binary":
+        low, high = pixels.min().item(), pixels.max().item()
+        raise Refusal(
+            f"binarisation: 'none' expects bits; {data.name} has grey levels in [{low:g}, {high:g}]; "
+            "choose dynamic, static or threshold"
+        )
+    if data.kind == "binary":
+        return Observations(pixels.to(device), 1, redraw=False)
+    if protocol == "dynamic" and split == "train":
+        return Observations(pixels.to(device), data.scale, redraw=True)
+    if protocol == "threshold":
+        bits = pixels > data.scale / 2
+    else:  # Drawn on the CPU, so that every device sees the same bits.
+        generator = torch.Generator().manual_seed(BINARISATION_SEED + _SPLIT_OFFSET[split])
+        bits = draw_bits(pixels, data.scale, generator)
+    return Observations(bits.to(torch.uint8).to(device), 1, redraw=False)

@@ -1,0 +1,112 @@
+"""Readers for data files: IDX (plain or gzipped), .npy, .npz and .csv; each returns plain arrays."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vaelab.data.dataset import Dataset, Split, classify_values, split_shuffled
+from vaelab.refusals import Refusal
+
+__all__ = ["FORMATS", "read_dataset", "read_idx"]
+
+Array = npt.NDArray[Any]
+FORMATS = (".npz", ".npy", ".csv", ".idx", "-ubyte", ".gz")
+_SPLITS = ("train", "validation", "test")
+
+
+def read_idx(path: Path) -> Array:
+    """Read an IDX file of unsigned bytes, gzipped or not (format: LeCun, Cortes & Burges, MNIST page)."""
+    try:
+        raw = path.read_bytes()
+        raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+        zeros, kind, rank = struct.unpack(">HBB", raw[:4])
+        shape = struct.unpack(f">{rank}I", raw[4 : 4 + 4 * rank])
+    except (EOFError, OSError, zlib.error, struct.error) as error:
+        raise Refusal(f"{path}: expected an IDX file; it is damaged or of another format ({error})") from error
+    if (zeros, kind) != (0, 8):
+        raise Refusal(f"{path}: expected an IDX file of unsigned bytes (magic 0x0008..); got {raw[:4].hex()}")
+    body = np.frombuffer(raw, np.uint8, offset=4 + 4 * rank)
+    if body.size != int(np.prod(shape)):
+        raise Refusal(f"{path}: expected {int(np.prod(shape))} bytes of data for shape {shape}; got {body.size}")
+    return body.reshape(shape).copy()  # writable, as torch wants it
+
+
+def _read_arrays(path: Path) -> dict[str, Array]:
+    """Return the arrays of a file by name; a file of one unnamed array has the name ``x``."""
+    name = path.name
+    try:
+        if name.endswith(".npz"):
+            with np.load(path, allow_pickle=False) as archive:
+                return {key: archive[key] for key in archive.files}
+        if name.endswith(".npy"):
+            return {"x": np.load(path, allow_pickle=False)}
+        if name.endswith(".csv"):
+            header = _has_header(path)
+            return {"x": np.loadtxt(path, delimiter=",", ndmin=2, skiprows=int(header))}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error).splitlines()[0]
+        raise Refusal(f"{path}: expected a readable {path.suffix} file of numbers ({reason})") from error
+    if name.endswith((".idx", "-ubyte", ".gz")):
+        return {"x": read_idx(path)}
+    raise Refusal(f"{path}: expected a data file ending in one of {', '.join(FORMATS)}; got {path.suffix!r}")
+
+
+def _has_header(path: Path) -> bool:
+    with path.open() as lines:
+        first = lines.readline().strip().split(",")
+    try:
+        [float(cell) for cell in first]
+    except ValueError:
+        return True
+    return False
+
+
+def _labels(where: str, labels: Array | None, rows: int) -> npt.NDArray[np.int64] | None:
+    if labels is None:
+        return None
+    if labels.shape != (rows,) or labels.dtype.kind not in "biu":
+        raise Refusal(
+            f"{where}: expected integer labels of shape ({rows},); got {labels.dtype} of shape {labels.shape}"
+        )
+    return labels.astype(np.int64)
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Read a user's file: one array ``x`` (split 80/10/10 with seed 777), or arrays train/validation/test.
+
+    An .npz may carry labels: ``y`` beside ``x``, or ``train_labels`` and so on. Images (N, H, W) are
+    flattened, and their shape is kept for the figures.
+    """
+    if not path.is_file():
+        raise Refusal(f"data: expected a named data set or a file; there is no file {str(path)!r}")
+    arrays = {key.lower(): value for key, value in _read_arrays(path).items()}
+    named = [name for name in _SPLITS if name in arrays]
+    if named and len(named) < len(_SPLITS):
+        raise Refusal(f"{path}: expected arrays train, validation and test together; got only {', '.join(named)}")
+    keys = named or (["x"] if "x" in arrays else [])
+    if not keys:
+        raise Refusal(f"{path}: expected an array x, or train, validation and test; got {sorted(arrays)}")
+    shapes = {arrays[key].shape[1:] for key in keys}
+    if len(shapes) != 1 or len(next(iter(shapes))) not in (1, 2):
+        raise Refusal(f"{path}: expected rows (N, X) or images (N, H, W); got shapes {sorted(shapes)}")
+    shape = next(iter(shapes))
+    flat = [arrays[key].reshape(len(arrays[key]), -1) for key in keys]
+    pixels, kind, scale = classify_values(str(path), np.concatenate(flat))
+    image_shape = (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
+    splits: dict[str, Split] = {}
+    start = 0
+    for key, rows in zip(keys, map(len, flat), strict=True):
+        labels = arrays.get("y") if key == "x" else arrays.get(f"{key}_labels")
+        splits[key] = Split(pixels[start : start + rows], _labels(f"{path}: labels of {key}", labels, rows))
+        start += rows
+    if not named:
+        splits = split_shuffled(splits["x"])
+    return Dataset(path.name, splits, kind, scale, image_shape)

@@ -1,0 +1,187 @@
+"""The three distributions a network may return, each over a vector: Gaussian, bits, and a point.
+
+They are ``torch.distributions`` objects with ``event_shape (D,)``, a fast log-density for bits, and
+closed-form Kullback-Leibler divergences registered with ``torch.distributions.kl_divergence``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+from torch.distributions.kl import register_kl
+
+__all__ = ["Bits", "Gaussian", "Point"]
+
+_LOG_2PI = math.log(2 * math.pi)
+
+
+class _VectorDistribution(Distribution):
+    """A distribution over vectors whose parameters have shape ``batch_shape + (D,)``."""
+
+    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - as torch declares it
+
+    def __init__(self, parameter: Tensor) -> None:
+        super().__init__(parameter.shape[:-1], parameter.shape[-1:], validate_args=False)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        with torch.no_grad():
+            return self.rsample(torch.Size(sample_shape))
+
+
+class Gaussian(_VectorDistribution):
+    """Diagonal Gaussian.
+
+    Formula: log N(z; mu, sigma) = -1/2 sum_j [((z_j - mu_j) / sigma_j)^2 + 2 log sigma_j + log 2 pi].
+
+    Args:
+        loc: mean mu, shape (..., D).
+        log_scale: log sigma, shape (..., D).
+
+    >>> Gaussian(torch.zeros(2), torch.zeros(2)).log_prob(torch.zeros(2))
+    tensor(-1.8379)
+    """
+
+    has_rsample = True
+
+    def __init__(self, loc: Tensor, log_scale: Tensor) -> None:
+        self.loc, self.log_scale = loc, log_scale
+        super().__init__(loc)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
+    @property
+    def stddev(self) -> Tensor:
+        return self.log_scale.exp()
+
+    @property
+    def variance(self) -> Tensor:
+        return (2 * self.log_scale).exp()
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """Reparameterised draw z = mu + sigma * eps, eps ~ N(0, I), shape sample_shape + (..., D)."""
+        noise = torch.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device)
+        return self.loc + self.stddev * noise
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        standard = (value - self.loc) * (-self.log_scale).exp()
+        return -0.5 * (standard.square() + 2 * self.log_scale + _LOG_2PI).sum(-1)
+
+
+class Bits(_VectorDistribution):
+    """Independent Bernoulli bits, given by logits.
+
+    Formula: log p(x) = x . l - sum_j softplus(l_j), which equals the sum of
+    x_j log sigmoid(l_j) + (1 - x_j) log sigmoid(-l_j) and stays finite for every logit.
+
+    Args:
+        logits: l, shape (..., X). ``value`` may lack leading axes: it is never copied K times.
+
+    >>> Bits(torch.zeros(3)).log_prob(torch.ones(3))
+    tensor(-2.0794)
+    """
+
+    has_rsample = False
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+        super().__init__(logits)
+
+    @property
+    def mean(self) -> Tensor:
+        return torch.sigmoid(self.logits)
+
+    @property
+    def variance(self) -> Tensor:
+        return torch.sigmoid(self.logits) * torch.sigmoid(-self.logits)
+
+    @property
+    def mode(self) -> Tensor:
+        return (self.logits > 0).to(self.logits.dtype)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Draw bits as floating-point zeros and ones (a comparison with uniforms, not ``bernoulli``)."""
+        with torch.no_grad():
+            shape = self._extended_shape(sample_shape)
+            uniform = torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device)
+            return (uniform < torch.sigmoid(self.logits)).to(self.logits.dtype)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        density: Tensor = _BitsLogDensity.apply(self.logits, value)  # type: ignore[no-untyped-call]
+        return density
+
+    def entropy(self) -> Tensor:
+        """Entropy in nats, sum_j softplus(-|l_j|) + |l_j| sigmoid(-|l_j|), shape batch_shape."""
+        size = self.logits.abs()
+        return (F.softplus(-size) + size * torch.sigmoid(-size)).sum(-1)
+
+
+class Point(_VectorDistribution):
+    """All mass on one vector: the code of a deterministic auto-encoder. It has no density."""
+
+    has_rsample = True
+
+    def __init__(self, loc: Tensor) -> None:
+        self.loc = loc
+        super().__init__(loc)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        return torch.zeros_like(self.loc)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        return self.loc.expand(self._extended_shape(sample_shape))
+
+
+class _BitsLogDensity(torch.autograd.Function):
+    """x . l - sum softplus(l) with gradient x - sigmoid(l): one pass, one temporary of the size of l."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, value: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, value)
+        return (logits * value).sum(-1) - F.softplus(logits).sum(-1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        logits, value = ctx.saved_tensors
+        upstream = gradients[0].unsqueeze(-1)
+        for_logits = for_value = None
+        if ctx.needs_input_grad[0]:
+            mean = torch.sigmoid(logits)
+            if torch.is_grad_enabled():  # a second derivative is wanted: nothing may be overwritten
+                for_logits = ((value - mean) * upstream).sum_to_size(logits.shape)
+            else:
+                residual = mean.neg_().add(value) if value.ndim > mean.ndim else mean.neg_().add_(value)
+                for_logits = residual.mul_(upstream).sum_to_size(logits.shape)
+        if ctx.needs_input_grad[1]:
+            for_value = (logits * upstream).sum_to_size(value.shape)
+        return for_logits, for_value
+
+
+def _kl_gaussian(q: Gaussian, p: Gaussian) -> Tensor:
+    # For p = N(0, I): -1/2 sum (1 + log sigma^2 - mu^2 - sigma^2)   (Kingma & Welling 2013, appendix B)
+    ratio = 2 * (q.log_scale - p.log_scale)
+    distance = ((q.loc - p.loc) * (-p.log_scale).exp()).square()
+    return -0.5 * (1 + ratio - distance - ratio.exp()).sum(-1)
+
+
+def _kl_bits(q: Bits, p: Bits) -> Tensor:
+    # sum mu log(mu / pi) + (1 - mu) log((1 - mu) / (1 - pi)) as cross-entropy minus entropy. Every term of
+    # either is non-negative, so nothing overflows; for prior 1/2 the cross-entropy is D log 2.
+    mean, complement = torch.sigmoid(q.logits), torch.sigmoid(-q.logits)
+    cross = (mean * F.softplus(-p.logits) + complement * F.softplus(p.logits)).sum(-1)
+    return cross - q.entropy()
+
+
+register_kl(Gaussian, Gaussian)(_kl_gaussian)
+register_kl(Bits, Bits)(_kl_bits)

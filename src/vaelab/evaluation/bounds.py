@@ -1,0 +1,200 @@
+"""Bounds and likelihood estimates over a split, streamed in chunks, each with its standard error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vaelab.data import Observations
+from vaelab.models import LatentVariableModel
+from vaelab.objectives import Objective
+from vaelab.randomness import seeded
+from vaelab.refusals import Refusal, require_int
+
+__all__ = ["Estimated", "elbo", "exact", "importance_weighted", "objective_bound", "prior_average"]
+
+Watch = Callable[[int, int], None]
+_ELEMENTS = 4_000_000  # of a (K, B, X) chunk: 16 MB in float32, about what a processor's cache holds
+_ROWS = 1000
+_MOST_BITS = 16
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """Values for each observation, shape (N,), in nats; ``parts`` holds others of the same shape."""
+
+    values: Tensor
+    parts: dict[str, Tensor]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the observations."""
+        return float(self.values.double().mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean over the observations (nan for a single one)."""
+        return float(self.values.double().std() / math.sqrt(len(self.values)))
+
+
+def _batches(observed: Observations, rows: int) -> Iterator[Tensor]:
+    for start in range(0, len(observed), rows):
+        yield observed.bits(slice(start, start + rows))  # (B, X)
+
+
+def _chunks(samples: int, size: int) -> Iterator[int]:
+    for start in range(0, samples, size):
+        yield min(size, samples - start)
+
+
+def objective_bound(
+    model: LatentVariableModel, observed: Observations, objective: Objective, samples: int, seed: int
+) -> Estimated:
+    """Estimate an objective's bound with ``samples`` codes an observation: what validation needs."""
+    values, reconstruction, kl = [], [], []
+    rows = max(1, min(_ROWS, _ELEMENTS // (samples * observed.dim)))
+    with torch.no_grad(), seeded(seed, "bound"):
+        for x in _batches(observed, rows):
+            q = model.posterior(x)
+            terms = objective.terms(model, x, q, q.sample((samples,)))
+            values.append(objective.bound(terms).cpu())
+            reconstruction.append(terms.reconstruction.mean(0).cpu())
+            kl.append((terms.kl if terms.kl.ndim == 1 else terms.kl.mean(0)).cpu())
+    parts = {"reconstruction": torch.cat(reconstruction), "kl": torch.cat(kl)}
+    return Estimated(torch.cat(values), parts)
+
+
+def elbo(
+    model: LatentVariableModel,
+    observed: Observations,
+    samples: int = 1,
+    seed: int = 0,
+    watch: Watch | None = None,
+) -> Estimated:
+    """Evidence lower bound of every observation: mean_k log p(x|z_k) - KL[q(z|x) || p(z)], in nats.
+
+    Its ``parts`` are ``reconstruction`` and ``kl``, with bound = reconstruction - kl. Source: Kingma &
+    Welling (2013), https://arxiv.org/abs/1312.6114.
+
+    Raises:
+        Refusal: the model has no likelihood of x, or ``samples`` is less than 1.
+    """
+    model.require_likelihood()
+    require_int("samples", samples, 1)
+    reconstruction, kl = [], []
+    with torch.no_grad(), seeded(seed, "elbo"):
+        for x in _watched(observed, samples, watch):
+            q = model.posterior(x)
+            total = torch.zeros(len(x), dtype=torch.float64)
+            for count in _chunks(samples, max(1, _ELEMENTS // x.numel())):
+                total += model.likelihood(q.sample((count,))).log_prob(x).sum(0).double().cpu()  # (B,)
+            reconstruction.append(total / samples)
+            kl.append(model.kl(q).double().cpu())
+    parts = {"reconstruction": torch.cat(reconstruction), "kl": torch.cat(kl)}
+    return Estimated(parts["reconstruction"] - parts["kl"], parts)
+
+
+def importance_weighted(
+    model: LatentVariableModel,
+    observed: Observations,
+    samples: int,
+    seed: int = 0,
+    watch: Watch | None = None,
+) -> Estimated:
+    """Importance-weighted estimate of log p(x): log 1/K sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x).
+
+    A lower bound on log p(x) in expectation, tighter as K grows. ``parts`` holds ``effective_samples``,
+    (sum w)^2 / sum w^2, between 1 and K. Source: Burda, Grosse & Salakhutdinov (2016),
+    https://arxiv.org/abs/1509.00519.
+    """
+
+    def draw(x: Tensor, count: int) -> Tensor:
+        q = model.posterior(x)
+        return model.log_weight(x, q.sample((count,)), q)
+
+    return _log_mean_exp(model, observed, samples, seed, watch, draw)
+
+
+def prior_average(
+    model: LatentVariableModel,
+    observed: Observations,
+    samples: int,
+    seed: int = 0,
+    watch: Watch | None = None,
+) -> Estimated:
+    """Plain Monte-Carlo estimate of log p(x): log 1/K sum_k p(x|z_k), z_k ~ p(z).
+
+    Its variance is huge unless the code is tiny: hardly any code drawn from the prior explains a given x,
+    so at any affordable K it lies far below log p(x). Here to show why q(z|x) is needed; quote
+    :func:`importance_weighted` instead.
+    """
+
+    def draw(x: Tensor, count: int) -> Tensor:
+        z = model.prior().sample((count, len(x)))  # (K, B, D)
+        log_likelihood: Tensor = model.likelihood(z).log_prob(x)
+        return log_likelihood
+
+    return _log_mean_exp(model, observed, samples, seed, watch, draw)
+
+
+def _log_mean_exp(
+    model: LatentVariableModel,
+    observed: Observations,
+    samples: int,
+    seed: int,
+    watch: Watch | None,
+    draw: Callable[[Tensor, int], Tensor],
+) -> Estimated:
+    model.require_likelihood()
+    require_int("samples", samples, 1)
+    values, effective = [], []
+    with torch.no_grad(), seeded(seed, "log-mean-exp"):
+        for x in _watched(observed, samples, watch):
+            first = second = torch.full((len(x),), -math.inf, dtype=torch.float64)
+            for count in _chunks(samples, max(1, _ELEMENTS // x.numel())):
+                log_w = draw(x, count).double().cpu()  # (k, B)
+                first = torch.logaddexp(first, log_w.logsumexp(0))
+                second = torch.logaddexp(second, (2 * log_w).logsumexp(0))
+            values.append(first - math.log(samples))
+            effective.append((2 * first - second).exp())
+    return Estimated(torch.cat(values), {"effective_samples": torch.cat(effective)})
+
+
+def _watched(observed: Observations, samples: int, watch: Watch | None) -> Iterator[Tensor]:
+    rows = max(1, min(_ROWS, _ELEMENTS // (min(samples, 40) * observed.dim)))
+    done = 0
+    for x in _batches(observed, rows):
+        yield x
+        done += len(x)
+        if watch is not None:
+            watch(done, len(observed))
+
+
+def exact(model: LatentVariableModel, observed: Observations) -> Estimated:
+    """Exact log p(x) = log sum_z p(z) p(x|z) over every code of at most 16 bits.
+
+    Raises:
+        Refusal: codes that are not bits, or more than 16 of them.
+    """
+    if model.code != "bits":
+        raise Refusal(f"exact: only codes of bits can be enumerated; the model's codes are of kind {model.code!r}")
+    prior = model.prior()
+    dim = int(prior.event_shape[0])
+    if dim > _MOST_BITS:
+        raise Refusal(f"exact: expected at most {_MOST_BITS} bits to enumerate; the model has {dim}")
+    with torch.no_grad():
+        z = all_codes(dim, prior.mean).unsqueeze(1)  # (2^D, 1, D)
+        rows = max(1, _ELEMENTS // (len(z) * observed.dim))
+        conditional, log_prior = model.likelihood(z), prior.log_prob(z)
+        values = [(log_prior + conditional.log_prob(x)).logsumexp(0).cpu() for x in _batches(observed, rows)]  # (B,)
+    return Estimated(torch.cat(values), {})
+
+
+def all_codes(dim: int, like: Tensor) -> Tensor:
+    """Return all 2^D codes of D bits, shape (2^D, D), in the dtype and on the device of ``like``."""
+    numbers = torch.arange(2**dim, device=like.device).unsqueeze(-1)
+    return (numbers >> torch.arange(dim, device=like.device) & 1).to(like.dtype)

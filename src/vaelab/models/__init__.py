@@ -1,0 +1,121 @@
+"""Models: each is a prior, a likelihood and a posterior; this file is their table.
+
+A row says how a model is built; its keyword arguments are its settings. Adding a model: one function
+(and, if need be, one module), one row, one row of the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor
+
+from vaelab.conditionals import (
+    BernoulliLikelihood,
+    BernoulliPosterior,
+    BernoulliPrior,
+    GaussianPosterior,
+    GaussianPrior,
+    PointPosterior,
+)
+from vaelab.models.autoencoder import Covariance, MixturePrior
+from vaelab.models.latent import LatentVariableModel, SampleKind
+from vaelab.networks import Activation, Trunk
+from vaelab.refusals import require_choice
+
+__all__ = [
+    "MODELS",
+    "LatentVariableModel",
+    "MixturePrior",
+    "ModelRow",
+    "SampleKind",
+    "autoencoder",
+    "bernoulli_vae",
+    "gaussian_vae",
+]
+
+
+def _encoder(data_dim: int, hidden: Sequence[int], activation: Activation, mean: Tensor | None) -> Trunk:
+    return Trunk(data_dim, hidden, activation, shift=0.0 if mean is None else mean)
+
+
+def gaussian_vae(
+    data_dim: int,
+    latent_dim: int = 20,
+    hidden_dims: Sequence[int] = (400,),
+    activation: Activation = "relu",
+    data_mean: Tensor | None = None,
+) -> LatentVariableModel:
+    """Variational auto-encoder with a Gaussian code: prior N(0, I), diagonal Gaussian posterior.
+
+    Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114. The decoder mirrors the encoder's
+    hidden layers. ``data_mean`` (X,) centres the encoder's input and starts the output bias.
+    """
+    trunk = _encoder(data_dim, hidden_dims, activation, data_mean)
+    mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
+    likelihood = BernoulliLikelihood(mirror, data_dim, data_mean)
+    return LatentVariableModel(GaussianPrior(latent_dim), likelihood, GaussianPosterior(trunk, latent_dim))
+
+
+def bernoulli_vae(
+    data_dim: int,
+    latent_dim: int = 200,
+    hidden_dims: Sequence[int] = (200, 200),
+    activation: Activation = "leaky-relu",
+    prior: Literal["uniform", "learned"] = "uniform",
+    data_mean: Tensor | None = None,
+) -> LatentVariableModel:
+    """Variational auto-encoder with a code of bits, which the decoder reads as -1/+1.
+
+    ``prior`` is ``uniform`` (every bit 1/2) or ``learned`` logits. Sources of the study's estimator and of
+    the usual architecture: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030.
+    """
+    require_choice("prior", prior, ("uniform", "learned"))
+    trunk = _encoder(data_dim, hidden_dims, activation, data_mean)
+    mirror = Trunk(latent_dim, hidden_dims[::-1], activation, shift=0.5, scale=2.0)
+    return LatentVariableModel(
+        BernoulliPrior(latent_dim, learned=prior == "learned"),
+        BernoulliLikelihood(mirror, data_dim, data_mean),
+        BernoulliPosterior(trunk, latent_dim),
+    )
+
+
+def autoencoder(
+    data_dim: int,
+    latent_dim: int = 2,
+    hidden_dims: Sequence[int] = (400,),
+    activation: Activation = "relu",
+    components: int | Sequence[int] = (10, 20, 30, 40),
+    covariance: Covariance = "full",
+    data_mean: Tensor | None = None,
+) -> LatentVariableModel:
+    """Deterministic auto-encoder: the same nets without noise and without KL, then a mixture of its codes.
+
+    Source of the recipe: Ghosh et al. (2020), https://arxiv.org/abs/1903.12436. It has no likelihood of x.
+    """
+    trunk = _encoder(data_dim, hidden_dims, activation, data_mean)
+    mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
+    return LatentVariableModel(
+        MixturePrior(latent_dim, components, covariance),
+        BernoulliLikelihood(mirror, data_dim, data_mean),
+        PointPosterior(trunk, latent_dim),
+    )
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A row of the table: how to build the model, and the settings that suit it unless the user says other."""
+
+    build: Callable[..., LatentVariableModel]
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+
+MODELS: dict[str, ModelRow] = {
+    "gaussian-vae": ModelRow(gaussian_vae, {"estimator": {"name": "pathwise"}}),
+    "bernoulli-vae": ModelRow(
+        bernoulli_vae, {"estimator": {"name": "score-function", "baseline": "leave-one-out", "samples": 4}}
+    ),
+    "autoencoder": ModelRow(autoencoder, {"estimator": {"name": "pathwise"}, "objective": {"name": "reconstruction"}}),
+}

@@ -1,0 +1,67 @@
+"""Networks that map vectors to vectors: no probability in here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from vaelab.refusals import Refusal, require_choice, require_int
+
+__all__ = ["Activation", "Trunk"]
+
+Activation = Literal["relu", "leaky-relu", "tanh", "silu"]
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky-relu": nn.LeakyReLU,
+    "tanh": nn.Tanh,
+    "silu": nn.SiLU,
+}
+
+
+class Trunk(nn.Module):
+    """Standardise the input, then hidden layers: x -> (x - shift) * scale -> [linear, activation] * n.
+
+    Args:
+        input_dim: size of the input.
+        hidden_dims: widths of the hidden layers; none makes the model linear.
+        activation: non-linearity of the hidden layers.
+        shift: subtracted from the input: the mean observation, or 1/2 for bits.
+        scale: factor of the centred input: 2 writes bits as -1/+1.
+
+    >>> Trunk(784, [200, 100]).width
+    100
+    """
+
+    shift: Tensor
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dims: Sequence[int] = (),
+        activation: Activation = "relu",
+        shift: Tensor | float = 0.0,
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        require_choice("activation", activation, get_args(Activation))
+        if isinstance(hidden_dims, str) or not isinstance(hidden_dims, Sequence):
+            raise Refusal(f"hidden_dims: expected a list of layer widths, such as [200, 200]; got {hidden_dims!r}")
+        width = require_int("input_dim", input_dim, 1)
+        filled = torch.as_tensor(shift, dtype=torch.get_default_dtype()).expand(width).clone()
+        self.register_buffer("shift", filled)
+        self.scale = scale
+        layers: list[nn.Module] = []
+        for index, size in enumerate(hidden_dims):
+            require_int(f"hidden_dims[{index}]", size, 1)
+            layers += [nn.Linear(width, size), _ACTIVATIONS[activation]()]
+            width = size
+        self.layers = nn.Sequential(*layers)
+        self.width = width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (..., input_dim) to features (..., width)."""
+        features: Tensor = self.layers((x - self.shift) * self.scale)
+        return features

@@ -1,0 +1,139 @@
+"""Objectives: maps from the log-weights of K codes to a bound, with the learning signal of each code."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from vaelab.models.latent import LatentVariableModel
+from vaelab.refusals import Refusal, require_number
+
+__all__ = ["ELBO", "IWAE", "OBJECTIVES", "Objective", "Reconstruction", "Terms"]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What an objective needs to know of K codes.
+
+    ``reconstruction`` is log p(x|z), shape (K, B); ``kl`` is KL[q || p] in closed form, shape (B,), or
+    log q(z|x) - log p(z), shape (K, B). Their difference is the log-weight.
+    """
+
+    reconstruction: Tensor
+    kl: Tensor
+
+
+class Objective(ABC):
+    """What every objective guarantees.
+
+    ``bound(terms)`` is the number to report, shape (B,), free of any beta; ``__call__(values)`` maps K
+    values (K, B) to what is maximised; ``values(terms)`` are those values; ``signal(values, baseline)``
+    is what multiplies each code's score d log q(z_k|x), shape (K, B), its expectation unchanged by the
+    baseline. ``beta`` weighs the KL term while training.
+    """
+
+    name: ClassVar[str]
+    closed_form_kl: ClassVar[bool]
+    beta: float
+
+    @abstractmethod
+    def __call__(self, values: Tensor) -> Tensor:
+        """Combine the values of K codes, (K, B) -> (B,)."""
+
+    @abstractmethod
+    def signal(self, values: Tensor, baseline: Tensor | float) -> Tensor:
+        """Return the learning signal of each code, (K, B)."""
+
+    def terms(self, model: LatentVariableModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
+        """Score codes z (K, B, D) for observations x (B, X): one call of the decoder."""
+        reconstruction: Tensor = model.likelihood(z).log_prob(x)  # (K, B)
+        if self.closed_form_kl:
+            return Terms(reconstruction, model.kl(q))
+        return Terms(reconstruction, q.log_prob(z) - model.prior().log_prob(z))
+
+    def values(self, terms: Terms) -> Tensor:
+        """Return the values whose combination is maximised, (K, B): log-weights, the KL scaled by beta."""
+        return terms.reconstruction - self.beta * terms.kl
+
+    def bound(self, terms: Terms) -> Tensor:
+        """Return the bound to report, (B,): the same combination of log-weights with beta = 1."""
+        return self(terms.reconstruction - terms.kl)
+
+
+@dataclass(frozen=True)
+class ELBO(Objective):
+    """Evidence lower bound: mean_k log p(x|z_k) - beta KL[q(z|x) || p(z)], the KL in closed form.
+
+    Sources: Jordan et al. (1999), https://doi.org/10.1023/A:1007665907178; Kingma & Welling (2013),
+    https://arxiv.org/abs/1312.6114; beta: Higgins et al. (2017), https://openreview.net/forum?id=Sy2fzU9gl.
+    The reported bound always has beta = 1.
+    """
+
+    name: ClassVar[str] = "elbo"
+    closed_form_kl: ClassVar[bool] = True
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_number("objective.beta", self.beta, 0.0)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        return values.mean(0)
+
+    def signal(self, values: Tensor, baseline: Tensor | float) -> Tensor:
+        # The other codes' values do not depend on z_k, so only its own remains: (f_k - baseline) / K.
+        return (values - baseline) / len(values)
+
+
+@dataclass(frozen=True)
+class Reconstruction(Objective):
+    """log p(x|z) alone: what a deterministic auto-encoder maximises. It is no bound on log p(x)."""
+
+    name: ClassVar[str] = "reconstruction"
+    closed_form_kl: ClassVar[bool] = True
+    beta: ClassVar[float] = 0.0  # type: ignore[misc]
+
+    def __call__(self, values: Tensor) -> Tensor:
+        return values.mean(0)
+
+    def signal(self, values: Tensor, baseline: Tensor | float) -> Tensor:
+        return (values - baseline) / len(values)
+
+    def terms(self, model: LatentVariableModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
+        reconstruction: Tensor = model.likelihood(z).log_prob(x)  # (K, B)
+        return Terms(reconstruction, torch.zeros_like(reconstruction))
+
+
+@dataclass(frozen=True)
+class IWAE(Objective):
+    """Importance-weighted bound of K codes: log 1/K sum_k w_k, w_k = p(x, z_k) / q(z_k|x).
+
+    Source: Burda, Grosse & Salakhutdinov (2016), https://arxiv.org/abs/1509.00519.
+    """
+
+    name: ClassVar[str] = "iwae"
+    closed_form_kl: ClassVar[bool] = False
+    beta: ClassVar[float] = 1.0  # type: ignore[misc]
+
+    def __call__(self, values: Tensor) -> Tensor:
+        return torch.logsumexp(values, 0) - math.log(len(values))
+
+    def signal(self, values: Tensor, baseline: Tensor | float) -> Tensor:
+        # Every code enters the whole bound, so the bound itself is each code's signal.
+        return (self(values) - baseline).expand_as(values)
+
+
+OBJECTIVES: dict[str, type[Objective]] = {kind.name: kind for kind in (ELBO, IWAE, Reconstruction)}
+
+
+def check_objective(model: LatentVariableModel, objective: Objective) -> None:
+    """Refuse an objective that the model cannot be trained with, in one sentence."""
+    deterministic = model.code == "point"
+    if deterministic != (objective.name == "reconstruction"):
+        wanted = "'reconstruction'" if deterministic else "'elbo' or 'iwae'"
+        raise Refusal(f"objective: expected {wanted} for codes of kind {model.code!r}; got {objective.name!r}")

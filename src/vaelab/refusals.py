@@ -1,0 +1,45 @@
+"""How vaelab says no: one sentence that names what was wrong, what was expected and what arrived."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["Refusal", "did_you_mean", "require_choice", "require_int", "require_number"]
+
+
+class Refusal(ValueError):
+    """A mistake of the caller's, told in one sentence; the command line exits with 2 on it."""
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the closest choice, or an empty string.
+
+    >>> did_you_mean("gausian-vae", ["gaussian-vae", "sbn"])
+    " (did you mean 'gaussian-vae'?)"
+    """
+    close = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.55)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def require_choice(argument: str, value: object, choices: Iterable[str]) -> None:
+    """Raise a :class:`Refusal` unless ``value`` is one of ``choices``."""
+    known = list(choices)
+    if value not in known:
+        hint = did_you_mean(str(value), known)
+        raise Refusal(f"{argument}: expected one of {', '.join(known)}; got {value!r}{hint}")
+
+
+def require_int(argument: str, value: object, minimum: int) -> int:
+    """Return ``value`` if it is an integer of at least ``minimum``, else raise a :class:`Refusal`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise Refusal(f"{argument}: expected an integer of at least {minimum}; got {value!r}")
+    return value
+
+
+def require_number(argument: str, value: object, low: float, high: float = float("inf")) -> float:
+    """Return ``value`` as a float if ``low <= value <= high``, else raise a :class:`Refusal`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        limit = f"in [{low:g}, {high:g}]" if high != float("inf") else f"of at least {low:g}"
+        raise Refusal(f"{argument}: expected a number {limit}; got {value!r}")
+    return float(value)

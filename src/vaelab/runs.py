@@ -1,0 +1,242 @@
+"""The run directory: everything a training leaves behind, written so that no crash can spoil it.
+
+    config.json           every setting, resolved; format_version; versions; data name, SHA-256, protocol
+    model.safetensors     the selected (best validation bound) weights
+    density.safetensors   the mixture, for auto-encoders: arrays, never a pickle
+    metrics.jsonl         one object for each logged step
+    evaluation.json       every evaluation made
+    checkpoints/last.pt   model, optimiser, estimator, step: loaded with weights_only=True
+
+Every file is written to a temporary name, synced and renamed; metrics.jsonl is appended to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+import vaelab
+from vaelab.data import Dataset, load_data
+from vaelab.data.binarise import BINARISATION_SEED
+from vaelab.models import LatentVariableModel, MixturePrior
+from vaelab.refusals import Refusal
+from vaelab.settings import Settings, resolve
+
+__all__ = ["FORMAT_VERSION", "Run", "write_file"]
+
+FORMAT_VERSION = 1
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write ``content`` so that ``path`` holds the old content or the new, never a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_file(path, safetensors.torch.save(plain, metadata={"sha256": _checksum(plain)}))
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name}{tuple(tensors[name].shape)}".encode() + tensors[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _load_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            expected = (file.metadata() or {}).get("sha256")
+    except FileNotFoundError:
+        raise Refusal(f"{path}: expected the weights of the run; the file is missing") from None
+    except (safetensors.SafetensorError, OSError) as error:
+        raise Refusal(f"{path}: expected a safetensors file; it is damaged ({error})") from error
+    if expected != _checksum(tensors):
+        raise Refusal(f"{path}: expected the SHA-256 written with it; the file is damaged")
+    return tensors
+
+
+def _read_json(path: Path, kind: type) -> Any:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise Refusal(f"{path}: expected readable JSON; it is damaged ({error})") from error
+    if not isinstance(content, kind):
+        raise Refusal(f"{path}: expected a JSON {kind.__name__}; got {type(content).__name__}")
+    return content
+
+
+class Run:
+    """A run directory: written by a training, read by everything after it.
+
+    It can be moved and read on another machine. ``Run(path)`` opens one, or refuses in one sentence what is
+    none, damaged, or of a newer format; :meth:`create` starts one.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        config = self.path / "config.json"
+        if not self.path.is_dir():
+            raise Refusal(f"run: there is no run directory {str(path)!r}")
+        if not config.is_file():
+            raise Refusal(f"run: {str(path)!r} is no run directory (it has no config.json)")
+        self.config: dict[str, Any] = _read_json(config, dict)
+        version = self.config.get("format_version")
+        if not isinstance(version, int):
+            raise Refusal(f"{config}: expected a format_version; it is damaged, or no vaelab run")
+        if version > FORMAT_VERSION:
+            raise Refusal(
+                f"{config}: expected format_version up to {FORMAT_VERSION}; got {version}, written by a newer vaelab"
+            )
+        try:
+            values = self.config["settings"]
+            self.settings: Settings = resolve(values["model"], values)
+            self.data_dim = int(self.config["data"]["dim"])
+        except (KeyError, TypeError) as error:
+            raise Refusal(f"{config}: expected settings and data; it is damaged ({error!r})") from error
+
+    @classmethod
+    def create(cls, path: str | Path, settings: Settings, data: Dataset, overwrite: bool = False) -> Run:
+        """Start a run directory, refusing one that is not empty unless ``overwrite`` (which empties it)."""
+        path = Path(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            if not overwrite:
+                raise Refusal(
+                    f"out: expected a new or empty directory; {str(path)!r} is not empty "
+                    "(--resume continues it, --overwrite replaces it)"
+                )
+            if not (path / "config.json").is_file():
+                raise Refusal(f"out: {str(path)!r} is not empty and no run directory; it is left alone")
+            shutil.rmtree(path)
+        versions = {"vaelab": vaelab.__version__, "torch": torch.__version__, "numpy": np.__version__}
+        config = {
+            "format_version": FORMAT_VERSION,
+            "versions": {**versions, "python": platform.python_version()},
+            "settings": settings.model_dump(mode="json"),
+            "data": {
+                "name": data.name,
+                "sha256": data.sha256(),
+                "kind": data.kind,
+                "dim": data.dim,
+                "image_shape": data.image_shape,
+                "splits": {name: len(split) for name, split in data.splits.items()},
+                "binarisation": settings.binarisation,
+                "binarisation_seed": BINARISATION_SEED,
+            },
+        }
+        write_file(path / "config.json", json.dumps(config, indent=2) + "\n")
+        return cls(path)
+
+    def load_data(self, check: bool = True) -> Dataset:
+        """Load the data that the run was trained on, and refuse other data under the same name."""
+        data = load_data(self.settings.data)
+        expected = self.config["data"].get("sha256")
+        if check and data.sha256() != expected:
+            raise Refusal(f"data: {self.settings.data!r} is not the data that {self.path} was trained on (SHA-256)")
+        return data
+
+    def save_model(self, model: LatentVariableModel) -> None:
+        """Write the selected weights."""
+        _save_tensors(self.path / "model.safetensors", model.state_dict())
+
+    def save_density(self, prior: MixturePrior) -> None:
+        """Write the mixture over the codes of an auto-encoder."""
+        _save_tensors(self.path / "density.safetensors", prior.arrays())
+
+    def load_model(self) -> LatentVariableModel:
+        """Rebuild the model from the config and load the selected weights, in evaluation mode."""
+        model = self.settings.build_model(self.data_dim)
+        path = self.path / "model.safetensors"
+        try:
+            model.load_state_dict(_load_tensors(path))
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise Refusal(f"{path}: the weights do not fit the model of config.json ({reason})") from error
+        density = self.path / "density.safetensors"
+        if isinstance(model.prior, MixturePrior) and density.exists():
+            model.prior.load(_load_tensors(density))
+        return model.eval()
+
+    def save_checkpoint(self, state: dict[str, Any]) -> None:
+        """Write what a resumed training needs."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_file(self.path / "checkpoints" / "last.pt", buffer.getvalue())
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """Return the last checkpoint, or None if the training stopped before its first one."""
+        path = self.path / "checkpoints" / "last.pt"
+        if not path.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds for a damaged file
+            raise Refusal(f"{path}: expected a checkpoint; it is damaged ({type(error).__name__})") from error
+        return state
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Append one object to metrics.jsonl."""
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def metrics(self, up_to: int | None = None) -> list[dict[str, Any]]:
+        """Return the logged rows, up to a step; a last line that a crash cut short is left out."""
+        path = self.path / "metrics.jsonl"
+        rows = []
+        for number, line in enumerate(path.read_text().splitlines() if path.exists() else []):
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                if number == len(path.read_text().splitlines()) - 1:
+                    break
+                raise Refusal(f"{path}: line {number + 1} is damaged") from None
+        return [row for row in rows if up_to is None or row["step"] <= up_to]
+
+    def forget_after(self, step: int) -> None:
+        """Drop the rows logged after ``step``, which a resumed training will log again."""
+        rows = self.metrics(up_to=step)
+        write_file(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Return every evaluation made of this run."""
+        path = self.path / "evaluation.json"
+        return _read_json(path, list) if path.exists() else []
+
+    def add_evaluations(self, records: list[dict[str, Any]]) -> None:
+        """Add evaluations; one of the same name, split, protocol and seed is replaced."""
+
+        def identity(record: dict[str, Any]) -> tuple[Any, ...]:
+            return tuple(record.get(key) for key in ("name", "samples", "split", "binarisation", "data", "seed"))
+
+        new = {identity(record) for record in records}
+        kept = [record for record in self.evaluations() if identity(record) not in new]
+        write_file(self.path / "evaluation.json", json.dumps(kept + records, indent=2) + "\n")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training ran to its end."""
+        return any(row.get("finished") for row in self.metrics())

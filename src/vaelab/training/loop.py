@@ -1,0 +1,256 @@
+"""The one training loop: batch, estimate, backward, step; everything else happens between log lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from vaelab.data import Batches, Binarisation, Dataset, observations
+from vaelab.estimators import Estimate, Estimator
+from vaelab.evaluation import objective_bound
+from vaelab.models import LatentVariableModel
+from vaelab.objectives import ELBO, Objective
+from vaelab.randomness import seed_step
+from vaelab.runs import Run
+from vaelab.settings import TrainingSettings, resolve
+from vaelab.training.interrupts import stop_requests
+from vaelab.training.schedule import kl_weight, learning_rate
+
+__all__ = ["Diverged", "Fitted", "Row", "fit"]
+
+Row = dict[str, Any]
+
+
+class Diverged(RuntimeError):
+    """The bound or the weights stopped being finite; the last good checkpoint is kept."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training came to. ``best`` is the validation bound (nats) of the weights that were kept."""
+
+    steps: int
+    best: float
+    best_step: int
+    seconds: float
+    ended: Literal["finished", "early", "interrupted"]
+    signal: int | None = None
+
+
+def fit(
+    model: LatentVariableModel,
+    data: Dataset,
+    *,
+    estimator: Estimator | None = None,
+    objective: Objective | None = None,
+    settings: TrainingSettings | None = None,
+    binarisation: Binarisation = "dynamic",
+    seed: int = 0,
+    device: str = "cpu",
+    run: Run | None = None,
+    watch: Callable[[Row], None] | None = None,
+    **training: Any,
+) -> Fitted:
+    """Train a model on the ``train`` split and leave it with the weights of the best validation bound.
+
+    Args:
+        model: any latent-variable model; trained in place.
+        data: the data set; its validation split selects the weights.
+        estimator: gradient estimator; the default suits the model's code.
+        objective: what is maximised; the ELBO, or the reconstruction for an auto-encoder.
+        settings: how long and how to step, or give its fields by name (``epochs=10``).
+        binarisation: protocol by which grey levels become bits.
+        seed: of everything random; the same seed gives the same weights on the same machine.
+        device: where to train, such as ``cpu`` or ``cuda``.
+        run: a run directory to log to, checkpoint in and resume from.
+        watch: called with each logged row.
+        **training: fields of :class:`TrainingSettings`, instead of ``settings``.
+
+    Raises:
+        Refusal: settings, estimator and objective that do not go with the model or the data.
+        Diverged: the bound stopped being finite; says at which step, and what to try.
+
+    >>> from vaelab.data import load_data
+    >>> from vaelab.models import gaussian_vae
+    >>> fitted = fit(gaussian_vae(784, latent_dim=2, hidden_dims=[16]), load_data("mnist"), steps=20)
+    >>> fitted.steps, fitted.ended
+    (20, 'finished')
+    """
+    name = {"real": "gaussian-vae", "bits": "bernoulli-vae", "point": "autoencoder"}[model.code]
+    defaults = resolve(name, {"training": training} if training else {})
+    settings = settings or defaults.training
+    estimator = (estimator or defaults.build_estimator()).to(device).train()
+    objective = objective or defaults.build_objective()
+    estimator.check(model, objective)
+    model.to(device).train()
+
+    where = torch.device(device)
+    batches = Batches(observations(data, "train", binarisation, where), settings.batch_size, seed)
+    held_out = observations(data, "validation", binarisation, where)
+    total = settings.steps or (settings.epochs or 1) * batches.steps_per_epoch
+    every = settings.validate_every or batches.steps_per_epoch
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimiser = torch.optim.Adam(weights, lr=settings.learning_rate, fused=True)
+    log = _Log(settings.log_every, where)
+    best = _Best(model, run)
+    start = 0
+    if run is not None and (state := run.load_checkpoint()) is not None:
+        model.load_state_dict(state["model"])
+        estimator.load_state_dict(state["estimator"])
+        optimiser.load_state_dict(state["optimiser"])
+        best.load_state_dict(state["best"])
+        start = state["step"]
+        log.seconds = state["seconds"]
+        run.forget_after(start)
+
+    def report(row: Row) -> None:
+        if run is not None:
+            run.log(row)
+        if watch is not None:
+            watch({**row, "steps": total})
+
+    ended: Literal["finished", "early", "interrupted"] = "finished"
+    step = start
+    with torch.random.fork_rng(), stop_requests() as request:
+        log.start()
+        while step < total:
+            seed_step(seed, step, where)
+            rate = learning_rate(settings, step, total)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            x = batches(step)  # (B, X)
+            estimate = estimator(model, _at(objective, settings, step), x)
+            optimiser.zero_grad(set_to_none=True)
+            (-estimate.surrogate.mean()).backward()
+            if settings.clip is not None:
+                nn.utils.clip_grad_norm_(weights, settings.clip)
+            optimiser.step()
+            log.add(estimate)
+            step += 1
+
+            last = step == total or request.signal is not None
+            validate = step % every == 0 or last
+            if step % settings.log_every == 0 or validate:
+                row = log.row(step, len(x), rate, objective, best.bound)
+                if validate:
+                    bound = objective_bound(model, held_out, objective, estimator.samples, seed).mean
+                    log.start()  # validation is no training time
+                    row |= {f"val/{_label(objective)}": bound}
+                    best.offer(bound, step)
+                if last and request.signal is None:
+                    row["finished"] = True
+                early = settings.patience is not None and validate and best.validations_since >= settings.patience
+                if early:
+                    row["finished"] = True
+                report(row)
+                if validate and run is not None:
+                    run.save_checkpoint(
+                        {
+                            "model": model.state_dict(),
+                            "estimator": estimator.state_dict(),
+                            "optimiser": optimiser.state_dict(),
+                            "best": best.state_dict(),
+                            "step": step,
+                            "seconds": log.seconds,
+                        }
+                    )
+                if early:
+                    ended = "early"
+                    break
+            if request.signal is not None and step < total:
+                ended = "interrupted"
+                break
+    if ended != "interrupted":
+        best.restore()
+    model.eval()
+    return Fitted(step, best.bound, best.step, log.seconds, ended, request.signal)
+
+
+def _at(objective: Objective, settings: TrainingSettings, step: int) -> Objective:
+    """Return the objective with the beta of this step."""
+    weight = kl_weight(settings, step)
+    return replace(objective, beta=objective.beta * weight) if weight < 1 and isinstance(objective, ELBO) else objective
+
+
+def _label(objective: Objective) -> str:
+    return "reconstruction" if objective.name == "reconstruction" else "bound"
+
+
+class _Log:
+    """Collects the estimates of the steps on the device; one synchronisation a log line."""
+
+    def __init__(self, size: int, device: torch.device) -> None:
+        self.values = torch.zeros(size, 3, device=device)
+        self.count = 0
+        self.seconds = 0.0
+        self.started = 0.0
+
+    def start(self) -> None:
+        self.started = time.perf_counter()
+
+    def add(self, estimate: Estimate) -> None:
+        parts = (estimate.bound, estimate.reconstruction, estimate.kl)
+        self.values[self.count] = torch.stack([part.mean() for part in parts])
+        self.count += 1
+
+    def row(self, step: int, batch: int, rate: float, objective: Objective, best: float) -> Row:
+        """Return the means since the last row, or raise :class:`Diverged` with the step where it went wrong."""
+        values = self.values[: self.count].cpu()
+        elapsed = time.perf_counter() - self.started
+        self.seconds += elapsed
+        finite = values.isfinite().all(1)
+        if not finite.all():
+            first = int((~finite).int().argmax())
+            good = f"{values[first - 1, 0]:.2f}" if first else f"{best:.2f} (validation)"
+            raise Diverged(
+                f"training: the bound is not finite at step {step - self.count + first + 1}; the last good value was "
+                f"{good}; try a lower training.learning_rate, training.clip=10 or more training.warmup"
+            )
+        bound, reconstruction, kl = values.mean(0).tolist()
+        images = self.count * batch / elapsed if elapsed > 0 else 0.0
+        self.count = 0
+        self.start()
+        row: Row = {"step": step, "train/reconstruction": reconstruction}
+        if _label(objective) == "bound":
+            row |= {"train/bound": bound, "train/kl": kl}
+        return row | {"lr": rate, "images_per_second": round(images, 1), "seconds": round(self.seconds, 3)}
+
+
+class _Best:
+    """The weights of the best validation bound: in the run directory, or in memory without one."""
+
+    def __init__(self, model: LatentVariableModel, run: Run | None) -> None:
+        self.model, self.run = model, run
+        self.bound, self.step, self.validations_since = float("-inf"), 0, 0
+        self.weights: dict[str, Tensor] = {}
+
+    def offer(self, bound: float, step: int) -> None:
+        """Keep the present weights if their bound is better; refuse weights that are not finite."""
+        if not torch.isfinite(torch.tensor(bound)):
+            raise Diverged(
+                f"training: the validation bound is {bound} at step {step}; the last good value was {self.bound:.2f}; "
+                "try a lower training.learning_rate, training.clip=10 or more training.warmup"
+            )
+        self.validations_since += 1
+        if bound > self.bound:
+            self.bound, self.step, self.validations_since = bound, step, 0
+            self.weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+            if self.run is not None:
+                self.run.save_model(self.model)
+
+    def restore(self) -> None:
+        if self.weights:
+            self.model.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        keys = ("bound", "step", "validations_since", "weights")
+        return {key: getattr(self, key) for key in keys}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for key, value in state.items():
+            setattr(self, key, value)
