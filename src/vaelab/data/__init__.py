@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from vaelab.data.batches import Batches
 from vaelab.data.binarise import Binarisation, Observations, observations
@@ -19,6 +22,7 @@ __all__ = [
     "Dataset",
     "Observations",
     "Split",
+    "describe",
     "load_data",
     "observations",
 ]
@@ -26,8 +30,10 @@ __all__ = [
 DATASETS: dict[str, Callable[[], Dataset]] = {"mnist": mnist}
 
 
-def load_data(name: str | Path) -> Dataset:
+def load_data(name: str | Path, whole: bool = False) -> Dataset:
     """Return a named data set, or read a file (.npz, .npy, .csv, IDX).
+
+    With ``whole`` a file of one array is not split: its rows stay in their order, as the split ``all``.
 
     Raises:
         Refusal: neither a known name nor a readable file, or values that are no bits and no grey levels.
@@ -42,4 +48,23 @@ def load_data(name: str | Path) -> Dataset:
     if not path.exists() and not path.name.endswith(FORMATS):
         hint = did_you_mean(str(name), DATASETS)
         raise Refusal(f"data: expected {', '.join(DATASETS)} or a file; got {str(name)!r}{hint}")
-    return read_dataset(path)
+    return read_dataset(path, whole)
+
+
+def describe(data: Dataset) -> dict[str, Any]:
+    """Return the facts of a data set as plain values: shape, range, kind, splits, classes, checksum."""
+    splits = data.splits.values()
+    labels = data.splits[next(iter(data.splits))].labels
+    low = min(float(split.pixels.min()) for split in splits)
+    high = max(float(split.pixels.max()) for split in splits)
+    return {
+        "rows": {name: len(split) for name, split in data.splits.items()},
+        "columns": data.dim,
+        "image_shape": list(data.image_shape) if data.image_shape else None,
+        "kind": data.kind,
+        "values": f"{next(iter(splits)).pixels.dtype} in [{low:g}, {high:g}]",
+        "mean": round(float(np.mean([split.pixels.mean() for split in splits]) / data.scale), 4),
+        "classes": None if labels is None else len(np.unique(labels)),
+        "binarisation": "none" if data.kind == "binary" else "dynamic, static or threshold",
+        "sha256": data.sha256(),
+    }

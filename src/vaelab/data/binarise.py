@@ -15,7 +15,7 @@ __all__ = ["BINARISATION_SEED", "Binarisation", "Observations", "observations"]
 
 Binarisation = Literal["dynamic", "static", "threshold", "none"]
 BINARISATION_SEED = 777
-_SPLIT_OFFSET = {"train": 0, "validation": 1, "test": 2}
+_SPLIT_OFFSET = {"train": 0, "validation": 1, "test": 2, "all": 3}
 
 
 def draw_bits(pixels: Tensor, scale: int, generator: torch.Generator | None = None) -> Tensor:

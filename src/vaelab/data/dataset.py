@@ -53,7 +53,7 @@ class Dataset:
     @property
     def dim(self) -> int:
         """Number of pixels or columns X of an observation."""
-        return int(self.splits["train"].pixels.shape[1])
+        return int(next(iter(self.splits.values())).pixels.shape[1])
 
     def split(self, name: str) -> Split:
         """Return the split called ``name``, or raise a :class:`~vaelab.refusals.Refusal`."""

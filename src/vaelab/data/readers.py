@@ -79,8 +79,10 @@ def _labels(where: str, labels: Array | None, rows: int) -> npt.NDArray[np.int64
     return labels.astype(np.int64)
 
 
-def read_dataset(path: Path) -> Dataset:
+def read_dataset(path: Path, whole: bool = False) -> Dataset:
     """Read a user's file: one array ``x`` (split 80/10/10 with seed 777), or arrays train/validation/test.
+
+    With ``whole`` one array is left in its order, as a split called ``all``.
 
     An .npz may carry labels: ``y`` beside ``x``, or ``train_labels`` and so on. Images (N, H, W) are
     flattened, and their shape is kept for the figures.
@@ -108,5 +110,5 @@ def read_dataset(path: Path) -> Dataset:
         splits[key] = Split(pixels[start : start + rows], _labels(f"{path}: labels of {key}", labels, rows))
         start += rows
     if not named:
-        splits = split_shuffled(splits["x"])
+        splits = {"all": splits["x"]} if whole else split_shuffled(splits["x"])
     return Dataset(path.name, splits, kind, scale, image_shape)

@@ -1,0 +1,199 @@
+"""Figures: arrays in, matplotlib ``Figure`` out. Nothing here sees a model, a file or global state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
+from matplotlib.patheffects import withStroke
+
+__all__ = [
+    "bounds",
+    "codes_and_mixture",
+    "curves",
+    "image_grids",
+    "latent_map",
+    "plane",
+    "png",
+    "reconstructions",
+    "tile",
+]
+
+Array = npt.NDArray[Any]
+
+# Paul Tol's muted scheme and a dark grey: ten colours told apart with any common colour vision.
+CLASS_COLOURS = (
+    *("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE"),
+    *("#882255", "#44AA99", "#999933", "#AA4499", "#555555"),
+)
+_INK = "#222222"
+
+
+def png(figure: Figure, dpi: int = 130) -> bytes:
+    """Return the figure as PNG bytes, the same for the same figure."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def tile(images: Array, columns: int, gap: int = 1) -> Array:
+    """Lay images (N, H, W) out in rows of ``columns`` with blank lines between: one array (rows, columns)."""
+    count, height, width = images.shape
+    rows = math.ceil(count / columns)
+    sheet = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap))
+    for index, image in enumerate(images):
+        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def _show(axes: Axes, sheet: Array, title: str = "") -> None:
+    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_color("#cccccc")
+    axes.set_title(title, fontsize=11, color=_INK)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9, colors=_INK)
+
+
+def image_grids(panels: Mapping[str, Array], columns: int) -> Figure:
+    """Show sets of images (N, H, W) side by side, each under its title."""
+    figure = Figure(figsize=(4.2 * len(panels), 4.6), layout="constrained")
+    for axes, (title, images) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        _show(axes, tile(images, columns), title)
+    return figure
+
+
+def _class_names(axes: Axes, points: Array, labels: Array) -> None:
+    """Write each class at the median of its points, so that colour is not the only key."""
+    for index in np.unique(labels):
+        x, y = np.median(points[labels == index], axis=0)
+        outline = [withStroke(linewidth=3, foreground="white")]
+        axes.text(x, y, str(index), fontsize=14, weight="bold", ha="center", va="center", path_effects=outline)
+
+
+def _scatter(axes: Axes, points: Array, labels: Array | None, limits: float = 0.0) -> None:
+    colours: Any = "#777777"
+    if labels is not None:
+        colours = np.array(CLASS_COLOURS)[labels % len(CLASS_COLOURS)]
+    axes.scatter(points[:, 0], points[:, 1], s=4, c=colours, alpha=0.5, linewidths=0, rasterized=True)
+    axes.set_xlabel("z₁")
+    axes.set_ylabel("z₂")
+    _plain(axes)
+
+
+def latent_map(codes: Array, labels: Array | None, title: str) -> Figure:
+    """Show 2-D codes (N, 2), coloured by integer class if ``labels`` (N,) are given."""
+    figure = Figure(figsize=(7, 6.4), layout="constrained")
+    axes = figure.subplots()
+    _scatter(axes, codes, labels)
+    axes.set_aspect("equal", adjustable="datalim")
+    if labels is not None:
+        _class_names(axes, codes, labels)
+    axes.set_title(title, fontsize=11, color=_INK)
+    return figure
+
+
+def _ellipses(axes: Axes, means: Array, covariances: Array) -> None:
+    """Draw each component's ellipse of two standard deviations."""
+    for mean, covariance in zip(means, covariances, strict=True):
+        values, vectors = np.linalg.eigh(covariance)
+        width, height = 4 * np.sqrt(np.maximum(values, 0))
+        angle = math.degrees(math.atan2(vectors[1, 0], vectors[0, 0]))
+        axes.add_patch(Ellipse(tuple(mean), width, height, angle=angle, fill=False, edgecolor=_INK, linewidth=0.8))
+
+
+def codes_and_mixture(
+    codes: Array, labels: Array | None, samples: Array, means: Array, covariances: Array, titles: tuple[str, str]
+) -> Figure:
+    """Show 2-D codes beside as many samples of their mixture, with the components' 2-sigma ellipses."""
+    figure = Figure(figsize=(12, 5.8), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    _scatter(left, codes, labels)
+    if labels is not None:
+        _class_names(left, codes, labels)
+    _scatter(right, samples, None)
+    low, high = np.quantile(codes, (0.001, 0.999), axis=0)
+    margin = 0.08 * (high - low)
+    for axes, title in zip((left, right), titles, strict=True):
+        _ellipses(axes, means, covariances)
+        axes.set_title(title, fontsize=11, color=_INK)
+        axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
+        axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
+    return figure
+
+
+def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], keys: Sequence[str], ylabel: str) -> Figure:
+    """Show logged values against training seconds, one line a run; ``keys`` are tried in turn."""
+    figure = Figure(figsize=(9, 4.8), layout="constrained")
+    axes = figure.subplots()
+    styles = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
+    lowest = []
+    for index, (name, rows) in enumerate(histories.items()):
+        points = [(row["seconds"], row[key]) for row in rows for key in keys if key in row]
+        if not points:
+            continue
+        seconds, values = zip(*points, strict=True)
+        colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
+        axes.plot(seconds, values, label=name, color=colour, linestyle=styles[index % len(styles)], linewidth=1.8)
+        lowest.append(values[min(1, len(values) - 1)])  # the first validation would flatten all the others
+    if lowest:
+        axes.set_ylim(bottom=min(lowest))
+    axes.set_xlabel("training time (s)")
+    axes.set_ylabel(ylabel)
+    axes.grid(alpha=0.25)
+    _plain(axes)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    return figure
+
+
+def reconstructions(rows: Mapping[str, Array]) -> Figure:
+    """Show rows of images (N, H, W), the first usually the originals, each with its name."""
+    count = len(next(iter(rows.values())))
+    figure = Figure(figsize=(0.75 * count + 2.2, 0.82 * len(rows)), layout="constrained")
+    for axes, (name, images) in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows.items(), strict=True):
+        _show(axes, tile(images, count))
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, color=_INK)
+    return figure
+
+
+def plane(images: Array, side: int, title: str) -> Figure:
+    """Show side x side decoded images (N, H, W): first code coordinate rightwards, second upwards."""
+    figure = Figure(figsize=(7.4, 7.6), layout="constrained")
+    axes = figure.subplots()
+    height, width = images.shape[1:]
+    upwards = images.reshape(side, side, height, width)[::-1].reshape(-1, height, width)
+    _show(axes, tile(upwards, side, gap=0), title)
+    sheet = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+    axes.set_xticks(sheet * side * width, [f"{100 * q:.0f} %" for q in sheet], fontsize=9)
+    axes.set_yticks((1 - sheet) * side * height, [f"{100 * q:.0f} %" for q in sheet], fontsize=9)
+    axes.set_xlabel("quantile of z₁ under N(0, 1)")
+    axes.set_ylabel("quantile of z₂ under N(0, 1)")
+    return figure
+
+
+def bounds(values: Mapping[str, tuple[float, float]], xlabel: str) -> Figure:
+    """Show a value with its standard error for each run, one line a run."""
+    figure = Figure(figsize=(8, 0.6 * len(values) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for position, (value, error) in enumerate(values.values()):
+        axes.errorbar(value, position, xerr=2 * error, fmt="o", color=CLASS_COLOURS[0], capsize=4)
+        axes.annotate(f"{value:.2f}", (value, position), xytext=(0, 8), textcoords="offset points", ha="center")
+    axes.set_yticks(range(len(values)), list(values))
+    axes.set_ylim(len(values) - 0.4, -0.6)
+    axes.margins(x=0.15)
+    axes.set_xlabel(xlabel)
+    axes.grid(axis="x", alpha=0.25)
+    _plain(axes)
+    return figure

@@ -1,0 +1,76 @@
+"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["TrainingProgress", "WorkProgress", "describe"]
+
+
+def describe(row: dict[str, Any]) -> str:
+    """Return a logged row as one short line."""
+    keys = ("val/bound", "val/reconstruction", "train/bound", "train/reconstruction", "train/kl")
+    parts = [f"{key} {row[key]:.2f}" for key in keys if key in row]
+    if "images_per_second" in row:
+        parts.append(f"{row['images_per_second']:,.0f} images/s")
+    return "  ".join(parts)
+
+
+class _Bar:
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}"),
+        )
+        self.progress = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+
+    def line(self, text: str) -> None:
+        """Print a plain line (soft-wrapped, without markup)."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class TrainingProgress(_Bar):
+    """Follows trainings by their logged rows, one bar a name; without a terminal, a line a validation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tasks: dict[str, Any] = {}
+
+    def row(self, name: str, row: dict[str, Any]) -> None:
+        """Show a logged row of the training called ``name``."""
+        text = describe(row)
+        if self.progress.disable:
+            if any(key.startswith("val/") for key in row):
+                self.line(f"{name}  step {row['step']:,} of {row['steps']:,}  {text}")
+            return
+        if name not in self.tasks:
+            self.tasks[name] = self.progress.add_task(name, total=row["steps"], text="")
+        self.progress.update(self.tasks[name], completed=row["step"], text=text)
+
+
+class WorkProgress(_Bar):
+    """Follows one piece of counted work; without a terminal it says nothing."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.task = self.progress.add_task(name, total=None, text="")
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` is done."""
+        self.progress.update(self.task, completed=done, total=total)

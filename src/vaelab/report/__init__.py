@@ -1,0 +1,50 @@
+"""Reports: one self-contained HTML of sections, a table of the models, and what it takes to repeat them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from vaelab import plots
+from vaelab.report.member import Member, require_comparable
+from vaelab.report.sections import sections
+from vaelab.report.tables import HEADER, command, models_table, protocol
+from vaelab.runs import write_file
+
+__all__ = ["HEADER", "Member", "models_table", "require_comparable", "write_comparison", "write_report"]
+
+
+def write_report(out: Path, title: str, members: Sequence[Member], mark: str | None = None) -> Path:
+    """Write ``report.html`` and ``figures/*.png`` under ``out``, and return the path of the page."""
+    made = sections(members)
+    for section in made:
+        write_file(out / "figures" / f"{section.name}.png", section.figure)
+    environment = Environment(loader=PackageLoader("vaelab.report"), autoescape=True, undefined=StrictUndefined)
+    page = environment.get_template("report.html").render(
+        title=title,
+        mark=mark,
+        header=HEADER,
+        rows=models_table(members),
+        deterministic=any(member.model.code == "point" for member in members),
+        sections=[(section, base64.b64encode(section.figure).decode()) for section in made],
+        protocol=protocol(members),
+        commands=[(member.title, command(member)) for member in members],
+    )
+    write_file(out / "report.html", page)
+    return out / "report.html"
+
+
+def write_comparison(out: Path, members: Sequence[Member], mark: str | None = None) -> Path:
+    """Write a report of several runs under ``out``, and a figure of their bounds."""
+    values = {}
+    for member in members:
+        record = member.evaluation("elbo")
+        if record is not None:
+            values[member.title] = (record["value"], record["standard_error"] or 0.0)
+    if values:
+        figure = plots.bounds(values, "ELBO on the test split (nats), ± 2 standard errors")
+        write_file(out / "figures" / "bounds.png", plots.png(figure))
+    return write_report(out, "Comparison of runs", members, mark)

@@ -1,0 +1,124 @@
+"""One run as a report sees it: its title, its model, the test data it is judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vaelab.data import Dataset, Observations, observations
+from vaelab.models import LatentVariableModel
+from vaelab.refusals import Refusal
+from vaelab.runs import Run
+
+__all__ = ["Member", "require_comparable"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A run with a title, its parts loaded when first asked for."""
+
+    title: str
+    run: Run
+
+    @cached_property
+    def model(self) -> LatentVariableModel:
+        """The model with the selected weights."""
+        return self.run.load_model()
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The data that the run was trained on."""
+        return self.run.load_data()
+
+    @cached_property
+    def test(self) -> Observations:
+        """The test split under the run's own binarisation."""
+        return observations(self.data, "test", self.run.settings.binarisation)
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.run.settings.seed
+
+    def images(self, rows: Tensor) -> Array:
+        """Reshape rows (N, X) to images (N, H, W)."""
+        shape = self.data.image_shape
+        if shape is None:
+            raise Refusal(f"images: the rows of {self.data.name} have no image shape; write .npz instead")
+        return rows.reshape(-1, *shape).cpu().numpy()
+
+    def samples(self, count: int, kind: Any) -> Tensor:
+        """Draw observations; the codes are the same for every kind."""
+        return self.model.sample(count, kind=kind, seed=self.seed)
+
+    def evaluation(self, prefix: str, split: str = "test") -> dict[str, Any] | None:
+        """Return the evaluation of that name; of ``iwae-K`` the one with the largest K."""
+        found = [
+            record
+            for record in self.run.evaluations()
+            if record["split"] == split and (record["name"] == prefix or record["name"].startswith(f"{prefix}-"))
+        ]
+        return max(found, key=lambda record: record.get("samples") or 0, default=None)
+
+    @property
+    def labels(self) -> Array | None:
+        """Class of every test observation, if the data have classes."""
+        return self.data.splits["test"].labels
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        return sum(weight.numel() for weight in self.model.parameters() if weight.requires_grad)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training."""
+        return float(max((row["seconds"] for row in self.run.metrics()), default=0.0))
+
+
+def require_comparable(members: list[Member], force: bool = False) -> str | None:
+    """Refuse runs on other data or another binarisation, unless forced; then return the mark to print."""
+    for key, what in (("sha256", "data"), ("binarisation", "binarisation")):
+        values = {member.title: member.run.config["data"][key] for member in members}
+        if len(set(values.values())) > 1:
+            listed = ", ".join(f"{title}: {value[:12]}" for title, value in values.items())
+            message = f"the runs differ in {what} ({listed}), so their numbers do not compare"
+            if not force:
+                raise Refusal(f"compare: {message}; --force shows them all the same")
+            return f"Not comparable: {message}."
+    return None
+
+
+class DigitReader:
+    """A nearest-neighbour reader of images, to judge samples by: five neighbours among training images.
+
+    Nothing is trained or tuned; its accuracy on real test images is reported beside what it says of samples.
+    """
+
+    def __init__(self, member: Member, size: int = 10_000) -> None:
+        from sklearn.neighbors import KNeighborsClassifier
+
+        train = member.data.splits["train"]
+        assert train.labels is not None
+        self.scale = member.data.scale
+        self.model = KNeighborsClassifier(5).fit(train.pixels[:size] / np.float32(self.scale), train.labels[:size])
+
+    def read(self, images: Tensor) -> tuple[Array, float]:
+        """Return the class of each row (N,), and the share of rows on which all five neighbours agree."""
+        votes = self.model.predict_proba(images.cpu().numpy())
+        return self.model.classes_[votes.argmax(1)], float((votes.max(1) > 0.99).mean())
+
+    def check(self, member: Member, rows: int = 1000) -> tuple[float, float]:
+        """Return accuracy and agreement on the first grey test images."""
+        split = member.data.splits["test"]
+        assert split.labels is not None
+        classes, agreement = self.read(torch.from_numpy(split.pixels[:rows] / np.float32(self.scale)))
+        return float((classes == split.labels[:rows]).mean()), agreement

@@ -1,0 +1,292 @@
+"""Sections of a report: a figure, what to look for in it, and what these runs show, computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from sklearn.metrics import confusion_matrix
+from sklearn.model_selection import cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
+
+from vaelab import plots
+from vaelab.evaluation import encode_all
+from vaelab.models import MixturePrior
+from vaelab.randomness import seeded
+from vaelab.report.member import Array, DigitReader, Member
+
+__all__ = ["Section", "sections"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A figure as PNG, with the two texts beside it."""
+
+    name: str
+    title: str
+    look: str
+    found: str
+    figure: bytes
+
+
+Builder = Callable[[Sequence[Member]], Section | None]
+
+
+def sections(members: Sequence[Member]) -> list[Section]:
+    """Return the sections that apply to these runs, in reading order."""
+    builders: tuple[Builder, ...] = (
+        latent_map,
+        sample_means,
+        sample_modes,
+        codes_and_mixture,
+        mixture_samples,
+        training_curves,
+        reconstructions,
+        plane,
+    )
+    made = (builder(members) for builder in builders)
+    return [section for section in made if section is not None]
+
+
+def _generative(members: Sequence[Member]) -> list[Member]:
+    """Runs whose samples are worth showing as images; a map of two dimensions is shown as a map."""
+    shown = [m for m in members if m.model.code != "point" and m.data.image_shape]
+    wide = [m for m in shown if m.model.posterior(m.test.bits(slice(1))).event_shape[0] > 2]
+    return wide or shown
+
+
+def _first(members: Sequence[Member], code: str) -> Member | None:
+    """Return the first run with a 2-D code of that kind."""
+    for member in members:
+        if member.model.code == code and member.model.encode(member.test.bits(slice(1))).shape[1] == 2:
+            return member
+    return None
+
+
+@cache
+def _reader(member: Member) -> tuple[DigitReader, float, float]:
+    reader = DigitReader(member)
+    return (reader, *reader.check(member))
+
+
+def _readable(member: Member, images: torch.Tensor) -> str:
+    """Say what the nearest-neighbour reader makes of images, beside what it makes of real ones."""
+    if member.labels is None or member.data.image_shape is None:
+        return ""
+    reader, _, real = _reader(member)
+    classes, agreement = reader.read(images)
+    counts = np.bincount(classes, minlength=int(member.labels.max()) + 1)
+    rare, common = int(counts.argmin()), int(counts.argmax())
+    share = counts / counts.sum()
+    return (
+        f"all five neighbours agree on {agreement:.0%} of them (real test images: {real:.0%}), "
+        f"{int((counts > 0).sum())} of {len(counts)} classes occur, "
+        f"most often {common} ({share[common]:.0%}), least often {rare} ({share[rare]:.0%})"
+    )
+
+
+def latent_map(members: Sequence[Member]) -> Section | None:
+    """Test-set posterior means of a 2-D Gaussian code, coloured by class."""
+    member = _first(members, "real")
+    if member is None:
+        return None
+    codes = encode_all(member.model, member.test).numpy()
+    title = f"{member.title}: posterior means of {len(codes):,} test observations"
+    figure = plots.png(plots.latent_map(codes, member.labels, title))
+    spread = codes.std(0)
+    found = (
+        f"The means have standard deviation {spread[0]:.2f} and {spread[1]:.2f} along the two axes (the prior's is 1). "
+    )
+    if member.labels is not None:
+        found += _separation(codes, member.labels)
+    look = (
+        "Each dot is one test image, placed at the mean of q(z|x). No class was told to the model: islands of one "
+        "colour are what it found by itself. Classes that share strokes lie next to each other or overlap; the "
+        "KL term pulls everything towards the origin, so islands touch."
+    )
+    return Section("latent-map", "The latent space, coloured by class", look, found, figure)
+
+
+def _separation(codes: Array, labels: Array) -> str:
+    predicted = cross_val_predict(KNeighborsClassifier(15), codes, labels, cv=5)
+    confusion = confusion_matrix(labels, predicted)
+    both = confusion + confusion.T
+    np.fill_diagonal(both, 0)
+    first, second = np.unravel_index(both.argmax(), both.shape)
+    chance = np.bincount(labels).max() / len(labels)
+    return (
+        f"Fifteen neighbours on the two coordinates alone name the class of {(predicted == labels).mean():.1%} of the "
+        f"images (always guessing the commonest: {chance:.1%}; five-fold cross-validation). The pair most often "
+        f"confused is {min(first, second)} and {max(first, second)}, {both[first, second]} times."
+    )
+
+
+def sample_means(members: Sequence[Member]) -> Section | None:
+    """Means of p(x|z) for codes drawn from the prior, the models side by side."""
+    shown = _generative(members)
+    if not shown:
+        return None
+    panels = {m.title: m.images(m.samples(64, "mean")) for m in shown}
+    figure = plots.png(plots.image_grids(panels, 8))
+    found = []
+    for member in shown:
+        means = member.samples(500, "mean")
+        unsure = float(((means > 0.1) & (means < 0.9)).float().mean())
+        text = f"{member.title}: {unsure:.0%} of the pixels are undecided (probability between 0.1 and 0.9)"
+        readable = _readable(member, means)
+        found.append(f"{text}; {readable}." if readable else f"{text}.")
+    look = (
+        "Each image is the mean of p(x|z) for one z drawn from the prior: the generated distribution itself, before "
+        "any pixel is drawn. Grey is doubt about a pixel. Look for whole strokes of one digit against blends of "
+        "several."
+    )
+    note = " Of 500 samples, read by five nearest neighbours among 10,000 training images:" if _reads(shown) else ""
+    return Section("sample-means", "Generated distributions", look, f"{note} {' '.join(found)}".strip(), figure)
+
+
+def _reads(members: Sequence[Member]) -> bool:
+    return any(member.labels is not None for member in members)
+
+
+def sample_modes(members: Sequence[Member]) -> Section | None:
+    """The most probable images of the same draws."""
+    shown = _generative(members)
+    if not shown:
+        return None
+    panels = {m.title: m.images(m.samples(64, "mode")) for m in shown}
+    figure = plots.png(plots.image_grids(panels, 8))
+    found = []
+    for member in shown:
+        modes, means = member.samples(500, "mode"), member.samples(500, "mean")
+        ink, expected = float(modes.mean()), float(means.mean())
+        data = float(member.test.mean().mean())
+        found.append(
+            f"{member.title}: {ink:.1%} of the pixels are set in the most probable images, {expected:.1%} expected "
+            f"under p(x|z), {data:.1%} in the test data."
+        )
+    look = (
+        "The same codes as above; every pixel takes its likelier value. Strokes that the mean shows in pale grey "
+        "vanish here, so modes carry less ink than the data wherever the model is in doubt."
+    )
+    return Section("sample-modes", "The same draws' most probable images", look, " ".join(found), figure)
+
+
+def codes_and_mixture(members: Sequence[Member]) -> Section | None:
+    """Codes of a deterministic auto-encoder beside as many samples of their mixture."""
+    member = _first(members, "point")
+    if member is None:
+        return None
+    codes = encode_all(member.model, member.test)
+    prior = member.model.prior
+    assert isinstance(prior, MixturePrior)
+    with seeded(member.seed, "mixture"):
+        drawn = prior().sample((len(codes),))
+    means, covariances = prior.means.numpy(), prior.covariances.numpy()
+    titles = (f"codes of {len(codes):,} test observations", f"{len(codes):,} samples of the mixture")
+    figure = plots.png(plots.codes_and_mixture(codes.numpy(), member.labels, drawn.numpy(), means, covariances, titles))
+    held_out, own = float(prior().log_prob(codes).mean()), float(prior().log_prob(drawn).mean())
+    found = (
+        f"The mixture has {len(means)} components ({prior.covariance} covariance"
+        f"{', chosen by BIC' if len(prior.candidates) > 1 else ''}). "
+        f"Its log-density is {held_out:.2f} nats a held-out code and {own:.2f} a sample of its own: "
+        f"a difference of {own - held_out:.2f}, zero if it described the codes perfectly."
+    )
+    look = (
+        "Without noise and without KL nothing asks the codes to look like a prior: their cloud has whatever shape the "
+        "decoder liked. A Gaussian mixture fitted to the training codes (ellipses: two standard deviations) makes the "
+        "auto-encoder generative. Look for mass of the mixture where there are no codes: it decodes to no digit."
+    )
+    return Section("codes-and-mixture", "Codes against samples of their mixture", look, found, figure)
+
+
+def mixture_samples(members: Sequence[Member]) -> Section | None:
+    """Decoded samples of the mixture over an auto-encoder's codes: means beside most probable images."""
+    shown = [m for m in members if m.model.code == "point" and m.data.image_shape]
+    if not shown:
+        return None
+    member = shown[0]
+    panels = {f"{member.title}: {kind}s": member.images(member.samples(64, kind)) for kind in ("mean", "mode")}
+    readable = _readable(member, member.samples(500, "mean"))
+    found = f"Of 500 decoded samples, read as above: {readable}." if readable else ""
+    look = (
+        "Samples of the mixture, decoded. Where the mixture fits, they are as sharp as reconstructions; between "
+        "components they are blends. The auto-encoder still has no likelihood of x: these images are all it can offer."
+    )
+    figure = plots.png(plots.image_grids(panels, 8))
+    return Section("mixture-samples", "Decoded samples of the mixture", look, found, figure)
+
+
+def training_curves(members: Sequence[Member]) -> Section | None:
+    """Validation bounds against training time."""
+    histories = {member.title: member.run.metrics() for member in members}
+    histories = {title: rows for title, rows in histories.items() if rows}
+    if not histories:
+        return None
+    keys = ("val/bound", "val/reconstruction")
+    figure = plots.png(plots.curves(histories, keys, "validation bound (nats per observation)"))
+    found = []
+    for title, rows in histories.items():
+        validations = [(row["step"], row[key]) for row in rows for key in keys if key in row]
+        if len(validations) < 2:
+            continue
+        step, best = max(validations, key=lambda pair: pair[1])
+        before = validations[-max(2, len(validations) // 5)][1]
+        found.append(
+            f"{title}: best {best:.1f} at step {step:,} of {validations[-1][0]:,}, "
+            f"{best - before:+.1f} over the last fifth."
+        )
+    look = (
+        "The bound on held-out data while training; for an auto-encoder the reconstruction term alone, which is no "
+        "bound and compares with no other line. A curve that still rises at its end wants more steps; one that falls "
+        "overfits, and the weights of its best point were kept."
+    )
+    return Section("training-curves", "Training curves", look, " ".join(found), figure)
+
+
+def reconstructions(members: Sequence[Member]) -> Section | None:
+    """Test observations and what each model makes of them."""
+    shown = [member for member in members if member.data.image_shape]
+    if not shown:
+        return None
+    labels = shown[0].labels
+    chosen = np.arange(12)
+    if labels is not None:  # the first of each class, then further ones
+        firsts = [int(np.flatnonzero(labels == index)[0]) for index in np.unique(labels)]
+        chosen = np.array((firsts + [row for row in range(len(labels)) if row not in firsts])[:12])
+    rows = {"test image": shown[0].images(shown[0].test.bits(torch.from_numpy(chosen)))}
+    found = []
+    for member in shown:
+        x = member.test.bits(slice(0, 2000))
+        decoded = member.model.reconstruct(x)
+        wrong = float(((decoded > 0.5) != (x > 0.5)).float().sum(1).mean())
+        rows[member.title] = member.images(member.model.reconstruct(member.test.bits(torch.from_numpy(chosen))))
+        found.append(f"{member.title}: {wrong:.0f} of {x.shape[1]} bits wrong.")
+    look = (
+        "Each column is one test image; below it the mean of p(x|z) at its most probable code. Two numbers can hold "
+        "the kind of digit but not its hand; twenty or two hundred units keep slant and thickness too. Binarisation "
+        "noise at the edges is not reproduced, and should not be."
+    )
+    text = "On the first 2,000 test images, thresholded at one half: " + " ".join(found)
+    return Section("reconstructions", "Reconstructions", look, text, plots.png(plots.reconstructions(rows)))
+
+
+def plane(members: Sequence[Member], side: int = 20) -> Section | None:
+    """The decoded grid over a 2-D Gaussian code, at equal quantiles of the prior."""
+    member = _first(members, "real")
+    if member is None or member.data.image_shape is None:
+        return None
+    quantiles = torch.special.ndtri((torch.arange(side) + 0.5) / side)
+    second, first = torch.meshgrid(quantiles, quantiles, indexing="ij")
+    means = member.model.decode(torch.stack([first, second], -1).reshape(-1, 2))  # (side^2, X)
+    figure = plots.png(plots.plane(member.images(means), side, f"{member.title}: p(x|z) over the plane"))
+    readable = _readable(member, means)
+    found = f"Of the {side * side} decoded points, read by five nearest neighbours: {readable}." if readable else ""
+    look = (
+        "The plane of the map above, decoded at equal steps of prior probability (inverse normal CDF): every tile "
+        "stands for the same share of samples. Digits turn into one another; the room a digit takes is how often it "
+        "is generated."
+    )
+    return Section("plane", "The decoded plane", look, found, figure)

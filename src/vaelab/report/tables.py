@@ -1,0 +1,75 @@
+"""The tables of a report: every model in one row, and what it takes to make the same again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from vaelab.report.member import Member
+
+__all__ = ["HEADER", "Row", "command", "models_table", "protocol"]
+
+Row = list[str]
+HEADER: Row = ["model", "code", "parameters", "minutes", "ELBO", "IWAE", "active units", "reconstruction"]
+
+
+def _with_error(record: dict[str, Any] | None, digits: int = 2) -> str:
+    if record is None:
+        return "-"
+    error = record.get("standard_error")
+    return f"{record['value']:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
+
+
+def models_table(members: Sequence[Member]) -> list[Row]:
+    """Return a row for each run: bounds on the test split in nats, ± one standard error over images."""
+    rows = []
+    for member in members:
+        iwae, units = member.evaluation("iwae"), member.evaluation("active-units")
+        kind = {"real": "real", "bits": "bits", "point": "real, no noise"}[member.model.code]
+        reconstruction = member.evaluation("reconstruction") or {}
+        loss = member.evaluation("reconstruction-error")
+        value = -loss["value"] if loss else reconstruction.get("value")
+        rows.append(
+            [
+                member.title,
+                f"{units['units'] if units else '?'} {kind}",
+                f"{member.parameters:,}",
+                f"{member.seconds / 60:.1f}",
+                _with_error(member.evaluation("elbo")),
+                f"{_with_error(iwae)} (K = {iwae['samples']})" if iwae else "-",
+                f"{units['value']} of {units['units']}" if units else "-",
+                "-" if value is None else f"{value:.2f}",
+            ]
+        )
+    return rows
+
+
+def command(member: Member) -> str:
+    """Return the command that trains this run again."""
+    settings = member.run.settings.model_dump(mode="json")
+    words = ["vaelab", "train", settings.pop("model")]
+    flags = {key: settings.pop(key) for key in ("data", "seed")}
+    settings.pop("device")
+    for key, value in settings.items():
+        nested = value.items() if isinstance(value, dict) else [("", value)]
+        for sub, leaf in nested:
+            if leaf is not None:
+                words.append(f"{key}.{sub}".rstrip(".") + f"={leaf if isinstance(leaf, str) else json.dumps(leaf)}")
+    words += [part for key, value in flags.items() for part in (f"--{key}", str(value))]
+    return shlex.join([*words, "--out", f"runs/{member.run.path.name}"])
+
+
+def protocol(members: Sequence[Member]) -> list[tuple[str, str]]:
+    """Return the data protocol and the versions, as pairs of a name and a text."""
+    first = members[0].run.config
+    data, versions = first["data"], first["versions"]
+    splits = ", ".join(f"{count:,} {name}" for name, count in data["splits"].items())
+    return [
+        ("data", f"{data['name']}: {splits}; {data['dim']} pixels"),
+        ("SHA-256", data["sha256"]),
+        ("binarisation", f"{data['binarisation']} (held-out splits drawn once, seed {data['binarisation_seed']})"),
+        ("selection", "weights of the best validation bound; nothing was chosen on the test split"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+    ]

@@ -1,0 +1,47 @@
+"""From data to codes: what a run's encoder makes of rows, in their order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from vaelab.data import load_data, observations
+from vaelab.data.binarise import BINARISATION_SEED
+from vaelab.models import MixturePrior
+from vaelab.randomness import seeded
+from vaelab.refusals import Refusal
+from vaelab.runs import Run
+
+__all__ = ["encode"]
+
+
+def encode(run: Run, name: str, split: str | None = None) -> dict[str, npt.NDArray[Any]]:
+    """Return the codes of a split, or of all rows of a file of one array, in the order of the rows.
+
+    ``codes`` (N, D) are posterior means (probabilities for bits); a Gaussian code has ``stddev`` beside them, an
+    auto-encoder with a mixture ``component`` and ``log_density`` (nats); ``labels`` if the data have them.
+    The rows are binarised as the run's data were, drawn once with the same seed as any held-out split.
+    """
+    data = load_data(name, whole=split is None)
+    chosen = split or ("all" if "all" in data.splits else "test")
+    if data.dim != run.data_dim:
+        raise Refusal(f"data: the run {str(run.path)!r} expects {run.data_dim} columns; {name!r} has {data.dim}")
+    model = run.load_model()
+    protocol = "none" if data.kind == "binary" else run.settings.binarisation
+    observed = observations(data, chosen, protocol)
+    with torch.no_grad(), seeded(BINARISATION_SEED, "encode"):
+        x = observed.bits(slice(None))
+        codes = model.encode(x)
+        arrays = {"codes": codes.numpy()}
+        if model.code == "real":
+            arrays["stddev"] = model.posterior(x).stddev.numpy()
+        if isinstance(model.prior, MixturePrior):
+            arrays["component"] = model.prior.component(codes).numpy()
+            arrays["log_density"] = model.prior().log_prob(codes).numpy()
+    labels = data.splits[chosen].labels
+    if labels is not None:
+        arrays["labels"] = np.asarray(labels)
+    return arrays
