@@ -33,6 +33,8 @@ CLASS_COLOURS = (
     *("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE"),
     *("#882255", "#44AA99", "#999933", "#AA4499", "#555555"),
 )
+# The same scheme without its pale colours, for lines.
+LINE_COLOURS = ("#332288", "#CC6677", "#117733", "#882255", "#44AA99", "#999933", "#AA4499", "#555555")
 _INK = "#222222"
 
 
@@ -136,7 +138,7 @@ def codes_and_mixture(
 
 def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], keys: Sequence[str], ylabel: str) -> Figure:
     """Show logged values against training seconds, one line a run; ``keys`` are tried in turn."""
-    figure = Figure(figsize=(9, 4.8), layout="constrained")
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
     axes = figure.subplots()
     styles = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
     lowest = []
@@ -145,7 +147,7 @@ def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], keys: Sequence[
         if not points:
             continue
         seconds, values = zip(*points, strict=True)
-        colour = CLASS_COLOURS[index % len(CLASS_COLOURS)]
+        colour = LINE_COLOURS[index % len(LINE_COLOURS)]
         axes.plot(seconds, values, label=name, color=colour, linestyle=styles[index % len(styles)], linewidth=1.8)
         lowest.append(values[min(1, len(values) - 1)])  # the first validation would flatten all the others
     if lowest:
@@ -154,14 +156,17 @@ def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], keys: Sequence[
     axes.set_ylabel(ylabel)
     axes.grid(alpha=0.25)
     _plain(axes)
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
 def reconstructions(rows: Mapping[str, Array]) -> Figure:
     """Show rows of images (N, H, W), the first usually the originals, each with its name."""
     count = len(next(iter(rows.values())))
-    figure = Figure(figsize=(0.75 * count + 2.2, 0.82 * len(rows)), layout="constrained")
+    names = 0.085 * max(map(len, rows)) + 0.2  # inches that the names need
+    width = 0.75 * count + names
+    figure = Figure(figsize=(width, 0.82 * len(rows)))
+    figure.subplots_adjust(left=names / width, right=0.995, top=0.99, bottom=0.01, hspace=0.08)
     for axes, (name, images) in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows.items(), strict=True):
         _show(axes, tile(images, count))
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, color=_INK)

@@ -112,7 +112,7 @@ def fit(
         if run is not None:
             run.log(row)
         if watch is not None:
-            watch({**row, "steps": total})
+            watch(row)
 
     ended: Literal["finished", "early", "interrupted"] = "finished"
     step = start
@@ -136,7 +136,7 @@ def fit(
             last = step == total or request.signal is not None
             validate = step % every == 0 or last
             if step % settings.log_every == 0 or validate:
-                row = log.row(step, len(x), rate, objective, best.bound)
+                row = log.row(step, total, len(x), rate, objective, best.bound)
                 if validate:
                     bound = objective_bound(model, held_out, objective, estimator.samples, seed).mean
                     log.start()  # validation is no training time
@@ -198,7 +198,7 @@ class _Log:
         self.values[self.count] = torch.stack([part.mean() for part in parts])
         self.count += 1
 
-    def row(self, step: int, batch: int, rate: float, objective: Objective, best: float) -> Row:
+    def row(self, step: int, total: int, batch: int, rate: float, objective: Objective, best: float) -> Row:
         """Return the means since the last row, or raise :class:`Diverged` with the step where it went wrong."""
         values = self.values[: self.count].cpu()
         elapsed = time.perf_counter() - self.started
@@ -215,7 +215,7 @@ class _Log:
         images = self.count * batch / elapsed if elapsed > 0 else 0.0
         self.count = 0
         self.start()
-        row: Row = {"step": step, "train/reconstruction": reconstruction}
+        row: Row = {"step": step, "steps": total, "train/reconstruction": reconstruction}
         if _label(objective) == "bound":
             row |= {"train/bound": bound, "train/kl": kl}
         return row | {"lr": rate, "images_per_second": round(images, 1), "seconds": round(self.seconds, 3)}
