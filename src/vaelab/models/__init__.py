@@ -23,7 +23,7 @@ from vaelab.conditionals import (
 from vaelab.models.autoencoder import Covariance, MixturePrior
 from vaelab.models.latent import LatentVariableModel, SampleKind
 from vaelab.networks import Activation, Trunk
-from vaelab.refusals import require_choice
+from vaelab.refusals import require_choice, require_int
 
 __all__ = [
     "MODELS",
@@ -53,6 +53,7 @@ def gaussian_vae(
     Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114. The decoder mirrors the encoder's
     hidden layers. ``data_mean`` (X,) centres the encoder's input and starts the output bias.
     """
+    require_int("latent_dim", latent_dim, 1)
     trunk = _encoder(data_dim, hidden_dims, activation, data_mean)
     mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
     likelihood = BernoulliLikelihood(mirror, data_dim, data_mean)
@@ -73,6 +74,7 @@ def bernoulli_vae(
     the usual architecture: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030.
     """
     require_choice("prior", prior, ("uniform", "learned"))
+    require_int("latent_dim", latent_dim, 1)
     trunk = _encoder(data_dim, hidden_dims, activation, data_mean)
     mirror = Trunk(latent_dim, hidden_dims[::-1], activation, shift=0.5, scale=2.0)
     return LatentVariableModel(
@@ -95,6 +97,7 @@ def autoencoder(
 
     Source of the recipe: Ghosh et al. (2020), https://arxiv.org/abs/1903.12436. It has no likelihood of x.
     """
+    require_int("latent_dim", latent_dim, 1)
     trunk = _encoder(data_dim, hidden_dims, activation, data_mean)
     mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
     return LatentVariableModel(
