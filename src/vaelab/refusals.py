@@ -6,7 +6,6 @@ import difflib
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import cast
 
 __all__ = ["Refusal", "did_you_mean", "require_choice", "require_int", "require_number"]
 
@@ -42,8 +41,8 @@ def require_int(argument: str, value: object, minimum: int) -> int:
 
 def require_number(argument: str, value: object, low: float, high: float = float("inf")) -> float:
     """Return ``value`` as a float if it is finite and ``low <= value <= high``, else raise a :class:`Refusal`."""
-    finite = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    if not finite or not low <= float(cast(float, value)) <= high:
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not math.isfinite(number) or not low <= number <= high:
         limit = f"in [{low:g}, {high:g}]" if high != float("inf") else f"of at least {low:g}"
         raise Refusal(f"{argument}: expected a number {limit}; got {value!r}")
-    return float(value)
+    return number
