@@ -53,8 +53,12 @@ class Trunk(nn.Module):
         if isinstance(hidden_dims, str) or not isinstance(hidden_dims, Sequence):
             raise Refusal(f"hidden_dims: expected a list of layer widths, such as [200, 200]; got {hidden_dims!r}")
         width = require_int("input_dim", input_dim, 1)
-        filled = torch.as_tensor(shift, dtype=torch.get_default_dtype()).expand(width).clone()
-        self.register_buffer("shift", filled)
+        filled = torch.as_tensor(shift, dtype=torch.get_default_dtype())
+        if filled.shape not in ((), (width,)):
+            raise Refusal(
+                f"shift: expected a number or shape ({width},), one for each input; got {tuple(filled.shape)}"
+            )
+        self.register_buffer("shift", filled.expand(width).clone())
         self.scale = scale
         layers: list[nn.Module] = []
         for index, size in enumerate(hidden_dims):
@@ -65,6 +69,8 @@ class Trunk(nn.Module):
         self.width = width
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map inputs (..., input_dim) to features (..., width)."""
+        """Map inputs (..., input_dim) to features (..., width), or refuse inputs of another size."""
+        if x.shape[-1:] != self.shift.shape:
+            raise Refusal(f"network: expected inputs of shape (..., {len(self.shift)}); got {tuple(x.shape)}")
         features: Tensor = self.layers((x - self.shift) * self.scale)
         return features

@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ import vaelab
 from vaelab.data import Dataset, load_data
 from vaelab.data.binarise import BINARISATION_SEED
 from vaelab.models import LatentVariableModel, MixturePrior
-from vaelab.refusals import Refusal
+from vaelab.refusals import Refusal, require_int
 from vaelab.settings import Settings, resolve
 
 __all__ = ["FORMAT_VERSION", "Run", "write_file"]
@@ -62,7 +63,9 @@ def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 def _checksum(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        digest.update(f"{name}{tuple(tensors[name].shape)}".encode() + tensors[name].numpy().tobytes())
+        tensor = tensors[name]
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -106,7 +109,7 @@ class Run:
             raise Refusal(f"run: {str(path)!r} is no run directory (it has no config.json)")
         self.config: dict[str, Any] = _read_json(config, dict)
         version = self.config.get("format_version")
-        if not isinstance(version, int):
+        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
             raise Refusal(f"{config}: expected a format_version; it is damaged, or no vaelab run")
         if version > FORMAT_VERSION:
             raise Refusal(
@@ -115,7 +118,9 @@ class Run:
         try:
             values = self.config["settings"]
             self.settings: Settings = resolve(values["model"], values)
-            self.data_dim = int(self.config["data"]["dim"])
+            self.data_dim = require_int("data.dim", self.config["data"]["dim"], 1)
+        except Refusal as refusal:
+            raise Refusal(f"{config}: {refusal}") from refusal
         except (KeyError, TypeError) as error:
             raise Refusal(f"{config}: expected settings and data; it is damaged ({error!r})") from error
 
@@ -193,7 +198,13 @@ class Run:
         if not path.exists():
             return None
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            content = io.BytesIO(path.read_bytes())
+            with zipfile.ZipFile(content) as archive:  # torch does not look at the checksums, so it is done here
+                if (member := archive.testzip()) is not None:
+                    raise zipfile.BadZipFile(member)
+            content.seek(0)
+            state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
+            require_int("step", state["step"], 1)
         except Exception as error:  # torch raises many kinds for a damaged file
             raise Refusal(f"{path}: expected a checkpoint; it is damaged ({type(error).__name__})") from error
         return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from vaelab.evaluation import objective_bound
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, Objective
 from vaelab.randomness import seed_step
+from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training.interrupts import stop_requests
@@ -81,6 +83,8 @@ def fit(
     >>> fitted.steps, fitted.ended
     (20, 'finished')
     """
+    if settings is not None and training:
+        raise Refusal(f"fit: expected settings or their fields by name, not both; got {', '.join(training)} as well")
     name = {"real": "gaussian-vae", "bits": "bernoulli-vae", "point": "autoencoder"}[model.code]
     defaults = resolve(name, {"training": training} if training else {})
     settings = settings or defaults.training
@@ -105,8 +109,9 @@ def fit(
         optimiser.load_state_dict(state["optimiser"])
         best.load_state_dict(state["best"])
         start = state["step"]
-        log.seconds = state["seconds"]
-        run.forget_after(start)
+        log.load_state_dict(state["log"])
+    if run is not None:
+        run.forget_after(start)  # also where there is no checkpoint: those steps are made, and logged, again
 
     def report(row: Row) -> None:
         if run is not None:
@@ -114,11 +119,15 @@ def fit(
         if watch is not None:
             watch(row)
 
-    ended: Literal["finished", "early", "interrupted"] = "finished"
+    def out_of_patience() -> bool:
+        return settings.patience is not None and best.validations_since >= settings.patience
+
+    early = out_of_patience()  # at once, where a run that had stopped early is resumed
+    interrupted = False
     step = start
     with torch.random.fork_rng(), stop_requests() as request:
         log.start()
-        while step < total:
+        while step < total and not early and not interrupted:
             seed_step(seed, step, where)
             rate = learning_rate(settings, step, total)
             for group in optimiser.param_groups:
@@ -133,38 +142,40 @@ def fit(
             log.add(estimate)
             step += 1
 
-            last = step == total or request.signal is not None
+            # An interruption saves, and that is all: a validation of its own could select other weights, or use up
+            # patience, and the resumed run would not be the run that had never stopped.
+            last = step == total
+            interrupted = request.signal is not None and not last
             validate = step % every == 0 or last
             if step % settings.log_every == 0 or validate:
-                row = log.row(step, total, len(x), rate, objective, best.bound)
+                row = log.row(step, total, len(x), rate, objective)
                 if validate:
                     bound = objective_bound(model, held_out, objective, estimator.samples, seed).mean
                     log.start()  # validation is no training time
                     row |= {f"val/{_label(objective)}": bound}
                     best.offer(bound, step)
-                if last and request.signal is None:
-                    row["finished"] = True
-                early = settings.patience is not None and validate and best.validations_since >= settings.patience
-                if early:
+                    early = out_of_patience()
+                if last or early:
                     row["finished"] = True
                 report(row)
-                if validate and run is not None:
-                    run.save_checkpoint(
-                        {
-                            "model": model.state_dict(),
-                            "estimator": estimator.state_dict(),
-                            "optimiser": optimiser.state_dict(),
-                            "best": best.state_dict(),
-                            "step": step,
-                            "seconds": log.seconds,
-                        }
-                    )
-                if early:
-                    ended = "early"
-                    break
-            if request.signal is not None and step < total:
-                ended = "interrupted"
-                break
+            if interrupted and not validate:
+                log.require_finite(step)
+                best.require_finite_weights(step)
+            if run is not None and (validate or interrupted):
+                if not best.weights:
+                    run.save_model(model)  # nothing was selected yet
+                run.save_checkpoint(
+                    {
+                        "model": model.state_dict(),
+                        "estimator": estimator.state_dict(),
+                        "optimiser": optimiser.state_dict(),
+                        "best": best.state_dict(),
+                        "log": log.state_dict(),
+                        "step": step,
+                    }
+                )
+    ended: Literal["finished", "early", "interrupted"]
+    ended = "early" if early and step < total else "interrupted" if interrupted else "finished"
     if ended != "interrupted":
         best.restore()
     model.eval()
@@ -189,6 +200,7 @@ class _Log:
         self.count = 0
         self.seconds = 0.0
         self.started = 0.0
+        self.good = "none"
 
     def start(self) -> None:
         self.started = time.perf_counter()
@@ -198,20 +210,25 @@ class _Log:
         self.values[self.count] = torch.stack([part.mean() for part in parts])
         self.count += 1
 
-    def row(self, step: int, total: int, batch: int, rate: float, objective: Objective, best: float) -> Row:
-        """Return the means since the last row, or raise :class:`Diverged` with the step where it went wrong."""
+    def require_finite(self, step: int) -> Tensor:
+        """Return the values since the last row, or raise :class:`Diverged` with the step where it went wrong."""
         values = self.values[: self.count].cpu()
-        elapsed = time.perf_counter() - self.started
-        self.seconds += elapsed
         finite = values.isfinite().all(1)
         if not finite.all():
             first = int((~finite).int().argmax())
-            good = f"{values[first - 1, 0]:.2f}" if first else f"{best:.2f} (validation)"
+            good = f"{values[first - 1, 0]:.2f}" if first else self.good
             raise Diverged(
-                f"training: the bound is not finite at step {step - self.count + first + 1}; the last good value was "
-                f"{good}; try a lower training.learning_rate, training.clip=10 or more training.warmup"
+                f"training: the bound is not finite at step {step - self.count + first + 1}; {_advice(good)}"
             )
+        return values
+
+    def row(self, step: int, total: int, batch: int, rate: float, objective: Objective) -> Row:
+        """Return the means since the last row, or raise :class:`Diverged`."""
+        values = self.require_finite(step)
+        elapsed = time.perf_counter() - self.started
+        self.seconds += elapsed
         bound, reconstruction, kl = values.mean(0).tolist()
+        self.good = f"{values[-1, 0]:.2f}"
         images = self.count * batch / elapsed if elapsed > 0 else 0.0
         self.count = 0
         self.start()
@@ -219,6 +236,20 @@ class _Log:
         if _label(objective) == "bound":
             row |= {"train/bound": bound, "train/kl": kl}
         return row | {"lr": rate, "images_per_second": round(images, 1), "seconds": round(self.seconds, 3)}
+
+    def state_dict(self) -> dict[str, Any]:
+        seconds = self.seconds + (time.perf_counter() - self.started if self.count else 0.0)
+        return {"values": self.values[: self.count].clone(), "seconds": seconds, "good": self.good}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.count, self.seconds, self.good = len(state["values"]), state["seconds"], state["good"]
+        self.values[: self.count] = state["values"].to(self.values.device)
+
+
+def _advice(good: str) -> str:
+    return (
+        f"the last good value was {good}; try a lower training.learning_rate, training.clip=10 or more training.warmup"
+    )
 
 
 class _Best:
@@ -231,17 +262,21 @@ class _Best:
 
     def offer(self, bound: float, step: int) -> None:
         """Keep the present weights if their bound is better; refuse weights that are not finite."""
-        if not torch.isfinite(torch.tensor(bound)):
-            raise Diverged(
-                f"training: the validation bound is {bound} at step {step}; the last good value was {self.bound:.2f}; "
-                "try a lower training.learning_rate, training.clip=10 or more training.warmup"
-            )
+        if not math.isfinite(bound):
+            good = f"{self.bound:.2f}" if self.weights else "none"
+            raise Diverged(f"training: the validation bound is {bound} at step {step}; {_advice(good)}")
         self.validations_since += 1
         if bound > self.bound:
             self.bound, self.step, self.validations_since = bound, step, 0
             self.weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
             if self.run is not None:
                 self.run.save_model(self.model)
+
+    def require_finite_weights(self, step: int) -> None:
+        """Raise :class:`Diverged` before weights that are not finite are written."""
+        if not all(bool(value.isfinite().all()) for value in self.model.state_dict().values()):
+            good = f"{self.bound:.2f}" if self.weights else "none"
+            raise Diverged(f"training: the weights are not finite at step {step}; {_advice(good)}")
 
     def restore(self) -> None:
         if self.weights:
