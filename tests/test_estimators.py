@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from laws import (
+from tests.laws import (
     BITS,
     MODELS,
     build,

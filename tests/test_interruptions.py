@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from laws import largest_difference
-from test_training import rows_of, weights_of
-from training_process import run_training
+from tests.test_training import rows_of, weights_of
+from tests.laws import largest_difference
+from tests.training_process import run_training
 from vaelab.runs import Run
 
 
@@ -22,9 +22,9 @@ def whole(tmp_path_factory):
 
 
 def start(out, pace):
-    script = Path(__file__).parent / "training_process.py"
     return subprocess.Popen(
-        [sys.executable, "-W", "error", str(script), str(out), pace],
+        [sys.executable, "-W", "error", "-m", "tests.training_process", str(out), pace],
+        cwd=Path(__file__).parents[1],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

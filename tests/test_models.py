@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from laws import BITS, MODELS, TABLE, VARIATIONAL, B, D, X, build, observations_of
+from tests.laws import BITS, MODELS, TABLE, VARIATIONAL, B, D, X, build, observations_of
 from vaelab.models import MODELS as ROWS
 from vaelab.models import MixturePrior, gaussian_vae
 from vaelab.randomness import derive_seed, seeded

@@ -39,7 +39,7 @@ def test_a_trunk_without_layers_shows_how_the_input_is_standardised():
     ("activation", "function"),
     [
         ("relu", torch.relu),
-        ("leaky-relu", torch.nn.functional.leaky_relu),
+        ("leaky-relu", lambda x: torch.nn.functional.leaky_relu(x, 0.3)),
         ("tanh", torch.tanh),
         ("silu", torch.nn.functional.silu),
     ],

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import kl_divergence
 
-from laws import BITS, MODELS, build, code_tuples, enumerate_bits, log_bernoulli, observations_of
+from tests.laws import BITS, MODELS, build, code_tuples, enumerate_bits, log_bernoulli, observations_of
 from vaelab.objectives import ELBO, IWAE, Reconstruction, check_objective
 from vaelab.refusals import Refusal
 

@@ -6,8 +6,8 @@ import threading
 import pytest
 import torch
 
-from laws import MODELS, binary_data, build, largest_difference
-from training_process import run_training
+from tests.laws import MODELS, binary_data, build, largest_difference
+from tests.training_process import run_training
 from vaelab.data import observations
 from vaelab.estimators import Pathwise, ScoreFunction
 from vaelab.evaluation import objective_bound

@@ -1,6 +1,6 @@
 """A small training in a process of its own, for the tests that interrupt or kill it.
 
-python training_process.py OUT [SECONDS]: train into OUT (resume if it is there), tell every logged step on
+python -m tests.training_process OUT [SECONDS]: train into OUT (resume if it is there), tell every logged step on
 standard output, and rest for SECONDS after telling.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from laws import binary_data
+from tests.laws import binary_data
 from vaelab.settings import resolve
 from vaelab.training import train
 
