@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_training import rows_of, weights_of
 from tests.laws import largest_difference
+from tests.test_training import rows_of, weights_of
 from tests.training_process import run_training
 from vaelab.runs import Run
 
