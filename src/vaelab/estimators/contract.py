@@ -82,7 +82,7 @@ class Estimator(nn.Module, ABC):
         self.samples = require_int("estimator.samples", samples, 1)
 
     @abstractmethod
-    def draw(self, q: Distribution) -> Tensor:
+    def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw what is random: codes z (K, B, D) from q(z|x), or uniform noise."""
 
     @abstractmethod
@@ -95,7 +95,7 @@ class Estimator(nn.Module, ABC):
         """Draw and score: one call of the encoder."""
         q: Distribution = model.posterior(x)
         self.prepare(x, q)
-        return self.score(model, objective, x, q, self.draw(q))
+        return self.score(model, objective, x, q, self.draw(q, objective))
 
     def prepare(self, x: Tensor, q: Distribution) -> None:
         """Create, once, the parameters whose sizes depend on the observations (B, X) or the codes (B, D)."""

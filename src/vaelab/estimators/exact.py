@@ -44,7 +44,7 @@ class Exact(Estimator):
     name: ClassVar[str] = "exact"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
 
-    def draw(self, q: Distribution) -> Tensor:
+    def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Return all codes, (2^D, 1, D): nothing is random."""
         return all_codes(q.event_shape[-1], q.mean.detach()).unsqueeze(1)
 

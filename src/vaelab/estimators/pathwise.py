@@ -36,7 +36,7 @@ class Pathwise(Estimator):
     codes: ClassVar[frozenset[Code]] = frozenset({"real", "point"})
     objectives: ClassVar[frozenset[str]] = frozenset({"elbo", "iwae", "reconstruction"})
 
-    def draw(self, q: Distribution) -> Tensor:
+    def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw z (K, B, D) as a differentiable function of q's parameters."""
         z: Tensor = q.rsample((self.samples,))
         return z

@@ -52,7 +52,7 @@ class ScoreFunction(Estimator):
         """Create the baseline's network, if it has one."""
         self.baseline.prepare(x)
 
-    def draw(self, q: Distribution) -> Tensor:
+    def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw z (K, B, D) without a gradient."""
         z: Tensor = q.sample((self.samples,))
         return z
