@@ -7,7 +7,8 @@ closed-form Kullback-Leibler divergences registered with ``torch.distributions.k
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.distributions.kl import register_kl
 
-__all__ = ["Bits", "Gaussian", "Point"]
+__all__ = ["Bits", "Gaussian", "Point", "all_codes"]
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -31,6 +32,10 @@ class _VectorDistribution(Distribution):
     def sample(self, sample_shape: Any = ()) -> Tensor:
         with torch.no_grad():
             return self.rsample(torch.Size(sample_shape))
+
+    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Return the same distribution with every parameter passed through ``function``, such as ``detach``."""
+        raise NotImplementedError
 
 
 class Gaussian(_VectorDistribution):
@@ -63,6 +68,9 @@ class Gaussian(_VectorDistribution):
     @property
     def variance(self) -> Tensor:
         return (2 * self.log_scale).exp()
+
+    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(function(self.loc), function(self.log_scale))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Reparameterised draw z = mu + sigma * eps, eps ~ N(0, I), shape sample_shape + (..., D)."""
@@ -105,6 +113,9 @@ class Bits(_VectorDistribution):
     def mode(self) -> Tensor:
         return (self.logits > 0).to(self.logits.dtype)
 
+    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(function(self.logits))
+
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Draw bits as floating-point zeros and ones (a comparison with uniforms, not ``bernoulli``)."""
         with torch.no_grad():
@@ -113,6 +124,9 @@ class Bits(_VectorDistribution):
             return (uniform < torch.sigmoid(self.logits)).to(self.logits.dtype)
 
     def log_prob(self, value: Tensor) -> Tensor:
+        if value.ndim == 2 and self.logits.ndim == 3 and self.logits.shape[1] == 1:
+            # The same K codes for every observation: a product of matrices instead of a (K, B, X) tensor.
+            return self.logits[:, 0] @ value.T - F.softplus(self.logits).sum(-1)  # (K, B)
         density: Tensor = _BitsLogDensity.apply(self.logits, value)  # type: ignore[no-untyped-call]
         return density
 
@@ -141,6 +155,12 @@ class Point(_VectorDistribution):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.loc.expand(self._extended_shape(sample_shape))
+
+
+def all_codes(dim: int, like: Tensor) -> Tensor:
+    """Return all 2^D codes of D bits, shape (2^D, D), in the dtype and on the device of ``like``."""
+    numbers = torch.arange(2**dim, device=like.device).unsqueeze(-1)
+    return (numbers >> torch.arange(dim, device=like.device) & 1).to(like.dtype)
 
 
 class _BitsLogDensity(torch.autograd.Function):

@@ -61,6 +61,13 @@ class Objective(ABC):
         """Return the values whose combination is maximised, (K, B): log-weights, the KL scaled by beta."""
         return terms.reconstruction - self.beta * terms.kl
 
+    def integrand(self, terms: Terms) -> Tensor:
+        """Return the part of the values that depends on the code, (K, B): what needs a score.
+
+        A closed-form KL does not: its gradient is direct, and its value would only add noise to a signal.
+        """
+        return terms.reconstruction if self.closed_form_kl else self.values(terms)
+
     def bound(self, terms: Terms) -> Tensor:
         """Return the bound to report, (B,): the same combination of log-weights with beta = 1."""
         return self(terms.reconstruction - terms.kl)

@@ -5,10 +5,62 @@ Adding one: a class that keeps the promises of :class:`Estimator`, a row here, a
 
 from __future__ import annotations
 
+from vaelab.estimators.antithetic import ARM, DisARM
+from vaelab.estimators.arms import ARMS
+from vaelab.estimators.concrete import Concrete
 from vaelab.estimators.contract import Estimate, Estimator
-from vaelab.estimators.pathwise import Pathwise
+from vaelab.estimators.double_cv import DoubleCV
+from vaelab.estimators.exact import Exact
+from vaelab.estimators.muprop import MuProp
+from vaelab.estimators.pathwise import DoublyReparameterised, Pathwise, StickingTheLanding
+from vaelab.estimators.rebar import Rebar, Relax
+from vaelab.estimators.rodeo import Rodeo
 from vaelab.estimators.score import ScoreFunction
+from vaelab.estimators.straight_through import GumbelStraightThrough, StraightThrough
+from vaelab.estimators.wake_sleep import ReweightedWakeSleep
 
-__all__ = ["ESTIMATORS", "Estimate", "Estimator", "Pathwise", "ScoreFunction"]
+__all__ = [
+    "ARM",
+    "ARMS",
+    "ESTIMATORS",
+    "Concrete",
+    "DisARM",
+    "DoubleCV",
+    "DoublyReparameterised",
+    "Estimate",
+    "Estimator",
+    "Exact",
+    "GumbelStraightThrough",
+    "MuProp",
+    "Pathwise",
+    "Rebar",
+    "Relax",
+    "ReweightedWakeSleep",
+    "Rodeo",
+    "ScoreFunction",
+    "StickingTheLanding",
+    "StraightThrough",
+]
 
-ESTIMATORS: dict[str, type[Estimator]] = {kind.name: kind for kind in (Pathwise, ScoreFunction)}
+ESTIMATORS: dict[str, type[Estimator]] = {
+    kind.name: kind
+    for kind in (
+        Exact,
+        ScoreFunction,
+        MuProp,
+        Rebar,
+        Relax,
+        ARM,
+        DisARM,
+        ARMS,
+        DoubleCV,
+        Rodeo,
+        Concrete,
+        StraightThrough,
+        GumbelStraightThrough,
+        ReweightedWakeSleep,
+        Pathwise,
+        StickingTheLanding,
+        DoublyReparameterised,
+    )
+}

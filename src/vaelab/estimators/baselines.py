@@ -7,28 +7,62 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
+from vaelab.distributions import Bits, Gaussian
 from vaelab.objectives import Objective
 
-__all__ = ["BASELINES", "BaselineName", "leave_one_out"]
+__all__ = ["BASELINES", "Baseline", "BaselineName", "leave_one_out"]
 
-BaselineName = Literal["none", "running-average", "leave-one-out"]
+BaselineName = Literal["none", "running-average", "leave-one-out", "network"]
 
 
 class Baseline(nn.Module, ABC):
-    """Maps values (K, B), detached, to learning signals (K, B); the baseline of a code never depends on it."""
+    """Maps values (K, B), detached, to learning signals (K, B); the baseline of a code never depends on it.
+
+    With the signals comes the baseline's own loss, shape (), or None if it learns nothing by gradient.
+    """
 
     @abstractmethod
-    def forward(self, objective: Objective, values: Tensor) -> Tensor:
-        """Return the learning signal of each code."""
+    def forward(self, objective: Objective, values: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the learning signal of each code, and the baseline's own loss."""
+
+    def prepare(self, x: Tensor) -> None:
+        """Create, once, the parameters whose sizes depend on the observations (B, X)."""
+
+    def normalised(self, q: Distribution) -> Distribution:
+        """Return q with the gradients that will flow into it on the scale this baseline wants."""
+        return q
 
 
 class NoBaseline(Baseline):
     """Subtracts nothing."""
 
-    def forward(self, objective: Objective, values: Tensor) -> Tensor:
+    def forward(self, objective: Objective, values: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the plain signals."""
-        return objective.signal(values, 0.0)
+        return objective.signal(values, 0.0), None
+
+
+class _Running(nn.Module):
+    """Exponential average, s <- decay s + (1 - decay) value, divided by 1 - decay^t against its start at zero."""
+
+    total: Tensor
+    weight: Tensor
+
+    def __init__(self, decay: float) -> None:
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("total", torch.zeros(()))
+        self.register_buffer("weight", torch.zeros(()))
+
+    def forward(self) -> Tensor:
+        """Return the average of the past; zero before anything was seen."""
+        return self.total / self.weight.clamp_min(1e-12)  # a new tensor: the buffers change in place
+
+    def take(self, value: Tensor) -> None:
+        """Take a value in."""
+        self.total.lerp_(value.to(self.total.dtype), 1 - self.decay)
+        self.weight.lerp_(torch.ones_like(self.weight), 1 - self.decay)
 
 
 class RunningAverage(Baseline):
@@ -38,23 +72,16 @@ class RunningAverage(Baseline):
     zero. Source: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030, section 2.3.
     """
 
-    average: Tensor
-    weight: Tensor
-
     def __init__(self, decay: float = 0.9) -> None:
         super().__init__()
-        self.decay = decay
-        self.register_buffer("average", torch.zeros(()))
-        self.register_buffer("weight", torch.zeros(()))
+        self.average = _Running(decay)
 
-    def forward(self, objective: Objective, values: Tensor) -> Tensor:
+    def forward(self, objective: Objective, values: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the signals under the average of the past; then, in training mode, take this batch in."""
-        # clone: the buffers change in place below, the signal must not
-        baseline = (self.average / self.weight.clamp_min(1e-12)).clone()
+        signal = objective.signal(values, self.average())
         if self.training:
-            self.average.lerp_(objective(values).mean().to(self.average.dtype), 1 - self.decay)
-            self.weight.lerp_(torch.ones_like(self.weight), 1 - self.decay)
-        return objective.signal(values, baseline)
+            self.average.take(objective(values).mean())
+        return signal, None
 
 
 class LeaveOneOut(Baseline):
@@ -64,9 +91,9 @@ class LeaveOneOut(Baseline):
     for log-mean-exp it is VIMCO (Mnih & Rezende, 2016, https://arxiv.org/abs/1602.06725).
     """
 
-    def forward(self, objective: Objective, values: Tensor) -> Tensor:
+    def forward(self, objective: Objective, values: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return objective(values) - objective(values with the k-th replaced by the mean of the others)."""
-        return leave_one_out(objective, values)
+        return leave_one_out(objective, values), None
 
 
 def leave_one_out(objective: Objective, values: Tensor) -> Tensor:
@@ -87,8 +114,52 @@ def leave_one_out(objective: Objective, values: Tensor) -> Tensor:
     return objective(values) - objective(replaced)
 
 
+class Network(Baseline):
+    """Subtracts a network of the observation plus a running average, and normalises the variance (NVIL).
+
+    Formula: s_k = v_k - c - C(x), the gradients that reach the encoder divided by max(1, sqrt(variance of s)).
+    C is one hidden layer of 100 tanh units that minimises (objective(v) - c - C(x))^2; c and the variance are
+    exponential averages over past batches, decay 0.8. The division changes the length of the encoder's
+    gradient, never its direction, and is the same for every observation: it applies to a closed-form KL too.
+
+    Source: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030, sections 2.3.1 to 2.3.3 and appendix A.
+    There the averages already hold the present batch; here only past ones, which keeps the mean exact.
+    """
+
+    def __init__(self, decay: float = 0.8, hidden: int = 100) -> None:
+        super().__init__()
+        self.centre, self.variance = _Running(decay), _Running(decay)
+        self.hidden = hidden
+        self.network: nn.Sequential | None = None
+
+    def prepare(self, x: Tensor) -> None:
+        """Create C for observations (B, X)."""
+        if self.network is None:
+            layers = (nn.Linear(x.shape[-1], self.hidden), nn.Tanh(), nn.Linear(self.hidden, 1))
+            self.network = nn.Sequential(*layers).to(x)
+
+    def forward(self, objective: Objective, values: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the signals and the squared error of C; in training mode take this batch in."""
+        assert self.network is not None, "prepare comes first"
+        predicted = self.centre() + self.network(x).squeeze(-1)  # (B,)
+        signal = objective.signal(values, predicted.detach())
+        error = objective(values) - predicted  # (B,)
+        if self.training:
+            surprise = (error + self.centre()).detach()
+            self.variance.take((surprise - surprise.mean()).square().mean())
+            self.centre.take(surprise.mean())
+        return signal, error.square().mean()
+
+    def normalised(self, q: Distribution) -> Distribution:
+        """Return q with the gradients into it divided by max(1, standard deviation of past signals)."""
+        assert isinstance(q, Bits | Gaussian)
+        factor = self.variance().sqrt().clamp_min(1.0).reciprocal()
+        return q.through(lambda parameter: parameter.detach() + factor * (parameter - parameter.detach()))
+
+
 BASELINES: dict[str, type[Baseline]] = {
     "none": NoBaseline,
     "running-average": RunningAverage,
     "leave-one-out": LeaveOneOut,
+    "network": Network,
 }

@@ -17,33 +17,54 @@ __all__ = ["Estimate", "Estimator"]
 
 
 class Estimate(NamedTuple):
-    """What an estimator returns for a batch, each of shape (B,).
+    """What an estimator returns for a batch, in nats, each of shape (B,) unless said otherwise.
 
     ``bound`` is the number to report. The gradient of ``surrogate`` is the estimate of the gradient of
-    the objective, for all parameters; its value means nothing. ``reconstruction`` and ``kl`` are the two
-    parts of the evidence lower bound that the same codes give, for the log.
+    the objective, for all parameters of the model; its value means nothing. ``reconstruction`` and ``kl``
+    are the two parts of the evidence lower bound that the same codes give, for the log. ``auxiliary``,
+    shape (), is a loss whose gradient is for the estimator's own parameters and never reaches the model.
+    ``relaxed`` is the bound under relaxed codes, where that is what is trained.
     """
 
     bound: Tensor
     surrogate: Tensor
     reconstruction: Tensor
     kl: Tensor
+    auxiliary: Tensor | None = None
+    relaxed: Tensor | None = None
 
     @classmethod
-    def of(cls, objective: Objective, terms: Terms, surrogate: Tensor) -> Estimate:
-        """Gather what there is to report of the scored codes; only the surrogate keeps its graph."""
+    def of(
+        cls,
+        objective: Objective,
+        terms: Terms,
+        surrogate: Tensor,
+        auxiliary: Tensor | None = None,
+        relaxed: Tensor | None = None,
+    ) -> Estimate:
+        """Gather what there is to report of the scored codes; only the two losses keep their graphs."""
         kl = terms.kl if terms.kl.ndim == 1 else terms.kl.mean(0)  # (B,)
-        parts = (objective.bound(terms), surrogate, terms.reconstruction.mean(0), kl)
-        return cls(*(part if part is surrogate else part.detach() for part in parts))
+        return cls(
+            objective.bound(terms).detach(),
+            surrogate,
+            terms.reconstruction.mean(0).detach(),
+            kl.detach(),
+            auxiliary,
+            None if relaxed is None else relaxed.detach(),
+        )
 
 
 class Estimator(nn.Module, ABC):
     """What every estimator guarantees.
 
-    It draws codes in ``draw`` and scores them in ``score``, so that a test can hand in the codes. The
-    expectation of the surrogate's gradient over the codes is the gradient of the expected objective (unless
-    the class says it is biased). Whatever it learns (a running average, a network) is in its
-    ``state_dict`` and changes only in training mode. It draws from torch's default generator.
+    ``draw`` returns everything that is random (codes, or the uniform noise they are made of), and ``score``
+    is a function of it, so that a test can hand in what was drawn. The expectation of the surrogate's
+    gradient is the gradient of the expected objective, unless the objective's name is in ``biased``.
+    Whatever it learns (a running average, a network) is in its ``state_dict`` and changes only in training
+    mode. It draws from torch's default generator.
+
+    ``codes`` and ``objectives`` are what it is defined for; ``learning_rate_factor`` and ``betas`` are
+    Adam's for its own parameters, the factor relative to the model's learning rate.
 
     Args:
         samples: K, codes drawn for each observation.
@@ -51,25 +72,37 @@ class Estimator(nn.Module, ABC):
 
     name: ClassVar[str]
     codes: ClassVar[frozenset[Code]]
+    objectives: ClassVar[frozenset[str]] = frozenset({"elbo", "iwae"})
+    biased: ClassVar[frozenset[str]] = frozenset()
+    learning_rate_factor: ClassVar[float] = 1.0
+    betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
 
     def __init__(self, samples: int = 1) -> None:
         super().__init__()
         self.samples = require_int("estimator.samples", samples, 1)
 
     @abstractmethod
-    def draw(self, q: Distribution) -> Tensor:
-        """Draw codes z (K, B, D) from q(z|x)."""
+    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+        """Draw what is random: codes z (K, B, D) from q(z|x), or uniform noise."""
 
     @abstractmethod
     def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, z: Tensor
+        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
-        """Score codes z (K, B, D) that were drawn from q for observations x (B, X)."""
+        """Score what was drawn from q for observations x (B, X)."""
 
     def forward(self, model: LatentVariableModel, objective: Objective, x: Tensor) -> Estimate:
-        """Draw and score: one call of the encoder, one of the decoder."""
+        """Draw and score: one call of the encoder."""
         q: Distribution = model.posterior(x)
-        return self.score(model, objective, x, q, self.draw(q))
+        self.prepare(x, q)
+        return self.score(model, objective, x, q, self.draw(q, objective))
+
+    def prepare(self, x: Tensor, q: Distribution) -> None:
+        """Create, once, the parameters whose sizes depend on the observations (B, X) or the codes (B, D)."""
+
+    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
+        """Return how many codes of ``latent_dim`` a training step decodes for each observation."""
+        return self.samples
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
         """Raise a :class:`Refusal` if this estimator cannot work with this model and objective."""
@@ -79,3 +112,6 @@ class Estimator(nn.Module, ABC):
             raise Refusal(
                 f"estimator: {self.name!r} needs codes of kind {wanted}; the model's codes are of kind {model.code!r}"
             )
+        if objective.name not in self.objectives:
+            wanted = " or ".join(sorted(self.objectives))
+            raise Refusal(f"estimator: {self.name!r} is defined for the objective {wanted}; got {objective.name!r}")

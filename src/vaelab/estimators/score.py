@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.estimators.baselines import BASELINES, BaselineName
+from vaelab.estimators.baselines import BASELINES, Baseline, BaselineName
 from vaelab.estimators.contract import Estimate, Estimator
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.refusals import Refusal, require_choice
 
-__all__ = ["ScoreFunction"]
+__all__ = ["ScoreFunction", "build_baseline"]
 
 
 class ScoreFunction(Estimator):
@@ -24,11 +24,13 @@ class ScoreFunction(Estimator):
     f itself. With the closed-form KL, f is log p(x|z) and the KL is differentiated directly; with the
     importance-weighted bound, f is the whole bound. Sources: Williams (1992),
     https://doi.org/10.1007/BF00992696; K codes with leave-one-out: Kool, van Hoof & Welling (2019),
-    https://openreview.net/forum?id=r1lgTGL5DE; VIMCO: Mnih & Rezende (2016), https://arxiv.org/abs/1602.06725.
+    https://openreview.net/forum?id=r1lgTGL5DE; VIMCO: Mnih & Rezende (2016), https://arxiv.org/abs/1602.06725;
+    network (NVIL): Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030. The learning rate of the network
+    is ten times the model's, as in Tucker et al. (2017), https://arxiv.org/abs/1703.07370.
 
     Args:
         samples: K, codes drawn for each observation.
-        baseline: ``none``, ``running-average`` or ``leave-one-out`` (K of at least 2).
+        baseline: ``none``, ``running-average``, ``leave-one-out`` (K of at least 2) or ``network``.
 
     >>> import torch
     >>> from vaelab.models import bernoulli_vae
@@ -40,27 +42,36 @@ class ScoreFunction(Estimator):
 
     name: ClassVar[str] = "score-function"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits", "real"})
+    learning_rate_factor: ClassVar[float] = 10.0
 
     def __init__(self, samples: int = 4, baseline: BaselineName = "leave-one-out") -> None:
         super().__init__(samples)
-        require_choice("estimator.baseline", baseline, BASELINES)
-        if baseline == "leave-one-out" and samples < 2:
-            raise Refusal(f"estimator.samples: expected at least 2 for the baseline leave-one-out; got {samples}")
-        self.baseline = BASELINES[baseline]()
+        self.baseline = build_baseline(baseline, samples)
 
-    def draw(self, q: Distribution) -> Tensor:
+    def prepare(self, x: Tensor, q: Distribution) -> None:
+        """Create the baseline's network, if it has one."""
+        self.baseline.prepare(x)
+
+    def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw z (K, B, D) without a gradient."""
         z: Tensor = q.sample((self.samples,))
         return z
 
     def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, z: Tensor
+        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective plus sum_k signal_k log q(z_k|x), the signals held constant."""
-        terms = objective.terms(model, x, q, z)
-        # A closed-form KL needs no score: its gradient is in `direct`, and its value would only add noise.
-        values = terms.reconstruction if objective.closed_form_kl else objective.values(terms)  # (K, B)
-        signal = self.baseline(objective, values.detach())  # (K, B)
+        q = self.baseline.normalised(q)
+        terms = objective.terms(model, x, q, drawn)
+        signal, auxiliary = self.baseline(objective, objective.integrand(terms).detach(), x)  # (K, B)
         direct = objective(objective.values(terms))  # (B,)
-        log_q: Tensor = q.log_prob(z)  # (K, B)
-        return Estimate.of(objective, terms, direct + (signal * log_q).sum(0))
+        log_q: Tensor = q.log_prob(drawn)  # (K, B)
+        return Estimate.of(objective, terms, direct + (signal * log_q).sum(0), auxiliary)
+
+
+def build_baseline(name: BaselineName, samples: int) -> Baseline:
+    """Build a baseline by name, or refuse one that needs more codes."""
+    require_choice("estimator.baseline", name, BASELINES)
+    if name == "leave-one-out" and samples < 2:
+        raise Refusal(f"estimator.samples: expected at least 2 for the baseline leave-one-out; got {samples}")
+    return BASELINES[name]()

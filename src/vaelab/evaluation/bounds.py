@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vaelab.data import Observations
+from vaelab.distributions import all_codes
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.randomness import seeded
@@ -194,9 +195,3 @@ def exact(model: LatentVariableModel, observed: Observations) -> Estimated:
         conditional, log_prior = model.likelihood(z), prior.log_prob(z)
         values = [(log_prior + conditional.log_prob(x)).logsumexp(0).cpu() for x in _batches(observed, rows)]  # (B,)
     return Estimated(torch.cat(values), {})
-
-
-def all_codes(dim: int, like: Tensor) -> Tensor:
-    """Return all 2^D codes of D bits, shape (2^D, D), in the dtype and on the device of ``like``."""
-    numbers = torch.arange(2**dim, device=like.device).unsqueeze(-1)
-    return (numbers >> torch.arange(dim, device=like.device) & 1).to(like.dtype)

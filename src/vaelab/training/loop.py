@@ -16,7 +16,7 @@ from vaelab.estimators import Estimate, Estimator
 from vaelab.evaluation import objective_bound
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, Objective
-from vaelab.randomness import seed_step
+from vaelab.randomness import seed_step, seeded
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
@@ -99,7 +99,10 @@ def fit(
     total = settings.steps or (settings.epochs or 1) * batches.steps_per_epoch
     every = settings.validate_every or batches.steps_per_epoch
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimiser = torch.optim.Adam(weights, lr=settings.learning_rate, fused=True)
+    with torch.no_grad(), seeded(seed, "estimator"):
+        x = batches(0)
+        estimator.prepare(x, model.posterior(x))
+    optimiser = torch.optim.Adam(_groups(weights, estimator), lr=settings.learning_rate, fused=True)
     log = _Log(settings.log_every, where)
     best = _Best(model, run)
     start = 0
@@ -131,11 +134,14 @@ def fit(
             seed_step(seed, step, where)
             rate = learning_rate(settings, step, total)
             for group in optimiser.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["factor"]
             x = batches(step)  # (B, X)
             estimate = estimator(model, _at(objective, settings, step), x)
             optimiser.zero_grad(set_to_none=True)
-            (-estimate.surrogate.mean()).backward()
+            loss = -estimate.surrogate.mean()
+            if estimate.auxiliary is not None:
+                loss = loss + estimate.auxiliary
+            loss.backward()
             if settings.clip is not None:
                 nn.utils.clip_grad_norm_(weights, settings.clip)
             optimiser.step()
@@ -182,6 +188,14 @@ def fit(
     return Fitted(step, best.bound, best.step, log.seconds, ended, request.signal)
 
 
+def _groups(weights: list[nn.Parameter], estimator: Estimator) -> list[Row]:
+    """Return the optimiser's groups: the model's weights, and what the estimator learns at its own rate."""
+    groups: list[Row] = [{"params": weights, "factor": 1.0}]
+    if own := list(estimator.parameters()):
+        groups.append({"params": own, "factor": estimator.learning_rate_factor, "betas": estimator.betas})
+    return groups
+
+
 def _at(objective: Objective, settings: TrainingSettings, step: int) -> Objective:
     """Return the objective with the beta of this step."""
     weight = kl_weight(settings, step)
@@ -196,8 +210,9 @@ class _Log:
     """Collects the estimates of the steps on the device; one synchronisation a log line."""
 
     def __init__(self, size: int, device: torch.device) -> None:
-        self.values = torch.zeros(size, 3, device=device)
+        self.values = torch.zeros(size, 4, device=device)
         self.count = 0
+        self.relaxed = False
         self.seconds = 0.0
         self.started = 0.0
         self.good = "none"
@@ -206,7 +221,9 @@ class _Log:
         self.started = time.perf_counter()
 
     def add(self, estimate: Estimate) -> None:
-        parts = (estimate.bound, estimate.reconstruction, estimate.kl)
+        self.relaxed = estimate.relaxed is not None
+        fourth = estimate.bound if estimate.relaxed is None else estimate.relaxed
+        parts = (estimate.bound, estimate.reconstruction, estimate.kl, fourth)
         self.values[self.count] = torch.stack([part.mean() for part in parts])
         self.count += 1
 
@@ -227,7 +244,7 @@ class _Log:
         values = self.require_finite(step)
         elapsed = time.perf_counter() - self.started
         self.seconds += elapsed
-        bound, reconstruction, kl = values.mean(0).tolist()
+        bound, reconstruction, kl, relaxed = values.mean(0).tolist()
         self.good = f"{values[-1, 0]:.2f}"
         images = self.count * batch / elapsed if elapsed > 0 else 0.0
         self.count = 0
@@ -235,6 +252,8 @@ class _Log:
         row: Row = {"step": step, "steps": total, "train/reconstruction": reconstruction}
         if _label(objective) == "bound":
             row |= {"train/bound": bound, "train/kl": kl}
+        if self.relaxed:
+            row["train/relaxed-bound"] = relaxed
         return row | {"lr": rate, "images_per_second": round(images, 1), "seconds": round(self.seconds, 3)}
 
     def state_dict(self) -> dict[str, Any]:

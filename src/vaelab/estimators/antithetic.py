@@ -1,0 +1,150 @@
+"""Antithetic pairs of bits: ARM, and DisARM, which integrates out what ARM leaves to chance."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from vaelab.conditionals import Code
+from vaelab.distributions import Bits
+from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.models.latent import LatentVariableModel
+from vaelab.objectives import Objective
+from vaelab.refusals import Refusal
+
+__all__ = ["ARM", "DisARM", "swap_one", "values_of_partners"]
+
+
+class ARM(Estimator):
+    """Augment-REINFORCE-merge: one uniform drives a pair of codes and weighs their difference.
+
+    Formula: with z = 1(u > 1 - p) and z' = 1(u < p), u uniform on (0, 1)^D and p = sigmoid(l),
+    grad_l E_q[f(z)] ~ (f(z) - f(z')) (u - 1/2), averaged over K/2 independent u. Shapes: u (K/2, B, D).
+    Source: Yin & Zhou (2019), https://arxiv.org/abs/1807.11143.
+
+    Args:
+        samples: K, codes decoded for each observation: K/2 pairs.
+
+    Raises:
+        Refusal: an odd number of codes.
+
+    >>> from vaelab.models import bernoulli_vae
+    >>> from vaelab.objectives import ELBO
+    >>> ARM(samples=2)(bernoulli_vae(6, latent_dim=3), ELBO(), torch.ones(4, 6)).surrogate.shape
+    torch.Size([4])
+    """
+
+    name: ClassVar[str] = "arm"
+    codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
+    objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
+
+    def __init__(self, samples: int = 2) -> None:
+        super().__init__(samples)
+        _require_even(samples)
+
+    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+        """Draw uniform noise u (K/2, B, D)."""
+        p = q.mean.detach()
+        return torch.rand(self.samples // 2, *p.shape, dtype=p.dtype, device=p.device)
+
+    def score(
+        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
+    ) -> Estimate:
+        """The surrogate is the objective of all K codes plus l times the estimate of its gradient."""
+        assert isinstance(q, Bits)
+        terms = objective.terms(model, x, q, _pairs(drawn, q.mean.detach()))
+        first, second = objective.integrand(terms).detach().chunk(2)  # (K/2, B) each
+        gradient = ((first - second).unsqueeze(-1) * (drawn - 0.5)).mean(0)  # (B, D)
+        return Estimate.of(objective, terms, objective(objective.values(terms)) + (gradient * q.logits).sum(-1))
+
+
+class DisARM(Estimator):
+    """Antithetic pairs of codes, the noise that made them integrated out (DisARM, or U2G).
+
+    Formula: with the pair z = 1(u > 1 - p), z' = 1(u < p), p = sigmoid(l),
+    grad_l E_q[f(z)] ~ 1/2 (f(z) - f(z')) (z - z') sigmoid(|l|), averaged over K/2 independent pairs. For the
+    importance-weighted bound L of K codes each code z_k has a partner z'_k, and the estimate is
+    sum_k 1/2 (L(z_k, z_-k) - L(z'_k, z_-k)) (z_k - z'_k) sigmoid(|l|), which decodes 2 K codes.
+    Sources: Dong, Mnih & Tucker (2020), https://arxiv.org/abs/2006.10680; Yin, Ho, Yan, Qian & Zhou (2020),
+    https://arxiv.org/abs/2006.14042.
+
+    Args:
+        samples: K, even: as K/2 pairs, or the K of the importance-weighted bound.
+
+    Raises:
+        Refusal: an odd number of codes.
+
+    >>> from vaelab.models import bernoulli_vae
+    >>> from vaelab.objectives import IWAE
+    >>> DisARM(samples=4)(bernoulli_vae(6, latent_dim=3), IWAE(), torch.ones(5, 6)).surrogate.shape
+    torch.Size([5])
+    """
+
+    name: ClassVar[str] = "disarm"
+    codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
+
+    def __init__(self, samples: int = 2) -> None:
+        super().__init__(samples)
+        _require_even(samples)
+
+    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+        """Draw K/2 pairs (K, B, D), all first halves before the second; K pairs (2 K, B, D) for the iwae."""
+        p, count = q.mean.detach(), self.decoder_evaluations(objective, q.event_shape[-1]) // 2
+        return _pairs(torch.rand(count, *p.shape, dtype=p.dtype, device=p.device), p)
+
+    def score(
+        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
+    ) -> Estimate:
+        """The surrogate is the objective of the codes plus l times the estimate of its gradient."""
+        assert isinstance(q, Bits)
+        z, partner = drawn.chunk(2)
+        if objective.name == "elbo":
+            terms = objective.terms(model, x, q, drawn)
+            first, second = objective.integrand(terms).detach().chunk(2)
+            difference = (first - second) / len(first)  # (K/2, B)
+        else:
+            terms = objective.terms(model, x, q, z)
+            values = objective.values(terms).detach()
+            difference = objective(values) - swap_one(
+                objective, values, values_of_partners(objective, model, x, q, partner)
+            )
+        weight = 0.5 * torch.sigmoid(q.logits.detach().abs())  # (B, D)
+        gradient = (difference.unsqueeze(-1) * (z - partner)).sum(0) * weight  # (B, D)
+        return Estimate.of(objective, terms, objective(objective.values(terms)) + (gradient * q.logits).sum(-1))
+
+    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
+        """K, or 2 K for the importance-weighted bound."""
+        return self.samples if objective.name == "elbo" else 2 * self.samples
+
+
+def values_of_partners(
+    objective: Objective, model: LatentVariableModel, x: Tensor, q: Distribution, partners: Tensor
+) -> Tensor:
+    """Return the values of codes that serve the encoder's gradient alone, (K, B), without a graph."""
+    with torch.no_grad():
+        return objective.values(objective.terms(model, x, q, partners))
+
+
+def swap_one(objective: Objective, values: Tensor, others: Tensor) -> Tensor:
+    """Return the objective of K values (K, B) with the k-th replaced by ``others`` (..., K, B), same shape.
+
+    >>> from vaelab.objectives import ELBO
+    >>> swap_one(ELBO(), torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0], [7.0]]))
+    tensor([[4.],
+            [4.]])
+    """
+    own = torch.eye(len(values), dtype=torch.bool, device=values.device).unsqueeze(-1)  # (K, K, 1)
+    swapped = torch.where(own, others.unsqueeze(-3), values.unsqueeze(1))  # (..., K values, K swapped, B)
+    return objective(swapped.movedim(-3, 0))
+
+
+def _pairs(u: Tensor, p: Tensor) -> Tensor:
+    return torch.cat([u > 1 - p, u < p]).to(u.dtype)
+
+
+def _require_even(samples: int) -> None:
+    if samples % 2:
+        raise Refusal(f"estimator.samples: expected an even number, for pairs of codes; got {samples}")

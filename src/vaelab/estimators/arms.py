@@ -1,0 +1,127 @@
+"""ARMS: any number of mutually antithetic codes, coupled by a copula."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from vaelab.conditionals import Code
+from vaelab.distributions import Bits
+from vaelab.estimators.antithetic import swap_one, values_of_partners
+from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.models.latent import LatentVariableModel
+from vaelab.objectives import Objective
+from vaelab.refusals import Refusal, require_choice
+
+__all__ = ["ARMS", "Copula"]
+
+Copula = Literal["dirichlet", "gaussian"]
+
+
+class ARMS(Estimator):
+    """Antithetic-REINFORCE-multi-sample: leave-one-out over K codes that avoid one another.
+
+    Formula: with K bits of mean p and correlation rho for every pair, p = sigmoid(l),
+    grad_l E_q[f(z)] ~ 1/(K - 1) sum_k (f(z_k) - mean_j f(z_j)) (z_k - p) / (1 - rho), where
+    1 - rho = (p - P(z_i = z_j = 1)) / (p (1 - p)). The bits are 1(u_k < p), the u_k uniform and coupled:
+
+        dirichlet  u_k = (1 - d_k)^(K-1), d uniform on the simplex; 1 - u_k where p > 1/2
+        gaussian   u_k = Phi(g_k), normals of correlation -1/(K - 1), the lowest there is
+
+    With two codes this is DisARM, with independent ones leave-one-out. For the importance-weighted bound L
+    the K codes are independent, and each in turn is replaced by K coupled ones z'_i:
+    sum_k 1/(K - 1) sum_i (L(z'_i, z_-k) - mean_j L(z'_j, z_-k)) (z'_i - p) / (1 - rho), which decodes 2 K codes.
+    Shapes: codes (K, B, D); (2 K, B, D) for the importance-weighted bound, the independent ones first.
+    Source: Dimitriev & Zhou (2021), https://arxiv.org/abs/2105.14141.
+
+    Args:
+        samples: K, at least 2 (3 for the Gaussian copula).
+        copula: ``dirichlet`` or ``gaussian``.
+
+    Raises:
+        Refusal: too few codes for the copula.
+
+    >>> from vaelab.models import bernoulli_vae
+    >>> from vaelab.objectives import ELBO
+    >>> ARMS(samples=4)(bernoulli_vae(6, latent_dim=3), ELBO(), torch.ones(5, 6)).surrogate.shape
+    torch.Size([5])
+    """
+
+    name: ClassVar[str] = "arms"
+    codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
+
+    def __init__(self, samples: int = 4, copula: Copula = "dirichlet") -> None:
+        super().__init__(samples)
+        require_choice("estimator.copula", copula, get_args(Copula))
+        least = 2 if copula == "dirichlet" else 3
+        if samples < least:
+            raise Refusal(f"estimator.samples: expected at least {least} for the copula {copula}; got {samples}")
+        self.copula: Copula = copula
+
+    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+        """Draw K coupled codes (K, B, D); for the importance-weighted bound after K independent ones."""
+        p = q.mean.detach()
+        noise = torch.randn if self.copula == "gaussian" else torch.rand
+        free = noise(self.samples, *p.shape, dtype=p.dtype, device=p.device)
+        if self.copula == "gaussian":
+            scale = math.sqrt(self.samples / (self.samples - 1))
+            coupled = torch.special.ndtr((free - free.mean(0)) * scale) < p
+        else:
+            exponential = -torch.log1p(-free)
+            u = (1 - exponential / exponential.sum(0)) ** (self.samples - 1)
+            coupled = torch.where(p > 0.5, 1 - u, u) < p
+        z = coupled.to(p.dtype)
+        return z if objective.name == "elbo" else torch.cat([q.sample((self.samples,)), z])
+
+    def score(
+        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
+    ) -> Estimate:
+        """The surrogate is the objective of the codes plus l times the estimate of its gradient."""
+        assert isinstance(q, Bits)
+        z, coupled = drawn[: self.samples], drawn[-self.samples :]
+        terms = objective.terms(model, x, q, z)
+        values = objective.integrand(terms).detach()
+        if objective.name == "iwae":
+            others = values_of_partners(objective, model, x, q, coupled)  # (K, B)
+            # (K coupled, K replaced, B): each coupled code in the place of each code, summed over the places
+            values = swap_one(objective, values, others.unsqueeze(1).expand(-1, self.samples, -1)).sum(1)
+        signal = (values - values.mean(0)) / (self.samples - 1)  # (K, B)
+        p = q.mean.detach()
+        gradient = (signal.unsqueeze(-1) * (coupled - p)).sum(0) * self._decorrelation(q.logits.detach())
+        return Estimate.of(objective, terms, objective(objective.values(terms)) + (gradient * q.logits).sum(-1))
+
+    def _decorrelation(self, logits: Tensor) -> Tensor:
+        """Return 1 / (1 - rho), (B, D), for bits of these logits: p (1 - p) / (p - P(both are one))."""
+        # Of the rarer value, probability m <= 1/2, for precision: rho is the same for a bit and its complement.
+        m = torch.sigmoid(-logits.abs()).clamp_min(torch.finfo(logits.dtype).tiny)
+        if self.copula == "gaussian":
+            both = _both_below(torch.special.ndtri(m), -1 / (self.samples - 1))
+        else:
+            both = (2 * m ** (1 / (self.samples - 1)) - 1).clamp_min(0) ** (self.samples - 1)
+        return (1 - m) / (1 - both / m)
+
+    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
+        """K, or 2 K for the importance-weighted bound."""
+        return self.samples if objective.name == "elbo" else 2 * self.samples
+
+
+def _both_below(limit: Tensor, correlation: float) -> Tensor:
+    """Return P(g_1 < a, g_2 < a), (B, D), for standard normals of negative correlation.
+
+    Formula: Phi(a)^2 - 1/(2 pi) int_{arcsin rho}^0 exp(-a^2 / (1 + sin t)) dt, by Gauss-Legendre quadrature.
+    Source: Owen (1956), https://doi.org/10.1214/aoms/1177728074.
+
+    >>> _both_below(torch.zeros(1), -0.5)  # 1/4 + arcsin(rho) / (2 pi)
+    tensor([0.1667])
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    low = math.asin(correlation)
+    total: Tensor = torch.special.ndtr(limit).square()
+    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        total = total + weight * low / (2 * math.pi) * torch.exp(-limit.square() / (1 + math.sin(low * (1 - node))))
+    return total.clamp_min(0)

@@ -1,0 +1,84 @@
+"""Concrete: train a relaxed model by the pathwise gradient, and report the discrete one beside it."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import Distribution
+
+from vaelab.conditionals import Code
+from vaelab.distributions import Bits
+from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.estimators.relaxation import logistic, require_temperature, uniform
+from vaelab.models.latent import LatentVariableModel
+from vaelab.objectives import Objective, Terms
+
+__all__ = ["Concrete"]
+
+
+class Concrete(Estimator):
+    """Binary Concrete (Gumbel-softmax) codes: posterior and prior relaxed, reparameterised.
+
+    Formula: y = (l + log u - log(1 - u)) / t, and the decoder reads sigmoid(y). With t l-logistic densities
+    log q(y) = sum_j log t - a_j - 2 softplus(-a_j), a = t y - l, and p(y) likewise with the prior's
+    temperature and logits, the objective trained is that of the relaxed log-weights log p(x|sigmoid(y)) +
+    log p(y) - log q(y). Its gradient is exact for the relaxed bound, and biased for the discrete one.
+    ``bound`` is that of the discrete codes 1(y > 0), decoded apart without a gradient; ``relaxed`` is what is
+    trained. Shapes: u (K, B, D). Source: Maddison, Mnih & Teh (2017), https://arxiv.org/abs/1611.00712;
+    also Jang, Gu & Poole (2017), https://arxiv.org/abs/1611.01144.
+
+    Args:
+        samples: K, codes drawn for each observation.
+        temperature: t of the posterior, above 0.
+        prior_temperature: t of the prior, above 0.
+
+    Raises:
+        Refusal: a temperature of zero or less.
+
+    >>> from vaelab.models import bernoulli_vae
+    >>> from vaelab.objectives import IWAE
+    >>> Concrete(samples=5)(bernoulli_vae(6, latent_dim=3), IWAE(), torch.ones(4, 6)).relaxed.shape
+    torch.Size([4])
+    """
+
+    name: ClassVar[str] = "concrete"
+    codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
+    biased: ClassVar[frozenset[str]] = frozenset({"elbo", "iwae"})
+
+    def __init__(self, samples: int = 1, temperature: float = 2 / 3, prior_temperature: float = 0.5) -> None:
+        super().__init__(samples)
+        self.temperature = require_temperature("estimator.temperature", temperature)
+        self.prior_temperature = require_temperature("estimator.prior_temperature", prior_temperature)
+
+    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+        """Draw uniform noise u (K, B, D)."""
+        return uniform(q, self.samples)
+
+    def score(
+        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
+    ) -> Estimate:
+        """The surrogate is the objective of the relaxed log-weights."""
+        prior = model.prior()
+        assert isinstance(q, Bits)
+        y = logistic(drawn, q.logits) / self.temperature  # (K, B, D)
+        log_q = _log_density(y, q.logits, self.temperature)  # (K, B)
+        log_p = _log_density(y, prior.logits, self.prior_temperature)
+        relaxed = Terms(model.likelihood(torch.sigmoid(y)).log_prob(x), log_q - log_p)
+        with torch.no_grad():
+            discrete = objective.terms(model, x, q, (y > 0).to(y.dtype))
+        surrogate = objective(objective.values(relaxed))
+        return Estimate.of(objective, discrete, surrogate, relaxed=objective.bound(relaxed))
+
+    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
+        """K relaxed codes, and the K bits they round to."""
+        return 2 * self.samples
+
+
+def _log_density(y: Tensor, logits: Tensor, temperature: float) -> Tensor:
+    """Return the log-density of (l + logistic noise) / t at y (K, B, D), shape (K, B)."""
+    a = temperature * y - logits
+    return (math.log(temperature) - a - 2 * F.softplus(-a)).sum(-1)
