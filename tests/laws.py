@@ -8,7 +8,7 @@ import torch
 from torch.distributions import Bernoulli
 
 from vaelab.data import Dataset, Split
-from vaelab.evaluation.bounds import all_codes
+from vaelab.distributions import all_codes
 from vaelab.models import autoencoder, bernoulli_vae, gaussian_vae
 from vaelab.randomness import seeded
 

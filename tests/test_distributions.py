@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
-from vaelab.distributions import Bits, Gaussian, Point
-from vaelab.evaluation.bounds import all_codes
+from vaelab.distributions import Bits, Gaussian, Point, all_codes
 
 # (logits, value): the K axis of the logits, the B axis of the value, both, neither
 BROADCASTS = [
@@ -50,6 +49,13 @@ def test_log_prob_of_bits_and_its_derivatives_for_every_broadcast(logits, value)
         assert torch.allclose(one, other, rtol=1e-12, atol=1e-12)
     assert gradcheck(lambda a, b: Bits(a).log_prob(b), (logits, x))
     assert gradgradcheck(lambda a, b: Bits(a).log_prob(b), (logits, x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8, torch.bool])
+@pytest.mark.parametrize(("logits", "value"), BROADCASTS)
+def test_log_prob_takes_bits_of_any_type(logits, value, dtype):
+    logits, x = normal(*logits), torch.randint(0, 2, value)
+    assert torch.equal(Bits(logits).log_prob(x.to(dtype)), Bits(logits).log_prob(x.double()))
 
 
 def test_log_prob_leaves_the_logits_and_the_value_as_they_were():
