@@ -66,8 +66,8 @@ def test_the_score_function_is_unbiased_for_every_weight(name, baseline, samples
 class SeesItsOwnCode(Baseline):
     """Wrong on purpose: subtracts a mean that the code itself is part of."""
 
-    def forward(self, objective, values):
-        return objective.signal(values, objective(values))
+    def forward(self, objective, values, x):
+        return objective.signal(values, objective(values)), None
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
@@ -151,22 +151,28 @@ def test_leave_one_out_is_its_definition(objective, samples):
 
 
 def test_the_running_average_is_the_weighted_mean_of_the_past_and_knows_nothing_of_the_present():
-    baseline, objective = BASELINES["running-average"]().double(), ELBO()
-    assert torch.equal(baseline(objective, torch.full((2, 3), 5.0).double()), torch.full((2, 3), 2.5).double())
+    baseline, objective, x = BASELINES["running-average"]().double(), ELBO(), observations_of(3)
+
+    def signal_of(baseline, values):
+        signal, loss = baseline(objective, values, x)
+        assert loss is None
+        return signal
+
+    assert torch.equal(signal_of(baseline, torch.full((2, 3), 5.0).double()), torch.full((2, 3), 2.5).double())
     past = [5.0]
     for value in (-1.0, 7.0, 2.0):
         decay = [0.9 ** (len(past) - 1 - index) for index in range(len(past))]
         mean = sum(map(float.__mul__, decay, past)) / sum(decay)
-        signal = baseline(objective, torch.full((2, 3), value).double())
+        signal = signal_of(baseline, torch.full((2, 3), value).double())
         assert torch.allclose(signal, torch.full((2, 3), (value - mean) / 2).double(), atol=1e-12)
         past.append(value)
     kept = {name: buffer.clone() for name, buffer in baseline.named_buffers()}
-    baseline.eval()(objective, torch.full((2, 3), 100.0).double())
+    signal_of(baseline.eval(), torch.full((2, 3), 100.0).double())
     assert all(torch.equal(buffer, kept[name]) for name, buffer in baseline.named_buffers())
     again = BASELINES["running-average"]().double()
     again.load_state_dict(baseline.state_dict())
     values = torch.randn(2, 3).double()
-    assert torch.equal(again.eval()(objective, values), baseline(objective, values))
+    assert torch.equal(signal_of(again.eval(), values), signal_of(baseline, values))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -180,8 +186,8 @@ def test_an_estimator_goes_with_a_model_or_is_refused(name, kind):
         return
     estimator.check(model, objective)
     estimate = estimator(model, objective, observations_of(4))
-    assert [part.shape for part in estimate] == [(4,)] * 4
-    assert [part.requires_grad for part in estimate] == [False, True, False, False]
+    assert [part.shape for part in estimate[:4]] == [(4,)] * 4
+    assert [part.requires_grad for part in estimate[:4]] == [False, True, False, False]
     wrong = ELBO() if name == "autoencoder" else Reconstruction()
     with pytest.raises(Refusal, match="objective: expected"):
         estimator.check(model, wrong)
