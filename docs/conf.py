@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -26,3 +27,12 @@ myst_substitutions = {"settings": markdown()}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+
+
+def _keep_bars(app: Any, what: str, name: str, object_: Any, options: Any, lines: list[str]) -> None:
+    """Keep the bars of |x| and p(x|z) in docstrings: reStructuredText would read them as substitutions."""
+    lines[:] = [line.replace("|", "\\|") if "``" not in line and ">>>" not in line else line for line in lines]
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", _keep_bars)

@@ -1,12 +1,14 @@
 """The tables of docs/settings.md, read off the code: `python docs/settings_table.py` prints them.
 
-Names, types and defaults come from vaelab itself. Meanings that the code does not carry stand here; an option
-without one, or a meaning without an option, is an error, so a new option fails the build until it is explained.
+Names, types and defaults come from vaelab itself, and so do meanings where a class has them in the Args of its
+docstring. The others stand here. An option without a meaning, or a meaning without an option, is an error, so a new
+option fails the build until it is explained.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -33,8 +35,6 @@ MEANINGS = {
     "autoencoder.components": "components of the mixture of codes; of several numbers the lowest BIC chooses",
     "autoencoder.covariance": "covariance matrices of the mixture's components",
     "objective.beta": "weight of the KL term while training; the reported bound always has 1",
-    "estimator.samples": "K, codes drawn for each observation",
-    "estimator.baseline": "what is subtracted from the learning signal",
 }
 
 
@@ -59,16 +59,28 @@ def default_name(default: Any) -> str:
     return f"`{list(default) if isinstance(default, tuple) else default}`"
 
 
+def documented(build: object, option: str) -> str | None:
+    """Return what the Args of a class's docstring, or of a base's, say of an option."""
+    for kind in getattr(build, "__mro__", ()):
+        arguments = (inspect.getdoc(kind) or "").partition("\nArgs:\n")[2].partition("\n\n")[0]
+        if found := re.search(rf"^    {option}: (.*(?:\n     .*)*)", arguments, re.MULTILINE):
+            text = " ".join(found[1].split()).replace("``", "`").rstrip(".")
+            return text
+    return None
+
+
 class _Meanings:
     def __init__(self) -> None:
         self.used: set[str] = set()
 
-    def of(self, *keys: str) -> str:
-        """Return the meaning under the first known key, or fail."""
+    def of(self, *keys: str, build: object = None) -> str:
+        """Return the meaning under the first known key, or in the docstring of ``build``, or fail."""
         for key in keys:
             if key in MEANINGS:
                 self.used.add(key)
                 return MEANINGS[key]
+        if found := documented(build, keys[0].rsplit(".", 1)[-1]):
+            return found
         raise SystemExit(f"docs/settings_table.py: {keys[0]} has no meaning; add it to MEANINGS")
 
 
@@ -110,7 +122,7 @@ def markdown() -> str:
         rows = []
         for name, build in table.items():
             for option, (kind, default) in options_of(build).items():
-                what = meanings.of(f"{key}.{name}.{option}", f"{key}.{option}")
+                what = meanings.of(f"{key}.{name}.{option}", f"{key}.{option}", build=build)
                 rows.append((f"{key}.{option}", type_name(kind), default_name(default), f"`{name}`: {what}"))
         names = ", ".join(f"`{name}`" for name in table)
         parts += [f"## The {key}", "", f"`{key}.name` is one of {names}. Options:", "", _table(rows), ""]
