@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from laws import binary_data
+from tests.laws import binary_data
 from vaelab.data import Batches, Dataset, Split, load_data, observations
 from vaelab.data.binarise import draw_bits
 from vaelab.data.dataset import split_shuffled

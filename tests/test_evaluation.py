@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributions import kl_divergence
 
-from laws import BITS, MODELS, VARIATIONAL, X, binary_data, build, enumerate_bits
+from tests.laws import BITS, MODELS, VARIATIONAL, X, binary_data, build, enumerate_bits
 from vaelab.data import Dataset, Split, observations
 from vaelab.evaluation import (
     active_units,

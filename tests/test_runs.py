@@ -11,8 +11,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from laws import binary_data, largest_difference
-from training_process import run_training
+from tests.laws import binary_data
+from tests.training_process import run_training
 from vaelab.refusals import Refusal
 from vaelab.runs import Run, write_file
 from vaelab.settings import resolve
@@ -111,26 +111,19 @@ def test_a_config_with_any_bit_flipped_is_refused_or_still_gives_the_same_model(
 
 @given(st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_checkpoint_with_any_bit_flipped_is_refused_or_the_same(trained, tmp_path, data):
+def test_a_checkpoint_with_any_bit_flipped_is_refused(trained, data):
+    """Torch alone would not: with a bit of the archive's directory flipped it reads uninitialised memory."""
     run = trained["gaussian-vae"]
     path = run.path / "checkpoints" / "last.pt"
-    whole, expected = path.read_bytes(), run.load_checkpoint()
+    whole = path.read_bytes()
     try:
-        flip(path, data, [slice(None)])
-        try:
-            found = run.load_checkpoint()
-        except Refusal as refusal:
-            found = str(refusal)
+        flip(path, data, [slice(None), slice(-2000, None)])  # half of them in the directory at the end
+        with pytest.raises(Refusal, match=r"last\.pt: expected a checkpoint; it is damaged \(the SHA-256"):
+            run.load_checkpoint()
     finally:
         path.write_bytes(whole)
-    if isinstance(found, str):
-        assert "last.pt: expected a checkpoint; it is damaged" in found
-        return
-    assert found.keys() == expected.keys()
-    assert found["step"] == expected["step"]
-    assert largest_difference(found["model"], expected["model"]) == 0
-    for index, state in expected["optimiser"]["state"].items():
-        assert largest_difference(found["optimiser"]["state"][index], state) == 0
+    assert run.load_checkpoint()["step"] == 20
+    assert torch.load(path, weights_only=True)["step"] == 20  # the seal is in nobody's way
 
 
 def edit_config(run, **changes):
