@@ -257,7 +257,7 @@ def tanh_sinh(count: int) -> tuple[Tensor, Tensor]:
     t = torch.linspace(-3.2, 3.2, count, dtype=torch.float64)
     inner = torch.sinh(t) * math.pi / 2
     weights = (t[1] - t[0]) * math.pi / 4 * torch.cosh(t) / torch.cosh(inner).square()
-    return torch.sigmoid(2 * inner), weights
+    return torch.sigmoid(2 * inner).clamp(max=1 - 2**-53), weights
 
 
 def uniforms(flips: str, rule: Callable[[int], tuple[Tensor, Tensor]], count: int, free: bool = False) -> Law:
@@ -353,7 +353,7 @@ PAST = learnt(average__total=-1.7, average__weight=0.6)
 NVIL = learnt(centre__total=-1.2, centre__weight=0.6, variance__total=0.2, variance__weight=0.6)
 DOUBLE = learnt(alpha=0.8)
 STEIN = learnt(alpha=0.8, beta=-0.6)
-REBAR = learnt(scale=0.7, log_temperature=0.0)
+REBAR = learnt(scale=0.7, log_temperature=math.log(0.5))
 
 
 def RELAX(estimator: Any) -> None:
@@ -400,8 +400,7 @@ ROWS: list[Row] = [
             ("network", NVIL, 1, 3),
         )
     ),
-    Row("rebar", "elbo", uniforms("1-p", gauss_legendre, 40, free=True), bits=1, prime=REBAR),
-    Row("rebar", "elbo", uniforms("1-p", gauss_legendre, 12, free=True), bits=2, tolerance=1e-8, prime=REBAR),
+    *(Row("rebar", "elbo", uniforms("1-p", gauss_legendre, 30), bits=bits, prime=REBAR) for bits in (1, 2)),
     Row("relax", "elbo", uniforms("1-p", tanh_sinh, 61, free=True), bits=1, prime=RELAX),
     Row("arm", "elbo", uniforms("both", gauss_legendre, 2), 2, bits=2),
     *(Row("disarm", "elbo", pairs, samples, bits=bits) for samples, bits in ((2, 3), (4, 2))),

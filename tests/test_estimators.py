@@ -151,28 +151,28 @@ def test_leave_one_out_is_its_definition(objective, samples):
 
 
 def test_the_running_average_is_the_weighted_mean_of_the_past_and_knows_nothing_of_the_present():
-    baseline = BASELINES["running-average"]().double()
+    baseline, objective, x = BASELINES["running-average"]().double(), ELBO(), observations_of(3)
 
-    def signal(value, of=baseline):
-        signals, loss = of(ELBO(), torch.full((2, 3), value).double(), observations_of(3))
+    def signal_of(baseline, values):
+        signal, loss = baseline(objective, values, x)
         assert loss is None
-        return signals
+        return signal
 
-    assert torch.equal(signal(5.0), torch.full((2, 3), 2.5).double())
+    assert torch.equal(signal_of(baseline, torch.full((2, 3), 5.0).double()), torch.full((2, 3), 2.5).double())
     past = [5.0]
     for value in (-1.0, 7.0, 2.0):
         decay = [0.9 ** (len(past) - 1 - index) for index in range(len(past))]
         mean = sum(map(float.__mul__, decay, past)) / sum(decay)
-        assert torch.allclose(signal(value), torch.full((2, 3), (value - mean) / 2).double(), atol=1e-12)
+        signal = signal_of(baseline, torch.full((2, 3), value).double())
+        assert torch.allclose(signal, torch.full((2, 3), (value - mean) / 2).double(), atol=1e-12)
         past.append(value)
     kept = {name: buffer.clone() for name, buffer in baseline.named_buffers()}
-    baseline.eval()
-    signal(100.0)
-    assert kept
+    signal_of(baseline.eval(), torch.full((2, 3), 100.0).double())
     assert all(torch.equal(buffer, kept[name]) for name, buffer in baseline.named_buffers())
     again = BASELINES["running-average"]().double()
     again.load_state_dict(baseline.state_dict())
-    assert torch.equal(signal(3.0, again.eval()), signal(3.0))
+    values = torch.randn(2, 3).double()
+    assert torch.equal(signal_of(again.eval(), values), signal_of(baseline, values))
 
 
 @pytest.mark.parametrize("name", MODELS)

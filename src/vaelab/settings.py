@@ -172,7 +172,7 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
     """
     require_choice("model", model, MODELS)
     row = MODELS[model]
-    values: dict[str, Any] = merge({"objective": {"name": "elbo"}, "training": {"epochs": 20}}, row.defaults)
+    values: dict[str, Any] = merge({"objective": {"name": "elbo"}}, row.defaults)
     for layer in layers:
         if layer.get("model", model) != model:
             raise Refusal(f"model: the settings are for {layer['model']!r}; the command says {model!r}")

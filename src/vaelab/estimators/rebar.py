@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from vaelab.conditionals import Code
 from vaelab.distributions import Bits
 from vaelab.estimators.contract import Estimate, Estimator
-from vaelab.estimators.relaxation import conditional_noise, logistic, require_temperature, uniform
+from vaelab.estimators.relaxation import conditional_noise, logistic, require_temperature, tied_noise, uniform
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
 
@@ -26,7 +26,7 @@ class _RelaxedControl(Estimator):
     Formula: with z = l + logit(u), the bit b = 1(z > 0) and z~ a draw of z given b,
     grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~).
     The parameters of c follow the gradient of the mean square of the estimate, which is the gradient of its
-    variance. Shapes: u and the noise of z~ (2, K, B, D). It decodes each b and its two relaxed codes.
+    variance. It decodes each b and its two relaxed codes.
     """
 
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
@@ -43,9 +43,9 @@ class _RelaxedControl(Estimator):
     def control(self, model: LatentVariableModel, x: Tensor, logits: Tensor, z: Tensor) -> Tensor:
         """Return c(z), shape (..., B), for logistic noise z (..., B, D)."""
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
-        """Draw the noise of z and of z~, (2, K, B, D)."""
-        return uniform(q, 2, self.samples)
+    @abstractmethod
+    def noise(self, drawn: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z and z~, (K, B, D) each, as functions of the logits."""
 
     def score(
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
@@ -53,11 +53,10 @@ class _RelaxedControl(Estimator):
         """The surrogate is the objective plus l times the estimate of its gradient."""
         assert isinstance(q, Bits)
         logits = q.logits.detach().requires_grad_()  # (B, D)
-        z = logistic(drawn[0], logits)  # (K, B, D)
+        z, given_bits = self.noise(drawn, logits)  # (K, B, D) each
         bits = (z > 0).to(z.dtype)
         terms = objective.terms(model, x, q, bits)
-        both = torch.stack([z, conditional_noise(drawn[1], logits, bits)])  # (2, K, B, D)
-        free, conditional = self.control(model, x, logits, both)  # (K, B) each
+        free, conditional = self.control(model, x, logits, torch.stack([z, given_bits]))  # (K, B) each
         (path,) = torch.autograd.grad((free - conditional).sum(), logits, create_graph=self.training)
         signal = objective.integrand(terms).detach() - conditional  # (K, B)
         scored = (signal.unsqueeze(-1) * (bits - q.mean.detach())).sum(0)
@@ -83,8 +82,9 @@ class Rebar(_RelaxedControl):
     Formula: grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~), with
     z = l + logit(u), b = 1(z > 0), z~ a draw of z given b, and c(z) = scale f(sigmoid(z_t / t)), where
     z_t = z + l t^2 / (t + 1): as the temperature t grows the relaxed code tends to the mean, as it falls to b.
-    Temperature and scale follow the gradient of the variance; Adam's second decay is 0.99999 as in the
-    authors' code. Source: Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), https://arxiv.org/abs/1703.07370.
+    z~ takes the value of z (common random numbers) but depends on l as a draw of z given b does. Temperature
+    and scale follow the gradient of the variance; Adam's second decay is 0.99999 as in the authors' code.
+    Shapes: u (K, B, D). Source: Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), https://arxiv.org/abs/1703.07370.
 
     Args:
         samples: K, independent estimates averaged; three decoder evaluations each.
@@ -105,6 +105,15 @@ class Rebar(_RelaxedControl):
     def __init__(self, samples: int = 1, temperature: float = 0.5) -> None:
         super().__init__(samples, temperature)
 
+    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+        """Draw the noise u of z, (K, B, D)."""
+        return uniform(q, self.samples)
+
+    def noise(self, drawn: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z, and z again with the derivative that it has given its bit."""
+        z = logistic(drawn, logits)
+        return z, tied_noise(z, logits)
+
     def control(self, model: LatentVariableModel, x: Tensor, logits: Tensor, z: Tensor) -> Tensor:
         """Return scale f(sigmoid(z_t / t))."""
         t = self.log_temperature.exp()
@@ -120,8 +129,9 @@ class Relax(_RelaxedControl):
     Formula: grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~), with
     z = l + logit(u), b = 1(z > 0), z~ a draw of z given b, and c(z) = scale [f(sigmoid(z / t)) + r(x, z)],
     r a network of one hidden layer. Network, temperature and scale follow the gradient of the variance.
-    Source: Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), https://arxiv.org/abs/1711.00123; the sizes and
-    Adam's first decay of 0.999 are those of Dong, Mnih & Tucker (2020), https://arxiv.org/abs/2006.10680.
+    Shapes: the noise of z and of z~ (2, K, B, D). Source: Grathwohl, Choi, Wu, Roeder & Duvenaud (2018),
+    https://arxiv.org/abs/1711.00123; the sizes and Adam's first decay of 0.999 are those of Dong, Mnih & Tucker
+    (2020), https://arxiv.org/abs/2006.10680.
 
     Args:
         samples: K, independent estimates averaged; three decoder evaluations each.
@@ -147,6 +157,15 @@ class Relax(_RelaxedControl):
         """Create r for observations (B, X) and codes (B, D)."""
         if self.network is None:
             self.network = _FreeForm(x.shape[-1], q.event_shape[-1]).to(x)
+
+    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+        """Draw the noise of z and of z~, (2, K, B, D)."""
+        return uniform(q, 2, self.samples)
+
+    def noise(self, drawn: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z, and another draw of z given its bit."""
+        z = logistic(drawn[0], logits)
+        return z, conditional_noise(drawn[1], logits, (z > 0).to(z.dtype))
 
     def control(self, model: LatentVariableModel, x: Tensor, logits: Tensor, z: Tensor) -> Tensor:
         """Return scale [f(sigmoid(z / t)) + r(x, z)]."""

@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 
 from vaelab.refusals import Refusal, require_number
 
-__all__ = ["conditional_noise", "logistic", "require_temperature", "uniform"]
+__all__ = ["conditional_noise", "logistic", "require_temperature", "tied_noise", "uniform"]
 
 
 def uniform(q: Distribution, *sizes: int) -> Tensor:
@@ -36,6 +36,16 @@ def conditional_noise(v: Tensor, logits: Tensor, bits: Tensor) -> Tensor:
     """
     sign = 2 * bits - 1
     return sign * F.softplus(logistic(v, F.softplus(sign * logits)))
+
+
+def tied_noise(z: Tensor, logits: Tensor) -> Tensor:
+    """Return z again, but with the derivative of ``conditional_noise`` where that would give the value z.
+
+    Common random numbers: v is the quantile of z given its bit, held constant. As dz~/dl is then
+    (1 - exp(-|z|)) sigmoid(s l) with s the sign of z, that is what flows back; dz/dl is 1.
+    """
+    slope = -torch.expm1(-z.abs()) * torch.sigmoid(z.sign() * logits)
+    return z.detach() + slope.detach() * (logits - logits.detach())
 
 
 def require_temperature(argument: str, value: float) -> float:

@@ -118,10 +118,17 @@ class ModelRow:
     defaults: dict[str, Any] = field(default_factory=dict)
 
 
+_SHORT = {"epochs": 20, "batch_size": 200, "learning_rate": 3e-3}
+_LONG = {"epochs": 24, "batch_size": 100, "learning_rate": 4e-3}  # score functions want more, noisier steps
+
 MODELS: dict[str, ModelRow] = {
-    "gaussian-vae": ModelRow(gaussian_vae, {"estimator": {"name": "pathwise"}}),
+    "gaussian-vae": ModelRow(gaussian_vae, {"estimator": {"name": "pathwise"}, "training": _SHORT}),
     "bernoulli-vae": ModelRow(
-        bernoulli_vae, {"estimator": {"name": "score-function", "baseline": "leave-one-out", "samples": 4}}
+        bernoulli_vae,
+        {"estimator": {"name": "score-function", "baseline": "leave-one-out", "samples": 4}, "training": _LONG},
     ),
-    "autoencoder": ModelRow(autoencoder, {"estimator": {"name": "pathwise"}, "objective": {"name": "reconstruction"}}),
+    "autoencoder": ModelRow(
+        autoencoder,
+        {"estimator": {"name": "pathwise"}, "objective": {"name": "reconstruction"}, "training": _SHORT},
+    ),
 }

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vaelab.data import Batches, Binarisation, Dataset, observations
-from vaelab.estimators import Estimate, Estimator
+from vaelab.estimators import Estimator
 from vaelab.evaluation import objective_bound
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, Objective
@@ -21,15 +19,10 @@ from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training.interrupts import stop_requests
+from vaelab.training.record import Best, Log, Row, label
 from vaelab.training.schedule import kl_weight, learning_rate
 
-__all__ = ["Diverged", "Fitted", "Row", "fit"]
-
-Row = dict[str, Any]
-
-
-class Diverged(RuntimeError):
-    """The bound or the weights stopped being finite; the last good checkpoint is kept."""
+__all__ = ["Fitted", "fit"]
 
 
 @dataclass(frozen=True)
@@ -103,18 +96,10 @@ def fit(
         x = batches(0)
         estimator.prepare(x, model.posterior(x))
     optimiser = torch.optim.Adam(_groups(weights, estimator), lr=settings.learning_rate, fused=True)
-    log = _Log(settings.log_every, where)
-    best = _Best(model, run)
-    start = 0
-    if run is not None and (state := run.load_checkpoint()) is not None:
-        model.load_state_dict(state["model"])
-        estimator.load_state_dict(state["estimator"])
-        optimiser.load_state_dict(state["optimiser"])
-        best.load_state_dict(state["best"])
-        start = state["step"]
-        log.load_state_dict(state["log"])
-    if run is not None:
-        run.forget_after(start)  # also where there is no checkpoint: those steps are made, and logged, again
+    log = Log(settings.log_every, where)
+    best = Best(model, run)
+    parts: dict[str, Any] = {"model": model, "estimator": estimator, "optimiser": optimiser, "best": best, "log": log}
+    step = _resume(parts, run)
 
     def report(row: Row) -> None:
         if run is not None:
@@ -127,7 +112,6 @@ def fit(
 
     early = out_of_patience()  # at once, where a run that had stopped early is resumed
     interrupted = False
-    step = start
     with torch.random.fork_rng(), stop_requests() as request:
         log.start()
         while step < total and not early and not interrupted:
@@ -135,6 +119,7 @@ def fit(
             rate = learning_rate(settings, step, total)
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["factor"]
+
             x = batches(step)  # (B, X)
             estimate = estimator(model, _at(objective, settings, step), x)
             optimiser.zero_grad(set_to_none=True)
@@ -158,7 +143,7 @@ def fit(
                 if validate:
                     bound = objective_bound(model, held_out, objective, estimator.samples, seed).mean
                     log.start()  # validation is no training time
-                    row |= {f"val/{_label(objective)}": bound}
+                    row |= {f"val/{label(objective)}": bound}
                     best.offer(bound, step)
                     early = out_of_patience()
                 if last or early:
@@ -170,22 +155,26 @@ def fit(
             if run is not None and (validate or interrupted):
                 if not best.weights:
                     run.save_model(model)  # nothing was selected yet
-                run.save_checkpoint(
-                    {
-                        "model": model.state_dict(),
-                        "estimator": estimator.state_dict(),
-                        "optimiser": optimiser.state_dict(),
-                        "best": best.state_dict(),
-                        "log": log.state_dict(),
-                        "step": step,
-                    }
-                )
+                run.save_checkpoint({name: part.state_dict() for name, part in parts.items()} | {"step": step})
     ended: Literal["finished", "early", "interrupted"]
     ended = "early" if early and step < total else "interrupted" if interrupted else "finished"
     if ended != "interrupted":
         best.restore()
     model.eval()
     return Fitted(step, best.bound, best.step, log.seconds, ended, request.signal)
+
+
+def _resume(parts: dict[str, Any], run: Run | None) -> int:
+    """Load the last checkpoint of the run, if there is one, and return the step to go on from."""
+    state = run.load_checkpoint() if run is not None else None
+    step = 0
+    if state is not None:
+        step = state["step"]
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    if run is not None:
+        run.forget_after(step)  # also where there is no checkpoint: those steps are made, and logged, again
+    return step
 
 
 def _groups(weights: list[nn.Parameter], estimator: Estimator) -> list[Row]:
@@ -200,111 +189,3 @@ def _at(objective: Objective, settings: TrainingSettings, step: int) -> Objectiv
     """Return the objective with the beta of this step."""
     weight = kl_weight(settings, step)
     return replace(objective, beta=objective.beta * weight) if weight < 1 and isinstance(objective, ELBO) else objective
-
-
-def _label(objective: Objective) -> str:
-    return "reconstruction" if objective.name == "reconstruction" else "bound"
-
-
-class _Log:
-    """Collects the estimates of the steps on the device; one synchronisation a log line."""
-
-    def __init__(self, size: int, device: torch.device) -> None:
-        self.values = torch.zeros(size, 4, device=device)
-        self.count = 0
-        self.relaxed = False
-        self.seconds = 0.0
-        self.started = 0.0
-        self.good = "none"
-
-    def start(self) -> None:
-        self.started = time.perf_counter()
-
-    def add(self, estimate: Estimate) -> None:
-        self.relaxed = estimate.relaxed is not None
-        fourth = estimate.bound if estimate.relaxed is None else estimate.relaxed
-        parts = (estimate.bound, estimate.reconstruction, estimate.kl, fourth)
-        self.values[self.count] = torch.stack([part.mean() for part in parts])
-        self.count += 1
-
-    def require_finite(self, step: int) -> Tensor:
-        """Return the values since the last row, or raise :class:`Diverged` with the step where it went wrong."""
-        values = self.values[: self.count].cpu()
-        finite = values.isfinite().all(1)
-        if not finite.all():
-            first = int((~finite).int().argmax())
-            good = f"{values[first - 1, 0]:.2f}" if first else self.good
-            raise Diverged(
-                f"training: the bound is not finite at step {step - self.count + first + 1}; {_advice(good)}"
-            )
-        return values
-
-    def row(self, step: int, total: int, batch: int, rate: float, objective: Objective) -> Row:
-        """Return the means since the last row, or raise :class:`Diverged`."""
-        values = self.require_finite(step)
-        elapsed = time.perf_counter() - self.started
-        self.seconds += elapsed
-        bound, reconstruction, kl, relaxed = values.mean(0).tolist()
-        self.good = f"{values[-1, 0]:.2f}"
-        images = self.count * batch / elapsed if elapsed > 0 else 0.0
-        self.count = 0
-        self.start()
-        row: Row = {"step": step, "steps": total, "train/reconstruction": reconstruction}
-        if _label(objective) == "bound":
-            row |= {"train/bound": bound, "train/kl": kl}
-        if self.relaxed:
-            row["train/relaxed-bound"] = relaxed
-        return row | {"lr": rate, "images_per_second": round(images, 1), "seconds": round(self.seconds, 3)}
-
-    def state_dict(self) -> dict[str, Any]:
-        seconds = self.seconds + (time.perf_counter() - self.started if self.count else 0.0)
-        return {"values": self.values[: self.count].clone(), "seconds": seconds, "good": self.good}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.count, self.seconds, self.good = len(state["values"]), state["seconds"], state["good"]
-        self.values[: self.count] = state["values"].to(self.values.device)
-
-
-def _advice(good: str) -> str:
-    return (
-        f"the last good value was {good}; try a lower training.learning_rate, training.clip=10 or more training.warmup"
-    )
-
-
-class _Best:
-    """The weights of the best validation bound: in the run directory, or in memory without one."""
-
-    def __init__(self, model: LatentVariableModel, run: Run | None) -> None:
-        self.model, self.run = model, run
-        self.bound, self.step, self.validations_since = float("-inf"), 0, 0
-        self.weights: dict[str, Tensor] = {}
-
-    def offer(self, bound: float, step: int) -> None:
-        """Keep the present weights if their bound is better; refuse weights that are not finite."""
-        if not math.isfinite(bound):
-            good = f"{self.bound:.2f}" if self.weights else "none"
-            raise Diverged(f"training: the validation bound is {bound} at step {step}; {_advice(good)}")
-        self.validations_since += 1
-        if bound > self.bound:
-            self.bound, self.step, self.validations_since = bound, step, 0
-            self.weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-            if self.run is not None:
-                self.run.save_model(self.model)
-
-    def require_finite_weights(self, step: int) -> None:
-        """Raise :class:`Diverged` before weights that are not finite are written."""
-        if not all(bool(value.isfinite().all()) for value in self.model.state_dict().values()):
-            good = f"{self.bound:.2f}" if self.weights else "none"
-            raise Diverged(f"training: the weights are not finite at step {step}; {_advice(good)}")
-
-    def restore(self) -> None:
-        if self.weights:
-            self.model.load_state_dict(self.weights)
-
-    def state_dict(self) -> dict[str, Any]:
-        keys = ("bound", "step", "validations_since", "weights")
-        return {key: getattr(self, key) for key in keys}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        for key, value in state.items():
-            setattr(self, key, value)

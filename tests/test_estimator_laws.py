@@ -1,0 +1,483 @@
+"""Room: estimators. Every estimator against enumeration, and what surrounds the laws: refusals, training, cost."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+try:
+    import tests.estimator_laws as laws
+except ImportError:  # tests/ itself is on the path, not its parent
+    import estimator_laws as laws
+from vaelab.data import Dataset, Split
+from vaelab.distributions import Bits
+from vaelab.estimators import ESTIMATORS, Rebar, Relax, ScoreFunction
+from vaelab.estimators.relaxation import conditional_noise, logistic, tied_noise
+from vaelab.models import autoencoder
+from vaelab.objectives import ELBO, IWAE, Reconstruction
+from vaelab.refusals import Refusal
+from vaelab.settings import resolve
+from vaelab.training import fit
+
+NAMES = [row.name for row in laws.ROWS]
+
+# name -> root mean square of the bias of the encoder's gradient, which enumeration gives to all digits
+BIAS = {
+    "sticking-the-landing iwae K=2 D=1 real": 0.174935557,
+    "concrete elbo K=1 D=1 bits": 0.0250273979,
+    "concrete iwae K=1 D=1 bits": 0.0374674329,
+    "straight-through elbo K=1 D=2 bits": 0.0431002688,
+    "straight-through elbo K=2 D=2 bits": 0.0431002688,
+    "gumbel-straight-through elbo K=1 D=2 bits": 0.0351736533,
+    "reweighted-wake-sleep iwae K=1 D=2 bits": 0.152974874,
+    "reweighted-wake-sleep iwae K=3 D=2 bits": 0.00553957471,
+    "reweighted-wake-sleep iwae K=2 D=1 real": 0.176678292,
+}
+
+
+def find(estimator, objective="elbo", samples=None, bits=None, kind="bits", **options):
+    """The first row of the table that fits."""
+    for row in laws.ROWS:
+        if (
+            (row.estimator, row.objective, row.kind) == (estimator, objective, kind)
+            and samples in (None, row.samples)
+            and bits in (None, row.bits)
+            and options.items() <= row.options.items()
+        ):
+            return row
+    raise LookupError(estimator)
+
+
+# ---------------------------------------------------------------- the laws
+
+
+@pytest.mark.parametrize("row", laws.ROWS, ids=NAMES)
+def test_the_expected_gradient_is_the_exact_gradient(row):
+    ours, exact = laws.expectation(row)
+    for part in laws.PARTS:
+        if not exact[part].numel():
+            assert row.kind == "real"
+            continue
+        assert exact[part].abs().max() > 0.01, "a law about zero proves nothing"
+        if part not in row.biased:
+            assert (ours[part] - exact[part]).abs().max() < row.tolerance, part
+
+
+@pytest.mark.parametrize("row", [row for row in laws.ROWS if row.biased], ids=lambda row: row.name)
+def test_a_bias_is_measured_and_stays_what_it_is(row):
+    ours, exact = laws.expectation(row)
+    assert row.objective in ESTIMATORS[row.estimator].biased
+    bias = (ours["encoder"] - exact["encoder"]).square().mean().sqrt().item()
+    print(
+        f"{row.name}: root mean square bias {bias:.6f}, of a gradient of {exact['encoder'].square().mean().sqrt():.6f}"
+    )
+    assert bias > 0.001
+    assert bias == pytest.approx(BIAS[row.name], rel=1e-6)
+
+
+def test_every_estimator_and_every_objective_it_is_defined_for_has_a_row():
+    defined = {
+        (name, objective) for name, kind in ESTIMATORS.items() for objective in kind.objectives - {"reconstruction"}
+    }
+    assert {(row.estimator, row.objective) for row in laws.ROWS} == defined
+    unbiased = {(row.estimator, row.objective) for row in laws.ROWS if not row.biased}
+    assert unbiased == {pair for pair in defined if pair[1] not in ESTIMATORS[pair[0]].biased}
+    assert len(set(NAMES)) == len(NAMES)
+
+
+# ---------------------------------------------------------------- that the laws can fail
+
+WRONG = {
+    "leave-one-out, fed pairs": (find("score-function", samples=2, baseline="leave-one-out"), laws.pairs),
+    "VIMCO, fed pairs": (find("score-function", "iwae", samples=2, baseline="leave-one-out"), laws.pairs),
+    "DisARM, fed independent codes": (find("disarm", samples=2), laws.codes),
+    "ARMS, fed independent codes": (find("arms", samples=3, copula="dirichlet"), laws.codes),
+    "ARMS, fed the other copula": (
+        find("arms", samples=3, copula="gaussian"),
+        find("arms", samples=3, copula="dirichlet").law,
+    ),
+    "double CV, fed pairs": (find("double-cv", samples=2), laws.pairs),
+    "RODEO, fed pairs": (find("rodeo", samples=2), laws.pairs),
+}
+
+
+@pytest.mark.parametrize("row, law", WRONG.values(), ids=WRONG.keys())  # noqa: PT006
+def test_codes_drawn_by_another_law_are_noticed(row, law):
+    ours, exact = laws.expectation(row, law)
+    assert (ours["encoder"] - exact["encoder"]).abs().max() > 1e-3
+
+
+def test_a_term_left_out_of_a_control_variate_is_noticed(monkeypatch):
+    """Double CV without its correction, REBAR without the path through the noise given the bit."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Bits, "variance", property(lambda q: torch.zeros_like(q.logits)))
+        ours, exact = laws.expectation(find("double-cv", samples=3))
+    assert (ours["encoder"] - exact["encoder"]).abs().max() > 1e-3
+    for estimator, function in (("rebar", tied_noise), ("relax", conditional_noise)):
+        with monkeypatch.context() as patch:
+            without_path = lambda *given, f=function: f(*given).detach()  # noqa: E731
+            patch.setattr(f"vaelab.estimators.rebar.{function.__name__}", without_path)
+            ours, exact = laws.expectation(find(estimator, bits=1))
+        assert (ours["encoder"] - exact["encoder"]).abs().max() > 1e-3
+
+
+# ---------------------------------------------------------------- what is drawn
+
+COUPLED = [
+    find("score-function", samples=2, bits=2),
+    find("disarm", samples=4),
+    find("disarm", "iwae", samples=2),
+    find("arms", samples=4),
+    find("arms", samples=3, copula="gaussian"),
+    find("arms", "iwae", samples=2),
+]
+
+
+@pytest.mark.parametrize("row", COUPLED, ids=lambda row: row.name)
+def test_draws_follow_the_law_that_was_enumerated(row):
+    """Chi-square of one code bit's joint law over 200 000 draws; false alarms below 1e-6 a test, seeded."""
+    model, x = laws.build_model("bits", 1), laws.observations()
+    q, count = model.posterior(x), 200_000
+    drawn, weight = row.law(model, x, row.samples)  # (M, S B, 1)
+    wide = Bits(q.logits.detach().repeat(count, 1))
+    torch.manual_seed(11)
+    seen = row.build(model, x).draw(wide, laws.OBJECTIVES[row.objective])[..., 0]  # (M, count B)
+    powers = 2 ** torch.arange(len(seen)).flip(0)
+    for b in range(len(x)):
+        frequency = torch.bincount(
+            (seen[:, b :: len(x)].long() * powers.unsqueeze(-1)).sum(0), minlength=2 ** len(seen)
+        )
+        outcome = (drawn[:, b :: len(x), 0].long() * powers.unsqueeze(-1)).sum(0)
+        expected = torch.zeros(2 ** len(seen)).double().index_add(0, outcome, weight[b :: len(x)]) * count
+        assert frequency[expected < 1e-9].sum() == 0
+        kept = expected > 1e-9
+        degrees = int(kept.sum()) - 1
+        statistic = ((frequency - expected).square() / expected)[kept].sum()
+        z = ((statistic / degrees) ** (1 / 3) - 1 + 2 / (9 * degrees)) / math.sqrt(2 / (9 * degrees))  # Wilson-Hilferty
+        assert z < 4.8
+
+
+def test_relaxed_draws_given_a_bit_are_the_draws_that_give_that_bit():
+    logits = torch.tensor([-2.0, 0.3, 5.0, 80.0, -90.0]).double()
+    u = torch.linspace(0.001, 0.999, 999).double().unsqueeze(-1)
+    p = torch.sigmoid(logits)
+    for bit in (0.0, 1.0):
+        ours = conditional_noise(u, logits, torch.tensor(bit))
+        assert ours.isfinite().all()
+        assert ((ours > 0) == bool(bit)).all()
+        plain = logistic(1 - p + u * p if bit else (1 - u) * (1 - p), logits)
+        moderate = logits.abs() < 10
+        assert torch.allclose(ours[:, moderate], plain[:, moderate], atol=1e-9)
+
+
+def test_tied_noise_is_the_conditional_noise_at_the_quantile_of_its_own_value():
+    logits = torch.tensor([-2.0, 0.3, 5.0]).double().requires_grad_()
+    p = torch.sigmoid(logits).detach()
+    for bit in (0.0, 1.0):
+        v = torch.linspace(0.01, 0.99, 99).double().unsqueeze(-1)
+        conditional = conditional_noise(v, logits, torch.tensor(bit))
+        z = logistic(1 - p + v * p if bit else (1 - v) * (1 - p), logits)
+        tied = tied_noise(z, logits)
+        assert torch.allclose(tied, conditional, atol=1e-9)
+        ours, theirs = (torch.autograd.grad((noise**2).sum(), logits)[0] for noise in (tied, conditional))
+        assert torch.allclose(ours, theirs, atol=1e-8)
+
+
+# ---------------------------------------------------------------- laws of single estimators
+
+
+def test_nvil_shortens_the_encoder_gradient_and_changes_nothing_else():
+    row = find("score-function", samples=1, baseline="network")
+    for objective in ("elbo", "iwae"):
+        prime = laws.learnt(centre__total=-1.2, centre__weight=1.0, variance__total=9.0, variance__weight=1.0)
+        ours, exact = laws.expectation(replace(row, objective=objective, prime=prime))
+        assert torch.allclose(3 * ours["encoder"], exact["encoder"], atol=1e-9)
+        assert torch.allclose(ours["decoder"], exact["decoder"], atol=1e-9)
+        assert torch.allclose(ours["prior"], exact["prior"], atol=1e-9)
+
+
+@pytest.mark.parametrize("objective", ["elbo", "iwae"])
+def test_concrete_is_exact_for_the_relaxed_bound(objective):
+    """The relaxed bound is integrated over y under q's density: differentiated as a density, not as a path."""
+    row = find("concrete", objective)
+    ours, _ = laws.expectation(row)
+    model, x = laws.build_model("bits", 1), laws.observations()
+    q, prior, beta = model.posterior(x), model.prior(), laws.OBJECTIVES[objective].beta
+    y = torch.linspace(-75, 75, 6001, dtype=torch.float64).view(-1, 1, 1)
+
+    def log_density(logits, t):
+        a = t * y - logits
+        return (math.log(t) + torch.nn.functional.logsigmoid(a) + torch.nn.functional.logsigmoid(-a)).sum(-1)
+
+    log_q, log_p = log_density(q.logits, 2 / 3), log_density(prior.logits, 0.5)
+    values = laws.log_bernoulli(model.likelihood(torch.sigmoid(y)).logits, x) + beta * (log_p - log_q)
+    relaxed = laws.gradients(model, (log_q.exp() * values).sum() * (150 / 6000))
+    for part in laws.PARTS:
+        assert (ours[part] - relaxed[part]).abs().max() < 1e-8, part
+
+
+def test_wake_sleep_teaches_the_encoder_what_the_weights_prefer():
+    """The encoder's expected gradient is that of sum over K-tuples of q v_k log q, weights held constant."""
+    row = find("reweighted-wake-sleep", "iwae", samples=3)
+    ours, _ = laws.expectation(row)
+    model, x = laws.build_model("bits", 2), laws.observations()
+    drawn, weight = laws.codes(model, x, 3)
+    repeated = x.repeat(len(weight) // len(x), 1)
+    log_q = laws.log_bernoulli(model.posterior(repeated).logits, drawn)
+    log_p = laws.log_bernoulli(model.prior().logits, drawn)
+    log_x = laws.log_bernoulli(model.likelihood(drawn).logits, repeated)
+    normalised = torch.softmax(log_x + log_p - log_q, 0).detach()
+    expected = laws.gradients(model, (weight * (normalised * log_q).sum(0)).sum())
+    assert torch.allclose(ours["encoder"], expected["encoder"], atol=1e-12)
+
+
+ADAPTIVE = [find("rebar", bits=1), find("relax"), find("double-cv", samples=3), find("rodeo", samples=3)]
+
+
+@pytest.mark.parametrize("row", ADAPTIVE, ids=lambda row: row.name)
+def test_the_auxiliary_gradient_is_that_of_the_mean_square_and_never_reaches_the_model(row):
+    """Against central differences of mean |g|^2, g what flows into the logits; g's mean does not depend on them."""
+    model, x = laws.build_model(row.kind, row.bits), laws.observations().repeat(8, 1)
+    estimator, objective = row.build(model, x).train(), laws.OBJECTIVES[row.objective]
+    q = Bits(model.posterior(x).logits.detach().requires_grad_())
+    drawn = estimator.draw(q, objective)
+
+    def mean_square():
+        surrogate = estimator.score(model, objective, x, q, drawn).surrogate
+        without_kl = surrogate + objective.beta * model.kl(q)
+        return torch.autograd.grad(without_kl.sum(), q.logits)[0].square().sum(-1).mean().item()
+
+    own = list(estimator.parameters())
+    estimate = estimator.score(model, objective, x, model.posterior(x), drawn)
+    ours = torch.autograd.grad(estimate.auxiliary, own, retain_graph=True, allow_unused=True)
+    for parameter, gradient in zip(own, ours, strict=True):
+        flat = parameter.data.view(-1)
+        kept, step = flat[0].item(), 1e-5
+        flat[0] = kept + step
+        above = mean_square()
+        flat[0] = kept - step
+        difference = (above - mean_square()) / (2 * step)
+        flat[0] = kept
+        assert gradient.view(-1)[0].item() == pytest.approx(difference, rel=1e-5, abs=1e-7)
+    reached = [weight for weight in model.parameters() if weight.requires_grad]
+    assert not any(part is not None for part in torch.autograd.grad(estimate.auxiliary, reached, allow_unused=True))
+
+
+def test_nvil_learns_by_its_own_loss_alone():
+    row = find("score-function", samples=2, baseline="network")
+    model, x = laws.build_model("bits", 2), laws.observations()
+    estimator = row.build(model, x).train()
+    estimate = estimator(model, ELBO(), x)
+    own, weights = list(estimator.parameters()), [w for w in model.parameters() if w.requires_grad]
+    assert all(part.abs().max() > 0 for part in torch.autograd.grad(estimate.auxiliary, own, retain_graph=True))
+    assert all(part is None for part in torch.autograd.grad(estimate.auxiliary, weights, allow_unused=True))
+    assert all(part is None for part in torch.autograd.grad(estimate.surrogate.sum(), own, allow_unused=True))
+
+
+# ---------------------------------------------------------------- refusals
+
+MODELS = {
+    "bits": laws.build_model("bits", 2),
+    "real": laws.build_model("real", 2),
+    "point": autoencoder(laws.X, latent_dim=2, hidden_dims=[4]),
+}
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_what_an_estimator_is_not_defined_for_is_refused_in_one_sentence(name):
+    kind = ESTIMATORS[name]
+    for code, model in MODELS.items():
+        for objective in (ELBO(), IWAE(), Reconstruction()):
+            estimator = kind(samples=2)
+            fits = code in kind.codes and objective.name in kind.objectives
+            if fits and (code == "point") == (objective.name == "reconstruction"):
+                estimator.check(model, objective)
+                continue
+            with pytest.raises(Refusal) as refusal:
+                estimator.check(model, objective)
+            assert "\n" not in str(refusal.value)
+            assert ". " not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("disarm", {"samples": 3}, "expected an even number, for pairs of codes; got 3"),
+        ("arm", {"samples": 1}, "expected an even number, for pairs of codes; got 1"),
+        ("arms", {"samples": 1}, "expected at least 2 for the copula dirichlet; got 1"),
+        ("arms", {"samples": 2, "copula": "gaussian"}, "expected at least 3 for the copula gaussian; got 2"),
+        ("arms", {"copula": "gausian"}, "did you mean 'gaussian'"),
+        ("double-cv", {"samples": 1}, "expected at least 2, to leave one out; got 1"),
+        ("rodeo", {"samples": 1}, "expected at least 2, to leave one out; got 1"),
+        ("score-function", {"samples": 1}, "expected at least 2 for the baseline leave-one-out; got 1"),
+        ("muprop", {"baseline": "netwrok"}, "did you mean 'network'"),
+        *(
+            (name, {"temperature": value}, f"estimator.temperature: expected a .*; got {value:g}")
+            for name in ("rebar", "relax", "concrete", "gumbel-straight-through")
+            for value in (0.0, -0.5)
+        ),
+        ("concrete", {"prior_temperature": 0.0}, "estimator.prior_temperature: expected a temperature above 0"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(name, options, words):
+    with pytest.raises(Refusal, match=words):
+        ESTIMATORS[name](**options)
+
+
+def test_enumeration_above_sixteen_bits_is_refused():
+    exact = ESTIMATORS["exact"]
+    exact().check(laws.build_model("bits", 16), ELBO())
+    with pytest.raises(Refusal, match="enumerates at most 16 bits; this model and objective have 17"):
+        exact().check(laws.build_model("bits", 17), ELBO())
+    with pytest.raises(Refusal, match="enumerates at most 16 bits; this model and objective have 18"):
+        exact(samples=3).check(laws.build_model("bits", 6), IWAE())
+
+
+# ---------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_an_estimator_is_built_from_settings_with_its_own_defaults(name):
+    settings = resolve("bernoulli-vae", {"estimator": {"name": name}})
+    assert settings.build_estimator().name == name
+    assert {"name", "samples"} <= settings.estimator.keys()
+
+
+def patterns():
+    """Four patterns of twelve bits, a few bits flipped: structure that three bits of code can hold."""
+    generator = torch.Generator().manual_seed(5)
+    kinds = torch.randint(0, 2, (4, 12), generator=generator)
+
+    def split(count):
+        which = torch.randint(0, 4, (count,), generator=generator)
+        flips = (torch.rand(count, 12, generator=generator) < 0.05).long()
+        return Split(((kinds[which] + flips) % 2).to(torch.uint8).numpy(), which.numpy())
+
+    return Dataset("patterns", {"train": split(400), "validation": split(200), "test": split(200)}, "binary", 1)
+
+
+TRAINED = [
+    *((name, {}) for name in ESTIMATORS if name != "score-function"),
+    *(
+        ("score-function", {"baseline": baseline})
+        for baseline in ("none", "running-average", "leave-one-out", "network")
+    ),
+    ("muprop", {"baseline": "network"}),
+    ("arms", {"samples": 3, "copula": "gaussian"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), TRAINED, ids=lambda part: str(part))
+def test_an_estimator_trains_and_comes_back_from_its_state(name, options):
+    kind = ESTIMATORS[name]
+    estimator = kind(**options)
+    model_name = "bernoulli-vae" if "bits" in kind.codes else "gaussian-vae"
+    objective = ELBO() if "elbo" in kind.objectives else IWAE()
+    torch.manual_seed(0)
+    model = resolve(model_name, {"latent_dim": 3, "hidden_dims": [16], "estimator": {"name": name}}).build_model(12)
+    rows = []
+    before = [parameter.clone() for parameter in model.parameters()]
+    fit(
+        model,
+        patterns(),
+        estimator=estimator,
+        objective=objective,
+        steps=200,
+        batch_size=50,
+        learning_rate=0.02,
+        warmup=0,
+        log_every=10,
+        validate_every=50,
+        binarisation="none",
+        watch=rows.append,
+    )
+    bounds = [row["train/bound"] for row in rows]
+    assert sum(bounds[-3:]) / 3 > bounds[0] + 1.5, bounds
+    assert all((old != new).any() for old, new in zip(before, model.parameters(), strict=True) if new.requires_grad)
+    assert ("train/relaxed-bound" in rows[-1]) == (name == "concrete")
+    for own in estimator.parameters():
+        assert own.isfinite().all()
+    again = kind(**options)
+    x = torch.ones(4, 12)
+    again.prepare(x, model.posterior(x))
+    again.load_state_dict(estimator.state_dict())
+    drawn = estimator.draw(model.posterior(x), objective)
+    one, other = (e.eval().score(model, objective, x, model.posterior(x), drawn) for e in (estimator, again))
+    assert torch.equal(one.surrogate, other.surrogate)
+
+
+def test_what_an_estimator_learns_moves_at_its_own_rate():
+    estimator = Rebar()
+    fit_one_step(estimator)
+    # the first step of Adam has the length of the learning rate: ten times 0.02, by the factor of REBAR
+    assert abs(estimator.scale.item() - 1.0) == pytest.approx(0.2, rel=1e-3)
+    network = Relax()
+    fit_one_step(network)
+    assert network.network is not None
+    baseline = ScoreFunction(2, "network")
+    fit_one_step(baseline)
+    assert len(list(baseline.parameters())) == 4
+
+
+def fit_one_step(estimator):
+    model = resolve("bernoulli-vae", {"latent_dim": 3, "hidden_dims": [8]}).build_model(12)
+    options = {"steps": 1, "learning_rate": 0.02, "warmup": 0, "schedule": "constant", "binarisation": "none"}
+    fit(model, patterns(), estimator=estimator, objective=ELBO(), **options)
+
+
+# ---------------------------------------------------------------- cost
+
+
+@pytest.mark.parametrize("objective", [ELBO(), IWAE()], ids=["elbo", "iwae"])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_step_decodes_as_many_codes_as_it_says_in_at_most_two_calls(name, objective):
+    kind = ESTIMATORS[name]
+    if objective.name not in kind.objectives:
+        return
+    model, x = laws.build_model("bits" if "bits" in kind.codes else "real", 2), laws.observations()
+    estimator, decoded = kind(samples=4).double(), []
+    model.likelihood.trunk.register_forward_hook(lambda _, inputs, __: decoded.append(inputs[0].numel() // 2))
+    estimator(model, objective, x)
+    shared = 1 if name == "exact" else len(x)  # all observations share the enumerated codes
+    assert sum(decoded) == shared * estimator.decoder_evaluations(objective, 2)
+    assert len(decoded) <= 2
+
+
+MEMORY = """
+import resource, sys, torch
+from vaelab.estimators import ESTIMATORS
+from vaelab.models import bernoulli_vae
+from vaelab.objectives import ELBO, IWAE
+torch.set_num_threads(1)
+name, objective = sys.argv[1], {"elbo": ELBO, "iwae": IWAE}[sys.argv[2]]()
+model, x = bernoulli_vae(784, latent_dim=200, hidden_dims=[]), torch.rand(128, 784).round()
+
+def step(samples):
+    (-ESTIMATORS[name](samples=samples)(model, objective, x).surrogate.mean()).backward()
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+step(2)
+before = peak()
+step(50)
+print((peak() - before) / (50 * 128 * 784 * 4))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read as Linux reports it")
+@pytest.mark.parametrize(
+    ("name", "objective"), [("score-function", "elbo"), ("score-function", "iwae"), ("disarm", "elbo")]
+)
+def test_fifty_codes_take_less_than_three_tensors_of_memory(name, objective):
+    """K = 50, B = 128, X = 784: the growth of the process's peak, in (K, B, X) float tensors."""
+    command = [sys.executable, "-c", MEMORY, name, objective]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert float(done.stdout) < 3.0
