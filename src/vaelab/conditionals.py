@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vaelab.distributions import Bits, Gaussian, Point
 from vaelab.networks import Trunk
-from vaelab.refusals import require_int
+from vaelab.refusals import Refusal, require_int
 
 __all__ = [
     "BernoulliLikelihood",
@@ -73,6 +73,8 @@ class BernoulliLikelihood(nn.Module):
         self.trunk = trunk
         self.logits = nn.Linear(trunk.width, require_int("data_dim", data_dim, 1))
         if data_mean is not None:
+            if tuple(data_mean.shape) != (data_dim,):
+                raise Refusal(f"data_mean: expected shape ({data_dim},); got {tuple(data_mean.shape)}")
             with torch.no_grad():
                 self.logits.bias.copy_(torch.logit(data_mean.clamp(0.001, 0.999)))
 

@@ -181,7 +181,8 @@ class _BitsLogDensity(torch.autograd.Function):
             if torch.is_grad_enabled():  # a second derivative is wanted: nothing may be overwritten
                 for_logits = ((value - mean) * upstream).sum_to_size(logits.shape)
             else:
-                residual = mean.neg_().add(value) if value.ndim > mean.ndim else mean.neg_().add_(value)
+                fits = torch.broadcast_shapes(mean.shape, value.shape) == mean.shape  # else a larger result is needed
+                residual = mean.neg_().add_(value) if fits else mean.neg_().add(value)
                 for_logits = residual.mul_(upstream).sum_to_size(logits.shape)
         if ctx.needs_input_grad[1]:
             for_value = (logits * upstream).sum_to_size(value.shape)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
+from numbers import Integral, Real
 
 __all__ = ["Refusal", "did_you_mean", "require_choice", "require_int", "require_number"]
 
@@ -31,15 +33,16 @@ def require_choice(argument: str, value: object, choices: Iterable[str]) -> None
 
 
 def require_int(argument: str, value: object, minimum: int) -> int:
-    """Return ``value`` if it is an integer of at least ``minimum``, else raise a :class:`Refusal`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+    """Return ``value`` if it is an integer (numpy's too) of at least ``minimum``, else raise a :class:`Refusal`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
         raise Refusal(f"{argument}: expected an integer of at least {minimum}; got {value!r}")
-    return value
+    return int(value)
 
 
 def require_number(argument: str, value: object, low: float, high: float = float("inf")) -> float:
-    """Return ``value`` as a float if ``low <= value <= high``, else raise a :class:`Refusal`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+    """Return ``value`` as a float if it is finite and ``low <= value <= high``, else raise a :class:`Refusal`."""
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not math.isfinite(number) or not low <= number <= high:
         limit = f"in [{low:g}, {high:g}]" if high != float("inf") else f"of at least {low:g}"
         raise Refusal(f"{argument}: expected a number {limit}; got {value!r}")
-    return float(value)
+    return number

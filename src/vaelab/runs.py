@@ -31,12 +31,14 @@ import vaelab
 from vaelab.data import Dataset, load_data
 from vaelab.data.binarise import BINARISATION_SEED
 from vaelab.models import LatentVariableModel, MixturePrior
-from vaelab.refusals import Refusal
+from vaelab.refusals import Refusal, require_int
 from vaelab.settings import Settings, resolve
 
 __all__ = ["FORMAT_VERSION", "Run", "write_file"]
 
 FORMAT_VERSION = 1
+# Ends a checkpoint, before its SHA-256. torch checks no sums: a damaged size made it read uninitialised memory.
+_SEAL = b"\nsha256:"
 
 
 def write_file(path: Path, content: bytes | str) -> None:
@@ -62,7 +64,9 @@ def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 def _checksum(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        digest.update(f"{name}{tuple(tensors[name].shape)}".encode() + tensors[name].numpy().tobytes())
+        tensor = tensors[name]
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -106,7 +110,7 @@ class Run:
             raise Refusal(f"run: {str(path)!r} is no run directory (it has no config.json)")
         self.config: dict[str, Any] = _read_json(config, dict)
         version = self.config.get("format_version")
-        if not isinstance(version, int):
+        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
             raise Refusal(f"{config}: expected a format_version; it is damaged, or no vaelab run")
         if version > FORMAT_VERSION:
             raise Refusal(
@@ -115,7 +119,9 @@ class Run:
         try:
             values = self.config["settings"]
             self.settings: Settings = resolve(values["model"], values)
-            self.data_dim = int(self.config["data"]["dim"])
+            self.data_dim = require_int("data.dim", self.config["data"]["dim"], 1)
+        except Refusal as refusal:
+            raise Refusal(f"{config}: {refusal}") from refusal
         except (KeyError, TypeError) as error:
             raise Refusal(f"{config}: expected settings and data; it is damaged ({error!r})") from error
 
@@ -185,7 +191,8 @@ class Run:
         """Write what a resumed training needs."""
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        write_file(self.path / "checkpoints" / "last.pt", buffer.getvalue())
+        content = buffer.getvalue()
+        write_file(self.path / "checkpoints" / "last.pt", content + _SEAL + hashlib.sha256(content).digest())
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """Return the last checkpoint, or None if the training stopped before its first one."""
@@ -193,9 +200,12 @@ class Run:
         if not path.exists():
             return None
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises many kinds for a damaged file
-            raise Refusal(f"{path}: expected a checkpoint; it is damaged ({type(error).__name__})") from error
+            content, seal, expected = path.read_bytes().rpartition(_SEAL)
+            if not seal or hashlib.sha256(content).digest() != expected:
+                raise Refusal("the SHA-256 written with it is another")
+            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds for a file that is no checkpoint
+            raise Refusal(f"{path}: expected a checkpoint; it is damaged ({error})") from error
         return state
 
     def log(self, row: dict[str, Any]) -> None:

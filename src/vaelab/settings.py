@@ -134,7 +134,8 @@ def _validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "")
             last = key.rsplit(".", 1)[-1]
             tails = {name.rsplit(".", 1)[-1]: name for name in known}
             hint = f" (did you mean {tails[last]!r}?)" if last in tails else did_you_mean(path, known)
-            raise Refusal(f"{key}: no such setting{hint}; known are {', '.join(known)}") from None
+            listed = f"known are {', '.join(known)}" if known else "there are none here"
+            raise Refusal(f"{key}: no such setting{hint}; {listed}") from None
         message = fault["msg"].removeprefix("Value error, ")
         message = message[0].lower() + message[1:]
         got = "" if fault["type"] == "value_error" else f"; got {fault['input']!r}"
@@ -171,7 +172,7 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
     """
     require_choice("model", model, MODELS)
     row = MODELS[model]
-    values: dict[str, Any] = merge({"objective": {"name": "elbo"}, "training": {"epochs": 20}}, row.defaults)
+    values: dict[str, Any] = merge({"objective": {"name": "elbo"}}, row.defaults)
     for layer in layers:
         if layer.get("model", model) != model:
             raise Refusal(f"model: the settings are for {layer['model']!r}; the command says {model!r}")
@@ -197,10 +198,10 @@ def read_config(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise Refusal(f"config: {path} is not readable as {path.suffix[1:] or 'YAML'} ({reason})") from error
+    if isinstance(content, dict) and "format_version" in content:
+        content = content.get("settings")
     if not isinstance(content, dict):
         raise Refusal(f"config: expected {path} to hold keys and values; got {type(content).__name__}")
-    if "format_version" in content:
-        content = content.get("settings", {})
     return content
 
 

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from vaelab.refusals import Refusal, require_choice
 
-__all__ = ["Dataset", "Split", "classify_values", "split_in_order", "split_shuffled"]
+__all__ = ["Dataset", "Split", "classify_values", "require_numbers", "split_in_order", "split_shuffled"]
 
+_ACCEPTED = "bits, uint8 grey levels 0...255, or real numbers in [0, 1]; divide by the largest value yourself"
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 
@@ -43,9 +44,19 @@ class Dataset:
     image_shape: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        if not self.splits:
+            raise Refusal(f"data {self.name!r}: expected at least one split; got none")
         for name, split in self.splits.items():
+            if split.pixels.ndim != 2:
+                shape = split.pixels.shape
+                raise Refusal(f"data {self.name!r}: expected pixels of shape (N, X) in split {name!r}; got {shape}")
             if len(split) == 0:
                 raise Refusal(f"data {self.name!r}: expected at least one row in split {name!r}; got none")
+            if split.labels is not None and split.labels.shape != (len(split),):
+                shape = split.labels.shape
+                raise Refusal(
+                    f"data {self.name!r}: expected labels of shape ({len(split)},) in split {name!r}; got {shape}"
+                )
         widths = {split.pixels.shape[1] for split in self.splits.values()}
         if len(widths) != 1:
             raise Refusal(f"data {self.name!r}: expected splits of one width; got {sorted(widths)}")
@@ -72,16 +83,20 @@ class Dataset:
         return digest.hexdigest()
 
 
+def require_numbers(where: str, array: npt.NDArray[np.generic]) -> None:
+    """Refuse words, objects, records and complex numbers."""
+    if array.dtype.kind not in "biuf":
+        raise Refusal(f"{where}: expected {_ACCEPTED}; got dtype {array.dtype}")
+
+
 def classify_values(where: str, array: npt.NDArray[np.generic]) -> tuple[Pixels, Literal["binary", "grey"], int]:
     """Return the array as uint8 or float32 pixels with their kind and scale, or refuse what is neither.
 
     Accepted: booleans or integers in {0, 1}; uint8 grey levels 0...255; floating-point numbers in [0, 1].
     """
-    advice = "bits, uint8 grey levels 0...255, or real numbers in [0, 1]; divide by the largest value yourself"
     if array.size == 0:
         raise Refusal(f"{where}: expected at least one row and one column; got shape {array.shape}")
-    if array.dtype.kind not in "biuf":
-        raise Refusal(f"{where}: expected {advice}; got dtype {array.dtype}")
+    require_numbers(where, array)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int(array.size - np.isfinite(array).sum())
         raise Refusal(f"{where}: expected finite numbers; got {bad} NaN or infinite value(s)")
@@ -91,9 +106,9 @@ def classify_values(where: str, array: npt.NDArray[np.generic]) -> tuple[Pixels,
             return array.astype(np.uint8), "binary", 1
         if array.dtype == np.uint8:
             return array.astype(np.uint8), "grey", 255
-        raise Refusal(f"{where}: expected {advice}; got {array.dtype} values in [{low:g}, {high:g}]")
+        raise Refusal(f"{where}: expected {_ACCEPTED}; got {array.dtype} values in [{low:g}, {high:g}]")
     if low < 0 or high > 1:
-        raise Refusal(f"{where}: expected {advice}; got real numbers in [{low:g}, {high:g}]")
+        raise Refusal(f"{where}: expected {_ACCEPTED}; got real numbers in [{low:g}, {high:g}]")
     if np.isin(array, (0.0, 1.0)).all():
         return array.astype(np.uint8), "binary", 1
     return array.astype(np.float32), "grey", 1

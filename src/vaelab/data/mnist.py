@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -29,7 +30,7 @@ def _verified(folder: Path, name: str) -> Path:
     path = folder / f"{name}.gz"
     try:
         found = hashlib.md5(gzip.decompress(path.read_bytes()), usedforsecurity=False).hexdigest()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Refusal(f"{path}: expected the packaged MNIST file; reinstall vaelab ({error})") from error
     if found != _MD5[name]:
         raise Refusal(f"{path}: expected MD5 {_MD5[name]}; got {found}; the file is damaged, reinstall vaelab")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zipfile
 import zlib
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vaelab.data.dataset import Dataset, Split, classify_values, split_shuffled
+from vaelab.data.dataset import Dataset, Split, classify_values, require_numbers, split_shuffled
 from vaelab.refusals import Refusal
 
 __all__ = ["FORMATS", "read_dataset", "read_idx"]
@@ -33,40 +34,66 @@ def read_idx(path: Path) -> Array:
         raise Refusal(f"{path}: expected an IDX file; it is damaged or of another format ({error})") from error
     if (zeros, kind) != (0, 8):
         raise Refusal(f"{path}: expected an IDX file of unsigned bytes (magic 0x0008..); got {raw[:4].hex()}")
+    if rank > 3:
+        raise Refusal(f"{path}: expected an IDX file of at most 3 axes (N, H, W); got {rank}")
     body = np.frombuffer(raw, np.uint8, offset=4 + 4 * rank)
-    if body.size != int(np.prod(shape)):
-        raise Refusal(f"{path}: expected {int(np.prod(shape))} bytes of data for shape {shape}; got {body.size}")
+    if body.size != math.prod(shape):
+        raise Refusal(f"{path}: expected {math.prod(shape)} bytes of data for shape {shape}; got {body.size}")
     return body.reshape(shape).copy()  # writable, as torch wants it
 
 
 def _read_arrays(path: Path) -> dict[str, Array]:
     """Return the arrays of a file by name; a file of one unnamed array has the name ``x``."""
     name = path.name
-    try:
-        if name.endswith(".npz"):
-            with np.load(path, allow_pickle=False) as archive:
-                return {key: archive[key] for key in archive.files}
-        if name.endswith(".npy"):
-            return {"x": np.load(path, allow_pickle=False)}
-        if name.endswith(".csv"):
-            header = _has_header(path)
-            return {"x": np.loadtxt(path, delimiter=",", ndmin=2, skiprows=int(header))}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error).splitlines()[0]
-        raise Refusal(f"{path}: expected a readable {path.suffix} file of numbers ({reason})") from error
+    if name.endswith((".npz", ".npy")):
+        return _read_numpy(path)
+    if name.endswith(".csv"):
+        return {"x": _read_csv(path)}
     if name.endswith((".idx", "-ubyte", ".gz")):
         return {"x": read_idx(path)}
     raise Refusal(f"{path}: expected a data file ending in one of {', '.join(FORMATS)}; got {path.suffix!r}")
 
 
-def _has_header(path: Path) -> bool:
-    with path.open() as lines:
-        first = lines.readline().strip().split(",")
+def _read_numpy(path: Path) -> dict[str, Array]:
     try:
-        [float(cell) for cell in first]
+        if path.suffix == ".npy":
+            with path.open("rb") as file:
+                return {"x": np.lib.format.read_array(file, allow_pickle=False)}
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except Exception as error:  # numpy and zipfile raise a dozen kinds for a damaged file
+        raise Refusal(f"{path}: expected a readable {path.suffix} file of numbers ({_reason(error)})") from error
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # bytes: a member of the archive that is no array
+            raise Refusal(f"{path}: expected a readable .npz file of numbers ({key!r} is no array)")
+    return arrays
+
+
+def _read_csv(path: Path) -> Array:
+    """Read numbers, below a header or not; utf-8-sig, since spreadsheets begin a file with a mark."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        numeric = [_is_number(cell) for cell in lines[0].split(",")] if lines else []
+        if any(numeric) and not all(numeric):
+            raise Refusal(f"{path}: expected a header or numbers in line 1; got both: {lines[0][:60]!r}")
+        rows = lines if all(numeric) else lines[1:]
+        return np.loadtxt(rows, delimiter=",", ndmin=2) if any(row.strip() for row in rows) else np.empty((0, 0))
+    except Refusal:
+        raise
+    except (ValueError, OSError) as error:
+        raise Refusal(f"{path}: expected a readable .csv file of numbers ({_reason(error)})") from error
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
     except ValueError:
-        return True
-    return False
+        return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _labels(where: str, labels: Array | None, rows: int) -> npt.NDArray[np.int64] | None:
@@ -100,7 +127,9 @@ def read_dataset(path: Path, whole: bool = False) -> Dataset:
     if len(shapes) != 1 or len(next(iter(shapes))) not in (1, 2):
         raise Refusal(f"{path}: expected rows (N, X) or images (N, H, W); got shapes {sorted(shapes)}")
     shape = next(iter(shapes))
-    flat = [arrays[key].reshape(len(arrays[key]), -1) for key in keys]
+    for key in keys:
+        require_numbers(f"{path}: {key}", arrays[key])
+    flat = [arrays[key].reshape(len(arrays[key]), math.prod(shape)) for key in keys]
     pixels, kind, scale = classify_values(str(path), np.concatenate(flat))
     image_shape = (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
     splits: dict[str, Split] = {}

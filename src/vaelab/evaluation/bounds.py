@@ -39,6 +39,8 @@ class Estimated:
     @property
     def standard_error(self) -> float:
         """Standard error of the mean over the observations (nan for a single one)."""
+        if len(self.values) < 2:
+            return math.nan
         return float(self.values.double().std() / math.sqrt(len(self.values)))
 
 

@@ -27,7 +27,7 @@ def active_units(model: LatentVariableModel, observed: Observations) -> dict[str
     """
     means = encode_all(model, observed)  # (N, D)
     if model.code != "bits":
-        return {"active_units": int((means.var(0) > 0.01).sum()), "units": means.shape[1]}
+        return {"active_units": int((means.var(0, correction=0) > 0.01).sum()), "units": means.shape[1]}
     of_average = _bit_entropy(means.double().mean(0))  # (D,)
     averaged = _bit_entropy(means.double()).mean(0)  # (D,)
     return {

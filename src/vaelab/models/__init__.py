@@ -23,7 +23,7 @@ from vaelab.conditionals import (
 from vaelab.models.autoencoder import Covariance, MixturePrior
 from vaelab.models.latent import LatentVariableModel, SampleKind
 from vaelab.networks import Activation, Trunk
-from vaelab.refusals import require_choice
+from vaelab.refusals import Refusal, require_choice, require_int
 
 __all__ = [
     "MODELS",
@@ -37,7 +37,13 @@ __all__ = [
 ]
 
 
-def _encoder(data_dim: int, hidden: Sequence[int], activation: Activation, mean: Tensor | None) -> Trunk:
+def _encoder(
+    data_dim: int, latent_dim: int, hidden: Sequence[int], activation: Activation, mean: Tensor | None
+) -> Trunk:
+    require_int("data_dim", data_dim, 1)
+    require_int("latent_dim", latent_dim, 1)
+    if mean is not None and tuple(mean.shape) != (data_dim,):
+        raise Refusal(f"data_mean: expected shape ({data_dim},); got {tuple(mean.shape)}")
     return Trunk(data_dim, hidden, activation, shift=0.0 if mean is None else mean)
 
 
@@ -53,7 +59,7 @@ def gaussian_vae(
     Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114. The decoder mirrors the encoder's
     hidden layers. ``data_mean`` (X,) centres the encoder's input and starts the output bias.
     """
-    trunk = _encoder(data_dim, hidden_dims, activation, data_mean)
+    trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
     mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
     likelihood = BernoulliLikelihood(mirror, data_dim, data_mean)
     return LatentVariableModel(GaussianPrior(latent_dim), likelihood, GaussianPosterior(trunk, latent_dim))
@@ -73,7 +79,7 @@ def bernoulli_vae(
     the usual architecture: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030.
     """
     require_choice("prior", prior, ("uniform", "learned"))
-    trunk = _encoder(data_dim, hidden_dims, activation, data_mean)
+    trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
     mirror = Trunk(latent_dim, hidden_dims[::-1], activation, shift=0.5, scale=2.0)
     return LatentVariableModel(
         BernoulliPrior(latent_dim, learned=prior == "learned"),
@@ -95,7 +101,7 @@ def autoencoder(
 
     Source of the recipe: Ghosh et al. (2020), https://arxiv.org/abs/1903.12436. It has no likelihood of x.
     """
-    trunk = _encoder(data_dim, hidden_dims, activation, data_mean)
+    trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
     mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
     return LatentVariableModel(
         MixturePrior(latent_dim, components, covariance),
@@ -112,10 +118,17 @@ class ModelRow:
     defaults: dict[str, Any] = field(default_factory=dict)
 
 
+_SHORT = {"epochs": 20, "batch_size": 200, "learning_rate": 3e-3}
+_LONG = {"epochs": 24, "batch_size": 100, "learning_rate": 4e-3}  # score functions want more, noisier steps
+
 MODELS: dict[str, ModelRow] = {
-    "gaussian-vae": ModelRow(gaussian_vae, {"estimator": {"name": "pathwise"}}),
+    "gaussian-vae": ModelRow(gaussian_vae, {"estimator": {"name": "pathwise"}, "training": _SHORT}),
     "bernoulli-vae": ModelRow(
-        bernoulli_vae, {"estimator": {"name": "score-function", "baseline": "leave-one-out", "samples": 4}}
+        bernoulli_vae,
+        {"estimator": {"name": "score-function", "baseline": "leave-one-out", "samples": 4}, "training": _LONG},
     ),
-    "autoencoder": ModelRow(autoencoder, {"estimator": {"name": "pathwise"}, "objective": {"name": "reconstruction"}}),
+    "autoencoder": ModelRow(
+        autoencoder,
+        {"estimator": {"name": "pathwise"}, "objective": {"name": "reconstruction"}, "training": _SHORT},
+    ),
 }

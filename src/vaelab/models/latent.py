@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
 from typing import Literal, get_args
 
@@ -67,21 +68,24 @@ class LatentVariableModel(nn.Module):
         https://arxiv.org/abs/1509.00519).
 
         Raises:
-            Refusal: the model is a deterministic auto-encoder, which has no likelihood of x.
+            Refusal: the model is a deterministic auto-encoder, which has no likelihood of x; or x is no
+                table of numbers in [0, 1].
         """
         require_choice("objective", objective, ("elbo", "iwae"))
         require_int("samples", samples, 1)
         self.require_likelihood()
+        _require_observations(x)
         with torch.no_grad():
             q = self.posterior(x)
             z = q.sample((samples,))  # (K, B, D)
             if objective == "elbo":
                 reconstruction: Tensor = self.likelihood(z).log_prob(x).mean(0)
                 return reconstruction - self.kl(q)
-            return torch.logsumexp(self.log_weight(x, z, q), 0) - torch.tensor(float(samples)).log()
+            return torch.logsumexp(self.log_weight(x, z, q), 0) - math.log(samples)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the posterior mean of the code, shape (B, D)."""
+        """Return the posterior mean of the code, shape (B, D), for observations x (B, X) in [0, 1]."""
+        _require_observations(x)
         with torch.no_grad():
             mean: Tensor = self.posterior(x).mean
             return mean
@@ -117,3 +121,13 @@ class LatentVariableModel(nn.Module):
                 "model: a deterministic auto-encoder has no likelihood of x, so no bound; "
                 "its reconstruction error and the density of its codes are reported instead"
             )
+
+
+def _require_observations(x: Tensor) -> None:
+    """Refuse what is no table (B, X) of numbers in [0, 1]; how many columns, the networks know."""
+    if not isinstance(x, Tensor) or x.ndim != 2:
+        shape = f" of shape {tuple(x.shape)}" if hasattr(x, "shape") else ""
+        raise Refusal(f"x: expected a tensor of observations, shape (B, X); got {type(x).__name__}{shape}")
+    if len(x) and not bool(((x >= 0) & (x <= 1)).all()):
+        what = "NaN" if bool(x.isnan().any()) else f"values in [{float(x.min()):g}, {float(x.max()):g}]"
+        raise Refusal(f"x: expected bits or numbers in [0, 1]; got {what}")

@@ -14,7 +14,8 @@ from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import Settings, TrainingSettings
-from vaelab.training.loop import Diverged, Fitted, Row, fit
+from vaelab.training.loop import Fitted, fit
+from vaelab.training.record import Diverged, Row
 
 __all__ = ["Diverged", "Fitted", "Row", "TrainingSettings", "choose_device", "fit", "train"]
 

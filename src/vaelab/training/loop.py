@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vaelab.data import Batches, Binarisation, Dataset, observations
-from vaelab.estimators import Estimate, Estimator
+from vaelab.estimators import Estimator
 from vaelab.evaluation import objective_bound
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, Objective
 from vaelab.randomness import seed_step, seeded
+from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training.interrupts import stop_requests
+from vaelab.training.record import Best, Log, Row, label
 from vaelab.training.schedule import kl_weight, learning_rate
 
-__all__ = ["Diverged", "Fitted", "Row", "fit"]
-
-Row = dict[str, Any]
-
-
-class Diverged(RuntimeError):
-    """The bound or the weights stopped being finite; the last good checkpoint is kept."""
+__all__ = ["Fitted", "fit"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +76,8 @@ def fit(
     >>> fitted.steps, fitted.ended
     (20, 'finished')
     """
+    if settings is not None and training:
+        raise Refusal(f"fit: expected settings or their fields by name, not both; got {', '.join(training)} as well")
     name = {"real": "gaussian-vae", "bits": "bernoulli-vae", "point": "autoencoder"}[model.code]
     defaults = resolve(name, {"training": training} if training else {})
     settings = settings or defaults.training
@@ -99,17 +96,10 @@ def fit(
         x = batches(0)
         estimator.prepare(x, model.posterior(x))
     optimiser = torch.optim.Adam(_groups(weights, estimator), lr=settings.learning_rate, fused=True)
-    log = _Log(settings.log_every, where)
-    best = _Best(model, run)
-    start = 0
-    if run is not None and (state := run.load_checkpoint()) is not None:
-        model.load_state_dict(state["model"])
-        estimator.load_state_dict(state["estimator"])
-        optimiser.load_state_dict(state["optimiser"])
-        best.load_state_dict(state["best"])
-        start = state["step"]
-        log.seconds = state["seconds"]
-        run.forget_after(start)
+    log = Log(settings.log_every, where)
+    best = Best(model, run)
+    parts: dict[str, Any] = {"model": model, "estimator": estimator, "optimiser": optimiser, "best": best, "log": log}
+    step = _resume(parts, run)
 
     def report(row: Row) -> None:
         if run is not None:
@@ -117,15 +107,19 @@ def fit(
         if watch is not None:
             watch(row)
 
-    ended: Literal["finished", "early", "interrupted"] = "finished"
-    step = start
+    def out_of_patience() -> bool:
+        return settings.patience is not None and best.validations_since >= settings.patience
+
+    early = out_of_patience()  # at once, where a run that had stopped early is resumed
+    interrupted = False
     with torch.random.fork_rng(), stop_requests() as request:
         log.start()
-        while step < total:
+        while step < total and not early and not interrupted:
             seed_step(seed, step, where)
             rate = learning_rate(settings, step, total)
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["factor"]
+
             x = batches(step)  # (B, X)
             estimate = estimator(model, _at(objective, settings, step), x)
             optimiser.zero_grad(set_to_none=True)
@@ -139,42 +133,48 @@ def fit(
             log.add(estimate)
             step += 1
 
-            last = step == total or request.signal is not None
+            # An interruption saves, and that is all: a validation of its own could select other weights, or use up
+            # patience, and the resumed run would not be the run that had never stopped.
+            last = step == total
+            interrupted = request.signal is not None and not last
             validate = step % every == 0 or last
             if step % settings.log_every == 0 or validate:
-                row = log.row(step, total, len(x), rate, objective, best.bound)
+                row = log.row(step, total, len(x), rate, objective)
                 if validate:
                     bound = objective_bound(model, held_out, objective, estimator.samples, seed).mean
                     log.start()  # validation is no training time
-                    row |= {f"val/{_label(objective)}": bound}
+                    row |= {f"val/{label(objective)}": bound}
                     best.offer(bound, step)
-                if last and request.signal is None:
-                    row["finished"] = True
-                early = settings.patience is not None and validate and best.validations_since >= settings.patience
-                if early:
+                    early = out_of_patience()
+                if last or early:
                     row["finished"] = True
                 report(row)
-                if validate and run is not None:
-                    run.save_checkpoint(
-                        {
-                            "model": model.state_dict(),
-                            "estimator": estimator.state_dict(),
-                            "optimiser": optimiser.state_dict(),
-                            "best": best.state_dict(),
-                            "step": step,
-                            "seconds": log.seconds,
-                        }
-                    )
-                if early:
-                    ended = "early"
-                    break
-            if request.signal is not None and step < total:
-                ended = "interrupted"
-                break
+            if interrupted and not validate:
+                log.require_finite(step)
+                best.require_finite_weights(step)
+            if run is not None and (validate or interrupted):
+                if not best.weights:
+                    run.save_model(model)  # nothing was selected yet
+                run.save_checkpoint({name: part.state_dict() for name, part in parts.items()} | {"step": step})
+    ended: Literal["finished", "early", "interrupted"]
+    ended = "early" if early and step < total else "interrupted" if interrupted else "finished"
     if ended != "interrupted":
         best.restore()
     model.eval()
     return Fitted(step, best.bound, best.step, log.seconds, ended, request.signal)
+
+
+def _resume(parts: dict[str, Any], run: Run | None) -> int:
+    """Load the last checkpoint of the run, if there is one, and return the step to go on from."""
+    state = run.load_checkpoint() if run is not None else None
+    step = 0
+    if state is not None:
+        step = state["step"]
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    if run is not None:
+        run.forget_after(step)  # also where there is no checkpoint: those steps are made, and logged, again
+    return step
 
 
 def _groups(weights: list[nn.Parameter], estimator: Estimator) -> list[Row]:
@@ -189,87 +189,3 @@ def _at(objective: Objective, settings: TrainingSettings, step: int) -> Objectiv
     """Return the objective with the beta of this step."""
     weight = kl_weight(settings, step)
     return replace(objective, beta=objective.beta * weight) if weight < 1 and isinstance(objective, ELBO) else objective
-
-
-def _label(objective: Objective) -> str:
-    return "reconstruction" if objective.name == "reconstruction" else "bound"
-
-
-class _Log:
-    """Collects the estimates of the steps on the device; one synchronisation a log line."""
-
-    def __init__(self, size: int, device: torch.device) -> None:
-        self.values = torch.zeros(size, 4, device=device)
-        self.count = 0
-        self.relaxed = False
-        self.seconds = 0.0
-        self.started = 0.0
-
-    def start(self) -> None:
-        self.started = time.perf_counter()
-
-    def add(self, estimate: Estimate) -> None:
-        self.relaxed = estimate.relaxed is not None
-        fourth = estimate.bound if estimate.relaxed is None else estimate.relaxed
-        parts = (estimate.bound, estimate.reconstruction, estimate.kl, fourth)
-        self.values[self.count] = torch.stack([part.mean() for part in parts])
-        self.count += 1
-
-    def row(self, step: int, total: int, batch: int, rate: float, objective: Objective, best: float) -> Row:
-        """Return the means since the last row, or raise :class:`Diverged` with the step where it went wrong."""
-        values = self.values[: self.count].cpu()
-        elapsed = time.perf_counter() - self.started
-        self.seconds += elapsed
-        finite = values.isfinite().all(1)
-        if not finite.all():
-            first = int((~finite).int().argmax())
-            good = f"{values[first - 1, 0]:.2f}" if first else f"{best:.2f} (validation)"
-            raise Diverged(
-                f"training: the bound is not finite at step {step - self.count + first + 1}; the last good value was "
-                f"{good}; try a lower training.learning_rate, training.clip=10 or more training.warmup"
-            )
-        bound, reconstruction, kl, relaxed = values.mean(0).tolist()
-        images = self.count * batch / elapsed if elapsed > 0 else 0.0
-        self.count = 0
-        self.start()
-        row: Row = {"step": step, "steps": total, "train/reconstruction": reconstruction}
-        if _label(objective) == "bound":
-            row |= {"train/bound": bound, "train/kl": kl}
-        if self.relaxed:
-            row["train/relaxed-bound"] = relaxed
-        return row | {"lr": rate, "images_per_second": round(images, 1), "seconds": round(self.seconds, 3)}
-
-
-class _Best:
-    """The weights of the best validation bound: in the run directory, or in memory without one."""
-
-    def __init__(self, model: LatentVariableModel, run: Run | None) -> None:
-        self.model, self.run = model, run
-        self.bound, self.step, self.validations_since = float("-inf"), 0, 0
-        self.weights: dict[str, Tensor] = {}
-
-    def offer(self, bound: float, step: int) -> None:
-        """Keep the present weights if their bound is better; refuse weights that are not finite."""
-        if not torch.isfinite(torch.tensor(bound)):
-            raise Diverged(
-                f"training: the validation bound is {bound} at step {step}; the last good value was {self.bound:.2f}; "
-                "try a lower training.learning_rate, training.clip=10 or more training.warmup"
-            )
-        self.validations_since += 1
-        if bound > self.bound:
-            self.bound, self.step, self.validations_since = bound, step, 0
-            self.weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-            if self.run is not None:
-                self.run.save_model(self.model)
-
-    def restore(self) -> None:
-        if self.weights:
-            self.model.load_state_dict(self.weights)
-
-    def state_dict(self) -> dict[str, Any]:
-        keys = ("bound", "step", "validations_since", "weights")
-        return {key: getattr(self, key) for key in keys}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        for key, value in state.items():
-            setattr(self, key, value)

@@ -1,0 +1,38 @@
+"""Settings of the documentation. `make docs` builds it; warnings are errors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from settings_table import markdown
+
+import vaelab
+
+project = "vaelab"
+author = "the vaelab authors"
+version = release = vaelab.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"vaelab {release}"
+
+myst_enable_extensions = ["substitution"]
+myst_heading_anchors = 3
+myst_substitutions = {"settings": markdown()}
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+
+
+def _keep_bars(app: Any, what: str, name: str, object_: Any, options: Any, lines: list[str]) -> None:
+    """Keep the bars of |x| and p(x|z) in docstrings: reStructuredText would read them as substitutions."""
+    lines[:] = [line.replace("|", "\\|") if "``" not in line and ">>>" not in line else line for line in lines]
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", _keep_bars)

@@ -1,0 +1,132 @@
+"""What a training remembers: the estimates since the last log line, and the best weights so far."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaelab.estimators import Estimate
+from vaelab.models import LatentVariableModel
+from vaelab.objectives import Objective
+from vaelab.runs import Run
+
+__all__ = ["Best", "Diverged", "Log", "Row", "label"]
+
+Row = dict[str, Any]
+
+
+class Diverged(RuntimeError):
+    """The bound or the weights stopped being finite; the last good checkpoint is kept."""
+
+
+def label(objective: Objective) -> str:
+    """Return what the objective's value is called in the log: ``bound``, unless it is none."""
+    return "reconstruction" if objective.name == "reconstruction" else "bound"
+
+
+class Log:
+    """Collects the estimates of the steps on the device; one synchronisation a log line."""
+
+    def __init__(self, size: int, device: torch.device) -> None:
+        self.values = torch.zeros(size, 4, device=device)
+        self.count = 0
+        self.relaxed = False
+        self.seconds = 0.0
+        self.started = 0.0
+        self.good = "none"
+
+    def start(self) -> None:
+        self.started = time.perf_counter()
+
+    def add(self, estimate: Estimate) -> None:
+        self.relaxed = estimate.relaxed is not None
+        fourth = estimate.bound if estimate.relaxed is None else estimate.relaxed
+        parts = (estimate.bound, estimate.reconstruction, estimate.kl, fourth)
+        self.values[self.count] = torch.stack([part.mean() for part in parts])
+        self.count += 1
+
+    def require_finite(self, step: int) -> Tensor:
+        """Return the values since the last row, or raise :class:`Diverged` with the step where it went wrong."""
+        values = self.values[: self.count].cpu()
+        finite = values.isfinite().all(1)
+        if not finite.all():
+            first = int((~finite).int().argmax())
+            good = f"{values[first - 1, 0]:.2f}" if first else self.good
+            raise Diverged(
+                f"training: the bound is not finite at step {step - self.count + first + 1}; {_advice(good)}"
+            )
+        return values
+
+    def row(self, step: int, total: int, batch: int, rate: float, objective: Objective) -> Row:
+        """Return the means since the last row, or raise :class:`Diverged`."""
+        values = self.require_finite(step)
+        elapsed = time.perf_counter() - self.started
+        self.seconds += elapsed
+        bound, reconstruction, kl, relaxed = values.mean(0).tolist()
+        self.good = f"{values[-1, 0]:.2f}"
+        images = self.count * batch / elapsed if elapsed > 0 else 0.0
+        self.count = 0
+        self.start()
+        row: Row = {"step": step, "steps": total, "train/reconstruction": reconstruction}
+        if label(objective) == "bound":
+            row |= {"train/bound": bound, "train/kl": kl}
+        if self.relaxed:
+            row["train/relaxed-bound"] = relaxed
+        return row | {"lr": rate, "images_per_second": round(images, 1), "seconds": round(self.seconds, 3)}
+
+    def state_dict(self) -> dict[str, Any]:
+        seconds = self.seconds + (time.perf_counter() - self.started if self.count else 0.0)
+        return {"values": self.values[: self.count].clone(), "seconds": seconds, "good": self.good}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.count, self.seconds, self.good = len(state["values"]), state["seconds"], state["good"]
+        self.values[: self.count] = state["values"].to(self.values.device)
+
+
+def _advice(good: str) -> str:
+    return (
+        f"the last good value was {good}; try a lower training.learning_rate, training.clip=10 or more training.warmup"
+    )
+
+
+class Best:
+    """The weights of the best validation bound: in the run directory, or in memory without one."""
+
+    def __init__(self, model: LatentVariableModel, run: Run | None) -> None:
+        self.model, self.run = model, run
+        self.bound, self.step, self.validations_since = float("-inf"), 0, 0
+        self.weights: dict[str, Tensor] = {}
+
+    def offer(self, bound: float, step: int) -> None:
+        """Keep the present weights if their bound is better; refuse weights that are not finite."""
+        if not math.isfinite(bound):
+            good = f"{self.bound:.2f}" if self.weights else "none"
+            raise Diverged(f"training: the validation bound is {bound} at step {step}; {_advice(good)}")
+        self.validations_since += 1
+        if bound > self.bound:
+            self.bound, self.step, self.validations_since = bound, step, 0
+            self.weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+            if self.run is not None:
+                self.run.save_model(self.model)
+
+    def require_finite_weights(self, step: int) -> None:
+        """Raise :class:`Diverged` before weights that are not finite are written."""
+        if not all(bool(value.isfinite().all()) for value in self.model.state_dict().values()):
+            good = f"{self.bound:.2f}" if self.weights else "none"
+            raise Diverged(f"training: the weights are not finite at step {step}; {_advice(good)}")
+
+    def restore(self) -> None:
+        if self.weights:
+            self.model.load_state_dict(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        keys = ("bound", "step", "validations_since", "weights")
+        return {key: getattr(self, key) for key in keys}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for key, value in state.items():
+            setattr(self, key, value)

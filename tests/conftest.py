@@ -1,0 +1,11 @@
+"""What every test starts from: one thread, so that results are bitwise the same whatever runs beside it."""
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)

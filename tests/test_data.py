@@ -1,0 +1,220 @@
+"""Room: data. The packaged digits, binarisation, batches; users' files are in test_readers.py."""
+
+import gzip
+import hashlib
+import math
+import shutil
+from importlib import resources
+
+import numpy as np
+import pytest
+import torch
+
+from tests.laws import binary_data
+from vaelab.data import Batches, Dataset, Split, load_data, observations
+from vaelab.data.binarise import draw_bits
+from vaelab.data.dataset import split_shuffled
+from vaelab.data.mnist import _split
+from vaelab.randomness import seed_step
+from vaelab.refusals import Refusal
+
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return load_data("mnist")
+
+
+def grey_data(scale=255, rows=(60, 20, 20), dim=16):
+    generator = np.random.default_rng(0)
+    pixels = [generator.integers(0, 256, (count, dim)).astype(np.uint8) for count in rows]
+    if scale == 1:
+        pixels = [(part / 255).astype(np.float32) for part in pixels]
+    return Dataset("greys", dict(zip(SPLITS, map(Split, pixels), strict=True)), "grey", scale)
+
+
+def test_mnist_is_mnist(mnist):
+    assert {name: split.pixels.shape for name, split in mnist.splits.items()} == {
+        "train": (50_000, 784),
+        "validation": (10_000, 784),
+        "test": (10_000, 784),
+    }
+    assert (mnist.dim, mnist.kind, mnist.scale, mnist.image_shape) == (784, "grey", 255, (28, 28))
+    assert mnist.split("train").labels[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]  # the file begins so
+    assert mnist.split("test").labels[:8].tolist() == [7, 2, 1, 0, 4, 1, 4, 9]
+    assert np.bincount(mnist.split("test").labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    # MD5 of the pixels of the original files, header left out, joined again from the splits
+    whole = np.concatenate([mnist.split("train").pixels, mnist.split("validation").pixels])
+    header = bytes.fromhex("000008030000ea600000001c0000001c")
+    assert hashlib.md5(header + whole.tobytes()).hexdigest() == "6bbc9ace898e44ae57da46a324031adb"
+
+
+@pytest.mark.parametrize("damage", ["flip 0", "flip 30", "flip 900000", "flip -3", "cut", "other", "missing"])
+def test_a_damaged_packaged_file_is_refused(damage, tmp_path):
+    with resources.as_file(resources.files("vaelab.data") / "packaged" / "mnist") as folder:
+        shutil.copytree(folder, tmp_path / "mnist")
+    path = tmp_path / "mnist" / "t10k-images-idx3-ubyte.gz"
+    content = bytearray(path.read_bytes())
+    if damage.startswith("flip"):
+        content[int(damage.split()[1])] ^= 8
+    if damage == "cut":
+        del content[1_000_000:]
+    if damage == "other":
+        content = gzip.compress(b"something else", mtime=0)
+    path.write_bytes(content)
+    if damage == "missing":
+        path.unlink()
+    with pytest.raises(Refusal, match=r"t10k-images-idx3-ubyte\.gz: expected .* reinstall vaelab"):
+        _split(tmp_path / "mnist", "t10k")
+
+
+def test_a_bit_is_one_with_probability_pixel_over_255_exactly():
+    """The rule u < pixel counts to the pixel; the noise is the generator's own u on 0...254."""
+    pixels = torch.arange(256, dtype=torch.uint8)
+    u = torch.arange(255, dtype=torch.uint8).unsqueeze(-1)
+    assert torch.equal((u < pixels).sum(0), torch.arange(256))
+    grid = pixels.repeat(2000, 1)
+    noise = torch.randint(0, 255, grid.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
+    drawn = draw_bits(grid, 255, torch.Generator().manual_seed(3))
+    assert torch.equal(drawn, (noise < grid).float())
+
+
+@pytest.mark.parametrize("scale", [255, 1])
+def test_the_frequencies_of_drawn_bits(scale):
+    """20 000 draws of each level; chi-squared of 254 levels below its mean + 6 s.d.: false alarm about 1e-7."""
+    count = 20_000
+    levels = torch.arange(256)
+    pixels = levels.to(torch.uint8) if scale == 255 else (levels / 255).float()
+    frequency = torch.stack([draw_bits(pixels.repeat(1000, 1), scale) for _ in range(20)]).double().mean((0, 1))
+    assert frequency[0] == 0
+    assert frequency[255] == 1
+    p = levels[1:255].double() / 255
+    chi_squared = float(((frequency[1:255] - p) ** 2 * count / (p * (1 - p))).sum())
+    assert chi_squared < 254 + 6 * math.sqrt(2 * 254)
+
+
+def test_dynamic_redraws_training_pixels_and_fixes_the_others(mnist):
+    train = observations(mnist, "train", "dynamic")
+    rows = torch.arange(50)
+    assert not torch.equal(train.bits(rows), train.bits(rows))
+    assert torch.allclose(
+        train.mean(), torch.from_numpy(mnist.split("train").pixels).double().mean(0).float() / 255, atol=1e-5
+    )
+    for split in ("validation", "test"):
+        held_out = observations(mnist, split, "dynamic")
+        assert torch.equal(held_out.bits(slice(None)), observations(mnist, split, "dynamic").bits(slice(None)))
+        assert torch.equal(held_out.bits(rows), held_out.bits(slice(0, 50)))
+        pixels = torch.from_numpy(mnist.split(split).pixels)
+        bits = held_out.bits(slice(None))
+        assert not bits[pixels == 0].any()
+        assert bits[pixels == 255].all()
+        assert bits.dtype == torch.float32
+
+
+@pytest.mark.parametrize("scale", [255, 1])
+def test_static_and_threshold_are_drawn_once(scale):
+    data = grey_data(scale)
+    for split in SPLITS:
+        static = observations(data, split, "static")
+        assert torch.equal(static.bits(slice(None)), observations(data, split, "static").bits(slice(None)))
+        grey = data.split(split).pixels / data.scale
+        threshold = observations(data, split, "threshold")
+        assert np.array_equal(threshold.bits(slice(None)).numpy(), (grey > 0.5).astype(np.float32))
+        assert np.array_equal(threshold.mean().numpy(), (grey > 0.5).astype(np.float32).mean(0))
+    same = Dataset("same", dict.fromkeys(SPLITS, data.split("train")), "grey", scale)
+    drawn = [observations(same, split, "static").pixels for split in SPLITS]
+    assert not torch.equal(drawn[0], drawn[1])  # one seed, but not the same noise on every split
+    assert not torch.equal(drawn[1], drawn[2])
+
+
+def test_bits_are_taken_as_they_are_under_every_protocol():
+    data = binary_data()
+    for protocol in ("dynamic", "static", "threshold", "none"):
+        for split in SPLITS:
+            assert np.array_equal(
+                observations(data, split, protocol).bits(slice(None)).numpy(), data.split(split).pixels
+            )
+
+
+@pytest.mark.parametrize("scale", [255, 1])
+def test_a_protocol_that_does_not_fit_is_refused(scale):
+    with pytest.raises(Refusal, match=r"binarisation: 'none' expects bits; greys has grey levels in \[0, "):
+        observations(grey_data(scale), "train", "none")
+    with pytest.raises(Refusal, match="did you mean 'dynamic'"):
+        observations(grey_data(scale), "train", "dynamc")
+    with pytest.raises(Refusal, match="did you mean 'validation'"):
+        observations(grey_data(scale), "valid", "dynamic")
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 30, 60, 1000])
+def test_an_epoch_shows_every_row_once_in_a_new_order(batch_size):
+    pixels = np.arange(60, dtype=np.uint8).reshape(60, 1)  # each row is its own number
+    data = Dataset("rows", dict.fromkeys(SPLITS, Split(pixels)), "binary", 1)
+    batches = Batches(observations(data, "train", "none"), batch_size, seed=5)
+    size = min(batch_size, 60)
+    assert batches.steps_per_epoch == 60 // size
+    epochs = []
+    for epoch in range(3):
+        steps = range(epoch * batches.steps_per_epoch, (epoch + 1) * batches.steps_per_epoch)
+        rows = [int(row) for step in steps for row in batches(step)[:, 0]]
+        assert len(rows) == len(set(rows)) == 60 // size * size
+        epochs.append(rows)
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert epochs[0] != sorted(epochs[0])
+
+
+def test_a_batch_depends_on_the_seed_and_the_step_alone():
+    observed = observations(grey_data(), "train", "dynamic")
+
+    def batch(seed, step, before=()):
+        batches = Batches(observed, 8, seed)
+        for earlier in before:
+            batches(earlier)
+        seed_step(seed, step, torch.device("cpu"))
+        return batches(step)
+
+    assert torch.equal(batch(1, 25), batch(1, 25, before=(0, 3, 24, 40)))
+    assert not torch.equal(batch(1, 25), batch(2, 25))
+    assert not torch.equal(batch(1, 25), batch(1, 26))
+
+
+def test_the_checksum_tells_data_apart():
+    data = binary_data()
+    assert data.sha256() == binary_data().sha256() != binary_data(seed=1).sha256()
+    train = data.split("train")
+    changed = train.pixels.copy()
+    changed[3, 2] ^= 1
+    labels = train.labels.copy()
+    labels[0] += 1
+    for other in (Split(changed, train.labels), Split(train.pixels, labels), Split(train.pixels)):
+        assert Dataset("x", {**data.splits, "train": other}, "binary", 1).sha256() != data.sha256()
+    assert Dataset("x", data.splits, "grey", 1).sha256() != data.sha256()
+
+
+def test_shuffled_splits_are_a_partition_and_the_same_each_time():
+    split = Split(np.arange(137).reshape(137, 1), np.arange(137))
+    parts = split_shuffled(split)
+    assert {name: len(part) for name, part in parts.items()} == {"train": 111, "validation": 13, "test": 13}
+    rows = np.concatenate([part.pixels[:, 0] for part in parts.values()])
+    assert sorted(rows) == list(range(137))
+    assert all(np.array_equal(part.pixels[:, 0], part.labels) for part in parts.values())
+    assert np.array_equal(parts["test"].pixels, split_shuffled(split)["test"].pixels)
+
+
+BIT = np.ones((3, 2), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("splits", "sentence"),
+    [
+        ({"train": Split(BIT), "test": Split(BIT[:0])}, "expected at least one row in split 'test'; got none"),
+        ({"train": Split(BIT), "test": Split(BIT[:, :1])}, r"expected splits of one width; got \[1, 2\]"),
+        ({"train": Split(BIT[0])}, r"expected pixels of shape \(N, X\) in split 'train'; got \(2,\)"),
+        ({"train": Split(BIT, np.zeros(2, int))}, r"expected labels of shape \(3,\) in split 'train'; got \(2,\)"),
+        ({}, "expected at least one split; got none"),
+    ],
+)
+def test_splits_that_do_not_fit_together_are_refused(splits, sentence):
+    with pytest.raises(Refusal, match=f"data 'mine': {sentence}"):
+        Dataset("mine", splits, "binary", 1)

@@ -1,0 +1,195 @@
+"""Room: distributions. Reference values come from torch.distributions, enumeration or quadrature."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.autograd import gradcheck, gradgradcheck
+from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
+
+from vaelab.distributions import Bits, Gaussian, Point
+from vaelab.evaluation.bounds import all_codes
+
+# (logits, value): the K axis of the logits, the B axis of the value, both, neither
+BROADCASTS = [
+    ((4,), (4,)),
+    ((3, 4), (4,)),
+    ((2, 3, 4), (3, 4)),
+    ((4,), (3, 4)),
+    ((2, 1, 4), (3, 4)),
+    ((1, 3, 4), (2, 1, 4)),
+    ((2, 1, 4), (1, 3, 4)),
+]
+EXTREME = torch.tensor([-100.0, -30.0, -1.5, 0.0, 0.7, 30.0, 100.0], dtype=torch.float64)
+
+
+def normal(*shape):
+    return torch.randn(shape, dtype=torch.float64)
+
+
+def torch_bits(logits):
+    return Independent(Bernoulli(logits=logits, validate_args=False), 1, validate_args=False)
+
+
+def torch_gaussian(loc, log_scale):
+    return Independent(Normal(loc, log_scale.exp()), 1)
+
+
+@pytest.mark.parametrize(("logits", "value"), BROADCASTS)
+def test_log_prob_of_bits_and_its_derivatives_for_every_broadcast(logits, value):
+    logits, x = normal(*logits).requires_grad_(), torch.rand(value, dtype=torch.float64).requires_grad_()
+    expected = (x * logits - torch.nn.functional.softplus(logits)).sum(-1)
+    assert torch.allclose(Bits(logits).log_prob(x), expected, rtol=1e-13, atol=1e-13)
+    weights = normal(*expected.shape)  # an upstream gradient that differs from place to place
+    ours = torch.autograd.grad((Bits(logits).log_prob(x) * weights).sum(), (logits, x))
+    theirs = torch.autograd.grad((expected * weights).sum(), (logits, x))
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(one, other, rtol=1e-12, atol=1e-12)
+    assert gradcheck(lambda a, b: Bits(a).log_prob(b), (logits, x))
+    assert gradgradcheck(lambda a, b: Bits(a).log_prob(b), (logits, x))
+
+
+def test_log_prob_leaves_the_logits_and_the_value_as_they_were():
+    logits, x = normal(2, 3, 4).requires_grad_(), normal(3, 4)
+    kept = logits.detach().clone(), x.clone()
+    Bits(logits).log_prob(x).sum().backward()
+    assert torch.equal(logits, kept[0])
+    assert torch.equal(x, kept[1])
+
+
+@given(
+    st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=6),
+    st.integers(0, 63),
+)
+@settings(max_examples=80, deadline=None)
+def test_log_prob_of_bits_is_torchs(logits, code):
+    dim = len(logits)
+    logits = torch.tensor(logits, dtype=torch.float64)
+    x = all_codes(dim, logits)[code % 2**dim]
+    expected = torch_bits(logits).log_prob(x)
+    # torch's softplus leaves out log(1 + exp(-l)) beyond l = 20: at most 2.1e-9 a bit
+    assert torch.allclose(Bits(logits).log_prob(x), expected, rtol=1e-12, atol=dim * 2.1e-9)
+
+
+def test_bits_sum_to_one_and_have_the_moments_and_the_entropy_of_their_enumeration():
+    q = Bits(normal(2, 3))
+    z = all_codes(3, q.logits).unsqueeze(1)  # (8, 1, D)
+    probability = q.log_prob(z).exp()  # (8, B)
+    assert torch.allclose(probability.sum(0), torch.ones(2, dtype=torch.float64), atol=1e-14)
+    mean = (probability.unsqueeze(-1) * z).sum(0)
+    assert torch.allclose(q.mean, mean, atol=1e-14)
+    assert torch.allclose(q.variance, mean - mean**2, atol=1e-14)
+    assert torch.allclose(q.entropy(), -(probability * probability.log()).sum(0), atol=1e-13)
+    assert torch.equal(q.mode, z[probability.argmax(0), 0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_entropy_of_bits_is_finite_and_right_at_logits_of_a_hundred(dtype):
+    logits = EXTREME.to(dtype).requires_grad_()
+    entropy = Bits(logits.unsqueeze(-1)).entropy()
+    odds = EXTREME.abs()
+    expected = torch.log1p((-odds).exp()) + odds * torch.sigmoid(-odds)
+    assert torch.allclose(entropy.double(), expected, rtol=1e-6, atol=1e-35)
+    (gradient,) = torch.autograd.grad(entropy.sum(), logits)
+    slope = -EXTREME * torch.sigmoid(EXTREME) * torch.sigmoid(-EXTREME)
+    assert torch.allclose(gradient.double(), slope, rtol=1e-5, atol=1e-35)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_kl_of_bits_is_finite_and_right_at_logits_of_a_hundred(dtype):
+    """Every pair of extreme logits; the reference takes logs of probabilities by log-sigmoid in float64."""
+    q, p = (grid.reshape(-1) for grid in torch.meshgrid(EXTREME, EXTREME, indexing="ij"))
+    log = torch.nn.functional.logsigmoid
+    expected = torch.sigmoid(q) * (log(q) - log(p)) + torch.sigmoid(-q) * (log(-q) - log(-p))
+    slope_q = torch.sigmoid(q) * torch.sigmoid(-q) * (q - p)
+    slope_p = torch.sigmoid(p) - torch.sigmoid(q)
+    q, p = (logits.to(dtype).unsqueeze(-1).requires_grad_() for logits in (q, p))
+    kl = kl_divergence(Bits(q), Bits(p))
+    atol = 1e-12 if dtype == torch.float64 else 1e-5
+    assert torch.allclose(kl.double(), expected, rtol=1e-6, atol=atol)
+    for logits, slope in ((q, slope_q), (p, slope_p)):
+        (gradient,) = torch.autograd.grad(kl.sum(), logits, retain_graph=True)
+        assert torch.allclose(gradient.double().squeeze(-1), slope, rtol=1e-5, atol=atol)
+
+
+def test_kl_of_bits_is_torchs_and_the_sum_over_every_code():
+    q, p = Bits(normal(2, 3)), Bits(normal(3))
+    z = all_codes(3, q.logits).unsqueeze(1)
+    enumerated = (q.log_prob(z).exp() * (q.log_prob(z) - p.log_prob(z))).sum(0)
+    assert torch.allclose(kl_divergence(q, p), enumerated, atol=1e-13)
+    assert torch.allclose(
+        kl_divergence(q, p), kl_divergence(torch_bits(q.logits), torch_bits(p.logits.expand(2, 3))), atol=1e-13
+    )
+
+
+def test_kl_of_bits_to_one_half_is_the_formula_of_the_study():
+    q = Bits(normal(4, 6))
+    mu = q.mean
+    formula = (mu * mu.log() + (1 - mu) * (1 - mu).log() + math.log(2)).sum(-1)
+    assert torch.allclose(kl_divergence(q, Bits(torch.zeros(6).double())), formula, atol=1e-13)
+
+
+def test_kl_of_gaussians_is_torchs_the_formula_and_the_integral():
+    loc, log_scale = normal(4, 1), 0.5 * normal(4, 1)
+    standard = Gaussian(torch.zeros(1).double(), torch.zeros(1).double())
+    kl = kl_divergence(Gaussian(loc, log_scale), standard)
+    formula = -0.5 * (1 + 2 * log_scale - loc**2 - (2 * log_scale).exp()).sum(-1)
+    assert torch.allclose(kl, formula, atol=1e-13)
+    other = Gaussian(normal(1), normal(1))
+    general = kl_divergence(Gaussian(loc, log_scale), other)
+    expected = kl_divergence(torch_gaussian(loc, log_scale), torch_gaussian(other.loc, other.log_scale))
+    assert torch.allclose(general, expected, rtol=1e-12)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)  # exact for the quadratic log-ratio
+    z = loc + log_scale.exp() * torch.tensor(nodes)[:, None, None]  # (nodes, B, 1)
+    ratio = torch_gaussian(loc, log_scale).log_prob(z) - torch_gaussian(other.loc, other.log_scale).log_prob(z)
+    integral = (torch.tensor(weights)[:, None] * ratio).sum(0) / math.sqrt(2 * math.pi)
+    assert torch.allclose(general, integral, rtol=1e-11)
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_gaussian_is_torchs_for_every_shape(samples, batch, dim, seed):
+    torch.manual_seed(seed)
+    loc, log_scale, z = normal(batch, dim), normal(batch, dim), normal(samples, batch, dim)
+    q, expected = Gaussian(loc, log_scale), torch_gaussian(loc, log_scale)
+    assert torch.allclose(q.log_prob(z), expected.log_prob(z), rtol=1e-11)
+    assert torch.allclose(q.variance, expected.variance)
+    assert torch.equal(q.mean, loc)
+    assert q.rsample((samples,)).shape == z.shape
+
+
+def test_draws_have_the_moments_of_the_distribution():
+    """400 000 draws, 12 means within 5 standard errors: false alarm below 1e-5."""
+    count = 400_000
+    for q in (Bits(normal(2, 3)), Gaussian(normal(2, 3), 0.3 * normal(2, 3))):
+        error = (q.sample((count,)).mean(0) - q.mean).abs() / (q.variance / count).sqrt()
+        assert error.max() < 5
+
+
+def test_a_gaussian_draw_is_differentiable_and_a_sample_of_either_is_not():
+    loc, log_scale = normal(2, 3).requires_grad_(), normal(2, 3).requires_grad_()
+    q = Gaussian(loc, log_scale)
+    draw = q.rsample((7,))
+    noise = ((draw - loc) / log_scale.exp()).detach()
+    by_loc, by_scale = torch.autograd.grad(draw.sum(), (loc, log_scale))
+    assert torch.equal(by_loc, torch.full_like(loc, 7.0))
+    assert torch.allclose(by_scale, noise.sum(0) * log_scale.exp())
+    assert not q.sample((7,)).requires_grad
+    assert not Bits(loc).sample((7,)).requires_grad
+    assert set(Bits(loc).sample((50,)).unique().tolist()) == {0.0, 1.0}
+
+
+def test_a_point_draws_itself():
+    loc = normal(2, 3).requires_grad_()
+    assert torch.equal(Point(loc).rsample((4,)), loc.expand(4, 2, 3))
+    assert torch.equal(Point(loc).variance, torch.zeros(2, 3).double())
+    assert torch.autograd.grad(Point(loc).rsample((4,)).sum(), loc)[0].eq(4).all()
+
+
+def test_validation_of_torch_distributions_is_left_on_for_others():
+    Bits(torch.zeros(2))
+    with pytest.raises(ValueError, match="constraint"):
+        Bernoulli(probs=torch.tensor(2.0))

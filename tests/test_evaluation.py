@@ -1,0 +1,209 @@
+"""Room: evaluation. Estimates against exact sums, their standard errors, and the diagnostics of the code."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import kl_divergence
+
+from tests.laws import BITS, MODELS, VARIATIONAL, X, binary_data, build, enumerate_bits
+from vaelab.data import Dataset, Split, observations
+from vaelab.evaluation import (
+    active_units,
+    bounds,
+    elbo,
+    encode_all,
+    evaluate,
+    exact,
+    importance_weighted,
+    prior_average,
+)
+from vaelab.models import bernoulli_vae
+from vaelab.refusals import Refusal
+
+ROWS = 30
+
+
+@pytest.fixture(scope="module")
+def held_out():
+    return observations(binary_data(rows=(20, 20, ROWS)), "test", "none")
+
+
+def table_of(observed):
+    return observed.bits(slice(None)).double()
+
+
+def log_error(estimated, samples):
+    """Standard error of log 1/K sum w for each observation, by the delta method: sd(w) / (mean(w) sqrt K)."""
+    return (1 / estimated.parts["effective_samples"] - 1 / samples).clamp_min(0).sqrt()
+
+
+@pytest.mark.parametrize("name", BITS)
+@pytest.mark.parametrize("elements", [4_000_000, 100])
+def test_exact_is_the_brute_force_sum(name, elements, held_out, monkeypatch):
+    monkeypatch.setattr(bounds, "_ELEMENTS", elements)  # in one piece, or row by row
+    model = build(name)
+    estimated = exact(model, held_out)
+    assert torch.allclose(estimated.values, enumerate_bits(model, table_of(held_out), 1, "exact"), atol=1e-12)
+    every = torch.cartesian_prod(*[torch.tensor([0, 1], dtype=torch.uint8)] * X)
+    all_x = observations(Dataset("all", {"train": Split(every.numpy())}, "binary", 1), "train", "none")
+    assert float(exact(model, all_x).values.exp().sum()) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", BITS)
+@pytest.mark.parametrize("estimate", [importance_weighted, prior_average])
+def test_likelihood_estimates_reach_the_exact_log_p(name, estimate, held_out):
+    """20 000 codes; each of 30 observations within 5 standard errors: false alarm below 2e-5."""
+    model, samples = build(name), 20_000
+    estimated = estimate(model, held_out, samples)
+    assert ((estimated.values - exact(model, held_out).values).abs() / log_error(estimated, samples)).max() < 5
+    assert log_error(estimated, samples).max() < 0.05  # else the test says little
+
+
+@pytest.mark.parametrize("name", BITS)
+def test_the_elbo_has_its_exact_expectation_and_lies_below_log_p(name, held_out):
+    """The mean over 4 000 codes of each of 30 observations, within 5 standard errors: false alarm below 2e-5."""
+    model, x = build(name), table_of(held_out)
+    estimated = elbo(model, held_out, 4000)
+    expected = enumerate_bits(model, x, 1, "elbo").detach()
+    q = model.posterior(x)
+    spread = model.likelihood(q.sample((4000,))).log_prob(x).std(0) / math.sqrt(4000)
+    assert ((estimated.values - expected).abs() / spread).max() < 5
+    assert torch.allclose(estimated.values, estimated.parts["reconstruction"] - estimated.parts["kl"], atol=1e-12)
+    assert torch.allclose(estimated.parts["kl"], kl_divergence(q, model.prior()), atol=1e-12)
+    assert (expected < exact(model, held_out).values).all()
+
+
+@pytest.mark.parametrize("samples", [1, 7])
+@pytest.mark.parametrize("name", VARIATIONAL)
+def test_chunks_change_no_law(name, samples, held_out, monkeypatch):
+    """Small chunks draw other codes, so means over 30 observations are compared, within 5 standard errors."""
+    model = build(name)
+    whole = [estimate(model, held_out, samples) for estimate in (elbo, importance_weighted, prior_average)]
+    seen = []
+    monkeypatch.setattr(bounds, "_ELEMENTS", 2 * X * min(samples, 40))  # two rows at a time, a few codes at a time
+    parts = [elbo(model, held_out, samples, watch=lambda *done: seen.append(done))]
+    parts += [estimate(model, held_out, samples) for estimate in (importance_weighted, prior_average)]
+    assert seen == [(done, ROWS) for done in range(2, ROWS + 1, 2)]
+    assert torch.allclose(whole[0].parts["kl"], parts[0].parts["kl"], atol=1e-12)
+    for one, other in zip(whole, parts, strict=True):
+        assert len(other.values) == ROWS
+        assert abs(one.mean - other.mean) < 5 * math.hypot(one.standard_error, other.standard_error)
+    effective = parts[1].parts["effective_samples"]
+    assert effective.min() >= 1 - 1e-9
+    assert effective.max() <= samples + 1e-9
+
+
+def test_chunks_of_codes_add_up_exactly(held_out, monkeypatch):
+    """With a posterior that is certain, every code is the same, so the chunks must give the same number."""
+    model = build(BITS[0])
+    with torch.no_grad():
+        model.posterior.logits.bias.fill_(200.0)
+        model.posterior.logits.weight.zero_()
+    whole = [elbo(model, held_out, 50), importance_weighted(model, held_out, 50)]
+    monkeypatch.setattr(bounds, "_ELEMENTS", 7 * X * ROWS)
+    for one, other in zip(whole, [elbo(model, held_out, 50), importance_weighted(model, held_out, 50)], strict=True):
+        assert torch.allclose(one.values, other.values, atol=1e-12)
+    assert torch.allclose(other.parts["effective_samples"], torch.full((ROWS,), 50.0).double())
+
+
+@pytest.mark.parametrize("name", VARIATIONAL)
+def test_estimates_depend_on_their_seed_alone_and_more_codes_tighten_them(name, held_out):
+    model = build(name)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = importance_weighted(model, held_out, 5, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert torch.equal(importance_weighted(model, held_out, 5, seed=3).values, first.values)
+    assert not torch.equal(importance_weighted(model, held_out, 5, seed=4).values, first.values)
+    means = [importance_weighted(model, held_out, samples).mean for samples in (1, 10, 1000)]
+    assert means == sorted(means)
+    assert means[2] - means[0] > 0.1
+
+
+def test_mean_and_standard_error():
+    estimated = bounds.Estimated(torch.tensor([1.0, 2.0, 6.0]), {})
+    assert estimated.mean == 3
+    assert estimated.standard_error == pytest.approx(math.sqrt(7 / 3))
+    assert math.isnan(bounds.Estimated(torch.tensor([1.0]), {}).standard_error)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("rows", [30, 1])
+def test_evaluate_records_every_number_with_its_name_error_and_protocol(name, rows):
+    records = evaluate(build(name), binary_data(rows=(20, 20, rows)), samples=20, binarisation="none", seed=4)
+    names = [record["name"] for record in records]
+    if name == "autoencoder":
+        assert names == ["reconstruction-error", "code-log-density", "active-units"]
+        assert "no likelihood of x" in records[0]["note"]
+    else:
+        assert names == ["elbo", "reconstruction", "kl", "iwae-20", "active-units"]
+        assert records[0]["value"] == pytest.approx(records[1]["value"] - records[2]["value"])
+        assert [record.get("samples") for record in records] == [10, 10, 10, 20, None]
+    for record in records:
+        assert {key: record[key] for key in ("split", "binarisation", "data", "seed")} == {
+            "split": "test",
+            "binarisation": "none",
+            "data": "patterns",
+            "seed": 4,
+        }
+        assert math.isfinite(record["value"])
+        if record["name"] != "active-units":
+            assert record["observations"] == rows
+            assert (record["standard_error"] is None) == (rows == 1)
+
+
+def test_evaluate_gives_what_is_asked_for(held_out):
+    model, data = build(BITS[0]), binary_data(rows=(20, 20, ROWS))
+    records = evaluate(model, data, bounds=("exact", "prior"), samples=10, binarisation="none")
+    assert [record["name"] for record in records] == ["prior-10", "exact", "active-units"]
+    assert records[1]["value"] == exact(model, held_out).mean
+    assert "variance is huge" in records[0]["note"]
+
+
+def test_active_units_of_bits_are_those_that_tell_something_of_x():
+    """Three bits: one copies a pixel, one is always on, one is a fair coin: only the first is active."""
+    model = bernoulli_vae(2, latent_dim=3, hidden_dims=[])
+    with torch.no_grad():
+        model.posterior.logits.weight.copy_(torch.tensor([[40.0, 0], [0, 0], [0, 0]]))
+        model.posterior.logits.bias.copy_(torch.tensor([-20.0, 20, 0]))
+    pixels = np.array([[0, 1], [1, 0], [1, 1], [0, 0]] * 5, np.uint8)
+    observed = observations(Dataset("x", {"test": Split(pixels)}, "binary", 1), "test", "none")
+    units = active_units(model, observed)
+    assert (units["active_units"], units["units"]) == (1, 3)
+    assert units["average_bit_entropy"] == pytest.approx(2 / 3 * math.log(2), abs=1e-6)
+
+
+def test_active_units_of_real_codes_vary_by_more_than_a_hundredth(held_out):
+    model = build("gaussian")
+    with torch.no_grad():
+        model.posterior.loc.weight[1:] *= 1e-3
+    assert active_units(model, held_out) == {"active_units": 1, "units": 3}
+    assert torch.allclose(encode_all(model, held_out, rows=7), encode_all(model, held_out), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "sentence"),
+    [
+        ("autoencoder", lambda m, o: elbo(m, o), "has no likelihood of x"),
+        ("autoencoder", lambda m, o: importance_weighted(m, o, 5), "has no likelihood of x"),
+        ("autoencoder", lambda m, o: prior_average(m, o, 5), "has no likelihood of x"),
+        ("autoencoder", lambda m, o: exact(m, o), "only codes of bits can be enumerated"),
+        ("gaussian", lambda m, o: exact(m, o), "only codes of bits can be enumerated"),
+        ("gaussian", lambda m, o: importance_weighted(m, o, 0), "samples: expected an integer of at least 1"),
+        ("gaussian", lambda m, o: elbo(m, o, 1.5), "samples: expected an integer of at least 1"),
+        ("gaussian", lambda m, o: evaluate(m, binary_data(), split="tset"), "did you mean 'test'"),
+        ("gaussian", lambda m, o: evaluate(m, binary_data(), bounds=("ielbo",)), "did you mean 'elbo'"),
+        ("gaussian", lambda m, o: evaluate(m, binary_data(dim=9)), r"expected inputs of shape \(..., 5\)"),
+    ],
+)
+def test_what_cannot_be_estimated_is_refused(name, call, sentence, held_out):
+    with pytest.raises(Refusal, match=sentence):
+        call(build(name), held_out)
+
+
+def test_more_bits_than_can_be_enumerated_are_refused(held_out):
+    with pytest.raises(Refusal, match="at most 16 bits to enumerate; the model has 17"):
+        exact(bernoulli_vae(X, latent_dim=17, hidden_dims=[]), held_out)

@@ -1,0 +1,90 @@
+"""Room: training. Real processes, interrupted and killed; the resumed run is the run that was never stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.laws import largest_difference
+from tests.test_training import rows_of, weights_of
+from tests.training_process import run_training
+from vaelab.runs import Run
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Return a run that nothing disturbed."""
+    run, fitted = run_training(tmp_path_factory.mktemp("whole") / "run")
+    return run, fitted
+
+
+def start(out, pace):
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "tests.training_process", str(out), pace],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def wait_for_step(process, step):
+    """Read what the process tells until it has logged ``step``."""
+    for line in process.stdout:
+        if line.strip() == str(step):
+            return
+    raise AssertionError(f"the process ended before step {step}")
+
+
+def assert_same(path, whole, fitted):
+    run, expected = whole
+    assert (fitted.ended, fitted.steps) == ("finished", expected.steps)
+    assert (fitted.best, fitted.best_step) == (expected.best, expected.best_step)
+    assert rows_of(Run(path)) == rows_of(run)
+    assert largest_difference(weights_of(path), weights_of(run.path)) == 0
+    assert not list(path.rglob("*.tmp"))
+
+
+# before the first checkpoint (step 20), at a checkpoint, between the second and the third
+@pytest.mark.parametrize("step", [8, 20, 48])
+def test_a_killed_training_resumes_to_the_same_run(step, whole, tmp_path):
+    out = tmp_path / "run"
+    with start(out, "0.2") as process:
+        wait_for_step(process, step)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert not Run(out).finished
+    run, fitted = run_training(out, resume=True)
+    assert_same(run.path, whole, fitted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_saves_every_step_and_resumes_to_the_same_run(number, whole, tmp_path):
+    out = tmp_path / "run"
+    with start(out, "0.2") as process:
+        wait_for_step(process, 8 if number == signal.SIGINT else 28)
+        process.send_signal(number)
+        last = process.stdout.read().split()[-2:]
+        assert process.wait() == 0
+    assert last[0] == "interrupted"
+    saved = Run(out).load_checkpoint()["step"]
+    assert saved == int(last[1]) < 70
+    assert saved % 20, "else it says nothing: a checkpoint was due here anyway"
+    Run(out).load_model()  # there is something to look at, even before the first validation
+    run, fitted = run_training(out, resume=True)
+    assert_same(run.path, whole, fitted)
+
+
+def test_a_second_interrupt_stops_at_once(tmp_path):
+    out = tmp_path / "run"
+    with start(out, "30") as process:  # rests for half a minute after the first row
+        wait_for_step(process, 4)
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) != 0
+    assert not Run(out).finished

@@ -1,0 +1,229 @@
+"""Room: models. Every law for every model of the table; the mixture over an auto-encoder's codes."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import MultivariateNormal, kl_divergence
+
+from tests.laws import BITS, MODELS, TABLE, VARIATIONAL, B, D, X, build, observations_of
+from vaelab.models import MODELS as ROWS
+from vaelab.models import MixturePrior, gaussian_vae
+from vaelab.randomness import derive_seed, seeded
+from vaelab.refusals import Refusal
+
+
+@pytest.mark.parametrize("name", VARIATIONAL)
+def test_log_joint_and_log_weight_are_the_sums_of_their_parts(name):
+    model, x = build(name), observations_of()
+    q = model.posterior(x)
+    z = q.sample((4,))
+    joint = model.prior().log_prob(z) + model.likelihood(z).log_prob(x)
+    assert torch.allclose(model.log_joint(x, z), joint)
+    assert torch.allclose(model.log_weight(x, z, q), joint - q.log_prob(z))
+    assert model.log_joint(x, z).shape == (4, B)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("name", VARIATIONAL)
+def test_a_bound_is_its_formula_on_the_codes_it_drew(name, samples):
+    model, x = build(name), observations_of()
+    q = model.posterior(x)
+    torch.manual_seed(4)
+    z = q.sample((samples,))
+    torch.manual_seed(4)
+    elbo = model.likelihood(z).log_prob(x).mean(0) - kl_divergence(q, model.prior())
+    assert torch.allclose(model.bound(x, samples), elbo, rtol=1e-14)
+    torch.manual_seed(4)
+    iwae = (model.log_weight(x, z, q).exp().sum(0) / samples).log()
+    assert torch.allclose(model.bound(x, samples, "iwae"), iwae, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_encode_decode_and_reconstruct_are_the_modes_of_the_distributions(name):
+    model, x = build(name), observations_of(4)
+    code = model.encode(x)
+    assert torch.equal(code, model.posterior(x).mean)
+    assert torch.equal(model.decode(code), model.likelihood(code).mean)
+    best = code.round() if name in BITS else code
+    assert torch.equal(model.reconstruct(x), model.decode(best))
+    assert not any(made.requires_grad for made in (code, model.decode(code), model.reconstruct(x)))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_samples_of_every_kind_come_from_the_same_codes(name):
+    model = build(name)
+    torch.manual_seed(9)
+    before = torch.get_rng_state()
+    mean, mode, draw = (model.sample(6, kind, seed=3) for kind in ("mean", "mode", "draw"))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(mode, (mean > 0.5).double())
+    assert mean.shape == (6, X)
+    assert set(draw.unique().tolist()) <= {0.0, 1.0}
+    assert not torch.equal(draw, mode)
+    assert torch.equal(model.sample(6, "draw", seed=3), draw)
+    assert not torch.equal(model.sample(6, seed=4), mean)
+    assert not torch.equal(model.sample(6), model.sample(6))
+
+
+@pytest.mark.parametrize("name", BITS)
+def test_draws_have_the_frequencies_of_the_exact_distribution_of_x(name):
+    """100 000 draws, 32 cells within 5 standard errors: false alarm below 2e-5."""
+    model, count = build(name), 100_000
+    draws = model.sample(count, "draw", seed=0)
+    powers = 2 ** torch.arange(X, dtype=torch.float64)
+    frequency = torch.bincount((draws @ powers).long(), minlength=2**X) / count
+    x = (torch.arange(2**X).unsqueeze(-1) >> torch.arange(X) & 1).double()  # (32, X)
+    z = (torch.arange(2**D).unsqueeze(-1) >> torch.arange(D) & 1).double().unsqueeze(1)  # (8, 1, D)
+    exact = model.log_joint(x, z).logsumexp(0).exp().detach()
+    assert float(exact.sum()) == pytest.approx(1, abs=1e-12)
+    assert ((frequency - exact).abs() / (exact * (1 - exact) / count).sqrt()).max() < 5
+
+
+def test_the_rows_of_the_table_build_what_they_say():
+    assert set(ROWS) == {"gaussian-vae", "bernoulli-vae", "autoencoder"}
+    for row in ROWS.values():
+        model = row.build(6, latent_dim=3, hidden_dims=[5, 4], data_mean=torch.full((6,), 0.3))
+        widths = [layer.out_features for layer in model.posterior.trunk.layers if hasattr(layer, "out_features")]
+        mirror = [layer.out_features for layer in model.likelihood.trunk.layers if hasattr(layer, "out_features")]
+        assert (widths, mirror) == ([5, 4], [4, 5])
+        assert torch.allclose(model.posterior.trunk.shift, torch.full((6,), 0.3))
+
+
+def table(*shape, fill=0.5):
+    return torch.full(shape, fill, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("method", ["encode", "reconstruct", "bound"])
+@pytest.mark.parametrize(
+    ("x", "sentence"),
+    [
+        (table(X), r"x: expected a tensor of observations, shape \(B, X\); got Tensor of shape \(5,\)"),
+        (table(2, 3, X), r"shape \(B, X\); got Tensor of shape"),
+        (np.zeros((2, X)), r"got ndarray of shape \(2, 5\)"),
+        ([[0.0] * X], "got list"),
+        (table(2, X + 1), r"expected inputs of shape \(..., 5\); got \(2, 6\)"),
+        (table(2, X, fill=255), r"x: expected bits or numbers in \[0, 1\]; got values in \[255, 255\]"),
+        (table(2, X, fill=-0.5), "got values in"),
+        (table(2, X, fill=math.nan), r"x: .* got NaN"),
+    ],
+)
+def test_what_is_no_table_of_observations_is_refused(name, method, x, sentence):
+    model = build(name)
+    if method == "bound" and name == "autoencoder":
+        sentence = "a deterministic auto-encoder has no likelihood of x"
+    with pytest.raises(Refusal, match=sentence):
+        getattr(model, method)(x)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_arguments_out_of_range_are_refused(name):
+    model = build(name)
+    for call, sentence in [
+        (lambda: model.sample(0), "n: expected an integer of at least 1; got 0"),
+        (lambda: model.sample(3, "means"), "did you mean 'mean'"),
+        (lambda: model.bound(observations_of(), 0), "samples: expected an integer of at least 1"),
+        (lambda: model.bound(observations_of(), objective="ielbo"), "did you mean 'elbo'"),
+        (lambda: model.decode(table(2, D + 1)), r"expected inputs of shape \(..., 3\)"),
+        (lambda: TABLE[name][0](X, latent_dim=0), "latent_dim: expected an integer"),
+        (lambda: TABLE[name][0](0), "data_dim: expected an integer"),
+        (lambda: TABLE[name][0](X, data_mean=torch.zeros(X + 1)), r"data_mean: expected shape \(5,\); got \(6,\)"),
+    ]:
+        with pytest.raises(Refusal, match=sentence):
+            call()
+    assert TABLE[name][0](X, latent_dim=np.int64(2)).encode(torch.ones(1, X)).shape == (1, 2)
+
+
+def clusters(count=300, centres=3, dim=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    centre = 6 * torch.eye(centres, dim) + torch.arange(centres).unsqueeze(-1) * 4
+    return (centre.repeat_interleave(count, 0) + torch.randn(count * centres, dim, generator=generator)).double()
+
+
+@pytest.mark.parametrize("covariance", ["full", "diag"])
+def test_bic_finds_the_clusters_and_the_density_integrates_to_one(covariance):
+    prior = MixturePrior(2, [1, 2, 3, 5], covariance).double()
+    codes = clusters()
+    bic = prior.fit(codes)
+    assert min(bic, key=bic.get) == 3
+    assert set(bic) == {1, 2, 3, 5}
+    assert len(prior.weights) == 3
+    side = torch.linspace(-10, 25, 701, dtype=torch.float64)
+    grid = torch.cartesian_prod(side, side)
+    mass = prior().log_prob(grid).exp().sum() * (side[1] - side[0]) ** 2
+    assert float(mass) == pytest.approx(1, abs=1e-6)
+    components = prior.component(codes).view(3, 300)
+    assert [row.mode().values.item() for row in components] == list(
+        dict.fromkeys(row.mode().values.item() for row in components)
+    )
+    assert (components == components.mode(1, keepdim=True).values).double().mean() > 0.99
+    if covariance == "diag":
+        assert torch.equal(prior.covariances, torch.diag_embed(prior.covariances.diagonal(dim1=1, dim2=2)))
+
+
+def test_the_mixture_is_its_formula_and_survives_its_arrays():
+    prior = MixturePrior(2, 3).double()
+    prior.fit(clusters())
+    z = torch.randn(7, 2).double()
+    joint = torch.stack(
+        [
+            weight.log() + MultivariateNormal(mean, covariance).log_prob(z)
+            for weight, mean, covariance in zip(prior.weights, prior.means, prior.covariances, strict=True)
+        ]
+    )
+    assert torch.allclose(prior().log_prob(z), joint.logsumexp(0), atol=1e-12)
+    assert torch.equal(prior.component(z), joint.argmax(0))
+    other = MixturePrior(2, 3).double()
+    other.load(prior.arrays())
+    assert torch.equal(other().log_prob(z), prior().log_prob(z))
+    broken = dict(prior.arrays(), means=torch.zeros(3, 1))
+    with pytest.raises(Refusal, match=r"density: expected means of shape \(3, 2\); got \(3, 1\)"):
+        other.load(broken)
+    with pytest.raises(Refusal, match="density: expected arrays"):
+        other.load({"weights": prior.weights})
+
+
+@pytest.mark.parametrize(
+    ("codes", "sentence"),
+    [
+        (torch.full((30, 2), math.nan), "codes: expected finite numbers"),
+        (torch.zeros(3, 2), "components: expected at most 3, the number of codes"),
+    ],
+)
+def test_codes_that_no_mixture_fits_are_refused(codes, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        MixturePrior(2, 4).fit(codes)
+
+
+def test_a_mixture_that_cannot_be_is_refused():
+    for options, sentence in [
+        ({"components": []}, "got an empty list"),
+        ({"components": [3, 0]}, "components: expected an integer of at least 1"),
+        ({"covariance": "ful"}, "did you mean 'full'"),
+    ]:
+        with pytest.raises(Refusal, match=sentence):
+            MixturePrior(2, **options)
+    with pytest.raises(Refusal, match="no density of its codes yet"):
+        MixturePrior(2)()
+
+
+def test_seeds_depend_on_every_word_and_a_seeded_block_leaves_no_trace():
+    words = [derive_seed(0), derive_seed(1), derive_seed(0, "a"), derive_seed(0, "a", 1), derive_seed(0, "a", "1")]
+    assert len(set(words)) == 5
+    assert all(0 <= word < 2**63 for word in words)
+    before = torch.get_rng_state()
+    with seeded(1, "x"):
+        first = torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), before)
+    with seeded(1, "x"):
+        assert torch.equal(torch.rand(3), first)
+
+
+def test_log_densities_are_in_nats():
+    model = gaussian_vae(X, latent_dim=1, hidden_dims=[])
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+    assert model.bound(torch.ones(1, X)).item() == pytest.approx(-X * math.log(2))

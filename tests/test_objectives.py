@@ -1,0 +1,97 @@
+"""Room: objectives. Combinations of log-weights, and the order of the bounds on log p(x)."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch.distributions import kl_divergence
+
+from tests.laws import BITS, MODELS, build, code_tuples, enumerate_bits, log_bernoulli, observations_of
+from vaelab.objectives import ELBO, IWAE, Reconstruction, check_objective
+from vaelab.refusals import Refusal
+
+
+def values(samples=3, batch=4):
+    return 3 * torch.randn(samples, batch, dtype=torch.float64)
+
+
+def test_combinations_of_values():
+    v = values()
+    assert torch.allclose(ELBO()(v), sum(v) / 3)
+    assert torch.allclose(Reconstruction()(v), sum(v) / 3)
+    assert torch.allclose(IWAE()(v), (v.exp().sum(0) / 3).log(), rtol=1e-12)
+    assert torch.allclose(IWAE()(v[:1]), v[0], rtol=1e-15)
+    assert torch.isfinite(IWAE()(v - 5000)).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_terms_are_the_parts_of_the_log_weight(name):
+    model, x = build(name), observations_of(4)
+    q = model.posterior(x)
+    z = q.sample((3,))
+    reconstruction = model.likelihood(z).log_prob(x)
+    if name == "autoencoder":
+        terms = Reconstruction().terms(model, x, q, z)
+        assert torch.equal(terms.reconstruction, reconstruction)
+        assert terms.kl.eq(0).all()
+        return
+    terms = IWAE().terms(model, x, q, z)
+    assert torch.allclose(terms.reconstruction - terms.kl, model.log_weight(x, z, q), rtol=1e-12)
+    closed = ELBO().terms(model, x, q, z)
+    assert torch.equal(closed.reconstruction, reconstruction)
+    assert torch.allclose(closed.kl, kl_divergence(q, model.prior()))
+
+
+def test_beta_scales_the_kl_of_what_is_maximised_and_not_of_the_bound():
+    model, x = build("gaussian"), observations_of(4)
+    q = model.posterior(x)
+    terms = ELBO(beta=0.3).terms(model, x, q, q.sample((2,)))
+    assert torch.allclose(ELBO(0.3)(ELBO(0.3).values(terms)), terms.reconstruction.mean(0) - 0.3 * terms.kl)
+    assert torch.equal(ELBO(0.3).bound(terms), terms.reconstruction.sub(terms.kl).mean(0))
+
+
+@pytest.mark.parametrize("name", BITS)
+def test_the_bounds_are_in_order_and_reach_for_log_p(name):
+    """Exact by enumeration: ELBO = IWAE-1 < IWAE-2 < IWAE-3 < log p(x), and each is strictly below the next."""
+    model, x = build(name), observations_of(4)
+    chain = [enumerate_bits(model, x, 1, "elbo")]
+    chain += [enumerate_bits(model, x, samples, "iwae") for samples in (1, 2, 3)]
+    chain.append(enumerate_bits(model, x, 1, "exact"))
+    assert torch.allclose(chain[0], chain[1], atol=1e-12)
+    for below, above in pairwise(chain[1:]):
+        assert (above - below).min() > 1e-6
+
+
+@pytest.mark.parametrize("name", BITS)
+def test_the_gap_of_the_elbo_is_the_kl_to_the_true_posterior(name):
+    model, x = build(name), observations_of(4)
+    z = code_tuples(3, 1).transpose(0, 1)[0].unsqueeze(1)  # (8, 1, D)
+    log_q = log_bernoulli(model.posterior(x).logits, z)
+    log_joint = model.log_joint(x, z.expand(-1, 4, -1))
+    gap = (log_q.exp() * (log_q - log_joint + log_joint.logsumexp(0))).sum(0)
+    expected = enumerate_bits(model, x, 1, "exact") - enumerate_bits(model, x, 1, "elbo")
+    assert torch.allclose(gap, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("beta", [-0.1, math.nan, math.inf, "1", True])
+def test_a_beta_that_is_no_weight_is_refused(beta):
+    with pytest.raises(Refusal, match=r"objective\.beta: expected a number of at least 0"):
+        ELBO(beta)
+
+
+@pytest.mark.parametrize(
+    ("name", "objective", "good"),
+    [
+        (name, kind(), (kind is Reconstruction) == (name == "autoencoder"))
+        for name in MODELS
+        for kind in (ELBO, IWAE, Reconstruction)
+    ],
+)
+def test_an_objective_goes_with_a_model_or_is_refused(name, objective, good):
+    model = build(name)
+    if good:
+        assert check_objective(model, objective) is None
+        return
+    with pytest.raises(Refusal, match=r"objective: expected .* for codes of kind"):
+        check_objective(model, objective)

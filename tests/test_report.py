@@ -1,0 +1,149 @@
+"""The report: in a real browser, complete, self-contained, legible on a narrow screen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.commands import CommandLine
+from vaelab import plots
+from vaelab.data import load_data
+from vaelab.report import Member, write_report
+from vaelab.report.sections import sections
+from vaelab.settings import resolve
+from vaelab.training import train
+
+SMALL = {"hidden_dims": [32], "training": {"steps": 120, "validate_every": 40, "log_every": 40}}
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory) -> list[Member]:
+    folder = tmp_path_factory.mktemp("runs")
+    wanted = {
+        "plane": ("gaussian-vae", {"latent_dim": 2}),
+        "bits": ("bernoulli-vae", {"latent_dim": 12}),
+        "codes": ("autoencoder", {"latent_dim": 2, "components": [3, 5]}),
+    }
+    for name, (model, options) in wanted.items():
+        train(resolve(model, SMALL, options), folder / name)
+    return [Member(name, train(resolve(model, SMALL, options), folder / name, resume=True)[0])
+            for name, (model, options) in wanted.items()]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page(members, tmp_path_factory) -> Path:
+    return write_report(tmp_path_factory.mktemp("report"), "A <small> report", members)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's chromium. Without one these tests are skipped with a reason at home, and fail in CI."""
+    from playwright.sync_api import sync_playwright
+
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        message = "no chromium on this machine (apt-get install chromium): the report was not opened"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+def test_the_page_opens_whole_offline_and_fits_the_screen(browser, page, width):
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    faults: list[str] = []
+    requests: list[str] = []
+    tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.goto(page.as_uri())
+    assert faults == []
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    assert tab.title() == "A <small> report"
+    images = tab.eval_on_selector_all("img", "all => all.map(i => [i.complete, i.naturalWidth, i.alt])")
+    assert len(images) == 8
+    assert all(complete and natural > 300 and alt for complete, natural, alt in images)
+    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    for link in tab.eval_on_selector_all("nav a", "all => all.map(a => a.getAttribute('href'))"):
+        assert tab.query_selector(link) is not None
+    tab.close()
+
+
+def test_every_section_applies_and_says_what_these_runs_show(members):
+    made = {section.name: section for section in sections(members)}
+    assert list(made) == [
+        "latent-map",
+        "sample-means",
+        "sample-modes",
+        "codes-and-mixture",
+        "mixture-samples",
+        "training-curves",
+        "reconstructions",
+        "plane",
+    ]
+    for section in made.values():
+        assert any(letter.isdigit() for letter in section.found), section.name
+
+
+def test_sentences_are_computed_from_the_runs(members):
+    """The same builders on other runs give other numbers."""
+    first = {section.name: section.found for section in sections(members[:1])}
+    other = {section.name: section.found for section in sections(members)}
+    assert first["training-curves"] != other["training-curves"]
+    assert "bits: " in other["reconstructions"]
+    assert "bits: " not in first["reconstructions"]
+
+
+def test_the_same_runs_give_the_same_bytes(members, page, tmp_path):
+    again = write_report(tmp_path, "A <small> report", members)
+    assert again.read_bytes() == page.read_bytes()
+
+
+def test_pictures_stand_beside_the_page(page):
+    assert {path.stem for path in (page.parent / "figures").glob("*.png")} >= {"latent-map", "plane"}
+
+
+def test_rows_without_image_shape_and_classes_are_reported_too(tmp_path):
+    np.save(tmp_path / "table.npy", (np.random.default_rng(0).random((300, 9)) < 0.4).astype(np.uint8))
+    settings = resolve("gaussian-vae", SMALL, {"latent_dim": 2, "data": str(tmp_path / "table.npy")})
+    run, _ = train(settings, tmp_path / "run")
+    names = [section.name for section in sections([Member("table", run)])]
+    assert names == ["latent-map", "training-curves"]
+
+
+def test_images_of_a_table_are_refused_in_one_sentence(tmp_path, capsys, monkeypatch):
+    vaelab = CommandLine(capsys, monkeypatch)
+    np.save(tmp_path / "table.npy", (np.random.default_rng(0).random((300, 9)) < 0.4).astype(np.uint8))
+    words = ("latent_dim=2", "hidden_dims=[8]", "training.steps=20", "--data", tmp_path / "table.npy")
+    assert vaelab("train", "gaussian-vae", *words, "--out", tmp_path / "run").code == 0
+    assert "no image shape" in vaelab.refused("sample", tmp_path / "run")
+    assert vaelab("sample", tmp_path / "run", "--out", tmp_path / "s.npz").code == 0
+
+
+def test_tile_lays_images_out_in_rows():
+    sheet = plots.tile(np.stack([np.full((2, 2), value) for value in (0.1, 0.2, 0.3)]), columns=2)
+    expected = [[0.1, 0.1, 0, 0.2, 0.2]] * 2 + [[0] * 5] + [[0.3, 0.3, 0, 0, 0]] * 2
+    np.testing.assert_allclose(sheet, expected)
+
+
+def test_the_plane_runs_rightwards_and_upwards():
+    values = np.array([0.1, 0.2, 0.3, 0.4]).reshape(4, 1, 1)  # (z2, z1) = (low, low), (low, high), (high, low), ...
+    sheet = plots.plane(values, 2, "").axes[0].images[0].get_array()
+    np.testing.assert_allclose(sheet, [[0.3, 0.4], [0.1, 0.2]])
+
+
+def test_mnist_stays_as_it_is():
+    """Reports read the packaged data; none may write to it."""
+    data = load_data("mnist")
+    before = data.sha256()
+    load_data("mnist").splits["test"].pixels.sum()
+    assert data.sha256() == before

@@ -1,0 +1,258 @@
+"""Room: training. What the loop promises: the same run from the same seed, the best weights, an honest stop."""
+
+import math
+import threading
+
+import pytest
+import torch
+
+from tests.laws import MODELS, binary_data, build, largest_difference
+from tests.training_process import run_training
+from vaelab.data import observations
+from vaelab.estimators import Pathwise, ScoreFunction
+from vaelab.evaluation import objective_bound
+from vaelab.models import autoencoder, gaussian_vae
+from vaelab.objectives import ELBO, IWAE, Reconstruction
+from vaelab.refusals import Refusal
+from vaelab.runs import Run
+from vaelab.settings import TrainingSettings
+from vaelab.training import Diverged, choose_device, fit
+from vaelab.training.schedule import kl_weight, learning_rate
+
+CLOCK = {"seconds", "images_per_second"}
+RUNS = ["gaussian-vae", "bernoulli-vae", "autoencoder"]
+
+
+def rows_of(run):
+    """Return the logged rows without what a clock says."""
+    return [{key: value for key, value in row.items() if key not in CLOCK} for row in run.metrics()]
+
+
+def weights_of(path):
+    """Return every tensor a run keeps: the selected weights and the mixture."""
+    model = Run(path).load_model()
+    return model.state_dict() | (model.prior.arrays() if hasattr(model.prior, "arrays") else {})
+
+
+@pytest.mark.parametrize("model", RUNS)
+def test_the_same_seed_gives_bitwise_the_same_run_and_another_seed_another(model, tmp_path):
+    torch.manual_seed(1)
+    first, _ = run_training(tmp_path / "first", model=model)
+    torch.manual_seed(2)  # what was drawn before is of no account
+    second, _ = run_training(tmp_path / "second", model=model)
+    other, _ = run_training(tmp_path / "other", model=model, more={"seed": 1})
+    assert rows_of(first) == rows_of(second) != rows_of(other)
+    assert largest_difference(weights_of(first.path), weights_of(second.path)) == 0
+    assert largest_difference(weights_of(first.path), weights_of(other.path)) > 0.01
+    assert first.finished
+
+
+@pytest.mark.parametrize("model", RUNS)
+def test_training_raises_the_bound_and_keeps_the_weights_of_the_best_validation(model, tmp_path):
+    run, fitted = run_training(
+        tmp_path / "run", model=model, more={"training": {"steps": 400, "schedule": "constant", "learning_rate": 0.05}}
+    )
+    rows = run.metrics()
+    key = "val/reconstruction" if model == "autoencoder" else "val/bound"
+    validated = [(row[key], row["step"]) for row in rows if key in row]
+    assert [step for _, step in validated] == list(range(20, 401, 20))
+    assert (fitted.best, fitted.best_step) == max(validated, key=lambda pair: pair[0])
+    assert fitted.best > validated[0][0] + 0.3
+    assert fitted.best_step < 400  # else this test could not tell the best weights from the last
+    held_out = observations(binary_data(), "validation", "none")
+    objective = Reconstruction() if model == "autoencoder" else ELBO()
+    samples = run.settings.estimator["samples"]
+    assert objective_bound(run.load_model(), held_out, objective, samples, 0).mean == fitted.best
+    assert [row["step"] for row in rows if row.get("finished")] == [400]
+
+
+def test_fit_without_a_run_directory_leaves_the_best_weights_in_the_model():
+    model, data, seen = build("gaussian").float(), binary_data(), []
+    fitted = fit(
+        model,
+        data,
+        steps=300,
+        validate_every=30,
+        learning_rate=0.1,
+        warmup=0,
+        schedule="constant",
+        binarisation="none",
+        watch=seen.append,
+    )
+    validated = [row["val/bound"] for row in seen if "val/bound" in row]
+    assert fitted.best == max(validated) != validated[-1]
+    held_out = observations(data, "validation", "none")
+    assert objective_bound(model, held_out, ELBO(), 1, 0).mean == fitted.best
+    assert not model.training
+
+
+def test_patience_stops_and_a_stopped_run_stays_stopped(tmp_path):
+    more = {"training": {"steps": 5000, "learning_rate": 0.3, "schedule": "constant", "patience": 3}}
+    run, fitted = run_training(tmp_path / "run", more=more)
+    rows = run.metrics()
+    assert fitted.ended == "early"
+    assert fitted.steps == fitted.best_step + 3 * 20 < 5000
+    assert rows[-1]["finished"]
+    kept = weights_of(run.path)
+    again, resumed = run_training(tmp_path / "run", more=more, resume=True)
+    assert (resumed.ended, resumed.steps, resumed.best) == ("early", fitted.steps, fitted.best)
+    assert again.metrics() == rows
+    assert largest_difference(weights_of(run.path), kept) == 0
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    run, fitted = run_training(tmp_path / "run", model="autoencoder")
+    kept, rows = weights_of(run.path), run.metrics()
+    _, again = run_training(tmp_path / "run", model="autoencoder", resume=True)
+    assert (again.ended, again.steps, again.best_step) == ("finished", fitted.steps, fitted.best_step)
+    assert run.metrics() == rows
+    assert largest_difference(weights_of(run.path), kept) == 0
+
+
+def poison(model, at):
+    """Return a watcher that ruins the weights once ``at`` is logged, as a wild step would."""
+
+    def watch(row):
+        if row["step"] == at:
+            with torch.no_grad():
+                model.likelihood.logits.bias.fill_(math.nan)
+
+    return watch
+
+
+def test_a_nan_stops_with_the_step_and_advice_and_keeps_the_last_good_checkpoint(tmp_path):
+    run, _ = run_training(tmp_path / "run", more={"training": {"steps": 40}})
+    model = run.settings.build_model(5)
+    longer = TrainingSettings(**{**run.settings.training.model_dump(), "steps": 90})
+    kept = weights_of(run.path)
+    with pytest.raises(Diverged, match=r"not finite at step 49; the last good value was -\d+\.\d\d; try .*rate"):
+        fit(
+            model,
+            binary_data(),
+            settings=longer,
+            estimator=run.settings.build_estimator(),
+            binarisation="none",
+            run=run,
+            watch=poison(model, 48),
+        )
+    assert run.load_checkpoint()["step"] == 40
+    assert all(value.isfinite().all() for value in run.load_checkpoint()["model"].values())
+    assert largest_difference(weights_of(run.path), kept) == 0
+    assert [row["step"] for row in run.metrics()][-1] == 48
+
+
+def test_a_learning_rate_far_too_large_is_told_as_such(tmp_path):
+    more = {"training": {"learning_rate": 1e30, "warmup": 0}}
+    with pytest.raises(Diverged, match=r"training: the .*bound is n.* at step \d+; .*learning_rate"):
+        run_training(tmp_path / "run", model="gaussian-vae", more=more)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_the_bound_reported_while_the_kl_warms_up_has_beta_one():
+    """Same weights, same codes: only what is maximised may depend on the warm-up, so the first row may not."""
+    rows = []
+    for warmup in (0, 1000):
+        seen = []
+        model = build("gaussian").float()
+        fit(model, binary_data(), steps=2, log_every=1, kl_warmup=warmup, binarisation="none", watch=seen.append)
+        rows.append(seen)
+    (plain, plain_next), (warmed, warmed_next) = rows
+    assert (
+        plain["train/bound"]
+        == warmed["train/bound"]
+        == pytest.approx(plain["train/reconstruction"] - plain["train/kl"])
+    )
+    assert plain_next["train/bound"] != warmed_next["train/bound"]  # the step taken differs
+
+
+def test_clipping_bounds_the_gradient_that_the_optimiser_sees():
+    norms = []
+    for clip in (None, 1e-3):
+        model = build("gaussian").float()
+        fit(model, binary_data(), steps=1, warmup=0, clip=clip, binarisation="none")
+        norms.append(math.sqrt(sum(float(w.grad.square().sum()) for w in model.parameters())))
+    assert norms[0] > 0.1
+    assert norms[1] == pytest.approx(1e-3, rel=1e-4)
+
+
+def test_an_epoch_is_the_whole_batches_of_the_training_split():
+    data = binary_data()  # 240 training rows
+    assert fit(build("gaussian").float(), data, epochs=3, batch_size=50, binarisation="none").steps == 3 * 4
+    assert fit(build("gaussian").float(), data, steps=7, batch_size=1000, binarisation="none").steps == 7
+
+
+def test_the_learning_rate_follows_its_schedule():
+    settings = TrainingSettings(steps=100, learning_rate=0.4, warmup=10, schedule="constant")
+    assert [learning_rate(settings, step, 100) for step in (0, 4, 9, 50)] == pytest.approx([0.04, 0.2, 0.4, 0.4])
+    cosine = settings.model_copy(update={"schedule": "cosine", "warmup": 0})
+    rates = [learning_rate(cosine, step, 100) for step in (0, 50, 75, 100)]
+    assert rates == pytest.approx([0.4, 0.2, 0.2 * (1 - math.sqrt(0.5)), 0.0])
+    seen = []
+    fit(
+        build("gaussian").float(),
+        binary_data(),
+        settings=cosine.model_copy(update={"log_every": 1}),
+        watch=seen.append,
+        binarisation="none",
+    )
+    assert [row["lr"] for row in seen] == [learning_rate(cosine, step, 100) for step in range(100)]
+    assert [kl_weight(TrainingSettings(steps=9, kl_warmup=4), step) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert kl_weight(settings, 0) == 1
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_default_estimator_suits_the_model(name):
+    fitted = fit(build(name).float(), binary_data(), steps=3, binarisation="none")
+    assert (fitted.steps, fitted.ended, fitted.best_step) == (3, "finished", 3)
+    assert math.isfinite(fitted.best)
+
+
+def test_training_leaves_the_global_generator_alone_and_works_outside_the_main_thread():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    model, ended = build("gaussian").float(), []
+    thread = threading.Thread(
+        target=lambda: ended.append(fit(model, binary_data(), steps=3, binarisation="none").ended)
+    )
+    thread.start()
+    thread.join()
+    assert ended == ["finished"]
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("bits, uniform prior", {"estimator": Pathwise()}, "estimator: 'pathwise' needs codes of kind"),
+        ("autoencoder", {"estimator": ScoreFunction()}, "estimator: 'score-function' needs codes of kind"),
+        ("autoencoder", {"objective": ELBO()}, "objective: expected 'reconstruction'"),
+        ("autoencoder", {"objective": IWAE()}, "objective: expected 'reconstruction'"),
+        ("gaussian", {"objective": Reconstruction()}, "objective: expected 'elbo' or 'iwae'"),
+        ("gaussian", {"binarisation": "dynamik"}, "did you mean 'dynamic'"),
+        ("gaussian", {"learningrate": 0.1}, "did you mean 'training.learning_rate'"),
+        ("gaussian", {"epochs": 2}, "expected epochs or steps, one of the two"),
+        ("gaussian", {"settings": TrainingSettings(steps=2)}, "not both; got steps"),
+        ("gaussian", {"batch_size": 0}, "training.batch_size: .* greater than or equal to 1"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_sentence(name, options, sentence):
+    options = {"binarisation": "none", "steps": 2, **options}
+    with pytest.raises(Refusal, match=sentence) as refused:
+        fit(build(name).float(), binary_data(), **options)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("build_model", [gaussian_vae, autoencoder])
+def test_data_of_another_width_are_refused(build_model):
+    with pytest.raises(Refusal, match=r"expected inputs of shape \(..., 7\); got \(\d+, 5\)"):
+        fit(build_model(7), binary_data(), steps=2, binarisation="none")
+
+
+def test_a_device_that_is_not_there_is_refused():
+    assert choose_device("cpu") == "cpu"
+    assert choose_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    for name in ("tpu", "cuda:99", "gpu"):
+        with pytest.raises(Refusal, match=f"device: expected auto, cpu or an available accelerator; got '{name}'"):
+            choose_device(name)

@@ -1,0 +1,52 @@
+"""A small training in a process of its own, for the tests that interrupt or kill it.
+
+python -m tests.training_process OUT [SECONDS]: train into OUT (resume if it is there), tell every logged step on
+standard output, and rest for SECONDS after telling.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from tests.laws import binary_data
+from vaelab.settings import resolve
+from vaelab.training import train
+
+OPTIONS = {
+    "latent_dim": 3,
+    "hidden_dims": [8],
+    "binarisation": "none",
+    "device": "cpu",
+    "training": {
+        "steps": 70,
+        "batch_size": 32,
+        "log_every": 4,
+        "validate_every": 20,
+        "learning_rate": 0.02,
+        "warmup": 10,
+    },
+}
+ESTIMATOR = {"name": "score-function", "baseline": "running-average", "samples": 2}
+
+
+def run_training(out, watch=None, model="bernoulli-vae", more=None, **options):
+    """Train the small model into ``out``; with the running average, the estimator has a state to lose as well."""
+    layers = [OPTIONS, {"estimator": ESTIMATOR} if model == "bernoulli-vae" else {}, more or {}]
+    return train(resolve(model, *layers), out, data=binary_data(), watch=watch, **options)
+
+
+def main(out, seconds="0"):
+    torch.set_num_threads(1)
+
+    def tell(row):
+        print(row["step"], flush=True)
+        time.sleep(float(seconds))
+
+    _, fitted = run_training(out, tell, resume=Path(out).exists())
+    print(fitted.ended, fitted.steps, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
