@@ -11,10 +11,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-try:
-    import tests.estimator_laws as laws
-except ImportError:  # tests/ itself is on the path, not its parent
-    import estimator_laws as laws
+from tests import estimator_laws as laws
 from vaelab.data import Dataset, Split
 from vaelab.distributions import Bits
 from vaelab.estimators import ESTIMATORS, Rebar, Relax, ScoreFunction
