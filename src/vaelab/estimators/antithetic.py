@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import torch
@@ -106,11 +107,10 @@ class DisARM(Estimator):
             first, second = objective.integrand(terms).detach().chunk(2)
             difference = (first - second) / len(first)  # (K/2, B)
         else:
+            others = values_of_partners(objective, model, x, q, partner)
             terms = objective.terms(model, x, q, z)
             values = objective.values(terms).detach()
-            difference = objective(values) - swap_one(
-                objective, values, values_of_partners(objective, model, x, q, partner)
-            )
+            difference = objective(values) - swap_one(values, others)  # (K, B)
         weight = 0.5 * torch.sigmoid(q.logits.detach().abs())  # (B, D)
         gradient = (difference.unsqueeze(-1) * (z - partner)).sum(0) * weight  # (B, D)
         return Estimate.of(objective, terms, objective(objective.values(terms)) + (gradient * q.logits).sum(-1))
@@ -128,17 +128,18 @@ def values_of_partners(
         return objective.values(objective.terms(model, x, q, partners))
 
 
-def swap_one(objective: Objective, values: Tensor, others: Tensor) -> Tensor:
-    """Return the objective of K values (K, B) with the k-th replaced by ``others`` (..., K, B), same shape.
+def swap_one(values: Tensor, others: Tensor) -> Tensor:
+    """Return the importance-weighted bound with the k-th of K log-weights replaced, shape (..., K, B).
 
-    >>> from vaelab.objectives import ELBO
-    >>> swap_one(ELBO(), torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0], [7.0]]))
-    tensor([[4.],
-            [4.]])
+    Formula: log 1/K [w'_k + sum_{j != k} w_j], for log-weights (K, B) and replacements (..., K, B).
+
+    >>> swap_one(torch.tensor([[1.0], [3.0]]), torch.tensor([[3.0], [1.0]]))
+    tensor([[3.],
+            [1.]])
     """
     own = torch.eye(len(values), dtype=torch.bool, device=values.device).unsqueeze(-1)  # (K, K, 1)
-    swapped = torch.where(own, others.unsqueeze(-3), values.unsqueeze(1))  # (..., K values, K swapped, B)
-    return objective(swapped.movedim(-3, 0))
+    rest = values.unsqueeze(1).masked_fill(own, -math.inf).logsumexp(0)  # (K, B)
+    return torch.logaddexp(rest, others) - math.log(len(values))
 
 
 def _pairs(u: Tensor, p: Tensor) -> Tensor:

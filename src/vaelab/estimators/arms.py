@@ -84,12 +84,14 @@ class ARMS(Estimator):
         """The surrogate is the objective of the codes plus l times the estimate of its gradient."""
         assert isinstance(q, Bits)
         z, coupled = drawn[: self.samples], drawn[-self.samples :]
-        terms = objective.terms(model, x, q, z)
-        values = objective.integrand(terms).detach()
-        if objective.name == "iwae":
+        if objective.name == "elbo":
+            terms = objective.terms(model, x, q, z)
+            values = objective.integrand(terms).detach()  # (K, B)
+        else:
             others = values_of_partners(objective, model, x, q, coupled)  # (K, B)
+            terms = objective.terms(model, x, q, z)
             # (K coupled, K replaced, B): each coupled code in the place of each code, summed over the places
-            values = swap_one(objective, values, others.unsqueeze(1).expand(-1, self.samples, -1)).sum(1)
+            values = swap_one(objective.values(terms).detach(), others.unsqueeze(1)).sum(1)
         signal = (values - values.mean(0)) / (self.samples - 1)  # (K, B)
         p = q.mean.detach()
         gradient = (signal.unsqueeze(-1) * (coupled - p)).sum(0) * self._decorrelation(q.logits.detach())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -54,7 +55,7 @@ class Rodeo(Estimator):
             raise Refusal(f"estimator.samples: expected at least 2, to leave one out; got {samples}")
         self.alpha = nn.Parameter(torch.zeros(()))
         self.beta = nn.Parameter(torch.zeros(()))
-        self.network = nn.Sequential(nn.Linear(2, 100), nn.LeakyReLU(0.3), nn.Linear(100, 2))
+        self.hidden, self.output = nn.Linear(2, 100), nn.Linear(100, 2)
 
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw z (K, B, D)."""
@@ -93,6 +94,8 @@ class Rodeo(Estimator):
         at = (slopes[j] * (z.unsqueeze(1) - z[j])).sum(-1, keepdim=True)  # (K, K - 1, B, 1)
         after = at + slopes[j] * (1 - 2 * z).unsqueeze(1)  # (K, K - 1, B, D)
         predicted = torch.cat([at, after], -1)  # (K, K - 1, B, 1 + D)
-        inputs = torch.stack([predicted, f[j].unsqueeze(-1).expand_as(predicted)], -1)
-        outputs = self.network(inputs).mean(1)  # (K, B, 1 + D, 2)
+        of_value, of_prediction = self.hidden.weight.unbind(1)
+        shift = (f[j].unsqueeze(-1) * of_value + self.hidden.bias).unsqueeze(-2)  # (K, K - 1, B, 1, 100)
+        units = F.leaky_relu(torch.addcmul(shift, predicted.unsqueeze(-1), of_prediction), 0.3, inplace=True)
+        outputs = self.output(units.mean(1))  # (K, B, 1 + D, 2): the mean over j before the last, linear layer
         return outputs[..., :1, :], outputs[..., 1:, :]
