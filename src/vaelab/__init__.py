@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vaelab.evaluation import evaluate
     from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, gaussian_vae
     from vaelab.runs import Run
+    from vaelab.settings import resolve
     from vaelab.training import fit, train
 
 # Name -> room. Loaded on first use, so that `vaelab --help` need not wait for torch.
@@ -24,6 +25,7 @@ _ROOMS = {
     "bernoulli_vae": "models",
     "gaussian_vae": "models",
     "Run": "runs",
+    "resolve": "settings",
     "fit": "training",
     "train": "training",
 }
@@ -39,6 +41,7 @@ __all__ = [
     "fit",
     "gaussian_vae",
     "load_data",
+    "resolve",
     "train",
 ]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -33,6 +35,7 @@ Kind = Literal["mean", "mode", "draw"]
 
 def main() -> None:
     """Run the command line: exit code 0 done, 1 failed, 2 bad usage or bad input, 128 + n stopped by signal n."""
+    signal.signal(signal.SIGTERM, _terminated)
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     try:
@@ -45,6 +48,11 @@ def main() -> None:
             raise
         code = _explain(error)
     sys.exit(code or 0)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """Leave as schedulers expect, what is open closed on the way out."""
+    raise SystemExit(128 + number)
 
 
 def _explain(error: Exception) -> int:
@@ -129,7 +137,7 @@ def train(
             resolved, path, resume=resume, overwrite=overwrite, watch=lambda row: progress.row(path.name, row)
         )
     if as_json:
-        _print_json({"run": str(run.path), **fitted.__dict__})
+        _print_json({"run": str(run.path), **fitted.__dict__, "best": fitted.best if fitted.best_step else None})
     elif fitted.ended == "interrupted":
         again = " ".join(word for word in sys.argv[1:] if word not in ("--resume", "--overwrite"))
         _say(f"stopped and saved at step {fitted.steps:,}; go on with: vaelab {again} --resume")
@@ -148,7 +156,9 @@ def evaluate(
     bound: Annotated[
         list[str] | None, typer.Option(help="elbo, iwae, prior or exact; repeatable  [default: elbo and iwae]")
     ] = None,
-    samples: Annotated[int, typer.Option(help="K of the importance-weighted estimate.")] = 5000,
+    samples: Annotated[
+        int, typer.Option(help="K of the importance-weighted estimate (the ELBO uses up to 10).")
+    ] = 5000,
     seed: Annotated[int, typer.Option(help="Seed of the codes drawn.")] = 0,
     report: Annotated[bool, typer.Option(help="Also write RUN/report.html and RUN/figures.")] = True,
     as_json: Json = False,
@@ -160,7 +170,7 @@ def evaluate(
 
     member = Member(run.name, Run(run))
     with WorkProgress(f"evaluating {run.name}") as progress:
-        records = _evaluate(member, split, tuple(bound or ("elbo", "iwae")), samples, seed, progress)
+        records = _evaluate(member, split, tuple(bound) if bound else None, samples, seed, progress)
     if report:
         page = write_report(run, run.name, [member])
         _say(f"report: {page}")
@@ -179,7 +189,7 @@ def evaluate(
 
 
 def _evaluate(
-    member: Member, split: str, bounds: tuple[Any, ...], samples: int, seed: int, watch: Any
+    member: Member, split: str, bounds: tuple[Any, ...] | None, samples: int, seed: int, watch: Any
 ) -> list[dict[str, Any]]:
     from vaelab.evaluation import evaluate as measure
 
@@ -265,7 +275,7 @@ def compare(
 ) -> None:
     """Compare runs on the test split in one table; runs without an evaluation are evaluated first."""
     from vaelab.progress import WorkProgress
-    from vaelab.report import HEADER, Member, models_table, require_comparable, write_comparison
+    from vaelab.report import HEADER, Member, models_table, require_comparable, summary, write_comparison
     from vaelab.runs import Run
 
     members = [Member(path.name, Run(path)) for path in runs]
@@ -277,12 +287,12 @@ def compare(
     for member in members:
         if member.evaluation("elbo") is None and member.evaluation("reconstruction-error") is None:
             with WorkProgress(f"evaluating {member.title}") as progress:
-                _evaluate(member, "test", ("elbo", "iwae"), samples, 0, progress)
+                _evaluate(member, "test", None, samples, 0, progress)
     rows = models_table(members)
     if out is not None:
         _say(f"report: {write_comparison(out, members, mark)}")
     if as_json:
-        _print_json({"mark": mark, "runs": [dict(zip(HEADER, row, strict=True)) for row in rows]})
+        _print_json({"mark": mark, "runs": [summary(member) for member in members]})
         return
     _print_table(HEADER, rows)
     if mark:
@@ -306,10 +316,15 @@ def lab(
     from vaelab.report import HEADER, models_table
 
     started = time.perf_counter()
-    with TrainingProgress() as progress:
-        page, members = run_lab(
-            out, quick=quick, seed=seed, device=device, resume=resume, overwrite=overwrite, watch=progress.row
+    options: dict[str, Any] = {"quick": quick, "seed": seed, "device": device}
+    try:
+        with TrainingProgress() as progress:
+            page, members = run_lab(out, **options, resume=resume, overwrite=overwrite, watch=progress.row)
+    except KeyboardInterrupt:
+        _say(
+            f"stopped and saved; go on with: vaelab lab --out {out}{' --quick' if quick else ''} --seed {seed} --resume"
         )
+        raise typer.Exit(130) from None
     _print_table(HEADER, models_table(members))
     print(f"report: {page} ({(time.perf_counter() - started) / 60:.1f} minutes)")
 

@@ -29,7 +29,7 @@ from torch import Tensor
 
 import vaelab
 from vaelab.data import Dataset, load_data
-from vaelab.data.binarise import BINARISATION_SEED
+from vaelab.data.binarise import BINARISATION_SEED, protocol_of
 from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.refusals import Refusal, require_int
 from vaelab.settings import Settings, resolve
@@ -129,7 +129,8 @@ class Run:
     def create(cls, path: str | Path, settings: Settings, data: Dataset, overwrite: bool = False) -> Run:
         """Start a run directory, refusing one that is not empty unless ``overwrite`` (which empties it)."""
         path = Path(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        left = not path.is_dir() or [entry for entry in path.iterdir() if entry.suffix != ".tmp"]
+        if path.exists() and left:
             if not overwrite:
                 raise Refusal(
                     f"out: expected a new or empty directory; {str(path)!r} is not empty "
@@ -150,7 +151,7 @@ class Run:
                 "dim": data.dim,
                 "image_shape": data.image_shape,
                 "splits": {name: len(split) for name, split in data.splits.items()},
-                "binarisation": settings.binarisation,
+                "binarisation": protocol_of(data, settings.binarisation),
                 "binarisation_seed": BINARISATION_SEED,
             },
         }

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from vaelab.data import load_data, observations
-from vaelab.data.binarise import BINARISATION_SEED
+from vaelab.data.binarise import BINARISATION_SEED, protocol_of
 from vaelab.models import MixturePrior
 from vaelab.randomness import seeded
 from vaelab.refusals import Refusal
@@ -30,8 +30,7 @@ def encode(run: Run, name: str, split: str | None = None) -> dict[str, npt.NDArr
     if data.dim != run.data_dim:
         raise Refusal(f"data: the run {str(run.path)!r} expects {run.data_dim} columns; {name!r} has {data.dim}")
     model = run.load_model()
-    protocol = "none" if data.kind == "binary" else run.settings.binarisation
-    observed = observations(data, chosen, protocol)
+    observed = observations(data, chosen, protocol_of(data, run.settings.binarisation))
     with torch.no_grad(), seeded(BINARISATION_SEED, "encode"):
         x = observed.bits(slice(None))
         codes = model.encode(x)

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from vaelab.data.dataset import Dataset
+from vaelab.randomness import derive_seed
 from vaelab.refusals import Refusal, require_choice
 
-__all__ = ["BINARISATION_SEED", "Binarisation", "Observations", "observations"]
+__all__ = ["BINARISATION_SEED", "Binarisation", "Observations", "observations", "protocol_of"]
 
 Binarisation = Literal["dynamic", "static", "threshold", "none"]
 BINARISATION_SEED = 777
-_SPLIT_OFFSET = {"train": 0, "validation": 1, "test": 2, "all": 3}
 
 
 def draw_bits(pixels: Tensor, scale: int, generator: torch.Generator | None = None) -> Tensor:
@@ -61,12 +61,17 @@ class Observations:
         return self.pixels.float().mean(0) / self.scale
 
 
+def protocol_of(data: Dataset, asked: Binarisation) -> Binarisation:
+    """Return the protocol that applies: data that are bits already are binarised by none."""
+    return "none" if data.kind == "binary" else asked
+
+
 def observations(data: Dataset, split: str, protocol: Binarisation, device: torch.device | str = "cpu") -> Observations:
     """Place a split on ``device`` under a binarisation protocol (DESIGN: the protocol is part of the data).
 
-    ``dynamic`` redraws training pixels each time they are seen; validation and test are drawn once with
-    seed 777. ``static`` draws every split once with seed 777. ``threshold`` sets bits where the grey
-    level exceeds one half. ``none`` takes bits as they are.
+    ``dynamic`` redraws training pixels each time they are seen; validation and test are drawn once with a
+    seed derived from 777 and the split's name. ``static`` draws every split once so. ``threshold`` sets bits
+    where the grey level exceeds one half. ``none`` takes bits as they are.
 
     Raises:
         Refusal: an unknown protocol, or ``none`` on data that are not bits.
@@ -86,6 +91,6 @@ def observations(data: Dataset, split: str, protocol: Binarisation, device: torc
     if protocol == "threshold":
         bits = pixels > data.scale / 2
     else:  # Drawn on the CPU, so that every device sees the same bits.
-        generator = torch.Generator().manual_seed(BINARISATION_SEED + _SPLIT_OFFSET[split])
+        generator = torch.Generator().manual_seed(derive_seed(BINARISATION_SEED, split))
         bits = draw_bits(pixels, data.scale, generator)
     return Observations(bits.to(torch.uint8).to(device), 1, redraw=False)

@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from vaelab.refusals import Refusal, require_choice
 
@@ -65,6 +67,10 @@ class Dataset:
     def dim(self) -> int:
         """Number of pixels or columns X of an observation."""
         return int(next(iter(self.splits.values())).pixels.shape[1])
+
+    def mean(self) -> Tensor:
+        """Mean grey level of each pixel over the training split, shape (X,), in [0, 1]: a model's ``data_mean``."""
+        return torch.from_numpy(self.splits["train"].pixels.mean(0, dtype=np.float64) / self.scale).float()
 
     def split(self, name: str) -> Split:
         """Return the split called ``name``, or raise a :class:`~vaelab.refusals.Refusal`."""

@@ -77,7 +77,11 @@ def _read_csv(path: Path) -> Array:
         if any(numeric) and not all(numeric):
             raise Refusal(f"{path}: expected a header or numbers in line 1; got both: {lines[0][:60]!r}")
         rows = lines if all(numeric) else lines[1:]
-        return np.loadtxt(rows, delimiter=",", ndmin=2) if any(row.strip() for row in rows) else np.empty((0, 0))
+        if not any(row.strip() for row in rows):
+            return np.empty((0, 0))
+        numbers = np.loadtxt(rows, delimiter=",", ndmin=2)
+        greys = ((numbers >= 0) & (numbers <= 255) & (numbers == np.round(numbers))).all()
+        return numbers.astype(np.uint8) if greys else numbers  # whole numbers 0...255 are grey levels, as in any file
     except Refusal:
         raise
     except (ValueError, OSError) as error:

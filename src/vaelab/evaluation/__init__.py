@@ -6,6 +6,7 @@ import math
 from typing import Any, Literal, get_args
 
 from vaelab.data import Binarisation, Dataset, observations
+from vaelab.data.binarise import protocol_of
 from vaelab.evaluation.bounds import (
     Estimated,
     Watch,
@@ -43,7 +44,7 @@ def evaluate(
     model: LatentVariableModel,
     data: Dataset,
     split: str = "test",
-    bounds: tuple[BoundName, ...] = ("elbo", "iwae"),
+    bounds: tuple[BoundName, ...] | None = None,
     samples: int = 100,
     binarisation: Binarisation = "dynamic",
     seed: int = 0,
@@ -51,9 +52,9 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Evaluate a model on a split: one record a number, each with name, value, standard error and protocol.
 
-    ``elbo`` (its reconstruction and KL parts beside it), ``iwae-K`` for K = ``samples``, ``prior-K`` and
-    ``exact`` as asked for; then the active units. A deterministic auto-encoder gets its reconstruction error
-    and the log-density of its codes instead. All in nats per observation.
+    ``elbo`` (its reconstruction and KL parts beside it, from at most 10 codes) and ``iwae-K`` for K =
+    ``samples``, ``prior-K`` and ``exact`` as asked for; then the active units. A deterministic auto-encoder
+    gets its reconstruction error and the log-density of its codes instead. All in nats per observation.
 
     Raises:
         Refusal: an unknown split, bound or protocol, or a bound that the model does not have.
@@ -64,11 +65,13 @@ def evaluate(
     >>> [record["name"] for record in records]
     ['elbo', 'reconstruction', 'kl', 'active-units']
     """
-    for bound in bounds:
+    for bound in bounds or ():
         require_choice("bound", bound, get_args(BoundName))
+        model.require_likelihood()
+    bounds = bounds or ("elbo", "iwae")
     device = next(model.parameters()).device
     observed = observations(data, split, binarisation, device)
-    protocol = {"split": split, "binarisation": binarisation, "data": data.name, "seed": seed}
+    protocol = {"split": split, "binarisation": protocol_of(data, binarisation), "data": data.name, "seed": seed}
     records: list[dict[str, Any]] = []
 
     def record(name: str, count: int | None, estimated: Estimated, **more: Any) -> None:

@@ -107,7 +107,10 @@ class MixturePrior(nn.Module):
     def forward(self) -> MixtureSameFamily:
         """Return p(z), event shape (D,), or refuse if nothing has been fitted yet."""
         if len(self.weights) == 0:
-            raise Refusal("density: this auto-encoder has no density of its codes yet; fit it with prior.fit(codes)")
+            raise Refusal(
+                "density: this auto-encoder has no density of its codes yet; "
+                "finish its training, or fit it with prior.fit(codes)"
+            )
         return MixtureSameFamily(
             Categorical(probs=self.weights, validate_args=False),
             MultivariateNormal(self.means, self.covariances, validate_args=False),

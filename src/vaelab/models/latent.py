@@ -37,6 +37,9 @@ class LatentVariableModel(nn.Module):
 
     def __init__(self, prior: nn.Module, likelihood: nn.Module, posterior: nn.Module) -> None:
         super().__init__()
+        kinds = getattr(prior, "code", None), getattr(posterior, "code", None)
+        if None not in kinds and kinds not in (("real", "real"), ("bits", "bits"), ("point", "point")):
+            raise Refusal(f"prior: expected codes of the posterior's kind {kinds[1]!r}; got a prior over {kinds[0]!r}")
         self.prior = prior
         self.likelihood = likelihood
         self.posterior = posterior

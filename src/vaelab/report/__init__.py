@@ -11,10 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from vaelab import plots
 from vaelab.report.member import Member, require_comparable
 from vaelab.report.sections import sections
-from vaelab.report.tables import HEADER, command, models_table, protocol
+from vaelab.report.tables import HEADER, command, models_table, protocol, summary
 from vaelab.runs import write_file
 
-__all__ = ["HEADER", "Member", "models_table", "require_comparable", "write_comparison", "write_report"]
+__all__ = ["HEADER", "Member", "models_table", "require_comparable", "summary", "write_comparison", "write_report"]
 
 
 def write_report(out: Path, title: str, members: Sequence[Member], mark: str | None = None) -> Path:

@@ -52,7 +52,7 @@ class Member:
         """Reshape rows (N, X) to images (N, H, W)."""
         shape = self.data.image_shape
         if shape is None:
-            raise Refusal(f"images: the rows of {self.data.name} have no image shape; write .npz instead")
+            raise Refusal(f"images: the rows of {self.data.name} have no image shape; give --out FILE.npz for arrays")
         return rows.reshape(-1, *shape).cpu().numpy()
 
     def samples(self, count: int, kind: Any) -> Tensor:
@@ -86,15 +86,18 @@ class Member:
 
 def require_comparable(members: list[Member], force: bool = False) -> str | None:
     """Refuse runs on other data or another binarisation, unless forced; then return the mark to print."""
+    differences = []
     for key, what in (("sha256", "data"), ("binarisation", "binarisation")):
         values = {member.title: member.run.config["data"][key] for member in members}
         if len(set(values.values())) > 1:
             listed = ", ".join(f"{title}: {value[:12]}" for title, value in values.items())
-            message = f"the runs differ in {what} ({listed}), so their numbers do not compare"
-            if not force:
-                raise Refusal(f"compare: {message}; --force shows them all the same")
-            return f"Not comparable: {message}."
-    return None
+            differences.append(f"the runs differ in {what} ({listed})")
+    if not differences:
+        return None
+    message = f"{' and '.join(differences)}, so their numbers do not compare"
+    if not force:
+        raise Refusal(f"compare: {message}; --force shows them all the same")
+    return f"Not comparable: {message}."
 
 
 class DigitReader:

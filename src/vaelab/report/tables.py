@@ -9,7 +9,7 @@ from typing import Any
 
 from vaelab.report.member import Member
 
-__all__ = ["HEADER", "Row", "command", "models_table", "protocol"]
+__all__ = ["HEADER", "Row", "command", "models_table", "protocol", "summary"]
 
 Row = list[str]
 HEADER: Row = ["model", "code", "parameters", "minutes", "ELBO", "IWAE", "active units", "reconstruction"]
@@ -44,6 +44,17 @@ def models_table(members: Sequence[Member]) -> list[Row]:
             ]
         )
     return rows
+
+
+def summary(member: Member) -> dict[str, Any]:
+    """Return a run in plain values: what it is, what it cost, every evaluation of it."""
+    return {
+        "model": member.title,
+        "run": str(member.run.path),
+        "parameters": member.parameters,
+        "seconds": member.seconds,
+        "evaluations": member.run.evaluations(),
+    }
 
 
 def command(member: Member) -> str:

@@ -11,11 +11,13 @@ import torch
 from vaelab.data import Dataset, load_data, observations
 from vaelab.evaluation import encode_all
 from vaelab.models import LatentVariableModel, MixturePrior
+from vaelab.randomness import seeded
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import Settings, TrainingSettings
 from vaelab.training.loop import Fitted, fit
 from vaelab.training.record import Diverged, Row
+from vaelab.training.schedule import check_kl_warmup
 
 __all__ = ["Diverged", "Fitted", "Row", "TrainingSettings", "choose_device", "fit", "train"]
 
@@ -51,19 +53,21 @@ def train(
     device = choose_device(settings.device)
     data = data if data is not None else load_data(settings.data)
     observed = observations(data, "train", settings.binarisation)
-    settings.build_estimator().check(settings.build_model(data.dim), settings.build_objective())
-    if resume and Path(out).exists():
+    objective = settings.build_objective()
+    settings.build_estimator().check(settings.build_model(data.dim), objective)
+    check_kl_warmup(settings.training, objective)
+    if resume and (Path(out) / "config.json").exists():
         run = _reopen(out, settings, data)
     else:
         run = Run.create(out, settings, data, overwrite=overwrite)
 
-    torch.manual_seed(settings.seed)
-    model = settings.build_model(data.dim, observed.mean())
+    with seeded(settings.seed, "weights"):
+        model = settings.build_model(data.dim, observed.mean())
     fitted = fit(
         model,
         data,
         estimator=settings.build_estimator(),
-        objective=settings.build_objective(),
+        objective=objective,
         settings=settings.training,
         binarisation=settings.binarisation,
         seed=settings.seed,
@@ -81,8 +85,7 @@ def fit_density(model: LatentVariableModel, data: Dataset, settings: Settings, r
     if not isinstance(model.prior, MixturePrior):
         return {}
     device = next(model.parameters()).device
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)  # under dynamic binarisation the codes are of freshly drawn bits
+    with seeded(settings.seed, "density"):  # under dynamic binarisation the codes are of freshly drawn bits
         codes = encode_all(model, observations(data, "train", settings.binarisation, device))
     bic = model.prior.fit(codes, settings.seed)
     run.save_density(model.prior)

@@ -20,7 +20,7 @@ from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training.interrupts import stop_requests
 from vaelab.training.record import Best, Log, Row, label
-from vaelab.training.schedule import kl_weight, learning_rate
+from vaelab.training.schedule import check_kl_warmup, kl_weight, learning_rate
 
 __all__ = ["Fitted", "fit"]
 
@@ -53,6 +53,8 @@ def fit(
 ) -> Fitted:
     """Train a model on the ``train`` split and leave it with the weights of the best validation bound.
 
+    Ctrl-C and SIGTERM stop it after the step; then it keeps the last weights, to go on from.
+
     Args:
         model: any latent-variable model; trained in place.
         data: the data set; its validation split selects the weights.
@@ -84,6 +86,7 @@ def fit(
     estimator = (estimator or defaults.build_estimator()).to(device).train()
     objective = objective or defaults.build_objective()
     estimator.check(model, objective)
+    check_kl_warmup(settings, objective)
     model.to(device).train()
 
     where = torch.device(device)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+from vaelab.objectives import ELBO, Objective
+from vaelab.refusals import Refusal
 from vaelab.settings import TrainingSettings
 
-__all__ = ["kl_weight", "learning_rate"]
+__all__ = ["check_kl_warmup", "kl_weight", "learning_rate"]
 
 
 def learning_rate(settings: TrainingSettings, step: int, total: int) -> float:
@@ -20,3 +22,9 @@ def learning_rate(settings: TrainingSettings, step: int, total: int) -> float:
 def kl_weight(settings: TrainingSettings, step: int) -> float:
     """Return the factor of beta at a step: a linear rise over ``kl_warmup`` steps, then one."""
     return min(1.0, (step + 1) / settings.kl_warmup) if settings.kl_warmup else 1.0
+
+
+def check_kl_warmup(settings: TrainingSettings, objective: Objective) -> None:
+    """Refuse a warm-up of a KL term that the objective does not weigh."""
+    if settings.kl_warmup and not isinstance(objective, ELBO):
+        raise Refusal(f"training.kl_warmup: expected 0 for the objective {objective.name!r}, which has no beta")
