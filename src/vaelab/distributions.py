@@ -126,7 +126,7 @@ class Bits(_VectorDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if value.ndim == 2 and self.logits.ndim == 3 and self.logits.shape[1] == 1:
             # The same K codes for every observation: a product of matrices instead of a (K, B, X) tensor.
-            return self.logits[:, 0] @ value.T - F.softplus(self.logits).sum(-1)  # (K, B)
+            return self.logits[:, 0] @ value.T.to(self.logits.dtype) - F.softplus(self.logits).sum(-1)  # (K, B)
         density: Tensor = _BitsLogDensity.apply(self.logits, value)  # type: ignore[no-untyped-call]
         return density
 
