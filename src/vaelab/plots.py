@@ -71,7 +71,9 @@ def _plain(axes: Axes) -> None:
 
 def image_grids(panels: Mapping[str, Array], columns: int) -> Figure:
     """Show sets of images (N, H, W) side by side, each under its title."""
-    figure = Figure(figsize=(4.2 * len(panels), 4.6), layout="constrained")
+    count, height, width = next(iter(panels.values())).shape
+    tall = 4.1 * math.ceil(count / columns) * (height + 1) / (min(columns, count) * (width + 1))
+    figure = Figure(figsize=(4.2 * len(panels), tall + 0.35), layout="constrained")
     for axes, (title, images) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         _show(axes, tile(images, columns), title)
     return figure
@@ -126,8 +128,10 @@ def codes_and_mixture(
     if labels is not None:
         _class_names(left, codes, labels)
     _scatter(right, samples, None)
-    low, high = np.quantile(codes, (0.001, 0.999), axis=0)
-    margin = 0.08 * (high - low)
+    reach = 2 * np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))  # what the ellipses span
+    low = np.minimum(np.quantile(codes, 0.001, axis=0), (means - reach).min(0))
+    high = np.maximum(np.quantile(codes, 0.999, axis=0), (means + reach).max(0))
+    margin = 0.03 * (high - low)
     for axes, title in zip((left, right), titles, strict=True):
         _ellipses(axes, means, covariances)
         axes.set_title(title, fontsize=11, color=_INK)
