@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=10, help="steps of each estimator in a round")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("estimators.json"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "estimators.json")
     parser.add_argument("--peak", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak is not None:
