@@ -147,7 +147,7 @@ REFUSED = {
     "csv header only": ("x.csv", b"a,b\n", "expected at least one row"),
     "csv first row damaged": ("x.csv", csv([["0", "O"], *BITS[:, :2]]), "expected a header or numbers in line 1"),
     "csv of bytes": ("x.csv", bytes(range(256)), "expected a readable .csv file"),
-    "csv greys": ("x.csv", csv(GREYS.reshape(40, 6)), "divide by the largest value yourself"),
+    "csv beyond greys": ("x.csv", csv(GREYS.reshape(40, 6).astype(int) * 2), "divide by the largest value yourself"),
     "idx of floats": ("x.idx", b"\x00\x00\x0d" + idx(BITS)[3:], "expected an IDX file of unsigned bytes"),
     "idx cut": ("x.idx", idx(BITS)[:-1], r"expected 240 bytes of data for shape \(40, 6\); got 239"),
     "idx header cut": ("x.idx", idx(BITS)[:7], "it is damaged or of another format"),
@@ -208,3 +208,10 @@ def test_an_idx_file_is_its_array(tmp_path):
     array = read_idx(tmp_path / "x.idx")
     assert np.array_equal(array, GREYS)
     assert array.flags.writeable
+
+
+def test_whole_numbers_of_a_csv_are_grey_levels(tmp_path):
+    (tmp_path / "x.csv").write_bytes(csv(GREYS.reshape(40, 6)))
+    data = read_dataset(tmp_path / "x.csv", whole=True)
+    assert (data.kind, data.scale) == ("grey", 255)
+    assert np.array_equal(data.splits["all"].pixels, GREYS.reshape(40, 6))
