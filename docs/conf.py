@@ -29,10 +29,12 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 
 
-def _keep_bars(app: Any, what: str, name: str, object_: Any, options: Any, lines: list[str]) -> None:
-    """Keep the bars of |x| and p(x|z) in docstrings: reStructuredText would read them as substitutions."""
-    lines[:] = [line.replace("|", "\\|") if "``" not in line and ">>>" not in line else line for line in lines]
+def _keep_signs(app: Any, what: str, name: str, object_: Any, options: Any, lines: list[str]) -> None:
+    """Keep the bars of |x| and the underscores of z_-k in docstrings, which reStructuredText would read as links."""
+    for number, line in enumerate(lines):
+        if "``" not in line and ">>>" not in line:
+            lines[number] = line.replace("|", "\\|").replace("_-", "\\_-")
 
 
 def setup(app: Any) -> None:
-    app.connect("autodoc-process-docstring", _keep_bars)
+    app.connect("autodoc-process-docstring", _keep_signs)
