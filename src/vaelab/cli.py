@@ -15,7 +15,7 @@ from vaelab import __version__
 from vaelab.refusals import Refusal, did_you_mean
 
 if TYPE_CHECKING:
-    from vaelab.report import Member
+    from vaelab.runs import Run
 
 __all__ = ["app", "main"]
 
@@ -165,14 +165,15 @@ def evaluate(
 ) -> None:
     """Evaluate a run: bounds with standard errors, active units; kept in RUN/evaluation.json."""
     from vaelab.progress import WorkProgress
-    from vaelab.report import Member, write_report
     from vaelab.runs import Run
 
-    member = Member(run.name, Run(run))
+    opened = Run(run)
     with WorkProgress(f"evaluating {run.name}") as progress:
-        records = _evaluate(member, split, tuple(bound) if bound else None, samples, seed, progress)
+        records = _evaluate(opened, split, tuple(bound) if bound else None, samples, seed, progress)
     if report:
-        page = write_report(run, run.name, [member])
+        from vaelab.report import Member, write_report
+
+        page = write_report(run, run.name, [Member(run.name, opened)])
         _say(f"report: {page}")
     if as_json:
         _print_json({"run": str(run), "evaluations": records})
@@ -189,13 +190,13 @@ def evaluate(
 
 
 def _evaluate(
-    member: Member, split: str, bounds: tuple[Any, ...] | None, samples: int, seed: int, watch: Any
+    run: Run, split: str, bounds: tuple[Any, ...] | None, samples: int, seed: int, watch: Any
 ) -> list[dict[str, Any]]:
     from vaelab.evaluation import evaluate as measure
 
-    binarisation = member.run.settings.binarisation
-    records = measure(member.model, member.data, split, bounds, samples, binarisation, seed, watch)
-    member.run.add_evaluations(records)
+    binarisation = run.settings.binarisation
+    records = measure(run.load_model(), run.load_data(), split, bounds, samples, binarisation, seed, watch)
+    run.add_evaluations(records)
     return records
 
 
@@ -287,7 +288,7 @@ def compare(
     for member in members:
         if member.evaluation("elbo") is None and member.evaluation("reconstruction-error") is None:
             with WorkProgress(f"evaluating {member.title}") as progress:
-                _evaluate(member, "test", None, samples, 0, progress)
+                _evaluate(member.run, "test", None, samples, 0, progress)
     rows = models_table(members)
     if out is not None:
         _say(f"report: {write_comparison(out, members, mark)}")

@@ -46,18 +46,24 @@ STUDY = (
         "Bernoulli D = 200, leave-one-out",
         "bernoulli-vae",
         ("latent_dim=200", "estimator.baseline=leave-one-out", "estimator.samples=4"),
-        ("training.epochs=3",),
+        ("training.epochs=2",),
     ),
     Entry(
         "bernoulli-running-average",
         "Bernoulli D = 200, running average",
         "bernoulli-vae",
         ("latent_dim=200", "estimator.baseline=running-average", "estimator.samples=4"),
-        ("training.epochs=3",),
+        ("training.epochs=2",),
     ),
-    Entry("gaussian-20", "Gaussian D = 20", "gaussian-vae", ("latent_dim=20",), ("training.epochs=3",)),
-    Entry("gaussian-2", "Gaussian D = 2", "gaussian-vae", ("latent_dim=2",), ("training.epochs=3",)),
-    Entry("autoencoder-2", "Auto-encoder D = 2", "autoencoder", ("latent_dim=2",), ("training.epochs=3",)),
+    Entry("gaussian-20", "Gaussian D = 20", "gaussian-vae", ("latent_dim=20",), ("training.epochs=2",)),
+    Entry("gaussian-2", "Gaussian D = 2", "gaussian-vae", ("latent_dim=2",), ("training.epochs=2",)),
+    Entry(
+        "autoencoder-2",
+        "Auto-encoder D = 2",
+        "autoencoder",
+        ("latent_dim=2",),
+        ("training.epochs=2", "components=[10,20]"),
+    ),
 )
 _ORDER = ("gaussian-2", "gaussian-20", "bernoulli-running-average", "bernoulli-leave-one-out", "autoencoder-2")
 
@@ -140,7 +146,7 @@ def run_lab(
         for folder in ("runs", "figures"):
             shutil.rmtree(out / folder, ignore_errors=True)
         (out / "report.html").unlink(missing_ok=True)
-    count = samples if samples is not None else (10 if quick else 200)
+    count = samples if samples is not None else (5 if quick else 200)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     workers = min(cores, 2) if choose_device(device) == "cpu" else 1
     threads = {"OMP_NUM_THREADS": str(max(1, cores // workers))}

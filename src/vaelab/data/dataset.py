@@ -31,7 +31,7 @@ class Split:
         return len(self.pixels)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Observations in three splits (``train``, ``validation``, ``test``).
 

@@ -8,8 +8,6 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
@@ -70,6 +68,9 @@ class MixturePrior(nn.Module):
         Raises:
             Refusal: fewer codes than components, or codes that are not finite.
         """
+        from sklearn.exceptions import ConvergenceWarning  # a second to import, which fitting alone need spend
+        from sklearn.mixture import GaussianMixture
+
         array = codes.detach().cpu().double().numpy()
         if not np.isfinite(array).all():
             raise Refusal("codes: expected finite numbers to fit the mixture to; got NaN or infinite codes")

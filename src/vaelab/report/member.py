@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from vaelab.data import Dataset, Observations, observations
@@ -98,30 +96,3 @@ def require_comparable(members: list[Member], force: bool = False) -> str | None
     if not force:
         raise Refusal(f"compare: {message}; --force shows them all the same")
     return f"Not comparable: {message}."
-
-
-class DigitReader:
-    """A nearest-neighbour reader of images, to judge samples by: five neighbours among training images.
-
-    Nothing is trained or tuned; its accuracy on real test images is reported beside what it says of samples.
-    """
-
-    def __init__(self, member: Member, size: int = 10_000) -> None:
-        from sklearn.neighbors import KNeighborsClassifier
-
-        train = member.data.splits["train"]
-        assert train.labels is not None
-        self.scale = member.data.scale
-        self.model = KNeighborsClassifier(5).fit(train.pixels[:size] / np.float32(self.scale), train.labels[:size])
-
-    def read(self, images: Tensor) -> tuple[Array, float]:
-        """Return the class of each row (N,), and the share of rows on which all five neighbours agree."""
-        votes = self.model.predict_proba(images.cpu().numpy())
-        return self.model.classes_[votes.argmax(1)], float((votes.max(1) > 0.99).mean())
-
-    def check(self, member: Member, rows: int = 1000) -> tuple[float, float]:
-        """Return accuracy and agreement on the first grey test images."""
-        split = member.data.splits["test"]
-        assert split.labels is not None
-        classes, agreement = self.read(torch.from_numpy(split.pixels[:rows] / np.float32(self.scale)))
-        return float((classes == split.labels[:rows]).mean()), agreement

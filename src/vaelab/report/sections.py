@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from vaelab import plots
 from vaelab.evaluation import encode_all
 from vaelab.models import MixturePrior
 from vaelab.randomness import seeded
-from vaelab.report.member import Array, DigitReader, Member
+from vaelab.report.member import Array, Member
+from vaelab.report.reader import reader_of
 
 __all__ = ["Section", "sections"]
 
@@ -66,23 +66,17 @@ def _first(members: Sequence[Member], code: str) -> Member | None:
     return None
 
 
-@cache
-def _reader(member: Member) -> tuple[DigitReader, float, float]:
-    reader = DigitReader(member)
-    return (reader, *reader.check(member))
-
-
 def _readable(member: Member, images: torch.Tensor) -> str:
     """Say what the nearest-neighbour reader makes of images, beside what it makes of real ones."""
     if member.labels is None or member.data.image_shape is None:
         return ""
-    reader, _, real = _reader(member)
+    reader = reader_of(member.data)
     classes, agreement = reader.read(images)
     counts = np.bincount(classes, minlength=int(member.labels.max()) + 1)
     rare, common = int(counts.argmin()), int(counts.argmax())
     share = counts / counts.sum()
     return (
-        f"all five neighbours agree on {agreement:.0%} of them (real test images: {real:.0%}), "
+        f"all five neighbours agree on {agreement:.0%} of them (real test images: {reader.real:.0%}), "
         f"{int((counts > 0).sum())} of {len(counts)} classes occur, "
         f"most often {common} ({share[common]:.0%}), least often {rare} ({share[rare]:.0%})"
     )
