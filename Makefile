@@ -33,7 +33,7 @@ test-slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/estimators.py
 
 clean:
 	rm -rf $(VENV) docs/_build docs/api

@@ -150,7 +150,7 @@ def main() -> None:
                 path = folder / f"{net.split()[0]}-{number:02d}-{seed}.json"
                 if seed in spec["seeds"] and not path.exists():
                     jobs.append((net, label, seed, arguments.budget, path))
-    jobs.sort(key=lambda job: job[1] == "rodeo")  # the slowest last
+    jobs.sort(key=lambda job: (job[2], job[1] == "rodeo"))  # seed by seed, the slowest last
     started = time.time()
     with ProcessPoolExecutor(arguments.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         for future in [pool.submit(train_one, *job) for job in jobs]:
