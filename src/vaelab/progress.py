@@ -20,12 +20,19 @@ def describe(row: dict[str, Any]) -> str:
     return "  ".join(parts)
 
 
+def _short(row: dict[str, Any]) -> str:
+    """Return a logged row in the width that a terminal leaves beside a bar."""
+    names = {"train/bound": "bound", "train/reconstruction": "rec.", "train/kl": "KL"}
+    parts = [f"{name} {row[key]:.1f}" for key, name in names.items() if key in row]
+    return "  ".join([*parts, f"{row['images_per_second']:,.0f}/s"])
+
+
 class _Bar:
     def __init__(self) -> None:
         self.console = Console(stderr=True)
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=24),
             TimeRemainingColumn(),
             TextColumn("{task.fields[text]}"),
         )
@@ -54,14 +61,13 @@ class TrainingProgress(_Bar):
 
     def row(self, name: str, row: dict[str, Any]) -> None:
         """Show a logged row of the training called ``name``."""
-        text = describe(row)
         if self.progress.disable:
             if any(key.startswith("val/") for key in row):
-                self.line(f"{name}  step {row['step']:,} of {row['steps']:,}  {text}")
+                self.line(f"{name}  step {row['step']:,} of {row['steps']:,}  {describe(row)}")
             return
         if name not in self.tasks:
             self.tasks[name] = self.progress.add_task(name, total=row["steps"], text="")
-        self.progress.update(self.tasks[name], completed=row["step"], text=text)
+        self.progress.update(self.tasks[name], completed=row["step"], text=_short(row))
 
 
 class WorkProgress(_Bar):
