@@ -70,7 +70,12 @@ def settings_of(net: str, label: str, seed: int, budget: int) -> tuple[Any, int]
         if evaluations <= EVALUATIONS or samples == 1:
             break
     steps = budget // evaluations
-    training: dict[str, Any] = {"steps": steps, "validate_every": max(1, steps // POINTS), "log_every": 100, "batch_size": BATCH}
+    training: dict[str, Any] = {
+        "steps": steps,
+        "validate_every": max(1, steps // POINTS),
+        "log_every": 100,
+        "batch_size": BATCH,
+    }
     training |= {"learning_rate": LEARNING_RATE, "schedule": "cosine", "warmup": 200}
     return resolve("bernoulli-vae", layer, {"estimator": settings.estimator, "training": training}), evaluations
 

@@ -36,9 +36,9 @@ _LARGEST_Z = 37.0  # beyond it the p-value of a normal is no positive float
 
 
 def bias_limit() -> float:
-    """Return the |z| that an unbiased estimator exceeds with probability at most ``FALSE_ALARM``.
+    """Return the absolute z that an unbiased estimator exceeds with probability at most FALSE_ALARM.
 
-    Bonferroni: each of the 2 ``DIRECTIONS`` projections may use up an equal share of it.
+    Bonferroni: each of the 2 DIRECTIONS projections may use up an equal share of it.
 
     >>> round(bias_limit(), 2)
     3.84
@@ -130,11 +130,14 @@ def measure_gradients(
     bench = _Bench(model, objective, observed, min(rows, len(observed)), seed)
     references: dict[int, _Reference] = {}
     table = []
+    steps = [_warm_up(bench, label, estimator, warmup, learning_rate) for label, estimator in ready]
+    times = _milliseconds(bench, [estimator for _, estimator in ready], min(draws, _MOST_TIMED))
     for done, (label, estimator) in enumerate(ready):
         count = estimator.samples if objective.name == "iwae" else samples  # K belongs to that bound
         if count not in references:
             references[count] = bench.reference(count, REFERENCE_FACTOR * draws)
-        table.append(_measure(bench, label, estimator, references[count], draws, warmup, learning_rate))
+        row = _measure(bench, label, estimator, references[count], draws, times[done])
+        table.append(row | {"warmup_steps": steps[done]})
         if watch is not None:
             watch(done + 1, len(ready))
     table.sort(key=lambda row: -math.inf if row["efficiency"] is None else -row["efficiency"])
@@ -241,11 +244,8 @@ def _measure(
     estimator: Estimator,
     reference: _Reference,
     draws: int,
-    warmup: int,
-    learning_rate: float,
+    milliseconds: float,
 ) -> dict[str, Any]:
-    steps = _warm_up(bench, label, estimator, warmup, learning_rate)
-    milliseconds = _milliseconds(bench, label, estimator, min(draws, _MOST_TIMED))
     estimator.eval()
     count = 1 if isinstance(estimator, Exact) else draws
     projections, spread = [], []
@@ -272,7 +272,6 @@ def _measure(
         "decoder_evaluations": estimator.decoder_evaluations(bench.objective, bench.model.prior().event_shape[-1]),
         "efficiency": 1 / cost if cost else None,
         "draws": count,
-        "warmup_steps": steps,
     }
 
 
@@ -317,24 +316,27 @@ def _warm_up(bench: _Bench, label: str, estimator: Estimator, steps: int, learni
     return steps
 
 
-def _milliseconds(bench: _Bench, label: str, estimator: Estimator, count: int) -> float:
-    """Return the median time of a training step: forward and backward, on a copy that may learn."""
-    learner = copy.deepcopy(estimator).train()
-    wanted = [*bench.weights, *learner.parameters()]
-    times = []
+def _milliseconds(bench: _Bench, estimators: Sequence[Estimator], count: int) -> list[float]:
+    """Return the median time of a training step of each: forward and backward, on copies that may learn.
+
+    They take turns, so that whatever else the machine does falls on all of them.
+    """
+    learners = [copy.deepcopy(estimator).train() for estimator in estimators]
+    times: list[list[float]] = [[] for _ in learners]
     with torch.random.fork_rng():
-        for step in range(count + 1):
-            torch.manual_seed(derive_seed(bench.seed, "gradients", label, "time", step))
-            _wait(bench.x.device)
-            started = time.perf_counter()
-            estimate = learner(bench.model, bench.objective, bench.x)
-            loss = -estimate.surrogate.mean()
-            if estimate.auxiliary is not None:
-                loss = loss + estimate.auxiliary
-            torch.autograd.grad(loss, wanted, allow_unused=True)
-            _wait(bench.x.device)
-            times.append(time.perf_counter() - started)
-    return 1000 * statistics.median(times[1:])  # the first warms up
+        for turn in range(count + 1):
+            torch.manual_seed(derive_seed(bench.seed, "gradients", "time", turn))
+            for learner, own in zip(learners, times, strict=True):
+                _wait(bench.x.device)
+                started = time.perf_counter()
+                estimate = learner(bench.model, bench.objective, bench.x)
+                loss = -estimate.surrogate.mean()
+                if estimate.auxiliary is not None:
+                    loss = loss + estimate.auxiliary
+                torch.autograd.grad(loss, [*bench.weights, *learner.parameters()], allow_unused=True)
+                _wait(bench.x.device)
+                own.append(1000 * (time.perf_counter() - started))
+    return [statistics.median(own[1:]) for own in times]  # the first turn warms up
 
 
 def _wait(device: torch.device) -> None:
