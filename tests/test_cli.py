@@ -50,7 +50,9 @@ def test_help_is_instant_and_imports_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "sample", "reconstruct", "encode", "compare", "lab", "data"])
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "sample", "reconstruct", "encode", "compare", "gradients", "lab", "data"]
+)
 def test_every_command_has_help(vaelab, command):
     result = vaelab(command, "--help")
     assert result.code == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from vaelab import __version__
-from vaelab.refusals import Refusal, did_you_mean
+from vaelab.output import print_json, print_table, require_target, say, write, write_arrays
+from vaelab.refusals import Refusal
 
 if TYPE_CHECKING:
     from vaelab.runs import Run
@@ -41,7 +41,7 @@ def main() -> None:
     try:
         code = app(arguments, prog_name="vaelab", standalone_mode=False)
     except KeyboardInterrupt:
-        _say("interrupted")
+        say("interrupted")
         code = 130
     except Exception as error:
         if debug:
@@ -59,33 +59,25 @@ def _explain(error: Exception) -> int:
     """Say in one sentence what went wrong, and return the exit code."""
     usage = getattr(error, "format_message", None)  # typer's usage errors
     if usage is not None:
-        _say(f"error: {usage()}; see vaelab --help".replace(".;", ";"))
+        say(f"error: {usage()}; see vaelab --help".replace(".;", ";"))
         return 2
     if isinstance(error, typer.Abort):
         return 130
     if isinstance(error, Refusal):
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return 2
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        _say(f"error: {where}{error.strerror or error}; what was written before is intact")
+        say(f"error: {where}{error.strerror or error}; what was written before is intact")
         return 1
     name = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
     text = (str(error).splitlines() or [""])[0]
-    _say(f"error: {name}{text}" + ("" if _expected(error) else " (--debug shows where)"))
+    say(f"error: {name}{text}" + ("" if _expected(error) else " (--debug shows where)"))
     return 1
 
 
 def _expected(error: Exception) -> bool:
     return type(error).__name__ in ("Diverged", "LabFailed")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _print_json(content: Any) -> None:
-    print(json.dumps(content))
 
 
 @app.callback(invoke_without_command=True)
@@ -137,14 +129,14 @@ def train(
             resolved, path, resume=resume, overwrite=overwrite, watch=lambda row: progress.row(path.name, row)
         )
     if as_json:
-        _print_json({"run": str(run.path), **fitted.__dict__, "best": fitted.best if fitted.best_step else None})
+        print_json({"run": str(run.path), **fitted.__dict__, "best": fitted.best if fitted.best_step else None})
     elif fitted.ended == "interrupted":
         again = " ".join(word for word in sys.argv[1:] if word not in ("--resume", "--overwrite"))
-        _say(f"stopped and saved at step {fitted.steps:,}; go on with: vaelab {again} --resume")
+        say(f"stopped and saved at step {fitted.steps:,}; go on with: vaelab {again} --resume")
     else:
         label = "reconstruction" if resolved.objective["name"] == "reconstruction" else "bound"
         best = f"best validation {label} {fitted.best:.2f} nats at step {fitted.best_step:,}"
-        _say(f"{path}: {best}, {fitted.seconds:.0f} s")
+        say(f"{path}: {best}, {fitted.seconds:.0f} s")
     if fitted.signal is not None and fitted.ended == "interrupted":
         raise typer.Exit(128 + fitted.signal)
 
@@ -174,9 +166,9 @@ def evaluate(
         from vaelab.report import Member, write_report
 
         page = write_report(run, run.name, [Member(run.name, opened)])
-        _say(f"report: {page}")
+        say(f"report: {page}")
     if as_json:
-        _print_json({"run": str(run), "evaluations": records})
+        print_json({"run": str(run), "evaluations": records})
         return
     for record in records:
         error = record.get("standard_error")
@@ -214,13 +206,13 @@ def sample(
     from vaelab.runs import Run
 
     member = Member(run.name, Run(run))
-    target = _target(out, run / "figures" / f"samples-{kind}.png", (".png", ".npz"))
+    target = require_target(out, run / "figures" / f"samples-{kind}.png", (".png", ".npz"))
     drawn = member.model.sample(n, kind, seed)
     if target.suffix == ".npz":
-        _write_arrays(target, {"x": drawn.numpy()})
+        write_arrays(target, {"x": drawn.numpy()})
     else:
         columns = max(1, round(n**0.5))
-        _write(target, plots.png(plots.image_grids({f"{run.name}: {kind}": member.images(drawn)}, columns)))
+        write(target, plots.png(plots.image_grids({f"{run.name}: {kind}": member.images(drawn)}, columns)))
 
 
 @app.command()
@@ -239,14 +231,14 @@ def reconstruct(
 
     require_int("n", n, 1)
     member = Member(run.name, Run(run))
-    target = _target(out, run / "figures" / "reconstructed.png", (".png", ".npz"))
+    target = require_target(out, run / "figures" / "reconstructed.png", (".png", ".npz"))
     x = observations(member.data, split, member.run.settings.binarisation).bits(slice(0, n))
     decoded = member.model.reconstruct(x)
     if target.suffix == ".npz":
-        _write_arrays(target, {"x": x.numpy(), "reconstruction": decoded.numpy()})
+        write_arrays(target, {"x": x.numpy(), "reconstruction": decoded.numpy()})
     else:
         rows = {split: member.images(x), run.name: member.images(decoded)}
-        _write(target, plots.png(plots.reconstructions(rows)))
+        write(target, plots.png(plots.reconstructions(rows)))
 
 
 @app.command()
@@ -260,9 +252,9 @@ def encode(
     from vaelab.runs import Run
     from vaelab.transform import encode as encode_rows
 
-    target = _target(out, out, (".npz",))
+    target = require_target(out, out, (".npz",))
     opened = Run(run)
-    _write_arrays(target, encode_rows(opened, data if data is not None else opened.settings.data, split))
+    write_arrays(target, encode_rows(opened, data if data is not None else opened.settings.data, split))
 
 
 @app.command()
@@ -291,13 +283,62 @@ def compare(
                 _evaluate(member.run, "test", None, samples, 0, progress)
     rows = models_table(members)
     if out is not None:
-        _say(f"report: {write_comparison(out, members, mark)}")
+        say(f"report: {write_comparison(out, members, mark)}")
     if as_json:
-        _print_json({"mark": mark, "runs": [summary(member) for member in members]})
+        print_json({"mark": mark, "runs": [summary(member) for member in members]})
         return
-    _print_table(HEADER, rows)
+    print_table(HEADER, rows)
     if mark:
         print(mark)
+
+
+@app.command()
+def gradients(
+    run: RunPath,
+    draws: Annotated[int, typer.Option(help="Estimates from each estimator.")] = 200,
+    rows: Annotated[int, typer.Option(help="Observations in the batch.")] = 100,
+    samples: Annotated[int, typer.Option(help="K; where it does not suit an estimator, the next that does.")] = 4,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
+    estimator: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Which to measure; repeatable  [default: all]")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Which to leave out; repeatable.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the batch and of every draw.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="A .png file  [default: RUN/figures/gradients.png]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure every gradient estimator on a frozen run: bias, variance and cost; kept in RUN/gradients.json."""
+    from vaelab.data import observations
+    from vaelab.evaluation.gradients import measure_gradients
+    from vaelab.progress import WorkProgress
+    from vaelab.report import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
+    from vaelab.runs import Run
+
+    target = require_target(out, run / "figures" / "gradients.png", (".png",))
+    opened = Run(run)
+    with WorkProgress(f"measuring {run.name}") as progress:
+        result = measure_gradients(
+            opened.load_model(),
+            opened.settings.build_objective(),
+            observations(opened.load_data(), split, opened.settings.binarisation),
+            draws=draws,
+            rows=rows,
+            samples=samples,
+            estimators=estimator,
+            without=without or (),
+            learning_rate=opened.settings.training.learning_rate,
+            seed=seed,
+            watch=progress,
+        )
+    result |= {"data": opened.settings.data, "split": split, "binarisation": opened.settings.binarisation}
+    opened.save_gradients(result)
+    if any(row["variance"] > 0 for row in result["estimators"]):
+        write(target, gradient_figure(result))
+    if as_json:
+        print_json({"run": str(run), **result})
+        return
+    print_table(GRADIENT_HEADER, gradient_table(result))
+    print("\n".join(gradient_notes(result)))
 
 
 @app.command()
@@ -322,11 +363,11 @@ def lab(
         with TrainingProgress() as progress:
             page, members = run_lab(out, **options, resume=resume, overwrite=overwrite, watch=progress.row)
     except KeyboardInterrupt:
-        _say(
+        say(
             f"stopped and saved; go on with: vaelab lab --out {out}{' --quick' if quick else ''} --seed {seed} --resume"
         )
         raise typer.Exit(130) from None
-    _print_table(HEADER, models_table(members))
+    print_table(HEADER, models_table(members))
     print(f"report: {page} ({(time.perf_counter() - started) / 60:.1f} minutes)")
 
 
@@ -343,48 +384,9 @@ def show_data(
     else:
         described = {name: describe(load_data(name))}
     if as_json:
-        _print_json(described if name is None else described[name])
+        print_json(described if name is None else described[name])
         return
     for key, facts in described.items():
         print(key)
         for fact, value in facts.items():
             print(f"  {fact:14}{value}")
-
-
-def _print_table(header: list[str], rows: list[list[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*header, box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*row)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)
-    console.print(table)
-
-
-def _target(out: Path | None, default: Path, suffixes: tuple[str, ...]) -> Path:
-    target = out if out is not None else default
-    if target.suffix not in suffixes:
-        hint = did_you_mean(target.suffix, suffixes)
-        raise Refusal(f"out: expected a file ending in {' or '.join(suffixes)}; got {str(target)!r}{hint}")
-    return target
-
-
-def _write(target: Path, content: bytes) -> None:
-    from vaelab.runs import write_file
-
-    write_file(target, content)
-    _say(f"wrote {target}")
-
-
-def _write_arrays(target: Path, arrays: dict[str, Any]) -> None:
-    from io import BytesIO
-
-    import numpy as np
-
-    buffer = BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    _write(target, buffer.getvalue())

@@ -37,6 +37,7 @@ class Entry:
     model: str
     words: tuple[str, ...]
     quick: tuple[str, ...]
+    gradients: bool = False  # whether the gradient estimators are measured on it as well
 
 
 # Longest first: two trainings run side by side, and the short ones fill the gaps.
@@ -47,6 +48,7 @@ STUDY = (
         "bernoulli-vae",
         ("latent_dim=200", "estimator.baseline=leave-one-out", "estimator.samples=4"),
         ("training.epochs=2",),
+        gradients=True,
     ),
     Entry(
         "bernoulli-running-average",
@@ -166,7 +168,10 @@ def _job(
     flags = ["--data", data, "--out", str(path), "--seed", str(seed), "--device", device, "--resume"]
     train = ["train", entry.model, *words, *flags]
     evaluate = ["evaluate", str(path), "--samples", str(samples), "--no-report"]
-    return _Job(entry, path, [train, evaluate], environment=environment)
+    commands = [train, evaluate]
+    if entry.gradients:  # rodeo costs more than all the others together
+        commands.append(["gradients", str(path), "--draws", "3" if quick else "20", "--without", "rodeo"])
+    return _Job(entry, path, commands, environment=environment)
 
 
 def _run(waiting: list[_Job], workers: int, watch: Watch | None) -> None:

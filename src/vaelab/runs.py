@@ -5,6 +5,7 @@
     density.safetensors   the mixture, for auto-encoders: arrays, never a pickle
     metrics.jsonl         one object for each logged step
     evaluation.json       every evaluation made
+    gradients.json        the gradient estimators, measured on one batch
     checkpoints/last.pt   model, optimiser, estimator, step: loaded with weights_only=True
 
 Every file is written to a temporary name, synced and renamed; metrics.jsonl is appended to.
@@ -246,6 +247,15 @@ class Run:
         new = {identity(record) for record in records}
         kept = [record for record in self.evaluations() if identity(record) not in new]
         write_file(self.path / "evaluation.json", json.dumps(kept + records, indent=2) + "\n")
+
+    def gradients(self) -> dict[str, Any] | None:
+        """Return the measured gradient estimators, or None if they were not measured."""
+        path = self.path / "gradients.json"
+        return _read_json(path, dict) if path.exists() else None
+
+    def save_gradients(self, result: dict[str, Any]) -> None:
+        """Write the measured gradient estimators, in place of earlier ones."""
+        write_file(self.path / "gradients.json", json.dumps(result, indent=2) + "\n")
 
     @property
     def finished(self) -> bool:

@@ -46,6 +46,7 @@ class TrainingSettings(_Checked):
     log_every: int = Field(default=100, ge=1, description="steps between log lines")
     validate_every: int | None = Field(default=None, ge=1, description="steps between validations; an epoch if unset")
     patience: int | None = Field(default=None, ge=1, description="validations without a better bound before stopping")
+    log_gradient_variance: bool = Field(default=False, description="log the variance of the encoder's gradient")
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

@@ -9,12 +9,25 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vaelab import plots
+from vaelab.report.gradients import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
 from vaelab.report.member import Member, require_comparable
 from vaelab.report.sections import sections
 from vaelab.report.tables import HEADER, command, models_table, protocol, summary
 from vaelab.runs import write_file
 
-__all__ = ["HEADER", "Member", "models_table", "require_comparable", "summary", "write_comparison", "write_report"]
+__all__ = [
+    "GRADIENT_HEADER",
+    "HEADER",
+    "Member",
+    "gradient_figure",
+    "gradient_notes",
+    "gradient_table",
+    "models_table",
+    "require_comparable",
+    "summary",
+    "write_comparison",
+    "write_report",
+]
 
 
 def write_report(out: Path, title: str, members: Sequence[Member], mark: str | None = None) -> Path:

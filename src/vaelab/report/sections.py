@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,24 +14,12 @@ from vaelab import plots
 from vaelab.evaluation import encode_all
 from vaelab.models import MixturePrior
 from vaelab.randomness import seeded
+from vaelab.report.gradients import gradient_variance
 from vaelab.report.member import Array, Member
 from vaelab.report.reader import reader_of
+from vaelab.report.section import Builder, Section
 
 __all__ = ["Section", "sections"]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A figure as PNG, with the two texts beside it."""
-
-    name: str
-    title: str
-    look: str
-    found: str
-    figure: bytes
-
-
-Builder = Callable[[Sequence[Member]], Section | None]
 
 
 def sections(members: Sequence[Member]) -> list[Section]:
@@ -44,6 +31,7 @@ def sections(members: Sequence[Member]) -> list[Section]:
         codes_and_mixture,
         mixture_samples,
         training_curves,
+        gradient_variance,
         reconstructions,
         plane,
     )

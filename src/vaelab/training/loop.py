@@ -21,6 +21,7 @@ from vaelab.settings import TrainingSettings, resolve
 from vaelab.training.interrupts import stop_requests
 from vaelab.training.record import Best, Log, Row, label
 from vaelab.training.schedule import check_kl_warmup, kl_weight, learning_rate
+from vaelab.training.variance import GradientVariance
 
 __all__ = ["Fitted", "fit"]
 
@@ -102,6 +103,9 @@ def fit(
     log = Log(settings.log_every, where)
     best = Best(model, run)
     parts: dict[str, Any] = {"model": model, "estimator": estimator, "optimiser": optimiser, "best": best, "log": log}
+    variance = GradientVariance(model) if settings.log_gradient_variance else None
+    if variance is not None:
+        parts["variance"] = variance
     step = _resume(parts, run)
 
     def report(row: Row) -> None:
@@ -130,6 +134,8 @@ def fit(
             if estimate.auxiliary is not None:
                 loss = loss + estimate.auxiliary
             loss.backward()
+            if variance is not None:
+                variance.add()
             if settings.clip is not None:
                 nn.utils.clip_grad_norm_(weights, settings.clip)
             optimiser.step()
@@ -142,7 +148,7 @@ def fit(
             interrupted = request.signal is not None and not last
             validate = step % every == 0 or last
             if step % settings.log_every == 0 or validate:
-                row = log.row(step, total, len(x), rate, objective)
+                row = log.row(step, total, len(x), rate, objective) | (variance.row() if variance else {})
                 if validate:
                     bound = objective_bound(model, held_out, objective, estimator.samples, seed).mean
                     log.start()  # validation is no training time

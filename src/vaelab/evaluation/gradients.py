@@ -1,0 +1,387 @@
+"""Gradient estimators measured on one fixed batch, the model frozen: bias, variance, cost.
+
+The table of :func:`measure_gradients` has a row for each estimator that the model and the objective admit.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from scipy.special import ndtri, stdtr
+from torch import Tensor, nn
+
+from vaelab.data import Observations
+from vaelab.estimators import ESTIMATORS, Estimate, Estimator, Exact, Pathwise, ScoreFunction
+from vaelab.estimators.baselines import BASELINES, Network
+from vaelab.models import LatentVariableModel
+from vaelab.objectives import Objective
+from vaelab.randomness import derive_seed, seeded
+from vaelab.refusals import Refusal, require_choice, require_int
+
+__all__ = ["DIRECTIONS", "FALSE_ALARM", "bias_limit", "gradient_rows", "measure_gradients"]
+
+Watch = Callable[[int, int], None]
+DIRECTIONS = 4  # on which errors are projected: so many among the encoder's parameters, as many among the others
+FALSE_ALARM = 0.001  # of a row: the probability that an unbiased estimator is found biased
+REFERENCE_FACTOR = 5  # draws of the reference for each draw of an estimator
+_MOST_TIMED = 20
+_LARGEST_Z = 37.0  # beyond it the p-value of a normal is no positive float
+
+
+def bias_limit() -> float:
+    """Return the absolute z that an unbiased estimator exceeds with probability at most FALSE_ALARM.
+
+    Bonferroni: each of the 2 DIRECTIONS projections may use up an equal share of it.
+
+    >>> round(bias_limit(), 2)
+    3.84
+    """
+    return float(-ndtri(FALSE_ALARM / (2 * 2 * DIRECTIONS)))
+
+
+def gradient_rows() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return every row that can be measured: label -> (estimator, options); each baseline has its own.
+
+    >>> [label for label in gradient_rows() if label.startswith("score")][:2]
+    ['score-function, none', 'score-function, running-average']
+    """
+    rows: dict[str, tuple[str, dict[str, Any]]] = {}
+    for name in ESTIMATORS:
+        if name == ScoreFunction.name:
+            rows |= {f"{name}, {baseline}": (name, {"baseline": baseline}) for baseline in BASELINES}
+        else:
+            rows[name] = (name, {})
+    return rows
+
+
+def measure_gradients(
+    model: LatentVariableModel,
+    objective: Objective,
+    observed: Observations,
+    *,
+    draws: int = 200,
+    rows: int = 100,
+    samples: int = 4,
+    estimators: Sequence[str] | None = None,
+    without: Sequence[str] = (),
+    warmup: int | None = None,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    watch: Watch | None = None,
+) -> dict[str, Any]:
+    """Measure gradient estimators on one batch of bits, drawn once, with the model's parameters frozen.
+
+    Each draw is an independent estimate g of the gradient of the objective, averaged over the batch, from a
+    seed of its own. For each estimator, over its draws:
+
+    ``variance``: the variance of each parameter of the encoder, averaged over them (the definition of Dong,
+    Mnih & Tucker, 2020, https://arxiv.org/abs/2006.10680, who average along a training instead), with its
+    standard error. ``signal_to_noise``: sqrt(sum of squared means / sum of variances) over the encoder, the
+    noise in the means subtracted. ``milliseconds``: median time of a training step without the optimiser, forward
+    and backward, its own learning included. ``efficiency``: 1 / (variance x seconds).
+
+    ``bias_z``: the error of the mean estimate is projected on 2 x ``DIRECTIONS`` random unit vectors, fixed by
+    the seed, half of them in the space of the encoder's parameters and half in that of the others. Against the
+    exact gradient (at most 16 bits) a projection over its standard error follows Student's law with
+    draws - 1 degrees of freedom; against a long run of an unbiased estimator (leave-one-out for bits, pathwise for
+    real codes) the run's own variance is added, and the degrees of freedom are Welch's. The projections being
+    means over draws, the laws hold but for their distance from a normal. The smallest two-sided p-value is
+    given as the normal deviate that has it. An unbiased estimator exceeds :func:`bias_limit` with probability at
+    most ``FALSE_ALARM``.
+
+    What an estimator learns (a baseline, a control variate) is warmed up on other batches of the split, with the
+    optimiser that training gives it, and then frozen. The network baseline's normalisation, which scales the
+    encoder's gradient as a whole, is switched off.
+
+    Args:
+        model: its parameters stay as they are.
+        objective: whose gradient is estimated.
+        observed: the split that the batch comes from.
+        draws: estimates from each estimator, at least 2.
+        rows: observations in the batch.
+        samples: K; an estimator that cannot use it gets the next that it can (pairs: the next even number).
+        estimators: which to measure, by estimator or row; all if None.
+        without: which to leave out.
+        warmup: steps for what is learned; as many as ``draws`` if None.
+        learning_rate: of the model; an estimator's own is a multiple of it.
+        seed: of the batch, the directions and every draw.
+        watch: called with rows done and rows in all.
+
+    Raises:
+        Refusal: a model without sampled codes, fewer than 2 draws, an unknown estimator, or none applicable.
+    """
+    require_int("draws", draws, 2)
+    require_int("rows", rows, 1)
+    require_int("samples", samples, 1)
+    if model.code == "point":
+        raise Refusal("gradients: a deterministic auto-encoder draws no codes, so no gradient of it is sampled")
+    chosen = _chosen(estimators, without)
+    ready, refused = _build(model, objective, samples, chosen)
+    if not ready:
+        raise Refusal(f"gradients: none of the estimators applies; {refused[0]['reason']}")
+    warmup = draws if warmup is None else require_int("warmup", warmup, 0)
+    bench = _Bench(model, objective, observed, min(rows, len(observed)), seed)
+    references: dict[int, _Reference] = {}
+    table = []
+    steps = [_warm_up(bench, label, estimator, warmup, learning_rate) for label, estimator in ready]
+    times = _milliseconds(bench, [estimator for _, estimator in ready], min(draws, _MOST_TIMED))
+    for done, (label, estimator) in enumerate(ready):
+        count = estimator.samples if objective.name == "iwae" else samples  # K belongs to that bound
+        if count not in references:
+            references[count] = bench.reference(count, REFERENCE_FACTOR * draws)
+        row = _measure(bench, label, estimator, references[count], draws, times[done])
+        table.append(row | {"warmup_steps": steps[done]})
+        if watch is not None:
+            watch(done + 1, len(ready))
+    table.sort(key=lambda row: -math.inf if row["efficiency"] is None else -row["efficiency"])
+    reference = next(iter(references.values()))
+    return {
+        "objective": objective.name,
+        "beta": objective.beta,
+        "observations": len(bench.x),
+        "draws": draws,
+        "samples": samples,
+        "seed": seed,
+        "warmup": warmup,
+        "encoder_parameters": bench.sizes[0],
+        "other_parameters": bench.sizes[1],
+        "reference": {"name": reference.name, "draws": reference.draws},
+        "false_alarm": FALSE_ALARM,
+        "directions": 2 * DIRECTIONS,
+        "bias_limit": bias_limit(),
+        "device": str(bench.x.device),
+        "threads": torch.get_num_threads(),
+        "estimators": table,
+        "refused": refused,
+        "left_out": [label for label in gradient_rows() if label not in chosen],
+    }
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """What errors are measured against: projections (M,) with the variance of each and its degrees of freedom."""
+
+    name: str
+    draws: int
+    mean: Tensor
+    variance: Tensor
+
+
+class _Bench:
+    """The frozen model, the batch and the directions."""
+
+    def __init__(
+        self, model: LatentVariableModel, objective: Objective, observed: Observations, rows: int, seed: int
+    ) -> None:
+        self.model, self.objective, self.observed, self.seed = model.eval(), objective, observed, seed
+        encoder = [weight for weight in model.posterior.parameters() if weight.requires_grad]
+        own = {id(weight) for weight in encoder}
+        others = [weight for weight in model.parameters() if weight.requires_grad and id(weight) not in own]
+        self.weights: list[nn.Parameter] = [*encoder, *others]
+        self.sizes = sum(weight.numel() for weight in encoder), sum(weight.numel() for weight in others)
+        self.rows = rows
+        self.x = self.batch("batch")  # (B, X)
+        with seeded(seed, "directions"):
+            drawn = [torch.randn(DIRECTIONS, size, dtype=self.x.dtype) for size in self.sizes]
+        self.directions = [(part / part.norm(dim=1, keepdim=True)).to(self.x.device) for part in drawn]
+
+    def batch(self, *path: object) -> Tensor:
+        """Return a batch of the split that depends on the seed and on ``path``, (B, X)."""
+        with seeded(self.seed, "gradients", *path):
+            chosen = torch.randperm(len(self.observed))[: self.rows]
+            bits = self.observed.bits(chosen.to(self.observed.pixels.device))
+        return bits.to(self.model_weight)
+
+    @property
+    def model_weight(self) -> Tensor:
+        """Any parameter: it has the model's type and device."""
+        return next(self.model.parameters())
+
+    def draws(self, estimator: Estimator, count: int, *path: object) -> Iterator[Tensor]:
+        """Yield independent estimates of the gradient, encoder first, each flat (P,) in the model's type."""
+        with torch.random.fork_rng():
+            for draw in range(count):
+                torch.manual_seed(derive_seed(self.seed, "gradients", *path, draw))
+                estimate: Estimate = estimator(self.model, self.objective, self.x)
+                found = torch.autograd.grad(estimate.surrogate.mean(), self.weights, allow_unused=True)
+                pairs = zip(found, self.weights, strict=True)
+                yield torch.cat([(torch.zeros_like(w) if g is None else g).flatten() for g, w in pairs])
+
+    def project(self, gradient: Tensor) -> Tensor:
+        """Return the projections of a flat gradient, float64 (M,)."""
+        parts = gradient.split(self.sizes)
+        return torch.cat([d @ part for d, part in zip(self.directions, parts, strict=True)]).double().cpu()
+
+    def reference(self, samples: int, draws: int) -> _Reference:
+        """Return the exact gradient where it can be enumerated, else the mean of a long unbiased run."""
+        exact = Exact(samples=samples)
+        try:
+            exact.check(self.model, self.objective)
+        except Refusal:
+            estimator: Estimator = Pathwise(samples)
+            if self.model.code == "bits":  # for the evidence bound two codes are as unbiased as one
+                estimator = ScoreFunction(max(samples, 2), "leave-one-out")
+        else:
+            (gradient,) = self.draws(exact, 1, "exact")
+            found = self.project(gradient)
+            return _Reference("exact", 1, found, torch.zeros_like(found))
+        name = f"{estimator.name}, leave-one-out" if self.model.code == "bits" else estimator.name
+        path = ("reference", name, samples)
+        found = torch.stack([self.project(g) for g in self.draws(estimator.to(self.x), draws, *path)])  # (n, M)
+        return _Reference(f"{name} (K = {estimator.samples})", draws, found.mean(0), found.var(0) / draws)
+
+
+def _measure(
+    bench: _Bench,
+    label: str,
+    estimator: Estimator,
+    reference: _Reference,
+    draws: int,
+    milliseconds: float,
+) -> dict[str, Any]:
+    estimator.eval()
+    count = 1 if isinstance(estimator, Exact) else draws
+    projections, spread = [], []
+    mean = torch.zeros(bench.sizes[0], dtype=torch.float64, device=bench.x.device)
+    for number, gradient in enumerate(bench.draws(estimator, count, label, "draw"), 1):
+        projections.append(bench.project(gradient))
+        difference = gradient[: bench.sizes[0]].double() - mean
+        if number > 1:  # each term has the variance as its expectation, and terms of normals are independent
+            spread.append(float(difference.square().mean()) * (number - 1) / number)
+        mean += difference / number
+    variance = statistics.fmean(spread) if spread else 0.0
+    error = statistics.stdev(spread) / math.sqrt(len(spread)) if len(spread) > 1 else None
+    signal = max(float(mean.square().mean()) - variance / count, 0.0)
+    cost = variance * milliseconds / 1000
+    return {
+        "estimator": label,
+        "samples": estimator.samples,
+        "biased": bench.objective.name in estimator.biased,
+        "bias_z": None if isinstance(estimator, Exact) else _largest_z(torch.stack(projections), reference),
+        "variance": variance,
+        "variance_error": error,
+        "signal_to_noise": math.sqrt(signal / variance) if variance else None,
+        "milliseconds": milliseconds,
+        "decoder_evaluations": estimator.decoder_evaluations(bench.objective, bench.model.prior().event_shape[-1]),
+        "efficiency": 1 / cost if cost else None,
+        "draws": count,
+    }
+
+
+def _largest_z(projections: Tensor, reference: _Reference) -> float:
+    """Return the normal deviate of the smallest p-value among the projections (n, M) of an estimator's draws."""
+    count = len(projections)
+    own, other = projections.var(0) / count, reference.variance
+    total = own + other
+    rounding = (torch.finfo(torch.float32).eps * projections.abs().max()) ** 2
+    t = (projections.mean(0) - reference.mean) / (total + rounding).sqrt()
+    freedom = own.square() / (count - 1)
+    if reference.draws > 1:
+        freedom = freedom + other.square() / (reference.draws - 1)
+    degrees = (total.square() / freedom.clamp_min(1e-300)).clamp(1.0, 1e9)
+    p = 2 * stdtr(degrees.numpy(), -t.abs().numpy())  # two-sided
+    return min(float(-ndtri(max(p.min(), 1e-300) / 2)), _LARGEST_Z)
+
+
+def _warm_up(bench: _Bench, label: str, estimator: Estimator, steps: int, learning_rate: float) -> int:
+    """Let an estimator learn what it learns, the model frozen, and return the number of steps it took."""
+    with torch.no_grad(), seeded(bench.seed, "gradients", label, "prepare"):
+        estimator.prepare(bench.x, bench.model.posterior(bench.x))
+    estimator.to(bench.x)
+    own = list(estimator.parameters())
+    if not own and not list(estimator.buffers()):
+        return 0
+    rate = learning_rate * estimator.learning_rate_factor
+    optimiser = torch.optim.Adam(own, lr=rate, betas=estimator.betas) if own else None
+    estimator.train()
+    with torch.random.fork_rng():
+        for step in range(steps):
+            x = bench.batch("warm-up", step)
+            torch.manual_seed(derive_seed(bench.seed, "gradients", label, "warm-up", step))
+            estimate = estimator(bench.model, bench.objective, x)
+            if optimiser is not None and estimate.auxiliary is not None:
+                for weight, gradient in zip(own, torch.autograd.grad(estimate.auxiliary, own), strict=True):
+                    weight.grad = gradient
+                optimiser.step()
+    for part in estimator.modules():
+        if isinstance(part, Network):
+            part.variance.total.zero_()  # normalises by max(1, 0): the gradient itself, as long as the others'
+    return steps
+
+
+def _milliseconds(bench: _Bench, estimators: Sequence[Estimator], count: int) -> list[float]:
+    """Return the median time of a training step of each: forward and backward, on copies that may learn.
+
+    They take turns, so that whatever else the machine does falls on all of them.
+    """
+    learners = [copy.deepcopy(estimator).train() for estimator in estimators]
+    times: list[list[float]] = [[] for _ in learners]
+    with torch.random.fork_rng():
+        for turn in range(count + 1):
+            torch.manual_seed(derive_seed(bench.seed, "gradients", "time", turn))
+            for learner, own in zip(learners, times, strict=True):
+                _wait(bench.x.device)
+                started = time.perf_counter()
+                estimate = learner(bench.model, bench.objective, bench.x)
+                loss = -estimate.surrogate.mean()
+                if estimate.auxiliary is not None:
+                    loss = loss + estimate.auxiliary
+                torch.autograd.grad(loss, [*bench.weights, *learner.parameters()], allow_unused=True)
+                _wait(bench.x.device)
+                own.append(1000 * (time.perf_counter() - started))
+    return [statistics.median(own[1:]) for own in times]  # the first turn warms up
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _chosen(estimators: Sequence[str] | None, without: Sequence[str]) -> list[str]:
+    """Return the labels asked for; an estimator's name stands for all its rows."""
+    rows = gradient_rows()
+    names = [*rows, *(name for name in ESTIMATORS if name not in rows)]
+    for asked in (*(estimators or ()), *without):
+        require_choice("estimator", asked, names)
+
+    def named(label: str, asked: Sequence[str]) -> bool:
+        return label in asked or rows[label][0] in asked
+
+    labels = [label for label in rows if (not estimators or named(label, estimators)) and not named(label, without)]
+    if not labels:
+        raise Refusal("gradients: no estimator is left to measure")
+    return labels
+
+
+def _build(
+    model: LatentVariableModel, objective: Objective, samples: int, labels: Sequence[str]
+) -> tuple[list[tuple[str, Estimator]], list[dict[str, str]]]:
+    """Return the estimators that apply, each with a K that it can use, and the others with the reason."""
+    ready, refused = [], []
+    for label in labels:
+        name, options = gradient_rows()[label]
+        try:
+            estimator = _with_samples(name, samples, options)
+            estimator.check(model, objective)
+        except Refusal as reason:
+            refused.append({"estimator": label, "reason": str(reason)})
+        else:
+            ready.append((label, estimator))
+    return ready, refused
+
+
+def _with_samples(name: str, samples: int, options: dict[str, Any]) -> Estimator:
+    """Build an estimator with K codes, or the next K it can use: pairs need an even one, leave-one-out two."""
+    for count in (samples, samples + 1):
+        try:
+            return ESTIMATORS[name](samples=count, **options)
+        except Refusal:
+            continue
+    return ESTIMATORS[name](samples=samples + 2, **options)

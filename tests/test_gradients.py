@@ -1,0 +1,262 @@
+"""Room: evaluation and training. Gradient estimators measured on a frozen batch, and their variance along a training.
+
+Unbiased estimators are judged at the false-alarm rate of a row (0.001); the seeds are fixed, so a pass stays one.
+"""
+
+import json
+import math
+
+import pytest
+import torch
+
+from tests.commands import CommandLine
+from tests.laws import binary_data, build, gradients, largest_difference, score_every_tuple
+from tests.training_process import run_training
+from vaelab import plots
+from vaelab.data import observations
+from vaelab.estimators import ESTIMATORS, ScoreFunction
+from vaelab.evaluation.gradients import FALSE_ALARM, bias_limit, gradient_rows, measure_gradients
+from vaelab.objectives import ELBO, IWAE
+from vaelab.refusals import Refusal
+from vaelab.report import Member
+from vaelab.report.sections import sections
+from vaelab.runs import Run
+from vaelab.training.variance import GradientVariance
+
+BITS = "bits, learned prior"
+LEAVE_ONE_OUT = "score-function, leave-one-out"
+
+
+def measured(name, objective, draws=60, dim=4, **options):
+    options = {"rows": 10, "samples": 2, "warmup": 10, **options}
+    result = measure_gradients(
+        build(name, dim), objective, observations(binary_data(), "train", "none"), draws=draws, **options
+    )
+    return result, {row["estimator"]: row for row in result["estimators"]}
+
+
+@pytest.mark.parametrize(("name", "objective"), [(BITS, ELBO()), (BITS, IWAE()), ("gaussian", ELBO())])
+def test_unbiased_estimators_stay_within_the_limit_and_every_row_is_accounted_for(name, objective):
+    result, rows = measured(name, objective)
+    assert result["reference"]["name"] == ("exact" if name == BITS else "pathwise (K = 2)")
+    assert (result["bias_limit"], result["false_alarm"]) == (bias_limit(), FALSE_ALARM)
+    for row in rows.values():
+        if not row["biased"] and row["estimator"] != "exact":
+            assert row["bias_z"] < result["bias_limit"], row
+            assert row["variance"] > 0
+    assert {*rows, *(entry["estimator"] for entry in result["refused"])} == set(gradient_rows())
+    assert all(entry["reason"] for entry in result["refused"])
+    efficiencies = [row["efficiency"] for row in result["estimators"] if row["efficiency"] is not None]
+    assert efficiencies == sorted(efficiencies, reverse=True)
+
+
+def test_biased_estimators_are_found_out():
+    result, rows = measured(BITS, ELBO(), draws=400, estimators=["straight-through", "gumbel-straight-through"])
+    for row in rows.values():
+        assert row["biased"]
+        assert row["bias_z"] > result["bias_limit"], row
+    assert result["left_out"]
+
+
+def test_false_alarms_are_as_rare_as_stated():
+    """Fifty rows at a limit of 5 % each: more than 8 alarms have probability 0.0005 under the law, fewer in truth."""
+    limit = -torch.special.ndtri(torch.tensor(0.05 / 16, dtype=torch.float64)).item()
+    alarms = sum(
+        measured(BITS, ELBO(), draws=20, dim=2, seed=seed, estimators=[LEAVE_ONE_OUT])[1][LEAVE_ONE_OUT]["bias_z"]
+        > limit
+        for seed in range(50)
+    )
+    assert alarms <= 8
+
+
+def test_without_an_oracle_the_error_of_the_long_run_is_counted_in():
+    result, rows = measured("bits, uniform prior", ELBO(), dim=17, estimators=["disarm", "arms", "exact"])
+    assert result["reference"] == {"name": f"{LEAVE_ONE_OUT} (K = 2)", "draws": 300}
+    assert "at most 16 bits" in result["refused"][0]["reason"]
+    assert all(row["bias_z"] < result["bias_limit"] for row in rows.values())
+
+
+def test_the_variance_of_leave_one_out_is_the_enumerated_one():
+    """Within five of its standard errors: a false alarm of 6e-7 under the normal law."""
+    name, data, objective = "bits, uniform prior", binary_data(), ELBO()
+    _, rows = measured(name, objective, draws=1500, dim=3, rows=2, estimators=[LEAVE_ONE_OUT])
+    model, x = build(name, 3), two_rows(data)
+    encoder = {key for key, _ in model.named_parameters() if key.startswith("posterior")}
+    variance, size = 0.0, 0
+    for row in x:  # independent given x: the variance of the mean over rows is the sum of theirs over B^2
+        probability, estimate = score_every_tuple(model, ScoreFunction(2), objective, row.unsqueeze(0))
+        each = [gradients(model, value) for value in estimate.surrogate]
+        for key in encoder:
+            draws = torch.stack([gradient[key] for gradient in each]).flatten(1)  # (T, P)
+            mean = probability @ draws
+            variance += float((probability @ draws.square() - mean.square()).sum()) / len(x) ** 2
+    size = sum(weight.numel() for key, weight in model.named_parameters() if key in encoder)
+    row = rows[LEAVE_ONE_OUT]
+    assert abs(row["variance"] - variance / size) < 5 * row["variance_error"]
+    assert row["variance_error"] < 0.05 * row["variance"]
+
+
+def two_rows(data):
+    """The batch that ``measure_gradients`` draws: its seed, spelt out."""
+    from vaelab.randomness import seeded
+
+    observed = observations(data, "train", "none")
+    with seeded(0, "gradients", "batch"):
+        return observed.bits(torch.randperm(len(observed))[:2]).double()
+
+
+def test_pathwise_has_far_less_variance_than_the_score_function():
+    _, rows = measured("gaussian", ELBO(), estimators=["pathwise", "score-function"])
+    assert rows["pathwise"]["variance"] < 0.2 * rows[LEAVE_ONE_OUT]["variance"]
+    assert rows["pathwise"]["signal_to_noise"] > rows[LEAVE_ONE_OUT]["signal_to_noise"]
+
+
+def test_the_model_is_left_as_it_was_and_the_same_seed_gives_the_same_numbers():
+    model, observed = build(BITS, 3), observations(binary_data(), "train", "none")
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    clock = {"milliseconds", "efficiency"}
+    state = torch.get_rng_state()
+
+    def run():
+        options = {"draws": 5, "rows": 4, "samples": 3, "estimators": ["rebar", "disarm", "score-function"]}
+        rows = measure_gradients(model, ELBO(), observed, **options)["estimators"]
+        return {row["estimator"]: {key: row[key] for key in row if key not in clock} for row in rows}
+
+    first = run()
+    assert first == run()
+    assert torch.equal(state, torch.get_rng_state())
+    assert largest_difference(before, model.state_dict()) == 0
+    assert {first["disarm"]["samples"], first["rebar"]["samples"]} == {4, 3}  # pairs: the next even K
+    assert first["rebar"]["warmup_steps"] == first["score-function, network"]["warmup_steps"] == 5
+    assert first[LEAVE_ONE_OUT]["warmup_steps"] == 0
+
+
+def test_mistakes_are_refused_in_one_sentence():
+    with pytest.raises(Refusal, match="draws: expected an integer of at least 2"):
+        measured(BITS, ELBO(), draws=1)
+    with pytest.raises(Refusal, match="did you mean 'disarm'"):
+        measured(BITS, ELBO(), estimators=["disram"])
+    with pytest.raises(Refusal, match=r"none of the estimators applies; .*'pathwise' needs codes"):
+        measured(BITS, ELBO(), estimators=["pathwise"])
+    with pytest.raises(Refusal, match="no estimator is left"):
+        measured(BITS, ELBO(), estimators=["rodeo"], without=["rodeo"])
+    with pytest.raises(Refusal, match="draws no codes"):
+        measured("autoencoder", ELBO())
+
+
+# ---- the command and its report
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return run_training(tmp_path_factory.mktemp("gradients") / "run")[0]
+
+
+@pytest.fixture
+def vaelab(capsys, monkeypatch, run):
+    monkeypatch.setattr(Run, "load_data", lambda self: binary_data())
+    return CommandLine(capsys, monkeypatch)
+
+
+def test_the_command_prints_keeps_and_draws(vaelab, run):
+    words = ("gradients", run.path, "--draws", 3, "--rows", 8, "--samples", 2)
+    result = vaelab(*words, "--json")
+    assert result.code == 0, result.err
+    told = json.loads(result.out)
+    assert told.pop("run") == str(run.path)
+    assert told == run.gradients() == json.loads((run.path / "gradients.json").read_text())
+    names = {row["estimator"] for row in told["estimators"]} | {row["estimator"] for row in told["refused"]}
+    assert names == set(gradient_rows())
+    assert (run.path / "figures" / "gradients.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    table = vaelab(*words, "--estimator", "disarm", "--estimator", "straight-through", "--out", run.path / "g.png")
+    assert "disarm" in table.out
+    assert "biased" in table.out
+    assert "left out: " in table.out
+    assert (run.path / "g.png").exists()
+
+
+def test_the_report_has_the_section_only_for_a_run_that_was_measured(vaelab, run):
+    (run.path / "gradients.json").unlink(missing_ok=True)
+    assert "gradient-variance" not in [section.name for section in sections([Member("run", run)])]
+    assert vaelab("gradients", run.path, "--draws", 3, "--rows", 8, "--samples", 2).code == 0
+    found = {section.name: section.found for section in sections([Member("run", run)])}["gradient-variance"]
+    assert "running average has" in found
+    assert "Found biased" in found
+
+
+def test_mistakes_of_the_command(vaelab, run, tmp_path):
+    assert "at least 2" in vaelab.refused("gradients", run.path, "--draws", 1)
+    assert "did you mean 'relax'" in vaelab.refused("gradients", run.path, "--estimator", "relaxx")
+    assert "ending in .png" in vaelab.refused("gradients", run.path, "--out", "g.json")
+    other = run_training(tmp_path / "other", model="autoencoder", more={"components": [1]})[0]
+    assert "auto-encoder draws no codes" in vaelab.refused("gradients", other.path)
+
+
+def test_names_in_the_figure_cover_neither_one_another_nor_points():
+    names = list(gradient_rows())
+    points = {name: (10.0 + index % 4, 0.01 * 1.1 ** (index // 4), index % 5 == 0) for index, name in enumerate(names)}
+    figure = plots.gradient_costs(points, "")
+    axes = figure.axes[0]
+    renderer = figure.canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] != []
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+
+
+# ---- along a training
+
+LOGGED = {"training": {"log_gradient_variance": True}}
+
+
+def test_logging_the_variance_changes_nothing_else(tmp_path):
+    plain, _ = run_training(tmp_path / "plain")
+    logged, _ = run_training(tmp_path / "logged", more=LOGGED)
+    assert largest_difference(plain.load_model().state_dict(), logged.load_model().state_dict()) == 0
+    clock = {"seconds", "images_per_second"}
+    for one, other in zip(plain.metrics(), logged.metrics(), strict=True):
+        extra = set(other) - set(one)
+        assert extra == {"train/gradient_variance"}
+        assert all(one[key] == other[key] for key in one if key not in clock)
+        assert other["train/gradient_variance"] > 0
+    states = [run.load_checkpoint() for run in (plain, logged)]
+    assert largest_difference(states[0]["model"], states[1]["model"]) == 0
+
+
+def test_a_resumed_training_logs_the_same_variance(tmp_path):
+    def stop(row):
+        if row["step"] == 24:
+            raise KeyboardInterrupt
+
+    whole, _ = run_training(tmp_path / "whole", more=LOGGED)
+    with pytest.raises(KeyboardInterrupt):
+        run_training(tmp_path / "stopped", stop, more=LOGGED)
+    resumed, _ = run_training(tmp_path / "stopped", more=LOGGED, resume=True)
+    variances = [[row["train/gradient_variance"] for row in run.metrics()] for run in (whole, resumed)]
+    assert variances[0] == variances[1]
+
+
+def test_the_average_is_that_of_the_gradients_it_was_given():
+    """Against the weighted moments written out; and on noise of variance 4, within five standard errors."""
+    model = build("gaussian", 2)
+    variance = GradientVariance(model, decay=0.9)
+    assert variance.row() == {}
+    generator = torch.Generator().manual_seed(0)
+    given = []
+    for _ in range(30):
+        for weight in variance.weights:
+            weight.grad = 3 + 2 * torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+        given.append(torch.cat([weight.grad.flatten() for weight in variance.weights]))
+        variance.add()
+    weights = 0.9 ** torch.arange(29, -1, -1, dtype=torch.float64)
+    weights /= weights.sum()
+    stacked = torch.stack(given)
+    moments = weights @ stacked.square() - (weights @ stacked).square()
+    expected = float(moments.mean()) / (1 - float(weights.square().sum()))
+    assert math.isclose(variance.row()["train/gradient_variance"], expected, rel_tol=1e-9)
+    effective = 1 / float(weights.square().sum())
+    error = 4 * math.sqrt(2 / (effective - 1) / stacked.shape[1])
+    assert abs(expected - 4) < 5 * error
+
+
+def test_every_estimator_has_a_row():
+    assert {name for name, _ in gradient_rows().values()} == set(ESTIMATORS)
