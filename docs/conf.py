@@ -31,7 +31,10 @@ autodoc_typehints = "signature"
 
 def _keep_bars(app: Any, what: str, name: str, object_: Any, options: Any, lines: list[str]) -> None:
     """Keep the bars of |x| and p(x|z), and z_-k, in docstrings: reStructuredText would read them as references."""
-    lines[:] = [line.replace("|", "\\|").replace("_-", "\\_-") if "``" not in line and ">>>" not in line else line for line in lines]
+    lines[:] = [
+        line.replace("|", "\\|").replace("_-", "\\_-") if "``" not in line and ">>>" not in line else line
+        for line in lines
+    ]
 
 
 def setup(app: Any) -> None:
