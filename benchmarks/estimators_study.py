@@ -1,12 +1,12 @@
 """Every estimator for codes of 200 bits, trained on dynamic MNIST with the same budget of decoder evaluations.
 
-    python benchmarks/estimators_study.py [--budget 20000] [--workers 2] [--out benchmarks/results]
+    python benchmarks/estimators_study.py [--budget 20000] [--workers 2] [--out benchmarks/results] [--gather]
 
 For each net and seed, each estimator takes the largest K that decodes at most four codes an observation and step, and
 makes as many steps as the budget allows. A finished training is kept in OUT/estimators_study/NAME.json and not made
-again, so a study that was stopped goes on. At the end OUT/estimators_study.json holds all of it, and
-OUT/estimators_study.png the curves. Times are processor seconds of one thread, validations included, so that what else
-runs on the machine matters little.
+again, so a study that was stopped goes on, and --gather sums up what there is. At the end OUT/estimators_study.json
+holds all of it, and OUT/estimators_study.png the curves. Times are processor seconds of one thread, validations
+included, so that what else runs on the machine matters little.
 """
 
 from __future__ import annotations
@@ -141,6 +141,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=20_000, help="decoder evaluations an observation, over all steps")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--gather", action="store_true", help="train nothing, gather the trainings that are there")
     arguments = parser.parse_args()
     folder = arguments.out / "estimators_study"
     jobs = []
@@ -148,7 +149,7 @@ def main() -> None:
         for net, spec in NETS.items():
             for number, label in enumerate(ESTIMATORS):
                 path = folder / f"{net.split()[0]}-{number:02d}-{seed}.json"
-                if seed in spec["seeds"] and not path.exists():
+                if seed in spec["seeds"] and not path.exists() and not arguments.gather:
                     jobs.append((net, label, seed, arguments.budget, path))
     jobs.sort(key=lambda job: (job[2], job[1] == "rodeo"))  # seed by seed, the slowest last
     started = time.time()
@@ -229,6 +230,7 @@ def draw(results: list[dict[str, Any]]) -> bytes:
             row, ("decoder evaluations an observation", "processor time, one thread (s)"), strict=True
         ):
             axes.set_xlabel(name)
+            axes.set_xscale("log" if "time" in name else "linear")
             axes.set_ylabel("validation ELBO (nats)")
             axes.set_title(net, fontsize=11)
             axes.grid(alpha=0.25)

@@ -8,7 +8,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from settings_table import markdown
+from choosing_table import markdown as study
+from settings_table import markdown as settings
 
 import vaelab
 
@@ -23,7 +24,7 @@ html_title = f"vaelab {release}"
 
 myst_enable_extensions = ["substitution"]
 myst_heading_anchors = 3
-myst_substitutions = {"settings": markdown()}
+myst_substitutions = {"settings": settings(), "study": study()}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -1,0 +1,83 @@
+"""What the study of the estimators shows, computed from its results; the page `choosing.md` takes it in.
+
+`python docs/choosing_table.py` prints it in a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "estimators_study.json"
+BIASED = {"concrete", "straight-through", "gumbel-straight-through"}
+
+
+def _rows(results: list[dict[str, Any]], net: str) -> list[dict[str, Any]]:
+    """Return a row for each estimator of a net: means over its seeds, best ELBO first."""
+    rows = []
+    for label in dict.fromkeys(result["estimator"] for result in results):
+        found = [r for r in results if (r["net"], r["estimator"]) == (net, label) and "test" in r]
+        if not found:
+            continue
+        elbos = [r["test"]["elbo"][0] for r in found]
+        rows.append(
+            {
+                "label": label,
+                "samples": found[0]["samples"],
+                "steps": found[0]["steps"],
+                "seeds": len(found),
+                "elbo": statistics.mean(elbos),
+                "spread": max(elbos) - min(elbos),
+                "iwae": statistics.mean(r["test"]["iwae-100"][0] for r in found),
+                "seconds": statistics.mean(r["curve"][-1]["seconds"] for r in found),
+                "unbiased": label not in BIASED and "(iwae)" not in label,
+            }
+        )
+    return sorted(rows, key=lambda row: -row["elbo"])
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    lines = ["| estimator | K | steps | seeds | test ELBO | IWAE-100 | seconds |", "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        spread = f" (range {row['spread']:.2f})" if row["seeds"] > 1 else ""
+        lines.append(
+            f"| {row['label']} | {row['samples']} | {row['steps']:,} | {row['seeds']} | {row['elbo']:.2f}{spread} "
+            f"| {row['iwae']:.2f} | {row['seconds']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def _sentences(net: str, rows: list[dict[str, Any]]) -> str:
+    unbiased = [row for row in rows if row["unbiased"]]
+    best, plain = unbiased[0], next(row for row in rows if row["label"] == "score-function, leave-one-out")
+    average = next(row for row in rows if row["label"] == "score-function, running-average")
+    frugal = [row for row in unbiased if row["seconds"] <= 1.25 * plain["seconds"]]
+    iwae = max(rows, key=lambda row: row["iwae"])
+    close = [row["label"] for row in unbiased if best["elbo"] - row["elbo"] < 1]
+    ratio, behind = best["seconds"] / plain["seconds"], plain["elbo"] - average["elbo"]
+    return (
+        f"On the net {net}, at equal decoder evaluations, the best unbiased estimator of the ELBO's gradient is "
+        f"`{best['label']}` ({best['elbo']:.2f}); within one nat of it: {', '.join(close)}. It takes {ratio:.1f} times "
+        f"the processor time of leave-one-out ({plain['elbo']:.2f}). Among those that cost at most a quarter more than "
+        f"leave-one-out the best is `{frugal[0]['label']}` ({frugal[0]['elbo']:.2f}). The running average of the study "
+        f"is {behind:.1f} nats behind leave-one-out. The best importance-weighted bound is that of "
+        f"`{iwae['label']}` ({iwae['iwae']:.2f})."
+    )
+
+
+def markdown() -> str:
+    """Return the tables and what follows from them."""
+    study = json.loads(RESULTS.read_text())
+    parts = [
+        f"`{study['command']}`; {study['protocol']}; {study['machine']}; Adam at {study['learning_rate']}, cosine."
+    ]
+    for net in dict.fromkeys(result["net"] for result in study["results"]):
+        rows = _rows(study["results"], net)
+        parts += [f"**{net}**", _sentences(net, rows), _table(rows)]
+    return "\n\n".join(parts)
+
+
+if __name__ == "__main__":
+    print(markdown())
