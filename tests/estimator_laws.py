@@ -221,6 +221,18 @@ def codes_and_copula(of: Callable[[Tensor, int], Tensor]) -> Law:
     return law
 
 
+def side_by_side(law: Law) -> Law:
+    """K independent draws of a law of one."""
+
+    def product(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+        drawn, weight = law(model, x, 1)  # (1, S B, D)
+        columns, weights = drawn[0].view(-1, len(x), drawn.shape[-1]), weight.view(-1, len(x))
+        tuples = torch.cartesian_prod(*[torch.arange(len(columns))] * samples).view(-1, samples).T  # (K, S^K)
+        return columns[tuples].flatten(1, 2), weights[tuples].prod(0).flatten()
+
+    return product
+
+
 def everything(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
     """What is not random: all codes."""
     drawn = ESTIMATORS["exact"]().draw(model.posterior(x), ELBO())
@@ -426,6 +438,9 @@ ROWS: list[Row] = [
     *(Row("rodeo", "elbo", codes, samples, bits=bits, prime=STEIN) for samples, bits in ((2, 3), (3, 2))),
     Row("concrete", "elbo", uniforms("1-p", tanh_sinh, 61), bits=1, biased=PARTS),
     Row("concrete", "iwae", uniforms("1-p", tanh_sinh, 61), bits=1, biased=PARTS),
+    Row("rebar", "elbo", side_by_side(uniforms("1-p", gauss_legendre, 30)), 2, bits=1, prime=REBAR),
+    Row("concrete", "elbo", side_by_side(uniforms("1-p", tanh_sinh, 41)), 2, bits=1, biased=PARTS),
+    Row("concrete", "iwae", side_by_side(uniforms("1-p", tanh_sinh, 41)), 2, bits=1, biased=PARTS),
     *(Row("straight-through", "elbo", codes, samples, bits=2, biased=("encoder",)) for samples in (1, 2)),
     Row("gumbel-straight-through", "elbo", uniforms("1-p", gauss_legendre, 30), bits=2, biased=("encoder",)),
     *(Row("reweighted-wake-sleep", "iwae", codes, samples, bits=2, biased=("encoder",)) for samples in (1, 3)),

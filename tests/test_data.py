@@ -12,7 +12,7 @@ import torch
 
 from tests.laws import binary_data
 from vaelab.data import Batches, Dataset, Split, load_data, observations
-from vaelab.data.binarise import draw_bits
+from vaelab.data.binarise import draw_bits, redraw_bits
 from vaelab.data.dataset import split_shuffled
 from vaelab.data.mnist import _split
 from vaelab.randomness import seed_step
@@ -80,18 +80,29 @@ def test_a_bit_is_one_with_probability_pixel_over_255_exactly():
     assert torch.equal(drawn, (noise < grid).float())
 
 
+@pytest.mark.parametrize("draw", [draw_bits, redraw_bits])
 @pytest.mark.parametrize("scale", [255, 1])
-def test_the_frequencies_of_drawn_bits(scale):
+def test_the_frequencies_of_drawn_bits(scale, draw):
     """20 000 draws of each level; chi-squared of 254 levels below its mean + 6 s.d.: false alarm about 1e-7."""
     count = 20_000
     levels = torch.arange(256)
     pixels = levels.to(torch.uint8) if scale == 255 else (levels / 255).float()
-    frequency = torch.stack([draw_bits(pixels.repeat(1000, 1), scale) for _ in range(20)]).double().mean((0, 1))
+    frequency = torch.stack([draw(pixels.repeat(1000, 1), scale) for _ in range(20)]).double().mean((0, 1))
     assert frequency[0] == 0
     assert frequency[255] == 1
     p = levels[1:255].double() / 255
     chi_squared = float(((frequency[1:255] - p) ** 2 * count / (p * (1 - p))).sum())
     assert chi_squared < 254 + 6 * math.sqrt(2 * 254)
+
+
+def test_redrawn_bits_use_every_byte_of_the_noise_once():
+    """Bits of white, middle and black in rows of odd length: no byte is 255, none is left out, none used twice."""
+    torch.manual_seed(0)
+    drawn = torch.stack([redraw_bits(torch.full((7, 11), 255, dtype=torch.uint8), 255) for _ in range(500)])
+    assert bool((drawn == 1).all())  # a byte of 255 that stayed would give a zero: 150 are expected before the redraw
+    middle = torch.stack([redraw_bits(torch.full((7, 11), 128, dtype=torch.uint8), 255) for _ in range(4000)])
+    correlation = torch.corrcoef(middle.flatten(1).T)[~torch.eye(77, dtype=torch.bool)]
+    assert float(correlation.abs().max()) < 6 / math.sqrt(4000)  # 2926 pairs: false alarm about 6e-6
 
 
 def test_dynamic_redraws_training_pixels_and_fixes_the_others(mnist):

@@ -7,7 +7,7 @@ closed-form Kullback-Leibler divergences registered with ``torch.distributions.k
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import torch
@@ -164,12 +164,18 @@ def all_codes(dim: int, like: Tensor) -> Tensor:
 
 
 class _BitsLogDensity(torch.autograd.Function):
-    """x . l - sum softplus(l) with gradient x - sigmoid(l): one pass, one temporary of the size of l."""
+    """x . l - sum softplus(l) with gradient x - sigmoid(l), for logits (..., X) and a value that may lack leading axes.
+
+    Both ways it goes along the first axis in blocks that a processor's cache holds: no temporary has the logits' size.
+    """
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, value: Tensor) -> Tensor:
         ctx.save_for_backward(logits, value)
-        return (logits * value).sum(-1) - F.softplus(logits).sum(-1)
+        if torch.broadcast_shapes(logits.shape, value.shape) != logits.shape:
+            return (logits * value).sum(-1) - F.softplus(logits).sum(-1)
+        parts = [(own * other).sum(-1) - F.softplus(own).sum(-1) for own, other in _blocks(logits, value)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -177,16 +183,31 @@ class _BitsLogDensity(torch.autograd.Function):
         upstream = gradients[0].unsqueeze(-1)
         for_logits = for_value = None
         if ctx.needs_input_grad[0]:
-            mean = torch.sigmoid(logits)
-            if torch.is_grad_enabled():  # a second derivative is wanted: nothing may be overwritten
-                for_logits = ((value - mean) * upstream).sum_to_size(logits.shape)
+            smaller = torch.broadcast_shapes(logits.shape, value.shape) != logits.shape
+            if torch.is_grad_enabled() or smaller:  # a second derivative is wanted, or a sum over what was broadcast
+                for_logits = ((value - torch.sigmoid(logits)) * upstream).sum_to_size(logits.shape)
             else:
-                fits = torch.broadcast_shapes(mean.shape, value.shape) == mean.shape  # else a larger result is needed
-                residual = mean.neg_().add_(value) if fits else mean.neg_().add(value)
-                for_logits = residual.mul_(upstream).sum_to_size(logits.shape)
+                for_logits = torch.empty_like(logits)
+                for own, out, other, weight in _blocks(logits, for_logits, value, upstream):
+                    torch.sigmoid(own, out=out).neg_().add_(other).mul_(weight)
         if ctx.needs_input_grad[1]:
             for_value = (logits * upstream).sum_to_size(value.shape)
         return for_logits, for_value
+
+
+_BLOCK = 250_000  # numbers: one megabyte in float32
+
+
+def _blocks(first: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Cut tensors along the first axis of the first; those that lack that axis, or have one of size 1, stay whole."""
+    count = len(first) if first.ndim > 1 else 1
+    step = max(1, _BLOCK * count // max(1, first.numel()))
+    if first.device.type != "cpu" or step >= count:
+        yield first, *others
+        return
+    for start in range(0, count, step):
+        rows = slice(start, start + step)
+        yield tuple(t[rows] if t.ndim == first.ndim and len(t) == count else t for t in (first, *others))
 
 
 def _kl_gaussian(q: Gaussian, p: Gaussian) -> Tensor:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vaelab.refusals import Refusal, require_choice, require_int
@@ -17,8 +18,8 @@ Activation = Literal["relu", "leaky-relu", "tanh", "silu"]
 # leaky-relu has slope 0.3, as in the networks of DisARM (Dong, Mnih & Tucker, 2020, https://arxiv.org/abs/2006.10680):
 # codes of bits train markedly better with it than with 0.01.
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky-relu": partial(nn.LeakyReLU, 0.3),
+    "relu": partial(nn.ReLU, inplace=True),  # a linear layer does not need its own output again
+    "leaky-relu": partial(nn.LeakyReLU, 0.3, inplace=True),
     "tanh": nn.Tanh,
     "silu": nn.SiLU,
 }
@@ -72,5 +73,15 @@ class Trunk(nn.Module):
         """Map inputs (..., input_dim) to features (..., width), or refuse inputs of another size."""
         if x.shape[-1:] != self.shift.shape:
             raise Refusal(f"network: expected inputs of shape (..., {len(self.shift)}); got {tuple(x.shape)}")
-        features: Tensor = self.layers((x - self.shift) * self.scale)
+        if self.scale == 1 or not len(self.layers):
+            centred = x - self.shift
+            features: Tensor = self.layers(centred if self.scale == 1 else centred * self.scale)
+            return features
+        # W (x - shift) scale + b with the constants in the layer: no second copy of K codes is kept for the gradient.
+        first, *rest = self.layers
+        assert isinstance(first, nn.Linear)
+        weight = first.weight * self.scale
+        features = F.linear(x, weight, first.bias - weight @ self.shift)
+        for layer in rest:
+            features = layer(features)
         return features

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,6 +32,22 @@ def draw_bits(pixels: Tensor, scale: int, generator: torch.Generator | None = No
     return (noise < pixels).float()
 
 
+def redraw_bits(pixels: Tensor, scale: int) -> Tensor:
+    """Draw as :func:`draw_bits` does, from the default generator, several times faster for grey levels on a processor.
+
+    A byte of a random word is uniform on 0...255; those that are 255 are drawn again from 0...254, which leaves
+    every byte uniform on 0...254.
+    """
+    if scale != 255 or pixels.device.type != "cpu":
+        return draw_bits(pixels, scale)
+    count = pixels.numel()
+    words = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None)
+    noise = words.view(torch.uint8)[:count]
+    (again,) = np.nonzero(noise.numpy() == 255)
+    noise[torch.from_numpy(again)] = torch.randint(0, 255, (len(again),), dtype=torch.uint8)
+    return (noise.view(pixels.shape) < pixels).float()
+
+
 @dataclass(frozen=True)
 class Observations:
     """One split, resident on a device, with its rule for turning pixels into bits.
@@ -53,8 +70,9 @@ class Observations:
 
     def bits(self, rows: Tensor | slice) -> Tensor:
         """Return the bits of the given rows, float32 of shape (B, X), drawn now if ``redraw``."""
-        pixels = self.pixels[rows]  # (B, X)
-        return draw_bits(pixels, self.scale) if self.redraw else pixels.float()
+        # index_select copies whole rows: much faster than advanced indexing
+        pixels = self.pixels[rows] if isinstance(rows, slice) else self.pixels.index_select(0, rows)  # (B, X)
+        return redraw_bits(pixels, self.scale) if self.redraw else pixels.float()
 
     def mean(self) -> Tensor:
         """Return the probability of a one in each pixel over the split, shape (X,)."""

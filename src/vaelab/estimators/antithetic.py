@@ -108,6 +108,7 @@ class DisARM(Estimator):
             difference = (first - second) / len(first)  # (K/2, B)
         else:
             others = values_of_partners(objective, model, x, q, partner)
+            z = z.clone()  # else the graph would keep the partners' memory as well
             terms = objective.terms(model, x, q, z)
             values = objective.values(terms).detach()
             difference = objective(values) - swap_one(values, others)  # (K, B)

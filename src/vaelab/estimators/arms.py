@@ -89,6 +89,7 @@ class ARMS(Estimator):
             values = objective.integrand(terms).detach()  # (K, B)
         else:
             others = values_of_partners(objective, model, x, q, coupled)  # (K, B)
+            z = z.clone()  # else the graph would keep the coupled codes' memory as well
             terms = objective.terms(model, x, q, z)
             # (K coupled, K replaced, B): each coupled code in the place of each code, summed over the places
             values = swap_one(objective.values(terms).detach(), others.unsqueeze(1)).sum(1)

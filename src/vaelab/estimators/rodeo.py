@@ -18,6 +18,8 @@ from vaelab.refusals import Refusal
 
 __all__ = ["Rodeo"]
 
+_LEAK = 0.3
+
 
 class Rodeo(Estimator):
     """REINFORCE with discrete Stein operators: surrogates of f, averaged over the flips of single bits.
@@ -29,8 +31,8 @@ class Rodeo(Estimator):
                            + beta (A g_k)(z_k),    g_k(z) = g'_k(z) (z - p),
 
     where (h_k, g'_k)(z) is the mean over j != k of a network of two numbers, f(z_j) and f'(z_j) . (z - z_j):
-    the values the other codes predict at z, without decoding it. The network (100 leaky units), alpha and
-    beta follow the gradient of the mean square of the estimate; alpha and beta start at zero.
+    the values the other codes predict at z, without decoding it. The network (100 leaky units, evaluated as the
+    piecewise linear function that it is), alpha and beta follow the gradient of the mean square of the estimate; alpha and beta start at zero.
     Source: Shi, Zhou, Hwang, Titsias & Mackey (2022), https://arxiv.org/abs/2202.09497.
 
     Args:
@@ -93,9 +95,29 @@ class Rodeo(Estimator):
         j = torch.tensor([[j for j in range(count) if j != k] for k in range(count)], device=z.device)  # (K, K - 1)
         at = (slopes[j] * (z.unsqueeze(1) - z[j])).sum(-1, keepdim=True)  # (K, K - 1, B, 1)
         after = at + slopes[j] * (1 - 2 * z).unsqueeze(1)  # (K, K - 1, B, D)
+        kinks, lines = self._pieces(f)
         predicted = torch.cat([at, after], -1)  # (K, K - 1, B, 1 + D)
-        of_value, of_prediction = self.hidden.weight.unbind(1)
-        shift = (f[j].unsqueeze(-1) * of_value + self.hidden.bias).unsqueeze(-2)  # (K, K - 1, B, 1, 100)
-        units = F.leaky_relu(torch.addcmul(shift, predicted.unsqueeze(-1), of_prediction), 0.3, inplace=True)
-        outputs = self.output(units.mean(1))  # (K, B, 1 + D, 2): the mean over j before the last, linear layer
+        piece = torch.searchsorted(kinks[j], predicted).unsqueeze(-1).expand(*predicted.shape, 4)
+        slope, height = lines[j].gather(-2, piece).chunk(2, -1)  # (K, K - 1, B, 1 + D, 2) each
+        outputs = torch.addcmul(height, slope, predicted.unsqueeze(-1)).mean(1)  # (K, B, 1 + D, 2)
         return outputs[..., :1, :], outputs[..., 1:, :]
+
+    def _pieces(self, f: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the network as a function of its second input t alone, for the first inputs f (K, B).
+
+        Leaky units c_m + w_m t make it piecewise linear: it bends at t = -c_m / w_m, where its slope grows by
+        0.7 v_m |w_m|. Sorted bends (K, B, 100), and for each of the 101 pieces the two outputs' slopes, then their
+        heights at t = 0, (K, B, 101, 4). A lookup replaces 100 units for every flipped bit.
+        """
+        of_f, w = self.hidden.weight.unbind(1)  # (100,)
+        c = f.unsqueeze(-1) * of_f + self.hidden.bias  # (K, B, 100)
+        w = torch.where(w == 0, torch.finfo(w.dtype).tiny, w)
+        kinks, order = (-c / w).detach().sort(-1)
+        v = self.output.weight.T  # (100, 2)
+        first = v * torch.where(w > 0, _LEAK * torch.ones_like(w), 1).unsqueeze(-1)  # of each unit, left of every bend
+        bend = (1 - _LEAK) * v * w.sign().unsqueeze(-1)
+        flat = torch.cat([w @ first, self.output.bias]).expand(*f.shape, 1, 4)
+        start = flat + F.pad(c @ first, (2, 0)).unsqueeze(-2)  # (K, B, 1, 4)
+        bends = torch.cat([(w.unsqueeze(-1) * bend).expand(*c.shape, 2), c.unsqueeze(-1) * bend], -1)  # (K, B, 100, 4)
+        bends = bends.gather(-2, order.unsqueeze(-1).expand(bends.shape))
+        return kinks, torch.cat([start, bends], -2).cumsum(-2)
