@@ -169,8 +169,8 @@ def _job(
     train = ["train", entry.model, *words, *flags]
     evaluate = ["evaluate", str(path), "--samples", str(samples), "--no-report"]
     commands = [train, evaluate]
-    if entry.gradients:  # rodeo costs about as much as all the others together
-        commands.append(["gradients", str(path), "--draws", "3" if quick else "20", "--without", "rodeo"])
+    if entry.gradients:
+        commands.append(["gradients", str(path), "--draws", "3" if quick else "20"])
     return _Job(entry, path, commands, environment=environment)
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaelab.distributions import Bits, Gaussian
 from vaelab.models.latent import LatentVariableModel
-from vaelab.refusals import Refusal, require_number
+from vaelab.refusals import Refusal, require_choice, require_number
 
-__all__ = ["ELBO", "IWAE", "OBJECTIVES", "Objective", "Reconstruction", "Terms"]
+__all__ = ["ELBO", "IWAE", "OBJECTIVES", "Divergence", "Objective", "Reconstruction", "Terms"]
+
+Divergence = Literal["closed-form", "sampled"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,12 @@ class Objective(ABC):
     """
 
     name: ClassVar[str]
-    closed_form_kl: ClassVar[bool]
     beta: float
+
+    @property
+    def closed_form_kl(self) -> bool:
+        """Whether the KL is that of the distributions, (B,), and not log q(z|x) - log p(z) of the codes, (K, B)."""
+        return False
 
     @abstractmethod
     def __call__(self, values: Tensor) -> Tensor:
@@ -64,7 +71,7 @@ class Objective(ABC):
     def integrand(self, terms: Terms) -> Tensor:
         """Return the part of the values that depends on the code, (K, B): what needs a score.
 
-        A closed-form KL does not: its gradient is direct, and its value would only add noise to a signal.
+        A closed-form KL does not: its gradient is direct.
         """
         return terms.reconstruction if self.closed_form_kl else self.values(terms)
 
@@ -75,19 +82,41 @@ class Objective(ABC):
 
 @dataclass(frozen=True)
 class ELBO(Objective):
-    """Evidence lower bound: mean_k log p(x|z_k) - beta KL[q(z|x) || p(z)], the KL in closed form.
+    """Evidence lower bound: mean_k log p(x|z_k) - beta KL[q(z|x) || p(z)].
+
+    ``kl`` says how the KL enters the gradient. ``closed-form``: as that of the two distributions, whose gradient has
+    no noise; a score-function signal is then made of log p(x|z) alone. ``sampled``: as log q(z_k|x) - log p(z_k) of
+    the codes, q's parameters held constant in it (their score has mean zero), as in the authors' code of most
+    estimators for bits. Near its optimum q makes log q - log p the linear part of log p(x|z), so that a signal made of
+    both varies less; early in a training it may vary more. For real codes it is the path derivative of Roeder et al.
+    (2017), https://arxiv.org/abs/1703.09194. The gradient's mean is the same.
 
     Sources: Jordan et al. (1999), https://doi.org/10.1023/A:1007665907178; Kingma & Welling (2013),
     https://arxiv.org/abs/1312.6114; beta: Higgins et al. (2017), https://openreview.net/forum?id=Sy2fzU9gl.
     The reported bound always has beta = 1.
+
+    Raises:
+        Refusal: a negative ``beta``, or another word for ``kl``.
     """
 
     name: ClassVar[str] = "elbo"
-    closed_form_kl: ClassVar[bool] = True
     beta: float = 1.0
+    kl: Divergence = "closed-form"
 
     def __post_init__(self) -> None:
         require_number("objective.beta", self.beta, 0.0)
+        require_choice("objective.kl", self.kl, get_args(Divergence))
+
+    @property
+    def closed_form_kl(self) -> bool:
+        return self.kl == "closed-form"
+
+    def terms(self, model: LatentVariableModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
+        """Score codes z (K, B, D) for observations x (B, X): one call of the decoder."""
+        if not self.closed_form_kl:
+            assert isinstance(q, Bits | Gaussian)
+            q = q.through(torch.Tensor.detach)
+        return super().terms(model, x, q, z)
 
     def __call__(self, values: Tensor) -> Tensor:
         return values.mean(0)
@@ -102,8 +131,11 @@ class Reconstruction(Objective):
     """log p(x|z) alone: what a deterministic auto-encoder maximises. It is no bound on log p(x)."""
 
     name: ClassVar[str] = "reconstruction"
-    closed_form_kl: ClassVar[bool] = True
     beta: ClassVar[float] = 0.0  # type: ignore[misc]
+
+    @property
+    def closed_form_kl(self) -> bool:
+        return True
 
     def __call__(self, values: Tensor) -> Tensor:
         return values.mean(0)
@@ -124,7 +156,6 @@ class IWAE(Objective):
     """
 
     name: ClassVar[str] = "iwae"
-    closed_form_kl: ClassVar[bool] = False
     beta: ClassVar[float] = 1.0  # type: ignore[misc]
 
     def __call__(self, values: Tensor) -> Tensor:

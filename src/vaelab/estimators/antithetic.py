@@ -68,15 +68,16 @@ class DisARM(Estimator):
     Formula: with the pair z = 1(u > 1 - p), z' = 1(u < p), p = sigmoid(l),
     grad_l E_q[f(z)] ~ 1/2 (f(z) - f(z')) (z - z') sigmoid(|l|), averaged over K/2 independent pairs. For the
     importance-weighted bound L of K codes each code z_k has a partner z'_k, and the estimate is
-    sum_k 1/2 (L(z_k, z_-k) - L(z'_k, z_-k)) (z_k - z'_k) sigmoid(|l|), which decodes 2 K codes.
+    sum_k 1/2 (L(z_k, z_-k) - L(z'_k, z_-k)) (z_k - z'_k) sigmoid(|l|), averaged with the same under the partners of
+    the others, z'_-k in place of z_-k (the authors' symmetrised form, which costs nothing). It decodes 2 K codes.
     Sources: Dong, Mnih & Tucker (2020), https://arxiv.org/abs/2006.10680; Yin, Ho, Yan, Qian & Zhou (2020),
-    https://arxiv.org/abs/2006.14042.
+    https://arxiv.org/abs/2006.06448.
 
     Args:
-        samples: K, even: as K/2 pairs, or the K of the importance-weighted bound.
+        samples: K: as K/2 pairs, or the K of the importance-weighted bound.
 
     Raises:
-        Refusal: an odd number of codes.
+        Refusal: an odd number of codes for the evidence lower bound (by ``check``).
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import IWAE
@@ -89,7 +90,6 @@ class DisARM(Estimator):
 
     def __init__(self, samples: int = 2) -> None:
         super().__init__(samples)
-        _require_even(samples)
 
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw K/2 pairs (K, B, D), all first halves before the second; K pairs (2 K, B, D) for the iwae."""
@@ -111,7 +111,9 @@ class DisARM(Estimator):
             z = z.clone()  # else the graph would keep the partners' memory as well
             terms = objective.terms(model, x, q, z)
             values = objective.values(terms).detach()
-            difference = objective(values) - swap_one(values, others)  # (K, B)
+            among_codes = objective(values) - swap_one(values, others)  # (K, B)
+            among_partners = swap_one(others, values) - objective(others)
+            difference = (among_codes + among_partners) / 2
         weight = 0.5 * torch.sigmoid(q.logits.detach().abs())  # (B, D)
         gradient = (difference.unsqueeze(-1) * (z - partner)).sum(0) * weight  # (B, D)
         return Estimate.of(objective, terms, objective(objective.values(terms)) + (gradient * q.logits).sum(-1))
@@ -119,6 +121,12 @@ class DisARM(Estimator):
     def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
         """K, or 2 K for the importance-weighted bound."""
         return self.samples if objective.name == "elbo" else 2 * self.samples
+
+    def check(self, model: LatentVariableModel, objective: Objective) -> None:
+        """Refuse an odd number of codes where they form pairs among themselves."""
+        super().check(model, objective)
+        if objective.name == "elbo":
+            _require_even(self.samples)
 
 
 def values_of_partners(

@@ -69,7 +69,7 @@ class RunningAverage(Baseline):
     """Subtracts the exponential average of the values of past batches (before this one).
 
     Formula: c <- decay c + (1 - decay) mean objective(values), divided by 1 - decay^t against the start at
-    zero. Source: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030, section 2.3.
+    zero. Source of the idea: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030, section 2.3; the decay is ours.
     """
 
     def __init__(self, decay: float = 0.9) -> None:
@@ -88,7 +88,8 @@ class LeaveOneOut(Baseline):
     """Subtracts what the objective would be had the code behaved as the others on average.
 
     For the mean this is RLOO (Kool, van Hoof & Welling, 2019, https://openreview.net/forum?id=r1lgTGL5DE),
-    for log-mean-exp it is VIMCO (Mnih & Rezende, 2016, https://arxiv.org/abs/1602.06725).
+    for log-mean-exp it is VIMCO (Mnih & Rezende, 2016, https://arxiv.org/abs/1602.06725), with the geometric mean
+    of the other weights: the mean of their logarithms.
     """
 
     def forward(self, objective: Objective, values: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -30,7 +30,7 @@ class MuProp(Estimator):
     Args:
         samples: K, codes drawn for each observation.
         baseline: subtracted from r: ``none``, ``running-average`` (MuProp-C), ``leave-one-out`` (K of at least
-            2) or ``network`` (MuProp-C-IDB).
+            2) or ``network`` (MuProp-C-IDB; NVIL's normalisation of the variance is no part of it).
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
@@ -60,7 +60,6 @@ class MuProp(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective, sum_k signal_k log q(z_k|x), and f'(p) . p with f'(p) constant."""
-        q = self.baseline.normalised(q)
         assert isinstance(q, Bits)
         terms = objective.terms(model, x, q, drawn)
         mean = q.mean.detach().requires_grad_()  # (B, D)

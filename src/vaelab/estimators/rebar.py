@@ -13,25 +13,26 @@ from torch.distributions import Distribution
 from vaelab.conditionals import Code
 from vaelab.distributions import Bits
 from vaelab.estimators.contract import Estimate, Estimator
-from vaelab.estimators.relaxation import conditional_noise, logistic, require_temperature, tied_noise, uniform
+from vaelab.estimators.relaxation import conditional_noise, logistic, require_temperature, tied_slope, uniform
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
 
 __all__ = ["Rebar", "Relax"]
 
+Relaxed = tuple[Tensor, Tensor, Tensor]
+
 
 class _RelaxedControl(Estimator):
-    """The estimator the two papers share; they differ in the control variate c(z).
+    """The estimator the two papers share; they differ in the control variate c(z) and in its noise.
 
     Formula: with z = l + logit(u), the bit b = 1(z > 0) and z~ a draw of z given b,
     grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~).
     The parameters of c follow the gradient of the mean square of the estimate, which is the gradient of its
-    variance. It decodes each b and its two relaxed codes.
+    variance.
     """
 
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
     objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
-    learning_rate_factor: ClassVar[float] = 10.0
 
     def __init__(self, samples: int, temperature: float) -> None:
         super().__init__(samples)
@@ -40,26 +41,19 @@ class _RelaxedControl(Estimator):
         self.scale = nn.Parameter(torch.ones(()))
 
     @abstractmethod
-    def control(self, model: LatentVariableModel, x: Tensor, logits: Tensor, z: Tensor) -> Tensor:
-        """Return c(z), shape (..., B), for logistic noise z (..., B, D)."""
-
-    @abstractmethod
-    def noise(self, drawn: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z and z~, (K, B, D) each, as functions of the logits."""
+    def relax(self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bits, drawn: Tensor) -> Relaxed:
+        """Return b (K, B, D), c(z~) (K, B), and grad_l c(z) - grad_l c(z~) (B, D), summed over K; q is a constant."""
 
     def score(
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective plus l times the estimate of its gradient."""
         assert isinstance(q, Bits)
-        logits = q.logits.detach().requires_grad_()  # (B, D)
-        z, given_bits = self.noise(drawn, logits)  # (K, B, D) each
-        bits = (z > 0).to(z.dtype)
+        held = q.through(torch.Tensor.detach)
+        bits, control, path = self.relax(model, objective, x, held, drawn)
         terms = objective.terms(model, x, q, bits)
-        free, conditional = self.control(model, x, logits, torch.stack([z, given_bits]))  # (K, B) each
-        (path,) = torch.autograd.grad((free - conditional).sum(), logits, create_graph=self.training)
-        signal = objective.integrand(terms).detach() - conditional  # (K, B)
-        scored = (signal.unsqueeze(-1) * (bits - q.mean.detach())).sum(0)
+        signal = objective.integrand(terms).detach() - control  # (K, B)
+        scored = (signal.unsqueeze(-1) * (bits - held.mean)).sum(0)
         gradient = (scored + path) / self.samples  # (B, D)
         auxiliary = self._for_own(gradient.square().sum(-1).mean()) if self.training else None
         surrogate = objective(objective.values(terms)) + (gradient.detach() * q.logits).sum(-1)
@@ -71,23 +65,21 @@ class _RelaxedControl(Estimator):
         found = torch.autograd.grad(loss, own, retain_graph=True)
         return torch.stack([(gradient * weight).sum() for gradient, weight in zip(found, own, strict=True)]).sum()
 
-    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
-        """The bits, the relaxed code and the relaxed code given the bits."""
-        return 3 * self.samples
-
 
 class Rebar(_RelaxedControl):
     """REBAR: the decoder at a relaxed code as control variate, temperature and scale adapted.
 
     Formula: grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~), with
-    z = l + logit(u), b = 1(z > 0), z~ a draw of z given b, and c(z) = scale f(sigmoid(z_t / t)), where
+    z = l + logit(u), b = 1(z > 0), z~ a draw of z given b, and c(z) = scale f(sigmoid(z_t / t)) + C(x), where
     z_t = z + l t^2 / (t + 1): as the temperature t grows the relaxed code tends to the mean, as it falls to b.
-    z~ takes the value of z (common random numbers) but depends on l as a draw of z given b does. Temperature
-    and scale follow the gradient of the variance; Adam's second decay is 0.99999 as in the authors' code.
+    z~ takes the value of z (common random numbers) but depends on l as a draw of z given b does, so that one relaxed
+    code serves both: grad_l c(z) - grad_l c(z~) = c'(z) (1 - dz~/dl). C is a baseline, 100 tanh units. Temperature,
+    scale and C follow the gradient of the variance, ten times as fast as the model, Adam's second decay 0.99999, as
+    in the authors' code; they have a scale for each layer of weights, and measure the variance there.
     Shapes: u (K, B, D). Source: Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), https://arxiv.org/abs/1703.07370.
 
     Args:
-        samples: K, independent estimates averaged; three decoder evaluations each.
+        samples: K, independent estimates averaged; two decoder evaluations each.
         temperature: t at the start, above 0.
 
     Raises:
@@ -100,38 +92,49 @@ class Rebar(_RelaxedControl):
     """
 
     name: ClassVar[str] = "rebar"
+    learning_rate_factor: ClassVar[float] = 10.0
     betas: ClassVar[tuple[float, float]] = (0.9, 0.99999)
 
     def __init__(self, samples: int = 1, temperature: float = 0.5) -> None:
         super().__init__(samples, temperature)
+        self.baseline: nn.Sequential | None = None
+
+    def prepare(self, x: Tensor, q: Distribution) -> None:
+        """Create C for observations (B, X)."""
+        if self.baseline is None:
+            self.baseline = nn.Sequential(nn.Linear(x.shape[-1], 100), nn.Tanh(), nn.Linear(100, 1)).to(x)
 
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw the noise u of z, (K, B, D)."""
         return uniform(q, self.samples)
 
-    def noise(self, drawn: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z, and z again with the derivative that it has given its bit."""
-        z = logistic(drawn, logits)
-        return z, tied_noise(z, logits)
-
-    def control(self, model: LatentVariableModel, x: Tensor, logits: Tensor, z: Tensor) -> Tensor:
-        """Return scale f(sigmoid(z_t / t))."""
+    def relax(self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bits, drawn: Tensor) -> Relaxed:
+        """Decode one relaxed code for z and z~."""
+        assert self.baseline is not None, "prepare comes first"
+        z = logistic(drawn, q.logits).requires_grad_()  # (K, B, D)
         t = self.log_temperature.exp()
-        relaxed = torch.sigmoid((z + logits * (t * t / (t + 1))) / t)
-        log_likelihood: Tensor = model.likelihood(relaxed).log_prob(x)
-        control: Tensor = self.scale * log_likelihood
-        return control
+        relaxed = torch.sigmoid((z + q.logits * (t * t / (t + 1))) / t)
+        control = self.scale * objective.integrand(objective.terms(model, x, q, relaxed))  # (K, B)
+        (slope,) = torch.autograd.grad(control.sum(), z, create_graph=self.training)
+        # What z_t owes to l directly is in both gradients, and falls out.
+        path = (slope * (1 - tied_slope(z.detach(), q.logits))).sum(0)
+        return (z > 0).to(z.dtype), control + self.baseline(x).squeeze(-1), path
+
+    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
+        """The bits, and the relaxed code."""
+        return 2 * self.samples
 
 
 class Relax(_RelaxedControl):
     """RELAX: REBAR's control variate plus a free-form network, all of it adapted.
 
     Formula: grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~), with
-    z = l + logit(u), b = 1(z > 0), z~ a draw of z given b, and c(z) = scale [f(sigmoid(z / t)) + r(x, z)],
+    z = l + logit(u), b = 1(z > 0), z~ a draw of z given b, and c(z) = scale f(sigmoid(z / t)) + r(x, z),
     r a network of one hidden layer. Network, temperature and scale follow the gradient of the variance.
     Shapes: the noise of z and of z~ (2, K, B, D). Source: Grathwohl, Choi, Wu, Roeder & Duvenaud (2018),
-    https://arxiv.org/abs/1711.00123; the sizes and Adam's first decay of 0.999 are those of Dong, Mnih & Tucker
-    (2020), https://arxiv.org/abs/2006.10680.
+    https://arxiv.org/abs/1711.00123; independent noise for z and z~, the sizes, Adam's first decay of 0.999 and the
+    learning rate, the model's own, are those of the code of Dong, Mnih & Tucker (2020),
+    https://arxiv.org/abs/2006.10680.
 
     Args:
         samples: K, independent estimates averaged; three decoder evaluations each.
@@ -162,18 +165,22 @@ class Relax(_RelaxedControl):
         """Draw the noise of z and of z~, (2, K, B, D)."""
         return uniform(q, 2, self.samples)
 
-    def noise(self, drawn: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return z, and another draw of z given its bit."""
-        z = logistic(drawn[0], logits)
-        return z, conditional_noise(drawn[1], logits, (z > 0).to(z.dtype))
-
-    def control(self, model: LatentVariableModel, x: Tensor, logits: Tensor, z: Tensor) -> Tensor:
-        """Return scale [f(sigmoid(z / t)) + r(x, z)]."""
+    def relax(self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bits, drawn: Tensor) -> Relaxed:
+        """Decode both relaxed codes in one call."""
         assert self.network is not None, "prepare comes first"
-        relaxed = torch.sigmoid(z / self.log_temperature.exp())
-        log_likelihood: Tensor = model.likelihood(relaxed).log_prob(x)
-        control: Tensor = self.scale * (log_likelihood + self.network(x, z))
-        return control
+        logits = q.logits.requires_grad_()  # (B, D)
+        z = logistic(drawn[0], logits)
+        bits = (z > 0).to(z.dtype)
+        both = torch.cat([z, conditional_noise(drawn[1], logits, bits)])  # (2 K, B, D)
+        relaxed = torch.sigmoid(both / self.log_temperature.exp())
+        value = objective.integrand(objective.terms(model, x, q, relaxed))  # (2 K, B)
+        free, conditional = (self.scale * value + self.network(x, both)).chunk(2)
+        (path,) = torch.autograd.grad((free - conditional).sum(), logits, create_graph=self.training)
+        return bits, conditional, path
+
+    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
+        """The bits, the relaxed code and the relaxed code given the bits."""
+        return 3 * self.samples
 
 
 class _FreeForm(nn.Module):

@@ -9,14 +9,14 @@ from torch.distributions import Distribution
 
 from vaelab.refusals import Refusal, require_number
 
-__all__ = ["conditional_noise", "logistic", "require_temperature", "tied_noise", "uniform"]
+__all__ = ["conditional_noise", "logistic", "require_temperature", "tied_slope", "uniform"]
 
 
 def uniform(q: Distribution, *sizes: int) -> Tensor:
-    """Draw uniform noise of shape sizes + (B, D), never exactly zero, so that its logit is finite."""
+    """Draw uniform noise of shape sizes + (B, D), its logit as far from infinite below as it is above."""
     like = q.mean.detach()
     u = torch.rand(*sizes, *like.shape, dtype=like.dtype, device=like.device)
-    return u.clamp_(min=torch.finfo(like.dtype).tiny)
+    return u.clamp_(min=torch.finfo(like.dtype).eps / 4)
 
 
 def logistic(u: Tensor, logits: Tensor) -> Tensor:
@@ -38,14 +38,16 @@ def conditional_noise(v: Tensor, logits: Tensor, bits: Tensor) -> Tensor:
     return sign * F.softplus(logistic(v, F.softplus(sign * logits)))
 
 
-def tied_noise(z: Tensor, logits: Tensor) -> Tensor:
-    """Return z again, but with the derivative of ``conditional_noise`` where that would give the value z.
+def tied_slope(z: Tensor, logits: Tensor) -> Tensor:
+    """Return dz~/dl, shape of z, where z~ is the draw given the bit that has the value z itself.
 
-    Common random numbers: v is the quantile of z given its bit, held constant. As dz~/dl is then
-    (1 - exp(-|z|)) sigmoid(s l) with s the sign of z, that is what flows back; dz/dl is 1.
+    Common random numbers: v is the quantile of z given its bit, held constant, so that ``conditional_noise`` gives z
+    again. Formula: (1 - exp(-|z|)) sigmoid(s l) with s the sign of z; dz/dl is 1.
+
+    >>> tied_slope(torch.tensor([1.0]), torch.zeros(1))  # (1 - 1/e) / 2
+    tensor([0.3161])
     """
-    slope = -torch.expm1(-z.abs()) * torch.sigmoid(z.sign() * logits)
-    return z.detach() + slope.detach() * (logits - logits.detach())
+    return -torch.expm1(-z.abs()) * torch.sigmoid(z.sign() * logits)
 
 
 def require_temperature(argument: str, value: float) -> float:

@@ -31,8 +31,9 @@ class Rodeo(Estimator):
                            + beta (A g_k)(z_k),    g_k(z) = g'_k(z) (z - p),
 
     where (h_k, g'_k)(z) is the mean over j != k of a network of two numbers, f(z_j) and f'(z_j) . (z - z_j):
-    the values the other codes predict at z, without decoding it. The network (100 leaky units, evaluated as the
-    piecewise linear function that it is), alpha and beta follow the gradient of the mean square of the estimate; alpha and beta start at zero.
+    the values the other codes predict at z, without decoding it. The network has 100 leaky units and is evaluated
+    as the piecewise linear function that it is. Its weights, alpha and beta follow the gradient of the mean square
+    of the estimate; alpha and beta start at zero.
     Source: Shi, Zhou, Hwang, Titsias & Mackey (2022), https://arxiv.org/abs/2202.09497.
 
     Args:

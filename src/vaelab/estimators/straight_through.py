@@ -21,7 +21,8 @@ __all__ = ["GumbelStraightThrough", "StraightThrough"]
 class StraightThrough(Estimator):
     """Decode a bit, and differentiate as if its probability had been decoded. Biased for the encoder.
 
-    Formula: grad_l E_q[f(z)] ~ 1/K sum_k f'(z_k) p (1 - p), p = sigmoid(l). Decoder and prior get the same
+    Formula: grad_l E_q[f(z)] ~ 1/K sum_k f'(z_k) p (1 - p), p = sigmoid(l): the variant that keeps the derivative
+    of the sigmoid, which for a linear f is exact. Decoder and prior get the same
     gradient as from any code, without bias. Source: Bengio, Leonard & Courville (2013),
     https://arxiv.org/abs/1308.3432.
 

@@ -367,21 +367,15 @@ def _build(
     ready, refused = [], []
     for label in labels:
         name, options = gradient_rows()[label]
-        try:
-            estimator = _with_samples(name, samples, options)
-            estimator.check(model, objective)
-        except Refusal as reason:
-            refused.append({"estimator": label, "reason": str(reason)})
+        for count in (samples, samples + 1, samples + 2):  # pairs need an even number, leave-one-out two
+            try:
+                estimator = ESTIMATORS[name](samples=count, **options)
+                estimator.check(model, objective)
+            except Refusal as refusal:
+                reason = str(refusal)
+            else:
+                ready.append((label, estimator))
+                break
         else:
-            ready.append((label, estimator))
+            refused.append({"estimator": label, "reason": reason})
     return ready, refused
-
-
-def _with_samples(name: str, samples: int, options: dict[str, Any]) -> Estimator:
-    """Build an estimator with K codes, or the next K it can use: pairs need an even one, leave-one-out two."""
-    for count in (samples, samples + 1):
-        try:
-            return ESTIMATORS[name](samples=count, **options)
-        except Refusal:
-            continue
-    return ESTIMATORS[name](samples=samples + 2, **options)
