@@ -22,9 +22,9 @@ class ScoreFunction(Estimator):
 
     Formula: grad_phi E_q[f(z)] ~ 1/K sum_k (f(z_k) - baseline) grad_phi log q(z_k|x), plus the gradient of
     f itself. With the closed-form KL, f is log p(x|z) and the KL is differentiated directly; for the
-    importance-weighted bound L of all K codes it is sum_k (L - baseline) grad_phi log q(z_k|x). Sources: Williams (1992),
-    https://doi.org/10.1007/BF00992696; K codes with leave-one-out: Kool, van Hoof & Welling (2019),
-    https://openreview.net/forum?id=r1lgTGL5DE; VIMCO: Mnih & Rezende (2016), https://arxiv.org/abs/1602.06725;
+    importance-weighted bound L of all K codes it is sum_k (L - baseline) grad_phi log q(z_k|x).
+    Sources: Williams (1992), https://doi.org/10.1007/BF00992696; K codes with leave-one-out: Kool, van Hoof & Welling
+    (2019), https://openreview.net/forum?id=r1lgTGL5DE; VIMCO: Mnih & Rezende (2016), https://arxiv.org/abs/1602.06725;
     network (NVIL): Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030. The learning rate of the network
     is ten times the model's, as in Tucker et al. (2017), https://arxiv.org/abs/1703.07370.
 
