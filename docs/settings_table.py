@@ -34,6 +34,7 @@ MEANINGS = {
     "bernoulli-vae.prior": "every bit has probability 1/2 (`uniform`), or the prior's logits are trained (`learned`)",
     "autoencoder.components": "components of the mixture of codes; of several numbers the lowest BIC chooses",
     "autoencoder.covariance": "covariance matrices of the mixture's components",
+    "objective.kl": "the KL's part in the gradient: of the distributions (`closed-form`) or of the codes (`sampled`)",
     "objective.beta": "weight of the KL term while training; the reported bound always has 1",
 }
 

@@ -100,6 +100,10 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run directory  [default: runs/MODEL]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random  [default: 0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda  [default: auto]")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Of matrix products: auto, float32, bfloat16  [default: auto]")
+    ] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the step: a slow start, then faster.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -121,6 +125,8 @@ def train(
     layers = [read_config(Path(file)) for file in files]
     layers += [parse_overrides([word for word in words if "=" in word])]
     layers += [{key: value for key, value in flags.items() if value is not None}]
+    engine = {"precision": precision, "compile": compiled or None}
+    layers += [{"training": {key: value for key, value in engine.items() if value is not None}}]
     resolved = resolve(model, *layers)
     path = out if out is not None else Path("runs") / model
 

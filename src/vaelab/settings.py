@@ -46,6 +46,10 @@ class TrainingSettings(_Checked):
     log_every: int = Field(default=100, ge=1, description="steps between log lines")
     validate_every: int | None = Field(default=None, ge=1, description="steps between validations; an epoch if unset")
     patience: int | None = Field(default=None, ge=1, description="validations without a better bound before stopping")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="of matrix products; auto takes bfloat16 where the hardware multiplies it"
+    )
+    compile: bool = Field(default=False, description="compile the step: a slow start, then faster steps")
     log_gradient_variance: bool = Field(default=False, description="log the variance of the encoder's gradient")
 
     @model_validator(mode="after")

@@ -64,7 +64,8 @@ class Estimator(nn.Module, ABC):
     mode. It draws from torch's default generator.
 
     ``codes`` and ``objectives`` are what it is defined for; ``learning_rate_factor`` and ``betas`` are
-    Adam's for its own parameters, the factor relative to the model's learning rate.
+    Adam's for its own parameters, the factor relative to the model's learning rate; ``second_derivative`` says
+    whether its auxiliary loss is made of a gradient that is differentiated again.
 
     Args:
         samples: K, codes drawn for each observation.
@@ -76,6 +77,7 @@ class Estimator(nn.Module, ABC):
     biased: ClassVar[frozenset[str]] = frozenset()
     learning_rate_factor: ClassVar[float] = 1.0
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
+    second_derivative: ClassVar[bool] = False
 
     def __init__(self, samples: int = 1) -> None:
         super().__init__()

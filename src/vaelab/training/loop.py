@@ -18,6 +18,7 @@ from vaelab.randomness import seed_step, seeded
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
+from vaelab.training.engine import Engine, check_engine
 from vaelab.training.interrupts import stop_requests
 from vaelab.training.record import Best, Log, Row, label
 from vaelab.training.schedule import check_kl_warmup, kl_weight, learning_rate
@@ -88,6 +89,7 @@ def fit(
     objective = objective or defaults.build_objective()
     estimator.check(model, objective)
     check_kl_warmup(settings, objective)
+    check_engine(settings, estimator)
     model.to(device).train()
 
     where = torch.device(device)
@@ -100,6 +102,8 @@ def fit(
         x = batches(0)
         estimator.prepare(x, model.posterior(x))
     optimiser = torch.optim.Adam(_groups(weights, estimator), lr=settings.learning_rate, fused=True)
+    engine = Engine(settings, where)
+    estimating = engine.estimating(estimator)
     log = Log(settings.log_every, where)
     best = Best(model, run)
     parts: dict[str, Any] = {"model": model, "estimator": estimator, "optimiser": optimiser, "best": best, "log": log}
@@ -128,12 +132,13 @@ def fit(
                 group["lr"] = rate * group["factor"]
 
             x = batches(step)  # (B, X)
-            estimate = estimator(model, _at(objective, settings, step), x)
             optimiser.zero_grad(set_to_none=True)
-            loss = -estimate.surrogate.mean()
-            if estimate.auxiliary is not None:
-                loss = loss + estimate.auxiliary
-            loss.backward()
+            with engine.products():
+                estimate = estimating(model, _at(objective, settings, step), x)
+                loss = -estimate.surrogate.mean()
+                if estimate.auxiliary is not None:
+                    loss = loss + estimate.auxiliary
+                loss.backward()
             if variance is not None:
                 variance.add()
             if settings.clip is not None:

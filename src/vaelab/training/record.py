@@ -46,7 +46,7 @@ class Log:
         self.relaxed = estimate.relaxed is not None
         fourth = estimate.bound if estimate.relaxed is None else estimate.relaxed
         parts = (estimate.bound, estimate.reconstruction, estimate.kl, fourth)
-        self.values[self.count] = torch.stack([part.mean() for part in parts])
+        torch.mean(torch.stack(parts), 1, out=self.values[self.count])
         self.count += 1
 
     def require_finite(self, step: int) -> Tensor:
