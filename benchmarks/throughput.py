@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from contenders import CASES, CONTENDERS, Case
+from contenders import CASES, CONTENDERS, Case, Contender
 from contenders.environment import PEERS, peers_python
 from contenders.machine import machine
 from contenders.turns import Absent, Worker
@@ -40,13 +40,12 @@ def save_pixels(folder: Path) -> Path:
     return path
 
 
-def start(name: str, case: str, python: Path, pixels: Path, steps: int, threads: int, *more: str) -> Worker:
+def start(contender: Contender, case: str, python: Path, pixels: Path, steps: int, threads: int, *more: str) -> Worker:
     """Start a contender in a folder of its own, beside the pixels."""
-    contender = CONTENDERS[name]
     folder = Path(tempfile.mkdtemp(dir=pixels.parent))
     command = [str(python if contender.peer else sys.executable), "-m", f"contenders.{contender.module}", case]
     command += [*contender.options, "--pixels", str(pixels), "--steps", str(steps), "--threads", str(threads)]
-    return Worker([*command, "--folder", str(folder), *more], HERE, threads, folder / "log.txt")
+    return Worker([*command, "--folder", str(folder), *more], folder, threads)
 
 
 def measure(case: str, arguments: argparse.Namespace, python: Path, pixels: Path) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def measure(case: str, arguments: argparse.Namespace, python: Path, pixels: Path
                 left_out[name] = contender.cannot[case]
                 continue
             try:
-                workers[name] = start(name, case, python, pixels, steps, arguments.threads)
+                workers[name] = start(contender, case, python, pixels, steps, arguments.threads)
             except Absent as absent:
                 left_out[name] = str(absent)
                 continue

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from contenders import CASES, Case
+from contenders.turns import weights_file
 
 __all__ = ["Told", "told"]
 
@@ -30,18 +31,15 @@ class Told:
     precision: str
     compile: bool
     recipe: str
+    epochs: int
 
     def bits(self) -> Tensor:
         """Return bits drawn once from the grey levels, for trainers that draw none."""
         return torch.bernoulli(self.pixels, generator=torch.Generator().manual_seed(self.seed))
 
-    def weights(self, step: int) -> Path:
-        """Return the file for the weights after ``step``."""
-        return self.folder / f"{step:07d}.pt"
-
     def keeping(self, step: int, weights: Callable[[], Any]) -> Callable[[], None] | None:
         """Return what writes the weights, if they are asked for."""
-        return (lambda: torch.save(weights(), self.weights(step))) if self.save else None
+        return (lambda: torch.save(weights(), weights_file(self.folder, step))) if self.save else None
 
 
 def told() -> Told:
@@ -58,6 +56,7 @@ def told() -> Told:
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--recipe", default="")
+    parser.add_argument("--epochs", type=int, default=0)
     found = vars(parser.parse_args())
     torch.set_num_threads(found.pop("threads"))
     torch.manual_seed(found["seed"])

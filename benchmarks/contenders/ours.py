@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from contenders.arguments import Told, told
-from contenders.turns import Turns
+from contenders.turns import Turns, weights_file
 from vaelab.data import load_data
 from vaelab.randomness import seeded
 from vaelab.settings import Settings, TrainingSettings, resolve
@@ -56,12 +56,14 @@ def main() -> None:
         turns.absent("this version of vaelab has no training.precision and no training.compile")
     assert chosen is not None
     data = load_data("mnist")
+    if options.epochs:
+        chosen |= {"epochs": options.epochs}
     if not options.recipe:  # no validation but the last, which is never reached
         chosen |= {"steps": 10**9, "validate_every": 10**9, "log_every": options.steps}
     settings = settings_of(options, chosen)
     with seeded(options.seed, "weights"):
         model = settings.build_model(data.dim, data.mean())
-    answers: list[dict[str, Any]] = []
+    kept: list[tuple[Row, dict[str, Tensor]]] = []
 
     def timed(row: Row) -> None:
         turns.pause(step=row["step"])
@@ -69,9 +71,7 @@ def main() -> None:
     def recorded(row: Row) -> None:
         """Keep the weights of each validation: training itself is not stopped, its clock is its own."""
         if any(key.startswith("val/") for key in row):
-            path = options.weights(row["step"])
-            torch.save(model.state_dict(), path)
-            answers.append({"step": row["step"], "trained_seconds": row["seconds"], "weights": str(path)})
+            kept.append((row, {name: value.clone() for name, value in model.state_dict().items()}))
 
     turns.begin()
     fit(
@@ -84,14 +84,14 @@ def main() -> None:
         seed=settings.seed,
         watch=recorded if options.recipe else timed,
     )
-    told_everything(turns, answers, settings)
-
-
-def told_everything(turns: Turns, answers: list[dict[str, Any]], settings: Settings) -> NoReturn:
-    """Hand over what was recorded, an answer a turn."""
-    for answer in answers:
-        turns.pause(**answer, last=answer is answers[-1], settings=settings.model_dump(mode="json"))
-    sys.exit()
+    for row, weights in kept:  # handed over now, an answer a turn
+        torch.save(weights, weights_file(options.folder, row["step"]))
+        turns.pause(
+            step=row["step"],
+            trained_seconds=row["seconds"],
+            last=row is kept[-1][0],
+            settings=settings.model_dump(mode="json"),
+        )
 
 
 if __name__ == "__main__":

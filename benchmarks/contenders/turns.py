@@ -17,7 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["Absent", "Turns", "Worker"]
+__all__ = ["Absent", "Turns", "Worker", "weights_file"]
+
+BENCHMARKS = Path(__file__).parents[1]
+
+
+def weights_file(folder: Path, step: int) -> Path:
+    """Return where a worker leaves its weights after ``step``."""
+    return folder / f"{step:07d}.pt"
 
 
 class Turns:
@@ -61,14 +68,15 @@ class Absent(Exception):
 
 
 class Worker:
-    """The driver's side: a process that has set itself up and waits for its turn."""
+    """The driver's side: a process with a folder of its own that has set itself up and waits for its turn."""
 
-    def __init__(self, command: Sequence[str], folder: Path, threads: int, log: Path) -> None:
-        self.log = log
+    def __init__(self, command: Sequence[str], folder: Path, threads: int) -> None:
+        self.folder = folder
+        self._log = folder / "log.txt"
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        with log.open("w") as errors:
+        with self._log.open("w") as errors:
             self._process = subprocess.Popen(
-                command, cwd=folder, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                command, cwd=BENCHMARKS, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=errors,
             )  # fmt: skip
         try:
@@ -100,7 +108,7 @@ class Worker:
         line = self._process.stdout.readline()
         if not line:
             self._process.wait()
-            last = "\n".join(self.log.read_text().splitlines()[-8:])
+            last = "\n".join(self._log.read_text().splitlines()[-8:])
             raise RuntimeError(f"a worker ended with code {self._process.returncode}:\n{last}")
         answer: dict[str, Any] = json.loads(line)
         if "absent" in answer:
