@@ -52,6 +52,7 @@ TASKS: dict[str, tuple[str, float, dict[str, Recipe]]] = {
         -104.0,
         {
             "vaelab": Recipe("ours", "the default recipe of gaussian-vae", (*_OURS, "default")),
+            "vaelab-short": Recipe("ours", "the same, six epochs long", (*_OURS, "default", "--epochs", "6")),
             "tutorial": Recipe("tutorial", "Adam 1e-3, batch 128; bits drawn inside the step", _SAVE, most=100),
             "pythae": Recipe(
                 "pythae_trainer", "its BaseTrainer, Adam 1e-3, batch 128; trained on grey levels", _SAVE, True, most=100
@@ -230,6 +231,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=TASKS, default=list(TASKS), metavar="TASK")
+    parser.add_argument("--recipes", nargs="+", metavar="RECIPE", help="of those tasks, these recipes only")
     parser.add_argument("--most", type=int, help="at most so many epochs, to try things out")
     parser.add_argument("--peers", type=Path, default=PEERS, help="folder of the peers' environment")
     parser.add_argument("--out", type=Path, default=HERE / "results")
@@ -239,6 +241,7 @@ def main() -> None:
     kept.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(arguments.threads)
     jobs = [(seed, task, name) for seed in range(arguments.seeds) for task in arguments.only for name in TASKS[task][2]]
+    jobs = [job for job in jobs if arguments.recipes is None or job[2] in arguments.recipes]
     jobs = [job for job in jobs if not arguments.gather and not path_of(kept, *job).exists()]
     if jobs:
         python = peers_python(arguments.peers)
