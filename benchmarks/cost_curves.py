@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from contenders.machine import machine
+from contenders.machine import machine, threads_in_words
 from contenders.turns import Worker
 
 HERE = Path(__file__).parent
@@ -130,7 +130,7 @@ def draw(curves: list[dict[str, Any]], threads: int) -> bytes:
         grid[line][0].yaxis.set_minor_formatter(NullFormatter())
     grid[0][0].legend(frameon=False, fontsize=9, loc="upper left")
     figure.supxlabel(
-        f"times the base of 784-400-20, batch 128, K = 1, {threads} thread{'s' * (threads > 1)}; "
+        f"times the base of 784-400-20, batch 128, K = 1, {threads_in_words(threads)}; "
         "slopes over the upper half; band from fastest to slowest round",
         fontsize=9.5,
     )
@@ -145,6 +145,7 @@ def main() -> None:
     parser.add_argument("--largest", type=int, default=FACTORS[-1], help="largest factor, to try things out")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     arguments = parser.parse_args()
+    found_machine = machine()
     factors = tuple(factor for factor in FACTORS if factor <= arguments.largest)
     curves: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -161,7 +162,7 @@ def main() -> None:
     ]
     summary = {
         "command": f"python benchmarks/cost_curves.py --rounds {arguments.rounds} --threads {arguments.threads}",
-        "machine": machine(),
+        "machine": found_machine,
         "threads": arguments.threads,
         "rounds": arguments.rounds,
         "base": BASE,

@@ -21,7 +21,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from contenders import CASES
-from contenders.machine import machine
+from contenders.machine import machine, threads_in_words
 from contenders.ours import engine
 from contenders.products import products
 from vaelab.data import load_data
@@ -110,12 +110,13 @@ def report(arguments: argparse.Namespace) -> str:
     chosen = engine(arguments.precision, arguments.compile)
     if chosen is None:
         raise SystemExit("this version of vaelab has no training.precision and no training.compile")
+    found_machine = machine()
     floor, step = bare_products(arguments.steps), unprofiled(arguments.steps, chosen)
     rows = profiled(arguments.steps, chosen)
     total = sum(own for _, _, own in rows)
-    threads = f"{arguments.threads} thread{'s' * (arguments.threads > 1)}"
+    threads = threads_in_words(arguments.threads)
     words = f"{arguments.precision}{', compiled' if arguments.compile else ''}, {threads}, {arguments.steps} steps"
-    facts = ", ".join(f"{key} {value}" for key, value in machine().items())
+    facts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in found_machine.items())
     lines = [
         f"A training step of {CASES['gaussian'].title}: {words}",
         f"python benchmarks/profile_step.py; {facts}",

@@ -22,7 +22,7 @@ from typing import Any
 
 from contenders import CASES, CONTENDERS, Case, Contender
 from contenders.environment import PEERS, peers_python
-from contenders.machine import machine
+from contenders.machine import machine, threads_in_words
 from contenders.turns import Absent, Worker
 
 FLOOR, RIVAL = "matrix products", "pythae"
@@ -85,6 +85,7 @@ def row(name: str, seconds: dict[str, list[float]], case: Case) -> dict[str, Any
         "contender": name,
         "does": CONTENDERS[name].describe,
         "milliseconds": median,
+        "fastest": round(1000 * min(own), 4),
         "quartiles": [low, high],
         "steps_per_second": round(1000 / median, 2),
         "images_per_second": round(1000 * case.batch_size / median),
@@ -137,25 +138,29 @@ def draw(results: list[dict[str, Any]], threads: int) -> bytes:
     for axes, result in zip(grid, results, strict=True):
         rows = result["rows"]
         floor = next(found["milliseconds"] for found in rows if found["contender"] == FLOOR)
+        widest = max(found["milliseconds"] for found in rows)
         axes.axvspan(0, floor, color="#e8e8e8", zorder=0)
         for position, found in enumerate(rows):
             name, value = found["contender"], found["milliseconds"]
             kind = 0 if name.startswith("vaelab") else 7 if name.startswith(FLOOR) else 1
             axes.barh(position, value, height=0.62, color=LINE_COLOURS[kind], zorder=2)
             low, high = found["quartiles"]
-            axes.plot([low, high], [position, position], color="#222222", linewidth=2.2, zorder=3)
+            shown = min(high, 1.25 * widest)
+            axes.plot([low, shown], [position, position], color="#222222", linewidth=2.2, zorder=3)
+            if shown < high:  # an arrow where the line goes on
+                axes.plot(shown, position, ">", color="#222222", markersize=5, zorder=3)
             label = f"{value:.2f} ms   {found['times_the_floor'][1]:.2f} × products"
             if "times_as_fast_as_pythae" in found and name != RIVAL:
                 label += f"   {found['times_as_fast_as_pythae'][1]:.1f} × pythae's speed"
-            axes.annotate(label, (high, position), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
+            axes.annotate(label, (shown, position), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
         axes.set_yticks(range(len(rows)), [found["contender"] for found in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_xlim(0, 1.9 * max(found["quartiles"][1] for found in rows))
-        axes.set_title(result["title"], fontsize=11, loc="left")
+        axes.set_xlim(0, 2.1 * widest)
+        axes.set_title(result["title"], fontsize=11, loc="left", pad=8)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=9)
     grid[-1].set_xlabel(
-        f"milliseconds a step, {threads} threads: median over the rounds, dark line from quartile to quartile"
+        f"milliseconds a step, {threads_in_words(threads)}: median over the rounds, dark line from quartile to quartile"
     )
     return png(figure)
 
@@ -170,12 +175,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results")
     arguments = parser.parse_args()
     python = peers_python(arguments.peers)
+    found_machine = machine()
     with tempfile.TemporaryDirectory() as folder:
         pixels = save_pixels(Path(folder))
         results = [measure(case, arguments, python, pixels) for case in arguments.only]
     summary = {
         "command": f"python benchmarks/throughput.py --rounds {arguments.rounds} --threads {arguments.threads}",
-        "machine": machine(),
+        "machine": found_machine,
         "threads": arguments.threads,
         "rounds": arguments.rounds,
         "peers": (HERE / "peers" / "requirements.txt").read_text().split("\n# What they stand on")[0].splitlines()[-2:],

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from contenders import CASES, Contender
 from contenders.environment import PEERS, peers_python
-from contenders.machine import machine
+from contenders.machine import machine, threads_in_words
 from contenders.turns import weights_file
 from throughput import save_pixels, start
 from vaelab.data import Observations, load_data, observations
@@ -206,7 +206,7 @@ def draw(results: list[dict[str, Any]]) -> bytes:
                 points = result["curve"]
                 x, y = [point["seconds"] for point in points], [point["elbo"] for point in points]
                 first = name if result["seed"] == 0 else None
-                style = ("-", "--", "-.", (0, (1, 1)))[number]
+                style = ("-", (0, (5, 1)), "--", "-.", (0, (1, 1)))[number % 5]
                 axes.plot(x, y, color=LINE_COLOURS[number], linestyle=style, linewidth=1.5, label=first)
                 if result["seconds_to_threshold"] is not None:
                     crossed = next(point for point in points if point["elbo"] >= threshold)
@@ -217,9 +217,9 @@ def draw(results: list[dict[str, Any]]) -> bytes:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(f"seconds of training, {results[0]['threads']} threads")
+        axes.set_xlabel(f"seconds of training ({threads_in_words(results[0]['threads'])})")
         axes.set_ylabel("test ELBO (nats)")
-        axes.set_title(f"{CASES[case].title.split(',')[0]}, until {threshold:g}", fontsize=11, loc="left")
+        axes.set_title(f"{CASES[case].title.split(',')[0]}, until −{-threshold:g}", fontsize=11, loc="left")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=9, loc="lower right")
