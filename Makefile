@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: lab test lint types docs tests test-slow bench clean
+.PHONY: lab test lint types docs tests test-slow bench bench-peers clean
 
 lab: $(STAMP)  ## the whole study on the packaged MNIST; report at lab/report.html
 	$(BIN)/vaelab lab --out lab --resume
@@ -35,5 +35,8 @@ test-slow: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/estimators.py
 
+bench-peers: $(STAMP)  ## the environment of the libraries that vaelab is timed against
+	$(BIN)/python benchmarks/contenders/environment.py
+
 clean:
-	rm -rf $(VENV) docs/_build docs/api
+	rm -rf $(VENV) docs/_build docs/api benchmarks/.peers
