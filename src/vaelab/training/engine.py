@@ -36,13 +36,13 @@ def check_engine(settings: TrainingSettings, estimator: Estimator) -> None:
     """Refuse to compile what ``torch.compile`` cannot: a second derivative within the step."""
     if settings.compile and estimator.second_derivative:
         raise Refusal(
-            f"training.compile: expected false for the estimator {estimator.name!r}, which differentiates its own gradient"
+            f"training.compile: expected false for the estimator {estimator.name!r}, which differentiates a gradient"
         )
 
 
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     # Tile or 512-bit instructions: without them oneDNN would emulate, slower than float32 (torch has had no public name
     # for either, so an older or newer torch without these two means no).
     found = [getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("amx_tile", "avx512_bf16")]
