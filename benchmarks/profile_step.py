@@ -22,7 +22,6 @@ from torch.profiler import ProfilerActivity, profile
 
 from contenders import CASES
 from contenders.machine import machine, threads_in_words
-from contenders.ours import engine
 from contenders.products import products
 from vaelab.data import load_data
 from vaelab.randomness import seeded
@@ -107,9 +106,7 @@ def profiled(steps: int, training: dict[str, Any]) -> list[tuple[str, float, flo
 
 def report(arguments: argparse.Namespace) -> str:
     """Measure, and return the page."""
-    chosen = engine(arguments.precision, arguments.compile)
-    if chosen is None:
-        raise SystemExit("this version of vaelab has no training.precision and no training.compile")
+    chosen = {"precision": arguments.precision, "compile": arguments.compile}
     found_machine = machine()
     floor, step = bare_products(arguments.steps), unprofiled(arguments.steps, chosen)
     rows = profiled(arguments.steps, chosen)

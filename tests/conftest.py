@@ -3,9 +3,16 @@
 import pytest
 import torch
 
+from vaelab.data import load_data
+
 torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    return load_data("mnist")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.laws import binary_data
-from vaelab.data import Batches, Dataset, Split, load_data, observations
+from vaelab.data import Batches, Dataset, Split, observations
 from vaelab.data.binarise import draw_bits, redraw_bits
 from vaelab.data.dataset import split_shuffled
 from vaelab.data.mnist import _split
@@ -19,11 +19,6 @@ from vaelab.randomness import seed_step
 from vaelab.refusals import Refusal
 
 SPLITS = ("train", "validation", "test")
-
-
-@pytest.fixture(scope="module")
-def mnist():
-    return load_data("mnist")
 
 
 def grey_data(scale=255, rows=(60, 20, 20), dim=16):

@@ -11,27 +11,28 @@ from contenders.arguments import Told, told
 from contenders.turns import Turns, weights_file
 from vaelab.data import load_data
 from vaelab.randomness import seeded
-from vaelab.settings import Settings, TrainingSettings, resolve
+from vaelab.runs import Run
+from vaelab.settings import Settings, resolve
 from vaelab.training import Row, fit
 
-__all__ = ["engine", "settings_of"]
+__all__ = ["settings_of"]
 
 MODELS = {"real": "gaussian-vae", "bits": "bernoulli-vae"}
 RECIPES: dict[str, dict[str, Any]] = {
     "default": {},
     "study's running average": {  # as it stood in the study when this was written, whatever the defaults become
         "estimator": {"name": "score-function", "baseline": "running-average", "samples": 4},
-        "training": {"epochs": 24, "batch_size": 100, "learning_rate": 4e-3, "schedule": "cosine", "warmup": 200},
+        "training": {
+            "epochs": 24,
+            "batch_size": 100,
+            "learning_rate": 4e-3,
+            "schedule": "cosine",
+            "warmup": 200,
+            "average": False,
+            "precision": "float32",
+        },
     },
 }
-
-
-def engine(precision: str, compiled: bool) -> dict[str, Any] | None:
-    """Return the training settings that choose the engine, or None where this vaelab has no such choice."""
-    chosen = {"precision": precision, "compile": compiled}
-    if set(chosen) <= set(TrainingSettings.model_fields):
-        return chosen
-    return {} if (precision, compiled) == ("float32", False) else None
 
 
 def settings_of(told: Told, training: dict[str, Any]) -> Settings:
@@ -48,13 +49,9 @@ def settings_of(told: Told, training: dict[str, Any]) -> Settings:
 def main() -> None:
     turns = Turns()
     options = told()
-    if options.precision == "default":
-        chosen: dict[str, Any] | None = {}
-    else:
-        chosen = engine(options.precision, options.compile)
-    if chosen is None:
-        turns.absent("this version of vaelab has no training.precision and no training.compile")
-    assert chosen is not None
+    chosen: dict[str, Any] = {}
+    if options.precision != "default":
+        chosen = {"precision": options.precision, "compile": options.compile}
     data = load_data("mnist")
     if options.epochs:
         chosen |= {"epochs": options.epochs}
@@ -64,14 +61,15 @@ def main() -> None:
     with seeded(options.seed, "weights"):
         model = settings.build_model(data.dim, data.mean())
     kept: list[tuple[Row, dict[str, Tensor]]] = []
+    run = Run.create(options.folder / "run", settings, data) if options.recipe else None
 
     def timed(row: Row) -> None:
         turns.pause(step=row["step"])
 
     def recorded(row: Row) -> None:
-        """Keep the weights of each validation: training itself is not stopped, its clock is its own."""
-        if any(key.startswith("val/") for key in row):
-            kept.append((row, {name: value.clone() for name, value in model.state_dict().items()}))
+        """Keep the best weights at each validation: training itself is not stopped, its clock is its own."""
+        if run is not None and any(key.startswith("val/") for key in row):
+            kept.append((row, run.load_model().state_dict()))
 
     turns.begin()
     fit(
@@ -82,6 +80,7 @@ def main() -> None:
         settings=settings.training,
         binarisation=settings.binarisation,
         seed=settings.seed,
+        run=run,
         watch=recorded if options.recipe else timed,
     )
     for row, weights in kept:  # handed over now, an answer a turn

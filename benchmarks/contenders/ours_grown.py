@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from contenders.ours import engine
 from contenders.turns import Turns
 from vaelab.data import Dataset, Split
 from vaelab.models import gaussian_vae
@@ -47,7 +46,7 @@ def main() -> None:
         "latent_dim": told["latent_dim"],
         "hidden_dims": [told["width"]] * told["layers"],
         "estimator": {"name": "pathwise", "samples": told["samples"]},
-        "training": training | (engine("float32", False) or {}),
+        "training": training | {"precision": "float32"},
     }
     settings = resolve("gaussian-vae", layer)
     model = settings.build_model(data.dim)

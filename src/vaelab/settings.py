@@ -46,6 +46,7 @@ class TrainingSettings(_Checked):
     log_every: int = Field(default=100, ge=1, description="steps between log lines")
     validate_every: int | None = Field(default=None, ge=1, description="steps between validations; an epoch if unset")
     patience: int | None = Field(default=None, ge=1, description="validations without a better bound before stopping")
+    average: bool = Field(default=True, description="validate and keep an average of the recent weights")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="of matrix products; auto takes bfloat16 where the hardware multiplies it"
     )

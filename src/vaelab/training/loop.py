@@ -18,6 +18,7 @@ from vaelab.randomness import seed_step, seeded
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
+from vaelab.training.average import Average
 from vaelab.training.engine import Engine, check_engine
 from vaelab.training.interrupts import stop_requests
 from vaelab.training.record import Best, Log, Row, label
@@ -105,8 +106,12 @@ def fit(
     engine = Engine(settings, where)
     estimating = engine.estimating(estimator)
     log = Log(settings.log_every, where)
-    best = Best(model, run)
+    average = Average(model) if settings.average else None
+    kept = average.model if average is not None else model  # what is validated, and kept if it is the best
+    best = Best(kept, run)
     parts: dict[str, Any] = {"model": model, "estimator": estimator, "optimiser": optimiser, "best": best, "log": log}
+    if average is not None:
+        parts["average"] = average
     variance = GradientVariance(model) if settings.log_gradient_variance else None
     if variance is not None:
         parts["variance"] = variance
@@ -146,6 +151,8 @@ def fit(
             optimiser.step()
             log.add(estimate)
             step += 1
+            if average is not None:
+                average.add(step)
 
             # An interruption saves, and that is all: a validation of its own could select other weights, or use up
             # patience, and the resumed run would not be the run that had never stopped.
@@ -155,8 +162,7 @@ def fit(
             if step % settings.log_every == 0 or validate:
                 row = log.row(step, total, len(x), rate, objective) | (variance.row() if variance else {})
                 if validate:
-                    bound = objective_bound(model, held_out, objective, estimator.samples, seed).mean
-                    log.start()  # validation is no training time
+                    bound = objective_bound(kept, held_out, objective, estimator.samples, seed).mean
                     row |= {f"val/{label(objective)}": bound}
                     best.offer(bound, step)
                     early = out_of_patience()
@@ -165,15 +171,17 @@ def fit(
                 report(row)
             if interrupted and not validate:
                 log.require_finite(step)
-                best.require_finite_weights(step)
+                best.require_finite_weights(model, step)
             if run is not None and (validate or interrupted):
                 if not best.weights:
-                    run.save_model(model)  # nothing was selected yet
+                    run.save_model(kept)  # nothing was selected yet
                 run.save_checkpoint({name: part.state_dict() for name, part in parts.items()} | {"step": step})
+            if validate:
+                log.start()  # validating and saving is no training time
     ended: Literal["finished", "early", "interrupted"]
     ended = "early" if early and step < total else "interrupted" if interrupted else "finished"
     if ended != "interrupted":
-        best.restore()
+        best.restore(model)
     model.eval()
     return Fitted(step, best.bound, best.step, log.seconds, ended, request.signal)
 

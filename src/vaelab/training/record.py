@@ -113,15 +113,16 @@ class Best:
             if self.run is not None:
                 self.run.save_model(self.model)
 
-    def require_finite_weights(self, step: int) -> None:
+    def require_finite_weights(self, model: LatentVariableModel, step: int) -> None:
         """Raise :class:`Diverged` before weights that are not finite are written."""
-        if not all(bool(value.isfinite().all()) for value in self.model.state_dict().values()):
+        if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
             good = f"{self.bound:.2f}" if self.weights else "none"
             raise Diverged(f"training: the weights are not finite at step {step}; {_advice(good)}")
 
-    def restore(self) -> None:
+    def restore(self, model: LatentVariableModel) -> None:
+        """Give the model the best weights."""
         if self.weights:
-            self.model.load_state_dict(self.weights)
+            model.load_state_dict(self.weights)
 
     def state_dict(self) -> dict[str, Any]:
         keys = ("bound", "step", "validations_since", "weights")

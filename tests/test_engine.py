@@ -1,0 +1,184 @@
+"""Room: training. The engine: precision and compilation give the numbers of the plain step; the average of weights."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tests.laws import binary_data
+from vaelab.estimators import ESTIMATORS
+from vaelab.models import bernoulli_vae, gaussian_vae
+from vaelab.refusals import Refusal
+from vaelab.settings import TrainingSettings, resolve
+from vaelab.training import fit
+from vaelab.training.average import Average
+from vaelab.training.engine import Engine, choose_precision
+
+CPU = torch.device("cpu")
+# What torch's own capture and code generation warn of, in the versions tested.
+QUIET = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+
+
+def trained(mnist, model="gaussian-vae", **training):
+    settings = resolve(model, {"hidden_dims": [64], "latent_dim": 8, "training": {"batch_size": 50, **training}})
+    torch.manual_seed(0)
+    net, rows = settings.build_model(784, mnist.mean()), []
+    fit(
+        net,
+        mnist,
+        estimator=settings.build_estimator(),
+        settings=settings.training,
+        watch=rows.append,
+    )
+    return net, rows
+
+
+# ---------------------------------------------------------------- precision
+
+
+def test_the_precision_of_products_changes_inside_the_block_alone():
+    for precision, inside in (("bfloat16", "medium"), ("float32", "highest")):
+        engine = Engine(TrainingSettings(steps=1, precision=precision), CPU)
+        before = torch.get_float32_matmul_precision()
+        with engine.products():
+            assert torch.get_float32_matmul_precision() == inside
+        with pytest.raises(ZeroDivisionError), engine.products():
+            _ = 1 / 0
+        assert torch.get_float32_matmul_precision() == before
+
+
+def test_auto_is_a_precision_and_the_same_each_time():
+    chosen = {choose_precision("auto", CPU) for _ in range(3)}
+    assert len(chosen) == 1
+    assert chosen <= {"float32", "bfloat16"}
+
+
+def test_bfloat16_products_train_to_the_same_bound(mnist):
+    """200 steps: within 1 nat of about -140, where two seeds differ by as much; the weights themselves stay float32."""
+    _, plain_rows = trained(mnist, steps=200, precision="float32")
+    rounded, rounded_rows = trained(mnist, steps=200, precision="bfloat16")
+    assert {weight.dtype for weight in rounded.parameters()} == {torch.float32}
+    assert plain_rows[-1]["val/bound"] == pytest.approx(rounded_rows[-1]["val/bound"], abs=1.0)
+
+
+# ---------------------------------------------------------------- compilation
+
+
+@QUIET
+@pytest.mark.parametrize(("model", "options"), [("gaussian-vae", {}), ("bernoulli-vae", {})])
+def test_a_compiled_step_makes_the_same_training(mnist, model, options):
+    """20 steps: the bounds agree to 1e-4 of their size, the weights to 1e-3 (kernels round in another order)."""
+    plain, plain_rows = trained(mnist, model, steps=20, log_every=5, precision="float32", **options)
+    fast, fast_rows = trained(mnist, model, steps=20, log_every=5, precision="float32", compile=True, **options)
+    for one, other in zip(plain_rows, fast_rows, strict=True):
+        assert one["train/bound"] == pytest.approx(other["train/bound"], rel=1e-4)
+    for (name, one), (_, other) in zip(plain.named_parameters(), fast.named_parameters(), strict=True):
+        assert (one - other).abs().max() < 1e-3, name
+
+
+@QUIET
+@pytest.mark.parametrize("name", [name for name, kind in ESTIMATORS.items() if not kind.second_derivative])
+def test_every_estimator_that_is_not_refused_can_be_captured(name):
+    """torch.compile's capture and differentiation, without the generation of kernels, which takes half a minute."""
+    kind = ESTIMATORS[name]
+    build = bernoulli_vae if "bits" in kind.codes else gaussian_vae
+    torch.manual_seed(0)
+    model, x = build(12, latent_dim=4, hidden_dims=[6]), torch.rand(5, 12).round()
+    objective = resolve("gaussian-vae", {"objective": {"name": sorted(kind.objectives)[0]}}).build_objective()
+    estimator = kind(samples=2)
+    estimator.prepare(x, model.posterior(x))
+    state = {key: value.clone() for key, value in estimator.state_dict().items()}
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+
+    def gradients(estimate):
+        estimator.load_state_dict(state)
+        torch.manual_seed(1)
+        found = torch.autograd.grad(estimate(model, objective, x).surrogate.sum(), weights, allow_unused=True)
+        return [torch.zeros(()) if part is None else part for part in found]
+
+    torch.compiler.reset()
+    plain = gradients(lambda *given: estimator(*given))
+    captured = gradients(torch.compile(lambda *given: estimator(*given), backend="aot_eager"))
+    for one, other in zip(plain, captured, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_what_differentiates_a_gradient_is_not_compiled():
+    for name in ("rebar", "relax"):
+        settings = resolve("bernoulli-vae", {"estimator": {"name": name}, "training": {"compile": True, "steps": 1}})
+        with pytest.raises(Refusal, match=f"training.compile: expected false for the estimator '{name}'"):
+            fit(
+                settings.build_model(6),
+                binary_data(),
+                estimator=settings.build_estimator(),
+                settings=settings.training,
+            )
+
+
+def test_without_a_compiler_training_goes_on_and_says_so_in_one_line(tmp_path):
+    words = ["gaussian-vae", "training.steps=2", "hidden_dims=[4]", "--compile"]
+    environment = {**os.environ, "CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-m", "vaelab", "train", *words, "--out", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    said = [line for line in done.stderr.splitlines() if "training.compile" in line]
+    assert len(said) == 1
+    assert said[0].startswith("training.compile: nothing compiles here, going on without (")
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_that_compilation_is_tried_before_a_step_is_made(monkeypatch, caplog):
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("no compiler\nat all")))
+    with caplog.at_level(logging.WARNING, "vaelab"):
+        engine = Engine(TrainingSettings(steps=1, compile=True), CPU)
+    assert not engine.compiled
+    assert caplog.messages == ["training.compile: nothing compiles here, going on without (no compiler)"]
+
+
+# ---------------------------------------------------------------- the average of the weights
+
+
+def test_the_average_weighs_the_past_as_its_formula_says():
+    """After n weights taken in, the k-th has the weight of polynomial decay: product of what was left of it."""
+    model = gaussian_vae(6, latent_dim=2, hidden_dims=[8])
+    average, taken = Average(model), []
+    for step in range(1, 41):
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.normal_()
+        average.add(step)
+        if step <= 4 or step % 4 == 0:
+            taken.append(model.likelihood.logits.weight.detach().clone())
+    weights = []
+    for n in range(1, len(taken) + 1):
+        fresh = 8 / (n + 7)
+        weights = [weight * (1 - fresh) for weight in weights] + [fresh]
+    assert sum(weights) == pytest.approx(1)
+    expected = sum(weight * value for weight, value in zip(weights, taken, strict=True))
+    assert torch.allclose(average.model.likelihood.logits.weight, expected, atol=1e-6)
+    assert weights[0] < 0.01 < weights[-1]
+
+
+def test_the_average_is_what_is_validated_and_kept(mnist):
+    with_average, rows = trained(mnist, steps=300, validate_every=100, precision="float32")
+    without, plain_rows = trained(mnist, steps=300, validate_every=100, precision="float32", average=False)
+    assert [row["train/bound"] for row in rows] == [row["train/bound"] for row in plain_rows]  # the steps are the same
+    ours, theirs = ([row["val/bound"] for row in found if "val/bound" in row] for found in (rows, plain_rows))
+    assert all(one != other for one, other in zip(ours, theirs, strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(with_average.parameters(), without.parameters(), strict=True))
+
+
+def test_a_single_step_is_kept_whole(mnist):
+    with_average, _ = trained(mnist, steps=1)
+    without, _ = trained(mnist, steps=1, average=False)
+    for one, other in zip(with_average.parameters(), without.parameters(), strict=True):
+        assert torch.equal(one, other)
