@@ -58,8 +58,8 @@ def settings_of(net: str, label: str, seed: int, budget: int) -> tuple[Any, int]
 
     options = dict(ESTIMATORS[label])
     objective = {"name": options.pop("objective", "elbo")}
-    if "kl" in options:
-        objective["kl"] = options.pop("kl")
+    if objective["name"] == "elbo":
+        objective["kl"] = options.pop("kl", "closed-form")
     layer: dict[str, Any] = {
         "latent_dim": LATENT_DIM,
         "hidden_dims": NETS[net]["hidden_dims"],
@@ -82,6 +82,7 @@ def settings_of(net: str, label: str, seed: int, budget: int) -> tuple[Any, int]
         "batch_size": BATCH,
     }
     training |= {"learning_rate": LEARNING_RATE, "schedule": "cosine", "warmup": 200}
+    training |= {"average": False, "precision": "float32"}  # as the papers train
     return resolve("bernoulli-vae", layer, {"estimator": settings.estimator, "training": training}), evaluations
 
 

@@ -17,7 +17,7 @@ from tests.commands import CommandLine
 TINY = ("hidden_dims=[16]", "training.steps=40", "training.batch_size=50", "training.log_every=20")
 MODELS = {
     "gaussian-vae": ("latent_dim=2",),
-    "bernoulli-vae": ("latent_dim=8", "estimator.baseline=running-average"),
+    "bernoulli-vae": ("latent_dim=8", "estimator.name=score-function", "estimator.baseline=running-average"),
     "autoencoder": ("latent_dim=2", "components=[2,3]"),
 }
 
@@ -186,7 +186,10 @@ REFUSED = {
     "unknown estimator": (("train", "gaussian-vae", "estimator.name=pathwyse"), "did you mean 'pathwise'"),
     "pair that cannot work": (("train", "bernoulli-vae", "estimator.name=pathwise"), "needs codes of kind"),
     "elbo of an auto-encoder": (("train", "autoencoder", "objective.name=elbo"), "reconstruction"),
-    "leave-one-out of one": (("train", "bernoulli-vae", "estimator.samples=1"), "at least 2"),
+    "leave-one-out of one": (
+        ("train", "bernoulli-vae", "estimator.name=score-function", "estimator.samples=1"),
+        "at least 2",
+    ),
     "unknown data": (("train", "gaussian-vae", "--data", "mnits"), "did you mean 'mnist'"),
     "missing data file": (("train", "gaussian-vae", "--data", "no/such.npz"), "there is no file"),
     "missing config": (("train", "gaussian-vae", "no.yaml"), "there is no file"),

@@ -31,7 +31,7 @@ def test_later_layers_win():
 def test_an_estimator_of_another_name_brings_its_own_options():
     settings = resolve("gaussian-vae", {"estimator": {"samples": 9}}, {"estimator": {"name": "score-function"}})
     assert settings.estimator == {"name": "score-function", "samples": 4, "baseline": "leave-one-out"}
-    same = resolve("bernoulli-vae", {"estimator": {"samples": 9}}, {"estimator": {"name": "score-function"}})
+    same = resolve("bernoulli-vae", {"estimator": {"samples": 9}}, {"estimator": {"name": "rebar"}})
     assert same.estimator["samples"] == 9
     other = resolve("gaussian-vae", {"objective": {"beta": 2.0}}, {"objective": {"name": "iwae"}})
     assert other.objective == {"name": "iwae"}

@@ -22,6 +22,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "default": {},
     "study's running average": {  # as it stood in the study when this was written, whatever the defaults become
         "estimator": {"name": "score-function", "baseline": "running-average", "samples": 4},
+        "objective": {"name": "elbo", "kl": "closed-form"},
         "training": {
             "epochs": 24,
             "batch_size": 100,
