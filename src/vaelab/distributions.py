@@ -16,12 +16,20 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.distributions.kl import register_kl
 
-__all__ = ["Bits", "Gaussian", "Point", "all_codes"]
+__all__ = ["Bits", "Gaussian", "Mapped", "Point", "all_codes"]
 
 _LOG_2PI = math.log(2 * math.pi)
 
 
-class _VectorDistribution(Distribution):
+class Mapped(Distribution):
+    """A distribution whose parameters can be passed through a function."""
+
+    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Return the same distribution with every parameter passed through ``function``, such as ``detach``."""
+        raise NotImplementedError
+
+
+class _VectorDistribution(Mapped):
     """A distribution over vectors whose parameters have shape ``batch_shape + (D,)``."""
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - as torch declares it
@@ -32,10 +40,6 @@ class _VectorDistribution(Distribution):
     def sample(self, sample_shape: Any = ()) -> Tensor:
         with torch.no_grad():
             return self.rsample(torch.Size(sample_shape))
-
-    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """Return the same distribution with every parameter passed through ``function``, such as ``detach``."""
-        raise NotImplementedError
 
 
 class Gaussian(_VectorDistribution):

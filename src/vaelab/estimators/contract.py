@@ -63,9 +63,10 @@ class Estimator(nn.Module, ABC):
     Whatever it learns (a running average, a network) is in its ``state_dict`` and changes only in training
     mode. It draws from torch's default generator.
 
-    ``codes`` and ``objectives`` are what it is defined for; ``learning_rate_factor`` and ``betas`` are
-    Adam's for its own parameters, the factor relative to the model's learning rate; ``second_derivative`` says
-    whether its auxiliary loss is made of a gradient that is differentiated again.
+    ``codes`` and ``objectives`` are what it is defined for, ``layered`` whether a code may be a chain of
+    layers; ``learning_rate_factor`` and ``betas`` are Adam's for its own parameters, the factor relative to
+    the model's learning rate; ``second_derivative`` says whether its auxiliary loss is made of a gradient that
+    is differentiated again.
 
     Args:
         samples: K, codes drawn for each observation.
@@ -75,6 +76,7 @@ class Estimator(nn.Module, ABC):
     codes: ClassVar[frozenset[Code]]
     objectives: ClassVar[frozenset[str]] = frozenset({"elbo", "iwae"})
     biased: ClassVar[frozenset[str]] = frozenset()
+    layered: ClassVar[bool] = False
     learning_rate_factor: ClassVar[float] = 1.0
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     second_derivative: ClassVar[bool] = False
@@ -102,8 +104,8 @@ class Estimator(nn.Module, ABC):
     def prepare(self, x: Tensor, q: Distribution) -> None:
         """Create, once, the parameters whose sizes depend on the observations (B, X) or the codes (B, D)."""
 
-    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
-        """Return how many codes of ``latent_dim`` a training step decodes for each observation."""
+    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
+        """Return how many codes of ``latent_dim`` numbers a training step decodes for each observation."""
         return self.samples
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
@@ -113,6 +115,11 @@ class Estimator(nn.Module, ABC):
             wanted = " or ".join(sorted(self.codes))
             raise Refusal(
                 f"estimator: {self.name!r} needs codes of kind {wanted}; the model's codes are of kind {model.code!r}"
+            )
+        if len(model.layers) > 1 and not self.layered:
+            raise Refusal(
+                f"estimator: {self.name!r} needs a code of one layer; "
+                f"the model's posterior is a chain of layers of sizes {list(model.layers)}"
             )
         if objective.name not in self.objectives:
             wanted = " or ".join(sorted(self.objectives))

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.distributions import Bits, Gaussian
+from vaelab.distributions import Mapped
 from vaelab.estimators.contract import Estimate, Estimator
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
@@ -40,6 +40,7 @@ class ReweightedWakeSleep(Estimator):
     codes: ClassVar[frozenset[Code]] = frozenset({"bits", "real"})
     objectives: ClassVar[frozenset[str]] = frozenset({"iwae"})
     biased: ClassVar[frozenset[str]] = frozenset({"iwae"})
+    layered: ClassVar[bool] = True
 
     def __init__(self, samples: int = 10) -> None:
         super().__init__(samples)
@@ -53,7 +54,7 @@ class ReweightedWakeSleep(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the bound under a constant q, for the model, plus sum_k v_k log q(z_k|x)."""
-        assert isinstance(q, Bits | Gaussian)
+        assert isinstance(q, Mapped)
         terms = objective.terms(model, x, q.through(torch.Tensor.detach), drawn)
         values = objective.values(terms)  # (K, B)
         weights = torch.softmax(values.detach(), 0)

@@ -269,7 +269,9 @@ def _measure(
         "variance_error": error,
         "signal_to_noise": math.sqrt(signal / variance) if variance else None,
         "milliseconds": milliseconds,
-        "decoder_evaluations": estimator.decoder_evaluations(bench.objective, bench.model.prior().event_shape[-1]),
+        "decoder_evaluations": estimator.decoder_evaluations(
+            bench.objective, bench.model.prior().event_shape[-1], max(1, len(bench.model.layers))
+        ),
         "efficiency": 1 / cost if cost else None,
         "draws": count,
     }
