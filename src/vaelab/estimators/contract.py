@@ -13,7 +13,7 @@ from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective, Terms, check_objective
 from vaelab.refusals import Refusal, require_int
 
-__all__ = ["Estimate", "Estimator"]
+__all__ = ["Estimate", "Estimator", "require_encoder"]
 
 
 class Estimate(NamedTuple):
@@ -124,3 +124,12 @@ class Estimator(nn.Module, ABC):
         if objective.name not in self.objectives:
             wanted = " or ".join(sorted(self.objectives))
             raise Refusal(f"estimator: {self.name!r} is defined for the objective {wanted}; got {objective.name!r}")
+
+
+def require_encoder(name: str, model: LatentVariableModel) -> None:
+    """Raise a :class:`Refusal` if q(z|x) has nothing to learn, as under mean-field inference."""
+    if not any(weight.requires_grad for weight in model.posterior.parameters()):
+        raise Refusal(
+            f"estimator: {name!r} trains a recognition network; q(z|x) of this model has no parameters "
+            "(inference=mean-field goes with estimator.name=mean-field)"
+        )
