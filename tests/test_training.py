@@ -72,7 +72,7 @@ def test_weights_that_get_worse_are_not_those_that_are_kept(name):
         seen.append(row)
         if row["step"] == 60:
             with torch.no_grad():
-                model.likelihood.logits.weight.mul_(30)
+                getattr(model.likelihood, "of_first", model.likelihood).logits.weight.mul_(30)
 
     length = {"steps": 80, "validate_every": 20, "log_every": 20}
     fitted = fit(model, data, **length, binarisation="none", watch=ruin)

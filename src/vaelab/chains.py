@@ -16,6 +16,7 @@ from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
 from vaelab.distributions import Mapped
+from vaelab.refusals import Refusal
 
 __all__ = ["Chain", "ChainPosterior", "ChainPrior", "FirstLayer", "log_factors"]
 
@@ -172,14 +173,16 @@ class FirstLayer(nn.Module):
 
     Args:
         likelihood: module from y_1 to p(x|y_1).
-        size: size of y_1.
+        sizes: sizes of the layers, y_1 first.
     """
 
-    def __init__(self, likelihood: nn.Module, size: int) -> None:
+    def __init__(self, likelihood: nn.Module, sizes: Sequence[int]) -> None:
         super().__init__()
-        self.of_first, self.size = likelihood, size
+        self.of_first, self.sizes = likelihood, tuple(sizes)
 
     def forward(self, z: Tensor) -> Distribution:
         """Return p(x|z) for codes of shape (..., D): batch shape (...), event shape (X,)."""
-        conditional: Distribution = self.of_first(z[..., : self.size])
+        if z.shape[-1] != sum(self.sizes):
+            raise Refusal(f"network: expected inputs of shape (..., {sum(self.sizes)}); got {tuple(z.shape)}")
+        conditional: Distribution = self.of_first(z[..., : self.sizes[0]])
         return conditional

@@ -57,8 +57,8 @@ class Estimate(NamedTuple):
 class Estimator(nn.Module, ABC):
     """What every estimator guarantees.
 
-    ``draw`` returns everything that is random (codes, or the uniform noise they are made of), and ``score``
-    is a function of it, so that a test can hand in what was drawn. The expectation of the surrogate's
+    ``draw`` returns everything that is random (codes, or the uniform noise they are made of; ``extend`` adds
+    what the model itself draws), and ``score`` is a function of it, so that a test can hand in what was drawn. The expectation of the surrogate's
     gradient is the gradient of the expected objective, unless the objective's name is in ``biased``.
     Whatever it learns (a running average, a network) is in its ``state_dict`` and changes only in training
     mode. It draws from torch's default generator.
@@ -99,7 +99,12 @@ class Estimator(nn.Module, ABC):
         """Draw and score: one call of the encoder."""
         q: Distribution = model.posterior(x)
         self.prepare(x, q)
-        return self.score(model, objective, x, q, self.draw(q, objective))
+        drawn = self.extend(model, x, self.draw(q, objective))
+        return self.score(model, objective, x, q, drawn)
+
+    def extend(self, model: LatentVariableModel, x: Tensor, drawn: Tensor) -> Tensor:
+        """Add to what was drawn from q what is drawn from the model itself: nothing, but for wake-sleep."""
+        return drawn
 
     def prepare(self, x: Tensor, q: Distribution) -> None:
         """Create, once, the parameters whose sizes depend on the observations (B, X) or the codes (B, D)."""

@@ -92,18 +92,13 @@ class WakeSleep(Estimator):
         z: Tensor = q.sample((self.samples,))
         return z
 
-    def dream(self, model: LatentVariableModel, x: Tensor, z: Tensor) -> Tensor:
-        """Put observations beside the codes of the day, and dreams beside both, (2, K, B, D + X)."""
+    def extend(self, model: LatentVariableModel, x: Tensor, drawn: Tensor) -> Tensor:
+        """Put observations beside the codes of the day, and dreams after them, (2, K, B, D + X)."""
         with torch.no_grad():
-            code = model.prior().sample(z.shape[:2])  # (K, B, D)
+            code = model.prior().sample(drawn.shape[:2])  # (K, B, D)
             dreamt = model.likelihood(code).sample()  # (K, B, X)
-            day = torch.cat([z, x.to(z.dtype).expand(*z.shape[:2], -1)], -1)
+            day = torch.cat([drawn, x.to(drawn.dtype).expand(*drawn.shape[:2], -1)], -1)
             return torch.stack([day, torch.cat([code, dreamt], -1)])
-
-    def forward(self, model: LatentVariableModel, objective: Objective, x: Tensor) -> Estimate:
-        """Draw by day, dream, and score."""
-        q: Distribution = model.posterior(x)
-        return self.score(model, objective, x, q, self.dream(model, x, self.draw(q, objective)))
 
     def score(
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor

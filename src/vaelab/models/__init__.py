@@ -21,6 +21,7 @@ from vaelab.conditionals import (
     PointPosterior,
 )
 from vaelab.models.autoencoder import Covariance, MixturePrior
+from vaelab.models.completion import complete
 from vaelab.models.enumeration import Enumeration
 from vaelab.models.latent import LatentVariableModel, SampleKind
 from vaelab.models.layered import deep_gaussian_vae, sbn
@@ -39,6 +40,7 @@ __all__ = [
     "SampleKind",
     "autoencoder",
     "bernoulli_vae",
+    "complete",
     "deep_gaussian_vae",
     "gaussian_vae",
     "linear_weights",

@@ -36,9 +36,7 @@ class Field(ABC):
         """Return the first derivative of the cost in xi and the second, (B, C), up to a common positive factor."""
 
     @abstractmethod
-    def parents(
-        self, mu: Tensor, xi: Tensor, child: Tensor, J: Tensor, h: Tensor, drive: Tensor
-    ) -> Iterator[Tensor]:
+    def parents(self, mu: Tensor, xi: Tensor, child: Tensor, J: Tensor, h: Tensor, drive: Tensor) -> Iterator[Tensor]:
         """Yield mu after each update of the parents, none of which lowers the bound.
 
         ``child`` (B, C) are the children's values or means, ``drive`` (B, P) what the parents' own logits are on
@@ -85,7 +83,9 @@ class Product(Field):
         first, second, logs = [], [], []
         for tilt in (-xi, 1 - xi):
             e = torch.expm1(tilt.unsqueeze(-1) * J)  # (B, C, P)
-            tilted = mu.unsqueeze(1) * (1 + e) / (1 + mu.unsqueeze(1) * e)  # means of the parents, weighed by e^(tilt z)
+            tilted = (
+                mu.unsqueeze(1) * (1 + e) / (1 + mu.unsqueeze(1) * e)
+            )  # means of the parents, weighed by e^(tilt z)
             logs.append(tilt * h + torch.log1p(mu.unsqueeze(1) * e).sum(-1))
             first.append(-(h + (J * tilted).sum(-1)))
             second.append((J.square() * tilted * (1 - tilted)).sum(-1))
@@ -94,9 +94,7 @@ class Product(Field):
         spread = phi * (1 - phi) * (first[0] - first[1]).square()
         return slope, (1 - phi) * second[0] + phi * second[1] + spread
 
-    def parents(
-        self, mu: Tensor, xi: Tensor, child: Tensor, J: Tensor, h: Tensor, drive: Tensor
-    ) -> Iterator[Tensor]:
+    def parents(self, mu: Tensor, xi: Tensor, child: Tensor, J: Tensor, h: Tensor, drive: Tensor) -> Iterator[Tensor]:
         log_a, log_b = self._logs(mu, xi, J, h)
         linear = drive + (child - xi) @ J  # (B, P)
         for j in range(J.shape[1]):
@@ -143,9 +141,7 @@ class Gaussian(Field):
         s = torch.sigmoid(t)
         return xi - s, 1 + v * s * (1 - s)  # both over v
 
-    def parents(
-        self, mu: Tensor, xi: Tensor, child: Tensor, J: Tensor, h: Tensor, drive: Tensor
-    ) -> Iterator[Tensor]:
+    def parents(self, mu: Tensor, xi: Tensor, child: Tensor, J: Tensor, h: Tensor, drive: Tensor) -> Iterator[Tensor]:
         def value(mu: Tensor) -> Tensor:
             entropy = torch.special.entr(mu) + torch.special.entr(1 - mu)
             return (drive * mu + entropy).sum(-1) + (child * (mu @ J.T) - self.cost(mu, xi, J, h)).sum(-1)  # (B,)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 from vaelab.chains import ChainPosterior, ChainPrior, FirstLayer
@@ -58,6 +57,7 @@ def sbn(
     Raises:
         Refusal: no layers, or mean-field inference of layers that are not linear.
 
+    >>> import torch
     >>> model = sbn(6, layers=[4, 3])
     >>> model.sample(5).shape, model.posterior(torch.ones(2, 6)).event_shape
     (torch.Size([5, 6]), torch.Size([7]))
@@ -81,13 +81,12 @@ def sbn(
         posterior = MeanFieldPosterior(top, [likelihood, *below], field)
     else:
         widths = hidden_dims if encoder_dims is None else encoder_dims
-        shift = 0.0 if data_mean is None else data_mean
-        first = BernoulliPosterior(Trunk(data_dim, widths, activation, shift=shift), sizes[0])
+        first = BernoulliPosterior(_observed(data_dim, widths, activation, data_mean), sizes[0])
         above = [BernoulliPosterior(_bits(one, widths, activation), other) for one, other in pairwise(sizes)]
         posterior = ChainPosterior([first, *above], sizes) if above else first
     if not below:
         return LatentVariableModel(top, likelihood, posterior)
-    return LatentVariableModel(ChainPrior(top, below[::-1], sizes), FirstLayer(likelihood, sizes[0]), posterior)
+    return LatentVariableModel(ChainPrior(top, below[::-1], sizes), FirstLayer(likelihood, sizes), posterior)
 
 
 def deep_gaussian_vae(
@@ -120,16 +119,21 @@ def deep_gaussian_vae(
     if len(hidden_dims) != len(sizes):
         raise Refusal(f"hidden_dims: expected {len(sizes)} lists of widths, one for each layer; got {hidden_dims!r}")
     pairs = list(zip(pairwise(sizes), hidden_dims[1:], strict=True))
-    shift = 0.0 if data_mean is None else data_mean
-    encoders = [GaussianPosterior(Trunk(data_dim, hidden_dims[0], activation, shift=shift), sizes[0])]
+    encoders = [GaussianPosterior(_observed(data_dim, hidden_dims[0], activation, data_mean), sizes[0])]
     encoders += [GaussianPosterior(Trunk(low, widths, activation), high) for (low, high), widths in pairs]
     decoders = [GaussianPosterior(Trunk(high, widths[::-1], activation), low) for (low, high), widths in pairs]
     likelihood = BernoulliLikelihood(Trunk(sizes[0], hidden_dims[0][::-1], activation), data_dim, data_mean)
     return LatentVariableModel(
         ChainPrior(GaussianPrior(sizes[-1]), decoders[::-1], sizes),
-        FirstLayer(likelihood, sizes[0]),
+        FirstLayer(likelihood, sizes),
         ChainPosterior(encoders, sizes),
     )
+
+
+def _observed(size: int, widths: Sequence[int], activation: Activation, mean: Tensor | None) -> Trunk:
+    if mean is not None and tuple(mean.shape) != (size,):
+        raise Refusal(f"data_mean: expected shape ({size},); got {tuple(mean.shape)}")
+    return Trunk(size, widths, activation, shift=0.0 if mean is None else mean)
 
 
 def _bits(size: int, widths: Sequence[int], activation: Activation) -> Trunk:
