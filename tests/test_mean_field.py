@@ -50,7 +50,8 @@ def test_no_update_lowers_the_bound(layers, std, field):
             state = somewhere(solver, x, seed)
             before, count = solver.bound(x, state), 0
             for _ in range(10):
-                for state in solver.updates(x, state):
+                for updated in solver.updates(x, state):
+                    state = updated
                     after = solver.bound(x, state)
                     assert (after - before).min() > -1e-12 * before.abs().max()
                     before, count = after, count + 1

@@ -314,7 +314,11 @@ def test_every_inference_raises_the_exact_log_p(inference, layers):
 
 
 def test_an_inference_names_its_estimator_and_another_is_refused():
-    resolve("sbn", {"inference": "wake-sleep"}, {"estimator": {"samples": 3}})
+    def check(*layers):
+        settings = resolve("sbn", *layers)
+        settings.build_estimator().check(settings.build_model(X), settings.build_objective())
+
+    check({"inference": "wake-sleep"}, {"estimator": {"samples": 3}})
     for layers, sentence in [
         (
             [{"inference": "wake-sleep", "estimator": {"name": "disarm"}}],
@@ -329,8 +333,7 @@ def test_an_inference_names_its_estimator_and_another_is_refused():
         ([{"inference": ["mean-field"]}], "inference: "),
     ]:
         with pytest.raises(Refusal, match=sentence):
-            settings = resolve("sbn", *layers)
-            settings.build_estimator().check(settings.build_model(X), settings.build_objective())
+            check(*layers)
     later = resolve("sbn", {"inference": "mean-field"}, {"inference": "amortised"})
     assert later.estimator["name"] == "score-function"
 

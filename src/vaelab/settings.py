@@ -191,9 +191,8 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
         values[key] = _complete(key, table, values[key])
         for option, layer in zip(row.implied, implied, strict=True):
             if key in layer and values[key]["name"] != layer[key]["name"]:
-                raise Refusal(
-                    f"{option}: {values[option]!r} goes with {key}.name={layer[key]['name']}; got {values[key]['name']!r}"
-                )
+                wanted, got = layer[key]["name"], values[key]["name"]
+                raise Refusal(f"{option}: {values.get(option)!r} goes with {key}.name={wanted}; got {got!r}")
     kind = _options_class(row.build, Settings, "Settings")
     settings = _validate(kind, {**values, "model": model})
     assert isinstance(settings, Settings)

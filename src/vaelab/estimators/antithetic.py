@@ -119,9 +119,9 @@ class DisARM(Estimator):
             terms = objective.terms(model, x, q, z)
             values = objective.values(terms).detach()
             differences = []
-            for others in apart:  # (M, B) each
-                among_codes = objective(values) - swap_one(values, others)
-                among_partners = swap_one(others, values) - objective(others)
+            for partnered in apart:  # (M, B) each
+                among_codes = objective(values) - swap_one(values, partnered)
+                among_partners = swap_one(partnered, values) - objective(partnered)
                 differences.append((among_codes + among_partners) / 2)
         surrogate = objective(objective.values(terms))  # (B,)
         layers = zip(chain.factors(z), chain.split(z), map(chain.split, partners), differences, strict=True)

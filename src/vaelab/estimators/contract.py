@@ -58,10 +58,10 @@ class Estimator(nn.Module, ABC):
     """What every estimator guarantees.
 
     ``draw`` returns everything that is random (codes, or the uniform noise they are made of; ``extend`` adds
-    what the model itself draws), and ``score`` is a function of it, so that a test can hand in what was drawn. The expectation of the surrogate's
-    gradient is the gradient of the expected objective, unless the objective's name is in ``biased``.
-    Whatever it learns (a running average, a network) is in its ``state_dict`` and changes only in training
-    mode. It draws from torch's default generator.
+    what the model itself draws), and ``score`` is a function of it, so that a test can hand in what was drawn.
+    The expectation of the surrogate's gradient is the gradient of the expected objective, unless the
+    objective's name is in ``biased``. Whatever it learns (a running average, a network) is in its
+    ``state_dict`` and changes only in training mode. It draws from torch's default generator.
 
     ``codes`` and ``objectives`` are what it is defined for, ``layered`` whether a code may be a chain of
     layers; ``learning_rate_factor`` and ``betas`` are Adam's for its own parameters, the factor relative to

@@ -96,7 +96,8 @@ class MeanField:
             if index + 1 < len(self.layers):
                 above, bias = self.layers[index + 1]
                 drive = mu[index + 1] @ above.T + bias  # (B, D_l): <z> of the layer's own units
-            for mu[index] in self.field.parents(mu[index], xi[index], child, J, h, drive):
+            for better in self.field.parents(mu[index], xi[index], child, J, h, drive):
+                mu[index] = better
                 yield State(tuple(mu), tuple(xi))
         for index, (J, h) in enumerate(self.layers):
             xi[index] = self.field.tighten(mu[index], xi[index], J, h)
