@@ -13,7 +13,7 @@ from torch import Tensor
 __all__ = ["FIELDS", "Field", "FieldName", "Gaussian", "Product"]
 
 FieldName = Literal["product", "gaussian"]
-_NEWTON_STEPS = 4
+_NEWTON_STEPS = 2
 _HALVINGS = 10
 
 
@@ -32,8 +32,8 @@ class Field(ABC):
         """Return the bound on <log(1 + e^z_i)>, (B, C)."""
 
     @abstractmethod
-    def slope(self, mu: Tensor, xi: Tensor, J: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the first derivative of the cost in xi and the second, (B, C), up to a common positive factor."""
+    def slopes(self, mu: Tensor, xi: Tensor, J: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the cost and its two derivatives in xi, (B, C) each, the derivatives up to one positive factor."""
 
     @abstractmethod
     def parents(self, mu: Tensor, xi: Tensor, child: Tensor, J: Tensor, h: Tensor, drive: Tensor) -> Iterator[Tensor]:
@@ -44,17 +44,16 @@ class Field(ABC):
         """
 
     def tighten(self, mu: Tensor, xi: Tensor, J: Tensor, h: Tensor) -> Tensor:
-        """Return a better xi by Newton's method inside a bracket, (B, C): never a worse one."""
-        best, lowest = xi, self.cost(mu, xi, J, h)
+        """Return a better xi by steps of Newton's method inside a bracket, (B, C): never a worse one."""
         low, high = torch.zeros_like(xi), torch.ones_like(xi)  # the slope is <= 0 at 0 and >= 0 at 1
+        best, lowest = xi, torch.full_like(xi, torch.inf)
         for _ in range(_NEWTON_STEPS):
-            slope, curvature = self.slope(mu, xi, J, h)
+            cost, slope, curvature = self.slopes(mu, xi, J, h)
+            best, lowest = torch.where(cost < lowest, xi, best), torch.minimum(cost, lowest)
             low, high = torch.where(slope < 0, xi, low), torch.where(slope > 0, xi, high)
             step = xi - slope / curvature.clamp_min(torch.finfo(xi.dtype).tiny)
             xi = torch.where((step > low) & (step < high), step, (low + high) / 2)
-            cost = self.cost(mu, xi, J, h)
-            best, lowest = torch.where(cost < lowest, xi, best), torch.minimum(cost, lowest)
-        return best
+        return torch.where(self.cost(mu, xi, J, h) < lowest, xi, best)
 
 
 class Product(Field):
@@ -79,32 +78,34 @@ class Product(Field):
         log_a, log_b = self._logs(mu, xi, J, h)
         return xi * (mu @ J.T + h) + torch.logaddexp(log_a, log_b)
 
-    def slope(self, mu: Tensor, xi: Tensor, J: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    def slopes(self, mu: Tensor, xi: Tensor, J: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         first, second, logs = [], [], []
+        m = mu.unsqueeze(1)  # (B, 1, P)
         for tilt in (-xi, 1 - xi):
-            e = torch.expm1(tilt.unsqueeze(-1) * J)  # (B, C, P)
-            tilted = (
-                mu.unsqueeze(1) * (1 + e) / (1 + mu.unsqueeze(1) * e)
-            )  # means of the parents, weighed by e^(tilt z)
-            logs.append(tilt * h + torch.log1p(mu.unsqueeze(1) * e).sum(-1))
-            first.append(-(h + (J * tilted).sum(-1)))
-            second.append((J.square() * tilted * (1 - tilted)).sum(-1))
+            e = m * torch.expm1(tilt.unsqueeze(-1) * J)  # (B, C, P)
+            logs.append(tilt * h + torch.log1p(e).sum(-1))
+            tilted = (m + e) / (1 + e)  # means of the parents, weighed by e^(tilt z)
+            moved = J * tilted
+            first.append(-(h + moved.sum(-1)))
+            second.append((moved * (J - moved)).sum(-1))  # sum of J^2 times the tilted variances
         phi = torch.sigmoid(logs[1] - logs[0])  # (B, C)
-        slope = mu @ J.T + h + (1 - phi) * first[0] + phi * first[1]
+        mean = mu @ J.T + h
+        slope = mean + (1 - phi) * first[0] + phi * first[1]
         spread = phi * (1 - phi) * (first[0] - first[1]).square()
-        return slope, (1 - phi) * second[0] + phi * second[1] + spread
+        return xi * mean + torch.logaddexp(*logs), slope, (1 - phi) * second[0] + phi * second[1] + spread
 
     def parents(self, mu: Tensor, xi: Tensor, child: Tensor, J: Tensor, h: Tensor, drive: Tensor) -> Iterator[Tensor]:
         log_a, log_b = self._logs(mu, xi, J, h)
+        log_ratio = log_b - log_a  # (B, C)
         linear = drive + (child - xi) @ J  # (B, P)
         for j in range(J.shape[1]):
-            old = mu[:, j : j + 1]
-            e, g = torch.expm1(-xi * J[:, j]), torch.expm1((1 - xi) * J[:, j])  # (B, C)
-            phi = torch.sigmoid(log_b - log_a)
-            pull = (1 - phi) * e / (1 + old * e) + phi * g / (1 + old * g)  # -K
+            old, tilt = mu[:, j : j + 1], J[:, j]
+            e, g = torch.expm1(-xi * tilt), torch.expm1((1 - xi) * tilt)  # (B, C)
+            below_a, below_b = 1 + old * e, 1 + old * g
+            phi = torch.sigmoid(log_ratio)
+            pull = (1 - phi) * e / below_a + phi * g / below_b  # -K
             new = _inside(torch.sigmoid(linear[:, j : j + 1] - pull.sum(-1, keepdim=True)))
-            log_a = log_a + torch.log1p(new * e) - torch.log1p(old * e)
-            log_b = log_b + torch.log1p(new * g) - torch.log1p(old * g)
+            log_ratio = log_ratio + torch.log((1 + new * g) * below_a / ((1 + new * e) * below_b))
             mu = torch.cat([mu[:, :j], new, mu[:, j + 1 :]], -1)
             yield mu
 
@@ -136,10 +137,10 @@ class Gaussian(Field):
         t, v = self._moments(mu, xi, J, h)
         return 0.5 * xi.square() * v + F.softplus(t)
 
-    def slope(self, mu: Tensor, xi: Tensor, J: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    def slopes(self, mu: Tensor, xi: Tensor, J: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         t, v = self._moments(mu, xi, J, h)
         s = torch.sigmoid(t)
-        return xi - s, 1 + v * s * (1 - s)  # both over v
+        return 0.5 * xi.square() * v + F.softplus(t), xi - s, 1 + v * s * (1 - s)  # both derivatives over v
 
     def parents(self, mu: Tensor, xi: Tensor, child: Tensor, J: Tensor, h: Tensor, drive: Tensor) -> Iterator[Tensor]:
         def value(mu: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from vaelab.conditionals import (
 from vaelab.models.latent import LatentVariableModel
 from vaelab.models.mean_field import MeanFieldPosterior
 from vaelab.networks import Activation, Trunk
-from vaelab.refusals import Refusal, require_choice, require_int
+from vaelab.refusals import Refusal, require_choice, require_int, require_number
 
 __all__ = ["Inference", "deep_gaussian_vae", "sbn"]
 
@@ -34,6 +34,7 @@ def sbn(
     activation: Activation = "leaky-relu",
     inference: Inference = "amortised",
     field: Literal["product", "gaussian"] = "product",
+    tolerance: float = 1e-2,
     data_mean: Tensor | None = None,
 ) -> LatentVariableModel:
     """Sigmoid belief network: layers of bits, each bit given the layer above.
@@ -52,6 +53,7 @@ def sbn(
         activation: non-linearity of the hidden layers.
         inference: ``amortised``, ``wake-sleep``, ``reweighted-wake-sleep`` or ``mean-field``.
         field: of mean-field inference, ``product`` (1996) or ``gaussian`` (1999).
+        tolerance: of mean-field inference, nats: an observation's ends when its bound changes by less in a sweep.
         data_mean: mean observation (X,): centres the encoder's input and starts the output bias.
 
     Raises:
@@ -66,6 +68,7 @@ def sbn(
     require_int("data_dim", data_dim, 1)
     require_choice("inference", inference, get_args(Inference))
     require_choice("field", field, ("product", "gaussian"))
+    require_number("tolerance", tolerance, 0.0)
 
     def conditional(parents: int, children: int) -> BernoulliPosterior:
         """Return p(y_l|y_l+1), which reads bits as -1/+1."""
@@ -78,7 +81,7 @@ def sbn(
     if inference == "mean-field":
         if len(hidden_dims):
             raise Refusal(f"inference: 'mean-field' expects linear layers (hidden_dims=[]); got {list(hidden_dims)}")
-        posterior = MeanFieldPosterior(top, [likelihood, *below], field)
+        posterior = MeanFieldPosterior(top, [likelihood, *below], field, tolerance)
     else:
         widths = hidden_dims if encoder_dims is None else encoder_dims
         first = BernoulliPosterior(_observed(data_dim, widths, activation, data_mean), sizes[0])
