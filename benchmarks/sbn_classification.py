@@ -37,9 +37,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "amortised": {},
 }
 # Adam on whole classes for the fields, whose gradient has no noise; small steps on small batches for the others
-FIELD = {"steps": 300, "batch_size": 200, "learning_rate": 0.05, "validate_every": 5}
-SAMPLED = {"steps": 4000, "batch_size": 50, "learning_rate": 0.01, "validate_every": 100}
-COMMON = {"warmup": 0, "schedule": "constant", "patience": 5}
+FIELD: dict[str, Any] = {"steps": 300, "batch_size": 200, "learning_rate": 0.05, "validate_every": 5}
+SAMPLED: dict[str, Any] = {"steps": 4000, "batch_size": 50, "learning_rate": 0.01, "validate_every": 100}
+COMMON: dict[str, Any] = {"warmup": 0, "schedule": "constant", "patience": 5}
 PUBLISHED = {"mean field (1996)": 0.046, "wake-sleep (1996)": 0.048, "nearest neighbours (1996)": 0.067}
 FOLDS = {"digits": 5, "mnist": 3}
 HALF = np.arange(64) < 32  # the upper four rows are seen
@@ -253,12 +253,14 @@ def draw(rows: list[dict[str, Any]], out: Path) -> bytes:
         for position, row in enumerate(found):
             rate, error = 100 * row["error"]["rate"], 200 * row["error"]["standard_error"]
             panel.errorbar(rate, position, xerr=error, fmt="o", color=LINE_COLOURS[0], capsize=3)
-            panel.annotate(f"{rate:.1f} %", (rate, position), (0, 7), textcoords="offset points", ha="center", fontsize=9)
-        for index, (label, rate) in enumerate(PUBLISHED.items()):
-            position = len(found) + 0.4 + index * 0.8
-            panel.plot(100 * rate, position, "s", color=LINE_COLOURS[1], markerfacecolor="white")
-            panel.annotate(f"{100 * rate:.1f} %", (100 * rate, position), (7, -3), textcoords="offset points", fontsize=9)
-        places = [*range(len(found)), *(len(found) + 0.4 + index * 0.8 for index in range(len(PUBLISHED)))]
+            panel.annotate(
+                f"{rate:.1f} %", (rate, position), (0, 7), textcoords="offset points", ha="center", fontsize=9
+            )
+        places = [float(index) for index in range(len(found))]
+        places += [len(found) + 0.4 + index * 0.8 for index in range(len(PUBLISHED))]
+        for rate, height in zip(PUBLISHED.values(), places[len(found) :], strict=True):
+            panel.plot(100 * rate, height, "s", color=LINE_COLOURS[1], markerfacecolor="white")
+            panel.annotate(f"{100 * rate:.1f} %", (100 * rate, height), (7, -3), textcoords="offset points", fontsize=9)
         panel.set_yticks(places, [*(row["method"] for row in found), *PUBLISHED], fontsize=9)
         panel.set_ylim(max(places) + 0.6, -0.8)
         panel.set_xlim(left=0)
@@ -270,7 +272,9 @@ def draw(rows: list[dict[str, Any]], out: Path) -> bytes:
     seen = np.where(HALF, kept["x"], 0.35)
     sheet = np.concatenate([kept["x"], seen, kept["means"], kept["draws"]]).reshape(-1, 8, 8)
     axes[-1].imshow(tile(sheet, 10), cmap="gray_r", vmin=0, vmax=1)
-    axes[-1].set_yticks([4, 13, 22, 31], ["test image", "what is seen", "completed, mean", "completed, drawn"], fontsize=9)
+    axes[-1].set_yticks(
+        [4, 13, 22, 31], ["test image", "what is seen", "completed, mean", "completed, drawn"], fontsize=9
+    )
     axes[-1].set_xticks([4 + 9 * index for index in range(10)], [str(digit) for digit in kept["named"]], fontsize=9)
     axes[-1].set_xlabel("class that the upper half names")
     axes[-1].set_title("the lower half completed, mean field", fontsize=11)
@@ -311,7 +315,9 @@ def main() -> None:
     (arguments.out / "sbn_classification.png").write_bytes(draw(rows, arguments.out))
     for row in rows:
         half = f", half seen {row['error_half_seen']['rate']:.1%}" if "error_half_seen" in row else ""
-        print(f"{row['data']:8}{row['method']:24}{row['error']['rate']:.1%} ± {row['error']['standard_error']:.1%}{half}")
+        print(
+            f"{row['data']:8}{row['method']:24}{row['error']['rate']:.1%} ± {row['error']['standard_error']:.1%}{half}"
+        )
 
 
 if __name__ == "__main__":

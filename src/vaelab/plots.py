@@ -21,11 +21,13 @@ __all__ = [
     "bounds",
     "codes_and_mixture",
     "curves",
+    "gaps",
     "gradient_costs",
     "image_grids",
     "latent_map",
     "plane",
     "png",
+    "receptive_fields",
     "reconstructions",
     "tile",
 ]
@@ -74,12 +76,17 @@ def _plain(axes: Axes) -> None:
 
 
 def image_grids(panels: Mapping[str, Array], columns: int) -> Figure:
-    """Show sets of images (N, H, W) side by side, each under its title."""
+    """Show sets of images (N, H, W) side by side, three in a row, each under its title."""
     count, height, width = next(iter(panels.values())).shape
     tall = 4.1 * math.ceil(count / columns) * (height + 1) / (min(columns, count) * (width + 1))
-    figure = Figure(figsize=(4.2 * len(panels), tall + 0.35), layout="constrained")
-    for axes, (title, images) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    across = min(3, len(panels))
+    rows = math.ceil(len(panels) / across)
+    figure = Figure(figsize=(4.2 * across, (tall + 0.35) * rows), layout="constrained")
+    places = figure.subplots(rows, across, squeeze=False).flatten()
+    for axes, (title, images) in zip(places, panels.items(), strict=False):
         _show(axes, tile(images, columns), title)
+    for axes in places[len(panels) :]:
+        axes.set_visible(False)
     return figure
 
 
@@ -209,6 +216,39 @@ def bounds(values: Mapping[str, tuple[float, float]], xlabel: str) -> Figure:
     axes.set_xlabel(xlabel)
     axes.grid(axis="x", alpha=0.25)
     _plain(axes)
+    return figure
+
+
+def gaps(values: Mapping[str, tuple[float, float, bool]], xlabel: str, title: str) -> Figure:
+    """Show (value, standard error, filled) of each name as a point on a line of its own; zero is the left edge."""
+    figure = Figure(figsize=(8.4, 0.36 * len(values) + 1.3), layout="constrained")
+    axes = figure.subplots()
+    for position, (value, error, filled) in enumerate(values.values()):
+        colour = LINE_COLOURS[0]
+        face = colour if filled else "white"
+        axes.errorbar(value, position, xerr=2 * error, fmt="o", color=colour, markerfacecolor=face, capsize=3)
+        axes.annotate(f"{value:.2f}", (value + 2 * error, position), (6, -3), textcoords="offset points", fontsize=9)
+    axes.set_yticks(range(len(values)), list(values), fontsize=9.5)
+    axes.set_ylim(len(values) - 0.4, -0.6)
+    axes.set_xlim(0, 1.12 * max(value + 2 * error for value, error, _ in values.values()))
+    axes.set_xlabel(xlabel)
+    axes.set_title(title, fontsize=11, color=_INK)
+    axes.grid(axis="x", alpha=0.25)
+    _plain(axes)
+    return figure
+
+
+def receptive_fields(panels: Mapping[str, Array], columns: int) -> Figure:
+    """Show sets of weights (N, H, W) side by side: red above zero, blue below, each panel to a scale of its own."""
+    tall = [math.ceil(len(images) / columns) for images in panels.values()]
+    figure = Figure(figsize=(5.6 * len(panels), 0.55 * max(tall) + 0.6), layout="constrained")
+    for axes, (title, images) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        scale = float(np.quantile(np.abs(images), 0.995))
+        axes.imshow(tile(images, columns), cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_color("#cccccc")
+        axes.set_title(title, fontsize=11, color=_INK)
     return figure
 
 

@@ -25,7 +25,7 @@ from vaelab.models.completion import complete
 from vaelab.models.enumeration import Enumeration
 from vaelab.models.latent import LatentVariableModel, SampleKind
 from vaelab.models.layered import deep_gaussian_vae, sbn
-from vaelab.models.mean_field import MeanField, MeanFieldPosterior, linear_weights
+from vaelab.models.mean_field import MeanField, MeanFieldPosterior, generative_parts, linear_weights
 from vaelab.networks import Activation, Trunk
 from vaelab.refusals import Refusal, require_choice, require_int
 
@@ -43,6 +43,7 @@ __all__ = [
     "complete",
     "deep_gaussian_vae",
     "gaussian_vae",
+    "generative_parts",
     "linear_weights",
     "sbn",
 ]

@@ -9,12 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vaelab.chains import ChainPrior, FirstLayer
 from vaelab.conditionals import BernoulliLikelihood, BernoulliPosterior, Code
 from vaelab.distributions import Bits
 from vaelab.models.fields import FIELDS, FieldName
+from vaelab.models.latent import LatentVariableModel
 from vaelab.refusals import Refusal, require_choice, require_int, require_number
 
-__all__ = ["MeanField", "MeanFieldBits", "MeanFieldPosterior", "State", "linear_weights"]
+__all__ = ["MeanField", "MeanFieldBits", "MeanFieldPosterior", "State", "generative_parts", "linear_weights"]
 
 _ELEMENTS = 2_000_000  # of a chunk of observations times children times parents
 
@@ -34,6 +36,19 @@ def linear_weights(module: nn.Module) -> tuple[Tensor, Tensor]:
         raise Refusal("weights: expected a linear layer of bits; got one with hidden layers between")
     J = module.logits.weight * module.trunk.scale
     return J, module.logits.bias - J @ module.trunk.shift
+
+
+def generative_parts(model: LatentVariableModel) -> tuple[nn.Module, list[nn.Module]]:
+    """Return the prior of the top layer, and the modules p(x|y_1), p(y_1|y_2), ... below it.
+
+    >>> from vaelab.models import sbn
+    >>> top, below = generative_parts(sbn(6, layers=[4, 3]))
+    >>> [linear_weights(part)[0].shape for part in below]
+    [torch.Size([6, 4]), torch.Size([4, 3])]
+    """
+    if isinstance(model.prior, ChainPrior) and isinstance(model.likelihood, FirstLayer):
+        return model.prior.top, [model.likelihood.of_first, *reversed(model.prior.steps)]
+    return model.prior, [model.likelihood]
 
 
 class State(NamedTuple):
