@@ -220,7 +220,7 @@ def bounds(values: Mapping[str, tuple[float, float]], xlabel: str) -> Figure:
 
 
 def gaps(values: Mapping[str, tuple[float, float, bool]], xlabel: str, title: str) -> Figure:
-    """Show (value, standard error, filled) of each name as a point on a line of its own; zero is the left edge."""
+    """Show (value, standard error, filled) of each name on a line of its own; to a log scale where all are above 0."""
     figure = Figure(figsize=(8.4, 0.36 * len(values) + 1.3), layout="constrained")
     axes = figure.subplots()
     for position, (value, error, filled) in enumerate(values.values()):
@@ -230,7 +230,12 @@ def gaps(values: Mapping[str, tuple[float, float, bool]], xlabel: str, title: st
         axes.annotate(f"{value:.2f}", (value + 2 * error, position), (6, -3), textcoords="offset points", fontsize=9)
     axes.set_yticks(range(len(values)), list(values), fontsize=9.5)
     axes.set_ylim(len(values) - 0.4, -0.6)
-    axes.set_xlim(0, 1.12 * max(value + 2 * error for value, error, _ in values.values()))
+    if min(value - 2 * error for value, error, _ in values.values()) > 0:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.12)
     axes.set_xlabel(xlabel)
     axes.set_title(title, fontsize=11, color=_INK)
     axes.grid(axis="x", alpha=0.25)
@@ -240,11 +245,13 @@ def gaps(values: Mapping[str, tuple[float, float, bool]], xlabel: str, title: st
 
 def receptive_fields(panels: Mapping[str, Array], columns: int) -> Figure:
     """Show sets of weights (N, H, W) side by side: red above zero, blue below, each panel to a scale of its own."""
-    tall = [math.ceil(len(images) / columns) for images in panels.values()]
-    figure = Figure(figsize=(5.6 * len(panels), 0.55 * max(tall) + 0.6), layout="constrained")
-    for axes, (title, images) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    across = [columns if len(images) > 2 * columns else math.ceil(len(images) / 2) for images in panels.values()]
+    tall = [math.ceil(len(images) / wide) / wide for images, wide in zip(panels.values(), across, strict=True)]
+    figure = Figure(figsize=(5.6 * len(panels), 5.4 * max(tall) + 0.5), layout="constrained")
+    places = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, wide, (title, images) in zip(places, across, panels.items(), strict=True):
         scale = float(np.quantile(np.abs(images), 0.995))
-        axes.imshow(tile(images, columns), cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest")
+        axes.imshow(tile(images, wide), cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest")
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_color("#cccccc")
