@@ -130,6 +130,8 @@ def train_one(method: str, data: Any, seed: int, digit: int, steps: int) -> tupl
     fitted = fit(
         model, data, estimator=estimator, objective=settings.build_objective(), settings=settings.training, seed=seed
     )
+    if fitted.ended == "interrupted":
+        raise KeyboardInterrupt
     return model, fitted.best_step
 
 
