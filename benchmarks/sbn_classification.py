@@ -75,7 +75,7 @@ def mnist_folds() -> Iterator[tuple[Part, Part, Part]]:
         rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
         box = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         wide = box.repeat(8, 0).repeat(8, 1).reshape(8, box.shape[0], 8, box.shape[1])  # eighths of a pixel
-        return (wide.mean((1, 3)) > 255 / 4).reshape(64).astype(np.uint8)
+        return np.asarray(wide.mean((1, 3)) > 255 / 4, dtype=np.uint8).reshape(64)
 
     (x, y), (test_x, test_y) = reduced("train"), reduced("test")
     test = np.concatenate([np.flatnonzero(test_y == digit)[:400] for digit in range(10)])
