@@ -34,6 +34,8 @@ MEANINGS = {
     "bernoulli-vae.prior": "every bit has probability 1/2 (`uniform`), or the prior's logits are trained (`learned`)",
     "autoencoder.components": "components of the mixture of codes; of several numbers the lowest BIC chooses",
     "autoencoder.covariance": "covariance matrices of the mixture's components",
+    "sbn.hidden_dims": "widths of hidden layers between the layers of bits; `[]` makes them linear",
+    "deep-gaussian-vae.hidden_dims": "for each layer, widths of the hidden layers between it and what lies below",
     "objective.kl": "the KL's part in the gradient: of the distributions (`closed-form`) or of the codes (`sampled`)",
     "objective.beta": "weight of the KL term while training; the reported bound always has 1",
 }
@@ -61,8 +63,8 @@ def default_name(default: Any) -> str:
 
 
 def documented(build: object, option: str) -> str | None:
-    """Return what the Args of a class's docstring, or of a base's, say of an option."""
-    for kind in getattr(build, "__mro__", ()):
+    """Return what the Args of a function's docstring, or of a class's or a base's, say of an option."""
+    for kind in getattr(build, "__mro__", (build,)):
         arguments = (inspect.getdoc(kind) or "").partition("\nArgs:\n")[2].partition("\n\n")[0]
         if found := re.search(rf"^    {option}: (.*(?:\n     .*)*)", arguments, re.MULTILINE):
             text = " ".join(found[1].split()).replace("``", "`").rstrip(".")
@@ -113,7 +115,7 @@ def markdown() -> str:
     for model, row in MODELS.items():
         settings = resolve(model)
         rows = [
-            (key, type_name(kind), default_name(default), meanings.of(f"{model}.{key}", key))
+            (key, type_name(kind), default_name(default), meanings.of(f"{model}.{key}", key, build=row.build))
             for key, (kind, default) in options_of(row.build).items()
         ]
         parts += [f"## `{model}`", "", _table(rows), ""]

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Normal
 
 from vaelab.estimators import ESTIMATORS, Estimator
-from vaelab.models import LatentVariableModel, bernoulli_vae, gaussian_vae
+from vaelab.models import LatentVariableModel, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
 from vaelab.objectives import ELBO, IWAE, Objective
 
 X, B = 5, 2  # observation size, batch size
@@ -40,12 +40,19 @@ Gradients = dict[str, Tensor]
 
 
 def build_model(kind: str, bits: int) -> LatentVariableModel:
-    """A float64 model with a tanh layer either side, every weight far from zero; the prior of bits is learned."""
+    """A float64 model with a tanh layer either side, every weight far from zero; the prior of bits is learned.
+
+    The chains have two layers, of ``bits`` numbers and of one; of bits, the upper encoder and prior are linear.
+    """
     torch.manual_seed(7)
     if kind == "bits":
         model = bernoulli_vae(X, latent_dim=bits, hidden_dims=[6], activation="tanh", prior="learned")
-    else:
+    elif kind == "real":
         model = gaussian_vae(X, latent_dim=bits, hidden_dims=[6], activation="tanh")
+    elif kind == "chain of bits":
+        model = sbn(X, layers=[bits, 1])
+    else:
+        model = deep_gaussian_vae(X, layers=[bits, 1], hidden_dims=[[4], [3]])
     model = model.double()
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.6)
@@ -82,17 +89,12 @@ def log_bernoulli(logits: Tensor, value: Tensor) -> Tensor:
 
 def exact_bound(model: LatentVariableModel, x: Tensor, objective: Objective, samples: int) -> Tensor:
     """E_q[objective], (B,), summed over codes or K-tuples of codes; a grid of reals for Gaussian codes."""
-    q = model.posterior(x)
     if model.code == "bits":
-        dim = q.logits.shape[-1]
-        codes = torch.tensor(list(itertools.product([0.0, 1.0], repeat=dim))).double().unsqueeze(1)  # (S, 1, D)
-        log_q, log_p = log_bernoulli(q.logits, codes), log_bernoulli(model.prior().logits, codes)  # (S, B), (S, 1)
-        probability = log_q.exp()
+        codes, width = every_code(model).unsqueeze(1), torch.ones(()).double()  # (S, 1, D)
     else:
-        codes, width = grid_of(model, x)  # (S, B, 1)
-        log_q = Normal(q.loc, q.stddev).log_prob(codes).sum(-1)
-        log_p = Normal(0.0, 1.0).log_prob(codes).sum(-1)
-        probability = log_q.exp() * width
+        codes, width = grid_of(model, x)  # (S, B, D), (S, B)
+    log_q, log_p = log_densities(model, x, codes)  # (S, B), (S, 1) or (S, B)
+    probability = log_q.exp() * width
     log_x = log_bernoulli(model.likelihood(codes).logits, x)  # (S, B)
     if objective.name == "elbo":
         return (probability * (log_x - objective.beta * (log_q - log_p))).sum(0)
@@ -102,11 +104,38 @@ def exact_bound(model: LatentVariableModel, x: Tensor, objective: Objective, sam
     return (probability[tuples].prod(0) * values).sum(0)
 
 
+def every_code(model: LatentVariableModel) -> Tensor:
+    """All codes of bits, (S, D)."""
+    return torch.tensor(list(itertools.product([0.0, 1.0], repeat=model.prior().event_shape[0]))).double()
+
+
+def log_densities(model: LatentVariableModel, x: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """log q(z|x) and log p(z) by torch's own distributions; of a chain, layer by layer."""
+    if model.layers:
+        (low, high), q, p = codes.split(model.layers, -1), model.posterior.parts, model.prior
+        up = log_density(q[0](x), low) + log_density(q[1](low), high)
+        return up, log_density(p.top(), high) + log_density(p.steps[0](high), low)
+    return log_density(model.posterior(x), codes), log_density(model.prior(), codes)
+
+
+def log_density(q: Any, value: Tensor) -> Tensor:
+    return log_bernoulli(q.logits, value) if hasattr(q, "logits") else Normal(q.loc, q.stddev).log_prob(value).sum(-1)
+
+
 def grid_of(model: LatentVariableModel, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Fixed points (S, B, 1) ten deviations either side, and their width (B,): trapezoids, exact for a bell."""
-    q = model.posterior(x)
+    """Fixed points (S, B, D) ten deviations either side, and their width (S, B): trapezoids, exact for a bell."""
     t = torch.linspace(-10, 10, 161, dtype=torch.float64).view(-1, 1, 1)
-    return (q.loc + q.stddev * t).detach(), (q.stddev * (t[1] - t[0])).detach().squeeze(0).squeeze(-1)
+    if model.layers:  # the second layer's grid hangs on the point of the first
+        first = model.posterior.parts[0](x)
+        low = first.loc + first.stddev * t  # (S, B, 1)
+        second = model.posterior.parts[1](low)
+        high = second.loc + second.stddev * t.unsqueeze(1)  # (S', S, B, 1)
+        points = torch.cat([low.expand_as(high), high], -1).flatten(0, 1).detach()
+        width = (first.stddev * second.stddev * (t[1] - t[0]).square()).squeeze(-1)  # (S, B)
+        return points, width.repeat(len(t), 1).detach()
+    q = model.posterior(x)
+    width = (q.stddev * (t[1] - t[0])).squeeze(-1)  # (1, B)
+    return (q.loc + q.stddev * t).detach(), width.expand(len(t), -1).detach()
 
 
 # ---------------------------------------------------------------- laws of what is drawn
@@ -207,6 +236,72 @@ def _halves(drawn: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([drawn[0::2], drawn[1::2]]), weight
 
 
+def chain_codes(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+    """K independent codes of a chain."""
+    z = every_code(model)  # (S, D)
+    probability = log_densities(model, x, z.unsqueeze(1))[0].exp().detach()  # (S, B)
+    tuples = torch.cartesian_prod(*[torch.arange(len(z))] * samples).view(-1, samples).T  # (K, T)
+    return z[tuples].repeat_interleave(len(x), 1), probability[tuples].prod(0).flatten()
+
+
+def chain_branches(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+    """K/2 independent codes of two layers, each with a partner that parts in the first and one in the second."""
+    first, second = model.layers
+
+    def pairs_of(logits: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Every antithetic pair of ``size`` bits, (S, 2, size), and its probability, (S, ...)."""
+        kinds = torch.cartesian_prod(*[torch.arange(4)] * size).view(-1, size)  # (S, size)
+        joint = _antithetic(torch.sigmoid(logits))  # (4, ..., size)
+        weight = torch.stack([joint[kinds[:, d], ..., d] for d in range(size)]).prod(0)
+        return torch.stack([kinds >> 1, kinds & 1], 1).double(), weight
+
+    with torch.no_grad():
+        low, low_weight = pairs_of(model.posterior.parts[0](x).logits, first)  # (S, 2, D_1), (S, B)
+        above = model.posterior.parts[1](low).logits  # (S, 2, D_2)
+        high, high_weight = pairs_of(above[:, 0], second)  # (T, 2, D_2), (T, S)
+        redrawn = torch.tensor(list(itertools.product([0.0, 1.0], repeat=second))).double()  # (R, D_2)
+        redrawn_weight = log_bernoulli(above[:, 1], redrawn.unsqueeze(1)).exp()  # (R, S)
+        weight = torch.einsum("sb,ts,rs->strb", low_weight, high_weight, redrawn_weight).flatten(0, 2)  # (O, B)
+        shape = (len(low), len(high), len(redrawn))
+
+    def laid(part: Tensor, axis: int) -> Tensor:
+        return part.view([-1 if i == axis else 1 for i in range(3)] + [part.shape[-1]]).expand(*shape, -1).flatten(0, 2)
+
+    whole = torch.cat([laid(low[:, 0], 0), laid(high[:, 0], 1)], -1)  # (O, D)
+    parted = (
+        torch.cat([laid(low[:, 1], 0), laid(redrawn, 2)], -1),
+        torch.cat([laid(low[:, 0], 0), laid(high[:, 1], 1)], -1),
+    )
+    codes = torch.stack([whole, *parted])  # (3, O, D)
+    count = samples // 2
+    tuples = torch.cartesian_prod(*[torch.arange(len(weight))] * count).view(-1, count).T  # (M, T)
+    drawn = codes[:, tuples].flatten(0, 1).repeat_interleave(len(x), 1)  # (3 M, T B, D)
+    return drawn, weight[tuples].prod(0).flatten()
+
+
+def all_chain_branches(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+    """K codes of two layers, each with its two partners."""
+    return chain_branches(model, x, 2 * samples)
+
+
+def day_and_night(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+    """K codes given the observation, and K dreams: codes and observations from the model."""
+    z = every_code(model)  # (S, D)
+    dreams = torch.tensor(list(itertools.product([0.0, 1.0], repeat=X))).double()  # (2^X, X)
+    with torch.no_grad():
+        by_day, log_p = (part.exp() for part in log_densities(model, x, z.unsqueeze(1)))  # (S, B), (S, 1)
+        seen = log_bernoulli(model.likelihood(z).logits, dreams.unsqueeze(1)).exp()  # (2^X, S)
+        by_night = (seen * log_p.T).flatten()  # (N,)
+    pairs = torch.cartesian_prod(torch.arange(len(z)), torch.arange(len(by_night)))  # (O, 2)
+    weight = by_day[pairs[:, 0]] * by_night[pairs[:, 1], None]  # (O, B)
+    night = torch.cat([z.repeat(len(dreams), 1), dreams.repeat_interleave(len(z), 0)], -1)[pairs[:, 1]]  # (O, D + X)
+    tuples = torch.cartesian_prod(*[torch.arange(len(pairs))] * samples).view(-1, samples).T  # (K, T)
+    night = night[tuples].unsqueeze(2).expand(-1, -1, len(x), -1).flatten(1, 2)  # (K, T B, D + X)
+    observed = x.repeat(tuples.shape[1], 1).expand(samples, -1, -1)
+    day = torch.cat([z[pairs[tuples, 0]].repeat_interleave(len(x), 1), observed], -1)
+    return torch.stack([day, night]), weight[tuples].prod(0).flatten()
+
+
 def copula(of: Callable[[Tensor, int], Tensor]) -> Law:
     """K codes coupled by a copula."""
     return lambda model, x, samples: _outcomes(of(model.posterior(x).mean.detach(), samples))
@@ -242,11 +337,10 @@ def everything(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Ten
 
 def grid(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
     """K independent Gaussian codes on a grid of reals, weighted by their density."""
-    q = model.posterior(x)
     z, width = grid_of(model, x)
-    weight = (Normal(q.loc, q.stddev).log_prob(z).sum(-1).exp() * width).detach()  # (N, B)
+    weight = (log_densities(model, x, z)[0].exp() * width).detach()  # (N, B)
     tuples = torch.cartesian_prod(*[torch.arange(len(z))] * samples).view(-1, samples).T  # (K, T)
-    drawn = z[tuples]  # (K, T, B, 1)
+    drawn = z[tuples]  # (K, T, B, D)
     return drawn.flatten(1, 2), weight[tuples].prod(0).flatten()
 
 
@@ -256,6 +350,14 @@ def hermite(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor
     weights = weights / math.sqrt(2 * math.pi)
     eps = torch.cartesian_prod(*[nodes] * samples).view(-1, samples).T.repeat_interleave(len(x), 1)  # (K, T B)
     weight = torch.cartesian_prod(*[weights] * samples).view(-1, samples).prod(1).repeat_interleave(len(x))
+    if model.layers:  # one code: a node for each layer
+        assert samples == 1
+        noise = torch.cartesian_prod(nodes, nodes).repeat_interleave(len(x), 0)  # (T B, 2)
+        weight = torch.cartesian_prod(weights, weights).prod(1).repeat_interleave(len(x))
+        q = model.posterior.parts[0](x.repeat(len(nodes) ** 2, 1))
+        low = q.loc + q.stddev * noise[:, :1]
+        above = model.posterior.parts[1](low)
+        return torch.cat([low, above.loc + above.stddev * noise[:, 1:]], -1).unsqueeze(0), weight
     q = model.posterior(x.repeat(len(nodes) ** samples, 1))
     return q.loc + q.stddev * eps.unsqueeze(-1), weight
 
@@ -356,8 +458,8 @@ def learnt(**values: float) -> Callable[[Any], None]:
     def prime(estimator: Any) -> None:
         state = estimator.state_dict()
         for name, value in values.items():
-            key = next(key for key in state if key.endswith(name.replace("__", ".")))
-            state[key].fill_(value)
+            for key in [key for key in state if key.endswith(name.replace("__", "."))]:
+                state[key].fill_(value)
 
     return prime
 
@@ -376,6 +478,8 @@ def RELAX(estimator: Any) -> None:
     for weight in estimator.network.parameters():
         torch.nn.init.normal_(weight, std=0.5)
 
+
+CHAIN, REALS = "chain of bits", "chain of reals"
 
 ROWS: list[Row] = [
     Row("exact", "elbo", everything, bits=3),
@@ -446,6 +550,29 @@ ROWS: list[Row] = [
     Row("gumbel-straight-through", "elbo", uniforms("1-p", gauss_legendre, 30), bits=2, biased=("encoder",)),
     *(Row("reweighted-wake-sleep", "iwae", codes, samples, bits=2, biased=("encoder",)) for samples in (1, 3)),
     Row("reweighted-wake-sleep", "iwae", grid, 2, {}, "real", 1, biased=("encoder",)),
+    *(Row("wake-sleep", "elbo", day_and_night, k, bits=bits, biased=("encoder",)) for k, bits in ((1, 2), (2, 1))),
+    # codes of two layers
+    Row("exact", "elbo", everything, kind=CHAIN),
+    Row("exact", "iwae", everything, samples=2, kind=CHAIN),
+    *(
+        Row("score-function", objective, chain_codes, samples, {"baseline": baseline}, CHAIN, prime=prime)
+        for objective in OBJECTIVES
+        for baseline, prime, samples in (
+            ("none", lambda estimator: None, 1),
+            ("running-average", PAST, 2),
+            ("leave-one-out", lambda estimator: None, 3),
+            ("network", NVIL, 2),
+        )
+    ),
+    *(Row("disarm", "elbo", chain_branches, samples, kind=CHAIN) for samples in (2, 4)),
+    Row("disarm", "iwae", all_chain_branches, 2, kind=CHAIN),
+    *(Row("reweighted-wake-sleep", "iwae", chain_codes, k, kind=CHAIN, biased=("encoder",)) for k in (1, 3)),
+    Row("wake-sleep", "elbo", day_and_night, kind=CHAIN, biased=("encoder",)),
+    *(Row("pathwise", objective, hermite, 1, {}, REALS, 1, tolerance=1e-6) for objective in OBJECTIVES),
+    *(
+        Row("score-function", objective, grid, 1, {"baseline": "running-average"}, REALS, 1, prime=PAST)
+        for objective in OBJECTIVES
+    ),
     *(Row("doubly-reparameterised", "iwae", hermite, samples, {}, "real", 1, tolerance=1e-8) for samples in (1, 2)),
 ]
 

@@ -5,25 +5,40 @@ from itertools import product
 
 import numpy as np
 import torch
-from torch.distributions import Bernoulli
+from torch.distributions import Bernoulli, kl_divergence
 
 from vaelab.data import Dataset, Split
 from vaelab.distributions import all_codes
-from vaelab.models import autoencoder, bernoulli_vae, gaussian_vae
+from vaelab.models import autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
 from vaelab.randomness import seeded
 
 X, D, B = 5, 3, 2  # observation size, code size, batch size
+
+
+def _layered(function):
+    """Build a model of two layers, of ``latent_dim`` - 1 numbers and of one."""
+
+    def build(data_dim, latent_dim=D, hidden_dims=(4,), **options):
+        layers = [latent_dim - 1, 1] if isinstance(latent_dim, int) and latent_dim > 1 else latent_dim
+        widths = [hidden_dims, []] if function is deep_gaussian_vae else hidden_dims
+        return function(data_dim, layers=layers, hidden_dims=widths, **options)
+
+    return build
+
 
 # name -> (build, options); smooth activations where a derivative is compared with differences
 TABLE = {
     "gaussian": (gaussian_vae, {"activation": "tanh"}),
     "bits, uniform prior": (bernoulli_vae, {"activation": "tanh"}),
     "bits, learned prior": (bernoulli_vae, {"activation": "tanh", "prior": "learned"}),
+    "two layers of bits": (_layered(sbn), {"activation": "tanh"}),
+    "two layers of reals": (_layered(deep_gaussian_vae), {"activation": "tanh"}),
     "autoencoder": (autoencoder, {"activation": "tanh", "components": 2}),
 }
 MODELS = list(TABLE)
 BITS = ["bits, uniform prior", "bits, learned prior"]
-VARIATIONAL = ["gaussian", *BITS]
+LAYERED = ["two layers of bits", "two layers of reals"]
+VARIATIONAL = ["gaussian", *BITS, *LAYERED]
 
 
 def build(name, latent_dim=D, data_dim=X, hidden_dims=(4,), seed=0):
@@ -37,6 +52,11 @@ def build(name, latent_dim=D, data_dim=X, hidden_dims=(4,), seed=0):
         if name == "autoencoder":
             model.prior.fit(torch.randn(40, latent_dim))
     return model.eval()
+
+
+def divergence_of(model, q, z):
+    """KL[q || p] in closed form, or of a chain, which has none, log q(z|x) - log p(z) of each code."""
+    return q.log_prob(z) - model.prior().log_prob(z) if model.layers else kl_divergence(q, model.prior())
 
 
 def observations_of(count=B, dim=X, seed=1):

@@ -86,7 +86,8 @@ def test_chunks_change_no_law(name, samples, held_out, monkeypatch):
     parts = [elbo(model, held_out, samples, watch=lambda *done: seen.append(done))]
     parts += [estimate(model, held_out, samples) for estimate in (importance_weighted, prior_average)]
     assert seen == [(done, ROWS) for done in range(2, ROWS + 1, 2)]
-    assert torch.allclose(whole[0].parts["kl"], parts[0].parts["kl"], atol=1e-12)
+    if not model.layers:  # the KL of a chain is averaged over codes, and other codes are drawn
+        assert torch.allclose(whole[0].parts["kl"], parts[0].parts["kl"], atol=1e-12)
     for one, other in zip(whole, parts, strict=True):
         assert len(other.values) == ROWS
         assert abs(one.mean - other.mean) < 5 * math.hypot(one.standard_error, other.standard_error)
@@ -205,5 +206,5 @@ def test_what_cannot_be_estimated_is_refused(name, call, sentence, held_out):
 
 
 def test_more_bits_than_can_be_enumerated_are_refused(held_out):
-    with pytest.raises(Refusal, match="at most 16 bits to enumerate; the model has 17"):
-        exact(bernoulli_vae(X, latent_dim=17, hidden_dims=[]), held_out)
+    with pytest.raises(Refusal, match="at most 20 bits to enumerate; the model has 21"):
+        exact(bernoulli_vae(X, latent_dim=21, hidden_dims=[]), held_out)

@@ -63,16 +63,19 @@ def test_training_raises_the_bound_and_keeps_the_weights_of_the_best_validation(
     assert [row["step"] for row in rows if row.get("finished")] == [400]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "two layers of reals"])
 def test_weights_that_get_worse_are_not_those_that_are_kept(name):
-    """Half way the decoder's weights are blown up; what comes after is worse, and training cannot mend it in time."""
+    """Half way the decoder's weights are blown up; what comes after is worse, and training cannot mend it in time.
+
+    Not of two layers of reals, whose scales are so far off at first that the decoder is the least of it.
+    """
     model, data, seen = build(name).float(), binary_data(), []
 
     def ruin(row):
         seen.append(row)
         if row["step"] == 60:
             with torch.no_grad():
-                model.likelihood.logits.weight.mul_(30)
+                getattr(model.likelihood, "of_first", model.likelihood).logits.weight.mul_(30)
 
     length = {"steps": 80, "validate_every": 20, "log_every": 20}
     fitted = fit(model, data, **length, binarisation="none", watch=ruin)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from vaelab import __version__
+from vaelab.measures import Json, RunPath, gradients, tightness
 from vaelab.output import print_json, print_table, require_target, say, write, write_arrays
 from vaelab.refusals import Refusal
 
@@ -27,8 +28,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Kind = Literal["mean", "mode", "draw"]
 
@@ -92,7 +91,7 @@ def _options(
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="gaussian-vae, bernoulli-vae or autoencoder.")],
+    model: Annotated[str, typer.Argument(help="gaussian-vae, bernoulli-vae, sbn, deep-gaussian-vae or autoencoder.")],
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="[CONFIG] [KEY=VALUE]...", help="A .yaml or .toml file; settings.")
     ] = None,
@@ -298,53 +297,8 @@ def compare(
         print(mark)
 
 
-@app.command()
-def gradients(
-    run: RunPath,
-    draws: Annotated[int, typer.Option(help="Estimates from each estimator.")] = 200,
-    rows: Annotated[int, typer.Option(help="Observations in the batch.")] = 100,
-    samples: Annotated[int, typer.Option(help="K; where it does not suit an estimator, the next that does.")] = 4,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
-    estimator: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Which to measure; repeatable  [default: all]")
-    ] = None,
-    without: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Which to leave out; repeatable.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the batch and of every draw.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="A .png file  [default: RUN/figures/gradients.png]")] = None,
-    as_json: Json = False,
-) -> None:
-    """Measure every gradient estimator on a frozen run: bias, variance and cost; kept in RUN/gradients.json."""
-    from vaelab.data import observations
-    from vaelab.evaluation.gradients import measure_gradients
-    from vaelab.progress import WorkProgress
-    from vaelab.report import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
-    from vaelab.runs import Run
-
-    target = require_target(out, run / "figures" / "gradients.png", (".png",))
-    opened = Run(run)
-    with WorkProgress(f"measuring {run.name}") as progress:
-        result = measure_gradients(
-            opened.load_model(),
-            opened.settings.build_objective(),
-            observations(opened.load_data(), split, opened.settings.binarisation),
-            draws=draws,
-            rows=rows,
-            samples=samples,
-            estimators=estimator,
-            without=without or (),
-            learning_rate=opened.settings.training.learning_rate,
-            seed=seed,
-            watch=progress,
-        )
-    result |= {"data": opened.settings.data, "split": split, "binarisation": opened.settings.binarisation}
-    opened.save_gradients(result)
-    if any(row["variance"] > 0 for row in result["estimators"]):
-        write(target, gradient_figure(result))
-    if as_json:
-        print_json({"run": str(run), **result})
-        return
-    print_table(GRADIENT_HEADER, gradient_table(result))
-    print("\n".join(gradient_notes(result)))
+app.command()(gradients)
+app.command()(tightness)
 
 
 @app.command()

@@ -16,12 +16,20 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.distributions.kl import register_kl
 
-__all__ = ["Bits", "Gaussian", "Point", "all_codes"]
+__all__ = ["Bits", "Gaussian", "Mapped", "Point", "all_codes", "codes_between"]
 
 _LOG_2PI = math.log(2 * math.pi)
 
 
-class _VectorDistribution(Distribution):
+class Mapped(Distribution):
+    """A distribution whose parameters can be passed through a function."""
+
+    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Return the same distribution with every parameter passed through ``function``, such as ``detach``."""
+        raise NotImplementedError
+
+
+class _VectorDistribution(Mapped):
     """A distribution over vectors whose parameters have shape ``batch_shape + (D,)``."""
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - as torch declares it
@@ -32,10 +40,6 @@ class _VectorDistribution(Distribution):
     def sample(self, sample_shape: Any = ()) -> Tensor:
         with torch.no_grad():
             return self.rsample(torch.Size(sample_shape))
-
-    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """Return the same distribution with every parameter passed through ``function``, such as ``detach``."""
-        raise NotImplementedError
 
 
 class Gaussian(_VectorDistribution):
@@ -159,7 +163,17 @@ class Point(_VectorDistribution):
 
 def all_codes(dim: int, like: Tensor) -> Tensor:
     """Return all 2^D codes of D bits, shape (2^D, D), in the dtype and on the device of ``like``."""
-    numbers = torch.arange(2**dim, device=like.device).unsqueeze(-1)
+    return codes_between(0, 2**dim, dim, like)
+
+
+def codes_between(start: int, stop: int, dim: int, like: Tensor) -> Tensor:
+    """Return the codes with the numbers start, ..., stop - 1 among all 2^D, shape (stop - start, D).
+
+    >>> codes_between(2, 4, 3, torch.zeros(()))
+    tensor([[0., 1., 0.],
+            [1., 1., 0.]])
+    """
+    numbers = torch.arange(start, stop, device=like.device).unsqueeze(-1)
     return (numbers >> torch.arange(dim, device=like.device) & 1).to(like.dtype)
 
 

@@ -38,6 +38,7 @@ class Entry:
     words: tuple[str, ...]
     quick: tuple[str, ...]
     gradients: bool = False  # whether the gradient estimators are measured on it as well
+    tightness: bool = False  # whether the bounds of every inference are measured on it as well
 
 
 # Longest first: two trainings run side by side, and the short ones fill the gaps.
@@ -63,7 +64,22 @@ STUDY = (
         ),
         ("training.epochs=2",),
     ),
+    Entry(
+        "sbn-200-200",
+        "Belief network 200-200",
+        "sbn",
+        ("layers=[200,200]", "training.epochs=4"),
+        ("training.epochs=1",),
+    ),
     Entry("gaussian-20", "Gaussian D = 20", "gaussian-vae", ("latent_dim=20",), ("training.epochs=2",)),
+    Entry(
+        "sbn-12",
+        "Belief network of 12 bits",
+        "sbn",
+        ("layers=[12]", "training.epochs=6"),
+        ("training.epochs=1",),
+        tightness=True,
+    ),
     Entry("gaussian-2", "Gaussian D = 2", "gaussian-vae", ("latent_dim=2",), ("training.epochs=2",)),
     Entry(
         "autoencoder-2",
@@ -73,7 +89,10 @@ STUDY = (
         ("training.epochs=2", "components=[10,20]"),
     ),
 )
-_ORDER = ("gaussian-2", "gaussian-20", "bernoulli-running-average", "bernoulli-rebar", "autoencoder-2")
+_ORDER = (
+    *("gaussian-2", "gaussian-20", "bernoulli-running-average", "bernoulli-rebar"),
+    *("sbn-12", "sbn-200-200", "autoencoder-2"),
+)
 
 
 @dataclass
@@ -177,6 +196,9 @@ def _job(
     commands = [train, evaluate]
     if entry.gradients:
         commands.append(["gradients", str(path), "--draws", "3" if quick else "20"])
+    if entry.tightness:
+        size = ("--rows", "100", "--steps", "50", "--samples", "20") if quick else ("--rows", "1000", "--steps", "1000")
+        commands.append(["tightness", str(path), *size])
     return _Job(entry, path, commands, environment=environment)
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaelab.distributions import Bits, Gaussian
+from vaelab.chains import Chain, log_factors
+from vaelab.distributions import Mapped
 from vaelab.models.latent import LatentVariableModel
 from vaelab.refusals import Refusal, require_choice, require_number
 
@@ -25,11 +26,20 @@ class Terms:
     """What an objective needs to know of K codes.
 
     ``reconstruction`` is log p(x|z), shape (K, B); ``kl`` is KL[q || p] in closed form, shape (B,), or
-    log q(z|x) - log p(z), shape (K, B). Their difference is the log-weight.
+    log q(z|x) - log p(z), shape (K, B). Their difference is the log-weight. In the second case ``log_q`` and
+    ``log_p`` hold the factors of q and p, one a layer of the code, (K, B) each.
     """
 
     reconstruction: Tensor
     kl: Tensor
+    log_q: tuple[Tensor, ...] = ()
+    log_p: tuple[Tensor, ...] = ()
+
+    @classmethod
+    def sampled(cls, reconstruction: Tensor, q: Distribution, p: Distribution, z: Tensor) -> Terms:
+        """Return the terms of codes z (K, B, D) under q and p, nothing of the KL in closed form."""
+        log_q, log_p = log_factors(q, z), log_factors(p, z)
+        return cls(reconstruction, sum(log_q[1:], log_q[0]) - sum(log_p[1:], log_p[0]), log_q, log_p)
 
 
 class Objective(ABC):
@@ -46,7 +56,7 @@ class Objective(ABC):
 
     @property
     def closed_form_kl(self) -> bool:
-        """Whether the KL is that of the distributions, (B,), and not log q(z|x) - log p(z) of the codes, (K, B)."""
+        """Whether the KL is that of the distributions, (B,), if they have one, and not sampled, (K, B)."""
         return False
 
     @abstractmethod
@@ -61,8 +71,11 @@ class Objective(ABC):
         """Score codes z (K, B, D) for observations x (B, X): one call of the decoder."""
         reconstruction: Tensor = model.likelihood(z).log_prob(x)  # (K, B)
         if self.closed_form_kl:
-            return Terms(reconstruction, model.kl(q))
-        return Terms(reconstruction, q.log_prob(z) - model.prior().log_prob(z))
+            try:
+                return Terms(reconstruction, model.kl(q))
+            except NotImplementedError:  # no formula for this pair of distributions, such as two chains
+                pass
+        return Terms.sampled(reconstruction, q, model.prior(), z)
 
     def values(self, terms: Terms) -> Tensor:
         """Return the values whose combination is maximised, (K, B): log-weights, the KL scaled by beta."""
@@ -73,7 +86,11 @@ class Objective(ABC):
 
         A closed-form KL does not: its gradient is direct.
         """
-        return terms.reconstruction if self.closed_form_kl else self.values(terms)
+        return self.values(terms) if terms.log_q else terms.reconstruction
+
+    def integrands(self, terms: Terms) -> tuple[Tensor, ...]:
+        """Return what the signal of each layer of the code is made of, (K, B) each: one, for the code as a whole."""
+        return (self.integrand(terms),)
 
     def bound(self, terms: Terms) -> Tensor:
         """Return the bound to report, (B,): the same combination of log-weights with beta = 1."""
@@ -89,7 +106,8 @@ class ELBO(Objective):
     the codes, q's parameters held constant in it (their score has mean zero), as in the authors' code of most
     estimators for bits. Near its optimum q makes log q - log p the linear part of log p(x|z), so that a signal made of
     both varies less; early in a training it may vary more. For real codes it is the path derivative of Roeder et al.
-    (2017), https://arxiv.org/abs/1703.09194. The gradient's mean is the same.
+    (2017), https://arxiv.org/abs/1703.09194. The gradient's mean is the same. Where ``torch.distributions`` knows no
+    KL of the two, as of chains of layers, it is sampled, q's parameters not held constant.
 
     Sources: Jordan et al. (1999), https://doi.org/10.1023/A:1007665907178; Kingma & Welling (2013),
     https://arxiv.org/abs/1312.6114; beta: Higgins et al. (2017), https://openreview.net/forum?id=Sy2fzU9gl.
@@ -113,10 +131,22 @@ class ELBO(Objective):
 
     def terms(self, model: LatentVariableModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
         """Score codes z (K, B, D) for observations x (B, X): one call of the decoder."""
-        if not self.closed_form_kl:
-            assert isinstance(q, Bits | Gaussian)
+        if not self.closed_form_kl and not isinstance(q, Chain):  # of a chain, z depends on some of these parameters
+            assert isinstance(q, Mapped)
             q = q.through(torch.Tensor.detach)
         return super().terms(model, x, q, z)
+
+    def integrands(self, terms: Terms) -> tuple[Tensor, ...]:
+        """Return the terms that each layer of the code still changes, (K, B) each.
+
+        A mean over codes is a sum of terms, and a layer's bits change only those that it or a later layer is in:
+        of the first layer all of them, of layer l from log p(y_l-1|y_l) and log q(y_l|y_l-1) on.
+        """
+        found = [self.integrand(terms)]
+        for layer in range(1, len(terms.log_q)):
+            still = [*terms.log_p[layer - 1 :], *(-log_q for log_q in terms.log_q[layer:])]
+            found.append(self.beta * sum(still[1:], still[0]))
+        return tuple(found)
 
     def __call__(self, values: Tensor) -> Tensor:
         return values.mean(0)

@@ -21,11 +21,13 @@ __all__ = [
     "bounds",
     "codes_and_mixture",
     "curves",
+    "gaps",
     "gradient_costs",
     "image_grids",
     "latent_map",
     "plane",
     "png",
+    "receptive_fields",
     "reconstructions",
     "tile",
 ]
@@ -74,12 +76,17 @@ def _plain(axes: Axes) -> None:
 
 
 def image_grids(panels: Mapping[str, Array], columns: int) -> Figure:
-    """Show sets of images (N, H, W) side by side, each under its title."""
+    """Show sets of images (N, H, W) side by side, three in a row, each under its title."""
     count, height, width = next(iter(panels.values())).shape
     tall = 4.1 * math.ceil(count / columns) * (height + 1) / (min(columns, count) * (width + 1))
-    figure = Figure(figsize=(4.2 * len(panels), tall + 0.35), layout="constrained")
-    for axes, (title, images) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    across = min(3, len(panels))
+    rows = math.ceil(len(panels) / across)
+    figure = Figure(figsize=(4.2 * across, (tall + 0.35) * rows), layout="constrained")
+    places = figure.subplots(rows, across, squeeze=False).flatten()
+    for axes, (title, images) in zip(places, panels.items(), strict=False):
         _show(axes, tile(images, columns), title)
+    for axes in places[len(panels) :]:
+        axes.set_visible(False)
     return figure
 
 
@@ -209,6 +216,46 @@ def bounds(values: Mapping[str, tuple[float, float]], xlabel: str) -> Figure:
     axes.set_xlabel(xlabel)
     axes.grid(axis="x", alpha=0.25)
     _plain(axes)
+    return figure
+
+
+def gaps(values: Mapping[str, tuple[float, float, bool]], xlabel: str, title: str) -> Figure:
+    """Show (value, standard error, filled) of each name on a line of its own; to a log scale where all are above 0."""
+    figure = Figure(figsize=(8.4, 0.36 * len(values) + 1.3), layout="constrained")
+    axes = figure.subplots()
+    for position, (value, error, filled) in enumerate(values.values()):
+        colour = LINE_COLOURS[0]
+        face = colour if filled else "white"
+        axes.errorbar(value, position, xerr=2 * error, fmt="o", color=colour, markerfacecolor=face, capsize=3)
+        axes.annotate(f"{value:.2f}", (value + 2 * error, position), (6, -3), textcoords="offset points", fontsize=9)
+    axes.set_yticks(range(len(values)), list(values), fontsize=9.5)
+    axes.set_ylim(len(values) - 0.4, -0.6)
+    if min(value - 2 * error for value, error, _ in values.values()) > 0:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.12)
+    axes.set_xlabel(xlabel)
+    axes.set_title(title, fontsize=11, color=_INK)
+    axes.grid(axis="x", alpha=0.25)
+    _plain(axes)
+    return figure
+
+
+def receptive_fields(panels: Mapping[str, Array], columns: int) -> Figure:
+    """Show sets of weights (N, H, W) side by side: red above zero, blue below, each panel to a scale of its own."""
+    across = [columns if len(images) > 2 * columns else math.ceil(len(images) / 2) for images in panels.values()]
+    tall = [math.ceil(len(images) / wide) / wide for images, wide in zip(panels.values(), across, strict=True)]
+    figure = Figure(figsize=(5.6 * len(panels), 5.4 * max(tall) + 0.5), layout="constrained")
+    places = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, wide, (title, images) in zip(places, across, panels.items(), strict=True):
+        scale = float(np.quantile(np.abs(images), 0.995))
+        axes.imshow(tile(images, wide), cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_color("#cccccc")
+        axes.set_title(title, fontsize=11, color=_INK)
     return figure
 
 

@@ -6,6 +6,7 @@
     metrics.jsonl         one object for each logged step
     evaluation.json       every evaluation made
     gradients.json        the gradient estimators, measured on one batch
+    tightness.json        the bounds of every inference on the same weights, of a belief network of few bits
     checkpoints/last.pt   model, optimiser, estimator, step: loaded with weights_only=True
 
 Every file is written to a temporary name, synced and renamed; metrics.jsonl is appended to.
@@ -252,6 +253,15 @@ class Run:
         """Return the measured gradient estimators, or None if they were not measured."""
         path = self.path / "gradients.json"
         return _read_json(path, dict) if path.exists() else None
+
+    def tightness(self) -> dict[str, Any] | None:
+        """Return the measured bounds of every inference, or None if they were not measured."""
+        path = self.path / "tightness.json"
+        return _read_json(path, dict) if path.exists() else None
+
+    def save_tightness(self, result: dict[str, Any]) -> None:
+        """Write the measured bounds of every inference, in place of earlier ones."""
+        write_file(self.path / "tightness.json", json.dumps(result, indent=2) + "\n")
 
     def save_gradients(self, result: dict[str, Any]) -> None:
         """Write the measured gradient estimators, in place of earlier ones."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self, get_type_hints
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from vaelab.data import Binarisation
 from vaelab.estimators import ESTIMATORS, Estimator
-from vaelab.models import MODELS, LatentVariableModel
+from vaelab.models import MODELS, LatentVariableModel, ModelRow
 from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.refusals import Refusal, did_you_mean, require_choice
 
@@ -179,7 +179,8 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
     require_choice("model", model, MODELS)
     row = MODELS[model]
     values: dict[str, Any] = merge({"objective": {"name": "elbo"}}, row.defaults)
-    for layer in layers:
+    implied = [_implied(row, option, layers) for option in row.implied]
+    for layer in (*implied, *layers):
         if layer.get("model", model) != model:
             raise Refusal(f"model: the settings are for {layer['model']!r}; the command says {model!r}")
         length = layer.get("training")
@@ -188,10 +189,21 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
         values = merge(values, layer)
     for key, table in (("objective", OBJECTIVES), ("estimator", ESTIMATORS)):
         values[key] = _complete(key, table, values[key])
+        for option, layer in zip(row.implied, implied, strict=True):
+            if key in layer and values[key]["name"] != layer[key]["name"]:
+                wanted, got = layer[key]["name"], values[key]["name"]
+                raise Refusal(f"{option}: {values.get(option)!r} goes with {key}.name={wanted}; got {got!r}")
     kind = _options_class(row.build, Settings, "Settings")
     settings = _validate(kind, {**values, "model": model})
     assert isinstance(settings, Settings)
     return settings
+
+
+def _implied(row: ModelRow, option: str, layers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the settings that come with the value of an option that the layers end up with."""
+    _, default = options_of(row.build)[option]
+    chosen = next((layer[option] for layer in reversed(layers) if option in layer), default)
+    return row.implied[option].get(chosen, {}) if isinstance(chosen, str) else {}
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from vaelab.estimators.concrete import Concrete
 from vaelab.estimators.contract import Estimate, Estimator
 from vaelab.estimators.double_cv import DoubleCV
 from vaelab.estimators.exact import Exact
+from vaelab.estimators.mean_field import MeanFieldEM
 from vaelab.estimators.muprop import MuProp
 from vaelab.estimators.pathwise import DoublyReparameterised, Pathwise, StickingTheLanding
 from vaelab.estimators.rebar import Rebar, Relax
 from vaelab.estimators.rodeo import Rodeo
 from vaelab.estimators.score import ScoreFunction
 from vaelab.estimators.straight_through import GumbelStraightThrough, StraightThrough
-from vaelab.estimators.wake_sleep import ReweightedWakeSleep
+from vaelab.estimators.wake_sleep import ReweightedWakeSleep, WakeSleep
 
 __all__ = [
     "ARM",
@@ -31,6 +32,7 @@ __all__ = [
     "Estimator",
     "Exact",
     "GumbelStraightThrough",
+    "MeanFieldEM",
     "MuProp",
     "Pathwise",
     "Rebar",
@@ -40,6 +42,7 @@ __all__ = [
     "ScoreFunction",
     "StickingTheLanding",
     "StraightThrough",
+    "WakeSleep",
 ]
 
 ESTIMATORS: dict[str, type[Estimator]] = {
@@ -58,7 +61,9 @@ ESTIMATORS: dict[str, type[Estimator]] = {
         Concrete,
         StraightThrough,
         GumbelStraightThrough,
+        WakeSleep,
         ReweightedWakeSleep,
+        MeanFieldEM,
         Pathwise,
         StickingTheLanding,
         DoublyReparameterised,

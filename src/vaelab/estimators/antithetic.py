@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaelab.chains import Chain
 from vaelab.conditionals import Code
 from vaelab.distributions import Bits
 from vaelab.estimators.contract import Estimate, Estimator
@@ -70,8 +71,12 @@ class DisARM(Estimator):
     importance-weighted bound L of K codes each code z_k has a partner z'_k, and the estimate is
     sum_k 1/2 (L(z_k, z_-k) - L(z'_k, z_-k)) (z_k - z'_k) sigmoid(|l|), averaged with the same under the partners of
     the others, z'_-k in place of z_-k (the authors' symmetrised form, which costs nothing). It decodes 2 K codes.
-    Sources: Dong, Mnih & Tucker (2020), https://arxiv.org/abs/2006.10680; Yin, Ho, Yan, Qian & Zhou (2020),
-    https://arxiv.org/abs/2006.06448.
+
+    A code of several layers has a partner for each: it shares the layers before, is antithetic to z in its own,
+    and the layers after it are drawn anew. The gradient of a layer's logits is that of the pairs it parts.
+    Shapes: drawn (M (1 + L), B, D) for L layers, the M codes first, then the partners layer by layer; M is K/2,
+    or K for the importance-weighted bound. Sources: Dong, Mnih & Tucker (2020), https://arxiv.org/abs/2006.10680;
+    Yin, Ho, Yan, Qian & Zhou (2020), https://arxiv.org/abs/2006.06448.
 
     Args:
         samples: K: as K/2 pairs, or the K of the importance-weighted bound.
@@ -87,40 +92,49 @@ class DisARM(Estimator):
 
     name: ClassVar[str] = "disarm"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
+    layered: ClassVar[bool] = True
 
     def __init__(self, samples: int = 2) -> None:
         super().__init__(samples)
 
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
-        """Draw K/2 pairs (K, B, D), all first halves before the second; K pairs (2 K, B, D) for the iwae."""
-        p, count = q.mean.detach(), self.decoder_evaluations(objective, q.event_shape[-1]) // 2
-        return _pairs(torch.rand(count, *p.shape, dtype=p.dtype, device=p.device), p)
+        """Draw M codes and a partner of each for each layer, (M (1 + L), B, D): pairs, where there is one layer."""
+        with torch.no_grad():
+            return _branches(_as_chain(q), self.samples // 2 if objective.name == "elbo" else self.samples)
 
     def score(
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
-        """The surrogate is the objective of the codes plus l times the estimate of its gradient."""
-        assert isinstance(q, Bits)
-        z, partner = drawn.chunk(2)
+        """The surrogate is the objective of the codes plus l times the estimate of its gradient, for each layer."""
+        chain = _as_chain(q)
+        count = len(chain.sizes)
+        z, *partners = drawn.chunk(1 + count)  # (M, B, D) each
         if objective.name == "elbo":
             terms = objective.terms(model, x, q, drawn)
-            first, second = objective.integrand(terms).detach().chunk(2)
-            difference = (first - second) / len(first)  # (K/2, B)
+            first, *others = objective.integrand(terms).detach().chunk(1 + count)
+            differences = [(first - other) / len(first) for other in others]  # (M, B) each
         else:
-            others = values_of_partners(objective, model, x, q, partner)
+            apart = values_of_partners(objective, model, x, q, torch.cat(partners)).chunk(count)
             z = z.clone()  # else the graph would keep the partners' memory as well
             terms = objective.terms(model, x, q, z)
             values = objective.values(terms).detach()
-            among_codes = objective(values) - swap_one(values, others)  # (K, B)
-            among_partners = swap_one(others, values) - objective(others)
-            difference = (among_codes + among_partners) / 2
-        weight = 0.5 * torch.sigmoid(q.logits.detach().abs())  # (B, D)
-        gradient = (difference.unsqueeze(-1) * (z - partner)).sum(0) * weight  # (B, D)
-        return Estimate.of(objective, terms, objective(objective.values(terms)) + (gradient * q.logits).sum(-1))
+            differences = []
+            for partnered in apart:  # (M, B) each
+                among_codes = objective(values) - swap_one(values, partnered)
+                among_partners = swap_one(partnered, values) - objective(partnered)
+                differences.append((among_codes + among_partners) / 2)
+        surrogate = objective(objective.values(terms))  # (B,)
+        layers = zip(chain.factors(z), chain.split(z), map(chain.split, partners), differences, strict=True)
+        for index, (factor, own, partner, difference) in enumerate(layers):
+            assert isinstance(factor, Bits)
+            weight = 0.5 * torch.sigmoid(factor.logits.detach().abs())  # (B, D) or (M, B, D)
+            gradient = difference.unsqueeze(-1) * (own - partner[index]) * weight  # (M, B, D)
+            surrogate = surrogate + (gradient * factor.logits).sum((0, -1))
+        return Estimate.of(objective, terms, surrogate)
 
-    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
-        """K, or 2 K for the importance-weighted bound."""
-        return self.samples if objective.name == "elbo" else 2 * self.samples
+    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
+        """K, or 2 K for the importance-weighted bound; half as many again for each further layer."""
+        return (1 + layers) * (self.samples // 2 if objective.name == "elbo" else self.samples)
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
         """Refuse an odd number of codes where they form pairs among themselves."""
@@ -149,6 +163,29 @@ def swap_one(values: Tensor, others: Tensor) -> Tensor:
     own = torch.eye(len(values), dtype=torch.bool, device=values.device).unsqueeze(-1)  # (K, K, 1)
     rest = values.unsqueeze(1).masked_fill(own, -math.inf).logsumexp(0)  # (K, B)
     return torch.logaddexp(rest, others) - math.log(len(values))
+
+
+def _as_chain(q: Distribution) -> Chain:
+    return q if isinstance(q, Chain) else Chain(q, (), q.event_shape)
+
+
+def _branches(chain: Chain, count: int) -> Tensor:
+    """Draw codes and, for each layer, codes that part from them there: ((1 + L) count, B, D)."""
+    main: list[Tensor] = []
+    partners = []
+    for index in range(len(chain.sizes)):
+        factor = chain.factor(index, main)
+        p = factor.mean.expand(count, *factor.mean.shape[-2:])  # (count, B, D_l)
+        own, partner = _pairs(torch.rand_like(p), p).chunk(2)
+        main.append(own)
+        partners.append(partner)
+    codes = [chain.join(main)]
+    for index, partner in enumerate(partners):
+        layers = [*main[:index], partner]
+        while len(layers) < len(partners):
+            layers.append(chain.factor(len(layers), layers).sample())
+        codes.append(chain.join(layers))
+    return torch.cat(codes)
 
 
 def _pairs(u: Tensor, p: Tensor) -> Tensor:

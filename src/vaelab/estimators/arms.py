@@ -108,7 +108,7 @@ class ARMS(Estimator):
             both = (2 * m ** (1 / (self.samples - 1)) - 1).clamp_min(0) ** (self.samples - 1)
         return (1 - m) / (1 - both / m)
 
-    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
+    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
         """K, or 2 K for the importance-weighted bound."""
         return self.samples if objective.name == "elbo" else 2 * self.samples
 

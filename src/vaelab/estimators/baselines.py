@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaelab.distributions import Bits, Gaussian
+from vaelab.distributions import Mapped
 from vaelab.objectives import Objective
 
 __all__ = ["BASELINES", "Baseline", "BaselineName", "leave_one_out"]
@@ -153,7 +153,7 @@ class Network(Baseline):
 
     def normalised(self, q: Distribution) -> Distribution:
         """Return q with the gradients into it divided by max(1, standard deviation of past signals)."""
-        assert isinstance(q, Bits | Gaussian)
+        assert isinstance(q, Mapped)
         factor = self.variance().sqrt().clamp_min(1.0).reciprocal()
         return q.through(lambda parameter: parameter.detach() + factor * (parameter - parameter.detach()))
 

@@ -73,7 +73,7 @@ class Concrete(Estimator):
         surrogate = objective(objective.values(relaxed))
         return Estimate.of(objective, discrete, surrogate, relaxed=objective.bound(relaxed))
 
-    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
+    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
         """K relaxed codes, and the K bits they round to."""
         return 2 * self.samples
 

@@ -13,7 +13,7 @@ from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective, Terms, check_objective
 from vaelab.refusals import Refusal, require_int
 
-__all__ = ["Estimate", "Estimator"]
+__all__ = ["Estimate", "Estimator", "require_encoder"]
 
 
 class Estimate(NamedTuple):
@@ -57,15 +57,16 @@ class Estimate(NamedTuple):
 class Estimator(nn.Module, ABC):
     """What every estimator guarantees.
 
-    ``draw`` returns everything that is random (codes, or the uniform noise they are made of), and ``score``
-    is a function of it, so that a test can hand in what was drawn. The expectation of the surrogate's
-    gradient is the gradient of the expected objective, unless the objective's name is in ``biased``.
-    Whatever it learns (a running average, a network) is in its ``state_dict`` and changes only in training
-    mode. It draws from torch's default generator.
+    ``draw`` returns everything that is random (codes, or the uniform noise they are made of; ``extend`` adds
+    what the model itself draws), and ``score`` is a function of it, so that a test can hand in what was drawn.
+    The expectation of the surrogate's gradient is the gradient of the expected objective, unless the
+    objective's name is in ``biased``. Whatever it learns (a running average, a network) is in its
+    ``state_dict`` and changes only in training mode. It draws from torch's default generator.
 
-    ``codes`` and ``objectives`` are what it is defined for; ``learning_rate_factor`` and ``betas`` are
-    Adam's for its own parameters, the factor relative to the model's learning rate; ``second_derivative`` says
-    whether its auxiliary loss is made of a gradient that is differentiated again.
+    ``codes`` and ``objectives`` are what it is defined for, ``layered`` whether a code may be a chain of
+    layers; ``learning_rate_factor`` and ``betas`` are Adam's for its own parameters, the factor relative to
+    the model's learning rate; ``second_derivative`` says whether its auxiliary loss is made of a gradient that
+    is differentiated again.
 
     Args:
         samples: K, codes drawn for each observation.
@@ -75,6 +76,7 @@ class Estimator(nn.Module, ABC):
     codes: ClassVar[frozenset[Code]]
     objectives: ClassVar[frozenset[str]] = frozenset({"elbo", "iwae"})
     biased: ClassVar[frozenset[str]] = frozenset()
+    layered: ClassVar[bool] = False
     learning_rate_factor: ClassVar[float] = 1.0
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     second_derivative: ClassVar[bool] = False
@@ -97,13 +99,18 @@ class Estimator(nn.Module, ABC):
         """Draw and score: one call of the encoder."""
         q: Distribution = model.posterior(x)
         self.prepare(x, q)
-        return self.score(model, objective, x, q, self.draw(q, objective))
+        drawn = self.extend(model, x, self.draw(q, objective))
+        return self.score(model, objective, x, q, drawn)
+
+    def extend(self, model: LatentVariableModel, x: Tensor, drawn: Tensor) -> Tensor:
+        """Add to what was drawn from q what is drawn from the model itself: nothing, but for wake-sleep."""
+        return drawn
 
     def prepare(self, x: Tensor, q: Distribution) -> None:
         """Create, once, the parameters whose sizes depend on the observations (B, X) or the codes (B, D)."""
 
-    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
-        """Return how many codes of ``latent_dim`` a training step decodes for each observation."""
+    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
+        """Return how many codes of ``latent_dim`` numbers a training step decodes for each observation."""
         return self.samples
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
@@ -114,6 +121,20 @@ class Estimator(nn.Module, ABC):
             raise Refusal(
                 f"estimator: {self.name!r} needs codes of kind {wanted}; the model's codes are of kind {model.code!r}"
             )
+        if len(model.layers) > 1 and not self.layered:
+            raise Refusal(
+                f"estimator: {self.name!r} needs a code of one layer; "
+                f"the model's posterior is a chain of layers of sizes {list(model.layers)}"
+            )
         if objective.name not in self.objectives:
             wanted = " or ".join(sorted(self.objectives))
             raise Refusal(f"estimator: {self.name!r} is defined for the objective {wanted}; got {objective.name!r}")
+
+
+def require_encoder(name: str, model: LatentVariableModel) -> None:
+    """Raise a :class:`Refusal` if q(z|x) has nothing to learn, as under mean-field inference."""
+    if not any(weight.requires_grad for weight in model.posterior.parameters()):
+        raise Refusal(
+            f"estimator: {name!r} trains a recognition network; q(z|x) of this model has no parameters "
+            "(inference=mean-field goes with estimator.name=mean-field)"
+        )

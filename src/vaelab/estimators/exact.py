@@ -43,6 +43,7 @@ class Exact(Estimator):
 
     name: ClassVar[str] = "exact"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
+    layered: ClassVar[bool] = True
 
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Return all codes, (2^D, 1, D): nothing is random."""
@@ -56,7 +57,9 @@ class Exact(Estimator):
         terms = objective.terms(model, x, q, drawn)  # (2^D, B)
         log_q: Tensor = q.log_prob(drawn)  # (2^D, B)
         if objective.closed_form_kl:
-            expected = Terms((log_q.exp() * terms.reconstruction).sum(0, keepdim=True), terms.kl)
+            probability = log_q.exp()
+            reconstruction = (probability * terms.reconstruction).sum(0, keepdim=True)  # (1, B)
+            expected = Terms(reconstruction, (probability * terms.kl).sum(0) if terms.log_q else terms.kl)
             return Estimate.of(objective, expected, objective(objective.values(expected)))
         numbers = torch.arange(len(drawn), device=drawn.device)
         tuples = torch.cartesian_prod(*[numbers] * self.samples).view(-1, self.samples).T  # (K, 2^(D K))
@@ -65,7 +68,7 @@ class Exact(Estimator):
         parts = [(log_q.exp() * part).sum(0).detach() for part in (terms.reconstruction, terms.kl)]
         return Estimate(bound.detach(), bound, *parts)
 
-    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
+    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
         """2^D, decoded once for all observations together."""
         return int(2**latent_dim)
 

@@ -70,6 +70,6 @@ class MuProp(Estimator):
         scored = (signal * q.log_prob(drawn)).sum(0) + (slope * q.mean).sum(-1)  # (B,)
         return Estimate.of(objective, terms, objective(objective.values(terms)) + scored, auxiliary)
 
-    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
+    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
         """K codes and the mean."""
         return self.samples + 1

@@ -35,6 +35,7 @@ class Pathwise(Estimator):
     name: ClassVar[str] = "pathwise"
     codes: ClassVar[frozenset[Code]] = frozenset({"real", "point"})
     objectives: ClassVar[frozenset[str]] = frozenset({"elbo", "iwae", "reconstruction"})
+    layered: ClassVar[bool] = True
 
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw z (K, B, D) as a differentiable function of q's parameters."""
@@ -67,6 +68,7 @@ class StickingTheLanding(Pathwise):
 
     name: ClassVar[str] = "sticking-the-landing"
     codes: ClassVar[frozenset[Code]] = frozenset({"real"})
+    layered: ClassVar[bool] = False
     objectives: ClassVar[frozenset[str]] = frozenset({"elbo", "iwae"})
     biased: ClassVar[frozenset[str]] = frozenset({"iwae"})
 
@@ -97,6 +99,7 @@ class DoublyReparameterised(Pathwise):
 
     name: ClassVar[str] = "doubly-reparameterised"
     codes: ClassVar[frozenset[Code]] = frozenset({"real"})
+    layered: ClassVar[bool] = False
     objectives: ClassVar[frozenset[str]] = frozenset({"iwae"})
 
     def score(

@@ -121,7 +121,7 @@ class Rebar(_RelaxedControl):
         path = (slope * (1 - tied_slope(z.detach(), q.logits))).sum(0)
         return (z > 0).to(z.dtype), control + self.baseline(x).squeeze(-1), path
 
-    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
+    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
         """The bits, and the relaxed code."""
         return 2 * self.samples
 
@@ -179,7 +179,7 @@ class Relax(_RelaxedControl):
         (path,) = torch.autograd.grad((free - conditional).sum(), logits, create_graph=self.training)
         return bits, conditional, path
 
-    def decoder_evaluations(self, objective: Objective, latent_dim: int) -> int:
+    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
         """The bits, the relaxed code and the relaxed code given the bits."""
         return 3 * self.samples
 

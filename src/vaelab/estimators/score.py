@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from vaelab.chains import Chain
 from vaelab.conditionals import Code
 from vaelab.estimators.baselines import BASELINES, Baseline, BaselineName
 from vaelab.estimators.contract import Estimate, Estimator
@@ -28,6 +30,10 @@ class ScoreFunction(Estimator):
     network (NVIL): Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030. The learning rate of the network
     is ten times the model's, as in Tucker et al. (2017), https://arxiv.org/abs/1703.07370.
 
+    A code of several layers has a signal for each: under the evidence lower bound, the terms of log w that
+    layer y_l and those drawn after it still change, log p(y_l-1|y_l) + ... + log p(y_L) - log q(y_l|y_l-1) -
+    ... - log q(y_L|y_L-1), less a baseline of its own (Mnih & Gregor, 2014, section 2.2).
+
     Args:
         samples: K, codes drawn for each observation.
         baseline: ``none``, ``running-average``, ``leave-one-out`` (K of at least 2) or ``network``.
@@ -42,15 +48,22 @@ class ScoreFunction(Estimator):
 
     name: ClassVar[str] = "score-function"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits", "real"})
+    layered: ClassVar[bool] = True
     learning_rate_factor: ClassVar[float] = 10.0
 
     def __init__(self, samples: int = 4, baseline: BaselineName = "leave-one-out") -> None:
         super().__init__(samples)
         self.baseline = build_baseline(baseline, samples)
+        self.name_of_baseline: BaselineName = baseline
+        self.further = nn.ModuleList()  # the baselines of the second layer and those after it
 
     def prepare(self, x: Tensor, q: Distribution) -> None:
-        """Create the baseline's network, if it has one."""
-        self.baseline.prepare(x)
+        """Create the baselines of further layers, and the networks of those that have one."""
+        if isinstance(q, Chain) and not self.further:
+            self.further.extend(build_baseline(self.name_of_baseline, self.samples) for _ in q.steps)
+            self.further.to(x).train(self.training)
+        for baseline in (self.baseline, *self.further):
+            baseline.prepare(x)
 
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw z (K, B, D) without a gradient."""
@@ -63,10 +76,15 @@ class ScoreFunction(Estimator):
         """The surrogate is the objective plus sum_k signal_k log q(z_k|x), the signals held constant."""
         q = self.baseline.normalised(q)
         terms = objective.terms(model, x, q, drawn)
-        signal, auxiliary = self.baseline(objective, objective.integrand(terms).detach(), x)  # (K, B)
-        direct = objective(objective.values(terms))  # (B,)
-        log_q: Tensor = q.log_prob(drawn)  # (K, B)
-        return Estimate.of(objective, terms, direct + (signal * log_q).sum(0), auxiliary)
+        surrogate = objective(objective.values(terms))  # (B,)
+        losses = []
+        integrands = objective.integrands(terms)  # one for each layer, or one for the whole code
+        factors = terms.log_q if len(integrands) > 1 else (q.log_prob(drawn),)
+        for baseline, integrand, log_q in zip((self.baseline, *self.further), integrands, factors, strict=False):
+            signal, loss = baseline(objective, integrand.detach(), x)  # (K, B)
+            surrogate = surrogate + (signal * log_q).sum(0)
+            losses += [] if loss is None else [loss]
+        return Estimate.of(objective, terms, surrogate, torch.stack(losses).sum() if losses else None)
 
 
 def build_baseline(name: BaselineName, samples: int) -> Baseline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,18 +11,16 @@ import torch
 from torch import Tensor
 
 from vaelab.data import Observations
-from vaelab.distributions import all_codes
-from vaelab.models import LatentVariableModel
+from vaelab.models import Enumeration, LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.randomness import seeded
-from vaelab.refusals import Refusal, require_int
+from vaelab.refusals import require_int
 
 __all__ = ["Estimated", "elbo", "exact", "importance_weighted", "objective_bound", "prior_average"]
 
 Watch = Callable[[int, int], None]
 _ELEMENTS = 4_000_000  # of a (K, B, X) chunk: 16 MB in float32, about what a processor's cache holds
 _ROWS = 1000
-_MOST_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,8 @@ def elbo(
 ) -> Estimated:
     """Evidence lower bound of every observation: mean_k log p(x|z_k) - KL[q(z|x) || p(z)], in nats.
 
-    Its ``parts`` are ``reconstruction`` and ``kl``, with bound = reconstruction - kl. Source: Kingma &
-    Welling (2013), https://arxiv.org/abs/1312.6114.
+    Its ``parts`` are ``reconstruction`` and ``kl``, with bound = reconstruction - kl. A KL without a closed form
+    is averaged over the same codes. Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114.
 
     Raises:
         Refusal: the model has no likelihood of x, or ``samples`` is less than 1.
@@ -92,11 +91,14 @@ def elbo(
     with torch.no_grad(), seeded(seed, "elbo"):
         for x in _watched(observed, samples, watch):
             q = model.posterior(x)
-            total = torch.zeros(len(x), dtype=torch.float64)
+            total = torch.zeros(2, len(x), dtype=torch.float64)
             for count in _chunks(samples, max(1, _ELEMENTS // x.numel())):
-                total += model.likelihood(q.sample((count,))).log_prob(x).sum(0).double().cpu()  # (B,)
-            reconstruction.append(total / samples)
-            kl.append(model.kl(q).double().cpu())
+                z = q.sample((count,))  # (k, B, D)
+                divergence = model.divergence(q, z)
+                part = divergence * count if divergence.ndim == 1 else divergence.sum(0)
+                total += torch.stack([model.likelihood(z).log_prob(x).sum(0), part]).double().cpu()
+            reconstruction.append(total[0] / samples)
+            kl.append(total[1] / samples)
     parts = {"reconstruction": torch.cat(reconstruction), "kl": torch.cat(kl)}
     return Estimated(parts["reconstruction"] - parts["kl"], parts)
 
@@ -177,21 +179,14 @@ def _watched(observed: Observations, samples: int, watch: Watch | None) -> Itera
             watch(done, len(observed))
 
 
-def exact(model: LatentVariableModel, observed: Observations) -> Estimated:
-    """Exact log p(x) = log sum_z p(z) p(x|z) over every code of at most 16 bits.
+def exact(model: LatentVariableModel, observed: Observations, double: bool = False) -> Estimated:
+    """Exact log p(x) = log sum_z p(z) p(x|z) over every code of at most 20 bits, in float64 if ``double``.
 
     Raises:
-        Refusal: codes that are not bits, or more than 16 of them.
+        Refusal: codes that are not bits, or more than 20 of them.
     """
-    if model.code != "bits":
-        raise Refusal(f"exact: only codes of bits can be enumerated; the model's codes are of kind {model.code!r}")
-    prior = model.prior()
-    dim = int(prior.event_shape[0])
-    if dim > _MOST_BITS:
-        raise Refusal(f"exact: expected at most {_MOST_BITS} bits to enumerate; the model has {dim}")
+    enumeration = Enumeration(copy.deepcopy(model).double() if double else model)
     with torch.no_grad():
-        z = all_codes(dim, prior.mean).unsqueeze(1)  # (2^D, 1, D)
-        rows = max(1, _ELEMENTS // (len(z) * observed.dim))
-        conditional, log_prior = model.likelihood(z), prior.log_prob(z)
-        values = [(log_prior + conditional.log_prob(x)).logsumexp(0).cpu() for x in _batches(observed, rows)]  # (B,)
+        batches = _batches(observed, _ROWS)
+        values = [enumeration.log_likelihood(x.double() if double else x).cpu() for x in batches]  # (B,)
     return Estimated(torch.cat(values), {})

@@ -122,6 +122,10 @@ def measure_gradients(
     require_int("samples", samples, 1)
     if model.code == "point":
         raise Refusal("gradients: a deterministic auto-encoder draws no codes, so no gradient of it is sampled")
+    if not any(weight.requires_grad for weight in model.posterior.parameters()):
+        raise Refusal(
+            "gradients: q(z|x) of this model has no parameters (mean-field inference), so no gradient to estimate"
+        )
     chosen = _chosen(estimators, without)
     ready, refused = _build(model, objective, samples, chosen)
     if not ready:
@@ -269,7 +273,9 @@ def _measure(
         "variance_error": error,
         "signal_to_noise": math.sqrt(signal / variance) if variance else None,
         "milliseconds": milliseconds,
-        "decoder_evaluations": estimator.decoder_evaluations(bench.objective, bench.model.prior().event_shape[-1]),
+        "decoder_evaluations": estimator.decoder_evaluations(
+            bench.objective, bench.model.prior().event_shape[-1], max(1, len(bench.model.layers))
+        ),
         "efficiency": 1 / cost if cost else None,
         "draws": count,
     }

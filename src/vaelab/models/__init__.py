@@ -21,19 +21,31 @@ from vaelab.conditionals import (
     PointPosterior,
 )
 from vaelab.models.autoencoder import Covariance, MixturePrior
+from vaelab.models.completion import complete
+from vaelab.models.enumeration import Enumeration
 from vaelab.models.latent import LatentVariableModel, SampleKind
+from vaelab.models.layered import deep_gaussian_vae, sbn
+from vaelab.models.mean_field import MeanField, MeanFieldPosterior, generative_parts, linear_weights
 from vaelab.networks import Activation, Trunk
 from vaelab.refusals import Refusal, require_choice, require_int
 
 __all__ = [
     "MODELS",
+    "Enumeration",
     "LatentVariableModel",
+    "MeanField",
+    "MeanFieldPosterior",
     "MixturePrior",
     "ModelRow",
     "SampleKind",
     "autoencoder",
     "bernoulli_vae",
+    "complete",
+    "deep_gaussian_vae",
     "gaussian_vae",
+    "generative_parts",
+    "linear_weights",
+    "sbn",
 ]
 
 
@@ -112,10 +124,15 @@ def autoencoder(
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A row of the table: how to build the model, and the settings that suit it unless the user says other."""
+    """A row of the table: how to build the model, and the settings that suit it unless the user says other.
+
+    ``implied`` holds for an option and a value of it the settings that come with them: the estimator and the
+    objective that it names are not to be replaced.
+    """
 
     build: Callable[..., LatentVariableModel]
     defaults: dict[str, Any] = field(default_factory=dict)
+    implied: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
 
 # Chosen on the validation split: with the average of the weights a large rate costs nothing early in a training.
@@ -133,6 +150,21 @@ MODELS: dict[str, ModelRow] = {
             "training": _LONG,
         },
     ),
+    "sbn": ModelRow(
+        sbn,
+        {"estimator": {"name": "score-function", "baseline": "leave-one-out", "samples": 4}, "training": _LONG},
+        {
+            "inference": {
+                "wake-sleep": {"estimator": {"name": "wake-sleep", "samples": 4}},
+                "reweighted-wake-sleep": {
+                    "estimator": {"name": "reweighted-wake-sleep", "samples": 4},
+                    "objective": {"name": "iwae"},
+                },
+                "mean-field": {"estimator": {"name": "mean-field"}},
+            }
+        },
+    ),
+    "deep-gaussian-vae": ModelRow(deep_gaussian_vae, {"estimator": {"name": "pathwise"}, "training": _SHORT}),
     "autoencoder": ModelRow(
         autoencoder,
         {"estimator": {"name": "pathwise"}, "objective": {"name": "reconstruction"}, "training": _SHORT},

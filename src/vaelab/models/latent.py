@@ -50,6 +50,11 @@ class LatentVariableModel(nn.Module):
         code: Code = self.posterior.code  # type: ignore[assignment]
         return code
 
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Sizes of the layers of the posterior's chain, nearest to x first; empty where a code is one vector."""
+        return tuple(getattr(self.posterior, "layers", ()))
+
     def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
         """Return log p(x, z) = log p(z) + log p(x|z), shape (K, B), for x (B, X) and z (K, B, D)."""
         log_prior: Tensor = self.prior().log_prob(z)  # (K, B)
@@ -61,14 +66,22 @@ class LatentVariableModel(nn.Module):
         return self.log_joint(x, z) - q.log_prob(z)
 
     def kl(self, q: Distribution) -> Tensor:
-        """Return KL[q(z|x) || p(z)] in closed form, shape (B,)."""
+        """Return KL[q(z|x) || p(z)] in closed form, shape (B,), or raise a NotImplementedError."""
         return kl_divergence(q, self.prior())
+
+    def divergence(self, q: Distribution, z: Tensor) -> Tensor:
+        """Return KL[q || p] in closed form, (B,), or log q(z|x) - log p(z), (K, B), where there is none."""
+        try:
+            return self.kl(q)
+        except NotImplementedError:
+            log_ratio: Tensor = q.log_prob(z) - self.prior().log_prob(z)
+            return log_ratio
 
     def bound(self, x: Tensor, samples: int = 1, objective: Literal["elbo", "iwae"] = "elbo") -> Tensor:
         """Return a lower bound on log p(x), shape (B,), from ``samples`` codes an observation.
 
-        ``elbo``: mean_k log p(x|z_k) - KL[q || p]; ``iwae``: log 1/K sum_k w_k (Burda et al., 2016,
-        https://arxiv.org/abs/1509.00519).
+        ``elbo``: mean_k log p(x|z_k) - KL[q || p], or mean_k log w_k where the KL has no closed form;
+        ``iwae``: log 1/K sum_k w_k (Burda et al., 2016, https://arxiv.org/abs/1509.00519).
 
         Raises:
             Refusal: the model is a deterministic auto-encoder, which has no likelihood of x; or x is no
@@ -82,8 +95,8 @@ class LatentVariableModel(nn.Module):
             q = self.posterior(x)
             z = q.sample((samples,))  # (K, B, D)
             if objective == "elbo":
-                reconstruction: Tensor = self.likelihood(z).log_prob(x).mean(0)
-                return reconstruction - self.kl(q)
+                values: Tensor = self.likelihood(z).log_prob(x) - self.divergence(q, z)  # (K, B)
+                return values.mean(0)
             return torch.logsumexp(self.log_weight(x, z, q), 0) - math.log(samples)
 
     def encode(self, x: Tensor) -> Tensor:

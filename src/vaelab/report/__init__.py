@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vaelab import plots
+from vaelab.report.belief import TIGHTNESS_HEADER, tightness_figure, tightness_notes, tightness_table
 from vaelab.report.gradients import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
 from vaelab.report.member import Member, require_comparable
 from vaelab.report.sections import sections
@@ -18,6 +19,7 @@ from vaelab.runs import write_file
 __all__ = [
     "GRADIENT_HEADER",
     "HEADER",
+    "TIGHTNESS_HEADER",
     "Member",
     "gradient_figure",
     "gradient_notes",
@@ -25,6 +27,9 @@ __all__ = [
     "models_table",
     "require_comparable",
     "summary",
+    "tightness_figure",
+    "tightness_notes",
+    "tightness_table",
     "write_comparison",
     "write_report",
 ]

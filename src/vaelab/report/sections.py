@@ -14,6 +14,7 @@ from vaelab import plots
 from vaelab.evaluation import encode_all
 from vaelab.models import MixturePrior
 from vaelab.randomness import seeded
+from vaelab.report.belief import layer_samples, receptive_fields, tightness
 from vaelab.report.gradients import gradient_variance
 from vaelab.report.member import Array, Member
 from vaelab.report.reader import reader_of
@@ -34,6 +35,9 @@ def sections(members: Sequence[Member]) -> list[Section]:
         gradient_variance,
         reconstructions,
         plane,
+        tightness,
+        receptive_fields,
+        layer_samples,
     )
     made = (builder(members) for builder in builders)
     return [section for section in made if section is not None]

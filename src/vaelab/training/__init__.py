@@ -19,8 +19,9 @@ from vaelab.training.engine import check_engine, choose_precision
 from vaelab.training.loop import Fitted, fit
 from vaelab.training.record import Diverged, Row
 from vaelab.training.schedule import check_kl_warmup
+from vaelab.training.tightness import measure_tightness
 
-__all__ = ["Diverged", "Fitted", "Row", "TrainingSettings", "choose_device", "fit", "train"]
+__all__ = ["Diverged", "Fitted", "Row", "TrainingSettings", "choose_device", "fit", "measure_tightness", "train"]
 
 
 def choose_device(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from vaelab.models import LatentVariableModel
+from vaelab.refusals import Refusal
 
 __all__ = ["GradientVariance"]
 
@@ -28,6 +29,8 @@ class GradientVariance:
 
     def __init__(self, model: LatentVariableModel, decay: float = 0.999) -> None:
         self.weights = [weight for weight in model.posterior.parameters() if weight.requires_grad]
+        if not self.weights:
+            raise Refusal("training.log_gradient_variance: q(z|x) of this model has no parameters; expected false")
         self.decay, self.steps = decay, 0
         size = sum(weight.numel() for weight in self.weights)
         # In float64: the two moments nearly cancel where the gradient's mean is large.

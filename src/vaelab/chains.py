@@ -1,0 +1,188 @@
+"""Chains: a code of several layers as one distribution over the concatenated layers.
+
+    posterior  q(y_1|x) q(y_2|y_1) ... q(y_L|y_L-1)        prior  p(y_L) p(y_L-1|y_L) ... p(y_1|y_2)
+
+A code z is (y_1, ..., y_L) side by side, the layer nearest to the observation first, D the sum of their sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from vaelab.conditionals import Code
+from vaelab.distributions import Mapped
+from vaelab.refusals import Refusal
+
+__all__ = ["Chain", "ChainPosterior", "ChainPrior", "FirstLayer", "log_factors"]
+
+Step = Callable[[Tensor], Distribution]
+
+
+class Chain(Mapped):
+    """A chain of conditional distributions: each layer given the one drawn before it.
+
+    Formula: log q(z) = log q(y_1) + sum_l log q(y_l+1|y_l), or downwards log p(y_L) + sum_l log p(y_l|y_l+1).
+    Shapes: z (..., D), D the sum of the layers' sizes.
+
+    Args:
+        first: distribution of the layer that is drawn first.
+        steps: from a layer to the distribution of the next, in the order in which they are drawn.
+        sizes: sizes of the layers, y_1 first.
+        downwards: whether y_L is drawn first, as by a prior.
+
+    >>> from vaelab.distributions import Bits
+    >>> chain = Chain(Bits(torch.zeros(5, 3)), [lambda y: Bits(y[..., :2])], (3, 2))
+    >>> chain.sample((7,)).shape, chain.log_prob(torch.zeros(7, 5, 5))[0, 0]
+    (torch.Size([7, 5, 5]), tensor(-3.4657))
+    """
+
+    arg_constraints = {}  # noqa: RUF012 - as torch declares it
+
+    def __init__(
+        self, first: Distribution, steps: Sequence[Step], sizes: Sequence[int], downwards: bool = False
+    ) -> None:
+        self.first, self.steps, self.sizes, self.downwards = first, list(steps), tuple(sizes), downwards
+        super().__init__(first.batch_shape, torch.Size([sum(sizes)]), validate_args=False)
+
+    @property
+    def has_rsample(self) -> bool:  # type: ignore[override]
+        return bool(self.first.has_rsample)
+
+    def split(self, z: Tensor) -> list[Tensor]:
+        """Return the layers of codes z (..., D) in the order in which they are drawn."""
+        layers = list(z.split(self.sizes, -1))
+        return layers[::-1] if self.downwards else layers
+
+    def join(self, layers: Sequence[Tensor]) -> Tensor:
+        """Return codes (..., D) from layers in the order in which they are drawn."""
+        return torch.cat(list(layers)[::-1] if self.downwards else list(layers), -1)
+
+    def factor(self, index: int, layers: Sequence[Tensor]) -> Distribution:
+        """Return the distribution of the index-th layer to be drawn, given those before it."""
+        return self.first if index == 0 else self.steps[index - 1](layers[index - 1])
+
+    def factors(self, z: Tensor) -> list[Distribution]:
+        """Return the distribution of each layer of z (..., D) given the one before, as they are drawn."""
+        layers = self.split(z)
+        return [self.factor(index, layers) for index in range(len(layers))]
+
+    def log_factors(self, z: Tensor) -> tuple[Tensor, ...]:
+        """Return the log-density of each layer given the one before, y_1 first, each of z's batch shape."""
+        found = [q.log_prob(layer) for q, layer in zip(self.factors(z), self.split(z), strict=True)]
+        return tuple(found[::-1] if self.downwards else found)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        first, *others = self.log_factors(value)
+        return sum(others, first)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        with torch.no_grad():
+            return self._pass(lambda q: q.sample(torch.Size(sample_shape)), lambda q: q.sample())
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        return self._pass(lambda q: q.rsample(torch.Size(sample_shape)), lambda q: q.rsample())
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of each layer given the mean of the one before: exact for the layer that is drawn first."""
+        return self._pass(lambda q: q.mean, lambda q: q.mean)
+
+    @property
+    def mode(self) -> Tensor:
+        """The most probable value of each layer given that of the one before."""
+        return self._pass(lambda q: q.mode, lambda q: q.mode)
+
+    @property
+    def variance(self) -> Tensor:
+        """The variance of each layer given the mean of the one before."""
+        layers = self.split(self.mean)
+        return self.join([self.factor(index, layers).variance for index in range(len(layers))])
+
+    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Return the chain with every parameter of every factor passed through ``function``."""
+
+        def mapped(q: Distribution) -> Distribution:
+            assert isinstance(q, Mapped)
+            return q.through(function)
+
+        steps = [lambda y, step=step: mapped(step(y)) for step in self.steps]
+        return type(self)(mapped(self.first), steps, self.sizes, self.downwards)
+
+    def _pass(self, start: Callable[[Distribution], Tensor], go: Callable[[Distribution], Tensor]) -> Tensor:
+        layers = [start(self.first)]
+        for step in self.steps:
+            layers.append(go(step(layers[-1])))
+        return self.join(layers)
+
+
+def log_factors(distribution: Distribution, z: Tensor) -> tuple[Tensor, ...]:
+    """Return the log-density of each layer of z given the one before; of the whole, where there is one layer."""
+    if isinstance(distribution, Chain):
+        return distribution.log_factors(z)
+    whole: Tensor = distribution.log_prob(z)
+    return (whole,)
+
+
+class ChainPosterior(nn.Module):
+    """q(z|x) = q(y_1|x) prod_l q(y_l+1|y_l).
+
+    Args:
+        layers: module from x to q(y_1|x), then from each layer to the distribution of the next.
+        sizes: sizes of the layers, y_1 first.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(layers)
+        self.layers = tuple(sizes)
+        self.code: Code = layers[0].code  # type: ignore[assignment]
+
+    def forward(self, x: Tensor) -> Chain:
+        """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
+        first, *steps = self.parts
+        return Chain(first(x), steps, self.layers)
+
+
+class ChainPrior(nn.Module):
+    """p(z) = p(y_L) prod_l p(y_l|y_l+1).
+
+    Args:
+        top: the prior of the last layer, y_L.
+        steps: modules from y_L to p(y_L-1|y_L), and so on down to p(y_1|y_2).
+        sizes: sizes of the layers, y_1 first.
+    """
+
+    def __init__(self, top: nn.Module, steps: Sequence[nn.Module], sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.top, self.steps = top, nn.ModuleList(steps)
+        self.layers = tuple(sizes)
+        self.code: Code = top.code  # type: ignore[assignment]
+
+    def forward(self) -> Chain:
+        """Return the prior, event shape (D,)."""
+        return Chain(self.top(), list(self.steps), self.layers, downwards=True)
+
+
+class FirstLayer(nn.Module):
+    """p(x|z) = p(x|y_1): the likelihood of a chain reads the first layer alone.
+
+    Args:
+        likelihood: module from y_1 to p(x|y_1).
+        sizes: sizes of the layers, y_1 first.
+    """
+
+    def __init__(self, likelihood: nn.Module, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.of_first, self.sizes = likelihood, tuple(sizes)
+
+    def forward(self, z: Tensor) -> Distribution:
+        """Return p(x|z) for codes of shape (..., D): batch shape (...), event shape (X,)."""
+        if z.shape[-1] != sum(self.sizes):
+            raise Refusal(f"network: expected inputs of shape (..., {sum(self.sizes)}); got {tuple(z.shape)}")
+        conditional: Distribution = self.of_first(z[..., : self.sizes[0]])
+        return conditional

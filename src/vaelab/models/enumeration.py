@@ -1,0 +1,126 @@
+"""Exact sums over every code of a model with few bits: log p(x), the posterior p(z|x), and the gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from vaelab.distributions import Bits, codes_between
+from vaelab.models.latent import LatentVariableModel
+from vaelab.refusals import Refusal, require_int
+
+__all__ = ["MOST_BITS", "Enumeration"]
+
+MOST_BITS = 20
+_ELEMENTS = 4_000_000  # of a chunk of codes times pixels or observations
+
+
+class Enumeration:
+    """Sums over all 2^D codes of at most 20 bits, a chunk of codes at a time.
+
+    Formula: log p(x) = log sum_z p(z) p(x|z); p(z|x) = p(z) p(x|z) / p(x); and the gradient of log p(x) is
+    sum_z p(z|x) grad log p(x, z). The codes are the same for every observation, so that log p(x|z) =
+    x . l(z) - sum_i softplus(l_i(z)) is a product of matrices, and the sum of softplus is taken once a code.
+    Memory does not grow with 2^D. Shapes: x (B, X); a chunk of codes (C, 1, D), their densities (C, B).
+
+    With ``known`` (B, X), true where a pixel is given, everything is conditional on those pixels alone:
+    log p(x_known), p(z|x_known).
+
+    Args:
+        model: its codes are bits; of several layers, all of them count. In float64 the sums are too.
+
+    Raises:
+        Refusal: codes that are not bits, or more than 20 of them.
+
+    >>> from vaelab.models import bernoulli_vae
+    >>> Enumeration(bernoulli_vae(6, latent_dim=3)).log_likelihood(torch.ones(4, 6)).shape
+    torch.Size([4])
+    """
+
+    def __init__(self, model: LatentVariableModel) -> None:
+        if model.code != "bits":
+            raise Refusal(f"exact: only codes of bits can be enumerated; the model's codes are of kind {model.code!r}")
+        self.dim = int(model.prior().event_shape[0])
+        if self.dim > MOST_BITS:
+            raise Refusal(f"exact: expected at most {MOST_BITS} bits to enumerate; the model has {self.dim}")
+        self.model = model
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the model's type and device."""
+        return next(self.model.parameters())
+
+    def log_likelihood(self, x: Tensor, known: Tensor | None = None) -> Tensor:
+        """Return log p(x), or log p(x_known), shape (B,), in nats."""
+        x = x.to(self.like)
+        total = x.new_full((len(x),), -math.inf)
+        for _, log_joint in self._chunks(x, known):
+            total = torch.logaddexp(total, log_joint.logsumexp(0))
+        return total
+
+    def posterior_mean(self, x: Tensor, known: Tensor | None = None) -> Tensor:
+        """Return E[z|x], the probability of each bit under the exact posterior, shape (B, D)."""
+        x = x.to(self.like)
+        total, mean = self.log_likelihood(x, known), x.new_zeros(len(x), self.dim)
+        for z, log_joint in self._chunks(x, known):
+            mean = mean + (log_joint - total).exp().T @ z.squeeze(1)
+        return mean
+
+    def sample(self, x: Tensor, samples: int = 1, known: Tensor | None = None) -> Tensor:
+        """Draw codes from the exact posterior p(z|x), shape (K, B, D): the largest of Gumbel-perturbed densities."""
+        count, x = require_int("samples", samples, 1), x.to(self.like)
+        best = x.new_full((count, len(x)), -math.inf)
+        chosen = x.new_zeros(count, len(x), self.dim)
+        with torch.no_grad():
+            for z, log_joint in self._chunks(x, known):
+                for k in range(count):
+                    noise = -torch.empty_like(log_joint).exponential_().log()
+                    score, index = (log_joint + noise).max(0)  # (B,)
+                    better = score > best[k]
+                    best[k] = torch.where(better, score, best[k])
+                    chosen[k] = torch.where(better.unsqueeze(-1), z.squeeze(1)[index], chosen[k])
+        return chosen
+
+    def gradient(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the gradient of the batch's mean log p(x), for every trained weight of prior and likelihood."""
+        parts = {"prior": self.model.prior, "likelihood": self.model.likelihood}
+        weights = {
+            f"{part}.{name}": weight
+            for part, module in parts.items()
+            for name, weight in module.named_parameters()
+            if weight.requires_grad
+        }
+        x = x.to(self.like)
+        with torch.no_grad():
+            total = self.log_likelihood(x)
+        found = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+        for _, log_joint in self._chunks(x, None):
+            posterior = (log_joint.detach() - total).exp()  # (C, B)
+            value = (posterior * log_joint).sum() / len(x)
+            gradients = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
+            for name, gradient in zip(weights, gradients, strict=True):
+                if gradient is not None:
+                    found[name] += gradient
+        return found
+
+    def _chunks(self, x: Tensor, known: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield codes (C, 1, D) and log p(x, z), (C, B), until every code was there."""
+        prior = self.model.prior()
+        size = max(1, _ELEMENTS // max(x.shape[-1], len(x)))
+        for start in range(0, 2**self.dim, size):
+            z = codes_between(start, min(start + size, 2**self.dim), self.dim, self.like).unsqueeze(1)
+            yield z, prior.log_prob(z) + _log_likelihood(self.model.likelihood(z), x, known)
+
+
+def _log_likelihood(conditional: Distribution, x: Tensor, known: Tensor | None) -> Tensor:
+    """Return log p(x|z), or of the known pixels alone, shape (C, B)."""
+    if known is None:
+        whole: Tensor = conditional.log_prob(x)
+        return whole
+    assert isinstance(conditional, Bits)
+    logits, mask = conditional.logits.squeeze(1), known.to(conditional.logits.dtype)  # (C, X), (B, X)
+    return logits @ (x.to(logits.dtype) * mask).T - torch.nn.functional.softplus(logits) @ mask.T

@@ -1,0 +1,162 @@
+"""Sections on belief networks: how loose each inference is, what their units draw, what their layers add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaelab import plots
+from vaelab.chains import Chain
+from vaelab.models import LatentVariableModel, generative_parts, linear_weights
+from vaelab.randomness import seeded
+from vaelab.refusals import Refusal
+from vaelab.report.member import Member
+from vaelab.report.section import Section
+
+__all__ = [
+    "TIGHTNESS_HEADER",
+    "layer_samples",
+    "receptive_fields",
+    "tightness",
+    "tightness_figure",
+    "tightness_notes",
+    "tightness_table",
+]
+
+TIGHTNESS_HEADER = ["inference", "bound", "nats", "below log p(x)"]
+_FIELDS = 60  # receptive fields shown of a network
+
+
+def tightness_table(result: dict[str, Any]) -> list[list[str]]:
+    """Return a row for log p(x) and one for each bound of a ``tightness.json``, the tightest first."""
+    exact = result["exact"]
+    rows = [["enumeration", "log p(x)", f"{exact['value']:.2f} ± {exact['standard_error']:.2f}", "0"]]
+    for row in sorted(result["rows"], key=lambda row: float(row["gap"])):
+        value = f"{row['value']:.2f} ± {row['standard_error']:.2f}"
+        gap = f"{row['gap']:.3f} ± {row['gap_standard_error']:.3f}"
+        rows.append([row["method"], row["bound"] + ("" if row["is_bound"] else " (no bound)"), value, gap])
+    return rows
+
+
+def tightness_notes(result: dict[str, Any]) -> list[str]:
+    """Return the sentence below the table."""
+    return [
+        f"nats per observation on {result['observations']:,} test observations, ± one standard error; {result['bits']} "
+        f"bits, every code summed; recognition networks trained for {result['steps']:,} steps on the same weights"
+    ]
+
+
+def tightness_figure(result: dict[str, Any]) -> bytes:
+    """Return the figure of a ``tightness.json`` as PNG: how far each bound lies below log p(x)."""
+    gaps = {
+        f"{row['method']}: {row['bound']}": (row["gap"], row["gap_standard_error"], row["is_bound"])
+        for row in sorted(result["rows"], key=lambda row: float(row["gap"]))
+    }
+    title = f"{result['bits']} bits, {result['observations']:,} test images, the same weights throughout"
+    return plots.png(plots.gaps(gaps, "nats below the exact log p(x), ± 2 standard errors", title))
+
+
+def tightness(members: Sequence[Member]) -> Section | None:
+    """The gaps of the first run whose inferences were measured."""
+    for member in members:
+        result = member.run.tightness()
+        if result is None:
+            continue
+        by_name = {(row["method"], row["bound"]): row for row in result["rows"]}
+        field, amortised = by_name["mean field, product", "L"], by_name["amortised", "elbo"]
+        weighted = by_name["amortised", f"iwae-{result['samples']}"]
+        exact = result["exact"]
+        look = (
+            "With so few bits log p(x) is summed over every code, so each bound can be held against the truth. The "
+            "weights are the same throughout; only where q(z|x) comes from differs. Mean-field inference adapts q to "
+            "each image by itself; a recognition network has to do it in one pass, and pays for that. Many codes "
+            "(iwae) make good most of it. Hollow: the Gaussian field's own value, which is no bound."
+        )
+        found = (
+            f"{member.title}: log p(x) = {exact['value']:.2f} ± {exact['standard_error']:.2f} nats. The mean field's L "
+            f"lies {field['gap']:.2f} ± {field['gap_standard_error']:.2f} below it, the amortised evidence bound "
+            f"{amortised['gap']:.2f} ± {amortised['gap_standard_error']:.2f}, and with {result['samples']} codes "
+            f"{weighted['gap']:.2f} ± {weighted['gap_standard_error']:.2f}. Mean-field inference took "
+            f"{1000 * field['seconds'] / result['observations']:.1f} ms an image; each recognition network was trained "
+            f"for {result['steps']:,} steps."
+        )
+        return Section("tightness", "How loose is each inference?", look, found, tightness_figure(result))
+    return None
+
+
+def _networks(members: Sequence[Member]) -> list[tuple[Member, Tensor]]:
+    """Return the belief networks whose first layer is linear, with J (X, D)."""
+    found = []
+    for member in members:
+        if member.run.settings.model == "sbn" and member.data.image_shape:
+            try:
+                found.append((member, linear_weights(generative_parts(member.model)[1][0])[0].detach()))
+            except Refusal:
+                continue  # hidden layers between the bits and the pixels
+    return found
+
+
+def receptive_fields(members: Sequence[Member]) -> Section | None:
+    """Columns of J as images: what a unit adds to the logits of the pixels when it is on."""
+    networks = _networks(members)
+    if not networks:
+        return None
+    panels, found = {}, []
+    for member, J in networks:
+        strength = J.square().sum(0)
+        chosen = strength.argsort(descending=True)[:_FIELDS]
+        panels[f"{member.title}: {len(chosen)} of {J.shape[1]} units"] = member.images(J[:, chosen].T)
+        sizes = J.abs().amax(0)
+        local = float((J.abs() > sizes / 2).float().mean())
+        found.append(
+            f"{member.title}: the strongest weight of a unit is {float(sizes.median()):.1f} in the median, and "
+            f"{local:.1%} of its weights exceed half of its strongest."
+        )
+    look = (
+        "Each image is a column of J: red where a unit, when it is on, makes a pixel likelier, blue where it makes it "
+        "less likely, white where it leaves it alone. With few units each has to draw a whole stroke or digit; with "
+        "many, each draws or erases a short stroke in one place."
+    )
+    figure = plots.png(plots.receptive_fields(panels, 10))
+    return Section("receptive-fields", "What each unit draws", look, " ".join(found), figure)
+
+
+def layer_samples(members: Sequence[Member], count: int = 10, draws: int = 100) -> Section | None:
+    """The mean image given the draw of each layer, the layers below averaged out, from the top downwards."""
+    for member in members:
+        if member.model.code != "bits" or len(member.model.layers) < 2 or not member.data.image_shape:
+            continue
+        with torch.no_grad(), seeded(member.seed, "layers"):
+            means = _means_given_layers(member.model, count, draws)
+        sizes = member.model.layers
+        names = [f"given layer {len(sizes) - index} ({size} bits)" for index, size in enumerate(sizes[::-1])]
+        rows = {name: member.images(mean) for name, mean in zip(names, means, strict=True)}
+        spread = [float(mean.var(0).mean().sqrt()) for mean in means]
+        doubt = [float(((mean > 0.1) & (mean < 0.9)).float().mean()) for mean in means]
+        look = (
+            "Each column is one draw from the prior, read from the top: what the image is on average once a layer is "
+            "known and the layers below are not. The top layer settles what is drawn, the lower ones how."
+        )
+        found = f"{member.title}: " + "; ".join(
+            f"{name}, {unsure:.0%} of the pixels are undecided and a pixel's mean varies by {varies:.2f} between draws"
+            for name, unsure, varies in zip(names, doubt, spread, strict=True)
+        )
+        return Section("layers", "What each layer adds", look, f"{found}.", plots.png(plots.reconstructions(rows)))
+    return None
+
+
+def _means_given_layers(model: LatentVariableModel, count: int, draws: int) -> list[Tensor]:
+    """Return E[x|y_l] for ``count`` ancestral draws, (count, X) each, the top layer first; by ``draws`` draws below."""
+    prior = model.prior()
+    assert isinstance(prior, Chain)
+    drawn = prior.split(prior.sample((count,)))  # y_L, ..., y_1
+    means = []
+    for known in range(1, len(drawn) + 1):
+        layers = [layer.expand(draws, *layer.shape) for layer in drawn[:known]]
+        while len(layers) < len(drawn):
+            layers.append(prior.factor(len(layers), layers).sample())
+        means.append(model.likelihood(prior.join(layers)).mean.mean(0))
+    return means
