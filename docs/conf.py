@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from choosing_table import markdown as study
 from settings_table import markdown as settings
+from speed_table import quality, throughput
 
 import vaelab
 
@@ -24,7 +25,7 @@ html_title = f"vaelab {release}"
 
 myst_enable_extensions = ["substitution"]
 myst_heading_anchors = 3
-myst_substitutions = {"settings": settings(), "study": study()}
+myst_substitutions = {"settings": settings(), "study": study(), "throughput": throughput(), "quality": quality()}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

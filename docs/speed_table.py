@@ -1,0 +1,57 @@
+"""What the benchmarks of speed show, read off their results; the page `speed.md` takes it in.
+
+`python docs/speed_table.py` prints it in a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+
+
+def _facts(found: dict[str, Any]) -> str:
+    machine = found["machine"]
+    return f"`{found['command']}`; torch {machine['torch']}, {machine['processor']}, {machine['cores']} cores."
+
+
+def throughput() -> str:
+    """Return a table for each case: medians over the rounds, and ratios within the same round."""
+    found = json.loads((RESULTS / "throughput.json").read_text())
+    parts = [_facts(found) + " Medians over the rounds; ratios are within a round."]
+    for result in found["results"]:
+        lines = [f"**{result['title']}**", ""]
+        lines += ["| contender | ms a step | images/s | × its matrix products | × as fast as pythae |"]
+        lines += ["|---|---|---|---|---|"]
+        for row in result["rows"]:
+            rival = f"{row['times_as_fast_as_pythae'][1]:.2f}" if "times_as_fast_as_pythae" in row else ""
+            cells = [f"{row['milliseconds']:.2f}", f"{row['images_per_second']:,}", f"{row['times_the_floor'][1]:.2f}"]
+            lines.append(f"| {row['contender']} | {' | '.join(cells)} | {rival} |")
+        left = [f"{name} is left out: {reason}." for name, reason in result["left_out"].items()]
+        parts.append("\n".join(lines) + ("\n\n" + " ".join(left) if left else ""))
+    return "\n\n".join(parts)
+
+
+def quality() -> str:
+    """Return the seconds of training until a threshold, medians over seeds."""
+    found = json.loads((RESULTS / "time_to_quality.json").read_text())
+    lines = [f"{_facts(found)} {found['protocol']}.", ""]
+    lines += ["| until | recipe | seconds: median [range] | × vaelab's | seeds that reached it | best ELBO |"]
+    lines += ["|---|---|---|---|---|---|"]
+    for row in found["rows"]:
+        reached = row["median_seconds"] is not None
+        seconds = f"{row['median_seconds']:.1f} [{row['seconds'][0]:.1f}, {row['seconds'][-1]:.1f}]" if reached else ""
+        if not reached:
+            seconds = f"not within {row['whole_seconds']:.0f}"
+        times = f"{row['times_vaelab']:.1f}" if row["times_vaelab"] else ""
+        words = f"{row['recipe']}: {row['does']}"
+        share = f"{row['reached']} of {row['seeds']}"
+        lines.append(f"| {row['threshold']:g} | {words} | {seconds} | {times} | {share} | {row['best_elbo']:.2f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(throughput())
+    print(quality())
