@@ -253,8 +253,8 @@ def draw(rows: list[dict[str, Any]], out: Path) -> bytes:
 
     names = [name for name in {"digits": 0, "mnist": 0} if any(row["data"] == name for row in rows)]
     titles = {"digits": "scikit-learn's digits, 8×8", "mnist": "MNIST, reduced to 8×8"}
-    figure = Figure(figsize=(13, 4.4), layout="constrained")
-    axes = figure.subplots(1, len(names) + 1, width_ratios=[1.0] * len(names) + [1.25])
+    figure = Figure(figsize=(15, 4.4), layout="constrained")
+    axes = figure.subplots(1, len(names) + 1, width_ratios=[1.0] * len(names) + [1.7])
     for panel, name in zip(axes, names, strict=False):
         found = sorted((row for row in rows if row["data"] == name), key=lambda row: row["error"]["rate"])
         for position, row in enumerate(found):
