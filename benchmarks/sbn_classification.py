@@ -39,7 +39,7 @@ METHODS: dict[str, dict[str, Any]] = {
 # Adam on whole classes for the fields, whose gradient has no noise; small steps on small batches for the others
 FIELD: dict[str, Any] = {"steps": 300, "batch_size": 200, "learning_rate": 0.05, "validate_every": 5}
 SAMPLED: dict[str, Any] = {"steps": 4000, "batch_size": 50, "learning_rate": 0.01, "validate_every": 100}
-COMMON: dict[str, Any] = {"warmup": 0, "schedule": "constant", "patience": 5}
+COMMON: dict[str, Any] = {"warmup": 0, "schedule": "constant", "patience": 5, "average": False}
 PUBLISHED = {"mean field (1996)": 0.046, "wake-sleep (1996)": 0.048, "nearest neighbours (1996)": 0.067}
 FOLDS = {"digits": 5, "mnist": 3}
 HALF = np.arange(64) < 32  # the upper four rows are seen
@@ -253,8 +253,8 @@ def draw(rows: list[dict[str, Any]], out: Path) -> bytes:
 
     names = [name for name in {"digits": 0, "mnist": 0} if any(row["data"] == name for row in rows)]
     titles = {"digits": "scikit-learn's digits, 8×8", "mnist": "MNIST, reduced to 8×8"}
-    figure = Figure(figsize=(13, 4.4), layout="constrained")
-    axes = figure.subplots(1, len(names) + 1, width_ratios=[1.0] * len(names) + [1.25])
+    figure = Figure(figsize=(15, 4.4), layout="constrained")
+    axes = figure.subplots(1, len(names) + 1, width_ratios=[1.0] * len(names) + [1.7])
     for panel, name in zip(axes, names, strict=False):
         found = sorted((row for row in rows if row["data"] == name), key=lambda row: row["error"]["rate"])
         for position, row in enumerate(found):

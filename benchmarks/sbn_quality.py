@@ -21,7 +21,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "200": {"layers": [200]},
     "200-200": {"layers": [200, 200]},
 }
-TRAINING = {"batch_size": 100, "learning_rate": 3e-3, "validate_every": 5000, "log_every": 500}
+TRAINING = {"batch_size": 100, "learning_rate": 3e-3, "validate_every": 5000, "log_every": 500, "average": False}
 SAMPLES = (100, 1000)
 
 
