@@ -56,7 +56,7 @@ def test_options_reach_what_is_built():
     settings = resolve(
         "bernoulli-vae",
         {"latent_dim": 3, "hidden_dims": [4], "prior": "learned", "objective": {"beta": 0.5}},
-        {"estimator": {"samples": 7, "baseline": "none"}},
+        {"estimator": {"name": "score-function", "samples": 7, "baseline": "none"}},
     )
     model = settings.build_model(6)
     assert model.prior.logits.requires_grad

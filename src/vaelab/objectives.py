@@ -92,6 +92,10 @@ class Objective(ABC):
         """Return what the signal of each layer of the code is made of, (K, B) each: one, for the code as a whole."""
         return (self.integrand(terms),)
 
+    def measured(self) -> Objective:
+        """Return the objective with its KL in closed form if it has one: for values, where no gradient is estimated."""
+        return self
+
     def bound(self, terms: Terms) -> Tensor:
         """Return the bound to report, (B,): the same combination of log-weights with beta = 1."""
         return self(terms.reconstruction - terms.kl)
@@ -128,6 +132,9 @@ class ELBO(Objective):
     @property
     def closed_form_kl(self) -> bool:
         return self.kl == "closed-form"
+
+    def measured(self) -> Objective:
+        return ELBO(self.beta)
 
     def terms(self, model: LatentVariableModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
         """Score codes z (K, B, D) for observations x (B, X): one call of the decoder."""

@@ -12,7 +12,7 @@ from vaelab.conditionals import Code
 from vaelab.distributions import all_codes
 from vaelab.estimators.contract import Estimate, Estimator
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import ELBO, Objective, Terms
+from vaelab.objectives import Objective, Terms
 from vaelab.refusals import Refusal
 
 __all__ = ["Exact"]
@@ -53,7 +53,7 @@ class Exact(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the expected objective."""
-        objective = _with_exact_kl(objective)
+        objective = objective.measured()
         terms = objective.terms(model, x, q, drawn)  # (2^D, B)
         log_q: Tensor = q.log_prob(drawn)  # (2^D, B)
         if objective.closed_form_kl:
@@ -75,14 +75,9 @@ class Exact(Estimator):
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
         """Refuse what cannot be enumerated."""
         super().check(model, objective)
-        objective = _with_exact_kl(objective)
+        objective = objective.measured()
         bits = model.prior().event_shape[-1] * (1 if objective.closed_form_kl else self.samples)
         if bits > _MOST_BITS:
             raise Refusal(
                 f"estimator: 'exact' enumerates at most {_MOST_BITS} bits; this model and objective have {bits}"
             )
-
-
-def _with_exact_kl(objective: Objective) -> Objective:
-    """Return the objective with its KL in closed form if it has one: where every code is summed, none is sampled."""
-    return ELBO(objective.beta) if isinstance(objective, ELBO) else objective

@@ -57,6 +57,7 @@ def objective_bound(
     model: LatentVariableModel, observed: Observations, objective: Objective, samples: int, seed: int
 ) -> Estimated:
     """Estimate an objective's bound with ``samples`` codes an observation: what validation needs."""
+    objective = objective.measured()
     values, reconstruction, kl = [], [], []
     rows = max(1, min(_ROWS, _ELEMENTS // (samples * observed.dim)))
     with torch.no_grad(), seeded(seed, "bound"):

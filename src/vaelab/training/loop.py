@@ -84,6 +84,8 @@ def fit(
     if settings is not None and training:
         raise Refusal(f"fit: expected settings or their fields by name, not both; got {', '.join(training)} as well")
     name = {"real": "gaussian-vae", "bits": "bernoulli-vae", "point": "autoencoder"}[model.code]
+    if model.code == "bits" and len(model.layers) > 1:
+        name = "sbn"
     defaults = resolve(name, {"training": training} if training else {})
     settings = settings or defaults.training
     estimator = (estimator or defaults.build_estimator()).to(device).train()
