@@ -10,8 +10,9 @@ of each class of its test split; a "fold" draws other training images.
 Each network is trained on the images of its class until the bound on the validation images has not risen for five
 validations, and keeps its best weights; k of the neighbours and C of the regression are chosen on the validation part
 too. Within a fold nothing is chosen on the test part; but the protocol as a whole was kept after its test errors had
-been seen beside those of another one (a prior on the weights, then a refit on both parts). What a fold came to is kept in OUT/sbn_classification/NAME.json and not made
-again; OUT/sbn_classification.json sums up, OUT/sbn_classification.png shows errors and completed halves.
+been seen beside those of another one (a prior on the weights, then a refit on both parts). What a fold came to is kept
+in OUT/sbn_classification/NAME.json and not made again; OUT/sbn_classification.json sums up,
+OUT/sbn_classification.png shows errors and completed halves.
 Source: Saul, Jaakkola & Jordan (1996), https://arxiv.org/abs/cs/9603102.
 """
 
