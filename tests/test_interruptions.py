@@ -11,6 +11,7 @@ import pytest
 from tests.laws import largest_difference
 from tests.test_training import rows_of, weights_of
 from tests.training_process import run_training
+from vaelab.refusals import Refusal
 from vaelab.runs import Run
 
 
@@ -88,3 +89,12 @@ def test_a_second_interrupt_stops_at_once(tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(20) != 0
     assert not Run(out).finished
+
+
+def test_a_checkpoint_that_lacks_a_part_is_refused(tmp_path):
+    """Such as one that was written before there was an average of the weights."""
+    run, _ = run_training(tmp_path / "run")
+    state = run.load_checkpoint()
+    run.save_checkpoint({name: part for name, part in state.items() if name != "average"})
+    with pytest.raises(Refusal, match="resume: expected a checkpoint that holds average; this one was written by an"):
+        run_training(run.path, resume=True)

@@ -193,6 +193,11 @@ def _resume(parts: dict[str, Any], run: Run | None) -> int:
     state = run.load_checkpoint() if run is not None else None
     step = 0
     if state is not None:
+        if missing := [name for name in parts if name not in state]:
+            raise Refusal(
+                f"resume: expected a checkpoint that holds {' and '.join(missing)}; this one was written by an earlier "
+                "vaelab, so start anew (--overwrite)"
+            )
         step = state["step"]
         for name, part in parts.items():
             part.load_state_dict(state[name])
