@@ -145,6 +145,7 @@ def main() -> None:
     parser.add_argument("--largest", type=int, default=FACTORS[-1], help="largest factor, to try things out")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     found_machine = machine()
     factors = tuple(factor for factor in FACTORS if factor <= arguments.largest)
     curves: list[dict[str, Any]] = []

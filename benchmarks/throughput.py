@@ -174,6 +174,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=PEERS, help="folder of the peers' environment")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     python = peers_python(arguments.peers)
     found_machine = machine()
     with tempfile.TemporaryDirectory() as folder:
