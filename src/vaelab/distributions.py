@@ -131,6 +131,8 @@ class Bits(_VectorDistribution):
         if value.ndim == 2 and self.logits.ndim == 3 and self.logits.shape[1] == 1:
             # The same K codes for every observation: a product of matrices instead of a (K, B, X) tensor.
             return self.logits[:, 0] @ value.T.to(self.logits.dtype) - F.softplus(self.logits).sum(-1)  # (K, B)
+        if torch.compiler.is_compiling():  # a compiler fuses this by itself, derivatives of any order included
+            return (self.logits * value).sum(-1) - F.softplus(self.logits).sum(-1)
         density: Tensor = _BitsLogDensity.apply(self.logits, value)  # type: ignore[no-untyped-call]
         return density
 
