@@ -54,7 +54,6 @@ class Estimate(NamedTuple):
             None if relaxed is None else relaxed.detach(),
         )
 
-
     def loss(self) -> Tensor:
         """Return what is minimised, shape (): minus the mean surrogate, plus the auxiliary loss."""
         loss = -self.surrogate.mean()
