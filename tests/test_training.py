@@ -16,8 +16,8 @@ from vaelab.objectives import ELBO, IWAE, Reconstruction
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings
-from vaelab.training.adam import Adam, Group
 from vaelab.training import Diverged, choose_device, fit
+from vaelab.training.adam import Adam, Group
 from vaelab.training.schedule import kl_weight, learning_rate
 
 CLOCK = {"seconds", "images_per_second"}

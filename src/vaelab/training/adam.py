@@ -1,4 +1,4 @@
-"""Adam, all weights in one kernel and nothing else a step: what ``torch.optim.Adam`` computes, without its book-keeping."""
+"""Adam, all weights in one kernel: the steps of ``torch.optim.Adam`` without its book-keeping."""
 
 from __future__ import annotations
 
