@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.laws import binary_data
 from tests.training_process import run_training
 from vaelab.refusals import Refusal
-from vaelab.runs import Run, write_file
+from vaelab.runs import Run, locked, write_file
 from vaelab.settings import resolve
 from vaelab.training import train
 
@@ -184,8 +184,9 @@ def test_a_directory_is_overwritten_only_when_asked_and_only_if_it_is_a_run(copy
     with pytest.raises(Refusal, match=r"is not empty \(--resume continues it, --overwrite replaces it\)"):
         Run.create(run.path, chosen, data)
     assert run.load_model()
-    Run.create(run.path, chosen, data, overwrite=True)
-    assert [path.name for path in run.path.iterdir()] == ["config.json"]
+    with locked(run.path):  # as every training does
+        Run.create(run.path, chosen, data, overwrite=True)
+    assert {path.name for path in run.path.iterdir()} == {"config.json", "lock"}
     photos = tmp_path / "photos"
     photos.mkdir()
     Run.create(tmp_path / "photos", chosen, data)  # empty: welcome

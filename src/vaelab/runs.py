@@ -8,6 +8,8 @@
     gradients.json        the gradient estimators, measured on one batch
     tightness.json        the bounds of every inference on the same weights, of a belief network of few bits
     checkpoints/last.pt   model, optimiser, estimator, step: loaded with weights_only=True
+    checkpoints/previous.pt   the one before it, in case the last is damaged
+    lock                  held by the process that trains into the directory, and by the system alone: a crash frees it
 
 Every file is written to a temporary name, synced and renamed; metrics.jsonl is appended to.
 """
@@ -17,12 +19,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import os
 import platform
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import safetensors
 import safetensors.torch
@@ -36,11 +42,12 @@ from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.refusals import Refusal, require_int
 from vaelab.settings import Settings, resolve
 
-__all__ = ["FORMAT_VERSION", "Run", "write_file"]
+__all__ = ["FORMAT_VERSION", "Run", "locked", "write_file"]
 
 FORMAT_VERSION = 1
 # Ends a checkpoint, before its SHA-256. torch checks no sums: a damaged size made it read uninitialised memory.
 _SEAL = b"\nsha256:"
+_LOCK = "lock"
 
 
 def write_file(path: Path, content: bytes | str) -> None:
@@ -56,6 +63,26 @@ def write_file(path: Path, content: bytes | str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Hold a run directory, made if need be, against any other training; the end of the process frees it.
+
+    Raises:
+        Refusal: another process holds it.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path / _LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        raise Refusal(f"out: another process is training into {str(path)!r}; wait for it, or choose another") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -101,37 +128,44 @@ class Run:
 
     It can be moved and read on another machine. ``Run(path)`` opens one, or refuses in one sentence what is
     none, damaged, or of a newer format; :meth:`create` starts one.
+
+    Args:
+        path: the directory.
+        config: what its config.json holds, for a directory that only another host sees.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, config: dict[str, Any] | None = None) -> None:
         self.path = Path(path)
-        config = self.path / "config.json"
-        if not self.path.is_dir():
-            raise Refusal(f"run: there is no run directory {str(path)!r}")
-        if not config.is_file():
-            raise Refusal(f"run: {str(path)!r} is no run directory (it has no config.json)")
-        self.config: dict[str, Any] = _read_json(config, dict)
+        where = self.path / "config.json"
+        if config is None:
+            if not self.path.is_dir():
+                raise Refusal(f"run: there is no run directory {str(path)!r}")
+            if not where.is_file():
+                raise Refusal(f"run: {str(path)!r} is no run directory (it has no config.json)")
+            config = _read_json(where, dict)
+        self.config: dict[str, Any] = config
         version = self.config.get("format_version")
         if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-            raise Refusal(f"{config}: expected a format_version; it is damaged, or no vaelab run")
+            raise Refusal(f"{where}: expected a format_version; it is damaged, or no vaelab run")
         if version > FORMAT_VERSION:
             raise Refusal(
-                f"{config}: expected format_version up to {FORMAT_VERSION}; got {version}, written by a newer vaelab"
+                f"{where}: expected format_version up to {FORMAT_VERSION}; got {version}, written by a newer vaelab"
             )
         try:
             values = self.config["settings"]
             self.settings: Settings = resolve(values["model"], values)
             self.data_dim = require_int("data.dim", self.config["data"]["dim"], 1)
         except Refusal as refusal:
-            raise Refusal(f"{config}: {refusal}") from refusal
+            raise Refusal(f"{where}: {refusal}") from refusal
         except (KeyError, TypeError) as error:
-            raise Refusal(f"{config}: expected settings and data; it is damaged ({error!r})") from error
+            raise Refusal(f"{where}: expected settings and data; it is damaged ({error!r})") from error
 
     @classmethod
     def create(cls, path: str | Path, settings: Settings, data: Dataset, overwrite: bool = False) -> Run:
         """Start a run directory, refusing one that is not empty unless ``overwrite`` (which empties it)."""
         path = Path(path)
-        left = not path.is_dir() or [entry for entry in path.iterdir() if entry.suffix != ".tmp"]
+        entries = path.iterdir() if path.is_dir() else [path]
+        left = [entry for entry in entries if entry.suffix != ".tmp" and entry.name != _LOCK]
         if path.exists() and left:
             if not overwrite:
                 raise Refusal(
@@ -140,7 +174,8 @@ class Run:
                 )
             if not (path / "config.json").is_file():
                 raise Refusal(f"out: {str(path)!r} is not empty and no run directory; it is left alone")
-            shutil.rmtree(path)
+            for entry in left:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         versions = {"vaelab": vaelab.__version__, "torch": torch.__version__, "numpy": np.__version__}
         config = {
             "format_version": FORMAT_VERSION,
@@ -191,17 +226,38 @@ class Run:
         return model.eval()
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
-        """Write what a resumed training needs."""
+        """Write what a resumed training needs, and keep the checkpoint before it."""
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()
-        write_file(self.path / "checkpoints" / "last.pt", content + _SEAL + hashlib.sha256(content).digest())
+        last = self.path / "checkpoints" / "last.pt"
+        fresh = last.with_name("next.pt")
+        write_file(fresh, content + _SEAL + hashlib.sha256(content).digest())
+        if last.exists():
+            last.replace(last.with_name("previous.pt"))
+        fresh.replace(last)  # killed between the two, the directory holds previous.pt alone
 
     def load_checkpoint(self) -> dict[str, Any] | None:
-        """Return the last checkpoint, or None if the training stopped before its first one."""
-        path = self.path / "checkpoints" / "last.pt"
-        if not path.exists():
-            return None
+        """Return the last checkpoint, or None if the training stopped before its first one.
+
+        Where the last is damaged, a line in the log of Python's ``logging`` says so and the one before it is returned.
+
+        Raises:
+            Refusal: no checkpoint is left that is whole.
+        """
+        last, previous = (self.path / "checkpoints" / name for name in ("last.pt", "previous.pt"))
+        if not last.exists():
+            return self._read_checkpoint(previous) if previous.exists() else None
+        try:
+            return self._read_checkpoint(last)
+        except Refusal as refusal:
+            if not previous.exists():
+                raise
+            state = self._read_checkpoint(previous)
+            logging.getLogger("vaelab").warning("%s; going on from the one before it, step %s", refusal, state["step"])
+            return state
+
+    def _read_checkpoint(self, path: Path) -> dict[str, Any]:
         try:
             content, seal, expected = path.read_bytes().rpartition(_SEAL)
             if not seal or hashlib.sha256(content).digest() != expected:

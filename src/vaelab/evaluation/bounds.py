@@ -14,6 +14,7 @@ from vaelab.data import Observations
 from vaelab.models import Enumeration, LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.randomness import seeded
+from vaelab.ranks import ALONE, Ranks
 from vaelab.refusals import require_int
 
 __all__ = ["Estimated", "elbo", "exact", "importance_weighted", "objective_bound", "prior_average"]
@@ -54,21 +55,31 @@ def _chunks(samples: int, size: int) -> Iterator[int]:
 
 
 def objective_bound(
-    model: LatentVariableModel, observed: Observations, objective: Objective, samples: int, seed: int
+    model: LatentVariableModel,
+    observed: Observations,
+    objective: Objective,
+    samples: int,
+    seed: int,
+    ranks: Ranks = ALONE,
 ) -> Estimated:
-    """Estimate an objective's bound with ``samples`` codes an observation: what validation needs."""
+    """Estimate an objective's bound with ``samples`` codes an observation: what validation needs.
+
+    Of several ``ranks`` each takes every so-many-th chunk and leaves the rest at zero, for a sum over the ranks.
+    """
     objective = objective.measured()
-    values, reconstruction, kl = [], [], []
+    found = torch.zeros(3, len(observed))  # values, reconstruction, kl
     rows = max(1, min(_ROWS, _ELEMENTS // (samples * observed.dim)))
-    with torch.no_grad(), seeded(seed, "bound"):
-        for x in _batches(observed, rows):
+    for number, start in enumerate(range(0, len(observed), rows)):
+        if number % ranks.count != ranks.rank:
+            continue
+        chunk = slice(start, start + rows)
+        with torch.no_grad(), seeded(seed, "bound", number):
+            x = observed.bits(chunk)  # (B, X)
             q = model.posterior(x)
             terms = objective.terms(model, x, q, q.sample((samples,)))
-            values.append(objective.bound(terms).cpu())
-            reconstruction.append(terms.reconstruction.mean(0).cpu())
-            kl.append((terms.kl if terms.kl.ndim == 1 else terms.kl.mean(0)).cpu())
-    parts = {"reconstruction": torch.cat(reconstruction), "kl": torch.cat(kl)}
-    return Estimated(torch.cat(values), parts)
+            kl = terms.kl if terms.kl.ndim == 1 else terms.kl.mean(0)
+            found[:, chunk] = torch.stack([objective.bound(terms), terms.reconstruction.mean(0), kl]).float().cpu()
+    return Estimated(found[0], {"reconstruction": found[1], "kl": found[2]})
 
 
 def elbo(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +15,36 @@ from vaelab.evaluation import encode_all
 from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.randomness import seeded
 from vaelab.refusals import Refusal
-from vaelab.runs import Run
+from vaelab.runs import Run, locked
 from vaelab.settings import Settings, TrainingSettings
 from vaelab.training.engine import choose_precision
 from vaelab.training.loop import Fitted, fit
+from vaelab.training.parallel import Lost, Processes, joined
 from vaelab.training.record import Diverged, Row
 from vaelab.training.schedule import check_kl_warmup
 from vaelab.training.tightness import measure_tightness
 
-__all__ = ["Diverged", "Fitted", "Row", "TrainingSettings", "choose_device", "fit", "measure_tightness", "train"]
+__all__ = [
+    "Diverged",
+    "Fitted",
+    "Lost",
+    "Processes",
+    "Row",
+    "TrainingSettings",
+    "choose_device",
+    "fit",
+    "joined",
+    "measure_tightness",
+    "train",
+]
 
 
 def choose_device(name: str) -> str:
     """Return the device that ``auto`` stands for, or refuse one that is not there."""
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:  # a GPU for each rank of this host
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
@@ -47,42 +64,57 @@ def train(
 ) -> tuple[Run, Fitted]:
     """Train from settings into a run directory; an auto-encoder also gets the mixture of its codes.
 
-    With ``resume`` an existing run goes on from its last checkpoint and ends as if it had never stopped.
+    With ``resume`` an existing run goes on from its last checkpoint and ends as if it had never stopped; what torchrun
+    starts again after a failure resumes by itself. Several processes (see :func:`joined`) train one model: each takes
+    its share of every batch, and rank 0 alone writes.
 
     Raises:
-        Refusal: settings that contradict each other or the run, or a directory that is not empty.
+        Refusal: settings that contradict each other or the run, a directory that is not empty, or one into which
+            another process is training.
+        Lost: another process does not answer, or has left.
     """
-    device = choose_device(settings.device)
-    data = data if data is not None else load_data(settings.data)
-    observed = observations(data, "train", settings.binarisation)
+    with joined() as processes, ExitStack() as held:
+        # what needs no directory comes first, so that nothing is written for settings that cannot work
+        data = data if data is not None else load_data(settings.data)
+        device = choose_device(settings.device)
+        settings = _checked(settings, data, device)
+        out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+        def open_run() -> dict[str, Any]:
+            held.enter_context(locked(out))
+            if resume and (out / "config.json").exists():
+                return _reopen(out, settings, data).config
+            return Run.create(out, settings, data, overwrite=overwrite).config
+
+        run = Run(out, processes.by_leader(open_run))
+        with seeded(settings.seed, "weights"):
+            model = settings.build_model(data.dim, observations(data, "train", settings.binarisation).mean())
+        fitted = fit(
+            model,
+            data,
+            estimator=settings.build_estimator(),
+            objective=settings.build_objective(),
+            settings=settings.training,
+            binarisation=settings.binarisation,
+            seed=settings.seed,
+            device=device,
+            run=run if processes.leads else None,
+            watch=watch if processes.leads else None,
+            processes=processes,
+        )
+        if fitted.ended != "interrupted" and processes.leads:
+            fit_density(model, data, settings, run)
+        return run, fitted
+
+
+def _checked(settings: Settings, data: Dataset, device: str) -> Settings:
+    """Return the settings with the precision that they come to, or refuse what does not go together."""
+    observations(data, "train", settings.binarisation)
     objective = settings.build_objective()
-    estimator = settings.build_estimator()
-    estimator.check(settings.build_model(data.dim), objective)
+    settings.build_estimator().check(settings.build_model(data.dim), objective)
     check_kl_warmup(settings.training, objective)
     precision = choose_precision(settings.training.precision, torch.device(device))
-    settings = settings.model_copy(update={"training": settings.training.model_copy(update={"precision": precision})})
-    if resume and (Path(out) / "config.json").exists():
-        run = _reopen(out, settings, data)
-    else:
-        run = Run.create(out, settings, data, overwrite=overwrite)
-
-    with seeded(settings.seed, "weights"):
-        model = settings.build_model(data.dim, observed.mean())
-    fitted = fit(
-        model,
-        data,
-        estimator=settings.build_estimator(),
-        objective=objective,
-        settings=settings.training,
-        binarisation=settings.binarisation,
-        seed=settings.seed,
-        device=device,
-        run=run,
-        watch=watch,
-    )
-    if fitted.ended != "interrupted":
-        fit_density(model, data, settings, run)
-    return run, fitted
+    return settings.model_copy(update={"training": settings.training.model_copy(update={"precision": precision})})
 
 
 def fit_density(model: LatentVariableModel, data: Dataset, settings: Settings, run: Run) -> dict[int, float]:

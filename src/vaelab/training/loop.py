@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from vaelab.evaluation import objective_bound
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, Objective
 from vaelab.randomness import seed_step, seeded
+from vaelab.ranks import sharing
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
@@ -22,11 +25,14 @@ from vaelab.training.adam import Adam, Group, clip_gradients
 from vaelab.training.average import Average
 from vaelab.training.engine import Engine
 from vaelab.training.interrupts import stop_requests
+from vaelab.training.parallel import Processes
 from vaelab.training.record import Best, Log, Row, label
 from vaelab.training.schedule import check_kl_warmup, kl_weight, learning_rate
 from vaelab.training.variance import GradientVariance
 
 __all__ = ["Fitted", "fit"]
+
+_CHECKPOINT_SECONDS = 300.0  # between checkpoints at most, however far apart validations are
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ def fit(
     device: str = "cpu",
     run: Run | None = None,
     watch: Callable[[Row], None] | None = None,
+    processes: Processes | None = None,
     **training: Any,
 ) -> Fitted:
     """Train a model on the ``train`` split and leave it with the weights of the best validation bound.
@@ -70,11 +77,14 @@ def fit(
         device: where to train, such as ``cpu`` or ``cuda``.
         run: a run directory to log to, checkpoint in and resume from.
         watch: called with each logged row.
+        processes: those that train this model together, each called with the same arguments but ``run`` and
+            ``watch``, which are rank 0's; this one alone if left out. See :func:`vaelab.training.joined`.
         **training: fields of :class:`TrainingSettings`, instead of ``settings``.
 
     Raises:
         Refusal: settings, estimator and objective that do not go with the model or the data.
         Diverged: the bound stopped being finite; says at which step, and what to try.
+        Lost: another process does not answer, or has left.
 
     >>> from vaelab.data import load_data
     >>> from vaelab.models import gaussian_vae
@@ -94,9 +104,11 @@ def fit(
     estimator.check(model, objective)
     check_kl_warmup(settings, objective)
     model.to(device).train()
+    processes = processes or Processes()
+    ranks = processes.ranks
 
     where = torch.device(device)
-    batches = Batches(observations(data, "train", binarisation, where), settings.batch_size, seed)
+    batches = Batches(observations(data, "train", binarisation, where), settings.batch_size, seed, ranks)
     held_out = observations(data, "validation", binarisation, where)
     total = settings.steps or (settings.epochs or 1) * batches.steps_per_epoch
     every = settings.validate_every or batches.steps_per_epoch
@@ -107,7 +119,7 @@ def fit(
     optimiser = Adam([Group(weights), *_own_group(estimator)])
     engine = Engine(settings, where)
 
-    def differentiate(objective: Objective, x: Tensor) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+    def differentiate(objective: Objective, x: Tensor) -> tuple[Tensor, Sequence[Tensor | None]]:
         """Return what to log of an estimate, and the gradients of all weights."""
         estimate = estimator(model, objective, x)
         return estimate.means(), torch.autograd.grad(estimate.loss(), optimiser.weights, allow_unused=True)
@@ -123,7 +135,7 @@ def fit(
     variance = GradientVariance(model) if settings.log_gradient_variance else None
     if variance is not None:
         parts["variance"] = variance
-    step = _resume(parts, run)
+    step = _resume(parts, run, processes)
 
     def report(row: Row) -> None:
         if run is not None:
@@ -138,11 +150,13 @@ def fit(
     interrupted = False
     with torch.random.fork_rng(), stop_requests() as request:
         log.start()
+        saved = time.monotonic()
         while step < total and not early and not interrupted:
             seed_step(seed, step, where)
-            x = batches(step)  # (B, X)
-            with engine.products():
+            x = batches(step)  # (B, X), or this rank's share of it
+            with engine.products(), sharing(ranks):
                 means, gradients = differentiate(_at(objective, settings, step), x)
+            means, gradients, stop = processes.average(means, gradients, request.signal is not None)
             if variance is not None:
                 variance.add(gradients)
             if settings.clip is not None:
@@ -157,25 +171,30 @@ def fit(
             # An interruption saves, and that is all: a validation of its own could select other weights, or use up
             # patience, and the resumed run would not be the run that had never stopped.
             last = step == total
-            interrupted = request.signal is not None and not last
             validate = step % every == 0 or last
-            if step % settings.log_every == 0 or validate:
-                row = log.row(step, total, len(x), rate, objective) | (variance.row() if variance else {})
+            logs = step % settings.log_every == 0 or validate
+            # Reading the word of other ranks waits for the device, so an accelerator is asked between log lines only.
+            interrupted = (ranks.count == 1 or where.type == "cpu" or logs) and bool(stop) and not last
+            if logs:
+                row = log.row(step, total, batches.batch_size, rate, objective) | (variance.row() if variance else {})
                 if validate:
-                    bound = objective_bound(kept, held_out, objective, estimator.samples, seed).mean
+                    found = objective_bound(kept, held_out, objective, estimator.samples, seed, ranks)
+                    bound = float(processes.total(found.values).double().mean())
                     row |= {f"val/{label(objective)}": bound}
                     best.offer(bound, step)
                     early = out_of_patience()
                 if last or early:
                     row["finished"] = True
                 report(row)
-            if interrupted and not validate:
+            saves = validate or interrupted or time.monotonic() - saved > _CHECKPOINT_SECONDS
+            if saves and not validate:
                 log.require_finite(step)
                 best.require_finite_weights(model, step)
-            if run is not None and (validate or interrupted):
+            if run is not None and saves:
                 if not best.weights:
                     run.save_model(kept)  # nothing was selected yet
                 run.save_checkpoint({name: part.state_dict() for name, part in parts.items()} | {"step": step})
+                saved = time.monotonic()
             if validate:
                 log.start()  # validating and saving is no training time
     ended: Literal["finished", "early", "interrupted"]
@@ -183,13 +202,17 @@ def fit(
     if ended != "interrupted":
         best.restore(model)
     model.eval()
-    return Fitted(step, best.bound, best.step, log.seconds, ended, request.signal)
+    number = request.signal or (signal.SIGTERM if interrupted else None)  # another rank may have been told
+    return Fitted(step, best.bound, best.step, log.seconds, ended, number)
 
 
-def _resume(parts: dict[str, Any], run: Run | None) -> int:
-    """Load the last checkpoint of the run, if there is one, and return the step to go on from."""
-    state = run.load_checkpoint() if run is not None else None
+def _resume(parts: dict[str, Any], run: Run | None, processes: Processes) -> int:
+    """Load the last checkpoint of the run on every rank, if there is one, and return the step to go on from."""
+    state = processes.by_leader(lambda: run.load_checkpoint() if run is not None else None)
     step = 0
+    if state is None and processes.ranks.count > 1:  # equal seeds may round differently on unequal machines
+        for name in ("model", "estimator"):
+            parts[name].load_state_dict(processes.by_leader(parts[name].state_dict))
     if state is not None:
         if missing := [name for name in parts if name not in state]:
             raise Refusal(

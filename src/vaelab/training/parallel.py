@@ -1,0 +1,132 @@
+"""Several processes that train one model: they join, agree, average their gradients, and notice who is missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from vaelab.ranks import ALONE, Ranks
+from vaelab.refusals import Refusal
+
+__all__ = ["Lost", "Processes", "joined"]
+
+T = TypeVar("T")
+TIMEOUT = 600.0  # seconds that a rank is waited for; compiling a step or validating takes less
+_ROLL_CALL = 5.0  # seconds that a rank has to answer when somebody is missing
+
+
+class Lost(RuntimeError):
+    """A rank did not answer, or left."""
+
+
+class Processes:
+    """What the ranks of a training say to each other; alone, nothing.
+
+    Raises:
+        Lost: from any exchange, where a rank does not answer in time or has left.
+    """
+
+    def __init__(self, ranks: Ranks = ALONE, roll: dist.ProcessGroup | None = None) -> None:
+        self.ranks, self._roll = ranks, roll
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is rank 0, which alone writes and reports."""
+        return self.ranks.rank == 0
+
+    def average(
+        self, means: Tensor, gradients: Sequence[Tensor | None], stop: bool
+    ) -> tuple[Tensor, Sequence[Tensor | None], Tensor | bool]:
+        """Return the averages of a step over the ranks, and whether any asked to stop: a single message."""
+        if self.ranks.count == 1:
+            return means, gradients, stop
+        found = [gradient for gradient in gradients if gradient is not None]
+        flat = torch.cat([means, means.new_tensor([float(stop)]), *(gradient.flatten() for gradient in found)])
+        with self._roll_call():
+            dist.all_reduce(flat)
+        flat /= self.ranks.count
+        means, asked, *parts = flat.split([len(means), 1, *(gradient.numel() for gradient in found)])
+        own = iter(parts)
+        return means, [None if part is None else next(own).view(part.shape) for part in gradients], asked
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """Return the sum of a tensor over the ranks."""
+        if self.ranks.count == 1:
+            return tensor
+        with self._roll_call():
+            dist.all_reduce(tensor)
+        return tensor
+
+    def by_leader(self, action: Callable[[], T]) -> T:
+        """Let rank 0 act and return what it found on every rank; what it refuses, all refuse."""
+        if self.ranks.count == 1:
+            return action()
+        said: list[Any] = [None, None]
+        if self.leads:
+            try:
+                said = [action(), None]
+            except Exception as error:
+                said = [None, error]
+        with self._roll_call():
+            dist.broadcast_object_list(said, src=0)
+        if said[1] is not None:
+            raise said[1]
+        return said[0]  # type: ignore[no-any-return]
+
+    @contextmanager
+    def _roll_call(self) -> Iterator[None]:
+        """Turn the failure of an exchange into a sentence that names who is missing."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise Lost(f"ranks: {self._missing()} ({first})") from error
+
+    def _missing(self) -> str:
+        if self._roll is None:
+            return "one did not answer in time, or left"
+        try:
+            dist.monitored_barrier(self._roll, timedelta(seconds=_ROLL_CALL), wait_all_ranks=True)
+        except RuntimeError as error:
+            return (str(error).splitlines() or ["one did not answer"])[0]
+        return "all answer, but one was too slow"
+
+
+@contextmanager
+def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
+    """Join the training's other processes inside the block: those of torchrun, or of a process group that exists.
+
+    The environment of torchrun (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT) is what other launchers give too. A
+    process group that is there already, as in Ray Train or a notebook, is used and left as it is.
+    """
+    if dist.is_available() and dist.is_initialized():
+        yield _processes()
+        return
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not dist.is_available():
+        yield Processes()
+        return
+    if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
+        raise Refusal(f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, so {' and '.join(missing)} must be set; see torchrun")
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    try:
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+    except (RuntimeError, ValueError) as error:
+        raise Lost(f"ranks: they did not come together ({str(error).splitlines()[0]})") from error
+    try:
+        yield _processes()
+    finally:
+        dist.destroy_process_group()
+
+
+def _processes() -> Processes:
+    ranks = Ranks(dist.get_rank(), dist.get_world_size())
+    # a second group for the roll call: after a failure the first one is broken
+    roll = dist.new_group(backend="gloo") if ranks.count > 1 else None
+    return Processes(ranks, roll)
