@@ -13,6 +13,7 @@ from vaelab import __version__
 from vaelab.cli.evaluation import compare, evaluate
 from vaelab.cli.measures import gradients, tightness
 from vaelab.cli.observations import encode, reconstruct, sample, show_data
+from vaelab.cli.sweeps import sweep
 from vaelab.cli.training import lab, train
 from vaelab.output import say
 from vaelab.refusals import Refusal
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (train, evaluate, sample, reconstruct, encode, compare, gradients, tightness, lab):
+for command in (train, evaluate, sample, reconstruct, encode, compare, sweep, gradients, tightness, lab):
     app.command()(command)
 app.command("data")(show_data)
 

@@ -8,18 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from vaelab.cli.options import Json, Overwrite
+from vaelab.cli.options import Json, ModelName, Overwrite, Words, layers_of
 from vaelab.output import print_json, print_table, say
-from vaelab.refusals import Refusal
 
 __all__ = ["lab", "train"]
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="gaussian-vae, bernoulli-vae, sbn, deep-gaussian-vae or autoencoder.")],
-    settings: Annotated[
-        list[str] | None, typer.Argument(metavar="[CONFIG] [KEY=VALUE]...", help="A .yaml or .toml file; settings.")
-    ] = None,
+    model: ModelName,
+    settings: Words = None,
     data: Annotated[str | None, typer.Option(help="A named data set or a file  [default: mnist]")] = None,
     out: Annotated[Path | None, typer.Option(help="Run directory  [default: runs/MODEL]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random  [default: 0]")] = None,
@@ -39,16 +36,9 @@ def train(
     """
     from vaelab import training
     from vaelab.progress import TrainingProgress
-    from vaelab.settings import parse_overrides, read_config, resolve
+    from vaelab.settings import resolve
 
-    words = list(settings or [])
-    files = [word for word in words if "=" not in word]
-    if len(files) > 1:
-        raise Refusal(f"train: expected at most one config file, then key=value words; got {' '.join(files)}")
-    flags = {"data": data, "seed": seed, "device": device}
-    layers = [read_config(Path(file)) for file in files]
-    layers += [parse_overrides([word for word in words if "=" in word])]
-    layers += [{key: value for key, value in flags.items() if value is not None}]
+    layers = layers_of("train", settings, data=data, seed=seed, device=device)
     engine = {"precision": precision, "compile": compiled or None}
     layers += [{"training": {key: value for key, value in engine.items() if value is not None}}]
     resolved = resolve(model, *layers)
