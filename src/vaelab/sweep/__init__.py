@@ -142,15 +142,18 @@ def _require_own(out: Path, space: Space, values: Combination, data: Dataset) ->
     if not (path / "config.json").exists():
         return
     run = Run(path)
-    had, asked = run.settings.model_dump(mode="json"), space.resolve(values).model_dump(mode="json")
-    for settings in (had, asked):  # where and how exactly it is computed makes no other training
-        settings["training"] = {key: value for key, value in settings["training"].items() if key != "precision"}
-        del settings["device"]
-    for key, value in had.items():
-        if value != asked[key]:
-            raise Refusal(f"resume: {key} is {value!r} in {str(path)!r} and {asked[key]!r} in this command")
+    had, asked = _said(run.settings), _said(space.resolve(values))
+    if had != asked:
+        differing = [" ".join(word for word in one if word not in other) for one, other in ((had, asked), (asked, had))]
+        raise Refusal(f"resume: {str(path)!r} was trained with {differing[0]}; this command says {differing[1]}")
     if run.config["data"].get("sha256") != data.sha256():
         raise Refusal(f"resume: the data are not those that {str(path)!r} was trained on (SHA-256)")
+
+
+def _said(settings: Settings) -> list[str]:
+    """Return what makes a training this one; where, and with what rounding of products, it is computed does not."""
+    said = [f"{key}={getattr(settings, key)}" for key in ("model", "data", "seed")] + words(settings)
+    return [word for word in said if not word.startswith("training.precision=")]
 
 
 def _job(space: Space, values: Combination, out: Path, data: Dataset, measure: Yardstick) -> Job:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from vaelab.sweep.space import Combination, Range, Space, name_of, words_of
 
 __all__ = ["Guided", "Listed", "Search", "corners", "drawn", "grid"]
 
-_REPEATS = 200  # proposals in a row that were made before, until the guide is left for chance
+_REPEATS = 10  # proposals in a row that were made before, until a new one is drawn instead
 
 
 class Search(Protocol):
@@ -64,17 +64,22 @@ def drawn(space: Space, count: int, seed: int) -> list[Combination]:
     _require_room("random", space, count)
     generator = np.random.default_rng(derive_seed(seed, "sweep"))
     found: dict[str, Combination] = {}
-    misses = 0
-    while len(found) < count and misses < 100_000:
+    while len(found) < count:
+        values = _draw_new(space, generator, found)
+        found[name_of(values)] = values
+    return list(found.values())
+
+
+def _draw_new(space: Space, generator: np.random.Generator, known: Container[str]) -> Combination:
+    """Draw a combination whose name is not known."""
+    for _ in range(100_000):
         values: Combination = {
             key: part.draw(generator) if isinstance(part, Range) else part[generator.integers(len(part))]
             for key, part in space.varied.items()
         }
-        misses = misses + 1 if name_of(values) in found else 0
-        found.setdefault(name_of(values), values)
-    if len(found) < count:
-        raise Refusal(f"random: expected ranges that hold {count} different combinations; found {len(found)}")
-    return list(found.values())
+        if name_of(values) not in known:
+            return values
+    raise Refusal("sweep: expected ranges that hold as many different combinations as were asked for")
 
 
 def corners(space: Space) -> list[Combination]:
@@ -117,16 +122,14 @@ class Guided:
             whole = set(trial.params) == set(self.space.varied)  # else it was killed while it was asked for
             if whole and len(given) < self.count and name_of(self._values(trial.params)) not in given:
                 yield self._give(trial, given)
-            elif not trial.state.is_finished():
+            elif trial.state == self.optuna.trial.TrialState.RUNNING:
                 self._fail(trial.number)
         repeats = 0
         while len(given) < self.count:
-            trial = self._ask(by_chance=repeats > _REPEATS)
+            trial = self._ask(given, by_chance=repeats >= _REPEATS)
             if name_of(self._values(trial.params)) in given:
                 self._fail(trial.number)
                 repeats += 1
-                if repeats > 10 * _REPEATS:
-                    raise Refusal(f"guided: expected ranges that hold {self.count} different combinations")
             else:
                 repeats = 0
                 yield self._give(trial, given)
@@ -167,13 +170,15 @@ class Guided:
             self.open[name_of(values)] = trial.number
         return values
 
-    def _ask(self, by_chance: bool) -> Any:
-        seed = derive_seed(self.seed, "guided", len(self.study.get_trials(deepcopy=False))) % 2**32
-        samplers = self.optuna.samplers
+    def _ask(self, given: Container[str], by_chance: bool) -> Any:
+        seed = derive_seed(self.seed, "guided", len(self.study.get_trials(deepcopy=False)))
+        if by_chance:
+            values = _draw_new(self.space, np.random.default_rng(seed), given)
+            self.study.enqueue_trial(
+                {k: v if isinstance(self.space.varied[k], Range) else json.dumps(v) for k, v in values.items()}
+            )
         starts = max(2, min(10, self.count // 3))  # by chance, before there is something to learn from
-        self.study.sampler = (
-            samplers.RandomSampler(seed=seed) if by_chance else samplers.TPESampler(seed=seed, n_startup_trials=starts)
-        )
+        self.study.sampler = self.optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=starts)
         return self.study.ask({key: self._distribution(part) for key, part in self.space.varied.items()})
 
     def _distribution(self, part: tuple[Any, ...] | Range) -> Any:
