@@ -71,7 +71,8 @@ def sweep(
     else:
         print_table(*sweep_table(found.results, space, found.measure))
         print("(nats per observation, higher is better; validation split; nothing was chosen on the test split)")
-        print(f"best: {path / found.results[0].name}; table and figure: {path}/sweep.json, sweep.csv, sweep.png")
+        best = f"best: {path / found.results[0].name}; " if len(failed) < len(found.results) else ""
+        print(f"{best}table and figure: {path}/sweep.json, sweep.csv, sweep.png")
     if failed:
         say(f"{len(failed)} of {len(found.results)} combinations failed: {path}/NAME.log says why")
         raise typer.Exit(1)
