@@ -136,13 +136,14 @@ class Guided:
 
     def _study(self) -> Any:
         import optuna
+        from optuna.storages.journal import JournalFileBackend, JournalStorage
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.optuna = optuna
         journal = (self.folder / "optuna.jsonl").resolve()  # absolute, or optuna could not tell that a lock is stale
         _mend(journal)
         study = optuna.create_study(
-            storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal))),
+            storage=JournalStorage(JournalFileBackend(str(journal))),
             study_name="sweep",
             direction="maximize",
             load_if_exists=True,
