@@ -23,7 +23,6 @@ from vaelab.sweep.results import Result, Yardstick, read_result, sweep_table, wr
 from vaelab.sweep.search import Guided, Listed, Search, corners, drawn, grid
 from vaelab.sweep.space import Combination, Space, name_of, read_space, words_of
 from vaelab.training import choose_device
-from vaelab.training.engine import check_engine
 from vaelab.training.schedule import check_kl_warmup
 
 __all__ = ["Result", "Sweep", "read_space", "run_sweep", "sweep_table"]
@@ -130,7 +129,6 @@ def _checked(space: Space, values: Combination, data: Dataset) -> Settings:
             model = settings.build_model(data.dim)
         estimator.check(model, objective)
         check_kl_warmup(settings.training, objective)
-        check_engine(settings.training, estimator)
     except Refusal as refusal:
         raise Refusal(f"{words_of(values)}: {refusal}") from None
     return settings
