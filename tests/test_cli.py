@@ -51,7 +51,7 @@ def test_help_is_instant_and_imports_no_torch():
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "evaluate", "sample", "reconstruct", "encode", "compare", "gradients", "lab", "data"]
+    "command", ["train", "evaluate", "sample", "reconstruct", "encode", "compare", "sweep", "gradients", "lab", "data"]
 )
 def test_every_command_has_help(vaelab, command):
     result = vaelab(command, "--help")

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from vaelab.processes import Job, Watch, run_side_by_side, share_cores
 from vaelab.refusals import Refusal
 from vaelab.report import Member, write_report
 from vaelab.runs import Run
-from vaelab.training import choose_device
 
 __all__ = ["STUDY", "Entry", "LabFailed", "run_lab"]
-
-Watch = Callable[[str, dict[str, Any]], None]
 
 
 class LabFailed(RuntimeError):
@@ -95,55 +86,6 @@ _ORDER = (
 )
 
 
-@dataclass
-class _Job:
-    """An entry on its way: a queue of commands, run one after the other in processes of their own."""
-
-    entry: Entry
-    path: Path
-    commands: list[list[str]]
-    process: subprocess.Popen[bytes] | None = None
-    seen: int = 0
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def advance(self) -> bool:
-        """Start the next command when the one before is done; return whether anything is left."""
-        if self.process is not None:
-            code = self.process.poll()
-            if code is None:
-                return True
-            if code != 0:
-                said = self.said.read_text().strip() or f"exit code {code}"
-                message = f"{self.entry.name}: {said.splitlines()[-1].removeprefix('error: ')}"
-                raise Refusal(message) if code == 2 else LabFailed(message)
-            self.process = None
-        if not self.commands:
-            return False
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.said.open("w") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "vaelab", *self.commands.pop(0)],
-                env={**os.environ, **self.environment},
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                start_new_session=True,  # a Ctrl-C reaches the lab alone, which then asks its children once
-            )
-        return True
-
-    @property
-    def said(self) -> Path:
-        """Where the processes of this entry write what they say."""
-        return self.path.with_suffix(".log")
-
-    def new_rows(self) -> list[dict[str, Any]]:
-        """Return what the training logged since the last call: the run directory is the only channel."""
-        metrics = self.path / "metrics.jsonl"
-        lines = metrics.read_text().splitlines(keepends=True) if metrics.exists() else []
-        whole = [line for line in lines if line.endswith("\n")]
-        fresh, self.seen = whole[self.seen :], len(whole)
-        return [json.loads(line) for line in fresh]
-
-
 def run_lab(
     out: Path,
     *,
@@ -174,20 +116,20 @@ def run_lab(
             shutil.rmtree(out / folder, ignore_errors=True)
         (out / "report.html").unlink(missing_ok=True)
     count = samples if samples is not None else (5 if quick else 200)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    workers = min(cores, 2) if choose_device(device) == "cpu" else 1
-    threads = {"OMP_NUM_THREADS": str(max(1, cores // workers))}
-    waiting = [_job(entry, out, quick, seed, data, device, count, threads) for entry in STUDY]
-    _run(waiting, workers, watch)
+    jobs = [_job(entry, out, quick, seed, data, device, count) for entry in STUDY]
+    workers, threads = share_cores(device)
+    with closing(run_side_by_side(jobs, workers, threads, watch)) as ended:
+        for job in ended:
+            if job.failure is not None:
+                message = f"{job.name}: {job.failure}"
+                raise Refusal(message) if job.refused else LabFailed(message)
     by_name = {entry.name: entry for entry in STUDY}
     members = [Member(by_name[name].title, Run(out / "runs" / name)) for name in _ORDER]
     title = "A study of variational auto-encoders on binarised MNIST" + (" (quick)" if quick else "")
     return write_report(out, title, members), members
 
 
-def _job(
-    entry: Entry, out: Path, quick: bool, seed: int, data: str, device: str, samples: int, environment: dict[str, str]
-) -> _Job:
+def _job(entry: Entry, out: Path, quick: bool, seed: int, data: str, device: str, samples: int) -> Job:
     path = out / "runs" / entry.name
     words = [*entry.words, *(entry.quick if quick else ())]
     flags = ["--data", data, "--out", str(path), "--seed", str(seed), "--device", device, "--resume"]
@@ -199,29 +141,4 @@ def _job(
     if entry.tightness:
         size = ("--rows", "100", "--steps", "50", "--samples", "20") if quick else ("--rows", "1000", "--steps", "1000")
         commands.append(["tightness", str(path), *size])
-    return _Job(entry, path, commands, environment=environment)
-
-
-def _run(waiting: list[_Job], workers: int, watch: Watch | None) -> None:
-    running: list[_Job] = []
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                running.append(waiting.pop(0))
-            running = [job for job in running if job.advance()]
-            for job in running:
-                for row in job.new_rows():
-                    if watch is not None:
-                        watch(job.entry.name, row)
-            time.sleep(0.2)
-    finally:
-        _stop(running)
-
-
-def _stop(jobs: Sequence[_Job]) -> None:
-    """Ask what still runs to save and stop, and wait for it."""
-    processes = [job.process for job in jobs if job.process is not None and job.process.poll() is None]
-    for process in processes:
-        process.send_signal(signal.SIGTERM)
-    for process in processes:
-        process.wait(timeout=60)
+    return Job(entry.name, path, commands)

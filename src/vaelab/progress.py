@@ -69,6 +69,12 @@ class TrainingProgress(_Bar):
             self.tasks[name] = self.progress.add_task(name, total=row["steps"], text="")
         self.progress.update(self.tasks[name], completed=row["step"], text=_short(row))
 
+    def end(self, name: str, text: str) -> None:
+        """Say what became of the training called ``name``, in place of its bar."""
+        if name in self.tasks:
+            self.progress.remove_task(self.tasks.pop(name))
+        self.line(text)
+
 
 class WorkProgress(_Bar):
     """Follows one piece of counted work; without a terminal it says nothing."""

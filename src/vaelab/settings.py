@@ -7,6 +7,7 @@ are read off its signature, so there is one place where an option, its type and 
 from __future__ import annotations
 
 import inspect
+import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -23,7 +24,7 @@ from vaelab.models import MODELS, LatentVariableModel, ModelRow
 from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.refusals import Refusal, did_you_mean, require_choice
 
-__all__ = ["Settings", "TrainingSettings", "merge", "parse_overrides", "read_config", "resolve"]
+__all__ = ["Settings", "TrainingSettings", "merge", "parse_overrides", "read_config", "resolve", "words"]
 
 _NOT_OPTIONS = {"data_dim", "data_mean", "self"}
 
@@ -243,3 +244,19 @@ def parse_overrides(words: list[str]) -> dict[str, Any]:
             nested = {part: nested}
         settings = merge(settings, nested)
     return settings
+
+
+def words(settings: Settings) -> list[str]:
+    """Return every setting but model, data, seed and device as ``key.sub=value`` words.
+
+    >>> words(resolve("gaussian-vae", {"latent_dim": 2}))[:3]
+    ['binarisation=dynamic', 'objective.name=elbo', 'objective.beta=1.0']
+    """
+    values = settings.model_dump(mode="json", exclude={"model", "data", "seed", "device"})
+    found = []
+    for key, value in values.items():
+        nested = value.items() if isinstance(value, dict) else [("", value)]
+        for sub, leaf in nested:
+            if leaf is not None:
+                found.append(f"{key}.{sub}".rstrip(".") + f"={leaf if isinstance(leaf, str) else json.dumps(leaf)}")
+    return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from vaelab.report.member import Member
+from vaelab.settings import words
 
 __all__ = ["HEADER", "Row", "command", "models_table", "protocol", "summary"]
 
@@ -59,17 +59,10 @@ def summary(member: Member) -> dict[str, Any]:
 
 def command(member: Member) -> str:
     """Return the command that trains this run again."""
-    settings = member.run.settings.model_dump(mode="json")
-    words = ["vaelab", "train", settings.pop("model")]
-    flags = {key: settings.pop(key) for key in ("data", "seed")}
-    settings.pop("device")
-    for key, value in settings.items():
-        nested = value.items() if isinstance(value, dict) else [("", value)]
-        for sub, leaf in nested:
-            if leaf is not None:
-                words.append(f"{key}.{sub}".rstrip(".") + f"={leaf if isinstance(leaf, str) else json.dumps(leaf)}")
-    words += [part for key, value in flags.items() for part in (f"--{key}", str(value))]
-    return shlex.join([*words, "--out", f"runs/{member.run.path.name}"])
+    settings = member.run.settings
+    flags = [part for key in ("data", "seed") for part in (f"--{key}", str(getattr(settings, key)))]
+    out = f"runs/{member.run.path.name}"
+    return shlex.join(["vaelab", "train", settings.model, *words(settings), *flags, "--out", out])
 
 
 def protocol(members: Sequence[Member]) -> list[tuple[str, str]]:

@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
+from vaelab.cli.options import Json, RunPath
 from vaelab.output import print_json, print_table, require_target, write
 
-__all__ = ["Json", "RunPath", "gradients", "tightness"]
-
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+__all__ = ["gradients", "tightness"]
 
 
 def gradients(

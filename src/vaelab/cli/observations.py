@@ -1,0 +1,97 @@
+"""Commands that show observations: what is in a data set, what a model draws, reconstructs and encodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from vaelab.cli.options import Json, RunPath
+from vaelab.output import print_json, require_target, write, write_arrays
+
+__all__ = ["encode", "reconstruct", "sample", "show_data"]
+
+Kind = Literal["mean", "mode", "draw"]
+
+
+def sample(
+    run: RunPath,
+    n: Annotated[int, typer.Option("-n", help="How many.")] = 100,
+    kind: Annotated[Kind, typer.Option(help="Means of p(x|z), its most probable images, or draws.")] = "mean",
+    out: Annotated[Path | None, typer.Option(help=".png or .npz  [default: RUN/figures/samples-KIND.png]")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the codes drawn.")] = 0,
+) -> None:
+    """Draw observations from a run's model, as an image or as arrays."""
+    from vaelab import plots
+    from vaelab.report import Member
+    from vaelab.runs import Run
+
+    member = Member(run.name, Run(run))
+    target = require_target(out, run / "figures" / f"samples-{kind}.png", (".png", ".npz"))
+    drawn = member.model.sample(n, kind, seed)
+    if target.suffix == ".npz":
+        write_arrays(target, {"x": drawn.numpy()})
+    else:
+        columns = max(1, round(n**0.5))
+        write(target, plots.png(plots.image_grids({f"{run.name}: {kind}": member.images(drawn)}, columns)))
+
+
+def reconstruct(
+    run: RunPath,
+    n: Annotated[int, typer.Option("-n", help="How many observations.")] = 12,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    out: Annotated[Path | None, typer.Option(help=".png or .npz  [default: RUN/figures/reconstructed.png]")] = None,
+) -> None:
+    """Show observations above what the model makes of them."""
+    from vaelab import plots
+    from vaelab.data import observations
+    from vaelab.refusals import require_int
+    from vaelab.report import Member
+    from vaelab.runs import Run
+
+    require_int("n", n, 1)
+    member = Member(run.name, Run(run))
+    target = require_target(out, run / "figures" / "reconstructed.png", (".png", ".npz"))
+    x = observations(member.data, split, member.run.settings.binarisation).bits(slice(0, n))
+    decoded = member.model.reconstruct(x)
+    if target.suffix == ".npz":
+        write_arrays(target, {"x": x.numpy(), "reconstruction": decoded.numpy()})
+    else:
+        rows = {split: member.images(x), run.name: member.images(decoded)}
+        write(target, plots.png(plots.reconstructions(rows)))
+
+
+def encode(
+    run: RunPath,
+    out: Annotated[Path, typer.Option(help="An .npz file.")],
+    data: Annotated[str | None, typer.Option(help="A named data set or a file  [default: the run's data]")] = None,
+    split: Annotated[str | None, typer.Option(help="Which split; a file of one array is encoded whole.")] = None,
+) -> None:
+    """Write the codes of data: posterior means, and what else the model knows of each code."""
+    from vaelab.runs import Run
+    from vaelab.transform import encode as encode_rows
+
+    target = require_target(out, out, (".npz",))
+    opened = Run(run)
+    write_arrays(target, encode_rows(opened, data if data is not None else opened.settings.data, split))
+
+
+def show_data(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", help="A named data set or a file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is in a data set: shape, range, binary or grey, splits; without a name, list the sets."""
+    from vaelab.data import DATASETS, describe, load_data
+
+    if name is None:
+        described = {known: describe(load_data(known)) for known in DATASETS}
+    else:
+        described = {name: describe(load_data(name))}
+    if as_json:
+        print_json(described if name is None else described[name])
+        return
+    for key, facts in described.items():
+        print(key)
+        for fact, value in facts.items():
+            print(f"  {fact:14}{value}")

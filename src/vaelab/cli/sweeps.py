@@ -1,0 +1,78 @@
+"""The command that trains one model with many combinations of settings."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vaelab.cli.options import Json, ModelName, Words, layers_of
+from vaelab.output import print_json, print_table, say
+
+__all__ = ["sweep"]
+
+
+def sweep(
+    model: ModelName,
+    settings: Words = None,
+    data: Annotated[str | None, typer.Option(help="A named data set or a file  [default: mnist]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the runs go  [default: sweeps/MODEL]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the trainings, and of what is drawn  [default: 0]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda  [default: auto]")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Trainings at once  [default: 2, or 1 on an accelerator]", show_default=False)
+    ] = None,
+    random: Annotated[int | None, typer.Option(metavar="N", help="Draw N combinations instead of all.")] = None,
+    guided: Annotated[int | None, typer.Option(metavar="N", help="Let optuna propose N combinations.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a model with every combination of settings, each into a run directory, and compare them.
+
+    latent_dim=[2,10,20] are alternatives, and of a setting that is a list itself hidden_dims=[[200],[400,400]].
+    With --random and --guided also ranges: latent_dim=2..50, training.learning_rate=log:1e-4..1e-2.
+    """
+    from vaelab.progress import TrainingProgress
+    from vaelab.sweep import Result, read_space, run_sweep, sweep_table
+
+    space = read_space(model, *layers_of("sweep", settings, data=data, seed=seed, device=device))
+    path = out if out is not None else Path("sweeps") / model
+    for note in space.notes:
+        say(f"note: {note}")
+    total = random or guided or round(space.size)
+    done = 0
+    try:
+        with TrainingProgress() as progress:
+
+            def ended(result: Result) -> None:
+                nonlocal done
+                done += 1
+                found = f"failed: {result.failure}" if result.bound is None else f"{result.bound:.2f}"
+                progress.end(result.name, f"{done} of {total}  {result.name}  {found}")
+
+            how: dict[str, Any] = {
+                "random": random,
+                "guided": guided,
+                "seed": seed or 0,
+                "jobs": jobs,
+                "resume": resume,
+            }
+            found = run_sweep(space, path, **how, watch=progress.row, ended=ended)
+    except KeyboardInterrupt:
+        again = shlex.join(word for word in sys.argv[1:] if word != "--resume")
+        say(f"stopped and saved; go on with: vaelab {again} --resume")
+        raise typer.Exit(130) from None
+    failed = [result for result in found.results if result.bound is None]
+    if as_json:
+        print_json(found.content)
+    else:
+        print_table(*sweep_table(found.results, space, found.measure))
+        print("(nats per observation, higher is better; validation split; nothing was chosen on the test split)")
+        best = f"best: {path / found.results[0].name}; " if len(failed) < len(found.results) else ""
+        print(f"{best}table and figure: {path}/sweep.json, sweep.csv, sweep.png")
+    if failed:
+        say(f"{len(failed)} of {len(found.results)} combinations failed: {path}/NAME.log says why")
+        raise typer.Exit(1)

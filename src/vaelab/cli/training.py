@@ -1,0 +1,90 @@
+"""Commands that train: one model, or the whole study."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vaelab.cli.options import Json, ModelName, Overwrite, Words, layers_of
+from vaelab.output import print_json, print_table, say
+
+__all__ = ["lab", "train"]
+
+
+def train(
+    model: ModelName,
+    settings: Words = None,
+    data: Annotated[str | None, typer.Option(help="A named data set or a file  [default: mnist]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory  [default: runs/MODEL]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random  [default: 0]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda  [default: auto]")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Of matrix products: auto, float32, bfloat16  [default: auto]")
+    ] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the step: a slow start, then faster.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Train a model into a run directory.
+
+    Settings are key=value words, such as latent_dim=2 training.epochs=10 estimator.samples=8; a file may hold
+    them too, and words win over the file.
+    """
+    from vaelab import training
+    from vaelab.progress import TrainingProgress
+    from vaelab.settings import resolve
+
+    layers = layers_of("train", settings, data=data, seed=seed, device=device)
+    engine = {"precision": precision, "compile": compiled or None}
+    layers += [{"training": {key: value for key, value in engine.items() if value is not None}}]
+    resolved = resolve(model, *layers)
+    path = out if out is not None else Path("runs") / model
+
+    with TrainingProgress() as progress:
+        run, fitted = training.train(
+            resolved, path, resume=resume, overwrite=overwrite, watch=lambda row: progress.row(path.name, row)
+        )
+    if as_json:
+        print_json({"run": str(run.path), **fitted.__dict__, "best": fitted.best if fitted.best_step else None})
+    elif fitted.ended == "interrupted":
+        again = " ".join(word for word in sys.argv[1:] if word not in ("--resume", "--overwrite"))
+        say(f"stopped and saved at step {fitted.steps:,}; go on with: vaelab {again} --resume")
+    else:
+        label = "reconstruction" if resolved.objective["name"] == "reconstruction" else "bound"
+        best = f"best validation {label} {fitted.best:.2f} nats at step {fitted.best_step:,}"
+        say(f"{path}: {best}, {fitted.seconds:.0f} s")
+    if fitted.signal is not None and fitted.ended == "interrupted":
+        raise typer.Exit(128 + fitted.signal)
+
+
+def lab(
+    out: Annotated[Path, typer.Option(help="Where the runs, figures and the report go.")] = Path("lab"),
+    quick: Annotated[bool, typer.Option("--quick", help="Every part, smaller, for a first look.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it was stopped.")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Run the whole study on MNIST: all models, all figures, one report."""
+    import time
+
+    from vaelab.lab import run_lab
+    from vaelab.progress import TrainingProgress
+    from vaelab.report import HEADER, models_table
+
+    started = time.perf_counter()
+    options: dict[str, Any] = {"quick": quick, "seed": seed, "device": device}
+    try:
+        with TrainingProgress() as progress:
+            page, members = run_lab(out, **options, resume=resume, overwrite=overwrite, watch=progress.row)
+    except KeyboardInterrupt:
+        say(
+            f"stopped and saved; go on with: vaelab lab --out {out}{' --quick' if quick else ''} --seed {seed} --resume"
+        )
+        raise typer.Exit(130) from None
+    print_table(HEADER, models_table(members))
+    print(f"report: {page} ({(time.perf_counter() - started) / 60:.1f} minutes)")

@@ -1,0 +1,28 @@
+"""Figures: arrays in, matplotlib ``Figure`` out. Nothing here sees a model, a file or global state."""
+
+from __future__ import annotations
+
+from vaelab.plots.codes import codes_and_mixture, latent_map
+from vaelab.plots.costs import gradient_costs
+from vaelab.plots.images import image_grids, plane, receptive_fields, reconstructions, tile
+from vaelab.plots.style import CLASS_COLOURS, LINE_COLOURS, png
+from vaelab.plots.sweep import settings_and_bounds
+from vaelab.plots.values import bounds, curves, gaps
+
+__all__ = [
+    "CLASS_COLOURS",
+    "LINE_COLOURS",
+    "bounds",
+    "codes_and_mixture",
+    "curves",
+    "gaps",
+    "gradient_costs",
+    "image_grids",
+    "latent_map",
+    "plane",
+    "png",
+    "receptive_fields",
+    "reconstructions",
+    "settings_and_bounds",
+    "tile",
+]

@@ -1,0 +1,77 @@
+"""Figures of two-dimensional codes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
+from matplotlib.patheffects import withStroke
+
+from vaelab.plots.style import CLASS_COLOURS, INK, Array, plain
+
+__all__ = ["codes_and_mixture", "latent_map"]
+
+
+def _class_names(axes: Axes, points: Array, labels: Array) -> None:
+    """Write each class at the median of its points, so that colour is not the only key."""
+    for index in np.unique(labels):
+        x, y = np.median(points[labels == index], axis=0)
+        outline = [withStroke(linewidth=3, foreground="white")]
+        axes.text(x, y, str(index), fontsize=14, weight="bold", ha="center", va="center", path_effects=outline)
+
+
+def _scatter(axes: Axes, points: Array, labels: Array | None, limits: float = 0.0) -> None:
+    colours: Any = "#777777"
+    if labels is not None:
+        colours = np.array(CLASS_COLOURS)[labels % len(CLASS_COLOURS)]
+    axes.scatter(points[:, 0], points[:, 1], s=4, c=colours, alpha=0.5, linewidths=0, rasterized=True)
+    axes.set_xlabel("z₁")
+    axes.set_ylabel("z₂")
+    plain(axes)
+
+
+def latent_map(codes: Array, labels: Array | None, title: str) -> Figure:
+    """Show 2-D codes (N, 2), coloured by integer class if ``labels`` (N,) are given."""
+    figure = Figure(figsize=(7, 6.4), layout="constrained")
+    axes = figure.subplots()
+    _scatter(axes, codes, labels)
+    axes.set_aspect("equal", adjustable="datalim")
+    if labels is not None:
+        _class_names(axes, codes, labels)
+    axes.set_title(title, fontsize=11, color=INK)
+    return figure
+
+
+def _ellipses(axes: Axes, means: Array, covariances: Array) -> None:
+    """Draw each component's ellipse of two standard deviations."""
+    for mean, covariance in zip(means, covariances, strict=True):
+        values, vectors = np.linalg.eigh(covariance)
+        width, height = 4 * np.sqrt(np.maximum(values, 0))
+        angle = math.degrees(math.atan2(vectors[1, 0], vectors[0, 0]))
+        axes.add_patch(Ellipse(tuple(mean), width, height, angle=angle, fill=False, edgecolor=INK, linewidth=0.8))
+
+
+def codes_and_mixture(
+    codes: Array, labels: Array | None, samples: Array, means: Array, covariances: Array, titles: tuple[str, str]
+) -> Figure:
+    """Show 2-D codes beside as many samples of their mixture, with the components' 2-sigma ellipses."""
+    figure = Figure(figsize=(12, 5.8), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    _scatter(left, codes, labels)
+    if labels is not None:
+        _class_names(left, codes, labels)
+    _scatter(right, samples, None)
+    reach = 2 * np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))  # what the ellipses span
+    low = np.minimum(np.quantile(codes, 0.001, axis=0), (means - reach).min(0))
+    high = np.maximum(np.quantile(codes, 0.999, axis=0), (means + reach).max(0))
+    margin = 0.03 * (high - low)
+    for axes, title in zip((left, right), titles, strict=True):
+        _ellipses(axes, means, covariances)
+        axes.set_title(title, fontsize=11, color=INK)
+        axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
+        axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
+    return figure

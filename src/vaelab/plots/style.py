@@ -1,0 +1,37 @@
+"""Colours, axes and files: what all figures share."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = ["CLASS_COLOURS", "INK", "LINE_COLOURS", "Array", "plain", "png"]
+
+
+Array = npt.NDArray[Any]
+
+# Paul Tol's muted scheme and a dark grey: ten colours told apart with any common colour vision.
+CLASS_COLOURS = (
+    *("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE"),
+    *("#882255", "#44AA99", "#999933", "#AA4499", "#555555"),
+)
+# The same scheme without its pale colours, for lines.
+LINE_COLOURS = ("#332288", "#CC6677", "#117733", "#882255", "#44AA99", "#999933", "#AA4499", "#555555")
+INK = "#222222"
+
+
+def png(figure: Figure, dpi: int = 130) -> bytes:
+    """Return the figure as PNG bytes, the same for the same figure."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def plain(axes: Axes) -> None:
+    """Leave out the frame that carries no scale."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9, colors=INK)

@@ -1,0 +1,146 @@
+"""Commands of vaelab side by side, each in a process of its own; the run directory is the only channel."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vaelab.training import choose_device
+
+__all__ = ["Job", "Watch", "run_side_by_side", "share_cores"]
+
+Watch = Callable[[str, dict[str, Any]], None]
+
+# A pipe from the parent stands open as long as it lives. Once it is closed, whatever ended the parent (SIGKILL too),
+# the child asks itself to save and stop: no training goes on that nobody waits for.
+_CHILD = """
+import os, signal, threading
+threading.Thread(target=lambda: (os.read(0, 1), os.kill(os.getpid(), signal.SIGTERM)), daemon=True).start()
+from vaelab.cli import main
+main()
+"""
+
+
+@dataclass
+class Job:
+    """A queue of commands that write one run directory, run one after the other until one fails.
+
+    ``failure`` is the last thing that a failed command said, ``refused`` whether it was bad input (exit code 2).
+    """
+
+    name: str
+    path: Path
+    commands: list[list[str]]
+    failure: str | None = None
+    refused: bool = False
+    process: subprocess.Popen[bytes] | None = None
+    started: bool = False
+    seen: int = 0
+
+    def advance(self, threads: int, keep_open: Sequence[int] = ()) -> bool:
+        """Start the next command when the one before is done; return whether anything is left."""
+        if self.process is not None:
+            code = self.process.poll()
+            if code is None:
+                return True
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+            self.process = None
+            if code != 0:
+                self.failure, self.refused = self._last_words(code), code == 2
+        if self.failure is not None or not self.commands:
+            return False
+        self.started = True
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.said.open("w") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _CHILD, *self.commands.pop(0)],
+                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pass_fds=keep_open,
+                start_new_session=True,  # a Ctrl-C reaches the parent alone, which then asks its children once
+            )
+        return True
+
+    @property
+    def said(self) -> Path:
+        """Where the commands write what they say."""
+        return self.path.with_name(f"{self.path.name}.log")
+
+    def _last_words(self, code: int) -> str:
+        if code < 0:
+            return f"stopped by {signal.Signals(-code).name}"
+        lines = self.said.read_text().strip().splitlines() or [f"exit code {code}"]
+        return lines[-1].removeprefix("error: ")
+
+    def new_rows(self) -> list[dict[str, Any]]:
+        """Return what the training logged since the last call."""
+        metrics = self.path / "metrics.jsonl"
+        lines = metrics.read_text().splitlines(keepends=True) if metrics.exists() else []
+        whole = [line for line in lines if line.endswith("\n")]
+        fresh, self.seen = whole[self.seen :], len(whole)
+        return [json.loads(line) for line in fresh]
+
+
+def share_cores(device: str, workers: int | None = None) -> tuple[int, int]:
+    """Return how many processes run at once, and the threads of each.
+
+    Unless told, two on a processor (networks of this size gain little from more threads) and one on an accelerator.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    if workers is None:
+        workers = min(cores, 2) if choose_device(device) == "cpu" else 1
+    return workers, max(1, cores // workers)
+
+
+def run_side_by_side(
+    jobs: Iterable[Job], workers: int, threads: int, watch: Watch | None = None, keep_open: Sequence[int] = ()
+) -> Generator[Job, None, None]:
+    """Run jobs, ``workers`` at a time, and yield each when it has ended, well or not.
+
+    A job is taken from ``jobs`` when there is room for it, so that its choice may depend on those that have ended.
+    Close the iterator (or exhaust it): what still runs is asked to save and stop. ``keep_open`` are descriptors that
+    the processes inherit.
+    """
+    waiting = iter(jobs)
+    running: list[Job] = []
+    try:
+        while True:
+            while len(running) < workers and (job := next(waiting, None)) is not None:
+                running.append(job)
+            if not running:
+                return
+            for job in list(running):
+                going = job.advance(threads, keep_open)
+                if watch is not None and job.started:
+                    for row in job.new_rows():
+                        watch(job.name, row)
+                if not going:
+                    running.remove(job)
+                    yield job
+            if running:
+                time.sleep(0.2)
+    finally:
+        _stop(running)
+
+
+def _stop(jobs: Sequence[Job]) -> None:
+    """Ask what still runs to save and stop, and wait for it."""
+    processes = [job.process for job in jobs if job.process is not None]
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+    for process in processes:
+        process.wait(timeout=60)
+        assert process.stdin is not None
+        process.stdin.close()

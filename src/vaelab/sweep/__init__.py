@@ -1,0 +1,189 @@
+"""Sweeps: one model trained with many combinations of settings, each an ordinary run directory."""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vaelab.data import Dataset, load_data, observations
+from vaelab.processes import Job, Watch, run_side_by_side, share_cores
+from vaelab.refusals import Refusal, require_int
+from vaelab.runs import Run
+from vaelab.settings import Settings, words
+from vaelab.sweep.results import Result, Yardstick, read_result, sweep_table, write_results, yardstick
+from vaelab.sweep.search import Guided, Listed, Search, corners, drawn, grid
+from vaelab.sweep.space import Combination, Space, name_of, read_space, words_of
+from vaelab.training import choose_device
+from vaelab.training.schedule import check_kl_warmup
+
+__all__ = ["Result", "Sweep", "read_space", "run_sweep", "sweep_table"]
+
+_PATIENCE = 30.0  # seconds that the trainings of a killed sweep may take to save and stop
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The results of a sweep, best first, the yardstick they were compared by, and the content of ``sweep.json``."""
+
+    results: list[Result]
+    measure: Yardstick
+    content: dict[str, Any]
+
+
+def run_sweep(
+    space: Space,
+    out: Path,
+    *,
+    random: int | None = None,
+    guided: int | None = None,
+    seed: int = 0,
+    jobs: int | None = None,
+    resume: bool = False,
+    watch: Watch | None = None,
+    ended: Callable[[Result], None] | None = None,
+) -> Sweep:
+    """Train every combination of a space, or ``random`` or ``guided`` many, into ``out/NAME``, and compare them.
+
+    All combinations are checked before any is trained. Each is then trained and evaluated on the validation split in
+    processes of its own, ``jobs`` at a time. With ``resume`` those that are finished are left as they are. A
+    combination that fails is a result with its ``failure``; the others go on. Nothing is chosen on the test split.
+
+    Args:
+        space: from :func:`read_space`.
+        out: directory of the runs, of ``sweep.json``, ``sweep.csv`` and ``sweep.png``.
+        random: how many combinations to draw, instead of all.
+        guided: how many combinations to let optuna propose, instead of all.
+        seed: of the draws and of the proposals; the seed of the trainings is among their settings.
+        jobs: how many trainings at once; two on a processor and one on an accelerator unless told.
+        resume: go on with what ``out`` holds.
+        watch: called with the name of a combination and each row it logs.
+        ended: called with each result when it is there.
+
+    Raises:
+        Refusal: a combination that cannot be trained, a directory that is not empty or in use, a run in it with
+            other settings.
+    """
+    if random is not None and guided is not None:
+        raise Refusal(f"sweep: expected random or guided, one of the two; got {random} and {guided}")
+    if jobs is not None:
+        require_int("jobs", jobs, 1)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not resume:
+        raise Refusal(f"out: expected a new or empty directory; {str(out)!r} is not empty (--resume continues it)")
+    search: Search
+    if guided is not None:
+        search, listed = Guided(space, guided, seed, out), corners(space)
+    else:
+        listed = grid(space) if random is None else drawn(space, random, seed)
+        search = Listed(listed)
+    first = space.resolve(listed[0])
+    data = load_data(first.data)
+    observations(data, "train", first.binarisation)
+    workers, threads = share_cores(first.device, jobs)
+    choose_device(first.device)
+    measure = yardstick([_checked(space, values, data) for values in listed])
+    for values in listed:
+        _require_own(out, space, values, data)
+
+    out.mkdir(parents=True, exist_ok=True)
+    results: list[Result] = []
+    tried: dict[str, Combination] = {}
+
+    def proposed() -> Iterator[Job]:
+        for values in search:
+            name = name_of(values)
+            tried[name] = values
+            yield _job(space, values, out, data, measure)
+
+    with _held(out) as lock, closing(run_side_by_side(proposed(), workers, threads, watch, (lock,))) as finished:
+        for job in finished:
+            result = Result(job.name, tried[job.name], failure=job.failure or "it left no evaluation")
+            if job.failure is None:
+                result = read_result(job.name, tried[job.name], Run(job.path), measure) or result
+            search.tell(result.values, result.bound)
+            results.append(result)
+            if ended is not None:
+                ended(result)
+        order = list(tried)  # of the proposals: which training ends first says nothing
+        results.sort(key=lambda result: order.index(result.name))
+        results.sort(key=lambda result: -result.bound if result.bound is not None else math.inf)
+        how = "guided" if guided is not None else "random" if random is not None else "grid"
+        content = write_results(out, results, space, measure, {"search": how, "count": search.count, "seed": seed})
+    return Sweep(results, measure, content)
+
+
+def _checked(space: Space, values: Combination, data: Dataset) -> Settings:
+    """Return the settings of a combination if a training of them would start."""
+    settings = space.resolve(values)
+    try:
+        objective, estimator = settings.build_objective(), settings.build_estimator()
+        with torch.device("meta"):  # shapes alone: no memory, no random numbers
+            model = settings.build_model(data.dim)
+        estimator.check(model, objective)
+        check_kl_warmup(settings.training, objective)
+    except Refusal as refusal:
+        raise Refusal(f"{words_of(values)}: {refusal}") from None
+    return settings
+
+
+def _require_own(out: Path, space: Space, values: Combination, data: Dataset) -> None:
+    """Refuse to go on with a run directory that holds another training than this combination."""
+    path = out / name_of(values)
+    if not (path / "config.json").exists():
+        return
+    run = Run(path)
+    had, asked = _said(run.settings), _said(space.resolve(values))
+    if had != asked:
+        differing = [" ".join(word for word in one if word not in other) for one, other in ((had, asked), (asked, had))]
+        raise Refusal(f"resume: {str(path)!r} was trained with {differing[0]}; this command says {differing[1]}")
+    if run.config["data"].get("sha256") != data.sha256():
+        raise Refusal(f"resume: the data are not those that {str(path)!r} was trained on (SHA-256)")
+
+
+def _said(settings: Settings) -> list[str]:
+    """Return what makes a training this one; where, and with what rounding of products, it is computed does not."""
+    said = [f"{key}={getattr(settings, key)}" for key in ("model", "data", "seed")] + words(settings)
+    return [word for word in said if not word.startswith("training.precision=")]
+
+
+def _job(space: Space, values: Combination, out: Path, data: Dataset, measure: Yardstick) -> Job:
+    """Return what is left to do for a combination."""
+    name = name_of(values)
+    path = out / name
+    try:
+        settings = _checked(space, values, data)
+        _require_own(out, space, values, data)
+    except Refusal as refusal:  # a proposal between the corners that were checked
+        return Job(name, path, [], failure=str(refusal))
+    if (path / "config.json").exists() and read_result(name, values, Run(path), measure) is not None:
+        return Job(name, path, [])
+    flags = ["--data", settings.data, "--seed", str(settings.seed), "--device", settings.device]
+    train = ["train", settings.model, *words(settings), *flags, "--out", str(path), "--resume"]
+    return Job(name, path, [train, ["evaluate", str(path), "--split", "validation", "--no-report", *measure.options]])
+
+
+@contextmanager
+def _held(out: Path) -> Iterator[int]:
+    """Hold a directory for one sweep. Its trainings hold it too, until the last has stopped, whatever ended it."""
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise Refusal(f"out: another sweep is at work in {str(out)!r}") from None
+                time.sleep(0.2)
+        yield handle
+    finally:
+        os.close(handle)

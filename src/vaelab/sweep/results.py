@@ -1,0 +1,113 @@
+"""What came of a sweep: a row for each combination, as a table and as files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vaelab import plots
+from vaelab.objectives import IWAE
+from vaelab.runs import Run, write_file
+from vaelab.settings import Settings
+from vaelab.sweep.space import Combination, Space, short_names, words_of
+
+__all__ = ["Result", "Yardstick", "read_result", "sweep_table", "write_results", "yardstick"]
+
+_SAMPLES = 10  # codes an observation: more than enough for a mean over the validation split
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """The evaluation on the validation split by which all combinations are compared."""
+
+    record: str
+    title: str
+    options: tuple[str, ...] = ()
+    sign: int = 1
+
+
+def yardstick(settings: Sequence[Settings]) -> Yardstick:
+    """Return the bound that suits every combination.
+
+    The ELBO; where one of them maximises an importance-weighted bound, that bound for all, with K = 100. An
+    auto-encoder has no bound: its reconstruction.
+    """
+    objectives = {each.objective["name"] for each in settings}
+    if "reconstruction" in objectives:
+        return Yardstick("reconstruction-error", "reconstruction", ("--samples", "1"), -1)
+    if IWAE.name in objectives:
+        return Yardstick("iwae-100", "IWAE (K = 100)", ("--bound", "iwae", "--samples", "100"))
+    return Yardstick("elbo", "ELBO", ("--bound", "elbo", "--samples", str(_SAMPLES)))
+
+
+@dataclass(frozen=True)
+class Result:
+    """A combination and what came of it: the bound with its standard error (nats), or why there is none."""
+
+    name: str
+    values: Combination
+    bound: float | None = None
+    standard_error: float | None = None
+    seconds: float | None = None
+    failure: str | None = None
+
+
+def read_result(name: str, values: Combination, run: Run, measure: Yardstick) -> Result | None:
+    """Return the result of a run that is finished and evaluated, or None."""
+    if not run.finished:
+        return None
+    records = [r for r in run.evaluations() if (r["name"], r["split"], r["seed"]) == (measure.record, "validation", 0)]
+    if not records:
+        return None
+    value, error = measure.sign * records[-1]["value"], records[-1]["standard_error"]
+    return Result(name, values, value, error, max(row["seconds"] for row in run.metrics()))
+
+
+def sweep_table(results: Sequence[Result], space: Space, measure: Yardstick) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows, in the order given: settings, bound ± standard error, seconds of training."""
+    header = [*short_names(list(space.varied)).values(), f"validation {measure.title}", "seconds"]
+    rows = []
+    for result in results:
+        settings = [words_of({"": result.values[key]})[1:] for key in space.varied]
+        if result.bound is None:
+            rows.append([*settings, f"failed: {(result.failure or '').partition(';')[0]}", "-"])
+        else:
+            error = f" ± {result.standard_error:.2f}" if result.standard_error is not None else ""
+            rows.append([*settings, f"{result.bound:.2f}{error}", f"{result.seconds:.1f}"])
+    return header, rows
+
+
+def write_results(
+    out: Path, results: Sequence[Result], space: Space, measure: Yardstick, search: dict[str, Any]
+) -> dict[str, Any]:
+    """Write ``sweep.json``, ``sweep.csv`` and, of two results and more, ``sweep.png``; return what is in the JSON."""
+    content = {
+        "model": space.model,
+        **search,
+        "varied": {key: str(part) if not isinstance(part, tuple) else list(part) for key, part in space.varied.items()},
+        "bound": measure.record,
+        "split": "validation",
+        "combinations": [{"run": str(out / result.name), **result.__dict__} for result in results],
+    }
+    write_file(out / "sweep.json", json.dumps(content, indent=2) + "\n")
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    numbers = ("bound", "standard_error", "seconds", "failure")
+    writer.writerow(["run", *space.varied, *numbers])
+    for result in results:
+        values = (words_of({"": result.values[key]})[1:] for key in space.varied)
+        writer.writerow([result.name, *values, *(getattr(result, number) for number in numbers)])
+    write_file(out / "sweep.csv", table.getvalue())
+    reached = [result for result in results if result.bound is not None]
+    if len(reached) > 1:
+        short = short_names(list(space.varied))
+        panels = {short[key]: [result.values[key] for result in reached] for key in space.varied}
+        bounds = [(result.bound or 0.0, result.standard_error or 0.0) for result in reached]
+        figure = plots.settings_and_bounds(panels, bounds, f"validation {measure.title} (nats), ± 2 standard errors")
+        write_file(out / "sweep.png", plots.png(figure))
+    return content

@@ -1,0 +1,210 @@
+"""Which combinations of a space are tried: all of them, some drawn at random, or those that a search proposes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Container, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from vaelab.randomness import derive_seed
+from vaelab.refusals import Refusal, require_int
+from vaelab.sweep.space import Combination, Range, Space, name_of, words_of
+
+__all__ = ["Guided", "Listed", "Search", "corners", "drawn", "grid"]
+
+_REPEATS = 10  # proposals in a row that were made before, until a new one is drawn instead
+
+
+class Search(Protocol):
+    """Proposes combinations, and is told what came of each: its bound, or None where it failed."""
+
+    count: int
+
+    def __iter__(self) -> Iterator[Combination]: ...
+
+    def tell(self, values: Combination, bound: float | None) -> None: ...
+
+
+class Listed:
+    """A list of combinations, known beforehand."""
+
+    def __init__(self, combinations: list[Combination]) -> None:
+        self.combinations, self.count = combinations, len(combinations)
+
+    def __iter__(self) -> Iterator[Combination]:
+        return iter(self.combinations)
+
+    def tell(self, values: Combination, bound: float | None) -> None:
+        """Nothing is learnt from it."""
+
+
+def grid(space: Space) -> list[Combination]:
+    """Return every combination, in the order of the command."""
+    for key, part in space.varied.items():
+        if isinstance(part, Range):
+            raise Refusal(f"{key}: a range has no end of values; give a list, or --random N or --guided N")
+    parts = [part for part in space.varied.values() if not isinstance(part, Range)]
+    return [dict(zip(space.varied, values, strict=True)) for values in itertools.product(*parts)]
+
+
+def drawn(space: Space, count: int, seed: int) -> list[Combination]:
+    """Draw different combinations; the first of many are those of few.
+
+    >>> from vaelab.sweep.space import read_space
+    >>> space = read_space("gaussian-vae", {"latent_dim": "2..50"})
+    >>> drawn(space, 2, seed=0) == drawn(space, 3, seed=0)[:2]
+    True
+    """
+    _require_room("random", space, count)
+    generator = np.random.default_rng(derive_seed(seed, "sweep"))
+    found: dict[str, Combination] = {}
+    while len(found) < count:
+        values = _draw_new(space, generator, found)
+        found[name_of(values)] = values
+    return list(found.values())
+
+
+def _draw_new(space: Space, generator: np.random.Generator, known: Container[str]) -> Combination:
+    """Draw a combination whose name is not known."""
+    for _ in range(100_000):
+        values: Combination = {
+            key: part.draw(generator) if isinstance(part, Range) else part[generator.integers(len(part))]
+            for key, part in space.varied.items()
+        }
+        if name_of(values) not in known:
+            return values
+    raise Refusal("sweep: expected ranges that hold as many different combinations as were asked for")
+
+
+def corners(space: Space) -> list[Combination]:
+    """Return every combination of alternatives and of the ends of ranges."""
+    parts = [(part.low, part.high) if isinstance(part, Range) else part for part in space.varied.values()]
+    return [dict(zip(space.varied, values, strict=True)) for values in itertools.product(*parts)]
+
+
+def _require_room(option: str, space: Space, count: int) -> None:
+    require_int(option, count, 1)
+    if count > space.size:
+        raise Refusal(f"{option}: expected at most {space.size:.0f}, the different combinations there are; got {count}")
+
+
+class Guided:
+    """Combinations proposed by optuna's tree-structured Parzen estimator, each from the bounds of those before.
+
+    Its journal ``folder/optuna.jsonl`` holds what was proposed and what came of it. Opened again, it first gives back
+    the proposals in their order. The sampler of each is seeded by its number, so that a search with one process at a
+    time repeats; with several, what a proposal knows depends on which training ends first.
+
+    Source: Bergstra et al. (2011), Algorithms for Hyper-Parameter Optimization; Akiba et al. (2019),
+    https://arxiv.org/abs/1907.10902 (optuna).
+
+    Raises:
+        Refusal: optuna is not installed, more combinations than there are, or a journal of another sweep.
+    """
+
+    def __init__(self, space: Space, count: int, seed: int, folder: Path) -> None:
+        if find_spec("optuna") is None:
+            raise Refusal("guided: expected optuna, which is not installed; pip install 'vaelab[sweep]' installs it")
+        _require_room("guided", space, count)
+        self.space, self.count, self.seed, self.folder = space, count, seed, folder
+        self.open: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[Combination]:
+        self.study = self._study()
+        given: set[str] = set()
+        for trial in self.study.get_trials(deepcopy=False):
+            whole = set(trial.params) == set(self.space.varied)  # else it was killed while it was asked for
+            if whole and len(given) < self.count and name_of(self._values(trial.params)) not in given:
+                yield self._give(trial, given)
+            elif trial.state == self.optuna.trial.TrialState.RUNNING:
+                self._fail(trial.number)
+        repeats = 0
+        while len(given) < self.count:
+            trial = self._ask(given, by_chance=repeats >= _REPEATS)
+            if name_of(self._values(trial.params)) in given:
+                self._fail(trial.number)
+                repeats += 1
+            else:
+                repeats = 0
+                yield self._give(trial, given)
+
+    def _study(self) -> Any:
+        import optuna
+        from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.optuna = optuna
+        journal = (self.folder / "optuna.jsonl").resolve()  # absolute, or optuna could not tell that a lock is stale
+        _mend(journal)
+        study = optuna.create_study(
+            storage=JournalStorage(JournalFileBackend(str(journal))),
+            study_name="sweep",
+            direction="maximize",
+            load_if_exists=True,
+        )
+        described = words_of(self.space.varied) + f" --seed {self.seed}"
+        if (had := study.user_attrs.get("space", described)) != described:
+            raise Refusal(f"resume: {journal} holds a search over {had}; this command says {described}")
+        study.set_user_attr("space", described)
+        return study
+
+    def tell(self, values: Combination, bound: float | None) -> None:
+        """Tell the search what came of a proposal."""
+        number = self.open.pop(name_of(values), None)
+        if number is None:
+            return  # told before the search was opened again
+        if bound is None or not math.isfinite(bound):
+            self._fail(number)
+        else:
+            self.study.tell(number, bound)
+
+    def _give(self, trial: Any, given: set[str]) -> Combination:
+        values = self._values(trial.params)
+        given.add(name_of(values))
+        if not getattr(trial, "state", None) or not trial.state.is_finished():
+            self.open[name_of(values)] = trial.number
+        return values
+
+    def _ask(self, given: Container[str], by_chance: bool) -> Any:
+        seed = derive_seed(self.seed, "guided", len(self.study.get_trials(deepcopy=False)))
+        if by_chance:
+            values = _draw_new(self.space, np.random.default_rng(seed), given)
+            self.study.enqueue_trial(
+                {k: v if isinstance(self.space.varied[k], Range) else json.dumps(v) for k, v in values.items()}
+            )
+        starts = max(2, min(10, self.count // 3))  # by chance, before there is something to learn from
+        self.study.sampler = self.optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=starts)
+        return self.study.ask({key: self._distribution(part) for key, part in self.space.varied.items()})
+
+    def _distribution(self, part: tuple[Any, ...] | Range) -> Any:
+        of = self.optuna.distributions
+        if not isinstance(part, Range):
+            return of.CategoricalDistribution([json.dumps(value) for value in part])
+        if part.whole:
+            return of.IntDistribution(int(part.low), int(part.high), log=part.log)
+        return of.FloatDistribution(part.low, part.high, log=part.log)
+
+    def _values(self, params: dict[str, Any]) -> Combination:
+        return {
+            key: part.rounded(params[key]) if isinstance(part, Range) else json.loads(params[key])
+            for key, part in self.space.varied.items()
+        }
+
+    def _fail(self, number: int) -> None:
+        self.study.tell(number, state=self.optuna.trial.TrialState.FAIL)
+
+
+def _mend(journal: Path) -> None:
+    """Drop what a kill leaves behind: a lock, and a last line that is cut short."""
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+    if journal.exists():
+        content = journal.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content:
+            journal.write_bytes(whole)
