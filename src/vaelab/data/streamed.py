@@ -33,7 +33,7 @@ class Streamed(Observations):
     scale: int
     rule: Rule
     split: str
-    device: torch.device
+    target: torch.device
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -41,6 +41,10 @@ class Streamed(Observations):
     @property
     def dim(self) -> int:
         return self.rows.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.target
 
     def block(self, number: int) -> Tensor:
         """Return what is kept of a block in memory, shape (n, X): bits as uint8, or grey levels to be redrawn."""
@@ -86,7 +90,7 @@ class Streamed(Observations):
         if isinstance(rows, slice):
             rows = torch.arange(*rows.indices(len(self)))
         blocks = torch.from_numpy(self.rows.blocks)
-        number = torch.searchsorted(blocks, rows.cpu(), right=True) - 1
+        number = torch.searchsorted(blocks, rows.cpu().contiguous(), right=True) - 1
         kept: Tensor | None = None
         for block in number.unique().tolist():
             found = self.block(block)

@@ -115,8 +115,9 @@ def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], whole: bool) -> Dat
         for name, rows in zip(("validation", "test"), held, strict=True):
             mine = labels[rows] if labels is not None else None
             splits[name] = Split(kept[np.searchsorted(left_out, rows)].astype(dtype), mine)
-        sizes = ", ".join(f"{len(split):,} to {name}" for name, split in splits.items())
-        logging.getLogger("vaelab").warning("%s stays on the disk: %s", path, sizes.replace("ion", "e"))
+        sizes = [f"{len(split):,}" for split in splits.values()]
+        message = "%s stays on the disk: %s rows to train, %s to validate and %s to test"
+        logging.getLogger("vaelab").warning(message, path, *sizes)
     return Dataset(path.name, splits, kind, scale, first.image_shape)
 
 

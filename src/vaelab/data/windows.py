@@ -86,7 +86,7 @@ class _Window:
 
     def find(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the place of each row in ``kept``, and whether it is there."""
-        block = (torch.searchsorted(self.starts, rows, right=True) - 1).clamp_(min=0)
+        block = (torch.searchsorted(self.starts, rows.contiguous(), right=True) - 1).clamp_(min=0)
         place = rows - self.starts[block]
         return place + self.places[block], (place >= 0) & (rows < self.stops[block])
 
