@@ -79,16 +79,17 @@ class Order:
 class _Window:
     """The rows of some blocks in memory: a block begins at row ``starts`` of the split, at ``places`` in ``kept``."""
 
-    starts: Tensor
-    stops: Tensor
-    places: Tensor
+    starts: _Numbers
+    stops: _Numbers
+    places: _Numbers
     kept: Tensor
 
-    def find(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the place of each row in ``kept``, and whether it is there."""
-        block = (torch.searchsorted(self.starts, rows.contiguous(), right=True) - 1).clamp_(min=0)
-        place = rows - self.starts[block]
-        return place + self.places[block], (place >= 0) & (rows < self.stops[block])
+    def take(self, rows: _Numbers) -> tuple[Tensor, npt.NDArray[np.bool_]]:
+        """Return what is kept of those rows that are here, and which of them are."""
+        block = np.searchsorted(self.starts, rows, side="right") - 1  # numpy: a fifth of torch's time for a batch
+        here = (block >= 0) & (rows < self.stops[block])
+        place = (rows - self.starts[block] + self.places[block])[here]
+        return self.kept.index_select(0, torch.from_numpy(place).to(self.kept.device)), here
 
 
 class Windows:
@@ -110,15 +111,11 @@ class Windows:
         places = [place for place, _ in self.order.spans(epoch, start, stop)]
         wanted = dict.fromkeys([*places, self._after(places[0])])  # two windows at most, but for huge batches
         self._windows = {place: self._windows.get(place) or self._reader.submit(self._read, place) for place in wanted}
-        kept: Tensor | None = None
-        for place in places:
-            window = self._windows[place].result()
-            at, there = window.find(rows)
-            if kept is None:
-                kept = window.kept.index_select(0, (at * there).to(window.kept.device))
-            else:
-                kept[there] = window.kept.index_select(0, at[there].to(window.kept.device))
-        assert kept is not None
+        taken = [self._windows[place].result().take(rows.cpu().numpy()) for place in places]
+        kept = taken[0][0]
+        if len(taken) > 1:  # each window has its share; back into the order of the rows
+            order = np.argsort(np.concatenate([np.flatnonzero(here) for _, here in taken]))
+            kept = torch.cat([kept for kept, _ in taken])[torch.from_numpy(order).to(kept.device)]
         return self.observed.shown(kept)  # (B, X)
 
     def _after(self, place: _Place) -> _Place:
@@ -127,8 +124,8 @@ class Windows:
 
     def _read(self, place: _Place) -> _Window:
         blocks = self.order.members(place)
-        starts, stops = torch.from_numpy(self.order.blocks[blocks]), torch.from_numpy(self.order.blocks[blocks + 1])
-        places = (stops - starts).cumsum(0) - (stops - starts)
+        starts, stops = self.order.blocks[blocks], self.order.blocks[blocks + 1]
+        places = np.cumsum(stops - starts) - (stops - starts)
         kept: Tensor | None = None
         for block, first in zip(blocks.tolist(), places.tolist(), strict=True):
             found = self.observed.block(block)
