@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -46,6 +47,8 @@ def make_file(path: Path, gigabytes: float) -> None:
             part = images[: count - start]
             darker = noise.integers(0, 8, part.shape, dtype=np.uint8)
             file.write((part - np.minimum(part, darker)).data)
+        file.flush()
+        os.fsync(file.fileno())  # what is not yet written cannot be forgotten
     forget_pages(path)
 
 
@@ -141,7 +144,8 @@ def main() -> None:
         found = measure(files, arguments.rounds, arguments.steps, arguments.threads, Path(folder))
     rows = summary(found, arguments.steps)
     result = {
-        "command": f"python benchmarks/streaming.py --rounds {arguments.rounds} --threads {arguments.threads}",
+        "command": f"python benchmarks/streaming.py --rounds {arguments.rounds} --steps {arguments.steps} "
+        f"--threads {arguments.threads}",
         "machine": found_machine,
         "threads": arguments.threads,
         "steps_of_a_turn": arguments.steps,

@@ -464,3 +464,20 @@ def test_data_larger_than_the_memory_they_may_have_train(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "5 620000\n"
+
+
+def test_rows_of_another_step_are_not_given(tmp_path):
+    batches = Batches(observations(load_data(npy_shards(tmp_path, GREYS)), "train", "dynamic"), 10, seed=0)
+    with pytest.raises(IndexError, match="expected rows of this step"):
+        batches.bits(0, batches.rows(25))
+
+
+def test_empty_shards_are_passed_over(tmp_path):
+    npz_shards(tmp_path, GREYS)
+    np.savez(tmp_path / "9.npz", x=GREYS[:0])
+    assert len(load_data(tmp_path).split("train")) == 320
+    (tmp_path / "p").mkdir()
+    parquet_lists(tmp_path / "p", GREYS)
+    empty = pa.table({"pixels": pa.array([], pa.list_(pa.uint8()))})
+    pq.write_table(empty, tmp_path / "p" / "y.parquet")
+    assert len(load_data(tmp_path / "p").split("train")) == 320

@@ -61,11 +61,13 @@ def _codes(model: LatentVariableModel, x: Tensor) -> dict[str, npt.NDArray[Any]]
 
 def _in_parts(model: LatentVariableModel, observed: Streamed) -> dict[str, npt.NDArray[Any]]:
     whole: dict[str, npt.NDArray[Any]] = {}
-    for start in range(0, len(observed), _ROWS):
-        for name, part in _codes(model, observed.bits(slice(start, start + _ROWS))).items():
+    start = 0
+    for x in observed.parts(_ROWS):
+        for name, part in _codes(model, x).items():
             if name not in whole:
                 shape = (len(observed), *part.shape[1:])
                 with tempfile.TemporaryFile() as file:  # gone when the array is
                     whole[name] = np.memmap(file, part.dtype, "w+", shape=shape)
             whole[name][start : start + len(part)] = part
+        start += len(x)
     return whole

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -94,16 +93,12 @@ class Dataset:
 
     def sha256(self) -> str:
         """Checksum of every split's pixels and labels: two data sets that share it are the same data."""
-        return self._sha256  # of a large file it takes seconds, and a command asks for it more than once
-
-    @cached_property
-    def _sha256(self) -> str:
         digest = hashlib.sha256(f"{self.kind}/{self.scale}".encode())
         for name in sorted(self.splits):
             split = self.splits[name]
             digest.update(f"{name}{split.pixels.shape}{split.pixels.dtype}".encode())
             if isinstance(split.pixels, Rows):
-                digest.update(split.pixels.facts.digest)
+                digest.update(split.pixels.facts.digest)  # found by the pass that is made over a large file
             elif (mapped := on_disk(split.pixels)) is not None:  # read, for the pages of a map would fill the memory
                 for _, _, chunk in mapped.chunks():
                     digest.update(chunk.data)

@@ -81,6 +81,8 @@ def row_groups(path: Path) -> list[Source]:
     columns = tuple(name for name in schema.names if name != label)
     for number in range(file.num_row_groups):
         count = file.metadata.row_group(number).num_rows
+        if not count:
+            continue
         values = file.metadata.row_group(number).column(schema.names.index(columns[0])).num_values if columns else 0
         dim, dtype = _meaning(path, [schema.field(name) for name in columns], values, count)
         require_unpackable(path, count * dim * dtype.itemsize, "write it with a smaller row_group_size")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,6 +64,12 @@ class Streamed(Observations):
 
     def bits(self, rows: Tensor | slice) -> Tensor:
         return self.shown(self._kept(rows).to(self.device))
+
+    def parts(self, rows: int) -> Iterator[Tensor]:
+        """Go through the bits of all rows in their order, at most ``rows`` at once."""
+        for number in range(len(self.rows.blocks) - 1):
+            for kept in self.block(number).split(rows):
+                yield self.shown(kept.to(self.device))
 
     def mean(self) -> Tensor:
         if self.rule in ("redraw", "as it is"):

@@ -95,6 +95,8 @@ def _mapped(file: Path) -> np.memmap[Any, Any]:
 @lru_cache(maxsize=4)  # commands that look at several runs would look through the same file for each
 def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], whole: bool) -> Dataset:
     sources = [source for file, _ in files for source in _sources(file)]
+    if not sources:
+        raise Refusal(f"{path}: expected at least one row; got none")
     first = sources[0]
     for source in sources:
         if (source.dim, source.dtype) != (first.dim, first.dtype):

@@ -24,8 +24,8 @@ _Numbers = npt.NDArray[np.int64]
 class Order:
     """Where each row stands in each epoch: every row once, and all a function of (seed, epoch).
 
-    ``blocks`` are the first rows of the blocks and the number of rows at the end; blocks are dealt to windows until
-    one has ``window_rows`` rows or a few more.
+    ``blocks`` are the first rows of the blocks and the number of rows at the end; each window is dealt blocks of about
+    ``window_rows`` rows in all.
 
     >>> order = Order(np.array([0, 4, 8, 10]), window_rows=5, seed=0)
     >>> sorted(torch.cat([order.rows((0, window)) for window in range(order.count(0))]).tolist())
@@ -112,6 +112,8 @@ class Windows:
         wanted = dict.fromkeys([*places, self._after(places[0])])  # two windows at most, but for huge batches
         self._windows = {place: self._windows.get(place) or self._reader.submit(self._read, place) for place in wanted}
         taken = [self._windows[place].result().take(rows.cpu().numpy()) for place in places]
+        if sum(len(kept) for kept, _ in taken) != len(rows):
+            raise IndexError("expected rows of this step")
         kept = taken[0][0]
         if len(taken) > 1:  # each window has its share; back into the order of the rows
             order = np.argsort(np.concatenate([np.flatnonzero(here) for _, here in taken]))
