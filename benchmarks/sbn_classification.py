@@ -71,7 +71,7 @@ def mnist_folds() -> Iterator[tuple[Part, Part, Part]]:
     def reduced(name: str) -> Part:
         split = data.splits[name]
         assert split.labels is not None
-        return np.stack([small(image) for image in split.pixels.reshape(-1, 28, 28)]), split.labels
+        return np.stack([small(image) for image in split.pixels[:].reshape(-1, 28, 28)]), split.labels
 
     def small(image: Array) -> Array:
         rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))

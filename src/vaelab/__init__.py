@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vaelab.data import Dataset, load_data
+    from vaelab.data import Dataset, Split, load_data
     from vaelab.evaluation import evaluate
     from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, gaussian_vae
     from vaelab.runs import Run
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Name -> room. Loaded on first use, so that `vaelab --help` need not wait for torch.
 _ROOMS = {
     "Dataset": "data",
+    "Split": "data",
     "load_data": "data",
     "evaluate": "evaluation",
     "LatentVariableModel": "models",
@@ -34,6 +35,7 @@ __all__ = [
     "Dataset",
     "LatentVariableModel",
     "Run",
+    "Split",
     "__version__",
     "autoencoder",
     "bernoulli_vae",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,18 @@ def write(target: Path, content: bytes) -> None:
 
 
 def write_arrays(target: Path, arrays: dict[str, Any]) -> None:
-    """Write arrays by name to an .npz file."""
-    from io import BytesIO
-
+    """Write arrays by name to an .npz file, which is there when it is whole; they may be larger than memory."""
     import numpy as np
 
-    buffer = BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    write(target, buffer.getvalue())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    say(f"wrote {target}")

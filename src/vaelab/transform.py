@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from vaelab.data import load_data, observations
 from vaelab.data.binarise import BINARISATION_SEED, protocol_of
-from vaelab.models import MixturePrior
+from vaelab.data.streamed import Streamed
+from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.randomness import seeded
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 
 __all__ = ["encode"]
+
+_ROWS = 2000
 
 
 def encode(run: Run, name: str, split: str | None = None) -> dict[str, npt.NDArray[Any]]:
@@ -23,7 +28,8 @@ def encode(run: Run, name: str, split: str | None = None) -> dict[str, npt.NDArr
 
     ``codes`` (N, D) are posterior means (probabilities for bits); a Gaussian code has ``stddev`` beside them, an
     auto-encoder with a mixture ``component`` and ``log_density`` (nats); ``labels`` if the data have them.
-    The rows are binarised as the run's data were, drawn once with the same seed as any held-out split.
+    The rows are binarised as the run's data were, drawn once with the same seed as any held-out split. Of rows on the
+    disk the codes are there too, in temporary files that are gone with the arrays.
     """
     data = load_data(name, whole=split is None)
     chosen = split or ("all" if "all" in data.splits else "test")
@@ -32,15 +38,36 @@ def encode(run: Run, name: str, split: str | None = None) -> dict[str, npt.NDArr
     model = run.load_model()
     observed = observations(data, chosen, protocol_of(data, run.settings.binarisation))
     with torch.no_grad(), seeded(BINARISATION_SEED, "encode"):
-        x = observed.bits(slice(None))
-        codes = model.encode(x)
-        arrays = {"codes": codes.numpy()}
-        if model.code == "real":
-            arrays["stddev"] = model.posterior(x).stddev.numpy()
-        if isinstance(model.prior, MixturePrior):
-            arrays["component"] = model.prior.component(codes).numpy()
-            arrays["log_density"] = model.prior().log_prob(codes).numpy()
+        if isinstance(observed, Streamed):
+            arrays = _in_parts(model, observed)
+        else:
+            arrays = _codes(model, observed.bits(slice(None)))
     labels = data.splits[chosen].labels
     if labels is not None:
         arrays["labels"] = np.asarray(labels)
     return arrays
+
+
+def _codes(model: LatentVariableModel, x: Tensor) -> dict[str, npt.NDArray[Any]]:
+    codes = model.encode(x)
+    arrays: dict[str, npt.NDArray[Any]] = {"codes": codes.numpy()}
+    if model.code == "real":
+        arrays["stddev"] = model.posterior(x).stddev.numpy()
+    if isinstance(model.prior, MixturePrior):
+        arrays["component"] = model.prior.component(codes).numpy()
+        arrays["log_density"] = model.prior().log_prob(codes).numpy()
+    return arrays
+
+
+def _in_parts(model: LatentVariableModel, observed: Streamed) -> dict[str, npt.NDArray[Any]]:
+    whole: dict[str, npt.NDArray[Any]] = {}
+    start = 0
+    for x in observed.parts(_ROWS):
+        for name, part in _codes(model, x).items():
+            if name not in whole:
+                shape = (len(observed), *part.shape[1:])
+                with tempfile.TemporaryFile() as file:  # gone when the array is
+                    whole[name] = np.memmap(file, part.dtype, "w+", shape=shape)
+            whole[name][start : start + len(part)] = part
+        start += len(x)
+    return whole

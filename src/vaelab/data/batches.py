@@ -1,11 +1,13 @@
-"""Training batches from resident pixels: the batch of any step depends on (seed, step) alone."""
+"""Training batches: the batch of any step depends on (seed, step) alone, in memory or on the disk."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from vaelab.data.binarise import Observations
+from vaelab.data.resident import Observations
+from vaelab.data.streamed import Streamed
+from vaelab.data.windows import Windows
 from vaelab.randomness import derive_seed
 from vaelab.ranks import ALONE, Ranks
 from vaelab.refusals import Refusal
@@ -14,10 +16,16 @@ __all__ = ["Batches"]
 
 
 class Batches:
-    """Hands out the batch of any step, or a rank's share of it: a fresh permutation an epoch, whole batches only.
+    """Hands out the batch of any step, or a rank's share of it: every row once an epoch, in a new order, whole batches.
 
     Raises:
         Refusal: a batch that does not divide among the ranks.
+
+    >>> from vaelab.data import load_data, observations
+    >>> batches = Batches(observations(load_data("mnist"), "train", "dynamic"), batch_size=100, seed=0)
+    >>> rows = batches.rows(7)
+    >>> rows.shape, batches(7).shape, batches.bits(7, rows[:10]).shape
+    (torch.Size([100]), torch.Size([100, 784]), torch.Size([10, 784]))
     """
 
     def __init__(self, observed: Observations, batch_size: int, seed: int, ranks: Ranks = ALONE) -> None:
@@ -28,20 +36,39 @@ class Batches:
                 f"training.batch_size: expected a multiple of {ranks.count}, the number of ranks; got {self.batch_size}"
             )
         self.steps_per_epoch = len(observed) // self.batch_size
-        self.seed = seed
-        self._epoch = -1
-        self._order = torch.empty(0, dtype=torch.long)
+        self._order = Windows(observed, seed) if isinstance(observed, Streamed) else _Permutation(observed, seed)
 
     def __call__(self, step: int) -> Tensor:
         """Return the observations of ``step``, float32 of shape (B, X), or (B / ranks, X)."""
-        return self.observed.bits(self.ranks.share(self.rows(step)), self.ranks)
+        return self.bits(step, self.ranks.share(self.rows(step)))
 
     def rows(self, step: int) -> Tensor:
-        """Return which rows are in the whole batch of ``step``, shape (B,)."""
+        """Return the numbers of the rows of the whole batch of ``step``, shape (B,); nothing is read for it."""
+        return self._order.rows(*self._places(step))
+
+    def bits(self, step: int, rows: Tensor) -> Tensor:
+        """Return the observations of some of the rows of ``step``."""
+        return self._order.bits(*self._places(step), rows, self.ranks)
+
+    def _places(self, step: int) -> tuple[int, int, int]:
         epoch, position = divmod(step, self.steps_per_epoch)
+        return epoch, position * self.batch_size, (position + 1) * self.batch_size
+
+
+class _Permutation:
+    """The order of rows in memory: a fresh permutation an epoch."""
+
+    def __init__(self, observed: Observations, seed: int) -> None:
+        self.observed, self.seed = observed, seed
+        self._epoch = -1
+        self._order = torch.empty(0, dtype=torch.long)
+
+    def rows(self, epoch: int, start: int, stop: int) -> Tensor:
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(derive_seed(self.seed, "epoch", epoch))
             order = torch.randperm(len(self.observed), generator=generator)
-            self._epoch, self._order = epoch, order.to(self.observed.pixels.device)
-        start = position * self.batch_size
-        return self._order[start : start + self.batch_size]
+            self._epoch, self._order = epoch, order.to(self.observed.device)
+        return self._order[start:stop]
+
+    def bits(self, epoch: int, start: int, stop: int, rows: Tensor, ranks: Ranks) -> Tensor:
+        return self.observed.bits(rows, ranks)

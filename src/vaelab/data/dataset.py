@@ -5,16 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vaelab.data.rows import Rows, on_disk
 from vaelab.refusals import Refusal, require_choice
 
-__all__ = ["Dataset", "Split", "classify_values", "require_numbers", "split_in_order", "split_shuffled"]
+__all__ = [
+    "Dataset",
+    "Split",
+    "classify_values",
+    "require_labels",
+    "require_numbers",
+    "split_in_order",
+    "split_shuffled",
+]
 
 _ACCEPTED = "bits, uint8 grey levels 0...255, or real numbers in [0, 1]; divide by the largest value yourself"
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
@@ -22,9 +31,12 @@ Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Split:
-    """The rows of one split: ``pixels`` of shape (N, X) and, if known, ``labels`` of shape (N,)."""
+    """The rows of one split: ``pixels`` of shape (N, X) and, if known, ``labels`` of shape (N,).
 
-    pixels: Pixels
+    Rows that stay on the disk are a numpy.memmap, or the :class:`~vaelab.data.rows.Rows` that a large file is read as.
+    """
+
+    pixels: Pixels | Rows
     labels: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
@@ -70,7 +82,9 @@ class Dataset:
 
     def mean(self) -> Tensor:
         """Mean grey level of each pixel over the training split, shape (X,), in [0, 1]: a model's ``data_mean``."""
-        return torch.from_numpy(self.splits["train"].pixels.mean(0, dtype=np.float64) / self.scale).float()
+        pixels = self.splits["train"].pixels
+        means = pixels.means() if isinstance(pixels, Rows) else pixels.mean(0, dtype=np.float64)
+        return torch.from_numpy(means / self.scale).float()
 
     def split(self, name: str) -> Split:
         """Return the split called ``name``, or raise a :class:`~vaelab.refusals.Refusal`."""
@@ -83,7 +97,13 @@ class Dataset:
         for name in sorted(self.splits):
             split = self.splits[name]
             digest.update(f"{name}{split.pixels.shape}{split.pixels.dtype}".encode())
-            digest.update(np.ascontiguousarray(split.pixels).data)
+            if isinstance(split.pixels, Rows):
+                digest.update(split.pixels.facts.digest)  # found by the pass that is made over a large file
+            elif (mapped := on_disk(split.pixels)) is not None:  # read, for the pages of a map would fill the memory
+                for _, _, chunk in mapped.chunks():
+                    digest.update(chunk.data)
+            else:
+                digest.update(np.ascontiguousarray(split.pixels).data)
             if split.labels is not None:
                 digest.update(np.ascontiguousarray(split.labels, dtype="<i8").data)
         return digest.hexdigest()
@@ -93,6 +113,17 @@ def require_numbers(where: str, array: npt.NDArray[np.generic]) -> None:
     """Refuse words, objects, records and complex numbers."""
     if array.dtype.kind not in "biuf":
         raise Refusal(f"{where}: expected {_ACCEPTED}; got dtype {array.dtype}")
+
+
+def require_labels(where: str, labels: npt.NDArray[Any] | None, rows: int) -> npt.NDArray[np.int64] | None:
+    """Return labels as int64, or refuse what are no whole numbers, one a row."""
+    if labels is None:
+        return None
+    if labels.shape != (rows,) or labels.dtype.kind not in "biu":
+        raise Refusal(
+            f"{where}: expected integer labels of shape ({rows},); got {labels.dtype} of shape {labels.shape}"
+        )
+    return labels.astype(np.int64)
 
 
 def classify_values(where: str, array: npt.NDArray[np.generic]) -> tuple[Pixels, Literal["binary", "grey"], int]:
@@ -115,7 +146,7 @@ def classify_values(where: str, array: npt.NDArray[np.generic]) -> tuple[Pixels,
         raise Refusal(f"{where}: expected {_ACCEPTED}; got {array.dtype} values in [{low:g}, {high:g}]")
     if low < 0 or high > 1:
         raise Refusal(f"{where}: expected {_ACCEPTED}; got real numbers in [{low:g}, {high:g}]")
-    if np.isin(array, (0.0, 1.0)).all():
+    if ((array == 0) | (array == 1)).all():
         return array.astype(np.uint8), "binary", 1
     return array.astype(np.float32), "grey", 1
 
@@ -135,6 +166,7 @@ def split_shuffled(split: Split, seed: int = 777) -> dict[str, Split]:
     count = len(split)
     if count < 10:
         raise Refusal(f"data: expected at least 10 rows to split into train, validation and test; got {count}")
+    assert not isinstance(split.pixels, Rows), "rows on the disk are split by streaming.py"
     order = np.random.default_rng(seed).permutation(count)
     shuffled = Split(split.pixels[order], None if split.labels is None else split.labels[order])
     held_out = count // 10

@@ -1,4 +1,4 @@
-"""Readers for data files: IDX (plain or gzipped), .npy, .npz and .csv; each returns plain arrays."""
+"""Readers for data files: IDX (plain or gzipped), .npy, .npz and .csv; what is large stays on the disk."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vaelab.data.dataset import Dataset, Split, classify_values, require_numbers, split_shuffled
+from vaelab.data.dataset import Dataset, Split, classify_values, require_labels, require_numbers, split_shuffled
+from vaelab.data.streaming import read_streamed, streams
 from vaelab.refusals import Refusal
 
 __all__ = ["FORMATS", "read_dataset", "read_idx"]
 
 Array = npt.NDArray[Any]
-FORMATS = (".npz", ".npy", ".csv", ".idx", "-ubyte", ".gz")
+FORMATS = (".npz", ".npy", ".parquet", ".csv", ".idx", "-ubyte", ".gz")
 _SPLITS = ("train", "validation", "test")
 
 
@@ -100,26 +101,19 @@ def _reason(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _labels(where: str, labels: Array | None, rows: int) -> npt.NDArray[np.int64] | None:
-    if labels is None:
-        return None
-    if labels.shape != (rows,) or labels.dtype.kind not in "biu":
-        raise Refusal(
-            f"{where}: expected integer labels of shape ({rows},); got {labels.dtype} of shape {labels.shape}"
-        )
-    return labels.astype(np.int64)
-
-
 def read_dataset(path: Path, whole: bool = False) -> Dataset:
     """Read a user's file: one array ``x`` (split 80/10/10 with seed 777), or arrays train/validation/test.
 
-    With ``whole`` one array is left in its order, as a split called ``all``.
+    With ``whole`` one array is left in its order, as a split called ``all``. Shards, Parquet, and a .npy or
+    uncompressed IDX file above 1 GiB, stay on the disk (:mod:`vaelab.data.streaming`).
 
     An .npz may carry labels: ``y`` beside ``x``, or ``train_labels`` and so on. Images (N, H, W) are
     flattened, and their shape is kept for the figures.
     """
-    if not path.is_file():
+    if not path.exists():
         raise Refusal(f"data: expected a named data set or a file; there is no file {str(path)!r}")
+    if streams(path):
+        return read_streamed(path, whole)
     arrays = {key.lower(): value for key, value in _read_arrays(path).items()}
     named = [name for name in _SPLITS if name in arrays]
     if named and len(named) < len(_SPLITS):
@@ -140,7 +134,7 @@ def read_dataset(path: Path, whole: bool = False) -> Dataset:
     start = 0
     for key, rows in zip(keys, map(len, flat), strict=True):
         labels = arrays.get("y") if key == "x" else arrays.get(f"{key}_labels")
-        splits[key] = Split(pixels[start : start + rows], _labels(f"{path}: labels of {key}", labels, rows))
+        splits[key] = Split(pixels[start : start + rows], require_labels(f"{path}: labels of {key}", labels, rows))
         start += rows
     if not named:
         splits = {"all": splits["x"]} if whole else split_shuffled(splits["x"])

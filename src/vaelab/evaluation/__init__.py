@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from vaelab.data import Binarisation, Dataset, observations
 from vaelab.data.binarise import protocol_of
+from vaelab.data.streamed import Streamed
 from vaelab.evaluation.bounds import (
     Estimated,
     Watch,
@@ -19,7 +20,7 @@ from vaelab.evaluation.bounds import (
 from vaelab.evaluation.diagnostics import active_units, encode_all
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Reconstruction
-from vaelab.refusals import require_choice
+from vaelab.refusals import Refusal, require_choice
 
 __all__ = [
     "BoundName",
@@ -57,7 +58,7 @@ def evaluate(
     gets its reconstruction error and the log-density of its codes instead. All in nats per observation.
 
     Raises:
-        Refusal: an unknown split, bound or protocol, or a bound that the model does not have.
+        Refusal: an unknown split, bound or protocol, a bound that the model does not have, or a split on the disk.
 
     >>> from vaelab.data import load_data
     >>> from vaelab.models import gaussian_vae
@@ -71,6 +72,10 @@ def evaluate(
     bounds = bounds or ("elbo", "iwae")
     device = next(model.parameters()).device
     observed = observations(data, split, binarisation, device)
+    if isinstance(observed, Streamed):
+        raise Refusal(
+            f"split: expected a split in memory; {split!r} of {data.name} is on the disk ({len(observed):,} rows)"
+        )
     protocol = {"split": split, "binarisation": protocol_of(data, binarisation), "data": data.name, "seed": seed}
     records: list[dict[str, Any]] = []
 

@@ -200,7 +200,7 @@ class _Bench:
         """Return a batch of the split that depends on the seed and on ``path``, (B, X)."""
         with seeded(self.seed, "gradients", *path):
             chosen = torch.randperm(len(self.observed))[: self.rows]
-            bits = self.observed.bits(chosen.to(self.observed.pixels.device))
+            bits = self.observed.bits(chosen.to(self.observed.device))
         return bits.to(self.model_weight)
 
     @property

@@ -25,6 +25,8 @@ class Reader:
 
     def __init__(self, data: Dataset) -> None:
         train, test = data.splits["train"], data.splits["test"]
+        if train.labels is None:  # rows on the disk
+            train = data.splits["validation"]
         scale = np.float32(data.scale)
         self.model = KNeighborsClassifier(5).fit(train.pixels[:10_000] / scale, train.labels[:10_000])  # type: ignore[index]
         self.real = self.read(torch.from_numpy(test.pixels[:1000] / scale))[1]

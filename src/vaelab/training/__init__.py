@@ -123,7 +123,7 @@ def fit_density(model: LatentVariableModel, data: Dataset, settings: Settings, r
         return {}
     device = next(model.parameters()).device
     with seeded(settings.seed, "density"):  # under dynamic binarisation the codes are of freshly drawn bits
-        codes = encode_all(model, observations(data, "train", settings.binarisation, device))
+        codes = encode_all(model, observations(data, "train", settings.binarisation, device).sample())
     bic = model.prior.fit(codes, settings.seed)
     run.save_density(model.prior)
     return bic

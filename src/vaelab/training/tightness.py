@@ -73,7 +73,7 @@ def measure_tightness(
     for weight in frozen.parameters():
         weight.requires_grad_(False)
     test = observations(data, "test", binarisation)
-    observed = Observations(test.pixels[:rows], test.scale, test.redraw)
+    observed = test.first(rows)
     truth = exact(frozen, observed)  # refuses what it cannot enumerate
     table: list[dict[str, Any]] = []
     length = TrainingSettings(steps=steps, validate_every=steps, learning_rate=_LEARNING_RATE, warmup=0)

@@ -1,0 +1,122 @@
+"""Rows that stay on the disk: a table (N, X) behind the face of an array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from vaelab.data.sources import Array, Plain, Source
+
+__all__ = ["BLOCK_BYTES", "Facts", "Rows", "on_disk"]
+
+BLOCK_BYTES = 2**16  # of rows that are read at once and stay together in a shuffle
+_CHUNK_BYTES = 2**23  # of rows that are looked at at once
+_NONE = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one pass found: the range of the values in the files, the mean of each column, a SHA-256."""
+
+    low: float
+    high: float
+    means: npt.NDArray[np.float64]
+    digest: bytes
+
+
+class Rows:
+    """A table of shape (N, X) on the disk: the rows of its sources in their order, but for those left out.
+
+    A slice is read when it is asked for, as an array of ``dtype``. ``left_out`` holds ascending numbers of rows that
+    belong to another split; all other numbers of rows count what is there. ``facts`` are known if a pass was made.
+    """
+
+    ndim = 2
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        dtype: npt.DTypeLike | None = None,
+        left_out: npt.NDArray[np.int64] = _NONE,
+        facts: Facts | None = None,
+    ) -> None:
+        self.sources = [source for source in sources if source.count]
+        self.dtype = np.dtype(dtype if dtype is not None else sources[0].dtype)
+        self._left_out = left_out
+        self._gaps = left_out - np.arange(len(left_out))  # rows there are before each that is left out
+        self._starts = np.cumsum([0, *(source.count for source in self.sources)])
+        self.shape = (int(self._starts[-1]) - len(left_out), sources[0].dim)
+        self._facts = facts
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> Array:
+        if not isinstance(rows, slice) or rows.step not in (None, 1):
+            raise TypeError("rows on the disk are read by slices of consecutive rows")
+        start, stop, _ = rows.indices(len(self))
+        if stop <= start:
+            return np.empty((0, self.shape[1]), self.dtype)
+        first, last = self._number(start), self._number(stop - 1) + 1
+        parts = [source.read(low, high) for source, low, high in self._runs(first, last)]
+        read = (parts[0] if len(parts) == 1 else np.concatenate(parts)).astype(self.dtype, copy=False)
+        low, high = np.searchsorted(self._left_out, [first, last])
+        return read if low == high else np.delete(read, self._left_out[low:high] - first, axis=0)
+
+    @property
+    def facts(self) -> Facts:
+        """What the pass found that was made when the rows were looked up."""
+        assert self._facts is not None, "a memory map is not looked through"
+        return self._facts
+
+    def means(self) -> npt.NDArray[np.float64]:
+        """Return the mean of each column, shape (X,); without facts by a pass over the rows."""
+        if self._facts is not None:
+            return self._facts.means
+        sums = sum((rows.sum(0, dtype=np.float64) for _, _, rows in self.chunks()), np.zeros(self.shape[1]))
+        return sums / len(self)
+
+    @cached_property
+    def blocks(self) -> npt.NDArray[np.int64]:
+        """First row of each block, and the number of rows at the end: a compressed run of rows is one block."""
+        length = max(1, BLOCK_BYTES // (self.shape[1] * self.dtype.itemsize))
+        starts = [
+            np.arange(first, first + source.count, source.count if source.whole else length)
+            for source, first in zip(self.sources, self._starts[:-1], strict=True)
+        ]
+        numbers = np.append(np.concatenate(starts), self._starts[-1])
+        return np.unique(numbers - np.searchsorted(self._left_out, numbers))  # a block may have nothing left
+
+    def chunks(self) -> Iterator[tuple[Source, int, Array]]:
+        """Go through all rows of the sources, left out or not: source, number of the first row, rows as they are."""
+        for source, first in zip(self.sources, self._starts[:-1], strict=True):
+            length = max(1, _CHUNK_BYTES // (source.dim * source.dtype.itemsize))
+            for start in range(0, source.count, length):
+                yield source, int(first) + start, source.read(start, min(start + length, source.count))
+
+    def _number(self, row: int) -> int:
+        """Return the number that a row has in its sources."""
+        return row + int(np.searchsorted(self._gaps, row, side="right"))
+
+    def _runs(self, first: int, last: int) -> Iterator[tuple[Source, int, int]]:
+        index = int(np.searchsorted(self._starts, first, side="right")) - 1
+        while index < len(self.sources) and self._starts[index] < last:
+            begin, end = int(self._starts[index]), int(self._starts[index + 1])
+            yield self.sources[index], max(first, begin) - begin, min(last, end) - begin
+            index += 1
+
+
+def on_disk(pixels: Array | Rows) -> Rows | None:
+    """Return the rows of a split that stay on the disk, or None for an array in memory.
+
+    Of memory maps those stay there whose rows lie one after another in a named file. The others are taken as arrays.
+    """
+    if isinstance(pixels, Rows):
+        return pixels
+    if not isinstance(pixels, np.memmap) or not pixels.filename or pixels.mode == "c" or not pixels.flags.c_contiguous:
+        return None
+    return Rows([Plain.of(pixels)])

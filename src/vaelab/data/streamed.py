@@ -1,0 +1,108 @@
+"""A split that stays on the disk: its bits are made of blocks of rows as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaelab.data.draws import draw_bits, redraw_bits
+from vaelab.data.resident import Observations, Resident
+from vaelab.data.rows import Rows
+from vaelab.randomness import derive_seed
+from vaelab.ranks import ALONE, Ranks
+
+__all__ = ["Rule", "Streamed"]
+
+Rule = Literal["redraw", "draw once", "threshold", "as it is"]
+_SEED = 777
+_SAMPLE_ROWS, _SAMPLE_BYTES = 50_000, 2**28
+
+
+@dataclass(frozen=True)
+class Streamed(Observations):
+    """One split on the disk, with its rule for turning grey levels into bits.
+
+    Under ``draw once`` the bits of a block are drawn with a seed that derives from 777, the split and the number of
+    the block, so that they are the same each time they are read, and nothing has to be kept.
+    """
+
+    rows: Rows
+    scale: int
+    rule: Rule
+    split: str
+    target: torch.device
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def dim(self) -> int:
+        return self.rows.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.target
+
+    def block(self, number: int) -> Tensor:
+        """Return what is kept of a block in memory, shape (n, X): bits as uint8, or grey levels to be redrawn."""
+        start, stop = self.rows.blocks[number : number + 2].tolist()
+        pixels = torch.from_numpy(self.rows[start:stop])
+        if self.rule == "threshold":
+            return (pixels > self.scale / 2).to(torch.uint8)
+        if self.rule == "draw once":
+            generator = torch.Generator().manual_seed(derive_seed(_SEED, self.split, number))
+            return draw_bits(pixels, self.scale, generator).to(torch.uint8)
+        return pixels
+
+    def shown(self, kept: Tensor, ranks: Ranks = ALONE) -> Tensor:
+        """Return the bits of what is kept in memory, float32."""
+        return redraw_bits(kept, self.scale, ranks) if self.rule == "redraw" else kept.float()
+
+    def bits(self, rows: Tensor | slice, ranks: Ranks = ALONE) -> Tensor:
+        return self.shown(self._kept(rows).to(self.device), ranks)
+
+    def parts(self, rows: int) -> Iterator[Tensor]:
+        """Go through the bits of all rows in their order, at most ``rows`` at once."""
+        for number in range(len(self.rows.blocks) - 1):
+            for kept in self.block(number).split(rows):
+                yield self.shown(kept.to(self.device))
+
+    def mean(self) -> Tensor:
+        if self.rule in ("redraw", "as it is"):
+            return torch.from_numpy(self.rows.means() / self.scale).float()
+        blocks = (self.block(number) for number in range(len(self.rows.blocks) - 1))
+        total = sum((block.sum(0, dtype=torch.float64) for block in blocks), torch.zeros(self.dim, dtype=torch.float64))
+        return (total / len(self)).float()
+
+    def first(self, count: int) -> Resident:
+        return self._resident(self._kept(slice(0, count)))
+
+    def sample(self) -> Resident:
+        """Return 50 000 rows or more, or 256 MB if that is less: blocks drawn with seed 777."""
+        starts = self.rows.blocks
+        enough = min(_SAMPLE_ROWS, max(1, _SAMPLE_BYTES // self.dim))
+        drawn = np.random.default_rng(_SEED).permutation(len(starts) - 1)
+        count = int(np.searchsorted(np.cumsum(np.diff(starts)[drawn]), enough)) + 1
+        return self._resident(torch.cat([self.block(number) for number in sorted(drawn[:count].tolist())]))
+
+    def _resident(self, kept: Tensor) -> Resident:
+        redraw = self.rule == "redraw"
+        return Resident(kept.to(self.device), self.scale if redraw else 1, redraw)
+
+    def _kept(self, rows: Tensor | slice) -> Tensor:
+        if isinstance(rows, slice):
+            rows = torch.arange(*rows.indices(len(self)))
+        blocks = torch.from_numpy(self.rows.blocks)
+        number = torch.searchsorted(blocks, rows.cpu().contiguous(), right=True) - 1
+        kept: Tensor | None = None
+        for block in number.unique().tolist():
+            found = self.block(block)
+            kept = torch.empty(len(rows), self.dim, dtype=found.dtype) if kept is None else kept
+            mine = number == block
+            kept[mine] = found[rows.cpu()[mine] - blocks[block]]
+        return torch.empty(0, self.dim, dtype=torch.uint8) if kept is None else kept

@@ -1,0 +1,139 @@
+"""The order of rows on the disk: blocks in a new order each epoch, and the rows of a window of blocks shuffled."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vaelab.data.streamed import Streamed
+from vaelab.randomness import derive_seed
+from vaelab.ranks import ALONE, Ranks
+
+__all__ = ["WINDOW_BYTES", "Order", "Windows"]
+
+WINDOW_BYTES = 2**26  # of rows in memory; the next window is read meanwhile, so that there are two
+_Place = tuple[int, int]  # epoch, window
+_Numbers = npt.NDArray[np.int64]
+
+
+class Order:
+    """Where each row stands in each epoch: every row once, and all a function of (seed, epoch).
+
+    ``blocks`` are the first rows of the blocks and the number of rows at the end; each window is dealt blocks of about
+    ``window_rows`` rows in all.
+
+    >>> order = Order(np.array([0, 4, 8, 10]), window_rows=5, seed=0)
+    >>> sorted(torch.cat([order.rows((0, window)) for window in range(order.count(0))]).tolist())
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    """
+
+    def __init__(self, blocks: _Numbers, window_rows: int, seed: int) -> None:
+        self.blocks, self.window_rows, self.seed = blocks, window_rows, seed
+        self._dealt = lru_cache(maxsize=2)(self._deal)  # the next epoch begins to be read before this one ends
+        self.rows = lru_cache(maxsize=3)(self._rows)
+
+    def _deal(self, epoch: int) -> tuple[_Numbers, _Numbers, _Numbers]:
+        """Return the blocks in their order, and the first block and the first place of each window."""
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "epoch", epoch))
+        order = torch.randperm(len(self.blocks) - 1, generator=generator).numpy()
+        places = np.cumsum(np.append(0, np.diff(self.blocks)[order]))
+        _, first = np.unique(places[:-1] // self.window_rows, return_index=True)
+        return order, np.append(first, len(order)), places[np.append(first, len(order))]
+
+    def count(self, epoch: int) -> int:
+        """Return the number of windows of an epoch."""
+        return len(self._dealt(epoch)[1]) - 1
+
+    def members(self, place: _Place) -> _Numbers:
+        """Return the blocks of a window, ascending: the order in the file is the fastest to read."""
+        epoch, window = place
+        order, first, _ = self._dealt(epoch)
+        return np.sort(order[first[window] : first[window + 1]])
+
+    def _rows(self, place: _Place) -> Tensor:
+        """Return the rows of a window in the order in which they are shown."""
+        blocks = self.members(place)
+        rows = np.concatenate([np.arange(self.blocks[block], self.blocks[block + 1]) for block in blocks])
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "window", *place))
+        return torch.from_numpy(rows)[torch.randperm(len(rows), generator=generator)]
+
+    def spans(self, epoch: int, start: int, stop: int) -> list[tuple[_Place, slice]]:
+        """Return where the places ``start`` to ``stop`` of an epoch are: windows, and the places in each."""
+        first = self._dealt(epoch)[2]
+        low, high = np.searchsorted(first, [start, stop - 1], side="right") - 1
+        return [
+            (
+                (epoch, window),
+                slice(max(0, start - int(first[window])), min(stop, int(first[window + 1])) - int(first[window])),
+            )
+            for window in range(int(low), int(high) + 1)
+        ]
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The rows of some blocks in memory: a block begins at row ``starts`` of the split, at ``places`` in ``kept``."""
+
+    starts: _Numbers
+    stops: _Numbers
+    places: _Numbers
+    kept: Tensor
+
+    def take(self, rows: _Numbers) -> tuple[Tensor, npt.NDArray[np.bool_]]:
+        """Return what is kept of those rows that are here, and which of them are."""
+        block = np.searchsorted(self.starts, rows, side="right") - 1  # numpy: a fifth of torch's time for a batch
+        here = (block >= 0) & (rows < self.stops[block])
+        place = (rows - self.starts[block] + self.places[block])[here]
+        return self.kept.index_select(0, torch.from_numpy(place).to(self.kept.device)), here
+
+
+class Windows:
+    """Hands out batches of a split on the disk: a window of it is in memory, and the next is read by a thread."""
+
+    def __init__(self, observed: Streamed, seed: int) -> None:
+        self.observed = observed
+        rows = max(1, WINDOW_BYTES // (observed.dim * observed.rows.dtype.itemsize))
+        self.order = Order(observed.rows.blocks, rows, seed)
+        self._reader = ThreadPoolExecutor(1, "vaelab-reader")
+        self._windows: dict[_Place, Future[_Window]] = {}
+
+    def rows(self, epoch: int, start: int, stop: int) -> Tensor:
+        """Return the numbers of the rows at places ``start`` to ``stop`` of an epoch, shape (B,); nothing is read."""
+        return torch.cat([self.order.rows(place)[part] for place, part in self.order.spans(epoch, start, stop)])
+
+    def bits(self, epoch: int, start: int, stop: int, rows: Tensor, ranks: Ranks = ALONE) -> Tensor:
+        """Return the bits of ``rows``, any of those at these places of the epoch, float32 of shape (B, X)."""
+        places = [place for place, _ in self.order.spans(epoch, start, stop)]
+        wanted = dict.fromkeys([*places, self._after(places[0])])  # two windows at most, but for huge batches
+        self._windows = {place: self._windows.get(place) or self._reader.submit(self._read, place) for place in wanted}
+        taken = [self._windows[place].result().take(rows.cpu().numpy()) for place in places]
+        if sum(len(kept) for kept, _ in taken) != len(rows):
+            raise IndexError("expected rows of this step")
+        kept = taken[0][0]
+        if len(taken) > 1:  # each window has its share; back into the order of the rows
+            order = np.argsort(np.concatenate([np.flatnonzero(here) for _, here in taken]))
+            kept = torch.cat([kept for kept, _ in taken])[torch.from_numpy(order).to(kept.device)]
+        return self.observed.shown(kept, ranks)  # (B, X)
+
+    def _after(self, place: _Place) -> _Place:
+        epoch, window = place
+        return (epoch, window + 1) if window + 1 < self.order.count(epoch) else (epoch + 1, 0)
+
+    def _read(self, place: _Place) -> _Window:
+        blocks = self.order.members(place)
+        starts, stops = self.order.blocks[blocks], self.order.blocks[blocks + 1]
+        places = np.cumsum(stops - starts) - (stops - starts)
+        kept: Tensor | None = None
+        for block, first in zip(blocks.tolist(), places.tolist(), strict=True):
+            found = self.observed.block(block)
+            if kept is None:
+                kept = torch.empty(int((stops - starts).sum()), self.observed.dim, dtype=found.dtype)
+            kept[first : first + len(found)] = found
+        assert kept is not None
+        return _Window(starts, stops, places, kept.to(self.observed.device))
