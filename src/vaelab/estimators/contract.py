@@ -66,7 +66,7 @@ class Estimator(nn.Module, ABC):
     ``codes`` and ``objectives`` are what it is defined for, ``layered`` whether a code may be a chain of
     layers; ``learning_rate_factor`` and ``betas`` are Adam's for its own parameters, the factor relative to
     the model's learning rate; ``second_derivative`` says whether its auxiliary loss is made of a gradient that
-    is differentiated again.
+    is differentiated again; ``weighs_kl`` whether the objective's beta has its effect.
 
     Args:
         samples: K, codes drawn for each observation.
@@ -80,6 +80,7 @@ class Estimator(nn.Module, ABC):
     learning_rate_factor: ClassVar[float] = 1.0
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     second_derivative: ClassVar[bool] = False
+    weighs_kl: ClassVar[bool] = True
 
     def __init__(self, samples: int = 1) -> None:
         super().__init__()

@@ -58,7 +58,7 @@ def train(
     objective = settings.build_objective()
     estimator = settings.build_estimator()
     estimator.check(settings.build_model(data.dim), objective)
-    check_kl_warmup(settings.training, objective)
+    check_kl_warmup(settings.training, objective, estimator)
     check_engine(settings.training, estimator)
     precision = choose_precision(settings.training.precision, torch.device(device))
     settings = settings.model_copy(update={"training": settings.training.model_copy(update={"precision": precision})})
