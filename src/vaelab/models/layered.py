@@ -91,7 +91,9 @@ def sbn(
         posterior = MeanFieldPosterior(top, [likelihood, *below], field, tolerance)
     else:
         if (field, tolerance) != ("product", _TOLERANCE):
-            raise Refusal(f"field, tolerance: go with inference=mean-field; got {field}, {tolerance:g} and {inference!r}")
+            raise Refusal(
+                f"field, tolerance: go with inference=mean-field; got {field}, {tolerance:g} and {inference!r}"
+            )
         first = BernoulliPosterior(_observed(data_dim, widths, activation, data_mean), sizes[0])
         above = [BernoulliPosterior(_bits(one, widths, activation), other) for one, other in pairwise(sizes)]
         posterior = ChainPosterior([first, *above], sizes) if above else first
