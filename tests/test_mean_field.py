@@ -296,9 +296,14 @@ def test_what_cannot_work_is_refused():
         (lambda: sbn(X, inference="mean-field", field="gausian"), "field: expected one of product, gaussian"),
         (lambda: MeanFieldEM().check(recognition, ELBO()), "needs mean-field inference .*; the model's q"),
         (lambda: MeanFieldEM().check(network([3]), IWAE()), "is defined for the objective elbo; got 'iwae'"),
-        (lambda: MeanFieldEM().check(network([3]), ELBO(beta=2)), "objective.beta: expected 1 for the estimator 'mean-f"),
         (
-            lambda: fit(network([3]), binary_data(), estimator=MeanFieldEM(), binarisation="none", steps=2, kl_warmup=2),
+            lambda: MeanFieldEM().check(network([3]), ELBO(beta=2)),
+            "objective.beta: expected 1 for the estimator 'mean-f",
+        ),
+        (
+            lambda: fit(
+                network([3]), binary_data(), estimator=MeanFieldEM(), binarisation="none", steps=2, kl_warmup=2
+            ),
             "training.kl_warmup: expected 0 for the estimator 'mean-field', which knows no beta",
         ),
         (lambda: linear_weights(bernoulli_vae(X, 3, [4]).likelihood), "weights: expected a linear layer of bits"),
@@ -306,7 +311,10 @@ def test_what_cannot_work_is_refused():
         (lambda: solver.infer(torch.ones(2, X + 1)), r"x: expected observations of shape \(B, 5\); got \(2, 6\)"),
         (lambda: solver.infer(torch.ones(2, X), -1.0), "tolerance: expected a number of at least 0; got -1.0"),
         (lambda: solver.infer(torch.ones(2, X), 1.0, 0), "sweeps: expected an integer of at least 1; got 0"),
-        (lambda: MeanField(solver.layers[::-1], solver.top), r"layers\[0\]: expected J of shape \(3, 5\); got \(3, 2\)"),
+        (
+            lambda: MeanField(solver.layers[::-1], solver.top),
+            r"layers\[0\]: expected J of shape \(3, 5\); got \(3, 2\)",
+        ),
         (lambda: MeanFieldPosterior(*generative_parts(recognition), "gauss"), "did you mean 'gaussian'"),
         (lambda: network([3]).bound(torch.full((2, X), float("nan"))), "x: .* got NaN"),
     ]:
