@@ -159,7 +159,7 @@ COUPLED = [
 
 @pytest.mark.parametrize("row", COUPLED, ids=lambda row: row.name)
 def test_draws_follow_the_law_that_was_enumerated(row):
-    """Chi-square of the joint law of codes of one bit a layer over 200 000 draws; false alarms below 1e-6 a test, seeded."""
+    """Chi-square of the joint law of one bit a layer over 200 000 draws; false alarms below 1e-6 a test, seeded."""
     model, x = laws.build_model(row.kind, 1), laws.observations()
     count = 200_000
     with torch.no_grad():
@@ -257,7 +257,7 @@ def test_wake_sleep_teaches_the_encoder_what_the_weights_prefer():
 
 @pytest.mark.parametrize("kind", ["bits", laws.CHAIN])
 def test_wake_sleep_teaches_the_encoder_its_dreams(kind):
-    """The encoder's expected gradient is that of E log q(z|x) over x, z ~ p(x, z), for each observation of the batch."""
+    """The encoder's expected gradient is that of E log q(z|x) over x, z ~ p(x, z), an observation of the batch."""
     ours, _ = laws.expectation(find("wake-sleep", samples=1, kind=kind))
     model, z = laws.build_model(kind, 2), laws.every_code(laws.build_model(kind, 2)).unsqueeze(1)
     dreams = torch.tensor(list(itertools.product([0.0, 1.0], repeat=laws.X))).double()
