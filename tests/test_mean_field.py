@@ -322,3 +322,20 @@ def test_what_cannot_work_is_refused():
             call()
     ScoreFunction().check(network([3]), ELBO())  # the model learns from codes of q; q has nothing to learn
     assert network([3]).posterior(torch.empty(0, X).double()).logits.shape == (0, 3)
+
+
+def test_inference_multiplies_in_full_whatever_the_training_does():
+    """Products in bfloat16, which a training may choose, make L waver by as much as the tolerance of 0.01 nats."""
+    torch.manual_seed(0)
+    x, J = (torch.rand(20, 784) < 0.15).float(), 0.3 * torch.randn(784, 20)
+    inference, before = MeanField([(J, torch.randn(784) - 2)], torch.randn(20)), torch.get_float32_matmul_precision()
+    expected = inference.infer(x)
+    try:
+        torch.set_float32_matmul_precision("medium")
+        found = inference.infer(x)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert all(
+        torch.equal(one, other) for one, other in zip(found.mu + found.xi, expected.mu + expected.xi, strict=True)
+    )

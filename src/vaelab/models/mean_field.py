@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 import torch
@@ -137,7 +138,7 @@ class MeanField:
         require_number("tolerance", tolerance, 0.0)
         require_int("sweeps", sweeps, 1)
         state = self.start(x)
-        with torch.no_grad():
+        with torch.no_grad(), _exact_products():
             before, active = self.bound(x, state), torch.arange(len(x), device=x.device)
             for _ in range(sweeps):
                 *_, found = self.updates(x[active], State(*(tuple(part[active] for part in parts) for parts in state)))
@@ -154,6 +155,17 @@ class MeanField:
         """Return how many observations to treat at once, so that memory stays bounded."""
         largest = max(J.numel() if self.field.elementwise else sum(J.shape) for J, _ in self.layers)
         return max(1, _ELEMENTS // largest)
+
+
+@contextmanager
+def _exact_products() -> Iterator[None]:
+    """Multiply matrices in full inside the block: rounded to bfloat16, L would waver by more than a tolerance."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 class MeanFieldBits(Bits):
