@@ -85,13 +85,13 @@ def canonical(weights: dict[str, Any]) -> dict[str, Tensor]:
     """Return a peer's weights under vaelab's names; half its log-variance is the log-scale."""
     found: dict[str, Tensor] = {}
 
-    def put(name: str, layer: dict[str, Tensor], factor: float = 1.0) -> None:
-        found.update({f"{name}.{key}": factor * value for key, value in layer.items()})
+    def put(name: str, layer: dict[str, Tensor]) -> None:
+        found.update({f"{name}.{key}": value for key, value in layer.items()})
 
     for index, layer in enumerate(weights["encoder"]):
         put(f"posterior.trunk.layers.{2 * index}", layer)
-    put("posterior.loc", weights["mean"])
-    put("posterior.log_scale", weights["log_variance"], 0.5)
+    mean, log_variance = weights["mean"], weights["log_variance"]
+    put("posterior.head", {key: torch.cat([mean[key], 0.5 * log_variance[key]]) for key in mean})
     *hidden, output = weights["decoder"]
     for index, layer in enumerate(hidden):
         put(f"likelihood.trunk.layers.{2 * index}", layer)

@@ -84,7 +84,7 @@ def test_the_gaussian_vae_of_two_layers_has_the_published_sizes():
     first, second = model.posterior.parts
     assert [layer.out_features for layer in first.trunk.layers if hasattr(layer, "out_features")] == [200, 200]
     assert [layer.out_features for layer in second.trunk.layers if hasattr(layer, "out_features")] == [100, 100]
-    assert (first.loc.out_features, second.loc.out_features) == (100, 50)
+    assert (first.head.out_features, second.head.out_features) == (2 * 100, 2 * 50)
     assert model.posterior(torch.rand(2, 784)).event_shape == (150,)
 
 

@@ -84,20 +84,19 @@ class BernoulliLikelihood(nn.Module):
 
 
 class GaussianPosterior(nn.Module):
-    """q(z|x) = N(mu(x), sigma(x)): two linear heads on one trunk."""
+    """q(z|x) = N(mu(x), sigma(x)): mu and log sigma are the two halves of one linear map of the trunk's features."""
 
     code: ClassVar[Code] = "real"
 
     def __init__(self, trunk: Trunk, latent_dim: int) -> None:
         super().__init__()
         self.trunk = trunk
-        self.loc = nn.Linear(trunk.width, require_int("latent_dim", latent_dim, 1))
-        self.log_scale = nn.Linear(trunk.width, latent_dim)
+        self.head = nn.Linear(trunk.width, 2 * require_int("latent_dim", latent_dim, 1))
 
     def forward(self, x: Tensor) -> Gaussian:
         """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
-        hidden = self.trunk(x)
-        return Gaussian(self.loc(hidden), self.log_scale(hidden))
+        loc, log_scale = self.head(self.trunk(x)).chunk(2, -1)
+        return Gaussian(loc, log_scale)
 
 
 class BernoulliPosterior(nn.Module):

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.distributions.kl import register_kl
 
+from vaelab.ranks import normal, uniform
+
 __all__ = ["Bits", "Gaussian", "Mapped", "Point", "all_codes", "codes_between"]
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -78,7 +80,7 @@ class Gaussian(_VectorDistribution):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Reparameterised draw z = mu + sigma * eps, eps ~ N(0, I), shape sample_shape + (..., D)."""
-        noise = torch.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device)
+        noise = normal(self._extended_shape(sample_shape), self.loc)
         return self.loc + self.stddev * noise
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -124,13 +126,14 @@ class Bits(_VectorDistribution):
         """Draw bits as floating-point zeros and ones (a comparison with uniforms, not ``bernoulli``)."""
         with torch.no_grad():
             shape = self._extended_shape(sample_shape)
-            uniform = torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device)
-            return (uniform < torch.sigmoid(self.logits)).to(self.logits.dtype)
+            return (uniform(shape, self.logits) < torch.sigmoid(self.logits)).to(self.logits.dtype)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if value.ndim == 2 and self.logits.ndim == 3 and self.logits.shape[1] == 1:
             # The same K codes for every observation: a product of matrices instead of a (K, B, X) tensor.
             return self.logits[:, 0] @ value.T.to(self.logits.dtype) - F.softplus(self.logits).sum(-1)  # (K, B)
+        if torch.compiler.is_compiling():  # a compiler fuses this by itself, derivatives of any order included
+            return (self.logits * value).sum(-1) - F.softplus(self.logits).sum(-1)
         density: Tensor = _BitsLogDensity.apply(self.logits, value)  # type: ignore[no-untyped-call]
         return density
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from vaelab.data.dataset import Dataset
 from vaelab.randomness import derive_seed
+from vaelab.ranks import ALONE, Ranks
 from vaelab.refusals import Refusal, require_choice
 
 __all__ = ["BINARISATION_SEED", "Binarisation", "Observations", "observations", "protocol_of"]
@@ -25,27 +27,32 @@ def draw_bits(pixels: Tensor, scale: int, generator: torch.Generator | None = No
     For uint8 grey levels the comparison ``u < pixel`` with u uniform on 0...254 has exactly the
     probability pixel / 255.
     """
+    return (_noise(pixels.shape, scale, pixels.device, generator) < pixels).float()
+
+
+def _noise(shape: Sequence[int], scale: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
     if scale == 255:
-        noise = torch.randint(0, 255, pixels.shape, dtype=torch.uint8, device=pixels.device, generator=generator)
-    else:
-        noise = torch.rand(pixels.shape, device=pixels.device, generator=generator)
-    return (noise < pixels).float()
+        return torch.randint(0, 255, tuple(shape), dtype=torch.uint8, device=device, generator=generator)
+    return torch.rand(tuple(shape), device=device, generator=generator)
 
 
-def redraw_bits(pixels: Tensor, scale: int) -> Tensor:
+def redraw_bits(pixels: Tensor, scale: int, ranks: Ranks = ALONE) -> Tensor:
     """Draw as :func:`draw_bits` does, from the default generator, several times faster for grey levels on a processor.
 
     A byte of a random word is uniform on 0...255; those that are 255 are drawn again from 0...254, which leaves
-    every byte uniform on 0...254.
+    every byte uniform on 0...254. Of several ranks each draws the noise of all, and uses that of its own rows.
     """
+    rows, columns = pixels.shape
     if scale != 255 or pixels.device.type != "cpu":
-        return draw_bits(pixels, scale)
-    count = pixels.numel()
+        noise = _noise((rows * ranks.count, columns), scale, pixels.device)
+        return (ranks.share(noise) < pixels).float()
+    count = pixels.numel() * ranks.count
     words = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None)
     noise = words.view(torch.uint8)[:count]
     (again,) = np.nonzero(noise.numpy() == 255)
     noise[torch.from_numpy(again)] = torch.randint(0, 255, (len(again),), dtype=torch.uint8)
-    return torch.lt(noise.view(pixels.shape), pixels, out=torch.empty(pixels.shape))  # as floats, without a detour
+    own = ranks.share(noise.view(-1, columns))
+    return torch.lt(own, pixels, out=torch.empty(pixels.shape))  # as floats, without a detour
 
 
 @dataclass(frozen=True)
@@ -68,11 +75,14 @@ class Observations:
         """Observation size X."""
         return int(self.pixels.shape[1])
 
-    def bits(self, rows: Tensor | slice) -> Tensor:
-        """Return the bits of the given rows, float32 of shape (B, X), drawn now if ``redraw``."""
+    def bits(self, rows: Tensor | slice, ranks: Ranks = ALONE) -> Tensor:
+        """Return the bits of the given rows, float32 of shape (B, X), drawn now if ``redraw``.
+
+        Of several ``ranks`` the rows are those of this one.
+        """
         # index_select copies whole rows: much faster than advanced indexing
         pixels = self.pixels[rows] if isinstance(rows, slice) else self.pixels.index_select(0, rows)  # (B, X)
-        return redraw_bits(pixels, self.scale) if self.redraw else pixels.float()
+        return redraw_bits(pixels, self.scale, ranks) if self.redraw else pixels.float()
 
     def mean(self) -> Tensor:
         """Return the probability of a one in each pixel over the split, shape (X,)."""

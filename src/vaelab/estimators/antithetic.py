@@ -15,6 +15,7 @@ from vaelab.distributions import Bits
 from vaelab.estimators.contract import Estimate, Estimator
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
+from vaelab.ranks import uniform
 from vaelab.refusals import Refusal
 
 __all__ = ["ARM", "DisARM", "swap_one", "values_of_partners"]
@@ -50,7 +51,7 @@ class ARM(Estimator):
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw uniform noise u (K/2, B, D)."""
         p = q.mean.detach()
-        return torch.rand(self.samples // 2, *p.shape, dtype=p.dtype, device=p.device)
+        return uniform((self.samples // 2, *p.shape), p)
 
     def score(
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
@@ -179,7 +180,7 @@ def _branches(chain: Chain, count: int) -> Tensor:
     for index in range(len(chain.sizes)):
         factor = chain.factor(index, main)
         p = factor.mean.expand(count, *factor.mean.shape[-2:])  # (count, B, D_l)
-        own, partner = _pairs(torch.rand_like(p), p).chunk(2)
+        own, partner = _pairs(uniform(p.shape, p), p).chunk(2)
         main.append(own)
         partners.append(partner)
     codes = [chain.join(main)]

@@ -16,6 +16,7 @@ from vaelab.estimators.antithetic import swap_one, values_of_partners
 from vaelab.estimators.contract import Estimate, Estimator
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
+from vaelab.ranks import normal, uniform
 from vaelab.refusals import Refusal, require_choice
 
 __all__ = ["ARMS", "Copula"]
@@ -66,8 +67,8 @@ class ARMS(Estimator):
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw K coupled codes (K, B, D); for the importance-weighted bound after K independent ones."""
         p = q.mean.detach()
-        noise = torch.randn if self.copula == "gaussian" else torch.rand
-        free = noise(self.samples, *p.shape, dtype=p.dtype, device=p.device)
+        noise = normal if self.copula == "gaussian" else uniform
+        free = noise((self.samples, *p.shape), p)
         if self.copula == "gaussian":
             scale = math.sqrt(self.samples / (self.samples - 1))
             coupled = torch.special.ndtr((free - free.mean(0)) * scale) < p

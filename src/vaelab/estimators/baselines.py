@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 
 from vaelab.distributions import Mapped
 from vaelab.objectives import Objective
+from vaelab.ranks import mean_over_ranks
 
 __all__ = ["BASELINES", "Baseline", "BaselineName", "leave_one_out"]
 
@@ -80,7 +81,7 @@ class RunningAverage(Baseline):
         """Return the signals under the average of the past; then, in training mode, take this batch in."""
         signal = objective.signal(values, self.average())
         if self.training:
-            self.average.take(objective(values).mean())
+            self.average.take(mean_over_ranks(objective(values).mean()))
         return signal, None
 
 
@@ -147,8 +148,9 @@ class Network(Baseline):
         error = objective(values) - predicted  # (B,)
         if self.training:
             surprise = (error + self.centre()).detach()
-            self.variance.take((surprise - surprise.mean()).square().mean())
-            self.centre.take(surprise.mean())
+            mean = mean_over_ranks(surprise.mean())
+            self.variance.take(mean_over_ranks((surprise - mean).square().mean()))
+            self.centre.take(mean)
         return signal, error.square().mean()
 
     def normalised(self, q: Distribution) -> Distribution:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -53,6 +54,16 @@ class Estimate(NamedTuple):
             None if relaxed is None else relaxed.detach(),
         )
 
+    def loss(self) -> Tensor:
+        """Return what is minimised, shape (): minus the mean surrogate, plus the auxiliary loss."""
+        loss = -self.surrogate.mean()
+        return loss if self.auxiliary is None else loss + self.auxiliary
+
+    def means(self) -> Tensor:
+        """Return the means over the batch that a log wants: bound, reconstruction, KL and, if there is one, relaxed."""
+        parts = (self.bound, self.reconstruction, self.kl, *(() if self.relaxed is None else (self.relaxed,)))
+        return torch.stack(parts).mean(1)
+
 
 class Estimator(nn.Module, ABC):
     """What every estimator guarantees.
@@ -65,8 +76,7 @@ class Estimator(nn.Module, ABC):
 
     ``codes`` and ``objectives`` are what it is defined for, ``layered`` whether a code may be a chain of
     layers; ``learning_rate_factor`` and ``betas`` are Adam's for its own parameters, the factor relative to
-    the model's learning rate; ``second_derivative`` says whether its auxiliary loss is made of a gradient that
-    is differentiated again; ``weighs_kl`` whether the objective's beta has its effect.
+    the model's learning rate; ``weighs_kl`` says whether the objective's beta has its effect.
 
     Args:
         samples: K, codes drawn for each observation.
@@ -79,7 +89,6 @@ class Estimator(nn.Module, ABC):
     layered: ClassVar[bool] = False
     learning_rate_factor: ClassVar[float] = 1.0
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
-    second_derivative: ClassVar[bool] = False
     weighs_kl: ClassVar[bool] = True
 
     def __init__(self, samples: int = 1) -> None:

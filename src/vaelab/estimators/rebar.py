@@ -33,7 +33,6 @@ class _RelaxedControl(Estimator):
 
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
     objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
-    second_derivative: ClassVar[bool] = True
 
     def __init__(self, samples: int, temperature: float) -> None:
         super().__init__(samples)

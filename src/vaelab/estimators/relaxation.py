@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaelab import ranks
 from vaelab.refusals import Refusal, require_number
 
 __all__ = ["conditional_noise", "logistic", "require_temperature", "tied_slope", "uniform"]
@@ -15,7 +16,7 @@ __all__ = ["conditional_noise", "logistic", "require_temperature", "tied_slope",
 def uniform(q: Distribution, *sizes: int) -> Tensor:
     """Draw uniform noise of shape sizes + (B, D), its logit as far from infinite below as it is above."""
     like = q.mean.detach()
-    u = torch.rand(*sizes, *like.shape, dtype=like.dtype, device=like.device)
+    u = ranks.uniform((*sizes, *like.shape), like)
     return u.clamp_(min=torch.finfo(like.dtype).eps / 4)
 
 

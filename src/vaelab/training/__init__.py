@@ -15,7 +15,7 @@ from vaelab.randomness import seeded
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import Settings, TrainingSettings
-from vaelab.training.engine import check_engine, choose_precision
+from vaelab.training.engine import choose_precision
 from vaelab.training.loop import Fitted, fit
 from vaelab.training.record import Diverged, Row
 from vaelab.training.schedule import check_kl_warmup
@@ -59,7 +59,6 @@ def train(
     estimator = settings.build_estimator()
     estimator.check(settings.build_model(data.dim), objective)
     check_kl_warmup(settings.training, objective, estimator)
-    check_engine(settings.training, estimator)
     precision = choose_precision(settings.training.precision, torch.device(device))
     settings = settings.model_copy(update={"training": settings.training.model_copy(update={"precision": precision})})
     if resume and (Path(out) / "config.json").exists():

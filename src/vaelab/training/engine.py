@@ -5,20 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, ParamSpec, TypeVar
 
 import torch
+import torch._dynamo.config
 from torch import Tensor
 
-from vaelab.estimators import Estimate, Estimator
-from vaelab.models import LatentVariableModel
-from vaelab.objectives import Objective
-from vaelab.refusals import Refusal
 from vaelab.settings import TrainingSettings
 
-__all__ = ["Engine", "check_engine", "choose_precision"]
+__all__ = ["Engine", "choose_precision"]
 
-Estimating = Callable[[LatentVariableModel, Objective, Tensor], Estimate]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def choose_precision(asked: str, device: torch.device) -> Literal["float32", "bfloat16"]:
@@ -32,14 +30,6 @@ def choose_precision(asked: str, device: torch.device) -> Literal["float32", "bf
     return "bfloat16" if asked == "bfloat16" else "float32"
 
 
-def check_engine(settings: TrainingSettings, estimator: Estimator) -> None:
-    """Refuse to compile what ``torch.compile`` cannot: a second derivative within the step."""
-    if settings.compile and estimator.second_derivative:
-        raise Refusal(
-            f"training.compile: expected false for the estimator {estimator.name!r}, which differentiates a gradient"
-        )
-
-
 def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
@@ -50,13 +40,13 @@ def _has_bfloat16(device: torch.device) -> bool:
 
 
 class Engine:
-    """Computes the estimates of a training.
+    """Computes the estimates of a training and their gradients.
 
     ``precision`` is of matrix products alone: ``bfloat16`` rounds their factors (to TensorFloat-32 on an NVIDIA GPU)
     and sums in float32. Weights, gradients, densities, bounds and the optimiser stay float32, and so do validation and
     every evaluation.
 
-    Compiled, the estimator's forward and backward passes become fused kernels by ``torch.compile`` (on an NVIDIA GPU
+    Compiled, an estimate and its gradients become one graph of fused kernels by ``torch.compile`` (on an NVIDIA GPU
     replayed as CUDA graphs); the random numbers are those of the step as it stands. Where nothing can be compiled, a
     line in the log of Python's ``logging`` says so and the training goes on without.
 
@@ -70,19 +60,20 @@ class Engine:
         self.compiled = settings.compile and _can_compile(device)
         self.device = device
 
-    def estimating(self, estimator: Estimator) -> Estimating:
-        """Return ``estimator(model, objective, x)``, compiled if asked for."""
-
-        def estimate(model: LatentVariableModel, objective: Objective, x: Tensor) -> Estimate:
-            found: Estimate = estimator(model, objective, x)
-            return found
-
+    def compile(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Return the function as one graph, gradients that are taken inside it included, if this engine compiles."""
         if not self.compiled:
-            return estimate
+            return function
         options: dict[str, str | int | bool | Callable[..., object]] = {"fallback_random": True}
         if self.device.type == "cuda":
             options["triton.cudagraphs"] = True
-        return torch.compile(estimate, options=options)
+        graph: Callable[P, R] = torch.compile(function, options=options)
+
+        def with_gradients(*args: P.args, **kwargs: P.kwargs) -> R:
+            with _gradients_in_the_graph():
+                return graph(*args, **kwargs)
+
+        return with_gradients
 
     @contextmanager
     def products(self) -> Iterator[None]:
@@ -95,10 +86,27 @@ class Engine:
             torch.set_float32_matmul_precision(before)
 
 
-def _can_compile(device: torch.device) -> bool:
-    """Compile something small: where there is no working compiler, torch says so only now."""
+@contextmanager
+def _gradients_in_the_graph() -> Iterator[None]:
+    """Let ``torch.compile`` take gradients within a graph, second derivatives included, inside the block."""
+    config = torch._dynamo.config
+    before = config.trace_autograd_ops
+    config.trace_autograd_ops = True
     try:
-        torch.compile(lambda t: t + 1)(torch.zeros(4, device=device))
+        yield
+    finally:
+        config.trace_autograd_ops = before
+
+
+def _can_compile(device: torch.device) -> bool:
+    """Compile something small, with a gradient: where there is no working compiler, torch says so only now."""
+
+    def slope(t: Tensor) -> Tensor:
+        return torch.autograd.grad((t * t).sum(), t)[0]
+
+    try:
+        with _gradients_in_the_graph():
+            torch.compile(slope)(torch.zeros(4, device=device, requires_grad=True))
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
         logging.getLogger("vaelab").warning("training.compile: nothing compiles here, going on without (%s)", reason)

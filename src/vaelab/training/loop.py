@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from vaelab.data import Batches, Binarisation, Dataset, observations
 from vaelab.estimators import Estimator
@@ -18,8 +18,9 @@ from vaelab.randomness import seed_step, seeded
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
+from vaelab.training.adam import Adam, Group, clip_gradients
 from vaelab.training.average import Average
-from vaelab.training.engine import Engine, check_engine
+from vaelab.training.engine import Engine
 from vaelab.training.interrupts import stop_requests
 from vaelab.training.record import Best, Log, Row, label
 from vaelab.training.schedule import check_kl_warmup, kl_weight, learning_rate
@@ -92,7 +93,6 @@ def fit(
     objective = objective or defaults.build_objective()
     estimator.check(model, objective)
     check_kl_warmup(settings, objective, estimator)
-    check_engine(settings, estimator)
     model.to(device).train()
 
     where = torch.device(device)
@@ -104,14 +104,20 @@ def fit(
     with torch.no_grad(), seeded(seed, "estimator"):
         x = batches(0)
         estimator.prepare(x, model.posterior(x))
-    optimiser = torch.optim.Adam(_groups(weights, estimator), lr=settings.learning_rate, fused=True)
+    optimiser = Adam([Group(weights), *_own_group(estimator)])
     engine = Engine(settings, where)
-    estimating = engine.estimating(estimator)
+
+    def differentiate(objective: Objective, x: Tensor) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+        """Return what to log of an estimate, and the gradients of all weights."""
+        estimate = estimator(model, objective, x)
+        return estimate.means(), torch.autograd.grad(estimate.loss(), optimiser.weights, allow_unused=True)
+
+    differentiate = engine.compile(differentiate)
     log = Log(settings.log_every, where)
     average = Average(model) if settings.average else None
     kept = average.model if average is not None else model  # what is validated, and kept if it is the best
     best = Best(kept, run)
-    parts: dict[str, Any] = {"model": model, "estimator": estimator, "optimiser": optimiser, "best": best, "log": log}
+    parts: dict[str, Any] = {"model": model, "estimator": estimator, "adam": optimiser, "best": best, "log": log}
     if average is not None:
         parts["average"] = average
     variance = GradientVariance(model) if settings.log_gradient_variance else None
@@ -134,24 +140,16 @@ def fit(
         log.start()
         while step < total and not early and not interrupted:
             seed_step(seed, step, where)
-            rate = learning_rate(settings, step, total)
-            for group in optimiser.param_groups:
-                group["lr"] = rate * group["factor"]
-
             x = batches(step)  # (B, X)
-            optimiser.zero_grad(set_to_none=True)
             with engine.products():
-                estimate = estimating(model, _at(objective, settings, step), x)
-                loss = -estimate.surrogate.mean()
-                if estimate.auxiliary is not None:
-                    loss = loss + estimate.auxiliary
-                loss.backward()
+                means, gradients = differentiate(_at(objective, settings, step), x)
             if variance is not None:
-                variance.add()
+                variance.add(gradients)
             if settings.clip is not None:
-                nn.utils.clip_grad_norm_(weights, settings.clip)
-            optimiser.step()
-            log.add(estimate)
+                clip_gradients(gradients[: len(weights)], settings.clip)
+            rate = learning_rate(settings, step, total)
+            optimiser.step(gradients, rate)
+            log.add(means)
             step += 1
             if average is not None:
                 average.add(step)
@@ -206,12 +204,10 @@ def _resume(parts: dict[str, Any], run: Run | None) -> int:
     return step
 
 
-def _groups(weights: list[nn.Parameter], estimator: Estimator) -> list[Row]:
-    """Return the optimiser's groups: the model's weights, and what the estimator learns at its own rate."""
-    groups: list[Row] = [{"params": weights, "factor": 1.0}]
-    if own := list(estimator.parameters()):
-        groups.append({"params": own, "factor": estimator.learning_rate_factor, "betas": estimator.betas})
-    return groups
+def _own_group(estimator: Estimator) -> list[Group]:
+    """Return what the estimator learns at its own rate, if it learns anything."""
+    own = list(estimator.parameters())
+    return [Group(own, estimator.learning_rate_factor, estimator.betas)] if own else []
 
 
 def _at(objective: Objective, settings: TrainingSettings, step: int) -> Objective:

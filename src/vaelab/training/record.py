@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaelab.estimators import Estimate
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.runs import Run
@@ -33,8 +32,8 @@ class Log:
 
     def __init__(self, size: int, device: torch.device) -> None:
         self.values = torch.zeros(size, 4, device=device)
+        self.width = 4
         self.count = 0
-        self.relaxed = False
         self.seconds = 0.0
         self.started = 0.0
         self.good = "none"
@@ -42,11 +41,10 @@ class Log:
     def start(self) -> None:
         self.started = time.perf_counter()
 
-    def add(self, estimate: Estimate) -> None:
-        self.relaxed = estimate.relaxed is not None
-        fourth = estimate.bound if estimate.relaxed is None else estimate.relaxed
-        parts = (estimate.bound, estimate.reconstruction, estimate.kl, fourth)
-        torch.mean(torch.stack(parts), 1, out=self.values[self.count])
+    def add(self, means: Tensor) -> None:
+        """Take in ``Estimate.means()`` of a step."""
+        self.width = len(means)
+        self.values[self.count, : self.width] = means
         self.count += 1
 
     def require_finite(self, step: int) -> Tensor:
@@ -66,7 +64,7 @@ class Log:
         values = self.require_finite(step)
         elapsed = time.perf_counter() - self.started
         self.seconds += elapsed
-        bound, reconstruction, kl, relaxed = values.mean(0).tolist()
+        bound, reconstruction, kl, relaxed = values.mean(0).tolist()  # the last is nought where nothing is relaxed
         self.good = f"{values[-1, 0]:.2f}"
         images = self.count * batch / elapsed if elapsed > 0 else 0.0
         self.count = 0
@@ -74,7 +72,7 @@ class Log:
         row: Row = {"step": step, "steps": total, "train/reconstruction": reconstruction}
         if label(objective) == "bound":
             row |= {"train/bound": bound, "train/kl": kl}
-        if self.relaxed:
+        if self.width == 4:
             row["train/relaxed-bound"] = relaxed
         return row | {"lr": rate, "images_per_second": round(images, 1), "seconds": round(self.seconds, 3)}
 

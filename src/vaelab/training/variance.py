@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vaelab.models import LatentVariableModel
 from vaelab.refusals import Refusal
@@ -28,7 +30,10 @@ class GradientVariance:
     """
 
     def __init__(self, model: LatentVariableModel, decay: float = 0.999) -> None:
-        self.weights = [weight for weight in model.posterior.parameters() if weight.requires_grad]
+        encoder = {id(weight) for weight in model.posterior.parameters()}
+        learning = [weight for weight in model.parameters() if weight.requires_grad]
+        self.weights = [weight for weight in learning if id(weight) in encoder]
+        self.rows = [row for row, weight in enumerate(learning) if id(weight) in encoder]
         if not self.weights:
             raise Refusal("training.log_gradient_variance: q(z|x) of this model has no parameters; expected false")
         self.decay, self.steps = decay, 0
@@ -37,10 +42,11 @@ class GradientVariance:
         self.mean = torch.zeros(size, dtype=torch.float64, device=self.weights[0].device)
         self.square = torch.zeros_like(self.mean)
 
-    def add(self) -> None:
-        """Take in the gradients that the weights hold now: after ``backward``, before they are clipped."""
-        gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in self.weights]
-        gradient = torch.cat([gradient.flatten() for gradient in gradients]).double()
+    def add(self, gradients: Sequence[Tensor | None]) -> None:
+        """Take in the gradients of the model's weights, in their order, before they are clipped."""
+        own = [gradients[row] for row in self.rows]
+        filled = [torch.zeros_like(w) if g is None else g for w, g in zip(self.weights, own, strict=True)]
+        gradient = torch.cat([part.flatten() for part in filled]).double()
         self.mean.lerp_(gradient, 1 - self.decay)
         self.square.lerp_(gradient.square_(), 1 - self.decay)
         self.steps += 1

@@ -1,0 +1,78 @@
+"""The ranks of a data-parallel step: each holds its share of the batch, and draws the noise of that share.
+
+Outside a training with several processes there is one rank, and nothing here does anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+__all__ = ["ALONE", "Ranks", "mean_over_ranks", "normal", "sharing", "uniform"]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which of ``count`` ranks this process is.
+
+    >>> Ranks(rank=1, count=2).share(torch.arange(6))
+    tensor([3, 4, 5])
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    def share(self, rows: Tensor, axis: int = 0) -> Tensor:
+        """Return this rank's rows: equal, consecutive parts along ``axis``, the first of rank 0."""
+        size = rows.shape[axis] // self.count
+        return rows if self.count == 1 else rows.narrow(axis, self.rank * size, size)
+
+
+ALONE = Ranks()
+_now = ALONE  # the ranks of the step that is being computed
+
+
+@contextmanager
+def sharing(ranks: Ranks) -> Iterator[None]:
+    """Draw noise, and take means, as one of ``ranks`` inside the block."""
+    global _now
+    before, _now = _now, ranks
+    try:
+        yield
+    finally:
+        _now = before
+
+
+def uniform(shape: Sequence[int], like: Tensor) -> Tensor:
+    """Draw uniform noise on [0, 1), shape (..., B, D), in the dtype and on the device of ``like``.
+
+    Every rank draws the noise of the whole batch from the same seed and keeps its rows, so that a step draws the same
+    numbers whatever the number of ranks.
+    """
+    return _own_rows(torch.rand, shape, like)
+
+
+def normal(shape: Sequence[int], like: Tensor) -> Tensor:
+    """Draw standard normal noise as :func:`uniform` does, shape (..., B, D)."""
+    return _own_rows(torch.randn, shape, like)
+
+
+def _own_rows(draw: Callable[..., Tensor], shape: Sequence[int], like: Tensor) -> Tensor:
+    if _now.count == 1:
+        return draw(*shape, dtype=like.dtype, device=like.device)
+    *sizes, rows, columns = shape
+    return _now.share(draw(*sizes, rows * _now.count, columns, dtype=like.dtype, device=like.device), -2)
+
+
+def mean_over_ranks(value: Tensor) -> Tensor:
+    """Return the mean of a tensor over the ranks, without a gradient: of a batch's mean, that of the whole batch."""
+    if _now.count == 1:
+        return value
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total / _now.count
