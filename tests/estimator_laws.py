@@ -42,7 +42,7 @@ Gradients = dict[str, Tensor]
 def build_model(kind: str, bits: int) -> LatentVariableModel:
     """A float64 model with a tanh layer either side, every weight far from zero; the prior of bits is learned.
 
-    The chains have two layers, of ``bits`` numbers and of one; of bits, the upper encoder and prior are linear.
+    The chains have two layers, of ``bits`` numbers and of one, or a third of one; those of bits are linear.
     """
     torch.manual_seed(7)
     if kind == "bits":
@@ -51,6 +51,8 @@ def build_model(kind: str, bits: int) -> LatentVariableModel:
         model = gaussian_vae(X, latent_dim=bits, hidden_dims=[6], activation="tanh")
     elif kind == "chain of bits":
         model = sbn(X, layers=[bits, 1])
+    elif kind == "deep chain of bits":
+        model = sbn(X, layers=[bits, 1, 1])
     else:
         model = deep_gaussian_vae(X, layers=[bits, 1], hidden_dims=[[4], [3]])
     model = model.double()
@@ -112,9 +114,14 @@ def every_code(model: LatentVariableModel) -> Tensor:
 def log_densities(model: LatentVariableModel, x: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
     """log q(z|x) and log p(z) by torch's own distributions; of a chain, layer by layer."""
     if model.layers:
-        (low, high), q, p = codes.split(model.layers, -1), model.posterior.parts, model.prior
-        up = log_density(q[0](x), low) + log_density(q[1](low), high)
-        return up, log_density(p.top(), high) + log_density(p.steps[0](high), low)
+        first, *others = codes.split(model.layers, -1)
+        layers, q, p = [first, *others], model.posterior.parts, model.prior
+        up = log_density(q[0](x), first)
+        down = log_density(p.top(), layers[-1])
+        for part, step, low, high in zip(q[1:], reversed(p.steps), layers, others, strict=False):
+            up = up + log_density(part(low), high)
+            down = down + log_density(step(high), low)
+        return up, down
     return log_density(model.posterior(x), codes), log_density(model.prior(), codes)
 
 
@@ -245,42 +252,32 @@ def chain_codes(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Te
 
 
 def chain_branches(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
-    """K/2 independent codes of two layers, each with a partner that parts in the first and one in the second."""
-    first, second = model.layers
-
-    def pairs_of(logits: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """Every antithetic pair of ``size`` bits, (S, 2, size), and its probability, (S, ...)."""
-        kinds = torch.cartesian_prod(*[torch.arange(4)] * size).view(-1, size)  # (S, size)
-        joint = _antithetic(torch.sigmoid(logits))  # (4, ..., size)
-        weight = torch.stack([joint[kinds[:, d], ..., d] for d in range(size)]).prod(0)
-        return torch.stack([kinds >> 1, kinds & 1], 1).double(), weight
-
+    """K/2 independent codes of a chain, each with a partner for each layer, which parts there and goes on by itself."""
+    sizes, parts = model.layers, model.posterior.parts
+    ends = [sum(sizes[layer:]) for layer in range(len(sizes))]  # bits of a partner from where it parts
+    total = sum(sizes) + sum(ends)
+    bits = torch.tensor(list(itertools.product([0.0, 1.0], repeat=total))).double()  # (O, total)
+    main, *tails = bits.split([sum(sizes), *ends], -1)
+    own = main.split(sizes, -1)
+    codes, weight = [main], torch.ones(len(bits), len(x)).double()  # (O, B)
     with torch.no_grad():
-        low, low_weight = pairs_of(model.posterior.parts[0](x).logits, first)  # (S, 2, D_1), (S, B)
-        above = model.posterior.parts[1](low).logits  # (S, 2, D_2)
-        high, high_weight = pairs_of(above[:, 0], second)  # (T, 2, D_2), (T, S)
-        redrawn = torch.tensor(list(itertools.product([0.0, 1.0], repeat=second))).double()  # (R, D_2)
-        redrawn_weight = log_bernoulli(above[:, 1], redrawn.unsqueeze(1)).exp()  # (R, S)
-        weight = torch.einsum("sb,ts,rs->strb", low_weight, high_weight, redrawn_weight).flatten(0, 2)  # (O, B)
-        shape = (len(low), len(high), len(redrawn))
-
-    def laid(part: Tensor, axis: int) -> Tensor:
-        return part.view([-1 if i == axis else 1 for i in range(3)] + [part.shape[-1]]).expand(*shape, -1).flatten(0, 2)
-
-    whole = torch.cat([laid(low[:, 0], 0), laid(high[:, 0], 1)], -1)  # (O, D)
-    parted = (
-        torch.cat([laid(low[:, 1], 0), laid(redrawn, 2)], -1),
-        torch.cat([laid(low[:, 0], 0), laid(high[:, 1], 1)], -1),
-    )
-    codes = torch.stack([whole, *parted])  # (3, O, D)
+        for layer, tail in enumerate(tails):
+            parted, *after = tail.split(sizes[layer:], -1)
+            p = parts[0](x).mean[None] if layer == 0 else parts[layer](own[layer - 1]).mean[:, None]
+            pair = (2 * own[layer] + parted).long().unsqueeze(1).expand(-1, len(x), -1)  # (O, B, D_l)
+            joint = _antithetic(p).expand(4, *pair.shape)
+            weight = weight * joint.gather(0, pair.unsqueeze(0)).squeeze(0).prod(-1)
+            for part, below, above in zip(parts[layer + 1 :], [parted, *after], after, strict=False):
+                weight = weight * log_bernoulli(part(below).logits, above).exp().unsqueeze(-1)
+            codes.append(torch.cat([main[:, : sum(sizes[:layer])], tail], -1))
     count = samples // 2
     tuples = torch.cartesian_prod(*[torch.arange(len(weight))] * count).view(-1, count).T  # (M, T)
-    drawn = codes[:, tuples].flatten(0, 1).repeat_interleave(len(x), 1)  # (3 M, T B, D)
+    drawn = torch.stack(codes)[:, tuples].flatten(0, 1).repeat_interleave(len(x), 1)  # ((1 + L) M, T B, D)
     return drawn, weight[tuples].prod(0).flatten()
 
 
 def all_chain_branches(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
-    """K codes of two layers, each with its two partners."""
+    """K codes of a chain, each with its partners."""
     return chain_branches(model, x, 2 * samples)
 
 
@@ -479,7 +476,7 @@ def RELAX(estimator: Any) -> None:
         torch.nn.init.normal_(weight, std=0.5)
 
 
-CHAIN, REALS = "chain of bits", "chain of reals"
+CHAIN, DEEP, REALS = "chain of bits", "deep chain of bits", "chain of reals"
 
 ROWS: list[Row] = [
     Row("exact", "elbo", everything, bits=3),
@@ -551,7 +548,7 @@ ROWS: list[Row] = [
     *(Row("reweighted-wake-sleep", "iwae", codes, samples, bits=2, biased=("encoder",)) for samples in (1, 3)),
     Row("reweighted-wake-sleep", "iwae", grid, 2, {}, "real", 1, biased=("encoder",)),
     *(Row("wake-sleep", "elbo", day_and_night, k, bits=bits, biased=("encoder",)) for k, bits in ((1, 2), (2, 1))),
-    # codes of two layers
+    # codes of two layers, and of three
     Row("exact", "elbo", everything, kind=CHAIN),
     Row("exact", "iwae", everything, samples=2, kind=CHAIN),
     *(
@@ -568,6 +565,10 @@ ROWS: list[Row] = [
     Row("disarm", "iwae", all_chain_branches, 2, kind=CHAIN),
     *(Row("reweighted-wake-sleep", "iwae", chain_codes, k, kind=CHAIN, biased=("encoder",)) for k in (1, 3)),
     Row("wake-sleep", "elbo", day_and_night, kind=CHAIN, biased=("encoder",)),
+    Row("score-function", "elbo", chain_codes, 2, {"baseline": "leave-one-out"}, DEEP),
+    Row("score-function", "iwae", chain_codes, 2, {"baseline": "leave-one-out"}, DEEP),
+    Row("disarm", "elbo", chain_branches, 2, kind=DEEP),
+    Row("disarm", "iwae", all_chain_branches, 1, kind=DEEP),
     *(Row("pathwise", objective, hermite, 1, {}, REALS, 1, tolerance=1e-6) for objective in OBJECTIVES),
     *(
         Row("score-function", objective, grid, 1, {"baseline": "running-average"}, REALS, 1, prime=PAST)

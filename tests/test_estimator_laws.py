@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import subprocess
@@ -148,6 +149,8 @@ COUPLED = [
     find("score-function", samples=2, bits=2),
     find("disarm", samples=4),
     find("disarm", "iwae", samples=2),
+    find("disarm", samples=2, kind=laws.CHAIN),
+    find("disarm", samples=2, kind=laws.DEEP),
     find("arms", samples=4),
     find("arms", samples=3, copula="gaussian"),
     find("arms", "iwae", samples=2),
@@ -156,20 +159,20 @@ COUPLED = [
 
 @pytest.mark.parametrize("row", COUPLED, ids=lambda row: row.name)
 def test_draws_follow_the_law_that_was_enumerated(row):
-    """Chi-square of one code bit's joint law over 200 000 draws; false alarms below 1e-6 a test, seeded."""
-    model, x = laws.build_model("bits", 1), laws.observations()
-    q, count = model.posterior(x), 200_000
-    drawn, weight = row.law(model, x, row.samples)  # (M, S B, 1)
-    wide = Bits(q.logits.detach().repeat(count, 1))
-    torch.manual_seed(11)
-    seen = row.build(model, x).draw(wide, laws.OBJECTIVES[row.objective])[..., 0]  # (M, count B)
-    powers = 2 ** torch.arange(len(seen)).flip(0)
+    """Chi-square of the joint law of one bit a layer over 200 000 draws; false alarms below 1e-6 a test, seeded."""
+    model, x = laws.build_model(row.kind, 1), laws.observations()
+    count = 200_000
+    with torch.no_grad():
+        drawn, weight = row.law(model, x, row.samples)  # (M, S B, D)
+        wide = model.posterior(x.repeat(count, 1))
+        torch.manual_seed(11)
+        seen = row.build(model, x).draw(wide, laws.OBJECTIVES[row.objective])  # (M, count B, D)
+    cells = 2 ** (len(seen) * seen.shape[-1])
+    powers = 2 ** torch.arange(len(seen) * seen.shape[-1])
     for b in range(len(x)):
-        frequency = torch.bincount(
-            (seen[:, b :: len(x)].long() * powers.unsqueeze(-1)).sum(0), minlength=2 ** len(seen)
-        )
-        outcome = (drawn[:, b :: len(x), 0].long() * powers.unsqueeze(-1)).sum(0)
-        expected = torch.zeros(2 ** len(seen)).double().index_add(0, outcome, weight[b :: len(x)]) * count
+        keys, outcome = (part[:, b :: len(x)].transpose(0, 1).flatten(1).long() @ powers for part in (seen, drawn))
+        frequency = torch.bincount(keys, minlength=cells)
+        expected = torch.zeros(cells).double().index_add(0, outcome, weight[b :: len(x)]) * count
         assert frequency[expected < 1e-9].sum() == 0
         kept = expected > 1e-9
         degrees = int(kept.sum()) - 1
@@ -249,6 +252,19 @@ def test_wake_sleep_teaches_the_encoder_what_the_weights_prefer():
     log_x = laws.log_bernoulli(model.likelihood(drawn).logits, repeated)
     normalised = torch.softmax(log_x + log_p - log_q, 0).detach()
     expected = laws.gradients(model, (weight * (normalised * log_q).sum(0)).sum())
+    assert torch.allclose(ours["encoder"], expected["encoder"], atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["bits", laws.CHAIN])
+def test_wake_sleep_teaches_the_encoder_its_dreams(kind):
+    """The encoder's expected gradient is that of E log q(z|x) over x, z ~ p(x, z), an observation of the batch."""
+    ours, _ = laws.expectation(find("wake-sleep", samples=1, kind=kind))
+    model, z = laws.build_model(kind, 2), laws.every_code(laws.build_model(kind, 2)).unsqueeze(1)
+    dreams = torch.tensor(list(itertools.product([0.0, 1.0], repeat=laws.X))).double()
+    log_q, log_p = laws.log_densities(model, dreams, z)  # (S, 2^X), (S, 1)
+    joint = (laws.log_bernoulli(model.likelihood(z).logits, dreams) + log_p).exp().detach()
+    assert float(joint.sum()) == pytest.approx(1, abs=1e-12)
+    expected = laws.gradients(model, laws.B * (joint * log_q).sum())
     assert torch.allclose(ours["encoder"], expected["encoder"], atol=1e-12)
 
 

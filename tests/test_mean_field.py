@@ -13,7 +13,15 @@ from tests.laws import binary_data, enumerate_bits, observations_of
 from vaelab.data import observations
 from vaelab.estimators import MeanFieldEM, ScoreFunction
 from vaelab.evaluation import elbo, evaluate, exact, importance_weighted
-from vaelab.models import Enumeration, MeanField, bernoulli_vae, linear_weights, sbn
+from vaelab.models import (
+    Enumeration,
+    MeanField,
+    MeanFieldPosterior,
+    bernoulli_vae,
+    generative_parts,
+    linear_weights,
+    sbn,
+)
 from vaelab.models.fields import FIELDS, Product
 from vaelab.models.mean_field import State
 from vaelab.objectives import ELBO, IWAE
@@ -147,7 +155,7 @@ def test_tightening_finds_the_lowest_cost_of_a_fine_grid(field):
 def test_where_inference_ends_no_step_in_mu_or_xi_gains(layers, field):
     model, x = network(layers, 1.0, field), observations_of(6, X)
     solver = model.posterior.solver()
-    state = solver.infer(x, 0.0, 2000)
+    state = solver.infer(x, 1e-15, 2000)
     logits = [torch.logit(part).detach().requires_grad_() for part in (*state.mu, *state.xi)]
     means = [torch.sigmoid(part) for part in logits]
     bound = solver.bound(x, State(tuple(means[: len(layers)]), tuple(means[len(layers) :])))
@@ -281,18 +289,53 @@ def test_one_layer_agrees_with_the_enumeration_of_the_other_tests():
 
 
 def test_what_cannot_work_is_refused():
-    recognition = sbn(X, layers=[3])
+    recognition, solver = sbn(X, layers=[3]), network([3, 2]).posterior.solver()
     for call, sentence in [
         (lambda: sbn(X, hidden_dims=[4], inference="mean-field"), r"'mean-field' expects linear layers .* got \[4\]"),
         (lambda: sbn(X, inference="mean-feild"), "did you mean 'mean-field'"),
         (lambda: sbn(X, inference="mean-field", field="gausian"), "field: expected one of product, gaussian"),
         (lambda: MeanFieldEM().check(recognition, ELBO()), "needs mean-field inference .*; the model's q"),
         (lambda: MeanFieldEM().check(network([3]), IWAE()), "is defined for the objective elbo; got 'iwae'"),
+        (
+            lambda: MeanFieldEM().check(network([3]), ELBO(beta=2)),
+            "objective.beta: expected 1 for the estimator 'mean-f",
+        ),
+        (
+            lambda: fit(
+                network([3]), binary_data(), estimator=MeanFieldEM(), binarisation="none", steps=2, kl_warmup=2
+            ),
+            "training.kl_warmup: expected 0 for the estimator 'mean-field', which knows no beta",
+        ),
         (lambda: linear_weights(bernoulli_vae(X, 3, [4]).likelihood), "weights: expected a linear layer of bits"),
         (lambda: network([3]).posterior(torch.ones(2, X + 1)), r"expected inputs of shape \(..., 5\); got \(2, 6\)"),
+        (lambda: solver.infer(torch.ones(2, X + 1)), r"x: expected observations of shape \(B, 5\); got \(2, 6\)"),
+        (lambda: solver.infer(torch.ones(2, X), -1.0), "tolerance: expected a number of at least 0; got -1.0"),
+        (lambda: solver.infer(torch.ones(2, X), 1.0, 0), "sweeps: expected an integer of at least 1; got 0"),
+        (
+            lambda: MeanField(solver.layers[::-1], solver.top),
+            r"layers\[0\]: expected J of shape \(3, 5\); got \(3, 2\)",
+        ),
+        (lambda: MeanFieldPosterior(*generative_parts(recognition), "gauss"), "did you mean 'gaussian'"),
         (lambda: network([3]).bound(torch.full((2, X), float("nan"))), "x: .* got NaN"),
     ]:
         with pytest.raises(Refusal, match=sentence):
             call()
     ScoreFunction().check(network([3]), ELBO())  # the model learns from codes of q; q has nothing to learn
     assert network([3]).posterior(torch.empty(0, X).double()).logits.shape == (0, 3)
+
+
+def test_inference_multiplies_in_full_whatever_the_training_does():
+    """Products in bfloat16, which a training may choose, make L waver by as much as the tolerance of 0.01 nats."""
+    torch.manual_seed(0)
+    x, J = (torch.rand(20, 784) < 0.15).float(), 0.3 * torch.randn(784, 20)
+    inference, before = MeanField([(J, torch.randn(784) - 2)], torch.randn(20)), torch.get_float32_matmul_precision()
+    expected = inference.infer(x)
+    try:
+        torch.set_float32_matmul_precision("medium")
+        found = inference.infer(x)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert all(
+        torch.equal(one, other) for one, other in zip(found.mu + found.xi, expected.mu + expected.xi, strict=True)
+    )

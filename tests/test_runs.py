@@ -59,6 +59,23 @@ def test_a_run_can_be_moved_and_says_the_same(kind, trained, copy_of):
     assert str(trained[kind].path.parent) not in "".join(path.read_text() for path in moved.path.glob("*.json*"))
 
 
+ONE = {
+    "gaussian-vae": {"latent_dim": 1},
+    "bernoulli-vae": {"latent_dim": 1},
+    "autoencoder": {"latent_dim": 1, "components": 1},
+    "sbn": {"layers": [2, 1]},
+    "deep-gaussian-vae": {"layers": [1, 1], "hidden_dims": [[], []]},
+}
+
+
+@pytest.mark.parametrize("kind", ONE)
+def test_a_code_of_one_number_is_written_and_read(kind, tmp_path):
+    options = {"data": "x", "binarisation": "none", "training": {"steps": 2, "batch_size": 20}, **ONE[kind]}
+    run, fitted = train(resolve(kind, options), tmp_path / "run", data=binary_data())
+    assert fitted.ended == "finished"
+    assert torch.equal(answers(run), answers(Run(tmp_path / "run")))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_can_be_trained_again_from_its_own_config(kind, trained, tmp_path):
     values = trained[kind].config["settings"]

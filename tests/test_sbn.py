@@ -98,6 +98,12 @@ def test_the_gaussian_vae_of_two_layers_has_the_published_sizes():
         (lambda: sbn(X, layers=[2.5]), r"layers\[0\]: expected an integer"),
         (lambda: sbn(0), "data_dim: expected an integer of at least 1"),
         (lambda: sbn(X, hidden_dims=[0]), r"hidden_dims\[0\]: expected an integer"),
+        (lambda: sbn(X, hidden_dims=5), "hidden_dims: expected a list; got 5"),
+        (lambda: sbn(X, encoder_dims="5"), "encoder_dims: expected a list; got '5'"),
+        (lambda: sbn(X, field="gaussian"), "field, tolerance: go with inference=mean-field; .* 'amortised'"),
+        (lambda: sbn(X, tolerance=0.1, inference="wake-sleep"), "field, tolerance: go with inference=mean-field"),
+        (lambda: sbn(X, inference="mean-field", encoder_dims=[4]), r"has no recognition network .* got \[\] and \[4\]"),
+        (lambda: deep_gaussian_vae(X, layers=[3], hidden_dims=5), "hidden_dims: expected a list; got 5"),
         (lambda: sbn(X, data_mean=torch.zeros(X + 1)), r"data_mean: expected shape \(6,\)"),
         (lambda: deep_gaussian_vae(X, layers=[3, 2], hidden_dims=[[4]]), "hidden_dims: expected 2 lists of widths"),
         (lambda: deep_gaussian_vae(X, layers=[3], hidden_dims=[4]), "hidden_dims: expected a list of layer widths"),
@@ -165,7 +171,8 @@ def test_known_pixels_alone_are_the_marginal_over_the_others():
     x, known = every_x(), torch.tensor([True, True, False, True, False, False])
     with torch.no_grad():
         whole = Enumeration(model).log_likelihood(x).exp()
-        ours = Enumeration(model).log_likelihood(x, known.expand(x.shape)).exp()
+        ours = Enumeration(model).log_likelihood(torch.where(known, x, torch.nan), known.expand(x.shape)).exp()
+        assert torch.equal(Enumeration(model).log_likelihood(x, known).exp(), ours)
     key = (x[:, known] @ torch.tensor([1.0, 2.0, 4.0]).double()).long()
     marginal = torch.zeros(8).double().index_add(0, key, whole)
     assert torch.allclose(ours, marginal[key], atol=1e-12)
@@ -201,6 +208,17 @@ def test_what_cannot_be_enumerated_is_refused():
         Enumeration(gaussian_vae(X, 2))
     with pytest.raises(Refusal, match="samples: expected an integer of at least 1"):
         Enumeration(network([2])).sample(observations_of(1, X), 0)
+    for x, known, sentence in [
+        (torch.ones(2, X + 1), None, "x: expected 6 pixels in each row, as the model has; got 7"),
+        (torch.ones(X), None, r"x: expected a tensor of observations, shape \(B, X\); got float32 of shape \(6,\)"),
+        (np.ones((2, X)), None, "x: expected a tensor of observations, .* got ndarray"),
+        (torch.full((2, X), torch.nan), None, r"x: expected bits or numbers in \[0, 1\]; got other values"),
+        (torch.full((2, X), 2.0), None, r"x: expected bits or numbers in \[0, 1\]; got other values"),
+        (torch.ones(2, X), torch.ones(2, X), r"known: expected booleans of shape \(6,\) or \(2, 6\); got float32"),
+    ]:
+        for what in ("log_likelihood", "posterior_mean", "sample"):
+            with pytest.raises(Refusal, match=sentence):
+                getattr(Enumeration(network([2])), what)(x, known=known)
 
 
 # ---------------------------------------------------------------- completion
@@ -225,18 +243,57 @@ def test_completions_have_the_exact_conditional_frequencies(layers, way):
     assert ((frequency - truth).abs() / (truth * (1 - truth) / count).sqrt()).max() < 5
 
 
-def test_a_gibbs_sweep_leaves_the_posterior_as_it_is():
-    """Codes drawn from the exact posterior and swept once still follow it: 40 000 draws, 8 cells, 5 standard errors."""
-    model, count = network([2, 1]), 40_000
-    x = observations_of(1, X)
-    torch.manual_seed(2)
-    z = Enumeration(model).sample(x, count).squeeze(1)
-    rows = x.expand(count, -1)
+class _Decisions:
+    """Stands for the uniforms of a sweep: bit j turns as told, and the probability of what was told is kept."""
+
+    def __init__(self, turns):
+        self.turns, self.probability = iter(turns.T.bool()), torch.ones(len(turns)).double()
+
+    def __call__(self, _):
+        return self
+
+    def __lt__(self, p):
+        turn = next(self.turns)
+        self.probability = self.probability * torch.where(turn, p, 1 - p)
+        return turn
+
+
+@pytest.mark.parametrize("options", [{}, {"hidden_dims": [4]}], ids=["linear", "non-linear"])
+@pytest.mark.parametrize("layers", [[3], [2, 1], [2, 1, 1]])
+@pytest.mark.parametrize("count", [0, 3, X])
+def test_a_gibbs_sweep_leaves_the_exact_posterior_as_it_is_and_reaches_every_code(layers, options, count, monkeypatch):
+    """The sweep's matrix of transitions T, entry by entry: p(z|x_known) T = p(z|x_known), and every entry positive."""
+    model, x, known = network(layers, **options), observations_of(1, X), torch.arange(X) < count
+    bits, codes = sum(layers), every_x(sum(layers))
+    start, turns = codes.repeat_interleave(2**bits, 0), codes.repeat(2**bits, 1)
+    decisions = _Decisions(turns)
+    monkeypatch.setattr(torch, "rand_like", decisions)
+    rows = x.expand(len(start), -1)
     with torch.no_grad():
-        z = gibbs_sweep(model, rows, torch.ones_like(rows, dtype=torch.bool), z)
-        truth = torch.softmax(model.log_joint(x, all_codes(3, x).unsqueeze(1)).squeeze(-1), 0)
-    frequency = torch.bincount((z @ torch.tensor([1.0, 2.0, 4.0]).double()).long(), minlength=8) / count
-    assert ((frequency - truth).abs() / (truth * (1 - truth) / count).sqrt()).max() < 5
+        end = gibbs_sweep(model, rows, known.expand(rows.shape), start)
+        joint = model.prior().log_prob(codes)
+        densities = model.likelihood(codes).logits
+        p = torch.sigmoid(densities[:, known])
+        joint = joint + (x[:, known] * p.log() + (1 - x[:, known]) * (1 - p).log()).sum(-1)
+    assert torch.equal(end, (start - turns).abs())
+    number = (end @ 2.0 ** torch.arange(bits).double()).long().view(2**bits, -1)
+    transitions = torch.zeros(2**bits, 2**bits).double().scatter_(1, number, decisions.probability.view(2**bits, -1))
+    posterior = torch.softmax(joint, 0)
+    assert torch.allclose(transitions.sum(1), torch.ones(2**bits).double(), atol=1e-12)
+    assert torch.allclose(posterior @ transitions, posterior, atol=1e-12)
+    assert (transitions > 0).all()
+
+
+@pytest.mark.parametrize("layers", [[3], [7, 6]], ids=["exact", "gibbs"])
+@pytest.mark.parametrize("kind", [torch.float64, torch.int64, torch.uint8, torch.bool])
+def test_observations_of_every_type_are_completed_alike(layers, kind):
+    model, half = sbn(X, layers=layers), torch.arange(X) < 3
+    x = observations_of(4, X)
+    whole, mean = complete(model, x.float(), half, sweeps=2, seed=3)
+    other, other_mean = complete(model, x.to(kind), half, sweeps=2, seed=3)
+    assert torch.equal(whole, other)
+    assert torch.equal(mean, other_mean)
+    assert whole.dtype == torch.float32
 
 
 def test_everything_known_is_returned_and_nothing_known_is_a_sample():
@@ -278,6 +335,7 @@ def test_other_models_of_bits_are_completed_too():
         ),
         ({"known": torch.ones(X + 1, dtype=torch.bool)}, r"known: expected booleans .* got bool of shape \(7,\)"),
         ({"known": [True] * X}, "known: expected booleans .* got list"),
+        ({"known": None}, r"known: expected booleans of shape \(X,\) or \(B, X\); got None"),
         ({"x": torch.ones(2, X + 1), "known": torch.ones(X + 1, dtype=torch.bool)}, "x: expected 6 pixels"),
     ],
 )
@@ -331,6 +389,8 @@ def test_an_inference_names_its_estimator_and_another_is_refused():
         ),
         ([{"inference": "mean-feild"}], "inference: .*mean-field"),
         ([{"inference": ["mean-field"]}], "inference: "),
+        ([{"layers": 20}], "layers: expected a list; got 20"),
+        ([{"layers": "a"}], "layers: expected a list; got 'a'"),
     ]:
         with pytest.raises(Refusal, match=sentence):
             check(*layers)

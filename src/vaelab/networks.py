@@ -59,7 +59,7 @@ class Trunk(nn.Module):
             raise Refusal(
                 f"shift: expected a number or shape ({width},), one for each input; got {tuple(filled.shape)}"
             )
-        self.register_buffer("shift", filled.expand(width).clone())
+        self.register_buffer("shift", torch.zeros(width) + filled)  # a copy expanded to one number would have stride 0
         self.scale = scale
         layers: list[nn.Module] = []
         for index, size in enumerate(hidden_dims):

@@ -145,6 +145,8 @@ def _validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "")
             raise Refusal(f"{key}: no such setting{hint}; {listed}") from None
         message = fault["msg"].removeprefix("Value error, ")
         message = message[0].lower() + message[1:]
+        if fault["type"] in ("is_instance_of", "sequence_str"):
+            message = "expected a list"
         got = "" if fault["type"] == "value_error" else f"; got {fault['input']!r}"
         raise Refusal(f"{key}: {message}{got}") from None
 

@@ -74,7 +74,10 @@ class DisARM(Estimator):
     the others, z'_-k in place of z_-k (the authors' symmetrised form, which costs nothing). It decodes 2 K codes.
 
     A code of several layers has a partner for each: it shares the layers before, is antithetic to z in its own,
-    and the layers after it are drawn anew. The gradient of a layer's logits is that of the pairs it parts.
+    and the layers after it are drawn anew. The gradient of a layer's logits is that of the pairs it parts. In the
+    authors' code both codes of a layer's pair are drawn beside the code whose first layers they share, 2 L in all; here
+    that code is itself the first of every pair, which takes L. The mean is the same. Several layers under the
+    importance-weighted bound are ours.
     Shapes: drawn (M (1 + L), B, D) for L layers, the M codes first, then the partners layer by layer; M is K/2,
     or K for the importance-weighted bound. Sources: Dong, Mnih & Tucker (2020), https://arxiv.org/abs/2006.10680;
     Yin, Ho, Yan, Qian & Zhou (2020), https://arxiv.org/abs/2006.06448.

@@ -76,7 +76,7 @@ class Estimator(nn.Module, ABC):
 
     ``codes`` and ``objectives`` are what it is defined for, ``layered`` whether a code may be a chain of
     layers; ``learning_rate_factor`` and ``betas`` are Adam's for its own parameters, the factor relative to
-    the model's learning rate.
+    the model's learning rate; ``weighs_kl`` says whether the objective's beta has its effect.
 
     Args:
         samples: K, codes drawn for each observation.
@@ -89,6 +89,7 @@ class Estimator(nn.Module, ABC):
     layered: ClassVar[bool] = False
     learning_rate_factor: ClassVar[float] = 1.0
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
+    weighs_kl: ClassVar[bool] = True
 
     def __init__(self, samples: int = 1) -> None:
         super().__init__()

@@ -46,6 +46,7 @@ class MeanFieldEM(Estimator):
     objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
     biased: ClassVar[frozenset[str]] = frozenset({"elbo"})
     layered: ClassVar[bool] = True
+    weighs_kl: ClassVar[bool] = False  # mu and xi raise L as it is
 
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Return the means of q, (1, B, D): nothing is random."""
@@ -75,8 +76,10 @@ class MeanFieldEM(Estimator):
         return 0
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
-        """Refuse a model with a recognition network."""
+        """Refuse a model with a recognition network, and a KL that is weighed."""
         super().check(model, objective)
+        if objective.beta != 1:
+            raise Refusal(f"objective.beta: expected 1 for the estimator {self.name!r}; got {objective.beta:g}")
         if not isinstance(model.posterior, MeanFieldPosterior):
             raise Refusal(
                 f"estimator: {self.name!r} needs mean-field inference (model sbn, inference=mean-field); "

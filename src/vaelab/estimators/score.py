@@ -32,7 +32,8 @@ class ScoreFunction(Estimator):
 
     A code of several layers has a signal for each: under the evidence lower bound, the terms of log w that
     layer y_l and those drawn after it still change, log p(y_l-1|y_l) + ... + log p(y_L) - log q(y_l|y_l-1) -
-    ... - log q(y_L|y_L-1), less a baseline of its own (Mnih & Gregor, 2014, section 2.2).
+    ... - log q(y_L|y_L-1), less a baseline of its own (Mnih & Gregor, 2014, section 2.2); every layer's network reads
+    x. Under the importance-weighted bound every layer has the whole code's signal, as in VIMCO.
 
     Args:
         samples: K, codes drawn for each observation.

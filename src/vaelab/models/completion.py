@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vaelab.distributions import Bits
-from vaelab.models.enumeration import Enumeration
+from vaelab.models.enumeration import Enumeration, observed
 from vaelab.models.latent import LatentVariableModel
 from vaelab.randomness import seeded
 from vaelab.refusals import Refusal, require_int
@@ -61,29 +61,22 @@ def complete(
     require_int("sweeps", sweeps, 1)
     if model.code != "bits":
         raise Refusal(f"complete: expected a model with codes of bits; this model's are of kind {model.code!r}")
-    if not isinstance(x, Tensor) or x.ndim != 2:
-        raise Refusal(f"x: expected a tensor of observations, shape (B, X); got {_what(x)}")
-    if not isinstance(known, Tensor) or known.dtype != torch.bool or known.shape not in (x.shape, x.shape[1:]):
-        raise Refusal(f"known: expected booleans of shape {tuple(x.shape[1:])} or {tuple(x.shape)}; got {_what(known)}")
-    known = known.expand(x.shape)
-    if x.shape[1] != (pixels := int(model.likelihood(model.prior().mean.unsqueeze(0)).event_shape[0])):
-        raise Refusal(f"x: expected {pixels} pixels in each row, as the model has; got {x.shape[1]}")
-    given = x[known]
-    if not bool(((given >= 0) & (given <= 1)).all()):
-        raise Refusal("x: expected bits or numbers in [0, 1] where pixels are known; got other values")
+    x, mask = observed(model, x, known)
+    if mask is None:
+        raise Refusal("known: expected booleans of shape (X,) or (B, X); got None")
     bits = int(model.prior().event_shape[0])
     exact = bits <= _EXACT_BITS if exact is None else exact
     with torch.no_grad(), seeded(seed, "complete") if seed is not None else nullcontext():
         if exact:
-            z = Enumeration(model).sample(torch.where(known, x, torch.zeros_like(x)), 1, known).squeeze(0)
+            z = Enumeration(model).sample(x, 1, mask).squeeze(0)
         else:
             typical = model.likelihood(model.prior().sample((100,))).mean.mean(0)  # (X,)
-            z = model.posterior(torch.where(known, x, typical.to(x))).sample()  # (B, D)
+            z = model.posterior(torch.where(mask, x, typical)).sample()  # (B, D)
             for _ in range(sweeps):
-                z = gibbs_sweep(model, x, known, z)
+                z = gibbs_sweep(model, x, mask, z)
         conditional = model.likelihood(z)
         drawn, mean = conditional.sample(), conditional.mean
-        return torch.where(known, x.to(drawn), drawn), torch.where(known, x.to(mean), mean)
+        return torch.where(mask, x, drawn), torch.where(mask, x, mean)
 
 
 def gibbs_sweep(model: LatentVariableModel, x: Tensor, known: Tensor, z: Tensor) -> Tensor:
@@ -104,9 +97,3 @@ def _log_joint(model: LatentVariableModel, x: Tensor, known: Tensor, z: Tensor) 
     terms = torch.where(known, x * conditional.logits - F.softplus(conditional.logits), torch.zeros_like(x))
     log_prior: Tensor = model.prior().log_prob(z)
     return log_prior + terms.sum(-1)
-
-
-def _what(value: object) -> str:
-    if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
-    return type(value).__name__

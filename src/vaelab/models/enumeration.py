@@ -13,7 +13,7 @@ from vaelab.distributions import Bits, codes_between
 from vaelab.models.latent import LatentVariableModel
 from vaelab.refusals import Refusal, require_int
 
-__all__ = ["MOST_BITS", "Enumeration"]
+__all__ = ["MOST_BITS", "Enumeration", "observed"]
 
 MOST_BITS = 20
 _ELEMENTS = 4_000_000  # of a chunk of codes times pixels or observations
@@ -27,14 +27,14 @@ class Enumeration:
     x . l(z) - sum_i softplus(l_i(z)) is a product of matrices, and the sum of softplus is taken once a code.
     Memory does not grow with 2^D. Shapes: x (B, X); a chunk of codes (C, 1, D), their densities (C, B).
 
-    With ``known`` (B, X), true where a pixel is given, everything is conditional on those pixels alone:
-    log p(x_known), p(z|x_known).
+    With ``known``, booleans (X,) or (B, X), true where a pixel is given, everything is conditional on those pixels
+    alone: log p(x_known), p(z|x_known). What stands at the others is not looked at.
 
     Args:
         model: its codes are bits; of several layers, all of them count. In float64 the sums are too.
 
     Raises:
-        Refusal: codes that are not bits, or more than 20 of them.
+        Refusal: codes that are not bits, or more than 20 of them; observations of the wrong shape or range.
 
     >>> from vaelab.models import bernoulli_vae
     >>> Enumeration(bernoulli_vae(6, latent_dim=3)).log_likelihood(torch.ones(4, 6)).shape
@@ -49,14 +49,9 @@ class Enumeration:
             raise Refusal(f"exact: expected at most {MOST_BITS} bits to enumerate; the model has {self.dim}")
         self.model = model
 
-    @property
-    def like(self) -> Tensor:
-        """A tensor of the model's type and device."""
-        return next(self.model.parameters())
-
     def log_likelihood(self, x: Tensor, known: Tensor | None = None) -> Tensor:
         """Return log p(x), or log p(x_known), shape (B,), in nats."""
-        x = x.to(self.like)
+        x, known = observed(self.model, x, known)
         total = x.new_full((len(x),), -math.inf)
         for _, log_joint in self._chunks(x, known):
             total = torch.logaddexp(total, log_joint.logsumexp(0))
@@ -64,7 +59,7 @@ class Enumeration:
 
     def posterior_mean(self, x: Tensor, known: Tensor | None = None) -> Tensor:
         """Return E[z|x], the probability of each bit under the exact posterior, shape (B, D)."""
-        x = x.to(self.like)
+        x, known = observed(self.model, x, known)
         total, mean = self.log_likelihood(x, known), x.new_zeros(len(x), self.dim)
         for z, log_joint in self._chunks(x, known):
             mean = mean + (log_joint - total).exp().T @ z.squeeze(1)
@@ -72,7 +67,8 @@ class Enumeration:
 
     def sample(self, x: Tensor, samples: int = 1, known: Tensor | None = None) -> Tensor:
         """Draw codes from the exact posterior p(z|x), shape (K, B, D): the largest of Gumbel-perturbed densities."""
-        count, x = require_int("samples", samples, 1), x.to(self.like)
+        count = require_int("samples", samples, 1)
+        x, known = observed(self.model, x, known)
         best = x.new_full((count, len(x)), -math.inf)
         chosen = x.new_zeros(count, len(x), self.dim)
         with torch.no_grad():
@@ -94,7 +90,7 @@ class Enumeration:
             for name, weight in module.named_parameters()
             if weight.requires_grad
         }
-        x = x.to(self.like)
+        x, _ = observed(self.model, x)
         with torch.no_grad():
             total = self.log_likelihood(x)
         found = {name: torch.zeros_like(weight) for name, weight in weights.items()}
@@ -112,15 +108,47 @@ class Enumeration:
         prior = self.model.prior()
         size = max(1, _ELEMENTS // max(x.shape[-1], len(x)))
         for start in range(0, 2**self.dim, size):
-            z = codes_between(start, min(start + size, 2**self.dim), self.dim, self.like).unsqueeze(1)
+            z = codes_between(start, min(start + size, 2**self.dim), self.dim, x).unsqueeze(1)
             yield z, prior.log_prob(z) + _log_likelihood(self.model.likelihood(z), x, known)
 
 
 def _log_likelihood(conditional: Distribution, x: Tensor, known: Tensor | None) -> Tensor:
-    """Return log p(x|z), or of the known pixels alone, shape (C, B)."""
+    """Return log p(x|z), or of the known pixels alone, x being zero at the others; shape (C, B)."""
     if known is None:
         whole: Tensor = conditional.log_prob(x)
         return whole
     assert isinstance(conditional, Bits)
     logits, mask = conditional.logits.squeeze(1), known.to(conditional.logits.dtype)  # (C, X), (B, X)
-    return logits @ (x.to(logits.dtype) * mask).T - torch.nn.functional.softplus(logits) @ mask.T
+    return logits @ x.T - torch.nn.functional.softplus(logits) @ mask.T
+
+
+def observed(model: LatentVariableModel, x: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    """Return observations (B, X) in the type of the model of bits, zero where not known, and ``known`` (B, X).
+
+    Raises:
+        Refusal: a wrong shape or type, or numbers outside [0, 1] where pixels are known.
+    """
+    if not isinstance(x, Tensor) or x.ndim != 2:
+        raise Refusal(f"x: expected a tensor of observations, shape (B, X); got {_what(x)}")
+    if known is not None:
+        shapes = x.shape, x.shape[1:]
+        if not isinstance(known, Tensor) or known.dtype != torch.bool or known.shape not in shapes:
+            expected = f"{tuple(x.shape[1:])} or {tuple(x.shape)}"
+            raise Refusal(f"known: expected booleans of shape {expected}; got {_what(known)}")
+        known = known.to(x.device).expand(x.shape)
+    if x.shape[1] != (pixels := int(model.likelihood(model.prior().mean.unsqueeze(0)).event_shape[0])):
+        raise Refusal(f"x: expected {pixels} pixels in each row, as the model has; got {x.shape[1]}")
+    given = x if known is None else x[known]
+    if not bool(((given >= 0) & (given <= 1)).all()):
+        where = "" if known is None else " where pixels are known"
+        raise Refusal(f"x: expected bits or numbers in [0, 1]{where}; got other values")
+    like = next(model.parameters())
+    if known is None:
+        return x.to(like), None
+    return torch.where(known, x, torch.zeros_like(x)).to(like), known.to(like.device)
+
+
+def _what(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+    return type(value).__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ from vaelab.conditionals import (
     GaussianPosterior,
     GaussianPrior,
 )
+from vaelab.models.fields import FieldName
 from vaelab.models.latent import LatentVariableModel
 from vaelab.models.mean_field import MeanFieldPosterior
 from vaelab.networks import Activation, Trunk
@@ -24,6 +25,7 @@ from vaelab.refusals import Refusal, require_choice, require_int, require_number
 __all__ = ["Inference", "deep_gaussian_vae", "sbn"]
 
 Inference = Literal["amortised", "wake-sleep", "reweighted-wake-sleep", "mean-field"]
+_TOLERANCE = 1e-2
 
 
 def sbn(
@@ -33,8 +35,8 @@ def sbn(
     encoder_dims: Sequence[int] | None = None,
     activation: Activation = "leaky-relu",
     inference: Inference = "amortised",
-    field: Literal["product", "gaussian"] = "product",
-    tolerance: float = 1e-2,
+    field: FieldName = "product",
+    tolerance: float = _TOLERANCE,
     data_mean: Tensor | None = None,
 ) -> LatentVariableModel:
     """Sigmoid belief network: layers of bits, each bit given the layer above.
@@ -57,7 +59,7 @@ def sbn(
         data_mean: mean observation (X,): centres the encoder's input and starts the output bias.
 
     Raises:
-        Refusal: no layers, or mean-field inference of layers that are not linear.
+        Refusal: no layers, mean-field inference of layers that are not linear, or an option of another inference.
 
     >>> import torch
     >>> model = sbn(6, layers=[4, 3])
@@ -67,8 +69,10 @@ def sbn(
     sizes = _sizes(layers)
     require_int("data_dim", data_dim, 1)
     require_choice("inference", inference, get_args(Inference))
-    require_choice("field", field, ("product", "gaussian"))
+    require_choice("field", field, get_args(FieldName))
     require_number("tolerance", tolerance, 0.0)
+    hidden_dims = _list("hidden_dims", hidden_dims)
+    widths = hidden_dims if encoder_dims is None else _list("encoder_dims", encoder_dims)
 
     def conditional(parents: int, children: int) -> BernoulliPosterior:
         """Return p(y_l|y_l+1), which reads bits as -1/+1."""
@@ -79,11 +83,17 @@ def sbn(
     top = BernoulliPrior(sizes[-1], learned=True)
     posterior: nn.Module
     if inference == "mean-field":
-        if len(hidden_dims):
-            raise Refusal(f"inference: 'mean-field' expects linear layers (hidden_dims=[]); got {list(hidden_dims)}")
+        if len(hidden_dims) or encoder_dims is not None:
+            raise Refusal(
+                "inference: 'mean-field' expects linear layers (hidden_dims=[]) and has no recognition network "
+                f"(encoder_dims unset); got {list(hidden_dims)} and {encoder_dims}"
+            )
         posterior = MeanFieldPosterior(top, [likelihood, *below], field, tolerance)
     else:
-        widths = hidden_dims if encoder_dims is None else encoder_dims
+        if (field, tolerance) != ("product", _TOLERANCE):
+            raise Refusal(
+                f"field, tolerance: go with inference=mean-field; got {field}, {tolerance:g} and {inference!r}"
+            )
         first = BernoulliPosterior(_observed(data_dim, widths, activation, data_mean), sizes[0])
         above = [BernoulliPosterior(_bits(one, widths, activation), other) for one, other in pairwise(sizes)]
         posterior = ChainPosterior([first, *above], sizes) if above else first
@@ -119,7 +129,7 @@ def deep_gaussian_vae(
     """
     sizes = _sizes(layers)
     require_int("data_dim", data_dim, 1)
-    if len(hidden_dims) != len(sizes):
+    if len(_list("hidden_dims", hidden_dims)) != len(sizes):
         raise Refusal(f"hidden_dims: expected {len(sizes)} lists of widths, one for each layer; got {hidden_dims!r}")
     pairs = list(zip(pairwise(sizes), hidden_dims[1:], strict=True))
     encoders = [GaussianPosterior(_observed(data_dim, hidden_dims[0], activation, data_mean), sizes[0])]
@@ -141,6 +151,12 @@ def _observed(size: int, widths: Sequence[int], activation: Activation, mean: Te
 
 def _bits(size: int, widths: Sequence[int], activation: Activation) -> Trunk:
     return Trunk(size, widths, activation, shift=0.5, scale=2.0)
+
+
+def _list(name: str, widths: Sequence[Any]) -> Sequence[Any]:
+    if isinstance(widths, str) or not isinstance(widths, Sequence):
+        raise Refusal(f"{name}: expected a list; got {widths!r}")
+    return widths
 
 
 def _sizes(layers: Sequence[int]) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 import torch
@@ -74,14 +75,28 @@ class MeanField:
         layers: (J, h) of each layer given its parents: of x given y_1, of y_1 given y_2, and so on.
         top: logits c of the last layer.
         field: ``product`` or ``gaussian``.
+
+    Raises:
+        Refusal: layers whose sizes do not follow on each other, or observations of another size.
+
+    >>> inference = MeanField([(torch.eye(3), torch.zeros(3))], top=torch.zeros(3))
+    >>> x = torch.tensor([[1.0, 1.0, 0.0]])
+    >>> inference.bound(x, inference.infer(x))
+    tensor([-1.9264])
     """
 
     def __init__(self, layers: Sequence[tuple[Tensor, Tensor]], top: Tensor, field: FieldName = "product") -> None:
         require_choice("field", field, get_args(FieldName))
+        for index, (J, h) in enumerate(layers):
+            above = len(layers[index + 1][1]) if index + 1 < len(layers) else len(top)
+            if tuple(J.shape) != (len(h), above):
+                raise Refusal(f"layers[{index}]: expected J of shape {(len(h), above)}; got {tuple(J.shape)}")
         self.layers, self.top, self.field = list(layers), top, FIELDS[field]()
 
     def start(self, x: Tensor) -> State:
         """Return mu = 1/2 and xi = 1/2 for every unit."""
+        if x.ndim != 2 or x.shape[1] != len(self.layers[0][1]):
+            raise Refusal(f"x: expected observations of shape (B, {len(self.layers[0][1])}); got {tuple(x.shape)}")
         mu = tuple(x.new_full((len(x), J.shape[1]), 0.5) for J, _ in self.layers)
         return State(mu, tuple(x.new_full((len(x), J.shape[0]), 0.5) for J, _ in self.layers))
 
@@ -120,8 +135,10 @@ class MeanField:
 
     def infer(self, x: Tensor, tolerance: float = 1e-2, sweeps: int = 50) -> State:
         """Sweep each observation until its L changes by less than ``tolerance`` nats, or ``sweeps`` times."""
+        require_number("tolerance", tolerance, 0.0)
+        require_int("sweeps", sweeps, 1)
         state = self.start(x)
-        with torch.no_grad():
+        with torch.no_grad(), _exact_products():
             before, active = self.bound(x, state), torch.arange(len(x), device=x.device)
             for _ in range(sweeps):
                 *_, found = self.updates(x[active], State(*(tuple(part[active] for part in parts) for parts in state)))
@@ -140,6 +157,17 @@ class MeanField:
         return max(1, _ELEMENTS // largest)
 
 
+@contextmanager
+def _exact_products() -> Iterator[None]:
+    """Multiply matrices in full inside the block: rounded to bfloat16, L would waver by more than a tolerance."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 class MeanFieldBits(Bits):
     """The factorised q(z|x) that inference ended with, and its ``xi``."""
 
@@ -155,12 +183,14 @@ class MeanFieldPosterior(nn.Module):
     """q(z|x) = prod_j Bernoulli(z_j; mu_j), the mu of mean-field inference: no recognition network, no parameters.
 
     Args:
-        prior: p(z), bits of one layer or a chain of layers.
-        likelihood: p(x|z), linear; of a chain it reads the first layer.
+        top: the prior of the last layer, a module that returns bits.
         conditionals: the modules p(x|y_1), p(y_1|y_2), ..., each linear.
         field: ``product`` (1996) or ``gaussian`` (1999), see :class:`MeanField`.
         tolerance: nats; the inference of an observation ends when its bound changes by less in a sweep.
         sweeps: most sweeps.
+
+    Raises:
+        Refusal: conditionals that are not linear, or a number out of range.
     """
 
     code: ClassVar[Code] = "bits"
@@ -174,6 +204,7 @@ class MeanFieldPosterior(nn.Module):
         sweeps: int = 50,
     ) -> None:
         super().__init__()
+        require_choice("field", field, get_args(FieldName))
         self.tolerance = require_number("tolerance", tolerance, 0.0)
         self.sweeps = require_int("sweeps", sweeps, 1)
         self.field: FieldName = field

@@ -111,8 +111,9 @@ def _checked(settings: Settings, data: Dataset, device: str) -> Settings:
     """Return the settings with the precision that they come to, or refuse what does not go together."""
     observations(data, "train", settings.binarisation)
     objective = settings.build_objective()
-    settings.build_estimator().check(settings.build_model(data.dim), objective)
-    check_kl_warmup(settings.training, objective)
+    estimator = settings.build_estimator()
+    estimator.check(settings.build_model(data.dim), objective)
+    check_kl_warmup(settings.training, objective, estimator)
     precision = choose_precision(settings.training.precision, torch.device(device))
     return settings.model_copy(update={"training": settings.training.model_copy(update={"precision": precision})})
 

@@ -102,7 +102,7 @@ def fit(
     estimator = (estimator or defaults.build_estimator()).to(device).train()
     objective = objective or defaults.build_objective()
     estimator.check(model, objective)
-    check_kl_warmup(settings, objective)
+    check_kl_warmup(settings, objective, estimator)
     model.to(device).train()
     processes = processes or Processes()
     ranks = processes.ranks

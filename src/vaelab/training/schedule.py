@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from vaelab.estimators import Estimator
 from vaelab.objectives import ELBO, Objective
 from vaelab.refusals import Refusal
 from vaelab.settings import TrainingSettings
@@ -24,7 +25,9 @@ def kl_weight(settings: TrainingSettings, step: int) -> float:
     return min(1.0, (step + 1) / settings.kl_warmup) if settings.kl_warmup else 1.0
 
 
-def check_kl_warmup(settings: TrainingSettings, objective: Objective) -> None:
-    """Refuse a warm-up of a KL term that the objective does not weigh."""
+def check_kl_warmup(settings: TrainingSettings, objective: Objective, estimator: Estimator) -> None:
+    """Refuse a warm-up of a KL term that the objective or the estimator does not weigh."""
     if settings.kl_warmup and not isinstance(objective, ELBO):
         raise Refusal(f"training.kl_warmup: expected 0 for the objective {objective.name!r}, which has no beta")
+    if settings.kl_warmup and not estimator.weighs_kl:
+        raise Refusal(f"training.kl_warmup: expected 0 for the estimator {estimator.name!r}, which knows no beta")
