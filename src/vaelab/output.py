@@ -10,12 +10,17 @@ from typing import Any
 
 from vaelab.refusals import Refusal, did_you_mean
 
-__all__ = ["print_json", "print_table", "require_target", "say", "write", "write_arrays"]
+__all__ = ["leads", "print_json", "print_table", "require_target", "say", "write", "write_arrays"]
+
+
+def leads() -> bool:
+    """Return whether this process is the one, or the first of a launcher's ranks: the one that reports."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def say(text: str) -> None:
-    """Print to standard error."""
-    print(text, file=sys.stderr)
+    """Print to standard error; a rank that does not report otherwise gives its number."""
+    print(text if leads() else f"rank {os.environ['RANK']}: {text}", file=sys.stderr)
 
 
 def print_json(content: Any) -> None:

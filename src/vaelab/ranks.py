@@ -8,12 +8,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["ALONE", "Ranks", "mean_over_ranks", "normal", "sharing", "uniform"]
+__all__ = [
+    "ALONE",
+    "Lost",
+    "Ranks",
+    "mean_over_ranks",
+    "normal",
+    "sharing",
+    "tell_ranks",
+    "total_over_ranks",
+    "uniform",
+]
+
+
+class Lost(RuntimeError):
+    """A rank did not answer in time, or has left."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,33 @@ def mean_over_ranks(value: Tensor) -> Tensor:
     """Return the mean of a tensor over the ranks, without a gradient: of a batch's mean, that of the whole batch."""
     if _now.count == 1:
         return value
-    total = value.detach().clone()
-    dist.all_reduce(total)
-    return total / _now.count
+    return total_over_ranks(value.detach().clone()) / _now.count
+
+
+def total_over_ranks(value: Tensor) -> Tensor:
+    """Return a tensor summed over the ranks, in place.
+
+    Raises:
+        Lost: a rank did not answer in time, or has left.
+    """
+    with _lost_if_it_fails():
+        dist.all_reduce(value)
+    return value
+
+
+def tell_ranks(said: list[Any]) -> None:
+    """Fill the list with what rank 0 has in it.
+
+    Raises:
+        Lost: as :func:`total_over_ranks`.
+    """
+    with _lost_if_it_fails():
+        dist.broadcast_object_list(said, src=0)
+
+
+@contextmanager
+def _lost_if_it_fails() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # what torch raises of gloo and NCCL has no name of its own in all versions
+        raise Lost((str(error).splitlines() or ["no answer"])[0]) from error

@@ -57,6 +57,8 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 def _explain(error: Exception) -> int:
     """Say in one sentence what went wrong, and return the exit code."""
+    if getattr(error, "of_rank_0", False):  # which says it itself
+        return 2 if isinstance(error, Refusal) else 1
     usage = getattr(error, "format_message", None)  # typer's usage errors
     if usage is not None:
         say(f"error: {usage()}; see vaelab --help".replace(".;", ";"))
@@ -77,7 +79,7 @@ def _explain(error: Exception) -> int:
 
 
 def _expected(error: Exception) -> bool:
-    return type(error).__name__ in ("Diverged", "LabFailed")
+    return type(error).__name__ in ("Diverged", "LabFailed", "Lost")
 
 
 @app.callback(invoke_without_command=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vaelab.cli.options import Json, ModelName, Overwrite, Words, layers_of
-from vaelab.output import print_json, print_table, say
+from vaelab.output import leads, print_json, print_table, say
 
 __all__ = ["lab", "train"]
 
@@ -27,12 +27,13 @@ def train(
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the step: a slow start, then faster.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     overwrite: Overwrite = False,
+    rank_timeout: Annotated[float, typer.Option(help="Seconds that ranks wait for each other.", min=1)] = 600.0,
     as_json: Json = False,
 ) -> None:
     """Train a model into a run directory.
 
     Settings are key=value words, such as latent_dim=2 training.epochs=10 estimator.samples=8; a file may hold
-    them too, and words win over the file.
+    them too, and words win over the file. Under torchrun (-m vaelab train ...) all ranks train one model.
     """
     from vaelab import training
     from vaelab.progress import TrainingProgress
@@ -46,9 +47,16 @@ def train(
 
     with TrainingProgress() as progress:
         run, fitted = training.train(
-            resolved, path, resume=resume, overwrite=overwrite, watch=lambda row: progress.row(path.name, row)
+            resolved,
+            path,
+            resume=resume,
+            overwrite=overwrite,
+            rank_timeout=rank_timeout,
+            watch=lambda row: progress.row(path.name, row),
         )
-    if as_json:
+    if not leads():
+        pass
+    elif as_json:
         print_json({"run": str(run.path), **fitted.__dict__, "best": fitted.best if fitted.best_step else None})
     elif fitted.ended == "interrupted":
         again = " ".join(word for word in sys.argv[1:] if word not in ("--resume", "--overwrite"))

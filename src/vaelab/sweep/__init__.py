@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from vaelab.data import Dataset, load_data, observations
 from vaelab.processes import Job, Watch, run_side_by_side, share_cores
 from vaelab.refusals import Refusal, require_int
@@ -22,8 +20,7 @@ from vaelab.settings import Settings, words
 from vaelab.sweep.results import Result, Yardstick, read_result, sweep_table, write_results, yardstick
 from vaelab.sweep.search import Guided, Listed, Search, corners, drawn, grid
 from vaelab.sweep.space import Combination, Space, name_of, read_space, words_of
-from vaelab.training import choose_device
-from vaelab.training.schedule import check_kl_warmup
+from vaelab.training import check_together, choose_device
 
 __all__ = ["Result", "Sweep", "read_space", "run_sweep", "sweep_table"]
 
@@ -124,11 +121,7 @@ def _checked(space: Space, values: Combination, data: Dataset) -> Settings:
     """Return the settings of a combination if a training of them would start."""
     settings = space.resolve(values)
     try:
-        objective, estimator = settings.build_objective(), settings.build_estimator()
-        with torch.device("meta"):  # shapes alone: no memory, no random numbers
-            model = settings.build_model(data.dim)
-        estimator.check(model, objective)
-        check_kl_warmup(settings.training, objective)
+        check_together(settings, data.dim)
     except Refusal as refusal:
         raise Refusal(f"{words_of(values)}: {refusal}") from None
     return settings

@@ -10,16 +10,17 @@ from typing import Any
 
 import torch
 
-from vaelab.data import Dataset, load_data, observations
+from vaelab.data import Batches, Dataset, load_data, observations
 from vaelab.evaluation import encode_all
 from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.randomness import seeded
+from vaelab.ranks import Lost
 from vaelab.refusals import Refusal
 from vaelab.runs import Run, locked
 from vaelab.settings import Settings, TrainingSettings
 from vaelab.training.engine import choose_precision
 from vaelab.training.loop import Fitted, fit
-from vaelab.training.parallel import Lost, Processes, joined
+from vaelab.training.parallel import TIMEOUT, Processes, joined
 from vaelab.training.record import Diverged, Row
 from vaelab.training.schedule import check_kl_warmup
 from vaelab.training.tightness import measure_tightness
@@ -31,6 +32,7 @@ __all__ = [
     "Processes",
     "Row",
     "TrainingSettings",
+    "check_together",
     "choose_device",
     "fit",
     "joined",
@@ -61,26 +63,29 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     watch: Callable[[Row], None] | None = None,
+    rank_timeout: float = TIMEOUT,
 ) -> tuple[Run, Fitted]:
     """Train from settings into a run directory; an auto-encoder also gets the mixture of its codes.
 
     With ``resume`` an existing run goes on from its last checkpoint and ends as if it had never stopped; what torchrun
     starts again after a failure resumes by itself. Several processes (see :func:`joined`) train one model: each takes
-    its share of every batch, and rank 0 alone writes.
+    its share of every batch, and rank 0 alone writes; they wait ``rank_timeout`` seconds for each other.
 
     Raises:
         Refusal: settings that contradict each other or the run, a directory that is not empty, or one into which
             another process is training.
         Lost: another process does not answer, or has left.
     """
-    with joined() as processes, ExitStack() as held:
-        # what needs no directory comes first, so that nothing is written for settings that cannot work
+    with joined(rank_timeout) as processes, ExitStack() as held:
         data = data if data is not None else load_data(settings.data)
         device = choose_device(settings.device)
-        settings = _checked(settings, data, device)
+        settings = _with_precision(settings, device)
+        observed = observations(data, "train", settings.binarisation)
         out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
         def open_run() -> dict[str, Any]:
+            check_together(settings, data.dim)  # all of it before anything is written
+            Batches(observed, settings.training.batch_size, settings.seed, processes.ranks)
             held.enter_context(locked(out))
             if resume and (out / "config.json").exists():
                 return _reopen(out, settings, data).config
@@ -88,7 +93,7 @@ def train(
 
         run = Run(out, processes.by_leader(open_run))
         with seeded(settings.seed, "weights"):
-            model = settings.build_model(data.dim, observations(data, "train", settings.binarisation).mean())
+            model = settings.build_model(data.dim, observed.mean())
         fitted = fit(
             model,
             data,
@@ -107,13 +112,17 @@ def train(
         return run, fitted
 
 
-def _checked(settings: Settings, data: Dataset, device: str) -> Settings:
-    """Return the settings with the precision that they come to, or refuse what does not go together."""
-    observations(data, "train", settings.binarisation)
-    objective = settings.build_objective()
-    estimator = settings.build_estimator()
-    estimator.check(settings.build_model(data.dim), objective)
+def check_together(settings: Settings, data_dim: int) -> None:
+    """Refuse model, objective, estimator and training that do not go together; nothing is drawn or allocated for it."""
+    objective, estimator = settings.build_objective(), settings.build_estimator()
+    with torch.device("meta"):  # shapes alone
+        model = settings.build_model(data_dim)
+    estimator.check(model, objective)
     check_kl_warmup(settings.training, objective, estimator)
+
+
+def _with_precision(settings: Settings, device: str) -> Settings:
+    """Return the settings with the precision that ``auto`` comes to."""
     precision = choose_precision(settings.training.precision, torch.device(device))
     return settings.model_copy(update={"training": settings.training.model_copy(update={"precision": precision})})
 

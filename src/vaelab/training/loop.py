@@ -17,7 +17,6 @@ from vaelab.evaluation import objective_bound
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, Objective
 from vaelab.randomness import seed_step, seeded
-from vaelab.ranks import sharing
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
@@ -154,7 +153,7 @@ def fit(
         while step < total and not early and not interrupted:
             seed_step(seed, step, where)
             x = batches(step)  # (B, X), or this rank's share of it
-            with engine.products(), sharing(ranks):
+            with engine.products(), processes.step():
                 means, gradients = differentiate(_at(objective, settings, step), x)
             means, gradients, stop = processes.average(means, gradients, request.signal is not None)
             if variance is not None:

@@ -12,18 +12,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from vaelab.ranks import ALONE, Ranks
+from vaelab.ranks import ALONE, Lost, Ranks, sharing, tell_ranks, total_over_ranks
 from vaelab.refusals import Refusal
 
-__all__ = ["Lost", "Processes", "joined"]
+__all__ = ["TIMEOUT", "Processes", "joined"]
 
 T = TypeVar("T")
 TIMEOUT = 600.0  # seconds that a rank is waited for; compiling a step or validating takes less
 _ROLL_CALL = 5.0  # seconds that a rank has to answer when somebody is missing
-
-
-class Lost(RuntimeError):
-    """A rank did not answer, or left."""
 
 
 class Processes:
@@ -41,6 +37,15 @@ class Processes:
         """Whether this is rank 0, which alone writes and reports."""
         return self.ranks.rank == 0
 
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Draw and take means as this rank inside the block."""
+        if self.ranks.count == 1:
+            yield
+            return
+        with sharing(self.ranks), self._roll_call():
+            yield
+
     def average(
         self, means: Tensor, gradients: Sequence[Tensor | None], stop: bool
     ) -> tuple[Tensor, Sequence[Tensor | None], Tensor | bool]:
@@ -50,7 +55,7 @@ class Processes:
         found = [gradient for gradient in gradients if gradient is not None]
         flat = torch.cat([means, means.new_tensor([float(stop)]), *(gradient.flatten() for gradient in found)])
         with self._roll_call():
-            dist.all_reduce(flat)
+            total_over_ranks(flat)
         flat /= self.ranks.count
         means, asked, *parts = flat.split([len(means), 1, *(gradient.numel() for gradient in found)])
         own = iter(parts)
@@ -61,7 +66,7 @@ class Processes:
         if self.ranks.count == 1:
             return tensor
         with self._roll_call():
-            dist.all_reduce(tensor)
+            total_over_ranks(tensor)
         return tensor
 
     def by_leader(self, action: Callable[[], T]) -> T:
@@ -75,19 +80,19 @@ class Processes:
             except Exception as error:
                 said = [None, error]
         with self._roll_call():
-            dist.broadcast_object_list(said, src=0)
+            tell_ranks(said)
         if said[1] is not None:
+            said[1].of_rank_0 = not self.leads  # it is told once
             raise said[1]
         return said[0]  # type: ignore[no-any-return]
 
     @contextmanager
     def _roll_call(self) -> Iterator[None]:
-        """Turn the failure of an exchange into a sentence that names who is missing."""
+        """Say who is missing when an exchange failed."""
         try:
             yield
-        except (RuntimeError, ValueError) as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise Lost(f"ranks: {self._missing()} ({first})") from error
+        except Lost as lost:
+            raise Lost(f"ranks: {self._missing()} ({lost})") from lost
 
     def _missing(self) -> str:
         if self._roll is None:
@@ -114,15 +119,32 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
         return
     if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
         raise Refusal(f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, so {' and '.join(missing)} must be set; see torchrun")
+    rank, count, wait = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), timedelta(seconds=timeout)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
-        dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+        dist.init_process_group(backend, store=_store(rank, count, wait), rank=rank, world_size=count, timeout=wait)
     except (RuntimeError, ValueError) as error:
         raise Lost(f"ranks: they did not come together ({str(error).splitlines()[0]})") from error
     try:
         yield _processes()
     finally:
         dist.destroy_process_group()
+
+
+def _store(rank: int, count: int, wait: timedelta) -> Any:
+    """Return where the ranks find each other, apart for each restart: addresses of the ranks before it are void."""
+    agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun keeps the store; else rank 0 does
+    store = dist.TCPStore(  # type: ignore[attr-defined]
+        os.environ["MASTER_ADDR"],
+        int(os.environ["MASTER_PORT"]),
+        count,
+        is_master=not agent and rank == 0,
+        timeout=wait,
+        multi_tenant=True,
+    )
+    return dist.PrefixStore(  # type: ignore[attr-defined]
+        f"vaelab/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store
+    )
 
 
 def _processes() -> Processes:

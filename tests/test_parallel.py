@@ -1,0 +1,189 @@
+"""Room: training. Real ranks under torchrun: the run of one process, killed, hung and stopped ones."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import parallel_process
+from tests.laws import largest_difference
+from tests.test_training import rows_of, weights_of
+from vaelab.data import Batches, load_data, observations
+from vaelab.distributions import Bits, Gaussian
+from vaelab.ranks import Ranks, sharing
+from vaelab.runs import Run
+
+ROOT = Path(__file__).parents[1]
+
+
+def torchrun(*words, options=(), ranks=2):
+    """Start ranks on this machine; their output comes as it is written."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), *options]
+    return subprocess.Popen(
+        [*command, "-m", *words],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def slow_run(out, *options, pace="0.15"):
+    return torchrun("tests.training_process", str(out), pace, options=options)
+
+
+def wait_for(out, step, process):
+    """Wait until the run has logged ``step``."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise AssertionError(f"it ended with {process.returncode}:\n{process.stdout.read()}")
+        if (Path(out) / "metrics.jsonl").exists() and any(row["step"] >= step for row in Run(out).metrics()):
+            return
+        time.sleep(0.02)
+    raise AssertionError("it logged nothing in a minute")
+
+
+def rank_process(launcher, rank):
+    """Return the process id of a rank."""
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+    for child in children:
+        if f"\0RANK={rank}\0".encode() in b"\0" + Path(f"/proc/{child}/environ").read_bytes() + b"\0":
+            return int(child)
+    raise AssertionError(f"no rank {rank} among {children}")
+
+
+# ---------------------------------------------------------------- the same training
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """Return the folders of every case trained by one process and by two."""
+    alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
+    process = torchrun("tests.parallel_process", str(together))
+    parallel_process.train_all(alone)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    return alone, together
+
+
+@pytest.mark.parametrize("name", parallel_process.CASES)
+def test_two_ranks_make_the_training_of_one(both, name):
+    """The same batches, noise and codes: every logged number to 1e-4 of its size, the weights to 1e-4."""
+    one, two = (Run(folder / name) for folder in both)
+    assert one.config["settings"] == two.config["settings"]
+    for ours, theirs in zip(rows_of(one), rows_of(two), strict=True):
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():
+            assert theirs[key] == pytest.approx(value, rel=1e-4, abs=1e-6), key
+    ours, theirs = (run.load_model().state_dict() for run in (one, two))  # without the mixture, whose fit may jump
+    assert largest_difference(ours, theirs) < 1e-4
+    assert not list(two.path.rglob("*.tmp"))
+
+
+def test_a_rank_draws_its_rows_of_the_noise_and_reads_its_rows_of_the_batch():
+    observed = observations(load_data("mnist"), "train", "dynamic")
+    q, p = Gaussian(torch.zeros(6, 3), torch.zeros(6, 3)), Bits(torch.zeros(6, 4))
+
+    def parts(rank, count):
+        ranks, rows = Ranks(rank, count), 6 // count
+        torch.manual_seed(0)
+        x = Batches(observed, 6, 0, ranks)(3)
+        with sharing(ranks):
+            own_q, own_p = Gaussian(q.loc[:rows], q.log_scale[:rows]), Bits(p.logits[:rows])
+            return x, own_q.rsample((5,)), own_p.sample((5,))
+
+    whole = parts(0, 1)
+    for count in (2, 3):
+        found = zip(*(parts(rank, count) for rank in range(count)), strict=True)
+        for axis, one, pieces in zip((0, 1, 1), whole, found, strict=True):
+            assert torch.equal(torch.cat(pieces, axis), one)
+
+
+# ---------------------------------------------------------------- faults
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    output, _ = (process := slow_run(out, pace="0")).communicate(timeout=60)
+    assert process.returncode == 0, output
+    return Run(out)
+
+
+def assert_undisturbed(out, expected):
+    assert rows_of(Run(out)) == rows_of(expected)
+    assert largest_difference(weights_of(out), weights_of(expected.path)) == 0
+    assert not list(Path(out).rglob("*.tmp"))
+
+
+def test_after_a_rank_is_killed_all_start_again_from_the_checkpoint(undisturbed, tmp_path):
+    """Step 28 lies between two checkpoints: what follows the first is made again, bitwise."""
+    out = tmp_path / "run"
+    with slow_run(out, "--max-restarts", "1") as process:
+        wait_for(out, 28, process)
+        os.kill(rank_process(process, 1), signal.SIGKILL)
+        output, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, output
+    assert_undisturbed(out, undisturbed)
+
+
+def test_sigterm_saves_the_step_on_every_rank_and_the_run_goes_on(undisturbed, tmp_path):
+    out = tmp_path / "run"
+    with slow_run(out) as process:
+        wait_for(out, 28, process)
+        process.terminate()  # torchrun hands it on
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    saved = Run(out).load_checkpoint()["step"]
+    assert 28 <= saved < 70, output
+    assert saved % 20, "else a checkpoint was due here anyway"
+    output, _ = (again := slow_run(out, pace="0")).communicate(timeout=60)
+    assert again.returncode == 0, output
+    assert_undisturbed(out, undisturbed)
+
+
+def test_a_rank_that_hangs_is_named(tmp_path):
+    out = tmp_path / "run"
+    words = ["gaussian-vae", "hidden_dims=[8]", "latent_dim=2", "training.steps=100000", "training.log_every=1"]
+    with torchrun("vaelab", "train", *words, "--out", str(out), "--rank-timeout", "4") as process:
+        wait_for(out, 5, process)
+        hung = rank_process(process, 1)
+        os.kill(hung, signal.SIGSTOP)
+        said = next((line for line in process.stdout if line.startswith("error:")), "")
+        os.kill(hung, signal.SIGKILL)  # torchrun would wait half a minute for it
+        process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert re.match(r"error: ranks: .*Ranks 1 failed to pass monitoredBarrier", said)
+
+
+def test_what_cannot_work_is_said_once_and_nothing_is_written(tmp_path):
+    out = tmp_path / "run"
+    words = ["gaussian-vae", "training.steps=3", "training.batch_size=25", "--out", str(out)]
+    process = torchrun("vaelab", "train", *words)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    said = [line for line in output.splitlines() if "error:" in line]
+    assert said == ["error: training.batch_size: expected a multiple of 2, the number of ranks; got 25"], output
+    assert not out.exists()
+
+
+def test_half_an_environment_of_ranks_is_refused(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "vaelab", "train", "gaussian-vae", "--out", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "WORLD_SIZE": "2", "RANK": "0"},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith(
+        "error: WORLD_SIZE is 2, so MASTER_ADDR and MASTER_PORT must be set; see torchrun"
+    )
