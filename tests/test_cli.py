@@ -66,7 +66,7 @@ def test_version(vaelab):
 
 
 def test_train_writes_the_run_directory(run):
-    expected = {"config.json", "model.safetensors", "metrics.jsonl", "checkpoints"}
+    expected = {"config.json", "model.safetensors", "metrics.jsonl", "checkpoints", "lock"}
     if run.name == "autoencoder":
         expected.add("density.safetensors")
     assert {path.name for path in run.iterdir()} == expected

@@ -1,6 +1,6 @@
 """A small training in a process of its own, for the tests that interrupt or kill it.
 
-python -m tests.training_process OUT [SECONDS]: train into OUT (resume if it is there), tell every logged step on
+python -m tests.training_process OUT [SECONDS]: train into OUT (resume if it is there), tell 0 and every logged step on
 standard output, and rest for SECONDS after telling.
 """
 
@@ -44,6 +44,7 @@ def main(out, seconds="0"):
         print(row["step"], flush=True)
         time.sleep(float(seconds))
 
+    print(0, flush=True)  # everything is imported
     _, fitted = run_training(out, tell, resume=Path(out).exists())
     print(fitted.ended, fitted.steps, flush=True)
 
