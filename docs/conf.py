@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from choosing_table import markdown as study
 from settings_table import markdown as settings
-from speed_table import quality, throughput
+from speed_table import quality, scaling, throughput
 
 import vaelab
 
@@ -25,7 +25,8 @@ html_title = f"vaelab {release}"
 
 myst_enable_extensions = ["substitution"]
 myst_heading_anchors = 3
-myst_substitutions = {"settings": settings(), "study": study(), "throughput": throughput(), "quality": quality()}
+myst_substitutions = {"settings": settings(), "study": study()}
+myst_substitutions |= {"throughput": throughput(), "quality": quality(), "scaling": scaling()}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

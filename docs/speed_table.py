@@ -52,6 +52,20 @@ def quality() -> str:
     return "\n".join(lines)
 
 
+def scaling() -> str:
+    """Return what a second rank gives beside a second thread."""
+    found = json.loads((RESULTS / "scaling.json").read_text())
+    lines = [_facts(found) + " Medians over the rounds; ratios are within a round.", ""]
+    lines += ["| training | way | images/s [range] | of 1 rank x 2 threads |", "|---|---|---|---|"]
+    for name, rows in found["results"].items():
+        for row in rows:
+            low, high = row["range"]
+            rate = f"{row['images_per_second']:,} [{low:,}, {high:,}]"
+            lines.append(f"| {name} | {row['way']} | {rate} | {row['of_one_rank_with_two_threads']:.2f} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     print(throughput())
+    print(scaling())
     print(quality())

@@ -48,6 +48,7 @@ FORMAT_VERSION = 1
 # Ends a checkpoint, before its SHA-256. torch checks no sums: a damaged size made it read uninitialised memory.
 _SEAL = b"\nsha256:"
 _LOCK = "lock"
+_OF_TRAINING = ("config.json", "model.safetensors", "density.safetensors", "metrics.jsonl", "checkpoints/*")
 
 
 def write_file(path: Path, content: bytes | str) -> None:
@@ -69,6 +70,8 @@ def write_file(path: Path, content: bytes | str) -> None:
 def locked(path: str | Path) -> Iterator[None]:
     """Hold a run directory, made if need be, against any other training; the end of the process frees it.
 
+    What a training that was killed left half-written under a temporary name is removed.
+
     Raises:
         Refusal: another process holds it.
     """
@@ -80,6 +83,9 @@ def locked(path: str | Path) -> Iterator[None]:
     except filelock.Timeout:
         raise Refusal(f"out: another process is training into {str(path)!r}; wait for it, or choose another") from None
     try:
+        for name in _OF_TRAINING:
+            for left in path.glob(f"{name}.tmp" if name.endswith("*") else f"{name}.*.tmp"):
+                left.unlink(missing_ok=True)
         yield
     finally:
         lock.release()
