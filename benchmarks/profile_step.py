@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._inductor.config
 from torch.profiler import ProfilerActivity, profile
 
 from contenders import CASES
@@ -113,10 +114,11 @@ def report(arguments: argparse.Namespace) -> str:
     total = sum(own for _, _, own in rows)
     threads = threads_in_words(arguments.threads)
     words = f"{arguments.precision}{', compiled' if arguments.compile else ''}, {threads}, {arguments.steps} steps"
+    more = " --compile --out FILE" if arguments.compile else ""
     facts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in found_machine.items())
     lines = [
         f"A training step of {CASES['gaussian'].title}: {words}",
-        f"python benchmarks/profile_step.py; {facts}",
+        f"python benchmarks/profile_step.py{more}; {facts}",
         "",
         f"{step:8.3f} ms  a step of vaelab.training.fit, unprofiled (median of {ROUNDS} slices)",
         f"{floor:8.3f} ms  its matrix products alone: the step is {step / floor:.2f} times that",
@@ -126,7 +128,7 @@ def report(arguments: argparse.Namespace) -> str:
         f"{'ms':>8}  {'share':>6}  {'calls':>6}  operator",
     ]
     shown = rows[: arguments.rows]
-    lines += [f"{own:8.3f}  {own / total:6.1%}  {calls:6.1f}  {name}" for name, calls, own in shown]
+    lines += [f"{own:8.3f}  {own / total:6.1%}  {calls:6.1f}  {name[:90]}" for name, calls, own in shown]
     rest = sum(own for _, _, own in rows[arguments.rows :])
     lines.append(f"{rest:8.3f}  {rest / total:6.1%}          {max(0, len(rows) - len(shown))} others")
     return "\n".join(lines) + "\n"
@@ -142,6 +144,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "profile_step.txt")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    torch._inductor.config.cpp.enable_kernel_profile = True  # compiled kernels under names of their own
     text = report(arguments)
     arguments.out.write_text(text)
     print(text, end="")
