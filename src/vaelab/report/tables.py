@@ -70,10 +70,18 @@ def protocol(members: Sequence[Member]) -> list[tuple[str, str]]:
     first = members[0].run.config
     data, versions = first["data"], first["versions"]
     splits = ", ".join(f"{count:,} {name}" for name, count in data["splits"].items())
+    trainings = [member.run.settings.training for member in members]
+    precisions = " and ".join(sorted({training.precision for training in trainings}))
+    averaged, compiled = (sum(getattr(t, name) for t in trainings) for name in ("average", "compile"))
     return [
         ("data", f"{data['name']}: {splits}; {data['dim']} pixels"),
         ("SHA-256", data["sha256"]),
         ("binarisation", f"{data['binarisation']} (held-out splits drawn once, seed {data['binarisation_seed']})"),
         ("selection", "weights of the best validation bound; nothing was chosen on the test split"),
+        (
+            "speed",
+            f"matrix products in {precisions}; of {len(trainings)} trainings {averaged} keep averages of weights, "
+            f"which are good sooner, and {compiled} are compiled",
+        ),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]
