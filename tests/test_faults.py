@@ -106,7 +106,7 @@ def test_a_run_killed_again_and_again_gets_there(whole, tmp_path):
 
 def killed_at_48(out):
     """A run with checkpoints of steps 20 and 40."""
-    with start(out) as process:
+    with start(out, "0.3") as process:
         wait_for_step(process, 48)
         process.kill()
     return out / "checkpoints" / "last.pt"
@@ -156,7 +156,7 @@ def test_two_damaged_checkpoints_are_refused_and_left_as_they_are(tmp_path):
 def test_a_disk_that_fills_up_while_a_checkpoint_is_written_costs_nothing_before_it(whole, tmp_path):
     """A limit on the size of files that the log and the weights keep to, and the second checkpoint does not."""
     out = tmp_path / "run"
-    with start(out) as process:
+    with start(out, "0.3") as process:
         wait_for_step(process, 28)
         process.kill()
     last = out / "checkpoints" / "last.pt"
@@ -199,8 +199,8 @@ def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path):
 
 def test_a_second_training_into_a_directory_is_refused_and_a_crash_leaves_no_lock(whole, tmp_path):
     out = tmp_path / "run"
-    with start(out, "0.2") as first:
-        wait_for_step(first, 24)
+    with start(out, "60") as first:  # rests after its first row
+        wait_for_step(first, 4)
         with start(out) as second:
             _, said = second.communicate()
             assert second.returncode == 1
@@ -216,7 +216,7 @@ def test_a_second_training_into_a_directory_is_refused_and_a_crash_leaves_no_loc
 
 def test_a_clock_that_goes_backwards_changes_nothing(whole, tmp_path, monkeypatch):
     out = tmp_path / "run"
-    with start(out) as process:
+    with start(out, "0.3") as process:
         wait_for_step(process, 28)
         process.kill()
     for path in out.rglob("*"):

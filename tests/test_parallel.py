@@ -35,7 +35,7 @@ def torchrun(*words, options=(), ranks=2):
     )
 
 
-def slow_run(out, *options, pace="0.15"):
+def slow_run(out, *options, pace="0.3"):
     return torchrun("tests.training_process", str(out), pace, options=options)
 
 
