@@ -1,6 +1,6 @@
 """Small trainings of every kind that ranks could disagree about, one after the other, for the tests of several ranks.
 
-torchrun ... -m tests.parallel_process OUT: train each into OUT/NAME, all ranks together.
+torchrun ... -m tests.parallel_process OUT SHARDS: train each into OUT/NAME, all ranks together.
 """
 
 import sys
@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from tests.laws import binary_data
+from vaelab.data import load_data
 from vaelab.settings import resolve
 from vaelab.training import joined, train
 
@@ -23,21 +24,22 @@ CASES = {
     "chain": ("sbn", {"layers": [4, 3], "estimator": {"name": "disarm"}}),
     "dreams": ("sbn", {"layers": [4, 3], "inference": "wake-sleep"}),
     "autoencoder": ("autoencoder", {"latent_dim": 2}),
+    "stream": ("gaussian-vae", {"latent_dim": 2}),  # from shards on the disk
 }
 COMMON = {"binarisation": "none", "device": "cpu"}
 TRAINING = {"steps": 24, "batch_size": 32, "log_every": 4, "validate_every": 12, "warmup": 4, "precision": "float32"}
 
 
-def train_all(out):
+def train_all(out, shards):
     for name, (model, layer) in CASES.items():
         hidden = {} if model == "sbn" else {"hidden_dims": [8]}
         codes = {"latent_dim": 3} if model == "bernoulli-vae" else {}
         more = {"log_gradient_variance": True, "clip": 5.0} if name == "rebar" else {}
         settings = resolve(model, COMMON, hidden, codes, layer, {"training": {**TRAINING, **more}})
-        train(settings, Path(out) / name, data=binary_data())
+        train(settings, Path(out) / name, data=load_data(shards) if name == "stream" else binary_data())
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with joined():  # one process group for all of them, which each training finds and honours
-        train_all(sys.argv[1])
+        train_all(*sys.argv[1:])

@@ -8,11 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests import parallel_process
-from tests.laws import largest_difference
+from tests.laws import binary_data, largest_difference
 from tests.test_training import rows_of, weights_of
 from vaelab.data import Batches, load_data, observations
 from vaelab.distributions import Bits, Gaussian
@@ -67,8 +68,11 @@ def rank_process(launcher, rank):
 def both(tmp_path_factory):
     """Return the folders of every case trained by one process and by two."""
     alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
-    process = torchrun("tests.parallel_process", str(together))
-    parallel_process.train_all(alone)
+    shards, x = tmp_path_factory.mktemp("shards"), binary_data().split("train").pixels
+    for number, part in enumerate(np.array_split(x, 3)):
+        np.save(shards / f"{number}.npy", part)
+    process = torchrun("tests.parallel_process", str(together), str(shards))
+    parallel_process.train_all(alone, shards)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     return alone, together
