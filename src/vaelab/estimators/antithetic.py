@@ -193,7 +193,8 @@ def _branches(chain: Chain, count: int) -> Tensor:
 
 
 def _pairs(u: Tensor, p: Tensor) -> Tensor:
-    return torch.cat([u > 1 - p, u < p]).to(u.dtype)
+    # Numbers are joined, not truth values: a compiler makes vector instructions of the one and not of the other.
+    return torch.cat([(u > 1 - p).to(u.dtype), (u < p).to(u.dtype)])
 
 
 def _require_even(samples: int) -> None:
