@@ -209,9 +209,9 @@ class Run:
             raise Refusal(f"data: {self.settings.data!r} is not the data that {self.path} was trained on (SHA-256)")
         return data
 
-    def save_model(self, model: LatentVariableModel) -> None:
-        """Write the selected weights."""
-        _save_tensors(self.path / "model.safetensors", model.state_dict())
+    def save_weights(self, weights: dict[str, Tensor]) -> None:
+        """Write the selected weights, by name."""
+        _save_tensors(self.path / "model.safetensors", weights)
 
     def save_density(self, prior: MixturePrior) -> None:
         """Write the mixture over the codes of an auto-encoder."""
