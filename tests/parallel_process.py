@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 
 from tests.laws import binary_data
 from vaelab.data import load_data
@@ -41,5 +42,7 @@ def train_all(out, shards):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    with joined():  # one process group for all of them, which each training finds and honours
+    with joined():  # one process group for all of them, which each training finds and leaves as it is
+        groups = len(dist.distributed_c10d._world.pg_map)
         train_all(*sys.argv[1:])
+        assert len(dist.distributed_c10d._world.pg_map) == groups

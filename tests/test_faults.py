@@ -150,6 +150,17 @@ def test_two_damaged_checkpoints_are_refused_and_left_as_they_are(tmp_path):
     assert {path: path.read_bytes() for path in last.parent.iterdir()} == before
 
 
+def test_weights_of_a_later_validation_than_the_checkpoint_do_not_outlive_a_resume(tmp_path, whole):
+    """On another machine the steps from 20 to 40 may come out differently, and step 40 may not be the best."""
+    out = tmp_path / "run"
+    last = killed_at_48(out)
+    truncate(last)
+    run, told = run_training(out, lambda row: os.kill(os.getpid(), signal.SIGINT), resume=True)
+    assert (told.ended, told.best_step) == ("interrupted", 20)
+    assert largest_difference(weights_of(out), run.load_checkpoint()["best"]["weights"]) == 0
+    go_on_to_the_end(out, whole)
+
+
 # ---------------------------------------------------------------- disks
 
 

@@ -1,8 +1,10 @@
 """Room: training. Real ranks under torchrun: the run of one process, killed, hung and stopped ones."""
 
+import math
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +20,9 @@ from tests.test_training import rows_of, weights_of
 from vaelab.data import Batches, load_data, observations
 from vaelab.distributions import Bits, Gaussian
 from vaelab.ranks import Ranks, sharing
+from vaelab.refusals import Refusal
 from vaelab.runs import Run
+from vaelab.training import joined
 
 ROOT = Path(__file__).parents[1]
 
@@ -177,6 +181,59 @@ def test_what_cannot_work_is_said_once_and_nothing_is_written(tmp_path):
     said = [line for line in output.splitlines() if "error:" in line]
     assert said == ["error: training.batch_size: expected a multiple of 2, the number of ranks; got 25"], output
     assert not out.exists()
+
+
+OTHER_DATA = """
+import os, sys, torch
+from tests.laws import binary_data
+from tests.parallel_process import COMMON
+from vaelab.settings import resolve
+from vaelab.training import train
+torch.set_num_threads(1)
+settings = resolve("gaussian-vae", COMMON, {"data": "x.npy", "training": {"steps": 3, "batch_size": 20}})
+train(settings, sys.argv[1], data=binary_data(seed=int(os.environ["RANK"])), rank_timeout=20)
+"""
+
+
+def test_ranks_whose_data_differ_are_told_so(tmp_path):
+    """Started by hand, as any launcher that sets the four variables would."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    launched = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    command = [sys.executable, "-c", OTHER_DATA, str(tmp_path / "run")]
+    said = {"cwd": ROOT, "stderr": subprocess.PIPE, "text": True}
+    with (
+        subprocess.Popen(command, env={**launched, "RANK": "0"}, **said) as first,
+        subprocess.Popen(command, env={**launched, "RANK": "1"}, **said) as second,
+    ):
+        _, of_second = second.communicate(timeout=60)
+        _, of_first = first.communicate(timeout=60)
+    assert of_second.splitlines()[-1].endswith("data: 'x.npy' is here not the data that it is for rank 0 (SHA-256)")
+    assert "Lost: ranks: " in of_first
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("WORLD_SIZE", "two", "WORLD_SIZE: expected a whole number from 1 to 1000000, as torchrun sets it; got 'two'"),
+        ("RANK", "2", "RANK: expected a whole number from 0 to 1, as torchrun sets it; got '2'"),
+        ("RANK", "", "RANK: expected a whole number from 0 to 1, as torchrun sets it; got ''"),
+    ],
+)
+def test_an_environment_that_makes_no_sense_is_refused(name, value, sentence, monkeypatch):
+    environment = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    for variable, said in {**environment, name: value}.items():
+        monkeypatch.setenv(variable, said)
+    with pytest.raises(Refusal) as refused, joined():
+        pass
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf, 1e12])
+def test_a_time_out_that_is_none_is_refused(seconds):
+    with pytest.raises(Refusal, match=r"rank_timeout: expected a number in \[1, 1e\+06\]; got"), joined(seconds):
+        pass
 
 
 def test_half_an_environment_of_ranks_is_refused(tmp_path):

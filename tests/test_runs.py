@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -211,7 +212,28 @@ def test_a_directory_is_overwritten_only_when_asked_and_only_if_it_is_a_run(copy
     for path in (photos, photos / "holiday.jpg"):
         with pytest.raises(Refusal, match="is not empty and no run directory; it is left alone"):
             Run.create(path, chosen, data, overwrite=True)
-    assert (photos / "holiday.jpg").exists()
+    (photos / "checkpoints").mkdir()
+    (photos / "checkpoints" / "mine.tmp").touch()
+    before = set(photos.rglob("*"))
+    for path in (photos, photos / "holiday.jpg"):
+        for how in ({}, {"overwrite": True}, {"resume": True}):
+            with pytest.raises(Refusal, match="is not empty and no run directory; it is left alone"):
+                run_training(path, **how)
+    assert set(photos.rglob("*")) == before
+
+
+def test_a_run_that_was_being_overwritten_can_be_overwritten_again(copy_of, monkeypatch):
+    run, data, chosen = copy_of("gaussian-vae"), binary_data(), resolve("autoencoder", {"binarisation": "none"})
+
+    def fail(path):
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(shutil, "rmtree", fail)
+        broken.setattr(Path, "iterdir", lambda path: iter([path / "config.json", path / "checkpoints"]))
+        with pytest.raises(OSError, match="gone"):
+            Run.create(run.path, chosen, data, overwrite=True)
+    assert Run.create(run.path, chosen, data, overwrite=True).settings.model == "autoencoder"
 
 
 def test_a_run_goes_on_with_its_own_settings_and_data_only(copy_of):
@@ -272,7 +294,7 @@ for weight in model.parameters():
     torch.nn.init.zeros_(weight)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 failed = 0
-for write in (lambda: run.save_model(model), lambda: run.save_checkpoint(state), lambda: run.forget_after(1000),
+for write in (lambda: run.save_weights(model.state_dict()), lambda: run.save_checkpoint(state), lambda: run.forget_after(1000),
               lambda: run.add_evaluations([{"name": "elbo", "note": "x" * 200}])):
     try:
         write()

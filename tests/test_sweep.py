@@ -39,6 +39,14 @@ def bytes_of(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_a_range_without_a_count_is_refused(vaelab, tmp_path):
+    out = tmp_path / "s"
+    words = ("sweep", "gaussian-vae", "training.learning_rate=log:1e-4..1e-2", "--out", out)
+    assert "a range has no end of values" in vaelab.refused(*words)
+    assert "random: expected an integer of at least 1; got 0" in vaelab.refused(*words, "--random", 0)
+    assert not out.exists()
+
+
 def test_a_sweep_compares_what_ends_well_and_reports_what_fails(vaelab, bits, tmp_path):
     out = tmp_path / "s"
     said = ("sweep", "gaussian-vae", "latent_dim=[2]", "training.learning_rate=[1e-2,1e30]", "training.steps=40")

@@ -106,6 +106,7 @@ REFUSED = {
     "nothing varies": (("latent_dim=2",), "expected a setting with alternatives"),
     "twice": (("latent_dim=[2,2]",), "latent_dim: 2 stands twice"),
     "twice, written otherwise": (("training.learning_rate=[1e-3,0.001]",), "stands twice"),
+    "twice, as an integer and not": (("latent_dim=[1,1.0]",), "latent_dim: 1 stands twice"),
     "empty": (("latent_dim=[]",), "got an empty list"),
     "tables": (("estimator=[{name: rebar}]",), "expected alternatives that are values"),
     "data": (("data=[mnist,other.npz]",), "data: bounds under several do not compare"),

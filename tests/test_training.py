@@ -146,6 +146,24 @@ def test_a_nan_stops_with_the_step_and_advice_and_keeps_the_last_good_checkpoint
     assert [row["step"] for row in run.metrics()][-1] == 48
 
 
+def test_weights_that_stop_being_finite_at_a_validation_are_not_saved(tmp_path, monkeypatch):
+    """Of step 30 the average takes in nothing, so what is validated is finite still."""
+
+    class Wild(Adam):
+        def step(self, gradients, rate):
+            super().step(gradients, rate)
+            if self.count == 30:
+                with torch.no_grad():
+                    self.weights[0].fill_(math.nan)
+
+    monkeypatch.setattr("vaelab.training.loop.Adam", Wild)
+    with pytest.raises(Diverged, match="the weights are not finite at step 30"):
+        run_training(tmp_path / "run", more={"training": {"validate_every": 10}})
+    saved = Run(tmp_path / "run").load_checkpoint()
+    assert saved["step"] == 20
+    assert all(value.isfinite().all() for value in saved["model"].values())
+
+
 def test_a_learning_rate_far_too_large_is_told_as_such(tmp_path):
     more = {"training": {"learning_rate": 1e30, "warmup": 0}}
     with pytest.raises(Diverged, match=r"training: the .*bound is n.* at step \d+; .*learning_rate"):

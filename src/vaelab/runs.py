@@ -73,9 +73,11 @@ def locked(path: str | Path) -> Iterator[None]:
     What a training that was killed left half-written under a temporary name is removed.
 
     Raises:
-        Refusal: another process holds it.
+        Refusal: another process holds it, or it holds other things than a run.
     """
     path = Path(path)
+    if _entries(path) and not (path / "config.json").is_file():
+        raise Refusal(f"out: {str(path)!r} is not empty and no run directory; it is left alone")
     path.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path / _LOCK)
     try:
@@ -89,6 +91,13 @@ def locked(path: str | Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _entries(path: Path) -> list[Path]:
+    """Return what a directory holds but for locks and half-written files, or the path itself if it is a file."""
+    if not path.is_dir():
+        return [path] if path.exists() else []
+    return [entry for entry in path.iterdir() if entry.suffix != ".tmp" and entry.name != _LOCK]
 
 
 def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -170,9 +179,7 @@ class Run:
     def create(cls, path: str | Path, settings: Settings, data: Dataset, overwrite: bool = False) -> Run:
         """Start a run directory, refusing one that is not empty unless ``overwrite`` (which empties it)."""
         path = Path(path)
-        entries = path.iterdir() if path.is_dir() else [path]
-        left = [entry for entry in entries if entry.suffix != ".tmp" and entry.name != _LOCK]
-        if path.exists() and left:
+        if left := _entries(path):
             if not overwrite:
                 raise Refusal(
                     f"out: expected a new or empty directory; {str(path)!r} is not empty "
@@ -180,7 +187,7 @@ class Run:
                 )
             if not (path / "config.json").is_file():
                 raise Refusal(f"out: {str(path)!r} is not empty and no run directory; it is left alone")
-            for entry in left:
+            for entry in sorted(left, key=lambda entry: entry.name == "config.json"):  # last: with it, it is a run
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         versions = {"vaelab": vaelab.__version__, "torch": torch.__version__, "numpy": np.__version__}
         config = {
@@ -209,9 +216,9 @@ class Run:
             raise Refusal(f"data: {self.settings.data!r} is not the data that {self.path} was trained on (SHA-256)")
         return data
 
-    def save_model(self, model: LatentVariableModel) -> None:
-        """Write the selected weights."""
-        _save_tensors(self.path / "model.safetensors", model.state_dict())
+    def save_weights(self, weights: dict[str, Tensor]) -> None:
+        """Write the selected weights, by name."""
+        _save_tensors(self.path / "model.safetensors", weights)
 
     def save_density(self, prior: MixturePrior) -> None:
         """Write the mixture over the codes of an auto-encoder."""

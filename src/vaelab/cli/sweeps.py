@@ -42,7 +42,7 @@ def sweep(
     path = out if out is not None else Path("sweeps") / model
     for note in space.notes:
         say(f"note: {note}")
-    total = random or guided or round(space.size)
+    total = f"{random or guided or space.size:.0f}"
     done = 0
     try:
         with TrainingProgress() as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,7 +60,7 @@ def train(
     elif as_json:
         print_json({"run": str(run.path), **fitted.__dict__, "best": fitted.best if fitted.best_step else None})
     elif fitted.ended == "interrupted":
-        again = " ".join(word for word in sys.argv[1:] if word not in ("--resume", "--overwrite"))
+        again = shlex.join(word for word in sys.argv[1:] if word not in ("--resume", "--overwrite"))
         say(f"stopped and saved at step {fitted.steps:,}; go on with: vaelab {again} --resume")
     else:
         label = "reconstruction" if resolved.objective["name"] == "reconstruction" else "bound"

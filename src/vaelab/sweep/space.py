@@ -178,7 +178,7 @@ def _alternatives(key: str, values: Sequence[Any]) -> tuple[Any, ...]:
     for index, value in enumerate(numbers):
         if isinstance(value, Mapping):
             raise Refusal(f"{key}: expected alternatives that are values; got the table {value!r}")
-        if any(value == other and type(value) is type(other) for other in numbers[:index]):
+        if _plain(value) in map(_plain, numbers[:index]):  # 1 and 1.0 would share a run directory
             raise Refusal(f"{key}: {_compact(value)} stands twice among its alternatives")
     return tuple(numbers)
 

@@ -92,6 +92,8 @@ def train(
             return Run.create(out, settings, data, overwrite=overwrite).config
 
         run = Run(out, processes.by_leader(open_run))
+        if not processes.leads and run.config["data"]["sha256"] != data.sha256():
+            raise Refusal(f"data: {settings.data!r} is here not the data that it is for rank 0 (SHA-256)")
         with seeded(settings.seed, "weights"):
             model = settings.build_model(data.dim, observed.mean())
         fitted = fit(

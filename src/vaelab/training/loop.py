@@ -186,12 +186,12 @@ def fit(
                     row["finished"] = True
                 report(row)
             saves = validate or interrupted or time.monotonic() - saved > _CHECKPOINT_SECONDS
-            if saves and not validate:
+            if saves:  # after a validation too: an average of the weights may not have taken in the last of them
                 log.require_finite(step)
                 best.require_finite_weights(model, step)
             if run is not None and saves:
                 if not best.weights:
-                    run.save_model(kept)  # nothing was selected yet
+                    run.save_weights(kept.state_dict())  # nothing was selected yet
                 run.save_checkpoint({name: part.state_dict() for name, part in parts.items()} | {"step": step})
                 saved = time.monotonic()
             if validate:
@@ -221,6 +221,7 @@ def _resume(parts: dict[str, Any], run: Run | None, processes: Processes) -> int
         step = state["step"]
         for name, part in parts.items():
             part.load_state_dict(state[name])
+        parts["best"].write()
     if run is not None:
         run.forget_after(step)  # also where there is no checkpoint: those steps are made, and logged, again
     return step

@@ -13,12 +13,13 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vaelab.ranks import ALONE, Lost, Ranks, sharing, tell_ranks, total_over_ranks
-from vaelab.refusals import Refusal
+from vaelab.refusals import Refusal, require_number
 
 __all__ = ["TIMEOUT", "Processes", "joined"]
 
 T = TypeVar("T")
 TIMEOUT = 600.0  # seconds that a rank is waited for; compiling a step or validating takes less
+_LONGEST, _MOST = 1e6, 10**6  # seconds, ranks
 _ROLL_CALL = 5.0  # seconds that a rank has to answer when somebody is missing
 
 
@@ -86,6 +87,11 @@ class Processes:
             raise said[1]
         return said[0]  # type: ignore[no-any-return]
 
+    def leave(self) -> None:
+        """Give back what this object made, in a process group that goes on."""
+        if self._roll is not None:
+            dist.destroy_process_group(self._roll)
+
     @contextmanager
     def _roll_call(self) -> Iterator[None]:
         """Say who is missing when an exchange failed."""
@@ -109,17 +115,25 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
     """Join the training's other processes inside the block: those of torchrun, or of a process group that exists.
 
     The environment of torchrun (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT) is what other launchers give too. A
-    process group that is there already, as in Ray Train or a notebook, is used and left as it is.
+    process group that is there already, as in Ray Train or a notebook, is used and left as it is, its own time-out too.
+
+    Raises:
+        Refusal: a time-out that is none, or an environment that no launcher sets.
+        Lost: the processes did not come together in ``timeout`` seconds.
     """
+    require_number("rank_timeout", timeout, 1, _LONGEST)
     if dist.is_available() and dist.is_initialized():
-        yield _processes()
+        processes = _processes()
+        yield processes
+        processes.leave()
         return
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not dist.is_available():
+    if "WORLD_SIZE" not in os.environ or _number("WORLD_SIZE", 1) == 1 or not dist.is_available():
         yield Processes()
         return
     if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
         raise Refusal(f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, so {' and '.join(missing)} must be set; see torchrun")
-    rank, count, wait = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), timedelta(seconds=timeout)
+    count, wait = _number("WORLD_SIZE", 1), timedelta(seconds=timeout)
+    rank = _number("RANK", 0, count - 1)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
         dist.init_process_group(backend, store=_store(rank, count, wait), rank=rank, world_size=count, timeout=wait)
@@ -129,6 +143,13 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
         yield _processes()
     finally:
         dist.destroy_process_group()
+
+
+def _number(name: str, low: int, high: int = _MOST) -> int:
+    said = os.environ[name]
+    if not said.isdecimal() or not low <= int(said) <= high:
+        raise Refusal(f"{name}: expected a whole number from {low} to {high}, as torchrun sets it; got {said!r}")
+    return int(said)
 
 
 def _store(rank: int, count: int, wait: timedelta) -> Any:

@@ -108,8 +108,12 @@ class Best:
         if bound > self.bound:
             self.bound, self.step, self.validations_since = bound, step, 0
             self.weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-            if self.run is not None:
-                self.run.save_model(self.model)
+            self.write()
+
+    def write(self) -> None:
+        """Write the best weights; after a checkpoint was loaded too, which may be older than those in the directory."""
+        if self.run is not None and self.weights:
+            self.run.save_weights(self.weights)
 
     def require_finite_weights(self, model: LatentVariableModel, step: int) -> None:
         """Raise :class:`Diverged` before weights that are not finite are written."""
