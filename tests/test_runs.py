@@ -294,7 +294,8 @@ for weight in model.parameters():
     torch.nn.init.zeros_(weight)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 failed = 0
-for write in (lambda: run.save_weights(model.state_dict()), lambda: run.save_checkpoint(state), lambda: run.forget_after(1000),
+for write in (lambda: run.save_weights(model.state_dict()), lambda: run.save_checkpoint(state),
+              lambda: run.forget_after(1000),
               lambda: run.add_evaluations([{"name": "elbo", "note": "x" * 200}])):
     try:
         write()
