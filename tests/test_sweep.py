@@ -47,7 +47,9 @@ def test_a_range_without_a_count_is_refused(vaelab, tmp_path):
     assert not out.exists()
 
 
-def test_a_sweep_compares_what_ends_well_and_reports_what_fails(vaelab, bits, tmp_path):
+def test_a_sweep_compares_what_ends_well_and_reports_what_fails(vaelab, bits, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "0")  # a launcher's words, which are not for the trainings
+    monkeypatch.setenv("WORLD_SIZE", "2")
     out = tmp_path / "s"
     said = ("sweep", "gaussian-vae", "latent_dim=[2]", "training.learning_rate=[1e-2,1e30]", "training.steps=40")
     words = (*said, *WORDS, "--data", bits, "--out", out, "--jobs", 2)

@@ -17,6 +17,9 @@ from vaelab.training import choose_device
 
 __all__ = ["Job", "Watch", "run_side_by_side", "share_cores"]
 
+# A launcher's words are for this process: what it starts trains on its own.
+_LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+
 Watch = Callable[[str, dict[str, Any]], None]
 
 # A pipe from the parent stands open as long as it lives. Once it is closed, whatever ended the parent (SIGKILL too),
@@ -63,7 +66,10 @@ class Job:
         with self.said.open("w") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _CHILD, *self.commands.pop(0)],
-                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+                env={
+                    **{name: said for name, said in os.environ.items() if name not in _LAUNCHER},
+                    "OMP_NUM_THREADS": str(threads),
+                },
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

@@ -243,6 +243,10 @@ class Run:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()
+        metrics = self.path / "metrics.jsonl"
+        if metrics.exists():  # on the disk before a checkpoint that says these rows were logged
+            with metrics.open("a") as file:
+                os.fsync(file.fileno())
         last = self.path / "checkpoints" / "last.pt"
         fresh = last.with_name("next.pt")
         write_file(fresh, content + _SEAL + hashlib.sha256(content).digest())
