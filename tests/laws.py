@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch.distributions import Bernoulli, kl_divergence
 
-from vaelab.data import Dataset, Split
+from vaelab.data import Batches, Dataset, Split
 from vaelab.distributions import all_codes
 from vaelab.models import autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
-from vaelab.randomness import seeded
+from vaelab.randomness import seed_step, seeded
 
 X, D, B = 5, 3, 2  # observation size, code size, batch size
 
@@ -137,3 +137,18 @@ def score_every_tuple(model, estimator, objective, x):
     q = model.posterior(repeated)
     probability = log_bernoulli(q.logits, z).sum(0).exp().detach()  # (T B,)
     return probability, estimator.score(model, objective, repeated, q, z)
+
+
+def assert_batches_have_no_history(observed, size):
+    """A batch depends on the seed and the step alone: not on the steps that were asked for before."""
+
+    def batch(seed, step, before=()):
+        batches = Batches(observed, size, seed)
+        for earlier in before:
+            batches(earlier)
+        seed_step(seed, step, torch.device("cpu"))
+        return batches(step)
+
+    assert torch.equal(batch(1, 25), batch(1, 25, before=(0, 3, 24, 40)))
+    assert not torch.equal(batch(1, 25), batch(2, 25))
+    assert not torch.equal(batch(1, 25), batch(1, 26))

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.laws import binary_data
+from tests.laws import assert_batches_have_no_history, binary_data
 from vaelab.data import Batches, Dataset, Split, observations
 from vaelab.data.binarise import draw_bits, redraw_bits
 from vaelab.data.dataset import split_shuffled
 from vaelab.data.mnist import _split
-from vaelab.randomness import seed_step
 from vaelab.refusals import Refusal
 
 SPLITS = ("train", "validation", "test")
@@ -172,17 +171,7 @@ def test_an_epoch_shows_every_row_once_in_a_new_order(batch_size):
 
 def test_a_batch_depends_on_the_seed_and_the_step_alone():
     observed = observations(grey_data(), "train", "dynamic")
-
-    def batch(seed, step, before=()):
-        batches = Batches(observed, 8, seed)
-        for earlier in before:
-            batches(earlier)
-        seed_step(seed, step, torch.device("cpu"))
-        return batches(step)
-
-    assert torch.equal(batch(1, 25), batch(1, 25, before=(0, 3, 24, 40)))
-    assert not torch.equal(batch(1, 25), batch(2, 25))
-    assert not torch.equal(batch(1, 25), batch(1, 26))
+    assert_batches_have_no_history(observed, 8)
 
 
 def test_the_checksum_tells_data_apart():

@@ -15,7 +15,7 @@ import pytest
 
 from tests.laws import largest_difference
 from tests.test_training import rows_of, weights_of
-from tests.training_process import run_training
+from tests.training_process import run_training, start, wait_for_step
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 
@@ -27,25 +27,6 @@ def whole(tmp_path_factory):
     """Return a run that nothing disturbed."""
     run, _ = run_training(tmp_path_factory.mktemp("whole") / "run")
     return run
-
-
-def start(out, pace="0.05", **more):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.training_process", str(out), pace],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        **more,
-    )
-
-
-def wait_for_step(process, step):
-    for line in process.stdout:
-        if line.strip() == str(step):
-            return
-    raise AssertionError(f"the process ended before step {step}: {process.stderr.read()}")
 
 
 def assert_same(run, whole):

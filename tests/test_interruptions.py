@@ -1,16 +1,13 @@
 """Room: training. Real processes, interrupted and killed; the resumed run is the run that was never stopped."""
 
-import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.laws import largest_difference
 from tests.test_training import rows_of, weights_of
-from tests.training_process import run_training
+from tests.training_process import run_training, start, wait_for_step
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 
@@ -20,24 +17,6 @@ def whole(tmp_path_factory):
     """Return a run that nothing disturbed."""
     run, fitted = run_training(tmp_path_factory.mktemp("whole") / "run")
     return run, fitted
-
-
-def start(out, pace):
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "tests.training_process", str(out), pace],
-        cwd=Path(__file__).parents[1],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-def wait_for_step(process, step):
-    """Read what the process tells until it has logged ``step``."""
-    for line in process.stdout:
-        if line.strip() == str(step):
-            return
-    raise AssertionError(f"the process ended before step {step}")
 
 
 def assert_same(path, whole, fitted):

@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from tests.commands import CommandLine
+from tests.laws import assert_batches_have_no_history
 from vaelab.data import Batches, Dataset, Split, load_data, observations, rows, streaming, windows
 from vaelab.data.rows import BLOCK_BYTES as BLOCK
 from vaelab.data.rows import Rows
 from vaelab.data.streamed import Streamed
 from vaelab.data.windows import WINDOW_BYTES as WINDOW
-from vaelab.randomness import seed_step
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import resolve
@@ -186,17 +186,7 @@ def test_a_batch_holds_the_rows_it_says_and_any_share_of_them(write, tmp_path):
 
 def test_a_batch_depends_on_the_seed_and_the_step_alone(tmp_path):
     observed = observations(load_data(npy_shards(tmp_path, GREYS)), "train", "dynamic")
-
-    def batch(seed, step, before=()):
-        batches = Batches(observed, 30, seed)
-        for earlier in before:
-            batches(earlier)
-        seed_step(seed, step, torch.device("cpu"))
-        return batches(step)
-
-    assert torch.equal(batch(1, 25), batch(1, 25, before=(0, 3, 24, 40)))
-    assert not torch.equal(batch(1, 25), batch(2, 25))
-    assert not torch.equal(batch(1, 25), batch(1, 26))
+    assert_batches_have_no_history(observed, 30)
 
 
 def test_the_shuffle_of_a_sorted_file_is_as_good_as_documented():

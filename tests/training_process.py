@@ -4,6 +4,8 @@ python -m tests.training_process OUT [SECONDS]: train into OUT (resume if it is 
 standard output, and rest for SECONDS after telling.
 """
 
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -35,6 +37,27 @@ def run_training(out, watch=None, model="bernoulli-vae", more=None, **options):
     """Train the small model into ``out``; with the running average, the estimator has a state to lose as well."""
     layers = [OPTIONS, {"estimator": ESTIMATOR} if model == "bernoulli-vae" else {}, more or {}]
     return train(resolve(model, *layers), out, data=binary_data(), watch=watch, **options)
+
+
+def start(out, pace="0.05", **more):
+    """Start it; what it tells and what it complains of are there to be read."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "tests.training_process", str(out), pace],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        **more,
+    )
+
+
+def wait_for_step(process, step):
+    """Read what the process tells until it has logged ``step``."""
+    for line in process.stdout:
+        if line.strip() == str(step):
+            return
+    raise AssertionError(f"the process ended before step {step}: {process.stderr.read()}")
 
 
 def main(out, seconds="0"):

@@ -15,7 +15,7 @@ __all__ = ["leads", "print_json", "print_table", "require_target", "say", "write
 
 def leads() -> bool:
     """Return whether this process is the one, or the first of a launcher's ranks: the one that reports."""
-    return os.environ.get("RANK", "0") == "0"
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
 def say(text: str) -> None:
@@ -64,15 +64,8 @@ def write_arrays(target: Path, arrays: dict[str, Any]) -> None:
     """Write arrays by name to an .npz file, which is there when it is whole; they may be larger than memory."""
     import numpy as np
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    from vaelab.runs import replaced
+
+    with replaced(target) as file:
+        np.savez_compressed(file, **arrays)
     say(f"wrote {target}")

@@ -26,7 +26,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import filelock
 import numpy as np
@@ -42,7 +42,7 @@ from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.refusals import Refusal, require_int
 from vaelab.settings import Settings, resolve
 
-__all__ = ["FORMAT_VERSION", "Run", "locked", "write_file"]
+__all__ = ["FORMAT_VERSION", "Run", "locked", "replaced", "write_file"]
 
 FORMAT_VERSION = 1
 # Ends a checkpoint, before its SHA-256. torch checks no sums: a damaged size made it read uninitialised memory.
@@ -51,19 +51,26 @@ _LOCK = "lock"
 _OF_TRAINING = ("config.json", "model.safetensors", "density.safetensors", "metrics.jsonl", "checkpoints/*")
 
 
-def write_file(path: Path, content: bytes | str) -> None:
-    """Write ``content`` so that ``path`` holds the old content or the new, never a part of it."""
+@contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """Hand out a file to write, which takes the place of ``path`` when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write ``content`` so that ``path`` holds the old content or the new, never a part of it."""
+    with replaced(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
