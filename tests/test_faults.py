@@ -53,7 +53,9 @@ def kill_and_resume(folder, moments, whole):
             wait_for_step(process, 0)
             time.sleep(moment)
             process.kill()
-        killed_at.append(max([row["step"] for row in Run(out).metrics()], default=0) if out.exists() else -1)
+        killed_at.append(
+            max([row["step"] for row in Run(out).metrics()], default=0) if (out / "config.json").exists() else -1
+        )
         go_on_to_the_end(out, whole)
     return killed_at
 

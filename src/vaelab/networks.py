@@ -73,6 +73,12 @@ class Trunk(nn.Module):
         """Map inputs (..., input_dim) to features (..., width), or refuse inputs of another size."""
         if x.shape[-1:] != self.shift.shape:
             raise Refusal(f"network: expected inputs of shape (..., {len(self.shift)}); got {tuple(x.shape)}")
+        # One axis before the features: of more than two axes a layer would return a view, and an activation that
+        # changes a view in place is differentiated by copies.
+        features = self._features(x.reshape(-1, x.shape[-1]))
+        return features.view(*x.shape[:-1], features.shape[-1])
+
+    def _features(self, x: Tensor) -> Tensor:
         if self.scale == 1 or not len(self.layers):
             centred = x - self.shift
             features: Tensor = self.layers(centred if self.scale == 1 else centred * self.scale)

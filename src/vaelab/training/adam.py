@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Adam", "Group", "clip_gradients"]
+__all__ = ["Adam", "Group", "clipped"]
 
 _EPSILON = 1e-8
+Row = tuple[Tensor, Tensor, Tensor, Tensor]  # a weight, its gradient, and its two moments
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Adam:
         groups: the weights, each in one group.
 
     >>> weight = nn.Parameter(torch.ones(2))
-    >>> Adam([Group([weight])]).step([torch.tensor([3.0, -0.1])], rate=0.5)
+    >>> adam = Adam([Group([weight])])
+    >>> adam.step([torch.tensor([3.0, -0.1])], adam.next(rate=0.5))
     >>> weight
     Parameter containing:
     tensor([0.5000, 1.5000], requires_grad=True)
@@ -45,32 +49,28 @@ class Adam:
         self.weights = [weight for group in groups for weight in group.weights]
         self.means = [torch.zeros_like(weight) for weight in self.weights]
         self.squares = [torch.zeros_like(weight) for weight in self.weights]
-        self.count = torch.zeros((), device=self.weights[0].device)  # a tensor, because the kernel reads it there
+        self.count = 0
 
-    def step(self, gradients: Sequence[Tensor | None], rate: float) -> None:
-        """Move every weight against its gradient, given in the order of ``weights``."""
+    def next(self, rate: float) -> list[float]:
+        """Begin the next step, and return the numbers in which it differs from others, two for each group.
+
+        They are s and e of the same step written as s m / (sqrt(v) + e).
+        """
         self.count += 1
-        start = 0
+        numbers: list[float] = []
         for group in self.groups:
-            stop = start + len(group.weights)
-            rows = [row for row in range(start, stop) if gradients[row] is not None]
-            start = stop
-            with torch.no_grad():
-                torch._fused_adam_(
-                    [self.weights[row] for row in rows],
-                    [gradients[row].contiguous() for row in rows],  # type: ignore[union-attr]
-                    [self.means[row] for row in rows],
-                    [self.squares[row] for row in rows],
-                    [],
-                    [self.count] * len(rows),
-                    lr=rate * group.factor,
-                    beta1=group.betas[0],
-                    beta2=group.betas[1],
-                    weight_decay=0.0,
-                    eps=_EPSILON,
-                    amsgrad=False,
-                    maximize=False,
-                )
+            first, second = (1 - beta**self.count for beta in group.betas)
+            numbers += [rate * group.factor * math.sqrt(second) / first, _EPSILON * math.sqrt(second)]
+        return numbers
+
+    def step(self, gradients: Sequence[Tensor | None], numbers: Sequence[float] | Tensor) -> None:
+        """Move every weight against its gradient, given in the order of ``weights``."""
+        update = _formula if torch.compiler.is_compiling() else _kernel
+        rows = iter(zip(self.weights, gradients, self.means, self.squares, strict=True))
+        with torch.no_grad():
+            for index, group in enumerate(self.groups):
+                own = [(w, g, m, v) for w, g, m, v in islice(rows, len(group.weights)) if g is not None]
+                update(own, group.betas, numbers[2 * index], numbers[2 * index + 1])
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training needs."""
@@ -78,16 +78,50 @@ class Adam:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
-        self.count.copy_(state["count"])
+        self.count = int(state["count"])
         for own, other in zip(self.means + self.squares, state["means"] + state["squares"], strict=True):
             own.copy_(other)
 
 
-def clip_gradients(gradients: Sequence[Tensor | None], largest: float) -> None:
-    """Shorten gradients in place, all by one factor, until their joint Euclidean norm is at most ``largest``.
+def _kernel(own: Sequence[Row], betas: tuple[float, float], size: float | Tensor, epsilon: float | Tensor) -> None:
+    if not own:
+        return
+    weights, gradients, means, squares = ([row[part] for row in own] for part in range(4))
+    # The kernel divides by 1 - beta^t, which size and epsilon do already: it is told a step at which that is 1.
+    late = torch.full((), 1e9, device=weights[0].device)
+    torch._fused_adam_(
+        weights,
+        [gradient.contiguous() for gradient in gradients],
+        means,
+        squares,
+        [],
+        [late] * len(own),
+        lr=float(size),
+        beta1=betas[0],
+        beta2=betas[1],
+        weight_decay=0.0,
+        eps=float(epsilon),
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+def _formula(own: Sequence[Row], betas: tuple[float, float], size: float | Tensor, epsilon: float | Tensor) -> None:
+    """Do as the kernel does, for a compiler that fuses it with what made the gradients."""
+    for weight, gradient, mean, square in own:
+        mean.lerp_(gradient, 1 - betas[0])
+        square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+        weight -= size * mean / (square.sqrt() + epsilon)
+
+
+def clipped(gradients: Sequence[Tensor | None], count: int, largest: float | None) -> Sequence[Tensor | None]:
+    """Shorten the first ``count`` gradients, all by one factor, until their joint norm is at most ``largest``.
 
     Source: Pascanu, Mikolov & Bengio (2013), https://arxiv.org/abs/1211.5063.
     """
-    found = [gradient for gradient in gradients if gradient is not None]
-    norm = nn.utils.get_total_norm(found)
-    torch._foreach_mul_(found, (largest / (norm + 1e-6)).clamp(max=1.0))
+    if largest is None:
+        return gradients
+    norm = nn.utils.get_total_norm([gradient for gradient in gradients[:count] if gradient is not None])
+    factor = (largest / (norm + 1e-6)).clamp(max=1.0)
+    own = [None if gradient is None else gradient * factor for gradient in gradients[:count]]
+    return [*own, *gradients[count:]]

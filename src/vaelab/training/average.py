@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vaelab.models import LatentVariableModel
 
@@ -32,7 +33,8 @@ class Average:
     def __init__(self, model: LatentVariableModel) -> None:
         self.model = copy.deepcopy(model).requires_grad_(False)
         self.count = 0
-        self.pairs = list(zip(self.model.parameters(), model.parameters(), strict=True))
+        self.means: list[Tensor] = list(self.model.parameters())
+        self.weights: list[Tensor] = list(model.parameters())
 
     def add(self, step: int) -> None:
         """Take in the weights after a step; of most steps nothing is taken."""
@@ -40,8 +42,7 @@ class Average:
             return
         self.count += 1
         with torch.no_grad():
-            for mean, weight in self.pairs:
-                mean.lerp_(weight, (_ETA + 1) / (self.count + _ETA))
+            torch._foreach_lerp_(self.means, self.weights, (_ETA + 1) / (self.count + _ETA))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training needs."""

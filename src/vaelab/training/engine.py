@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Literal, ParamSpec, TypeVar
 
 import torch
 import torch._dynamo.config
 from torch import Tensor
+from torch._inductor.custom_graph_pass import CustomGraphPass
 
 from vaelab.settings import TrainingSettings
 
@@ -61,19 +62,36 @@ class Engine:
         self.device = device
 
     def compile(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Return the function as one graph, gradients that are taken inside it included, if this engine compiles."""
+        """Return the function as one graph, gradients that are taken inside it included, if this engine compiles.
+
+        A list of numbers among its arguments may differ from call to call: the graph is handed a tensor.
+        Call it inside :meth:`running`.
+        """
         if not self.compiled:
             return function
         options: dict[str, str | int | bool | Callable[..., object]] = {"fallback_random": True}
         if self.device.type == "cuda":
             options["triton.cudagraphs"] = True
+        else:
+            options["cpp_wrapper"] = True  # no Python between the kernels
+            options["post_grad_custom_post_pass"] = _BiasAfterProduct()
         graph: Callable[P, R] = torch.compile(function, options=options)
 
-        def with_gradients(*args: P.args, **kwargs: P.kwargs) -> R:
-            with _gradients_in_the_graph():
-                return graph(*args, **kwargs)
+        def with_tensors(*args: P.args, **kwargs: P.kwargs) -> R:
+            return graph(*(self._tensor(each) if isinstance(each, list) else each for each in args), **kwargs)  # type: ignore[arg-type]
 
-        return with_gradients
+        return with_tensors
+
+    def _tensor(self, numbers: list[float]) -> Tensor:
+        """Return the numbers on the device; from pinned memory, so that nothing waits for the copy."""
+        pinned = self.device.type == "cuda"
+        return torch.tensor(numbers, pin_memory=pinned).to(self.device, non_blocking=pinned)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let what this engine compiles take gradients inside a graph, within the block."""
+        with _gradients_in_the_graph() if self.compiled else nullcontext():
+            yield
 
     @contextmanager
     def products(self) -> Iterator[None]:
@@ -84,6 +102,26 @@ class Engine:
             yield
         finally:
             torch.set_float32_matmul_precision(before)
+
+
+class _BiasAfterProduct(CustomGraphPass):
+    """Take the bias out of a product: added by the kernel that follows it costs nothing, in the product a copy."""
+
+    def __call__(self, graph: torch.fx.Graph) -> None:
+        aten = torch.ops.aten
+        for node in graph.find_nodes(op="call_function", target=aten.addmm.default):
+            if node.kwargs:  # a multiple of one of the two
+                continue
+            bias, *factors = node.args
+            with graph.inserting_before(node):
+                product = graph.call_function(aten.mm.default, tuple(factors))
+                total = graph.call_function(aten.add.Tensor, (product, bias))
+            product.meta["val"] = total.meta["val"] = node.meta["val"]
+            node.replace_all_uses_with(total)
+            graph.erase_node(node)
+
+    def uuid(self) -> str:
+        return type(self).__name__
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from vaelab.randomness import seed_step, seeded
 from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
-from vaelab.training.adam import Adam, Group, clip_gradients
+from vaelab.training.adam import Adam, Group, clipped
 from vaelab.training.average import Average
 from vaelab.training.engine import Engine
 from vaelab.training.interrupts import stop_requests
@@ -117,13 +117,23 @@ def fit(
         estimator.prepare(x, model.posterior(x))
     optimiser = Adam([Group(weights), *_own_group(estimator)])
     engine = Engine(settings, where)
+    variance = GradientVariance(model) if settings.log_gradient_variance else None
 
-    def differentiate(objective: Objective, x: Tensor) -> tuple[Tensor, Sequence[Tensor | None]]:
-        """Return what to log of an estimate, and the gradients of all weights."""
+    def advance(
+        objective: Objective, x: Tensor, numbers: Sequence[float] | Tensor
+    ) -> tuple[Tensor, Sequence[Tensor | None], Tensor | None]:
+        """Make a step: batch, estimate, gradients, and the weights move.
+
+        The numbers are whether this rank asks to stop, and the optimiser's. Returned are the means to log, the
+        gradients if somebody wants them, and whether any rank asks.
+        """
         estimate = estimator(model, objective, x)
-        return estimate.means(), torch.autograd.grad(estimate.loss(), optimiser.weights, allow_unused=True)
+        own = torch.autograd.grad(estimate.loss(), optimiser.weights, allow_unused=True)
+        means, gradients, asked = processes.average(estimate.means(), own, numbers[:1])
+        optimiser.step(clipped(gradients, len(weights), settings.clip), numbers[1:])
+        return means, gradients if variance is not None else (), asked
 
-    differentiate = engine.compile(differentiate)
+    advance = engine.compile(advance)
     log = Log(settings.log_every, where)
     average = Average(model) if settings.average else None
     kept = average.model if average is not None else model  # what is validated, and kept if it is the best
@@ -131,7 +141,6 @@ def fit(
     parts: dict[str, Any] = {"model": model, "estimator": estimator, "adam": optimiser, "best": best, "log": log}
     if average is not None:
         parts["average"] = average
-    variance = GradientVariance(model) if settings.log_gradient_variance else None
     if variance is not None:
         parts["variance"] = variance
     step = _resume(parts, run, processes)
@@ -147,22 +156,19 @@ def fit(
 
     early = out_of_patience()  # at once, where a run that had stopped early is resumed
     interrupted = False
-    with torch.random.fork_rng(), stop_requests() as request:
+    with torch.random.fork_rng(), engine.running(), stop_requests() as request:
         log.start()
         saved = time.monotonic()
         while step < total and not early and not interrupted:
             seed_step(seed, step, where)
             x = batches(step)  # (B, X), or this rank's share of it
+            rate = learning_rate(settings, step, total)
+            numbers = [float(request.signal is not None), *optimiser.next(rate)]
             with engine.products(), processes.step():
-                means, gradients = differentiate(_at(objective, settings, step), x)
-            means, gradients, stop = processes.average(means, gradients, request.signal is not None)
+                means, gradients, asked = advance(_at(objective, settings, step), x, numbers)
+            log.add(means)
             if variance is not None:
                 variance.add(gradients)
-            if settings.clip is not None:
-                clip_gradients(gradients[: len(weights)], settings.clip)
-            rate = learning_rate(settings, step, total)
-            optimiser.step(gradients, rate)
-            log.add(means)
             step += 1
             if average is not None:
                 average.add(step)
@@ -173,7 +179,8 @@ def fit(
             validate = step % every == 0 or last
             logs = step % settings.log_every == 0 or validate
             # Reading the word of other ranks waits for the device, so an accelerator is asked between log lines only.
-            interrupted = (ranks.count == 1 or where.type == "cpu" or logs) and bool(stop) and not last
+            stop = request.signal is not None if asked is None else (where.type == "cpu" or logs) and bool(asked)
+            interrupted = stop and not last
             if logs:
                 row = log.row(step, total, batches.batch_size, rate, objective) | (variance.row() if variance else {})
                 if validate:

@@ -48,13 +48,18 @@ class Processes:
             yield
 
     def average(
-        self, means: Tensor, gradients: Sequence[Tensor | None], stop: bool
-    ) -> tuple[Tensor, Sequence[Tensor | None], Tensor | bool]:
-        """Return the averages of a step over the ranks, and whether any asked to stop: a single message."""
-        if self.ranks.count == 1:
-            return means, gradients, stop
+        self, means: Tensor, gradients: Sequence[Tensor | None], stop: Sequence[float] | Tensor
+    ) -> tuple[Tensor, Sequence[Tensor | None], Tensor | None]:
+        """Return the averages of a step over the ranks, and whether any asks to stop: a single message."""
+        return (means, gradients, None) if self.ranks.count == 1 else self._exchange(means, gradients, stop)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _exchange(
+        self, means: Tensor, gradients: Sequence[Tensor | None], stop: Sequence[float] | Tensor
+    ) -> tuple[Tensor, Sequence[Tensor | None], Tensor | None]:
         found = [gradient for gradient in gradients if gradient is not None]
-        flat = torch.cat([means, means.new_tensor([float(stop)]), *(gradient.flatten() for gradient in found)])
+        asked = stop if isinstance(stop, Tensor) else means.new_full((1,), stop[0])
+        flat = torch.cat([means, asked, *(gradient.flatten() for gradient in found)])
         with self._roll_call():
             total_over_ranks(flat)
         flat /= self.ranks.count
