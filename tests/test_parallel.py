@@ -27,9 +27,9 @@ from vaelab.training import joined
 ROOT = Path(__file__).parents[1]
 
 
-def torchrun(*words, options=(), ranks=2):
+def torchrun(*words, options=(), ranks=2, hosts=("--standalone",)):
     """Start ranks on this machine; their output comes as it is written."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), *options]
+    command = [sys.executable, "-m", "torch.distributed.run", *hosts, "--nproc-per-node", str(ranks), *options]
     return subprocess.Popen(
         [*command, "-m", *words],
         cwd=ROOT,
@@ -38,6 +38,12 @@ def torchrun(*words, options=(), ranks=2):
         stderr=subprocess.STDOUT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
     )
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]
 
 
 def slow_run(out, *options, pace="0.3"):
@@ -56,13 +62,13 @@ def wait_for(out, step, process):
     raise AssertionError("it logged nothing in a minute")
 
 
-def rank_process(launcher, rank):
-    """Return the process id of a rank."""
-    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
-    for child in children:
-        if f"\0RANK={rank}\0".encode() in b"\0" + Path(f"/proc/{child}/environ").read_bytes() + b"\0":
-            return int(child)
-    raise AssertionError(f"no rank {rank} among {children}")
+def rank_processes(launcher):
+    """Return the process ids of the ranks of a launcher, by rank."""
+    found = {}
+    for child in Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split():
+        words = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        found |= {int(word[5:]): int(child) for word in words if word.startswith(b"RANK=")}
+    return found
 
 
 # ---------------------------------------------------------------- the same training
@@ -137,9 +143,37 @@ def test_after_a_rank_is_killed_all_start_again_from_the_checkpoint(undisturbed,
     out = tmp_path / "run"
     with slow_run(out, "--max-restarts", "1") as process:
         wait_for(out, 28, process)
-        os.kill(rank_process(process, 1), signal.SIGKILL)
+        os.kill(rank_processes(process)[1], signal.SIGKILL)
         output, _ = process.communicate(timeout=90)
     assert process.returncode == 0, output
+    assert_undisturbed(out, undisturbed)
+
+
+def host(out, port):
+    """Start what stands for one of two hosts: a torchrun of its own, which counts restarts by itself."""
+    hosts = ("--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{port}")
+    return torchrun("tests.training_process", str(out), "0.3", options=("--max-restarts", "1"), ranks=1, hosts=hosts)
+
+
+def test_after_a_rank_of_one_of_two_hosts_is_killed_all_start_again_at_once(undisturbed, tmp_path):
+    """Rank 0 is held still while its host learns of the failure, so that its host counts no restart and the other one.
+
+    There is one restart to spare: ranks that missed each other after it would end both hosts.
+    """
+    out, port = tmp_path / "run", free_port()
+    with host(out, port) as one, host(out, port) as other:
+        wait_for(out, 28, one)
+        ranks = rank_processes(one) | rank_processes(other)
+        os.kill(ranks[0], signal.SIGSTOP)
+        os.kill(ranks[1], signal.SIGKILL)
+        time.sleep(2)
+        os.kill(ranks[0], signal.SIGCONT)
+        try:
+            said = [launcher.communicate(timeout=45)[0] for launcher in (one, other)]
+        finally:
+            one.terminate()  # nothing, if they have ended
+            other.terminate()
+    assert (one.returncode, other.returncode) == (0, 0), said
     assert_undisturbed(out, undisturbed)
 
 
@@ -163,7 +197,7 @@ def test_a_rank_that_hangs_is_named(tmp_path):
     words = ["gaussian-vae", "hidden_dims=[8]", "latent_dim=2", "training.steps=100000", "training.log_every=1"]
     with torchrun("vaelab", "train", *words, "--out", str(out), "--rank-timeout", "4") as process:
         wait_for(out, 5, process)
-        hung = rank_process(process, 1)
+        hung = rank_processes(process)[1]
         os.kill(hung, signal.SIGSTOP)
         said = next((line for line in process.stdout if line.startswith("error:")), "")
         os.kill(hung, signal.SIGKILL)  # torchrun would wait half a minute for it
@@ -197,9 +231,7 @@ train(settings, sys.argv[1], data=binary_data(seed=int(os.environ["RANK"])), ran
 
 def test_ranks_whose_data_differ_are_told_so(tmp_path):
     """Started by hand, as any launcher that sets the four variables would."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     launched = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     command = [sys.executable, "-c", OTHER_DATA, str(tmp_path / "run")]
     said = {"cwd": ROOT, "stderr": subprocess.PIPE, "text": True}

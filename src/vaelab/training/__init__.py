@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,21 +80,22 @@ def train(
     with joined(rank_timeout) as processes, ExitStack() as held:
         data = data if data is not None else load_data(settings.data)
         device = choose_device(settings.device)
-        settings = _with_precision(settings, device)
         observed = observations(data, "train", settings.binarisation)
         out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+        ranks = processes.each(_Rank.of(settings, device, data, resume)) if processes.ranks.count > 1 else []
 
         def open_run() -> dict[str, Any]:
-            check_together(settings, data.dim)  # all of it before anything is written
-            Batches(observed, settings.training.batch_size, settings.seed, processes.ranks)
+            _require_alike(ranks)
+            chosen = _with_precision(settings, device)
+            check_together(chosen, data.dim)  # all of it before anything is written
+            Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
             held.enter_context(locked(out))
-            if resume and (out / "config.json").exists():
-                return _reopen(out, settings, data).config
-            return Run.create(out, settings, data, overwrite=overwrite).config
+            if (resume or any(rank.resumes for rank in ranks)) and (out / "config.json").exists():
+                return _reopen(out, chosen, data).config
+            return Run.create(out, chosen, data, overwrite=overwrite).config
 
         run = Run(out, processes.by_leader(open_run))
-        if not processes.leads and run.config["data"]["sha256"] != data.sha256():
-            raise Refusal(f"data: {settings.data!r} is here not the data that it is for rank 0 (SHA-256)")
+        settings = run.settings  # also of the other ranks: precision=auto means what rank 0 took it for
         with seeded(settings.seed, "weights"):
             model = settings.build_model(data.dim, observed.mean())
         fitted = fit(
@@ -112,6 +114,30 @@ def train(
         if fitted.ended != "interrupted" and processes.leads:
             fit_density(model, data, settings, run)
         return run, fitted
+
+
+@dataclass(frozen=True)
+class _Rank:
+    """What a rank of a training brings along; a host that torchrun starts again may be the only one to know."""
+
+    settings: dict[str, Any]
+    data: str
+    resumes: bool
+
+    @classmethod
+    def of(cls, settings: Settings, device: str, data: Dataset, resumes: bool) -> _Rank:
+        said = settings.model_dump(mode="json") | {"device": torch.device(device).type}
+        return cls({**said, **{f"training.{key}": value for key, value in said.pop("training").items()}}, data.sha256(), resumes)
+
+
+def _require_alike(ranks: Sequence[_Rank]) -> None:
+    """Refuse ranks with other settings or other data than rank 0."""
+    for number, rank in enumerate(ranks):
+        for key, value in ranks[0].settings.items():
+            if rank.settings.get(key) != value:
+                raise Refusal(f"{key}: expected the same on all ranks; got {value!r} on rank 0 and {rank.settings.get(key)!r} on rank {number}")
+        if rank.data != ranks[0].data:
+            raise Refusal(f"data: expected the same on all ranks; rank {number} has other data than rank 0 (SHA-256)")
 
 
 def check_together(settings: Settings, data_dim: int) -> None:
