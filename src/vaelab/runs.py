@@ -197,7 +197,8 @@ class Run:
             if not (path / "config.json").is_file():
                 raise Refusal(f"out: {str(path)!r} is not empty and no run directory; it is left alone")
             for entry in sorted(left, key=lambda entry: entry.name == "config.json"):  # last: with it, it is a run
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+                # Of a link, the link: what it leads to may be anybody's.
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         versions = {"vaelab": vaelab.__version__, "torch": torch.__version__, "numpy": np.__version__}
         config = {
             "format_version": FORMAT_VERSION,

@@ -18,7 +18,7 @@ from vaelab.randomness import seeded
 from vaelab.ranks import Lost
 from vaelab.refusals import Refusal
 from vaelab.runs import Run, locked
-from vaelab.settings import Settings, TrainingSettings
+from vaelab.settings import Settings, TrainingSettings, words
 from vaelab.training.engine import choose_precision
 from vaelab.training.loop import Fitted, fit
 from vaelab.training.parallel import TIMEOUT, Processes, joined
@@ -74,7 +74,7 @@ def train(
 
     Raises:
         Refusal: settings that contradict each other or the run, a directory that is not empty, or one into which
-            another process is training.
+            another process is training, or processes with other settings or data than rank 0.
         Lost: another process does not answer, or has left.
     """
     with joined(rank_timeout) as processes, ExitStack() as held:
@@ -82,7 +82,10 @@ def train(
         device = choose_device(settings.device)
         observed = observations(data, "train", settings.binarisation)
         out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
-        ranks = processes.each(_Rank.of(settings, device, data, resume)) if processes.ranks.count > 1 else []
+        ranks: list[_Rank] = []
+        if processes.ranks.count > 1:
+            said = [f"model={settings.model}", f"seed={settings.seed}", f"device={torch.device(device).type}"]
+            ranks = processes.each(_Rank(said + words(settings), data.sha256(), resume))
 
         def open_run() -> dict[str, Any]:
             _require_alike(ranks)
@@ -90,7 +93,7 @@ def train(
             check_together(chosen, data.dim)  # all of it before anything is written
             Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
             held.enter_context(locked(out))
-            if (resume or any(rank.resumes for rank in ranks)) and (out / "config.json").exists():
+            if (resume or any(rank.resume for rank in ranks)) and (out / "config.json").exists():
                 return _reopen(out, chosen, data).config
             return Run.create(out, chosen, data, overwrite=overwrite).config
 
@@ -118,26 +121,22 @@ def train(
 
 @dataclass(frozen=True)
 class _Rank:
-    """What a rank of a training brings along; a host that torchrun starts again may be the only one to know."""
+    """What a rank brings along; only that of a host that torchrun starts again may know that it does."""
 
-    settings: dict[str, Any]
+    settings: list[str]
     data: str
-    resumes: bool
-
-    @classmethod
-    def of(cls, settings: Settings, device: str, data: Dataset, resumes: bool) -> _Rank:
-        said = settings.model_dump(mode="json") | {"device": torch.device(device).type}
-        return cls({**said, **{f"training.{key}": value for key, value in said.pop("training").items()}}, data.sha256(), resumes)
+    resume: bool
 
 
 def _require_alike(ranks: Sequence[_Rank]) -> None:
-    """Refuse ranks with other settings or other data than rank 0."""
+    """Refuse ranks with other settings, or other data, than rank 0; the name of the data may be that of the host."""
     for number, rank in enumerate(ranks):
-        for key, value in ranks[0].settings.items():
-            if rank.settings.get(key) != value:
-                raise Refusal(f"{key}: expected the same on all ranks; got {value!r} on rank 0 and {rank.settings.get(key)!r} on rank {number}")
-        if rank.data != ranks[0].data:
-            raise Refusal(f"data: expected the same on all ranks; rank {number} has other data than rank 0 (SHA-256)")
+        if ranks[0].settings != rank.settings:
+            pairs = ((ranks[0].settings, rank.settings), (rank.settings, ranks[0].settings))
+            first, own = (next((word for word in one if word not in other), "none such") for one, other in pairs)
+            raise Refusal(f"ranks: expected the same settings on all; got {first} on rank 0 and {own} on rank {number}")
+        if ranks[0].data != rank.data:
+            raise Refusal(f"ranks: expected the same data on all; rank {number} has other data than rank 0 (SHA-256)")
 
 
 def check_together(settings: Settings, data_dim: int) -> None:

@@ -189,7 +189,9 @@ def _store(rank: int, count: int, wait: timedelta) -> Any:
     missing, end = set(range(1, count)), time.monotonic() + wait.total_seconds()
     while missing := {other for other in missing if not store.check([f"{word}/came/{other}"])}:
         if time.monotonic() > end:
-            raise RuntimeError(f"rank {', '.join(map(str, sorted(missing)))} did not come in {wait.total_seconds():g} s")
+            raise RuntimeError(
+                f"rank {', '.join(map(str, sorted(missing)))} did not come in {wait.total_seconds():g} s"
+            )
         for asks in (f"vaelab/asks/{other}" for other in missing):
             if store.check([asks]):
                 store.set(store.get(asks).decode(), word)
