@@ -128,9 +128,10 @@ def test_a_kill_before_a_rename_of_a_checkpoint_loses_nothing(renames, tmp_path,
         return rename(path, target)
 
     run.save_checkpoint(state | {"step": 20})
-    with monkeypatch.context() as kill, pytest.raises(KeyboardInterrupt):
-        kill.setattr(Path, "replace", killed)
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
         run.save_checkpoint(state | {"step": 40})
+    monkeypatch.undo()
     again = Run(run.path)
     assert again.load_checkpoint()["step"] == 40
     again.save_checkpoint(state | {"step": 60})

@@ -160,7 +160,7 @@ def test_after_a_rank_is_killed_all_start_again_from_the_checkpoint(undisturbed,
 def host(out, port):
     """Start what stands for one of two hosts: a torchrun of its own, which counts restarts by itself."""
     hosts = ("--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{port}")
-    return torchrun("tests.training_process", str(out), "0.3", options=("--max-restarts", "1"), ranks=1, hosts=hosts)
+    return torchrun("tests.training_process", str(out), "0.1", options=("--max-restarts", "1"), ranks=1, hosts=hosts)
 
 
 def test_after_a_rank_of_one_of_two_hosts_is_killed_all_start_again_at_once(undisturbed, tmp_path):
