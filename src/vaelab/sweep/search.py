@@ -168,9 +168,7 @@ class Guided:
                 self._fail(number)
         elif number is not None:
             self.study.tell(number, bound)
-        elif (
-            before is not None
-        ):  # what has failed stays so in optuna's history; that it came right is a trial of its own
+        elif before is not None:  # a trial that failed stays so for optuna; that it came right is another trial
             kept = {"params": before.params, "distributions": before.distributions}
             self.study.add_trial(self.optuna.trial.create_trial(**kept, value=bound))
 
