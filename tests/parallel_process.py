@@ -4,6 +4,7 @@ torchrun ... -m tests.parallel_process OUT SHARDS: train each into OUT/NAME, all
 """
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -44,5 +45,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     with joined():  # one process group for all of them, which each training finds and leaves as it is
         groups = len(dist.distributed_c10d._world.pg_map)
+        with suppress(KeyboardInterrupt), joined():
+            raise KeyboardInterrupt  # leaves the group as it is, too
         train_all(*sys.argv[1:])
         assert len(dist.distributed_c10d._world.pg_map) == groups

@@ -268,3 +268,8 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     assert "stopped and saved at step" in said.splitlines()[-1]
     assert said.splitlines()[-1].endswith("--resume")
     assert (out / "checkpoints" / "last.pt").exists()
+
+
+def test_data_without_a_name_are_not_the_current_directory(vaelab, tmp_path):
+    said = vaelab.refused("train", "gaussian-vae", "--data", "", "--out", tmp_path / "run")
+    assert said == "error: data: expected mnist or a file; got ''"

@@ -116,11 +116,41 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(damage, whole, tmp_
     assert caplog.messages[0].endswith("; going on from the one before it, step 20")
 
 
-def test_a_crash_between_the_two_renames_of_a_checkpoint_loses_nothing(whole, tmp_path):
-    last = killed_at_48(tmp_path / "run")
-    last.replace(last.with_name("previous.pt"))
-    assert Run(tmp_path / "run").load_checkpoint()["step"] == 40
-    go_on_to_the_end(tmp_path / "run", whole)
+@pytest.mark.parametrize("renames", [0, 1])
+def test_a_kill_before_a_rename_of_a_checkpoint_loses_nothing(renames, tmp_path, monkeypatch):
+    """Whatever the renames had come to, the checkpoint that was written is used, and the one before it kept."""
+    run, _ = run_training(tmp_path / "run", more={"training": {"steps": 10}})
+    last, state, rename, done = run.path / "checkpoints" / "last.pt", run.load_checkpoint(), Path.replace, []
+
+    def killed(path, target):
+        if path.parent == last.parent and path.suffix == ".pt":
+            if len(done) == renames:
+                raise KeyboardInterrupt
+            done.append(path)
+        return rename(path, target)
+
+    run.save_checkpoint(state | {"step": 20})
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.save_checkpoint(state | {"step": 40})
+    monkeypatch.undo()
+    again = Run(run.path)
+    assert again.load_checkpoint()["step"] == 40
+    again.save_checkpoint(state | {"step": 60})
+    assert Run(run.path).load_checkpoint()["step"] == 60
+    truncate(last)
+    assert Run(run.path).load_checkpoint()["step"] == 40
+
+
+def test_a_damaged_checkpoint_does_not_take_the_place_of_the_one_before_it(tmp_path):
+    """It goes on from step 20, and is stopped at step 24: whatever happens to what it saves, step 20 is still there."""
+    out = tmp_path / "run"
+    last = killed_at_48(out)
+    truncate(last)
+    _, fitted = run_training(out, lambda row: os.kill(os.getpid(), signal.SIGINT), resume=True)
+    assert Run(out).load_checkpoint()["step"] == fitted.steps > 20
+    truncate(last)
+    assert Run(out).load_checkpoint()["step"] == 20
 
 
 def test_two_damaged_checkpoints_are_refused_and_left_as_they_are(tmp_path):

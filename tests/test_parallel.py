@@ -27,9 +27,9 @@ from vaelab.training import joined
 ROOT = Path(__file__).parents[1]
 
 
-def torchrun(*words, options=(), ranks=2):
+def torchrun(*words, options=(), ranks=2, hosts=("--standalone",)):
     """Start ranks on this machine; their output comes as it is written."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), *options]
+    command = [sys.executable, "-m", "torch.distributed.run", *hosts, "--nproc-per-node", str(ranks), *options]
     return subprocess.Popen(
         [*command, "-m", *words],
         cwd=ROOT,
@@ -38,6 +38,12 @@ def torchrun(*words, options=(), ranks=2):
         stderr=subprocess.STDOUT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
     )
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]
 
 
 def slow_run(out, *options, pace="0.3"):
@@ -56,13 +62,13 @@ def wait_for(out, step, process):
     raise AssertionError("it logged nothing in a minute")
 
 
-def rank_process(launcher, rank):
-    """Return the process id of a rank."""
-    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
-    for child in children:
-        if f"\0RANK={rank}\0".encode() in b"\0" + Path(f"/proc/{child}/environ").read_bytes() + b"\0":
-            return int(child)
-    raise AssertionError(f"no rank {rank} among {children}")
+def rank_processes(launcher):
+    """Return the process ids of the ranks of a launcher, by rank."""
+    found = {}
+    for child in Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split():
+        words = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        found |= {int(word[5:]): int(child) for word in words if word.startswith(b"RANK=")}
+    return found
 
 
 # ---------------------------------------------------------------- the same training
@@ -115,6 +121,14 @@ def test_a_rank_draws_its_rows_of_the_noise_and_reads_its_rows_of_the_batch():
             assert torch.equal(torch.cat(pieces, axis), one)
 
 
+def test_a_batch_that_is_all_the_data_is_refused_with_the_number_that_was_asked_for():
+    observed = observations(binary_data(), "train", "none")
+    said = f"got {len(observed)}, all there are of the 10000 asked for"
+    ranks = next(Ranks(0, count) for count in range(2, 9) if len(observed) % count)
+    with pytest.raises(Refusal, match=f"expected a multiple of {ranks.count}, the number of ranks; {said}"):
+        Batches(observed, 10_000, 0, ranks)
+
+
 # ---------------------------------------------------------------- faults
 
 
@@ -137,9 +151,37 @@ def test_after_a_rank_is_killed_all_start_again_from_the_checkpoint(undisturbed,
     out = tmp_path / "run"
     with slow_run(out, "--max-restarts", "1") as process:
         wait_for(out, 28, process)
-        os.kill(rank_process(process, 1), signal.SIGKILL)
+        os.kill(rank_processes(process)[1], signal.SIGKILL)
         output, _ = process.communicate(timeout=90)
     assert process.returncode == 0, output
+    assert_undisturbed(out, undisturbed)
+
+
+def host(out, port):
+    """Start what stands for one of two hosts: a torchrun of its own, which counts restarts by itself."""
+    hosts = ("--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{port}")
+    return torchrun("tests.training_process", str(out), "0.1", options=("--max-restarts", "1"), ranks=1, hosts=hosts)
+
+
+def test_after_a_rank_of_one_of_two_hosts_is_killed_all_start_again_at_once(undisturbed, tmp_path):
+    """Rank 0 is held still while its host learns of the failure, so that its host counts no restart and the other one.
+
+    There is one restart to spare: ranks that missed each other after it would end both hosts.
+    """
+    out, port = tmp_path / "run", free_port()
+    with host(out, port) as one, host(out, port) as other:
+        wait_for(out, 28, one)
+        ranks = rank_processes(one) | rank_processes(other)
+        os.kill(ranks[0], signal.SIGSTOP)
+        os.kill(ranks[1], signal.SIGKILL)
+        time.sleep(2)
+        os.kill(ranks[0], signal.SIGCONT)
+        try:
+            said = [launcher.communicate(timeout=180)[0] for launcher in (one, other)]
+        finally:
+            one.terminate()  # nothing, if they have ended
+            other.terminate()
+    assert (one.returncode, other.returncode) == (0, 0), said
     assert_undisturbed(out, undisturbed)
 
 
@@ -163,7 +205,7 @@ def test_a_rank_that_hangs_is_named(tmp_path):
     words = ["gaussian-vae", "hidden_dims=[8]", "latent_dim=2", "training.steps=100000", "training.log_every=1"]
     with torchrun("vaelab", "train", *words, "--out", str(out), "--rank-timeout", "4") as process:
         wait_for(out, 5, process)
-        hung = rank_process(process, 1)
+        hung = rank_processes(process)[1]
         os.kill(hung, signal.SIGSTOP)
         said = next((line for line in process.stdout if line.startswith("error:")), "")
         os.kill(hung, signal.SIGKILL)  # torchrun would wait half a minute for it
@@ -183,34 +225,71 @@ def test_what_cannot_work_is_said_once_and_nothing_is_written(tmp_path):
     assert not out.exists()
 
 
-OTHER_DATA = """
+BY_HAND = """
 import os, sys, torch
+import vaelab.training as room
 from tests.laws import binary_data
 from tests.parallel_process import COMMON
+from vaelab.refusals import Refusal
 from vaelab.settings import resolve
-from vaelab.training import train
 torch.set_num_threads(1)
-settings = resolve("gaussian-vae", COMMON, {"data": "x.npy", "training": {"steps": 3, "batch_size": 20}})
-train(settings, sys.argv[1], data=binary_data(seed=int(os.environ["RANK"])), rank_timeout=20)
+rank, seed, more, precision = int(os.environ["RANK"]), 0, {}, "auto"
+exec(sys.argv[2])
+room.choose_precision = lambda asked, device: "bfloat16" if asked == "auto" and rank == 0 else "float32"
+fit = room.fit
+room.fit = lambda *args, **options: print(options["settings"].precision, flush=True) or fit(*args, **options)
+training = {"steps": 3, "batch_size": 20, "precision": precision, **more}
+settings = resolve("gaussian-vae", COMMON, {"data": "x.npy", "training": training})
+try:
+    _, fitted = room.train(settings, sys.argv[1], data=binary_data(seed=seed), rank_timeout=60)
+    print(fitted.ended, fitted.steps)
+except Refusal as refusal:
+    print(refusal)
 """
 
 
-def test_ranks_whose_data_differ_are_told_so(tmp_path):
-    """Started by hand, as any launcher that sets the four variables would."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    launched = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
-    command = [sys.executable, "-c", OTHER_DATA, str(tmp_path / "run")]
-    said = {"cwd": ROOT, "stderr": subprocess.PIPE, "text": True}
-    with (
-        subprocess.Popen(command, env={**launched, "RANK": "0"}, **said) as first,
-        subprocess.Popen(command, env={**launched, "RANK": "1"}, **said) as second,
-    ):
-        _, of_second = second.communicate(timeout=60)
-        _, of_first = first.communicate(timeout=60)
-    assert of_second.splitlines()[-1].endswith("data: 'x.npy' is here not the data that it is for rank 0 (SHA-256)")
-    assert "Lost: ranks: " in of_first
+def by_hand(out, script="", **environments):
+    """Start two ranks as any launcher that sets the four variables would; return the lines of each."""
+    launched = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", BY_HAND, str(out), script],
+            env={**launched, "RANK": str(rank), **environments.get(f"rank_{rank}", {})},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    return [rank.communicate(timeout=180)[0].splitlines() for rank in ranks]
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        ("seed = rank", "ranks: expected the same data on all; rank 1 has other data than rank 0 (SHA-256)"),
+        (
+            "more = {'learning_rate': 0.1 * (1 + rank)}",
+            "ranks: expected the same settings on all; got training.learning_rate=0.1 on rank 0 and "
+            "training.learning_rate=0.2 on rank 1",
+        ),
+    ],
+)
+def test_ranks_that_differ_are_refused_before_anything_is_written(script, sentence, tmp_path):
+    assert by_hand(tmp_path / "run", script) == [[sentence], [sentence]]
+    assert not (tmp_path / "run").exists()
+
+
+def test_auto_is_the_precision_of_rank_0_on_all_ranks(tmp_path):
+    assert by_hand(tmp_path / "run") == [["bfloat16", "finished 3"]] * 2
+    assert Run(tmp_path / "run").settings.training.precision == "bfloat16"
+
+
+def test_hosts_that_count_their_restarts_apart_come_together_and_go_on(tmp_path):
+    """The host of rank 0 counts none: it hears from the other one that the run goes on."""
+    counted = {f"rank_{rank}": {"TORCHELASTIC_RESTART_COUNT": str(rank)} for rank in range(2)}
+    for _ in range(2):
+        assert by_hand(tmp_path / "run", "precision = 'float32'", **counted) == [["float32", "finished 3"]] * 2
 
 
 @pytest.mark.parametrize(

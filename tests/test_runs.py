@@ -323,3 +323,15 @@ def test_a_file_is_the_old_or_the_new(tmp_path):
     with pytest.raises(TypeError):
         write_file(path, 3)
     assert [path.read_text() for path in path.parent.iterdir()] == ["new"]
+
+
+def test_overwrite_removes_a_link_and_leaves_alone_what_it_leads_to(tmp_path):
+    run, _ = run_training(tmp_path / "run", more={"training": {"steps": 4}})
+    elsewhere = tmp_path / "elsewhere"
+    (run.path / "checkpoints").rename(elsewhere)
+    (run.path / "checkpoints").symlink_to(elsewhere)
+    before = (elsewhere / "last.pt").read_bytes()
+    run_training(run.path, more={"training": {"steps": 8}}, overwrite=True)
+    assert Run(run.path).load_checkpoint()["step"] == 8
+    assert not (run.path / "checkpoints").is_symlink()
+    assert (elsewhere / "last.pt").read_bytes() == before

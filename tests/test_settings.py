@@ -124,6 +124,12 @@ def test_merge_leaves_its_arguments_alone():
 
 
 REFUSED = {
+    "true for a number": ({"latent_dim": True}, "latent_dim: expected neither true nor false; got True"),
+    "true in a list of numbers": ({"hidden_dims": [8, True]}, r"hidden_dims: expected neither .*; got \[8, True\]"),
+    "true for a number of an estimator": (
+        {"estimator": {"name": "pathwise", "samples": True}},
+        "estimator.samples: expected neither true nor false; got True",
+    ),
     "unknown key": ({"latentdim": 3}, r"latentdim: no such setting \(did you mean 'latent_dim'\?\)"),
     "key of another model": ({"components": 3}, "components: no such setting"),
     "nested unknown key": ({"training": {"epoch": 3}}, r"did you mean 'training\.epochs'"),

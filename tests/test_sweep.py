@@ -82,6 +82,11 @@ def test_a_sweep_compares_what_ends_well_and_reports_what_fails(vaelab, bits, tm
     kept = json.loads((out / "sweep.json").read_text())["combinations"]
     assert kept[0] == good
 
+    (run.path / "evaluation.json").unlink()  # as if the sweep had been killed before it; then the user's own, coarser
+    assert vaelab("evaluate", run.path, "--split", "validation", "--samples", 3, "--no-report").code == 0
+    assert vaelab(*words, "--resume").code == 1
+    assert json.loads((out / "sweep.json").read_text())["combinations"][0] == good
+
 
 def wait_until(condition, seconds=60):
     end = time.monotonic() + seconds

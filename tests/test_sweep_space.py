@@ -242,6 +242,15 @@ def test_a_guided_search_that_is_killed_goes_on_as_if_it_had_not_been(valley, tm
     assert searched(valley, tmp_path / "killed", 13)[:12] == whole
 
 
+def test_a_guided_search_learns_from_what_failed_once_and_then_came_right(valley, tmp_path):
+    for bounds in ([None, -3.0], [-2.0, -3.0], [-2.0, -3.0]):
+        search = Guided(valley, 2, 0, tmp_path)
+        for values, bound in zip(search, bounds, strict=True):
+            search.tell(values, bound)
+    assert sorted(trial.value for trial in search.study.trials if trial.value is not None) == [-3.0, -2.0]
+    assert search.study.best_value == -2.0
+
+
 def test_a_guided_search_exhausts_a_small_space_without_repeating(tmp_path):
     space = space_of("gaussian-vae", "latent_dim=[2,12,40]", "training.learning_rate=[1e-3,1e-2]")
     found = searched(space, tmp_path, 6)

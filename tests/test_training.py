@@ -18,6 +18,7 @@ from vaelab.runs import Run
 from vaelab.settings import TrainingSettings
 from vaelab.training import Diverged, choose_device, fit
 from vaelab.training.adam import Adam, Group
+from vaelab.training.record import Log
 from vaelab.training.schedule import kl_weight, learning_rate
 
 CLOCK = {"seconds", "images_per_second"}
@@ -307,3 +308,17 @@ def test_a_device_that_is_not_there_is_refused():
     for name in ("tpu", "cuda:99", "gpu"):
         with pytest.raises(Refusal, match=f"device: expected auto, cpu or an available accelerator; got '{name}'"):
             choose_device(name)
+
+
+def test_the_first_images_a_second_after_a_resume_are_of_the_steps_made_since(monkeypatch):
+    """Of eight estimates five were made before: three steps of 100 images in two seconds."""
+    saved, log = Log(8, torch.device("cpu")), Log(8, torch.device("cpu"))
+    for _ in range(5):
+        saved.add(torch.zeros(3))
+    log.load_state_dict(saved.state_dict())
+    clock = iter([10.0, 12.0, 12.0])
+    monkeypatch.setattr("vaelab.training.record.time.perf_counter", lambda: next(clock))
+    log.start()
+    for _ in range(3):
+        log.add(torch.zeros(3))
+    assert log.row(8, 8, 100, 1e-3, ELBO())["images_per_second"] == 150.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -18,6 +18,7 @@ __all__ = [
     "ALONE",
     "Lost",
     "Ranks",
+    "ask_ranks",
     "mean_over_ranks",
     "normal",
     "sharing",
@@ -25,6 +26,8 @@ __all__ = [
     "total_over_ranks",
     "uniform",
 ]
+
+T = TypeVar("T")
 
 
 class Lost(RuntimeError):
@@ -110,6 +113,18 @@ def tell_ranks(said: list[Any]) -> None:
     """
     with _lost_if_it_fails():
         dist.broadcast_object_list(said, src=0)
+
+
+def ask_ranks(said: T, count: int) -> list[T]:
+    """Return what each of ``count`` ranks says, by rank.
+
+    Raises:
+        Lost: as :func:`total_over_ranks`.
+    """
+    heard: list[Any] = [None] * count
+    with _lost_if_it_fails():
+        dist.all_gather_object(heard, said)
+    return heard
 
 
 @contextmanager

@@ -9,6 +9,7 @@
     tightness.json        the bounds of every inference on the same weights, of a belief network of few bits
     checkpoints/last.pt   model, optimiser, estimator, step: loaded with weights_only=True
     checkpoints/previous.pt   the one before it, in case the last is damaged
+    checkpoints/next.pt   only where a training was killed between writing a checkpoint and renaming it to last.pt
     lock                  held by the process that trains into the directory, and by the system alone: a crash frees it
 
 Every file is written to a temporary name, synced and renamed; metrics.jsonl is appended to.
@@ -158,6 +159,7 @@ class Run:
 
     def __init__(self, path: str | Path, config: dict[str, Any] | None = None) -> None:
         self.path = Path(path)
+        self._whole: Path | None = None  # the checkpoint that was written or read last
         where = self.path / "config.json"
         if config is None:
             if not self.path.is_dir():
@@ -195,7 +197,8 @@ class Run:
             if not (path / "config.json").is_file():
                 raise Refusal(f"out: {str(path)!r} is not empty and no run directory; it is left alone")
             for entry in sorted(left, key=lambda entry: entry.name == "config.json"):  # last: with it, it is a run
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+                # Of a link, the link: what it leads to may be anybody's.
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         versions = {"vaelab": vaelab.__version__, "torch": torch.__version__, "numpy": np.__version__}
         config = {
             "format_version": FORMAT_VERSION,
@@ -254,12 +257,13 @@ class Run:
         if metrics.exists():  # on the disk before a checkpoint that says these rows were logged
             with metrics.open("a") as file:
                 os.fsync(file.fileno())
-        last = self.path / "checkpoints" / "last.pt"
-        fresh = last.with_name("next.pt")
+        fresh, last, previous = self._checkpoints()
+        if self._whole == fresh:  # the training goes on from one that a kill left before it was renamed
+            self._whole = fresh.replace(last)
         write_file(fresh, content + _SEAL + hashlib.sha256(content).digest())
-        if last.exists():
-            last.replace(last.with_name("previous.pt"))
-        fresh.replace(last)  # killed between the two, the directory holds previous.pt alone
+        if self._whole is not None and self._whole.exists():  # a damaged one takes the place of none
+            self._whole.replace(previous)
+        self._whole = fresh.replace(last)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """Return the last checkpoint, or None if the training stopped before its first one.
@@ -269,17 +273,25 @@ class Run:
         Raises:
             Refusal: no checkpoint is left that is whole.
         """
-        last, previous = (self.path / "checkpoints" / name for name in ("last.pt", "previous.pt"))
-        if not last.exists():
-            return self._read_checkpoint(previous) if previous.exists() else None
-        try:
-            return self._read_checkpoint(last)
-        except Refusal as refusal:
-            if not previous.exists():
-                raise
-            state = self._read_checkpoint(previous)
-            logging.getLogger("vaelab").warning("%s; going on from the one before it, step %s", refusal, state["step"])
+        refused: Refusal | None = None
+        for path in filter(Path.exists, self._checkpoints()):
+            try:
+                state = self._read_checkpoint(path)
+            except Refusal as refusal:
+                refused = refusal
+                continue
+            if refused is not None:
+                said = "%s; going on from the one before it, step %s"
+                logging.getLogger("vaelab").warning(said, refused, state["step"])
+            self._whole = path
             return state
+        if refused is not None:
+            raise refused
+        return None
+
+    def _checkpoints(self) -> list[Path]:
+        """Return where checkpoints may be, the newest first."""
+        return [self.path / "checkpoints" / f"{name}.pt" for name in ("next", "last", "previous")]
 
     def _read_checkpoint(self, path: Path) -> dict[str, Any]:
         try:

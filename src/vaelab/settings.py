@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from vaelab.data import Binarisation
@@ -31,6 +41,18 @@ _NOT_OPTIONS = {"data_dim", "data_mean", "self"}
 
 class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, field: ValidationInfo) -> Any:
+        """Refuse what pydantic would read as 1 and 0."""
+        if cls.model_fields[str(field.field_name)].annotation is not bool and _holds_bool(value):
+            raise PydanticCustomError("bool", "expected neither true nor false")
+        return value
+
+
+def _holds_bool(value: Any) -> bool:
+    return any(map(_holds_bool, value)) if isinstance(value, list | tuple) else isinstance(value, bool)
 
 
 class TrainingSettings(_Checked):

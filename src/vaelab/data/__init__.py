@@ -48,7 +48,7 @@ def load_data(name: str | Path, whole: bool = False) -> Dataset:
     if str(name) in DATASETS:
         return DATASETS[str(name)]()
     path = Path(name)
-    if not path.exists() and not path.name.endswith(FORMATS):
+    if name == "" or (not path.exists() and not path.name.endswith(FORMATS)):
         hint = did_you_mean(str(name), DATASETS)
         raise Refusal(f"data: expected {', '.join(DATASETS)} or a file; got {str(name)!r}{hint}")
     return read_dataset(path, whole)

@@ -32,8 +32,10 @@ class Batches:
         self.observed, self.ranks = observed, ranks
         self.batch_size = min(batch_size, len(observed))
         if self.batch_size % ranks.count:
+            all_of = f", all there are of the {batch_size} asked for" if self.batch_size < batch_size else ""
             raise Refusal(
-                f"training.batch_size: expected a multiple of {ranks.count}, the number of ranks; got {self.batch_size}"
+                f"training.batch_size: expected a multiple of {ranks.count}, the number of ranks; "
+                f"got {self.batch_size}{all_of}"
             )
         self.steps_per_epoch = len(observed) // self.batch_size
         self._order = Windows(observed, seed) if isinstance(observed, Streamed) else _Permutation(observed, seed)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vaelab.data.sources import Array, Source, require_unpackable, stamp_of
+from vaelab.data.sources import Array, Packed, Source, require_unpackable, stamp_of
 from vaelab.refusals import Refusal
 
 __all__ = ["LABELS", "RowGroup", "row_groups"]
@@ -21,7 +21,7 @@ _MEANING = (
 
 
 @dataclass(frozen=True)
-class RowGroup(Source):
+class RowGroup(Packed):
     """One row group of a Parquet file."""
 
     group: int = 0

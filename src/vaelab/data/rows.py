@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from vaelab.data.sources import Array, Plain, Source
+from vaelab.data.sources import Array, Packed, Plain, Source
 
 __all__ = ["BLOCK_BYTES", "Facts", "Rows", "on_disk"]
 
@@ -85,7 +85,7 @@ class Rows:
         """First row of each block, and the number of rows at the end: a compressed run of rows is one block."""
         length = max(1, BLOCK_BYTES // (self.shape[1] * self.dtype.itemsize))
         starts = [
-            np.arange(first, first + source.count, source.count if source.whole else length)
+            np.arange(first, first + source.count, source.count if isinstance(source, Packed) else length)
             for source, first in zip(self.sources, self._starts[:-1], strict=True)
         ]
         numbers = np.append(np.concatenate(starts), self._starts[-1])

@@ -5,19 +5,20 @@ from __future__ import annotations
 import mmap
 import os
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from vaelab.refusals import Refusal
 
-__all__ = ["Archive", "Array", "Plain", "Source", "Stamp", "require_unpackable", "stamp_of"]
+__all__ = ["Archive", "Array", "Packed", "Plain", "Source", "Stamp", "require_unpackable", "stamp_of"]
 
 Array = npt.NDArray[Any]
 Stamp = tuple[int, int]  # bytes, nanoseconds: what tells that a file is another
@@ -31,11 +32,8 @@ def stamp_of(path: Path) -> Stamp:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A run of ``count`` rows of ``dim`` values in one file.
-
-    ``whole`` says that they can only be read together, being compressed.
-    """
+class Source(ABC):
+    """A run of ``count`` rows of ``dim`` values in one file."""
 
     path: Path
     stamp: Stamp
@@ -43,19 +41,14 @@ class Source:
     dim: int
     dtype: np.dtype[Any]
     image_shape: tuple[int, int] | None = None
-    whole: ClassVar[bool] = True
 
+    @abstractmethod
     def read(self, start: int, stop: int) -> Array:
         """Return rows ``start`` to ``stop`` (not included), shape (stop - start, X), in the file's own type.
 
         Raises:
             Refusal: a file that is gone, damaged, or not what it was when it was opened.
         """
-        return _unpacked(self)[start:stop]
-
-    def unpack(self) -> Array:
-        """Return all rows, shape (count, X)."""
-        raise NotImplementedError
 
     def labels(self) -> Array | None:
         """Return the labels of all rows, or None."""
@@ -75,8 +68,20 @@ class Source:
             raise Refusal(f"{self.path}: the file is gone since it was opened") from None
 
 
+@dataclass(frozen=True)
+class Packed(Source):
+    """A run of rows that can only be read together, being compressed."""
+
+    @abstractmethod
+    def unpack(self) -> Array:
+        """Return all rows, shape (count, X)."""
+
+    def read(self, start: int, stop: int) -> Array:
+        return _unpacked(self)[start:stop]
+
+
 @lru_cache(maxsize=2)  # neighbours are read one after another; a window and a validation may be read at once
-def _unpacked(source: Source) -> Array:
+def _unpacked(source: Packed) -> Array:
     return source.unpack()
 
 
@@ -95,7 +100,6 @@ class Plain(Source):
     """
 
     offset: int = 0
-    whole: ClassVar[bool] = False
 
     @classmethod
     def of(cls, array: np.memmap[Any, Any]) -> Plain:
@@ -121,7 +125,7 @@ class Plain(Source):
 
 
 @dataclass(frozen=True)
-class Archive(Source):
+class Archive(Packed):
     """A shard in .npz: rows or images ``x``, and labels ``y`` if there are any."""
 
     @classmethod

@@ -23,11 +23,12 @@ _SAMPLES = 10  # codes an observation: more than enough for a mean over the vali
 
 @dataclass(frozen=True)
 class Yardstick:
-    """The evaluation on the validation split by which all combinations are compared."""
+    """The evaluation on the validation split by which all combinations are compared: a record, of ``samples`` codes."""
 
     record: str
     title: str
     options: tuple[str, ...] = ()
+    samples: int | None = None
     sign: int = 1
 
 
@@ -39,10 +40,10 @@ def yardstick(settings: Sequence[Settings]) -> Yardstick:
     """
     objectives = {each.objective["name"] for each in settings}
     if "reconstruction" in objectives:
-        return Yardstick("reconstruction-error", "reconstruction", ("--samples", "1"), -1)
+        return Yardstick("reconstruction-error", "reconstruction", ("--samples", "1"), sign=-1)
     if IWAE.name in objectives:
-        return Yardstick("iwae-100", "IWAE (K = 100)", ("--bound", "iwae", "--samples", "100"))
-    return Yardstick("elbo", "ELBO", ("--bound", "elbo", "--samples", str(_SAMPLES)))
+        return Yardstick("iwae-100", "IWAE (K = 100)", ("--bound", "iwae", "--samples", "100"), 100)
+    return Yardstick("elbo", "ELBO", ("--bound", "elbo", "--samples", str(_SAMPLES)), _SAMPLES)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def read_result(name: str, values: Combination, run: Run, measure: Yardstick) ->
     """Return the result of a run that is finished and evaluated, or None."""
     if not run.finished:
         return None
-    records = [r for r in run.evaluations() if (r["name"], r["split"], r["seed"]) == (measure.record, "validation", 0)]
+    wanted = {"name": measure.record, "samples": measure.samples, "split": "validation", "seed": 0}
+    records = [record for record in run.evaluations() if all(record.get(key) == wanted[key] for key in wanted)]
     if not records:
         return None
     value, error = measure.sign * records[-1]["value"], records[-1]["standard_error"]

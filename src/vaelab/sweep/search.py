@@ -114,15 +114,21 @@ class Guided:
         _require_room("guided", space, count)
         self.space, self.count, self.seed, self.folder = space, count, seed, folder
         self.open: dict[str, int] = {}
+        self.failed: dict[str, Any] = {}
 
     def __iter__(self) -> Iterator[Combination]:
         self.study = self._study()
         given: set[str] = set()
-        for trial in self.study.get_trials(deepcopy=False):
+        trials = self.study.get_trials(deepcopy=False)
+        states = self.optuna.trial.TrialState
+        succeeded = {name_of(self._values(trial.params)) for trial in trials if trial.state == states.COMPLETE}
+        for trial in trials:
             whole = set(trial.params) == set(self.space.varied)  # else it was killed while it was asked for
-            if whole and len(given) < self.count and name_of(self._values(trial.params)) not in given:
+            if whole and len(given) < self.count and (name := name_of(self._values(trial.params))) not in given:
+                if trial.state == states.FAIL and name not in succeeded:
+                    self.failed[name] = trial
                 yield self._give(trial, given)
-            elif trial.state == self.optuna.trial.TrialState.RUNNING:
+            elif trial.state == states.RUNNING:
                 self._fail(trial.number)
         repeats = 0
         while len(given) < self.count:
@@ -156,13 +162,15 @@ class Guided:
 
     def tell(self, values: Combination, bound: float | None) -> None:
         """Tell the search what came of a proposal."""
-        number = self.open.pop(name_of(values), None)
-        if number is None:
-            return  # told before the search was opened again
+        number, before = self.open.pop(name_of(values), None), self.failed.pop(name_of(values), None)
         if bound is None or not math.isfinite(bound):
-            self._fail(number)
-        else:
+            if number is not None:
+                self._fail(number)
+        elif number is not None:
             self.study.tell(number, bound)
+        elif before is not None:  # a trial that failed stays so for optuna; that it came right is another trial
+            kept = {"params": before.params, "distributions": before.distributions}
+            self.study.add_trial(self.optuna.trial.create_trial(**kept, value=bound))
 
     def _give(self, trial: Any, given: set[str]) -> Combination:
         values = self._values(trial.params)

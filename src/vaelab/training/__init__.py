@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from vaelab.randomness import seeded
 from vaelab.ranks import Lost
 from vaelab.refusals import Refusal
 from vaelab.runs import Run, locked
-from vaelab.settings import Settings, TrainingSettings
+from vaelab.settings import Settings, TrainingSettings, words
 from vaelab.training.engine import choose_precision
 from vaelab.training.loop import Fitted, fit
 from vaelab.training.parallel import TIMEOUT, Processes, joined
@@ -73,27 +74,31 @@ def train(
 
     Raises:
         Refusal: settings that contradict each other or the run, a directory that is not empty, or one into which
-            another process is training.
+            another process is training, or processes with other settings or data than rank 0.
         Lost: another process does not answer, or has left.
     """
     with joined(rank_timeout) as processes, ExitStack() as held:
         data = data if data is not None else load_data(settings.data)
         device = choose_device(settings.device)
-        settings = _with_precision(settings, device)
         observed = observations(data, "train", settings.binarisation)
         out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+        ranks: list[_Rank] = []
+        if processes.ranks.count > 1:
+            said = [f"model={settings.model}", f"seed={settings.seed}", f"device={torch.device(device).type}"]
+            ranks = processes.each(_Rank(said + words(settings), data.sha256(), resume))
 
         def open_run() -> dict[str, Any]:
-            check_together(settings, data.dim)  # all of it before anything is written
-            Batches(observed, settings.training.batch_size, settings.seed, processes.ranks)
+            _require_alike(ranks)
+            chosen = _with_precision(settings, device)
+            check_together(chosen, data.dim)  # all of it before anything is written
+            Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
             held.enter_context(locked(out))
-            if resume and (out / "config.json").exists():
-                return _reopen(out, settings, data).config
-            return Run.create(out, settings, data, overwrite=overwrite).config
+            if (resume or any(rank.resume for rank in ranks)) and (out / "config.json").exists():
+                return _reopen(out, chosen, data).config
+            return Run.create(out, chosen, data, overwrite=overwrite).config
 
         run = Run(out, processes.by_leader(open_run))
-        if not processes.leads and run.config["data"]["sha256"] != data.sha256():
-            raise Refusal(f"data: {settings.data!r} is here not the data that it is for rank 0 (SHA-256)")
+        settings = run.settings  # also of the other ranks: precision=auto means what rank 0 took it for
         with seeded(settings.seed, "weights"):
             model = settings.build_model(data.dim, observed.mean())
         fitted = fit(
@@ -112,6 +117,26 @@ def train(
         if fitted.ended != "interrupted" and processes.leads:
             fit_density(model, data, settings, run)
         return run, fitted
+
+
+@dataclass(frozen=True)
+class _Rank:
+    """What a rank brings along; only that of a host that torchrun starts again may know that it does."""
+
+    settings: list[str]
+    data: str
+    resume: bool
+
+
+def _require_alike(ranks: Sequence[_Rank]) -> None:
+    """Refuse ranks with other settings, or other data, than rank 0; the name of the data may be that of the host."""
+    for number, rank in enumerate(ranks):
+        if ranks[0].settings != rank.settings:
+            pairs = ((ranks[0].settings, rank.settings), (rank.settings, ranks[0].settings))
+            first, own = (next((word for word in one if word not in other), "none such") for one, other in pairs)
+            raise Refusal(f"ranks: expected the same settings on all; got {first} on rank 0 and {own} on rank {number}")
+        if ranks[0].data != rank.data:
+            raise Refusal(f"ranks: expected the same data on all; rank {number} has other data than rank 0 (SHA-256)")
 
 
 def check_together(settings: Settings, data_dim: int) -> None:

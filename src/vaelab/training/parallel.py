@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from vaelab.ranks import ALONE, Lost, Ranks, sharing, tell_ranks, total_over_ranks
+from vaelab.ranks import ALONE, Lost, Ranks, ask_ranks, sharing, tell_ranks, total_over_ranks
 from vaelab.refusals import Refusal, require_number
 
 __all__ = ["TIMEOUT", "Processes", "joined"]
@@ -21,6 +23,7 @@ T = TypeVar("T")
 TIMEOUT = 600.0  # seconds that a rank is waited for; compiling a step or validating takes less
 _LONGEST, _MOST = 1e6, 10**6  # seconds, ranks
 _ROLL_CALL = 5.0  # seconds that a rank has to answer when somebody is missing
+_LOOK = 0.02  # seconds between two looks of rank 0 for those that come
 
 
 class Processes:
@@ -74,6 +77,13 @@ class Processes:
         with self._roll_call():
             total_over_ranks(tensor)
         return tensor
+
+    def each(self, said: T) -> list[T]:
+        """Return what every rank says, by rank, on every rank."""
+        if self.ranks.count == 1:
+            return [said]
+        with self._roll_call():
+            return ask_ranks(said, self.ranks.count)
 
     def by_leader(self, action: Callable[[], T]) -> T:
         """Let rank 0 act and return what it found on every rank; what it refuses, all refuse."""
@@ -129,8 +139,10 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
     require_number("rank_timeout", timeout, 1, _LONGEST)
     if dist.is_available() and dist.is_initialized():
         processes = _processes()
-        yield processes
-        processes.leave()
+        try:
+            yield processes
+        finally:
+            processes.leave()
         return
     if "WORLD_SIZE" not in os.environ or _number("WORLD_SIZE", 1) == 1 or not dist.is_available():
         yield Processes()
@@ -158,7 +170,12 @@ def _number(name: str, low: int, high: int = _MOST) -> int:
 
 
 def _store(rank: int, count: int, wait: timedelta) -> Any:
-    """Return where the ranks find each other, apart for each restart: addresses of the ranks before it are void."""
+    """Return where the ranks find each other, apart from where others before them did: their addresses are void.
+
+    torchrun keeps the store when it starts the ranks again, and each host counts its own restarts. So neither what the
+    store holds nor a count tells who is there now: each rank asks with a word of its own, and rank 0 answers whatever
+    asks with the place it has chosen, until all have come there.
+    """
     agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun keeps the store; else rank 0 does
     store = dist.TCPStore(  # type: ignore[attr-defined]
         os.environ["MASTER_ADDR"],
@@ -168,9 +185,23 @@ def _store(rank: int, count: int, wait: timedelta) -> Any:
         timeout=wait,
         multi_tenant=True,
     )
-    return dist.PrefixStore(  # type: ignore[attr-defined]
-        f"vaelab/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store
-    )
+    word = f"vaelab/{uuid4().hex}"
+    if rank > 0:
+        store.set(f"vaelab/asks/{rank}", word)
+        place = store.get(word).decode()
+        store.set(f"{place}/came/{rank}", "")
+        return dist.PrefixStore(place, store)  # type: ignore[attr-defined]
+    missing, end = set(range(1, count)), time.monotonic() + wait.total_seconds()
+    while missing := {other for other in missing if not store.check([f"{word}/came/{other}"])}:
+        if time.monotonic() > end:
+            raise RuntimeError(
+                f"rank {', '.join(map(str, sorted(missing)))} did not come in {wait.total_seconds():g} s"
+            )
+        for asks in (f"vaelab/asks/{other}" for other in missing):
+            if store.check([asks]):
+                store.set(store.get(asks).decode(), word)
+        time.sleep(_LOOK)
+    return dist.PrefixStore(word, store)  # type: ignore[attr-defined]
 
 
 def _processes() -> Processes:

@@ -35,11 +35,11 @@ class Log:
         self.width = 4
         self.count = 0
         self.seconds = 0.0
-        self.started = 0.0
+        self.started, self.counted = 0.0, 0  # since when, and after how many estimates, time is taken
         self.good = "none"
 
     def start(self) -> None:
-        self.started = time.perf_counter()
+        self.started, self.counted = time.perf_counter(), self.count
 
     def add(self, means: Tensor) -> None:
         """Take in ``Estimate.means()`` of a step."""
@@ -66,7 +66,7 @@ class Log:
         self.seconds += elapsed
         bound, reconstruction, kl, relaxed = values.mean(0).tolist()  # the last is nought where nothing is relaxed
         self.good = f"{values[-1, 0]:.2f}"
-        images = self.count * batch / elapsed if elapsed > 0 else 0.0
+        images = (self.count - self.counted) * batch / elapsed if elapsed > 0 else 0.0
         self.count = 0
         self.start()
         row: Row = {"step": step, "steps": total, "train/reconstruction": reconstruction}
