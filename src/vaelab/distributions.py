@@ -189,7 +189,7 @@ class _BitsLogDensity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, value: Tensor) -> Tensor:
         ctx.save_for_backward(logits, value)
-        if torch.broadcast_shapes(logits.shape, value.shape) != logits.shape:
+        if not _at_the_end(value, logits):
             return (logits * value).sum(-1) - F.softplus(logits).sum(-1)
         parts = [(own * other).sum(-1) - F.softplus(own).sum(-1) for own, other in _blocks(logits, value)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -200,8 +200,8 @@ class _BitsLogDensity(torch.autograd.Function):
         upstream = gradients[0].unsqueeze(-1)
         for_logits = for_value = None
         if ctx.needs_input_grad[0]:
-            smaller = torch.broadcast_shapes(logits.shape, value.shape) != logits.shape
-            if torch.is_grad_enabled() or smaller:  # a second derivative is wanted, or a sum over what was broadcast
+            # If a second derivative is wanted, or a sum over what was broadcast:
+            if torch.is_grad_enabled() or not _at_the_end(value, logits):
                 for_logits = ((value - torch.sigmoid(logits)) * upstream).sum_to_size(logits.shape)
             else:
                 for_logits = torch.empty_like(logits)
@@ -210,6 +210,11 @@ class _BitsLogDensity(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             for_value = (logits * upstream).sum_to_size(value.shape)
         return for_logits, for_value
+
+
+def _at_the_end(value: Tensor, logits: Tensor) -> bool:
+    """Whether the axes of the value are the last of the logits'."""
+    return logits.shape[logits.ndim - value.ndim :] == value.shape
 
 
 _BLOCK = 250_000  # numbers: one megabyte in float32
