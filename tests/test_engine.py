@@ -9,6 +9,7 @@ import sys
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import bernoulli_vae, gaussian_vae
@@ -72,9 +73,12 @@ def test_bfloat16_products_train_to_the_same_bound(mnist):
 @pytest.mark.parametrize(("model", "estimator"), [("gaussian-vae", "pathwise"), ("bernoulli-vae", "rebar")])
 def test_a_compiled_step_makes_the_same_training(mnist, model, estimator):
     """20 steps: the bounds agree to 1e-4 of their size, the weights to 1e-3 (kernels round in another order)."""
-    options = {"steps": 20, "log_every": 5, "precision": "float32"}
+    options = {"steps": 20, "log_every": 5, "warmup": 10, "precision": "float32"}
     plain, plain_rows = trained(mnist, model, estimator, **options)
+    torch.compiler.reset()
+    counters.clear()
     fast, fast_rows = trained(mnist, model, estimator, **options, compile=True)
+    assert counters["stats"]["unique_graphs"] == 2, "one that is tried, and one for all steps"
     for one, other in zip(plain_rows, fast_rows, strict=True):
         assert one["train/bound"] == pytest.approx(other["train/bound"], rel=1e-4)
     for (name, one), (_, other) in zip(plain.named_parameters(), fast.named_parameters(), strict=True):
@@ -113,6 +117,25 @@ def test_every_estimator_is_captured_with_its_gradients(name):
     for one, other in zip(plain, captured, strict=True):
         assert (one is None) == (other is None)
         assert one is None or torch.allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_compiling_leaves_the_settings_of_torch_as_they_were():
+    script = """
+import torch, torch._dynamo.config
+from vaelab.data import load_data
+from vaelab.models import gaussian_vae
+from vaelab.training import fit
+
+def state():
+    flags = torch._dynamo.config.trace_autograd_ops, torch.get_float32_matmul_precision(), torch.get_num_threads()
+    return *flags, torch.distributions.Distribution._validate_args, torch.default_generator.get_state().tolist()
+
+model = gaussian_vae(784, 2, [4])
+before = state()
+fit(model, load_data("mnist"), steps=2, compile=True, precision="bfloat16")
+assert state() == before
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True)
 
 
 def test_without_a_compiler_training_goes_on_and_says_so_in_one_line(tmp_path):

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution, constraints
-from torch.distributions.kl import register_kl
+from torch.distributions.kl import kl_divergence, register_kl
 
 from vaelab.ranks import normal, uniform
 
@@ -249,3 +249,5 @@ def _kl_bits(q: Bits, p: Bits) -> Tensor:
 
 register_kl(Gaussian, Gaussian)(_kl_gaussian)
 register_kl(Bits, Bits)(_kl_bits)
+for _q in (Gaussian(torch.zeros(1), torch.zeros(1)), Bits(torch.zeros(1))):
+    kl_divergence(_q, _q)  # torch notes which formula it found, and a step compiled before that is compiled again

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import torch
 import torch._dynamo.config
 from torch import Tensor
 from torch._inductor.custom_graph_pass import CustomGraphPass
+from torch.distributions import Distribution
 
 from vaelab.settings import TrainingSettings
 
@@ -47,9 +48,9 @@ class Engine:
     and sums in float32. Weights, gradients, densities, bounds and the optimiser stay float32, and so do validation and
     every evaluation.
 
-    Compiled, an estimate and its gradients become one graph of fused kernels by ``torch.compile`` (on an NVIDIA GPU
-    replayed as CUDA graphs); the random numbers are those of the step as it stands. Where nothing can be compiled, a
-    line in the log of Python's ``logging`` says so and the training goes on without.
+    Compiled, a step from the estimate to the moved weights becomes one graph of fused kernels by ``torch.compile`` (on
+    an NVIDIA GPU replayed as CUDA graphs); the random numbers are those of the step as it stands. Where nothing can be
+    compiled, a line in the log of Python's ``logging`` says so and the training goes on without.
 
     >>> engine = Engine(TrainingSettings(steps=1, precision="float32"), torch.device("cpu"))
     >>> engine.precision, engine.compiled
@@ -69,13 +70,7 @@ class Engine:
         """
         if not self.compiled:
             return function
-        options: dict[str, str | int | bool | Callable[..., object]] = {"fallback_random": True}
-        if self.device.type == "cuda":
-            options["triton.cudagraphs"] = True
-        else:
-            options["cpp_wrapper"] = True  # no Python between the kernels
-            options["post_grad_custom_post_pass"] = _BiasAfterProduct()
-        graph: Callable[P, R] = torch.compile(function, options=options)
+        graph: Callable[P, R] = torch.compile(function, options=_options(self.device))
 
         def with_tensors(*args: P.args, **kwargs: P.kwargs) -> R:
             return graph(*(self._tensor(each) if isinstance(each, list) else each for each in args), **kwargs)  # type: ignore[arg-type]
@@ -104,8 +99,20 @@ class Engine:
             torch.set_float32_matmul_precision(before)
 
 
+def _options(device: torch.device) -> dict[str, Any]:
+    options: dict[str, Any] = {"fallback_random": True}  # the random numbers are those of the plain step
+    if device.type == "cuda":
+        return options | {"triton.cudagraphs": True}
+    # No Python between the kernels, and the bias where it costs least.
+    return options | {"cpp_wrapper": True, "post_grad_custom_post_pass": _BiasAfterProduct()}
+
+
 class _BiasAfterProduct(CustomGraphPass):
-    """Take the bias out of a product: added by the kernel that follows it costs nothing, in the product a copy."""
+    """Take the bias out of each product x W + b.
+
+    Within the product it costs a copy of b to every row; added by the kernel that follows, which reads and writes
+    these numbers anyway, nothing.
+    """
 
     def __call__(self, graph: torch.fx.Graph) -> None:
         aten = torch.ops.aten
@@ -142,11 +149,14 @@ def _can_compile(device: torch.device) -> bool:
     def slope(t: Tensor) -> Tensor:
         return torch.autograd.grad((t * t).sum(), t)[0]
 
+    validates = Distribution._validate_args  # the first compilation in a process turns it off, for everybody's
     try:
         with _gradients_in_the_graph():
-            torch.compile(slope)(torch.zeros(4, device=device, requires_grad=True))
+            torch.compile(slope, options=_options(device))(torch.zeros(4, device=device, requires_grad=True))
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
         logging.getLogger("vaelab").warning("training.compile: nothing compiles here, going on without (%s)", reason)
         return False
+    finally:
+        Distribution.set_default_validate_args(validates)
     return True
