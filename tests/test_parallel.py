@@ -211,7 +211,8 @@ def test_a_rank_that_hangs_is_named(tmp_path):
         os.kill(hung, signal.SIGKILL)  # torchrun would wait half a minute for it
         process.communicate(timeout=60)
     assert process.returncode != 0
-    assert re.match(r"error: ranks: .*Ranks 1 failed to pass monitoredBarrier", said)
+    assert re.match(r"error: ranks: \[Rank 0\]: Ranks 1 failed to pass monitoredBarrier", said)
+    assert said.count("monitoredBarrier") == 1, "the roll is called once"
 
 
 def test_what_cannot_work_is_said_once_and_nothing_is_written(tmp_path):

@@ -53,7 +53,10 @@ class Processes:
     def average(
         self, means: Tensor, gradients: Sequence[Tensor | None], stop: Sequence[float] | Tensor
     ) -> tuple[Tensor, Sequence[Tensor | None], Tensor | None]:
-        """Return the averages of a step over the ranks, and whether any asks to stop: a single message."""
+        """Return the averages of a step over the ranks, and whether any asks to stop: a single message.
+
+        Call it inside :meth:`step`.
+        """
         return (means, gradients, None) if self.ranks.count == 1 else self._exchange(means, gradients, stop)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -63,8 +66,7 @@ class Processes:
         found = [gradient for gradient in gradients if gradient is not None]
         asked = stop if isinstance(stop, Tensor) else means.new_full((1,), stop[0])
         flat = torch.cat([means, asked, *(gradient.flatten() for gradient in found)])
-        with self._roll_call():
-            total_over_ranks(flat)
+        total_over_ranks(flat)
         flat /= self.ranks.count
         means, asked, *parts = flat.split([len(means), 1, *(gradient.numel() for gradient in found)])
         own = iter(parts)
