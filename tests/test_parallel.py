@@ -286,6 +286,19 @@ def test_auto_is_the_precision_of_rank_0_on_all_ranks(tmp_path):
     assert Run(tmp_path / "run").settings.training.precision == "bfloat16"
 
 
+def test_trainings_one_after_another_meet_though_rank_0_leaves_each_last(tmp_path):
+    """As after an auto-encoder, whose mixture rank 0 alone fits: the other rank asks for the next one meanwhile."""
+    script = """
+import time
+for _ in range(3):
+    with room.joined(20):
+        time.sleep(rank == 0)
+print("all met")
+raise SystemExit
+"""
+    assert by_hand(tmp_path / "run", script) == [["all met"]] * 2
+
+
 def test_hosts_that_count_their_restarts_apart_come_together_and_go_on(tmp_path):
     """The host of rank 0 counts none: it hears from the other one that the run goes on."""
     counted = {f"rank_{rank}": {"TORCHELASTIC_RESTART_COUNT": str(rank)} for rank in range(2)}

@@ -24,6 +24,7 @@ TIMEOUT = 600.0  # seconds that a rank is waited for; compiling a step or valida
 _LONGEST, _MOST = 1e6, 10**6  # seconds, ranks
 _ROLL_CALL = 5.0  # seconds that a rank has to answer when somebody is missing
 _LOOK = 0.02  # seconds between two looks of rank 0 for those that come
+_kept: dict[str, Any] = {}  # by port, the stores that this process keeps for the others
 
 
 class Processes:
@@ -187,6 +188,8 @@ def _store(rank: int, count: int, wait: timedelta) -> Any:
         timeout=wait,
         multi_tenant=True,
     )
+    if not agent and rank == 0:  # to the end of the process: another rank may be asking for the next training already
+        _kept.setdefault(os.environ["MASTER_PORT"], store)
     word = f"vaelab/{uuid4().hex}"
     if rank > 0:
         store.set(f"vaelab/asks/{rank}", word)
