@@ -10,11 +10,16 @@ import sys
 import pytest
 import torch
 from torch._dynamo.utils import counters
+from torch._inductor.custom_graph_pass import CustomGraphPass
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import bernoulli_vae, gaussian_vae
+from vaelab.refusals import Refusal
 from vaelab.settings import TrainingSettings, resolve
+from vaelab.training import engine as room
 from vaelab.training import fit
+from vaelab.training.adam import clipped
 from vaelab.training.average import Average
 from vaelab.training.engine import Engine, choose_precision
 
@@ -117,6 +122,50 @@ def test_every_estimator_is_captured_with_its_gradients(name):
     for one, other in zip(plain, captured, strict=True):
         assert (one is None) == (other is None)
         assert one is None or torch.allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@QUIET
+def test_every_training_of_a_process_is_compiled():
+    """Torch alone compiles the same function eight times, and the ninth training would be a plain one."""
+    for _ in range(9):
+        engine = Engine(TrainingSettings(steps=1, compile=True), CPU)
+
+        def step(numbers):
+            return torch.compiler.is_compiling(), numbers[0] + 1
+
+        with engine.running():
+            compiled, number = engine.compile(step)([1.0])
+        assert compiled
+        assert number == 2
+
+
+def test_clipping_is_of_operators_that_compile():
+    """Of the norm of all tensors at once torch only writes a call back into Python, and a warning."""
+    gradients = torch.tensor([3.0]), torch.tensor([[0.0, 4.0]])
+    graph = make_fx(lambda *gradients: clipped(gradients, 2, 1.0))(*gradients)
+    assert "_foreach_norm" not in graph.code
+    assert torch.allclose(torch.cat([part.flatten() for part in graph(*gradients)]), torch.tensor([0.6, 0.0, 0.8]))
+
+
+@QUIET
+def test_a_step_that_does_not_compile_where_others_do_is_refused_in_one_sentence(monkeypatch):
+    class Broken(CustomGraphPass):
+        def __call__(self, graph):
+            raise NotImplementedError("no such kernel\nhere")
+
+        def uuid(self):
+            return "broken"
+
+    engine = Engine(TrainingSettings(steps=1, compile=True), CPU)
+    assert engine.compiled
+    monkeypatch.setattr(room, "_options", lambda device: {"post_grad_custom_post_pass": Broken()})
+    step = engine.compile(lambda numbers: numbers * 3)
+    with engine.running(), pytest.raises(Refusal) as refusal:
+        step([1.0])
+    said = str(refusal.value)
+    assert said.startswith("training.compile: this step does not compile (")
+    assert "no such kernel" in said
+    assert "\n" not in said
 
 
 def test_compiling_leaves_the_settings_of_torch_as_they_were():

@@ -211,7 +211,8 @@ def test_a_rank_that_hangs_is_named(tmp_path):
         os.kill(hung, signal.SIGKILL)  # torchrun would wait half a minute for it
         process.communicate(timeout=60)
     assert process.returncode != 0
-    assert re.match(r"error: ranks: .*Ranks 1 failed to pass monitoredBarrier", said)
+    assert re.match(r"error: ranks: \[Rank 0\]: Ranks 1 failed to pass monitoredBarrier", said)
+    assert said.count("monitoredBarrier") == 1, "the roll is called once"
 
 
 def test_what_cannot_work_is_said_once_and_nothing_is_written(tmp_path):
@@ -283,6 +284,19 @@ def test_ranks_that_differ_are_refused_before_anything_is_written(script, senten
 def test_auto_is_the_precision_of_rank_0_on_all_ranks(tmp_path):
     assert by_hand(tmp_path / "run") == [["bfloat16", "finished 3"]] * 2
     assert Run(tmp_path / "run").settings.training.precision == "bfloat16"
+
+
+def test_trainings_one_after_another_meet_though_rank_0_leaves_each_last(tmp_path):
+    """As after an auto-encoder, whose mixture rank 0 alone fits: the other rank asks for the next one meanwhile."""
+    script = """
+import time
+for _ in range(3):
+    with room.joined(20):
+        time.sleep(rank == 0)
+print("all met")
+raise SystemExit
+"""
+    assert by_hand(tmp_path / "run", script) == [["all met"]] * 2
 
 
 def test_hosts_that_count_their_restarts_apart_come_together_and_go_on(tmp_path):

@@ -123,7 +123,8 @@ def clipped(gradients: Sequence[Tensor | None], count: int, largest: float | Non
     """
     if largest is None:
         return gradients
-    norm = nn.utils.get_total_norm([gradient for gradient in gradients[:count] if gradient is not None])
+    found = [gradient for gradient in gradients[:count] if gradient is not None]
+    norm = nn.utils.get_total_norm(found, foreach=False)  # the kernel for all of them does not compile
     factor = (largest / (norm + 1e-6)).clamp(max=1.0)
     own = [None if gradient is None else gradient * factor for gradient in gradients[:count]]
     return [*own, *gradients[count:]]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, Literal, ParamSpec, TypeVar
+from types import FunctionType
+from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 import torch
 import torch._dynamo.config
 from torch import Tensor
+from torch._dynamo.exc import BackendCompilerFailed
 from torch._inductor.custom_graph_pass import CustomGraphPass
 from torch.distributions import Distribution
 
+from vaelab.refusals import Refusal
 from vaelab.settings import TrainingSettings
 
 __all__ = ["Engine", "choose_precision"]
@@ -67,13 +70,22 @@ class Engine:
 
         A list of numbers among its arguments may differ from call to call: the graph is handed a tensor.
         Call it inside :meth:`running`.
+
+        Raises:
+            Refusal: from a call, where this function does not compile though others do.
         """
         if not self.compiled:
             return function
-        graph: Callable[P, R] = torch.compile(function, options=_options(self.device))
+        graph = _graph(function, self.device)
 
         def with_tensors(*args: P.args, **kwargs: P.kwargs) -> R:
-            return graph(*(self._tensor(each) if isinstance(each, list) else each for each in args), **kwargs)  # type: ignore[arg-type]
+            tensors = (self._tensor(each) if isinstance(each, list) else each for each in args)
+            try:
+                return graph(*tensors, **kwargs)  # type: ignore[arg-type]
+            except BackendCompilerFailed as error:  # going on without is too late: other ranks may be a message further
+                raise Refusal(
+                    f"training.compile: this step does not compile ({_reason(error)}); train without"
+                ) from error
 
         return with_tensors
 
@@ -97,6 +109,13 @@ class Engine:
             yield
         finally:
             torch.set_float32_matmul_precision(before)
+
+
+def _graph(function: Callable[P, R], device: torch.device) -> Callable[P, R]:
+    """Compile a copy of the function: torch compiles the same code eight times in a process, and then never again."""
+    one = cast(FunctionType, function)
+    copy = FunctionType(one.__code__.replace(), one.__globals__, one.__name__, one.__defaults__, one.__closure__)
+    return torch.compile(cast(Callable[P, R], copy), options=_options(device))
 
 
 def _options(device: torch.device) -> dict[str, Any]:
@@ -152,11 +171,15 @@ def _can_compile(device: torch.device) -> bool:
     validates = Distribution._validate_args  # the first compilation in a process turns it off, for everybody's
     try:
         with _gradients_in_the_graph():
-            torch.compile(slope, options=_options(device))(torch.zeros(4, device=device, requires_grad=True))
+            _graph(slope, device)(torch.zeros(4, device=device, requires_grad=True))
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        logging.getLogger("vaelab").warning("training.compile: nothing compiles here, going on without (%s)", reason)
+        said = "training.compile: nothing compiles here, going on without (%s)"
+        logging.getLogger("vaelab").warning(said, _reason(error))
         return False
     finally:
         Distribution.set_default_validate_args(validates)
     return True
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

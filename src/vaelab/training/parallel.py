@@ -24,6 +24,7 @@ TIMEOUT = 600.0  # seconds that a rank is waited for; compiling a step or valida
 _LONGEST, _MOST = 1e6, 10**6  # seconds, ranks
 _ROLL_CALL = 5.0  # seconds that a rank has to answer when somebody is missing
 _LOOK = 0.02  # seconds between two looks of rank 0 for those that come
+_kept: dict[str, Any] = {}  # by port, the stores that this process keeps for the others
 
 
 class Processes:
@@ -53,7 +54,10 @@ class Processes:
     def average(
         self, means: Tensor, gradients: Sequence[Tensor | None], stop: Sequence[float] | Tensor
     ) -> tuple[Tensor, Sequence[Tensor | None], Tensor | None]:
-        """Return the averages of a step over the ranks, and whether any asks to stop: a single message."""
+        """Return the averages of a step over the ranks, and whether any asks to stop: a single message.
+
+        Call it inside :meth:`step`.
+        """
         return (means, gradients, None) if self.ranks.count == 1 else self._exchange(means, gradients, stop)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -63,8 +67,7 @@ class Processes:
         found = [gradient for gradient in gradients if gradient is not None]
         asked = stop if isinstance(stop, Tensor) else means.new_full((1,), stop[0])
         flat = torch.cat([means, asked, *(gradient.flatten() for gradient in found)])
-        with self._roll_call():
-            total_over_ranks(flat)
+        total_over_ranks(flat)
         flat /= self.ranks.count
         means, asked, *parts = flat.split([len(means), 1, *(gradient.numel() for gradient in found)])
         own = iter(parts)
@@ -185,6 +188,8 @@ def _store(rank: int, count: int, wait: timedelta) -> Any:
         timeout=wait,
         multi_tenant=True,
     )
+    if not agent and rank == 0:  # to the end of the process: another rank may be asking for the next training already
+        _kept.setdefault(os.environ["MASTER_PORT"], store)
     word = f"vaelab/{uuid4().hex}"
     if rank > 0:
         store.set(f"vaelab/asks/{rank}", word)
