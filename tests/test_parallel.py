@@ -312,6 +312,7 @@ def test_hosts_that_count_their_restarts_apart_come_together_and_go_on(tmp_path)
         ("WORLD_SIZE", "two", "WORLD_SIZE: expected a whole number from 1 to 1000000, as torchrun sets it; got 'two'"),
         ("RANK", "2", "RANK: expected a whole number from 0 to 1, as torchrun sets it; got '2'"),
         ("RANK", "", "RANK: expected a whole number from 0 to 1, as torchrun sets it; got ''"),
+        ("MASTER_PORT", "x", "MASTER_PORT: expected a whole number from 1 to 65535, as torchrun sets it; got 'x'"),
     ],
 )
 def test_an_environment_that_makes_no_sense_is_refused(name, value, sentence, monkeypatch):

@@ -49,7 +49,9 @@ class Adam:
         self.weights = [weight for group in groups for weight in group.weights]
         self.means = [torch.zeros_like(weight) for weight in self.weights]
         self.squares = [torch.zeros_like(weight) for weight in self.weights]
-        for moment in self.means + self.squares:  # changed in place where they are: else no CUDA graph is made of a step
+        for moment in (
+            self.means + self.squares
+        ):  # changed in place where they are: else no CUDA graph is made of a step
             torch._dynamo.mark_static_address(moment)
         self.count = 0
 

@@ -12,7 +12,7 @@ import torch
 import torch._dynamo.config
 from torch import Tensor
 from torch._dynamo.exc import BackendCompilerFailed
-from torch._inductor.custom_graph_pass import CustomGraphPass
+from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_files
 from torch.distributions import Distribution
 
 from vaelab.refusals import Refusal
@@ -146,8 +146,8 @@ class _BiasAfterProduct(CustomGraphPass):
             node.replace_all_uses_with(total)
             graph.erase_node(node)
 
-    def uuid(self) -> str:
-        return type(self).__name__
+    def uuid(self) -> bytes:
+        return get_hash_for_files((__file__,))  # torch keeps compiled steps on the disk, and this pass is part of them
 
 
 @contextmanager

@@ -21,10 +21,10 @@ __all__ = ["TIMEOUT", "Processes", "joined"]
 
 T = TypeVar("T")
 TIMEOUT = 600.0  # seconds that a rank is waited for; compiling a step or validating takes less
-_LONGEST, _MOST = 1e6, 10**6  # seconds, ranks
+_LONGEST, _MOST, _PORTS = 1e6, 10**6, 2**16 - 1  # seconds, ranks, number of the last port
 _ROLL_CALL = 5.0  # seconds that a rank has to answer when somebody is missing
 _LOOK = 0.02  # seconds between two looks of rank 0 for those that come
-_kept: dict[str, Any] = {}  # by port, the stores that this process keeps for the others
+_kept: dict[int, Any] = {}  # by port, the stores that this process keeps for the others
 
 
 class Processes:
@@ -153,10 +153,12 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
     if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
         raise Refusal(f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, so {' and '.join(missing)} must be set; see torchrun")
     count, wait = _number("WORLD_SIZE", 1), timedelta(seconds=timeout)
-    rank = _number("RANK", 0, count - 1)
+    rank, port = _number("RANK", 0, count - 1), _number("MASTER_PORT", 1, _PORTS)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
-        dist.init_process_group(backend, store=_store(rank, count, wait), rank=rank, world_size=count, timeout=wait)
+        dist.init_process_group(
+            backend, store=_store(rank, count, port, wait), rank=rank, world_size=count, timeout=wait
+        )
     except (RuntimeError, ValueError) as error:
         raise Lost(f"ranks: they did not come together ({str(error).splitlines()[0]})") from error
     try:
@@ -172,7 +174,7 @@ def _number(name: str, low: int, high: int = _MOST) -> int:
     return int(said)
 
 
-def _store(rank: int, count: int, wait: timedelta) -> Any:
+def _store(rank: int, count: int, port: int, wait: timedelta) -> Any:
     """Return where the ranks find each other, apart from where others before them did: their addresses are void.
 
     torchrun keeps the store when it starts the ranks again, and each host counts its own restarts. So neither what the
@@ -182,14 +184,14 @@ def _store(rank: int, count: int, wait: timedelta) -> Any:
     agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun keeps the store; else rank 0 does
     store = dist.TCPStore(  # type: ignore[attr-defined]
         os.environ["MASTER_ADDR"],
-        int(os.environ["MASTER_PORT"]),
+        port,
         count,
         is_master=not agent and rank == 0,
         timeout=wait,
         multi_tenant=True,
     )
     if not agent and rank == 0:  # to the end of the process: another rank may be asking for the next training already
-        _kept.setdefault(os.environ["MASTER_PORT"], store)
+        _kept.setdefault(port, store)
     word = f"vaelab/{uuid4().hex}"
     if rank > 0:
         store.set(f"vaelab/asks/{rank}", word)
