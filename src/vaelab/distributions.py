@@ -7,6 +7,7 @@ closed-form Kullback-Leibler divergences registered with ``torch.distributions.k
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -23,12 +24,12 @@ __all__ = ["Bits", "Gaussian", "Mapped", "Point", "all_codes", "codes_between"]
 _LOG_2PI = math.log(2 * math.pi)
 
 
-class Mapped(Distribution):
+class Mapped(Distribution, ABC):
     """A distribution whose parameters can be passed through a function."""
 
+    @abstractmethod
     def through(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Return the same distribution with every parameter passed through ``function``, such as ``detach``."""
-        raise NotImplementedError
 
 
 class _VectorDistribution(Mapped):
@@ -159,6 +160,9 @@ class Point(_VectorDistribution):
     @property
     def variance(self) -> Tensor:
         return torch.zeros_like(self.loc)
+
+    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(function(self.loc))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.loc.expand(self._extended_shape(sample_shape))

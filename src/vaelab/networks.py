@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Literal, get_args
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from vaelab.refusals import Refusal, require_choice, require_int
 
-__all__ = ["Activation", "Trunk"]
+__all__ = ["Activation", "Trunk", "multiplied"]
 
 Activation = Literal["relu", "leaky-relu", "tanh", "silu"]
 # leaky-relu has slope 0.3, as in the networks of DisARM (Dong, Mnih & Tucker, 2020, https://arxiv.org/abs/2006.10680):
@@ -23,6 +24,17 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
     "silu": nn.SiLU,
 }
+
+
+@contextmanager
+def multiplied(precision: Literal["medium", "highest"]) -> Iterator[None]:
+    """Multiply float32 matrices in this precision (torch's word for it) inside the block."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 class Trunk(nn.Module):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 import torch
@@ -15,6 +14,7 @@ from vaelab.conditionals import BernoulliLikelihood, BernoulliPosterior, Code
 from vaelab.distributions import Bits
 from vaelab.models.fields import FIELDS, FieldName
 from vaelab.models.latent import LatentVariableModel
+from vaelab.networks import multiplied
 from vaelab.refusals import Refusal, require_choice, require_int, require_number
 
 __all__ = ["MeanField", "MeanFieldBits", "MeanFieldPosterior", "State", "generative_parts", "linear_weights"]
@@ -138,7 +138,8 @@ class MeanField:
         require_number("tolerance", tolerance, 0.0)
         require_int("sweeps", sweeps, 1)
         state = self.start(x)
-        with torch.no_grad(), _exact_products():
+        # in full: rounded to bfloat16, L would waver by more than a tolerance
+        with torch.no_grad(), multiplied("highest"):
             before, active = self.bound(x, state), torch.arange(len(x), device=x.device)
             for _ in range(sweeps):
                 *_, found = self.updates(x[active], State(*(tuple(part[active] for part in parts) for parts in state)))
@@ -155,17 +156,6 @@ class MeanField:
         """Return how many observations to treat at once, so that memory stays bounded."""
         largest = max(J.numel() if self.field.elementwise else sum(J.shape) for J, _ in self.layers)
         return max(1, _ELEMENTS // largest)
-
-
-@contextmanager
-def _exact_products() -> Iterator[None]:
-    """Multiply matrices in full inside the block: rounded to bfloat16, L would waver by more than a tolerance."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 class MeanFieldBits(Bits):

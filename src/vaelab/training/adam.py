@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 __all__ = ["Adam", "Group", "clipped"]
 
 _EPSILON = 1e-8
-Row = tuple[Tensor, Tensor, Tensor, Tensor]  # a weight, its gradient, and its two moments
+_Row = tuple[Tensor, Tensor, Tensor, Tensor]  # a weight, its gradient, and its two moments
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,8 @@ class Adam:
         self.weights = [weight for group in groups for weight in group.weights]
         self.means = [torch.zeros_like(weight) for weight in self.weights]
         self.squares = [torch.zeros_like(weight) for weight in self.weights]
-        for moment in (
-            self.means + self.squares
-        ):  # changed in place where they are: else no CUDA graph is made of a step
-            torch._dynamo.mark_static_address(moment)
+        for moment in self.means + self.squares:
+            torch._dynamo.mark_static_address(moment)  # they stay where they are: else no CUDA graph is made of a step
         self.count = 0
 
     def next(self, rate: float) -> list[float]:
@@ -87,19 +86,17 @@ class Adam:
             own.copy_(other)
 
 
-def _kernel(own: Sequence[Row], betas: tuple[float, float], size: float | Tensor, epsilon: float | Tensor) -> None:
+def _kernel(own: Sequence[_Row], betas: tuple[float, float], size: float | Tensor, epsilon: float | Tensor) -> None:
     if not own:
         return
     weights, gradients, means, squares = ([row[part] for row in own] for part in range(4))
-    # The kernel divides by 1 - beta^t, which size and epsilon do already: it is told a step at which that is 1.
-    late = torch.full((), 1e9, device=weights[0].device)
     torch._fused_adam_(
         weights,
         [gradient.contiguous() for gradient in gradients],
         means,
         squares,
         [],
-        [late] * len(own),
+        [_late(weights[0].device)] * len(own),
         lr=float(size),
         beta1=betas[0],
         beta2=betas[1],
@@ -110,7 +107,13 @@ def _kernel(own: Sequence[Row], betas: tuple[float, float], size: float | Tensor
     )
 
 
-def _formula(own: Sequence[Row], betas: tuple[float, float], size: float | Tensor, epsilon: float | Tensor) -> None:
+@lru_cache
+def _late(device: torch.device) -> Tensor:
+    """Return a step at which 1 - beta^t is 1: the kernel divides by it, and size and epsilon hold it already."""
+    return torch.full((), 1e9, device=device)
+
+
+def _formula(own: Sequence[_Row], betas: tuple[float, float], size: float | Tensor, epsilon: float | Tensor) -> None:
     """Do as the kernel does, for a compiler that fuses it with what made the gradients."""
     for weight, gradient, mean, square in own:
         mean.lerp_(gradient, 1 - betas[0])

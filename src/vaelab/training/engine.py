@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FunctionType
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
@@ -15,6 +15,7 @@ from torch._dynamo.exc import BackendCompilerFailed
 from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_files
 from torch.distributions import Distribution
 
+from vaelab.networks import multiplied
 from vaelab.refusals import Refusal
 from vaelab.settings import TrainingSettings
 
@@ -94,21 +95,13 @@ class Engine:
         pinned = self.device.type == "cuda"
         return torch.tensor(numbers, pin_memory=pinned).to(self.device, non_blocking=pinned)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> AbstractContextManager[None]:
         """Let what this engine compiles take gradients inside a graph, within the block."""
-        with _gradients_in_the_graph() if self.compiled else nullcontext():
-            yield
+        return _gradients_in_the_graph() if self.compiled else nullcontext()
 
-    @contextmanager
-    def products(self) -> Iterator[None]:
+    def products(self) -> AbstractContextManager[None]:
         """Multiply matrices in this precision inside the block."""
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("medium" if self.precision == "bfloat16" else "highest")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(before)
+        return multiplied("medium" if self.precision == "bfloat16" else "highest")
 
 
 def _graph(function: Callable[P, R], device: torch.device) -> Callable[P, R]:

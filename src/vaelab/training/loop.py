@@ -122,10 +122,10 @@ def fit(
     def advance(
         objective: Objective, x: Tensor, numbers: Sequence[float] | Tensor
     ) -> tuple[Tensor, Sequence[Tensor | None], Tensor | None]:
-        """Make a step: batch, estimate, gradients, and the weights move.
+        """Make a step with a batch: estimate, gradients, and the weights move.
 
         The numbers are whether this rank asks to stop, and the optimiser's. Returned are the means to log, the
-        gradients if somebody wants them, and whether any rank asks.
+        gradients if their variance is logged, and whether any rank asks.
         """
         estimate = estimator(model, objective, x)
         own = torch.autograd.grad(estimate.loss(), optimiser.weights, allow_unused=True)
