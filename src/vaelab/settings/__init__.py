@@ -1,0 +1,84 @@
+"""Settings of a run: what a user may say, checked and filled in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from vaelab.estimators import ESTIMATORS
+from vaelab.models import MODELS, ModelRow
+from vaelab.objectives import OBJECTIVES
+from vaelab.refusals import Refusal, require_choice
+from vaelab.settings.layers import merge
+from vaelab.settings.reading import parse_overrides, read_config
+from vaelab.settings.schema import Checked, Settings, TrainingSettings, build, options_class, options_of, validate
+
+__all__ = ["Settings", "TrainingSettings", "merge", "options_of", "parse_overrides", "read_config", "resolve", "words"]
+
+
+def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
+    """Return the settings of a run of ``model``: the table's defaults, then each layer over the one before.
+
+    Raises:
+        Refusal: an unknown model, key or choice, a value of the wrong type or out of range.
+
+    >>> resolve("gaussian-vae", {"latent_dim": 5}).estimator
+    {'name': 'pathwise', 'samples': 1}
+    """
+    require_choice("model", model, MODELS)
+    row = MODELS[model]
+    values: dict[str, Any] = merge({"objective": {"name": "elbo"}}, row.defaults)
+    implied = [_implied(row, option, layers) for option in row.implied]
+    for layer in (*implied, *layers):
+        if layer.get("model", model) != model:
+            raise Refusal(f"model: the settings are for {layer['model']!r}; the command says {model!r}")
+        length = layer.get("training")
+        if isinstance(length, Mapping) and {"epochs", "steps"} & set(length):  # either replaces the other
+            values = merge(values, {"training": {"epochs": None, "steps": None}})
+        values = merge(values, layer)
+    for key, table in (("objective", OBJECTIVES), ("estimator", ESTIMATORS)):
+        values[key] = _complete(key, table, values[key])
+        for option, layer in zip(row.implied, implied, strict=True):
+            if key in layer and values[key]["name"] != layer[key]["name"]:
+                wanted, got = layer[key]["name"], values[key]["name"]
+                raise Refusal(f"{option}: {values.get(option)!r} goes with {key}.name={wanted}; got {got!r}")
+    kind = options_class(row.build, Settings, "Settings")
+    settings = validate(kind, {**values, "model": model})
+    assert isinstance(settings, Settings)
+    return settings
+
+
+def _implied(row: ModelRow, option: str, layers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the settings that come with the value of an option that the layers end up with."""
+    _, default = options_of(row.build)[option]
+    chosen = next((layer[option] for layer in reversed(layers) if option in layer), default)
+    return row.implied[option].get(chosen, {}) if isinstance(chosen, str) else {}
+
+
+def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object) -> dict[str, Any]:
+    """Check ``{"name": ..., option: ...}`` against a table, and fill in the options left out."""
+    if not isinstance(chosen, Mapping) or "name" not in chosen:
+        raise Refusal(f"{key}: expected a table with a name, such as {key}.name={next(iter(table))}; got {chosen!r}")
+    require_choice(f"{key}.name", chosen["name"], table)
+    options = {name: value for name, value in chosen.items() if name != "name"}
+    kind = options_class(table[chosen["name"]], Checked, key)
+    complete = {"name": chosen["name"], **validate(kind, options, key).model_dump(mode="json")}
+    build(table, complete)  # its own refusals (such as leave-one-out with one code) come now
+    return complete
+
+
+def words(settings: Settings) -> list[str]:
+    """Return every setting but model, data, seed and device as ``key.sub=value`` words.
+
+    >>> words(resolve("gaussian-vae", {"latent_dim": 2}))[:3]
+    ['binarisation=dynamic', 'objective.name=elbo', 'objective.beta=1.0']
+    """
+    values = settings.model_dump(mode="json", exclude={"model", "data", "seed", "device"})
+    found = []
+    for key, value in values.items():
+        nested = value.items() if isinstance(value, dict) else [("", value)]
+        for sub, leaf in nested:
+            if leaf is not None:
+                found.append(f"{key}.{sub}".rstrip(".") + f"={leaf if isinstance(leaf, str) else json.dumps(leaf)}")
+    return found

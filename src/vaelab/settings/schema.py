@@ -1,0 +1,161 @@
+"""What settings there are: their names, types, limits and defaults.
+
+The options of a model, an estimator or an objective are the keyword arguments of what builds it; they
+are read off its signature, so there is one place where an option, its type and its default stand.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, Literal, Self, get_type_hints
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from torch import Tensor
+
+from vaelab.data import Binarisation
+from vaelab.estimators import ESTIMATORS, Estimator
+from vaelab.models import MODELS, LatentVariableModel
+from vaelab.objectives import OBJECTIVES, Objective
+from vaelab.refusals import Refusal, did_you_mean
+
+__all__ = ["Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of", "validate"]
+
+_NOT_OPTIONS = {"data_dim", "data_mean", "self"}
+
+
+class Checked(BaseModel):
+    """A table of settings that knows its keys, and whose values are finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, field: ValidationInfo) -> Any:
+        """Refuse what pydantic would read as 1 and 0."""
+        if cls.model_fields[str(field.field_name)].annotation is not bool and _holds_bool(value):
+            raise PydanticCustomError("bool", "expected neither true nor false")
+        return value
+
+
+def _holds_bool(value: Any) -> bool:
+    return any(map(_holds_bool, value)) if isinstance(value, list | tuple) else isinstance(value, bool)
+
+
+class TrainingSettings(Checked):
+    """How long and how to step. Give ``epochs`` or ``steps``; the rest has sensible values."""
+
+    epochs: int | None = Field(default=None, ge=1, description="passes over the training split")
+    steps: int | None = Field(default=None, ge=1, description="optimiser steps, instead of epochs")
+    batch_size: int = Field(default=100, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    schedule: Literal["constant", "cosine"] = Field(default="cosine", description="cosine decays to zero")
+    warmup: int = Field(default=200, ge=0, description="steps over which the learning rate rises from zero")
+    kl_warmup: int = Field(default=0, ge=0, description="steps over which beta rises from zero to its value")
+    clip: float | None = Field(default=None, gt=0, description="largest gradient norm")
+    log_every: int = Field(default=100, ge=1, description="steps between log lines")
+    validate_every: int | None = Field(default=None, ge=1, description="steps between validations; an epoch if unset")
+    patience: int | None = Field(default=None, ge=1, description="validations without a better bound before stopping")
+    average: bool = Field(default=True, description="validate and keep an average of the recent weights")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="of matrix products; auto takes bfloat16 where the hardware multiplies it"
+    )
+    compile: bool = Field(default=False, description="compile the step: a slow start, then faster steps")
+    log_gradient_variance: bool = Field(default=False, description="log the variance of the encoder's gradient")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError(f"expected epochs or steps, one of the two; got {self.epochs} and {self.steps}")
+        return self
+
+
+class Settings(Checked):
+    """Every setting of a run; a subclass for each model adds the model's own options."""
+
+    model: str
+    data: str = "mnist"
+    binarisation: Binarisation = "dynamic"
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    device: str = "auto"
+    objective: dict[str, Any]
+    estimator: dict[str, Any]
+    training: TrainingSettings
+
+    def build_model(self, data_dim: int, data_mean: Tensor | None = None) -> LatentVariableModel:
+        """Build the model for observations of size ``data_dim``."""
+        options = {name: getattr(self, name) for name in options_of(MODELS[self.model].build)}
+        return MODELS[self.model].build(data_dim, **options, data_mean=data_mean)
+
+    def build_objective(self) -> Objective:
+        """Build the objective."""
+        objective: Objective = build(OBJECTIVES, self.objective)
+        return objective
+
+    def build_estimator(self) -> Estimator:
+        """Build the estimator."""
+        estimator: Estimator = build(ESTIMATORS, self.estimator)
+        return estimator
+
+
+def options_of(build: Callable[..., object]) -> dict[str, tuple[Any, Any]]:
+    """Return the options of a class or function: name -> (type, default), read off its signature."""
+    function = build.__init__ if inspect.isclass(build) else build
+    hints = get_type_hints(function)
+    parameters = inspect.signature(build).parameters.values()
+    return {p.name: (hints[p.name], p.default) for p in parameters if p.name not in _NOT_OPTIONS}
+
+
+@cache
+def options_class(build: Callable[..., object], base: type[BaseModel], name: str) -> type[BaseModel]:
+    """Return ``base`` with the options of a class or function as further settings."""
+    fields: dict[str, Any] = options_of(build)
+    return create_model(name, __base__=base, **fields)
+
+
+def build(table: Mapping[str, Callable[..., Any]], chosen: Mapping[str, Any]) -> Any:
+    """Build what ``chosen`` names in a table: ``{"name": ..., option: ...}``."""
+    return table[chosen["name"]](**{name: value for name, value in chosen.items() if name != "name"})
+
+
+def _leaves(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, spec in kind.model_fields.items():
+        nested = spec.annotation
+        if inspect.isclass(nested) and issubclass(nested, BaseModel):
+            yield from _leaves(nested, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") -> BaseModel:
+    """Validate, turning pydantic's report into one sentence about the first fault."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        path = ".".join(str(part) for part in fault["loc"] if not str(part).startswith(("function", "list[")))
+        key = ".".join(part for part in (where, path) if part) or "settings"
+        if fault["type"] == "extra_forbidden":
+            known = list(_leaves(kind))
+            last = key.rsplit(".", 1)[-1]
+            tails = {name.rsplit(".", 1)[-1]: name for name in known}
+            hint = f" (did you mean {tails[last]!r}?)" if last in tails else did_you_mean(path, known)
+            listed = f"known are {', '.join(known)}" if known else "there are none here"
+            raise Refusal(f"{key}: no such setting{hint}; {listed}") from None
+        message = fault["msg"].removeprefix("Value error, ")
+        message = message[0].lower() + message[1:]
+        if fault["type"] in ("is_instance_of", "sequence_str"):
+            message = "expected a list"
+        got = "" if fault["type"] == "value_error" else f"; got {fault['input']!r}"
+        raise Refusal(f"{key}: {message}{got}") from None
