@@ -1,0 +1,24 @@
+"""The run directory: everything a training leaves behind, written so that no crash can spoil it.
+
+    config.json           every setting, resolved; format_version; versions; data name, SHA-256, protocol
+    model.safetensors     the selected (best validation bound) weights
+    density.safetensors   the mixture, for auto-encoders: arrays, never a pickle
+    metrics.jsonl         one object for each logged step
+    evaluation.json       every evaluation made
+    gradients.json        the gradient estimators, measured on one batch
+    tightness.json        the bounds of every inference on the same weights, of a belief network of few bits
+    checkpoints/last.pt   model, optimiser, estimator, step: loaded with weights_only=True
+    checkpoints/previous.pt   the one before it, in case the last is damaged
+    checkpoints/next.pt   only where a training was killed between writing a checkpoint and renaming it to last.pt
+    lock                  held by the process that trains into the directory, and by the system alone: a crash frees it
+
+Every file is written to a temporary name, synced and renamed; metrics.jsonl is appended to.
+"""
+
+from __future__ import annotations
+
+from vaelab.runs.directory import locked
+from vaelab.runs.files import replaced, write_file
+from vaelab.runs.run import FORMAT_VERSION, Run
+
+__all__ = ["FORMAT_VERSION", "Run", "locked", "replaced", "write_file"]

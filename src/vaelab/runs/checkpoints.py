@@ -1,0 +1,79 @@
+"""The checkpoints of a training: the last one, and the one before it in case the last is damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vaelab.refusals import Refusal
+from vaelab.runs.files import write_file
+
+__all__ = ["Checkpoints"]
+
+# Ends a checkpoint, before its SHA-256. torch checks no sums: a damaged size made it read uninitialised memory.
+_SEAL = b"\nsha256:"
+
+
+class Checkpoints:
+    """The folder ``checkpoints`` of a run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._whole: Path | None = None  # the checkpoint that was written or read last
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write what a resumed training needs, and keep the checkpoint before it."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getvalue()
+        fresh, last, previous = self._paths()
+        if self._whole == fresh:  # the training goes on from one that a kill left before it was renamed
+            self._whole = fresh.replace(last)
+        write_file(fresh, content + _SEAL + hashlib.sha256(content).digest())
+        if self._whole is not None and self._whole.exists():  # a damaged one takes the place of none
+            self._whole.replace(previous)
+        self._whole = fresh.replace(last)
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the last checkpoint, or None if there is none.
+
+        Where the last is damaged, a line in the log of Python's ``logging`` says so and the one before it is returned.
+
+        Raises:
+            Refusal: no checkpoint is left that is whole.
+        """
+        refused: Refusal | None = None
+        for path in filter(Path.exists, self._paths()):
+            try:
+                state = _read(path)
+            except Refusal as refusal:
+                refused = refusal
+                continue
+            if refused is not None:
+                said = "%s; going on from the one before it, step %s"
+                logging.getLogger("vaelab").warning(said, refused, state["step"])
+            self._whole = path
+            return state
+        if refused is not None:
+            raise refused
+        return None
+
+    def _paths(self) -> list[Path]:
+        """Return where checkpoints may be, the newest first."""
+        return [self.folder / f"{name}.pt" for name in ("next", "last", "previous")]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content, seal, expected = path.read_bytes().rpartition(_SEAL)
+        if not seal or hashlib.sha256(content).digest() != expected:
+            raise Refusal("the SHA-256 written with it is another")
+        state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a file that is no checkpoint
+        raise Refusal(f"{path}: expected a checkpoint; it is damaged ({error})") from error
+    return state
