@@ -18,6 +18,7 @@ from vaelab.evaluation.bounds import (
     prior_average,
 )
 from vaelab.evaluation.diagnostics import active_units, encode_all
+from vaelab.evaluation.quadrature import quadrature
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Reconstruction
 from vaelab.refusals import Refusal, require_choice
@@ -33,6 +34,7 @@ __all__ = [
     "importance_weighted",
     "objective_bound",
     "prior_average",
+    "quadrature",
 ]
 
 BoundName = Literal["elbo", "iwae", "prior", "exact"]

@@ -1,0 +1,109 @@
+"""log p(x) by numerical integration over the code, where the code has one or two real numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from vaelab.data import Observations
+from vaelab.evaluation.bounds import Estimated
+from vaelab.models import LatentVariableModel
+from vaelab.refusals import Refusal
+
+__all__ = ["quadrature", "require_small_code"]
+
+Watch = Callable[[int, int], None]
+_REACH = 7.0  # the grid covers [-7, 7] on each axis: less than 3e-12 of a standard normal lies outside
+_SMALLEST, _LARGEST = 64, 512  # intervals on an axis
+# Nats: mean difference between a grid and the grid of half its resolution. The error of the finer one is much smaller:
+# on two-dimensional codes of MNIST a difference of 0.02 went with an error of 0.001.
+_TOLERANCE = 0.05
+_TRIED = 200  # observations on which the resolution is chosen
+_CHUNK = 4096  # points of the grid that are decoded at once
+_ROWS = 2000  # observations that are scored at once
+
+
+def require_small_code(model: LatentVariableModel) -> int:
+    """Return the size of the code, 1 or 2, or raise a :class:`~vaelab.refusals.Refusal`."""
+    model.require_likelihood()
+    size = int(model.prior().event_shape[-1])
+    if model.code != "real" or size > 2:
+        raise Refusal(f"quadrature: expected a code of 1 or 2 real numbers; got {size} of kind {model.code!r}")
+    return size
+
+
+def quadrature(model: LatentVariableModel, observed: Observations, watch: Watch | None = None) -> Estimated:
+    """Return log p(x) = log int p(x|z) p(z) dz of every observation by the trapezoidal rule, in nats.
+
+    Formula: log sum_g h^D p(x|z_g) p(z_g) over the points z_g of an equidistant grid on [-7, 7]^D, D at most 2. A grid of
+    one axis has 512 intervals; two have 64 each, doubled up to 512 until the values of 200 observations change by less
+    than 0.05 nat in the mean. What lies outside the grid is left out, so the sum can only miss probability there. Unlike an
+    importance-weighted bound it does not depend on q(z|x): it also counts the codes that q misses.
+
+    ``parts`` holds ``change``, the difference to the grid of twice the step, (N,): more than the error that is left.
+    Source: Davis & Rabinowitz (1984), Methods of Numerical Integration, section 2.9 (for smooth integrands that vanish
+    at both ends the trapezoidal rule converges faster than any power of h).
+
+    Raises:
+        Refusal: a model without likelihood, or a code that is not 1 or 2 real numbers.
+
+    >>> from vaelab.data import load_data, observations
+    >>> from vaelab.models import gaussian_vae
+    >>> observed = observations(load_data("mnist"), "test", "dynamic").first(3)
+    >>> found = quadrature(gaussian_vae(784, latent_dim=1, hidden_dims=[8]), observed)
+    >>> found.values.shape, bool(found.parts["change"].abs().max() < 1e-3)
+    (torch.Size([3]), True)
+    """
+    size = require_small_code(model)
+    with torch.no_grad():
+        intervals = _resolution(model, observed, size)
+        return _integrate(model, observed, size, intervals, watch)
+
+
+def _resolution(model: LatentVariableModel, observed: Observations, size: int) -> int:
+    """Return the smallest number of intervals on an axis with which a few observations are precise enough."""
+    few = observed.first(_TRIED)
+    intervals = _SMALLEST if size > 1 else _LARGEST  # one axis costs nothing
+    while intervals < _LARGEST:
+        change = _integrate(model, few, size, intervals, None).parts["change"]
+        if float(change.abs().mean()) < _TOLERANCE:
+            break
+        intervals *= 2
+    return intervals
+
+
+def _integrate(
+    model: LatentVariableModel, observed: Observations, size: int, intervals: int, watch: Watch | None
+) -> Estimated:
+    """Integrate on a grid; its points with even numbers on every axis are the grid of half the resolution."""
+    starts = range(0, len(observed), _ROWS)
+    batches = [observed.bits(slice(start, start + _ROWS)) for start in starts]  # (B, X) each
+    even, odd = ([torch.full((len(x),), -math.inf, dtype=torch.float64) for x in batches] for _ in range(2))
+    chunks = list(_grid(intervals, size, batches[0]))
+    for done, (z, is_even) in enumerate(chunks):
+        likelihood = model.likelihood(z.unsqueeze(1))  # batch shape (G, 1)
+        log_prior = model.prior().log_prob(z).unsqueeze(1)  # (G, 1)
+        for index, x in enumerate(batches):
+            log_joint = likelihood.log_prob(x) + log_prior  # (G, B)
+            for totals, chosen in ((even, is_even), (odd, ~is_even)):
+                if chosen.any():
+                    part = log_joint[chosen].logsumexp(0).double().cpu()
+                    totals[index] = torch.logaddexp(totals[index], part)
+        if watch is not None:
+            watch(done + 1, len(chunks))
+    step = 2 * _REACH / intervals
+    coarse = torch.cat(even)
+    values = torch.logaddexp(coarse, torch.cat(odd)) + size * math.log(step)
+    return Estimated(values, {"change": values - coarse - size * math.log(2 * step)})
+
+
+def _grid(intervals: int, size: int, like: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the points of the grid in chunks, (G, D), with which of them have even numbers on every axis, (G,)."""
+    axis = torch.arange(intervals + 1, device=like.device)
+    numbers = torch.cartesian_prod(*[axis] * size).view(-1, size)
+    points = (numbers.to(like.dtype) / intervals * 2 - 1) * _REACH
+    is_even = (numbers % 2 == 0).all(1)
+    yield from zip(points.split(_CHUNK), is_even.split(_CHUNK), strict=True)
