@@ -38,10 +38,10 @@ def require_small_code(model: LatentVariableModel) -> int:
 def quadrature(model: LatentVariableModel, observed: Observations, watch: Watch | None = None) -> Estimated:
     """Return log p(x) = log int p(x|z) p(z) dz of every observation by the trapezoidal rule, in nats.
 
-    Formula: log sum_g h^D p(x|z_g) p(z_g) over the points z_g of an equidistant grid on [-7, 7]^D, D at most 2. A grid of
-    one axis has 512 intervals; two have 64 each, doubled up to 512 until the values of 200 observations change by less
-    than 0.05 nat in the mean. What lies outside the grid is left out, so the sum can only miss probability there. Unlike an
-    importance-weighted bound it does not depend on q(z|x): it also counts the codes that q misses.
+    Formula: log sum_g h^D p(x|z_g) p(z_g) over the points z_g of an equidistant grid on [-7, 7]^D, D at most 2. A grid
+    of one axis has 512 intervals; two axes have 64 each, doubled up to 512 until the values of 200 observations change
+    by less than 0.05 nat in the mean. What lies outside the grid is left out, so the sum can only miss probability
+    there. Unlike an importance-weighted bound it does not depend on q(z|x): it also counts the codes that q misses.
 
     ``parts`` holds ``change``, the difference to the grid of twice the step, (N,): more than the error that is left.
     Source: Davis & Rabinowitz (1984), Methods of Numerical Integration, section 2.9 (for smooth integrands that vanish
