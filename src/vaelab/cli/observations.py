@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vaelab.cli.options import Json, RunPath
+from vaelab.cli.options import Json, LabelColumn, RunPath, ScaleOfValues, ValuesOfData
 from vaelab.output import print_json, require_target, write, write_arrays
 
 __all__ = ["encode", "reconstruct", "sample", "show_data"]
@@ -79,6 +79,9 @@ def encode(
 
 def show_data(
     name: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", help="A named data set or a file.")] = None,
+    values: ValuesOfData = None,
+    scale: ScaleOfValues = None,
+    label_column: LabelColumn = None,
     as_json: Json = False,
 ) -> None:
     """Say what is in a data set: shape, range, binary or grey, splits; without a name, list the sets."""
@@ -87,7 +90,7 @@ def show_data(
     if name is None:
         described = {known: describe(load_data(known)) for known in DATASETS}
     else:
-        described = {name: describe(load_data(name))}
+        described = {name: describe(load_data(name, values=values, scale=scale, label_column=label_column))}
     if as_json:
         print_json(described if name is None else described[name])
         return

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from vaelab.refusals import Refusal
 
-__all__ = ["Json", "ModelName", "Overwrite", "RunPath", "Words", "layers_of"]
+__all__ = [
+    "Json",
+    "LabelColumn",
+    "ModelName",
+    "Overwrite",
+    "RunPath",
+    "ScaleOfValues",
+    "ValuesOfData",
+    "Words",
+    "layers_of",
+]
 
 ModelName = Annotated[str, typer.Argument(help="gaussian-vae, bernoulli-vae, sbn, deep-gaussian-vae or autoencoder.")]
 Words = Annotated[
@@ -18,6 +28,14 @@ Words = Annotated[
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+ValuesOfData = Annotated[
+    Literal["grey", "bits", "unit"] | None,
+    typer.Option("--values", help="What the data are: grey levels 0...255, bits 0 and 1, or real numbers in [0, 1]."),
+]
+ScaleOfValues = Annotated[float | None, typer.Option("--scale", help="The data are grey levels from 0 to this value.")]
+LabelColumn = Annotated[
+    str | None, typer.Option("--label-column", help="Column of the labels  [default: label, class, target or y]")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 

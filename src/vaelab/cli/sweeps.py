@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vaelab.cli.options import Json, ModelName, Words, layers_of
+from vaelab.cli.options import Json, LabelColumn, ModelName, ScaleOfValues, ValuesOfData, Words, layers_of
 from vaelab.output import print_json, print_table, say
 
 __all__ = ["sweep"]
@@ -19,6 +19,9 @@ def sweep(
     model: ModelName,
     settings: Words = None,
     data: Annotated[str | None, typer.Option(help="A named data set or a file  [default: mnist]")] = None,
+    values: ValuesOfData = None,
+    scale: ScaleOfValues = None,
+    label_column: LabelColumn = None,
     out: Annotated[Path | None, typer.Option(help="Where the runs go  [default: sweeps/MODEL]")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the trainings, and of what is drawn  [default: 0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda  [default: auto]")] = None,
@@ -38,7 +41,10 @@ def sweep(
     from vaelab.progress import TrainingProgress
     from vaelab.sweep import Result, read_space, run_sweep, sweep_table
 
-    space = read_space(model, *layers_of("sweep", settings, data=data, seed=seed, device=device))
+    layers = layers_of(
+        "sweep", settings, data=data, values=values, scale=scale, label_column=label_column, seed=seed, device=device
+    )
+    space = read_space(model, *layers)
     path = out if out is not None else Path("sweeps") / model
     for note in space.notes:
         say(f"note: {note}")

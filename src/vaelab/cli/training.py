@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vaelab.cli.options import Json, ModelName, Overwrite, Words, layers_of
+from vaelab.cli.options import Json, LabelColumn, ModelName, Overwrite, ScaleOfValues, ValuesOfData, Words, layers_of
 from vaelab.output import leads, print_json, print_table, say
 
 __all__ = ["lab", "train"]
@@ -19,6 +19,9 @@ def train(
     model: ModelName,
     settings: Words = None,
     data: Annotated[str | None, typer.Option(help="A named data set or a file  [default: mnist]")] = None,
+    values: ValuesOfData = None,
+    scale: ScaleOfValues = None,
+    label_column: LabelColumn = None,
     out: Annotated[Path | None, typer.Option(help="Run directory  [default: runs/MODEL]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random  [default: 0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda  [default: auto]")] = None,
@@ -40,7 +43,9 @@ def train(
     from vaelab.progress import TrainingProgress
     from vaelab.settings import resolve
 
-    layers = layers_of("train", settings, data=data, seed=seed, device=device)
+    layers = layers_of(
+        "train", settings, data=data, values=values, scale=scale, label_column=label_column, seed=seed, device=device
+    )
     engine = {"precision": precision, "compile": compiled or None}
     layers += [{"training": {key: value for key, value in engine.items() if value is not None}}]
     resolved = resolve(model, *layers)

@@ -10,11 +10,13 @@ import numpy as np
 
 from vaelab.data.batches import Batches
 from vaelab.data.binarise import Binarisation, observations
+from vaelab.data.columns import order_columns
 from vaelab.data.dataset import Dataset, Pixels, Split
 from vaelab.data.mnist import mnist
 from vaelab.data.readers import FORMATS, read_dataset
 from vaelab.data.resident import Observations
 from vaelab.data.rows import Rows
+from vaelab.data.values import ReadOptions, Values
 from vaelab.refusals import Refusal, did_you_mean
 
 __all__ = [
@@ -24,19 +26,36 @@ __all__ = [
     "Dataset",
     "Observations",
     "Split",
+    "Values",
     "describe",
     "load_data",
     "observations",
+    "order_columns",
 ]
 
 DATASETS: dict[str, Callable[[], Dataset]] = {"mnist": mnist}
 
 
-def load_data(name: str | Path, whole: bool = False) -> Dataset:
+def load_data(
+    name: str | Path,
+    whole: bool = False,
+    *,
+    values: Values | None = None,
+    scale: float | None = None,
+    label_column: str | None = None,
+) -> Dataset:
     """Return a named data set, or read a file (.npz, .npy, .csv, IDX) or a directory of shards.
 
     With ``whole`` a file of one array is not split: its rows stay in their order, as the split ``all``. Shards, and
     what is larger than 1 GiB, stay on the disk.
+
+    Args:
+        name: a named data set, a file or a directory.
+        whole: do not split a file of one array.
+        values: what the values are: ``bits`` (0 and 1), ``grey`` (grey levels 0...255) or ``unit`` (real numbers in
+            [0, 1]); None where the file shows it.
+        scale: S if the values are grey levels 0...S; they are divided by S.
+        label_column: the column of the labels, where it is not called label, class, target or y.
 
     Raises:
         Refusal: neither a known name nor a readable file, or values that are no bits and no grey levels.
@@ -45,13 +64,16 @@ def load_data(name: str | Path, whole: bool = False) -> Dataset:
     >>> data.dim, data.kind, data.image_shape
     (784, 'grey', (28, 28))
     """
+    options = ReadOptions(values, scale, label_column)
     if str(name) in DATASETS:
+        if options != ReadOptions():
+            raise Refusal(f"data: expected values, scale and label_column for a file only; {str(name)!r} needs none")
         return DATASETS[str(name)]()
     path = Path(name)
     if name == "" or (not path.exists() and not path.name.endswith(FORMATS)):
         hint = did_you_mean(str(name), DATASETS)
         raise Refusal(f"data: expected {', '.join(DATASETS)} or a file; got {str(name)!r}{hint}")
-    return read_dataset(path, whole)
+    return read_dataset(path, whole, options)
 
 
 def describe(data: Dataset) -> dict[str, Any]:

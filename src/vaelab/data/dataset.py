@@ -49,6 +49,7 @@ class Dataset:
 
     ``pixels / scale`` is the grey level in [0, 1]: uint8 grey levels have ``scale`` 255, bits stored as
     uint8 and floating-point grey levels have ``scale`` 1. Nothing was clipped or rescaled to get there.
+    ``columns`` are the names of the X columns, where they have names.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Dataset:
     kind: Literal["binary", "grey"]
     scale: int
     image_shape: tuple[int, int] | None = None
+    columns: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.splits:
@@ -74,6 +76,9 @@ class Dataset:
         widths = {split.pixels.shape[1] for split in self.splits.values()}
         if len(widths) != 1:
             raise Refusal(f"data {self.name!r}: expected splits of one width; got {sorted(widths)}")
+        if self.columns is not None and (len(self.columns) != self.dim or len(set(self.columns)) != self.dim):
+            found = f"{len(self.columns)} names, {len(set(self.columns))} of them different"
+            raise Refusal(f"data {self.name!r}: expected {self.dim} different names of columns; got {found}")
 
     @property
     def dim(self) -> int:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from vaelab.data.dataset import Dataset, Split, classify_values, require_labels, require_numbers, split_shuffled
 from vaelab.data.streaming import read_streamed, streams
+from vaelab.data.values import ReadOptions
 from vaelab.refusals import Refusal
 
 __all__ = ["FORMATS", "read_dataset", "read_idx"]
@@ -101,7 +102,7 @@ def _reason(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def read_dataset(path: Path, whole: bool = False) -> Dataset:
+def read_dataset(path: Path, whole: bool = False, options: ReadOptions | None = None) -> Dataset:
     """Read a user's file: one array ``x`` (split 80/10/10 with seed 777), or arrays train/validation/test.
 
     With ``whole`` one array is left in its order, as a split called ``all``. Shards, Parquet, and a .npy or

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import vaelab
-from vaelab.data import Dataset, load_data
+from vaelab.data import Dataset
 from vaelab.data.binarise import BINARISATION_SEED, protocol_of
 from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.refusals import Refusal, require_int
@@ -104,7 +104,7 @@ class Run:
 
     def load_data(self, check: bool = True) -> Dataset:
         """Load the data that the run was trained on, and refuse other data under the same name."""
-        data = load_data(self.settings.data)
+        data = self.settings.load_data()
         expected = self.config["data"].get("sha256")
         if check and data.sha256() != expected:
             raise Refusal(f"data: {self.settings.data!r} is not the data that {self.path} was trained on (SHA-256)")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, Self, get_type_hints
 
 from pydantic import (
@@ -24,7 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from torch import Tensor
 
-from vaelab.data import Binarisation
+from vaelab.data import Binarisation, Dataset, Values, load_data
 from vaelab.estimators import ESTIMATORS, Estimator
 from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import OBJECTIVES, Objective
@@ -86,12 +87,27 @@ class Settings(Checked):
 
     model: str
     data: str = "mnist"
+    values: Values | None = Field(
+        default=None, description="what the values of a data file are, where it does not show"
+    )
+    scale: float | None = Field(default=None, gt=0, description="the value of white in a data file")
+    label_column: str | None = Field(default=None, description="the column of the labels in a data file")
     binarisation: Binarisation = "dynamic"
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = "auto"
     objective: dict[str, Any]
     estimator: dict[str, Any]
     training: TrainingSettings
+
+    def load_data(self, name: str | Path | None = None, whole: bool = False) -> Dataset:
+        """Load the data, or other data that are to be read in the same way."""
+        return load_data(
+            self.data if name is None else name,
+            whole,
+            values=self.values,
+            scale=self.scale,
+            label_column=self.label_column,
+        )
 
     def build_model(self, data_dim: int, data_mean: Tensor | None = None) -> LatentVariableModel:
         """Build the model for observations of size ``data_dim``."""

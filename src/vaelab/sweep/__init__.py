@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vaelab.data import Dataset, load_data, observations
+from vaelab.data import Dataset, observations
 from vaelab.processes import Job, Watch, run_side_by_side, share_cores
 from vaelab.refusals import Refusal, require_int
 from vaelab.runs import Run
@@ -82,7 +82,7 @@ def run_sweep(
         listed = grid(space) if random is None else drawn(space, random, seed)
         search = Listed(listed)
     first = space.resolve(listed[0])
-    data = load_data(first.data)
+    data = first.load_data()
     observations(data, "train", first.binarisation)
     workers, threads = share_cores(first.device, jobs)
     choose_device(first.device)

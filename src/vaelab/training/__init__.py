@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from vaelab.data import Batches, Dataset, load_data, observations
+from vaelab.data import Batches, Dataset, observations
 from vaelab.evaluation import encode_all
 from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.randomness import seeded
@@ -78,7 +78,7 @@ def train(
         Lost: another process does not answer, or has left.
     """
     with joined(rank_timeout) as processes, ExitStack() as held:
-        data = data if data is not None else load_data(settings.data)
+        data = data if data is not None else settings.load_data()
         device = choose_device(settings.device)
         observed = observations(data, "train", settings.binarisation)
         out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0

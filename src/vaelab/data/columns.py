@@ -1,0 +1,61 @@
+"""Columns have names: two tables meet by the names of their columns, not by their places."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from vaelab.data.dataset import Dataset, Pixels, Split
+from vaelab.data.rows import Rows
+from vaelab.refusals import Refusal, did_you_mean
+
+__all__ = ["order_columns"]
+
+
+def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
+    """Return the data set with its columns in the order of ``names``, the columns of a run.
+
+    Without names on one side columns are matched by place.
+
+    Raises:
+        Refusal: a missing or an extra column, another number of columns, or rows on the disk in another order.
+
+    >>> rows = Split(np.array([[0, 1], [1, 1]], np.uint8))
+    >>> data = Dataset("votes", {"all": rows}, "binary", 1, columns=("b", "a"))
+    >>> order_columns(data, ["a", "b"]).split("all").pixels.tolist()
+    [[1, 0], [1, 1]]
+    """
+    if names is None or data.columns is None or tuple(names) == data.columns:
+        if names is not None and len(names) != data.dim:
+            raise Refusal(f"data {data.name!r}: expected {len(names)} columns; got {data.dim}")
+        return data
+    missing = [name for name in names if name not in data.columns]
+    extra = [name for name in data.columns if name not in names]
+    if missing or extra:
+        raise Refusal(f"data {data.name!r}: expected the columns {_listed(names)}; {_differing(missing, extra)}")
+    order = [data.columns.index(name) for name in names]
+    splits = {}
+    for name, split in data.splits.items():
+        if isinstance(split.pixels, Rows):
+            raise Refusal(f"data {data.name!r}: expected the columns in the order {_listed(names)}; got another order")
+        pixels: Pixels = np.take(split.pixels, order, axis=1)  # type: ignore[assignment]
+        splits[name] = Split(pixels, split.labels)
+    return dataclasses.replace(data, splits=splits, columns=tuple(names))
+
+
+def _differing(missing: Sequence[str], extra: Sequence[str]) -> str:
+    found = []
+    if missing:
+        hint = did_you_mean(missing[0], extra)
+        found.append(f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} missing{hint}")
+    if extra:
+        found.append(f"{_listed(extra)} {'is' if len(extra) == 1 else 'are'} not among them")
+    return ", ".join(found)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first names, quoted."""
+    shown = ", ".join(repr(name) for name in names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3:,} more"
