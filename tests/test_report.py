@@ -79,7 +79,7 @@ def test_the_page_opens_whole_offline_and_fits_the_screen(browser, page, width):
 
 
 def test_every_section_applies_and_says_what_these_runs_show(members):
-    made = {section.name: section for section in sections(members)}
+    made = {section.name: section for section in sections(members)[0]}
     assert list(made) == [
         "latent-map",
         "sample-means",
@@ -96,8 +96,8 @@ def test_every_section_applies_and_says_what_these_runs_show(members):
 
 def test_sentences_are_computed_from_the_runs(members):
     """The same builders on other runs give other numbers."""
-    first = {section.name: section.found for section in sections(members[:1])}
-    other = {section.name: section.found for section in sections(members)}
+    first = {section.name: section.found for section in sections(members[:1])[0]}
+    other = {section.name: section.found for section in sections(members)[0]}
     assert first["training-curves"] != other["training-curves"]
     assert "bits: " in other["reconstructions"]
     assert "bits: " not in first["reconstructions"]
@@ -116,7 +116,7 @@ def test_rows_without_image_shape_and_classes_are_reported_too(tmp_path):
     np.save(tmp_path / "table.npy", (np.random.default_rng(0).random((300, 9)) < 0.4).astype(np.uint8))
     settings = resolve("gaussian-vae", SMALL, {"latent_dim": 2, "data": str(tmp_path / "table.npy")})
     run, _ = train(settings, tmp_path / "run")
-    names = [section.name for section in sections([Member("table", run)])]
+    names = [section.name for section in sections([Member("table", run)])[0]]
     assert names == ["latent-map", "training-curves"]
 
 

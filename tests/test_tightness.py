@@ -94,7 +94,7 @@ def test_the_command_the_file_and_the_section(tmp_path, capsys, monkeypatch):
     from vaelab.runs import Run
 
     members = [Member("run", Run(run))]
-    names = [section.name for section in sections(members)]
+    names = [section.name for section in sections(members)[0]]
     assert names[-3:] == ["tightness", "receptive-fields", "layers"]
     for section in (tightness(members), receptive_fields(members), layer_samples(members)):
         assert any(letter.isdigit() for letter in section.found)

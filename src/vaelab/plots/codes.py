@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 
-from vaelab.plots.style import CLASS_COLOURS, INK, Array, plain
+from vaelab.plots.style import CLASS_COLOURS, INK, Array, legible, plain
 
 __all__ = ["codes_and_mixture", "latent_map"]
 
@@ -42,7 +42,7 @@ def latent_map(codes: Array, labels: Array | None, title: str) -> Figure:
     axes.set_aspect("equal", adjustable="datalim")
     if labels is not None:
         _class_names(axes, codes, labels)
-    axes.set_title(title, fontsize=11, color=INK)
+    axes.set_title(legible(title, 90), fontsize=11, color=INK)
     return figure
 
 
@@ -68,10 +68,10 @@ def codes_and_mixture(
     reach = 2 * np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))  # what the ellipses span
     low = np.minimum(np.quantile(codes, 0.001, axis=0), (means - reach).min(0))
     high = np.maximum(np.quantile(codes, 0.999, axis=0), (means + reach).max(0))
-    margin = 0.03 * (high - low)
+    margin = np.maximum(0.03 * (high - low), 1e-6)
     for axes, title in zip((left, right), titles, strict=True):
         _ellipses(axes, means, covariances)
-        axes.set_title(title, fontsize=11, color=INK)
+        axes.set_title(legible(title, 90), fontsize=11, color=INK)
         axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
         axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vaelab.plots.style import INK, Array
+from vaelab.plots.style import INK, Array, legible
 
 __all__ = ["image_grids", "plane", "receptive_fields", "reconstructions", "tile"]
 
@@ -25,12 +25,12 @@ def tile(images: Array, columns: int, gap: int = 1) -> Array:
     return sheet
 
 
-def _show(axes: Axes, sheet: Array, title: str = "") -> None:
+def _show(axes: Axes, sheet: Array, title: str = "", longest: int = 60) -> None:
     axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color("#cccccc")
-    axes.set_title(title, fontsize=11, color=INK)
+    axes.set_title(legible(title, longest), fontsize=11, color=INK)
 
 
 def image_grids(panels: Mapping[str, Array], columns: int) -> Figure:
@@ -42,7 +42,7 @@ def image_grids(panels: Mapping[str, Array], columns: int) -> Figure:
     figure = Figure(figsize=(4.2 * across, (tall + 0.35) * rows), layout="constrained")
     places = figure.subplots(rows, across, squeeze=False).flatten()
     for axes, (title, images) in zip(places, panels.items(), strict=False):
-        _show(axes, tile(images, columns), title)
+        _show(axes, tile(images, columns), title, 48)
     for axes in places[len(panels) :]:
         axes.set_visible(False)
     return figure
@@ -51,11 +51,13 @@ def image_grids(panels: Mapping[str, Array], columns: int) -> Figure:
 def reconstructions(rows: Mapping[str, Array]) -> Figure:
     """Show rows of images (N, H, W), the first usually the originals, each with its name."""
     count = len(next(iter(rows.values())))
-    names = 0.085 * max(map(len, rows)) + 0.2  # inches that the names need
+    labels = [legible(name, 40) for name in rows]
+    names = 0.085 * max(map(len, labels)) + 0.2  # inches that the names need
     width = 0.75 * count + names
     figure = Figure(figsize=(width, 0.82 * len(rows)))
     figure.subplots_adjust(left=names / width, right=0.995, top=0.99, bottom=0.01, hspace=0.08)
-    for axes, (name, images) in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows.items(), strict=True):
+    places = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
+    for axes, name, images in zip(places, labels, rows.values(), strict=True):
         _show(axes, tile(images, count))
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10, color=INK)
     return figure
@@ -88,5 +90,5 @@ def receptive_fields(panels: Mapping[str, Array], columns: int) -> Figure:
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_color("#cccccc")
-        axes.set_title(title, fontsize=11, color=INK)
+        axes.set_title(legible(title), fontsize=11, color=INK)
     return figure

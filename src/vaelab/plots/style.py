@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["CLASS_COLOURS", "INK", "LINE_COLOURS", "Array", "plain", "png"]
+__all__ = ["CLASS_COLOURS", "INK", "LINE_COLOURS", "Array", "legible", "plain", "png"]
 
 
 Array = npt.NDArray[Any]
@@ -24,10 +25,28 @@ LINE_COLOURS = ("#332288", "#CC6677", "#117733", "#882255", "#44AA99", "#999933"
 INK = "#222222"
 
 
+def legible(name: str, longest: int = 60) -> str:
+    r"""Return a name of the user's as matplotlib has to be given it: no formula, no hidden label, not too long.
+
+    Matplotlib reads text between two dollar signs as a formula, and leaves labels that begin with ``_`` out of legends.
+
+    >>> legible("_price in $ and $")
+    ' _price in \\$ and \\$'
+    """
+    shown = " ".join(name.split())
+    shown = shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+    return (" " if shown[:1] in ("", "_") else "") + shown.replace("$", r"\$")
+
+
 def png(figure: Figure, dpi: int = 130) -> bytes:
-    """Return the figure as PNG bytes, the same for the same figure."""
+    """Return the figure as PNG bytes, the same for the same figure.
+
+    A character that the font does not have is shown as a box; matplotlib's warning of it is not passed on.
+    """
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
 

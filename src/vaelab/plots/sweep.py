@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from vaelab.plots.style import INK, LINE_COLOURS, Array, plain
+from vaelab.plots.style import INK, LINE_COLOURS, Array, legible, plain
 
 __all__ = ["settings_and_bounds"]
 
@@ -41,7 +41,7 @@ def settings_and_bounds(
                 style = {"color": LINE_COLOURS[1], "markersize": 14, "markeredgecolor": "white"}
             axes.errorbar(x[mask], values[mask], yerr=2 * errors[mask], fmt=mark, elinewidth=1, zorder=3, **style)
         axes.plot(x[far], shown[far], "v", color=LINE_COLOURS[0], markerfacecolor="white", zorder=3)
-        axes.set_xlabel(name)
+        axes.set_xlabel(legible(name))
         axes.grid(axis="y", alpha=0.25)
         plain(axes)
     for axes in places[len(panels) :]:
@@ -77,7 +77,7 @@ def _places(axes: Axes, settings: Sequence[Any]) -> Array:
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in settings):
         names = [str(value) for value in distinct]
         tilted: dict[str, Any] = {"rotation": 25, "ha": "right"} if sum(map(len, names)) > 32 else {}
-        axes.set_xticks(range(len(names)), [name.replace(" ", "") for name in names], **tilted)
+        axes.set_xticks(range(len(names)), [legible(name.replace(" ", ""), 40) for name in names], **tilted)
         axes.set_xlim(-0.5, len(names) - 0.5)
         return np.array([names.index(str(value)) for value in settings])
     if min(settings) > 0 and max(settings) >= 10 * min(settings):

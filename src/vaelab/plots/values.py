@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from vaelab.plots.style import CLASS_COLOURS, INK, LINE_COLOURS, plain
+from vaelab.plots.style import CLASS_COLOURS, INK, LINE_COLOURS, legible, plain
 
 __all__ = ["bounds", "curves", "gaps"]
 
@@ -25,9 +25,11 @@ def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], keys: Sequence[
             continue
         seconds, values = zip(*points, strict=True)
         colour = LINE_COLOURS[index % len(LINE_COLOURS)]
-        axes.plot(seconds, values, label=name, color=colour, linestyle=styles[index % len(styles)], linewidth=1.8)
+        axes.plot(
+            seconds, values, label=legible(name), color=colour, linestyle=styles[index % len(styles)], linewidth=1.8
+        )
         lowest.append(values[min(1, len(values) - 1)])  # the first validation would flatten all the others
-    if lowest:
+    if lowest and min(lowest) < axes.get_ylim()[1]:
         axes.set_ylim(bottom=min(lowest))
     axes.set_xlabel("training time (s)")
     axes.set_ylabel(ylabel)
@@ -44,7 +46,7 @@ def bounds(values: Mapping[str, tuple[float, float]], xlabel: str) -> Figure:
     for position, (value, error) in enumerate(values.values()):
         axes.errorbar(value, position, xerr=2 * error, fmt="o", color=CLASS_COLOURS[0], capsize=4)
         axes.annotate(f"{value:.2f}", (value, position), xytext=(0, 8), textcoords="offset points", ha="center")
-    axes.set_yticks(range(len(values)), list(values))
+    axes.set_yticks(range(len(values)), [legible(name) for name in values])
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.margins(x=0.15)
     axes.set_xlabel(xlabel)
@@ -62,7 +64,7 @@ def gaps(values: Mapping[str, tuple[float, float, bool]], xlabel: str, title: st
         face = colour if filled else "white"
         axes.errorbar(value, position, xerr=2 * error, fmt="o", color=colour, markerfacecolor=face, capsize=3)
         axes.annotate(f"{value:.2f}", (value + 2 * error, position), (6, -3), textcoords="offset points", fontsize=9)
-    axes.set_yticks(range(len(values)), list(values), fontsize=9.5)
+    axes.set_yticks(range(len(values)), [legible(name) for name in values], fontsize=9.5)
     axes.set_ylim(len(values) - 0.4, -0.6)
     if min(value - 2 * error for value, error, _ in values.values()) > 0:
         axes.set_xscale("log")
@@ -71,7 +73,7 @@ def gaps(values: Mapping[str, tuple[float, float, bool]], xlabel: str, title: st
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.12)
     axes.set_xlabel(xlabel)
-    axes.set_title(title, fontsize=11, color=INK)
+    axes.set_title(legible(title, 90), fontsize=11, color=INK)
     axes.grid(axis="x", alpha=0.25)
     plain(axes)
     return figure

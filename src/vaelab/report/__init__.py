@@ -37,7 +37,7 @@ __all__ = [
 
 def write_report(out: Path, title: str, members: Sequence[Member], mark: str | None = None) -> Path:
     """Write ``report.html`` and ``figures/*.png`` under ``out``, and return the path of the page."""
-    made = sections(members)
+    made, left_out = sections(members)
     for section in made:
         write_file(out / "figures" / f"{section.name}.png", section.figure)
     environment = Environment(loader=PackageLoader("vaelab.report"), autoescape=True, undefined=StrictUndefined)
@@ -48,6 +48,7 @@ def write_report(out: Path, title: str, members: Sequence[Member], mark: str | N
         rows=models_table(members),
         deterministic=any(member.model.code == "point" for member in members),
         sections=[(section, base64.b64encode(section.figure).decode()) for section in made],
+        left_out=left_out,
         protocol=protocol(members),
         commands=[(member.title, command(member)) for member in members],
     )

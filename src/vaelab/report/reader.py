@@ -12,8 +12,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from vaelab.data import Dataset
+from vaelab.refusals import Refusal
+from vaelab.report.classes import not_classes
 
 __all__ = ["Reader", "reader_of"]
+
+_NEIGHBOURS = 5
 
 
 class Reader:
@@ -21,20 +25,31 @@ class Reader:
 
     Nothing is trained or tuned; ``real`` is the share of the first 1000 test images on which all five
     neighbours agree, the number to hold beside what it says of samples.
+
+    Raises:
+        Refusal: no labels to learn from, or labels that are not classes.
     """
 
     def __init__(self, data: Dataset) -> None:
         train, test = data.splits["train"], data.splits["test"]
         if train.labels is None:  # rows on the disk
             train = data.splits["validation"]
+        if train.labels is None:
+            raise Refusal("neither the training nor the validation split has labels")
+        labels = train.labels[:10_000]
+        if len(labels) < _NEIGHBOURS:
+            raise Refusal(f"{len(labels)} labelled training rows are too few for {_NEIGHBOURS} neighbours")
+        if reason := not_classes(labels):
+            raise Refusal(reason)
         scale = np.float32(data.scale)
-        self.model = KNeighborsClassifier(5).fit(train.pixels[:10_000] / scale, train.labels[:10_000])  # type: ignore[index]
+        self.model = KNeighborsClassifier(_NEIGHBOURS).fit(train.pixels[:10_000] / scale, labels)
+        self.classes: npt.NDArray[Any] = self.model.classes_
         self.real = self.read(torch.from_numpy(test.pixels[:1000] / scale))[1]
 
     def read(self, images: Tensor) -> tuple[npt.NDArray[Any], float]:
         """Return the class of each row (N,), and the share of rows on which all five neighbours agree."""
         votes = self.model.predict_proba(images.cpu().numpy())
-        return self.model.classes_[votes.argmax(1)], float((votes.max(1) > 0.99).mean())
+        return self.classes[votes.argmax(1)], float((votes.max(1) > 0.99).mean())
 
 
 @cache

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from vaelab.report.member import Member
 
-__all__ = ["Builder", "Section"]
+__all__ = ["Builder", "LeftOut", "Section"]
 
 
 @dataclass(frozen=True)
@@ -21,4 +22,21 @@ class Section:
     figure: bytes
 
 
-Builder = Callable[[Sequence[Member]], Section | None]
+@dataclass(frozen=True)
+class LeftOut:
+    """A figure that could not be drawn, and why."""
+
+    name: str
+    reason: str
+
+
+class Builder(Protocol):
+    """A function from runs to a section, or None where there is nothing of its kind to show.
+
+    Raises:
+        Refusal: there is something to show, and the reason why it cannot be drawn.
+    """
+
+    __name__: str
+
+    def __call__(self, members: Sequence[Member]) -> Section | None: ...

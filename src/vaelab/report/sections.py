@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,17 +16,22 @@ from vaelab import plots
 from vaelab.evaluation import encode_all
 from vaelab.models import MixturePrior
 from vaelab.randomness import seeded
+from vaelab.refusals import Refusal
 from vaelab.report.belief import layer_samples, receptive_fields, tightness
+from vaelab.report.classes import FOLDS, NEIGHBOURS, not_classes, not_separable
 from vaelab.report.gradients import gradient_variance
 from vaelab.report.member import Array, Member
 from vaelab.report.reader import reader_of
-from vaelab.report.section import Builder, Section
+from vaelab.report.section import Builder, LeftOut, Section
 
-__all__ = ["Section", "sections"]
+__all__ = ["LeftOut", "Section", "sections"]
 
 
-def sections(members: Sequence[Member]) -> list[Section]:
-    """Return the sections that apply to these runs, in reading order."""
+def sections(members: Sequence[Member]) -> tuple[list[Section], list[LeftOut]]:
+    """Return the sections that apply to these runs, in reading order, and those that could not be drawn.
+
+    No figure may cost a number, so whatever a figure fails on, it alone is left out.
+    """
     builders: tuple[Builder, ...] = (
         latent_map,
         sample_means,
@@ -39,8 +46,19 @@ def sections(members: Sequence[Member]) -> list[Section]:
         receptive_fields,
         layer_samples,
     )
-    made = (builder(members) for builder in builders)
-    return [section for section in made if section is not None]
+    made, left_out = [], []
+    for builder in builders:
+        name = builder.__name__.replace("_", " ")
+        try:
+            section = builder(members)
+        except Refusal as refusal:
+            left_out.append(LeftOut(name, str(refusal)))
+        except Exception as error:  # a fault of ours: said in the report and in the log, and the report goes on
+            logging.getLogger("vaelab").warning("the figure %r could not be drawn", name, exc_info=error)
+            left_out.append(LeftOut(name, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"))
+        else:
+            made += [] if section is None else [section]
+    return made, left_out
 
 
 def _generative(members: Sequence[Member]) -> list[Member]:
@@ -59,18 +77,22 @@ def _first(members: Sequence[Member], code: str) -> Member | None:
 
 
 def _readable(member: Member, images: torch.Tensor) -> str:
-    """Say what the nearest-neighbour reader makes of images, beside what it makes of real ones."""
+    """Say which classes nearest neighbours find in images, beside what they find in real ones."""
     if member.labels is None or member.data.image_shape is None:
         return ""
-    reader = reader_of(member.data)
+    try:
+        reader = reader_of(member.data)
+    except Refusal as refusal:
+        return f"not read by neighbours ({refusal})"
     classes, agreement = reader.read(images)
-    counts = np.bincount(classes, minlength=int(member.labels.max()) + 1)
+    names = reader.classes
+    counts = np.array([(classes == name).sum() for name in names])
     rare, common = int(counts.argmin()), int(counts.argmax())
     share = counts / counts.sum()
     return (
         f"all five neighbours agree on {agreement:.0%} of them (real test images: {reader.real:.0%}), "
         f"{int((counts > 0).sum())} of {len(counts)} classes occur, "
-        f"most often {common} ({share[common]:.0%}), least often {rare} ({share[rare]:.0%})"
+        f"most often {names[common]} ({share[common]:.0%}), least often {names[rare]} ({share[rare]:.0%})"
     )
 
 
@@ -81,7 +103,7 @@ def latent_map(members: Sequence[Member]) -> Section | None:
         return None
     codes = encode_all(member.model, member.test).numpy()
     title = f"{member.title}: posterior means of {len(codes):,} test observations"
-    figure = plots.png(plots.latent_map(codes, member.labels, title))
+    figure = plots.png(plots.latent_map(codes, _colours(member), title))
     spread = codes.std(0)
     found = (
         f"The means have standard deviation {spread[0]:.2f} and {spread[1]:.2f} along the two axes (the prior's is 1). "
@@ -96,18 +118,31 @@ def latent_map(members: Sequence[Member]) -> Section | None:
     return Section("latent-map", "The latent space, coloured by class", look, found, figure)
 
 
+def _colours(member: Member) -> Array | None:
+    """Return the labels that a map is coloured by, if there are any that are classes."""
+    labels = member.labels
+    return None if labels is None or not_classes(labels) else labels
+
+
 def _separation(codes: Array, labels: Array) -> str:
-    predicted = cross_val_predict(KNeighborsClassifier(15), codes, labels, cv=5)
-    confusion = confusion_matrix(labels, predicted)
+    if reason := not_classes(labels):
+        return f"Not coloured by class: {reason}."
+    if reason := not_separable(labels):
+        return f"How well neighbours tell the classes apart was not measured: {reason}."
+    predicted = cross_val_predict(KNeighborsClassifier(NEIGHBOURS), codes, labels, cv=FOLDS)
+    names = np.unique(labels)
+    confusion = confusion_matrix(labels, predicted, labels=names)
     both = confusion + confusion.T
     np.fill_diagonal(both, 0)
-    first, second = np.unravel_index(both.argmax(), both.shape)
-    chance = np.bincount(labels).max() / len(labels)
-    return (
+    first, second = sorted(int(index) for index in np.unravel_index(both.argmax(), both.shape))
+    chance = max((labels == name).mean() for name in names)
+    found = (
         f"Fifteen neighbours on the two coordinates alone name the class of {(predicted == labels).mean():.1%} of the "
-        f"images (always guessing the commonest: {chance:.1%}; five-fold cross-validation). The pair most often "
-        f"confused is {min(first, second)} and {max(first, second)}, {both[first, second]} times."
+        f"observations (always guessing the commonest: {chance:.1%}; five-fold cross-validation)."
     )
+    if both.any():
+        found += f" The pair most often confused is {names[first]} and {names[second]}, {both[first, second]} times."
+    return found
 
 
 def sample_means(members: Sequence[Member]) -> Section | None:
@@ -134,7 +169,12 @@ def sample_means(members: Sequence[Member]) -> Section | None:
 
 
 def _reads(members: Sequence[Member]) -> bool:
-    return any(member.labels is not None for member in members)
+    """Whether there is a reader for any of these runs."""
+    for member in members:
+        if member.labels is not None:
+            with contextlib.suppress(Refusal):
+                return reader_of(member.data) is not None
+    return False
 
 
 def sample_modes(members: Sequence[Member]) -> Section | None:
@@ -172,7 +212,9 @@ def codes_and_mixture(members: Sequence[Member]) -> Section | None:
         drawn = prior().sample((len(codes),))
     means, covariances = prior.means.numpy(), prior.covariances.numpy()
     titles = (f"codes of {len(codes):,} test observations", f"{len(codes):,} samples of the mixture")
-    figure = plots.png(plots.codes_and_mixture(codes.numpy(), member.labels, drawn.numpy(), means, covariances, titles))
+    figure = plots.png(
+        plots.codes_and_mixture(codes.numpy(), _colours(member), drawn.numpy(), means, covariances, titles)
+    )
     held_out, own = float(prior().log_prob(codes).mean()), float(prior().log_prob(drawn).mean())
     found = (
         f"The mixture has {len(means)} components ({prior.covariance} covariance"
@@ -238,10 +280,10 @@ def reconstructions(members: Sequence[Member]) -> Section | None:
     if not shown:
         return None
     labels = shown[0].labels
-    chosen = np.arange(12)
+    chosen = np.arange(len(shown[0].test))[:12]
     if labels is not None:  # the first of each class, then further ones
-        firsts = [int(np.flatnonzero(labels == index)[0]) for index in np.unique(labels)]
-        chosen = np.array((firsts + [row for row in range(len(labels)) if row not in firsts])[:12])
+        firsts = np.unique(labels, return_index=True)[1][:12]
+        chosen = np.concatenate([firsts, np.setdiff1d(np.arange(len(labels))[:24], firsts)])[:12]
     rows = {"test image": shown[0].images(shown[0].test.bits(torch.from_numpy(chosen)))}
     found = []
     for member in shown:
