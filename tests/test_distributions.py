@@ -199,3 +199,58 @@ def test_validation_of_torch_distributions_is_left_on_for_others():
     Bits(torch.zeros(2))
     with pytest.raises(ValueError, match="constraint"):
         Bernoulli(probs=torch.tensor(2.0))
+
+
+# ---------------------------------------------------------------- extremes: numbers that a network may return
+
+HUGE = [-math.inf, -1e30, -1000.0, -89.0, -20.0, 0.0, 20.0, 89.0, 1000.0, 1e30, math.inf]
+TYPES = [torch.float32, torch.float64, torch.bfloat16]
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_bits_of_any_logit_have_the_density_that_mathematics_says(dtype):
+    """The logarithm of a probability: 0 or minus the logit, whatever its size; beside it a logit of ordinary size."""
+    for logit in HUGE:
+        for bit in (0.0, 1.0):
+            logits = torch.tensor([[logit, 0.5]], dtype=dtype, requires_grad=True)
+            q, x = Bits(logits), torch.tensor([[bit, 1.0]], dtype=dtype)
+            own = -math.log1p(math.exp(-abs(logit))) - (abs(logit) if (logit > 0) != bool(bit) else 0.0)
+            expected = torch.tensor(max(own, -torch.finfo(dtype).max) - math.log1p(math.exp(-0.5)), dtype=dtype)
+            assert torch.allclose(q.log_prob(x), expected, rtol=1e-2 if dtype == torch.bfloat16 else 1e-6, atol=1e-3)
+            for value in (q.log_prob(x), q.entropy()):
+                (gradient,) = torch.autograd.grad(value.sum(), logits)
+                assert gradient.isfinite().all(), (logit, bit)
+            assert math.log(2) * 2 + 0.01 > q.entropy().item() >= 0
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_the_kl_of_bits_is_no_nan_for_any_pair_of_logits(dtype):
+    grid = torch.tensor(HUGE, dtype=dtype)
+    q, p = (side.reshape(-1, 1).requires_grad_() for side in torch.meshgrid(grid, grid, indexing="ij"))
+    kl = kl_divergence(Bits(q), Bits(p))
+    assert (kl >= -1e-2).all()
+    assert (kl.view(len(grid), -1).diagonal().abs() < 1e-2).all()
+    for gradient in torch.autograd.grad(kl.sum(), (q, p)):
+        assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("loc", [0.0, 1.0, -30.0])
+def test_a_gaussian_of_any_scale_has_a_draw_a_density_and_a_kl(loc, dtype):
+    """The density of its own draw is finite, and so is its gradient, for every log sigma."""
+    for log_scale in HUGE:
+        one, other = (torch.full((1, 3), value, dtype=dtype, requires_grad=True) for value in (loc, log_scale))
+        q, standard = Gaussian(one, other), Gaussian(torch.zeros(3, dtype=dtype), torch.zeros(3, dtype=dtype))
+        z = q.rsample((50,))
+        for value in (q.log_prob(z), standard.log_prob(z), kl_divergence(q, standard)):
+            assert value.isfinite().all(), (loc, log_scale)
+            for gradient in torch.autograd.grad(value.sum(), (one, other), retain_graph=True):
+                assert gradient.isfinite().all(), (loc, log_scale)
+
+
+def test_a_gaussian_is_the_one_that_was_asked_for_within_the_limits_of_its_type():
+    for dtype, sizes in ((torch.float32, [-39.0, -12.0, 39.0]), (torch.float64, [-319.0, -89.0, 319.0])):
+        for log_scale in sizes:
+            q = Gaussian(torch.zeros(1, dtype=dtype), torch.full((1,), log_scale, dtype=dtype))
+            expected = -0.5 - log_scale - 0.5 * math.log(2 * math.pi)
+            assert q.log_prob(q.stddev).item() == pytest.approx(expected, rel=1e-6)

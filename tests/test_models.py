@@ -232,3 +232,13 @@ def test_log_densities_are_in_nats():
         for weight in model.parameters():
             weight.zero_()
     assert model.bound(torch.ones(1, X)).item() == pytest.approx(-X * math.log(2))
+
+
+def test_a_component_of_tiny_weight_has_that_weight():
+    """Two components far apart: at the second's mean the density is its weight times its height, or zero."""
+    for weight in (0.0, 1e-30, 1e-3):
+        prior = MixturePrior(1, 2)
+        prior.load({"weights": [1 - weight, weight], "means": [[0.0], [1000.0]], "covariances": [[[1.0]], [[1.0]]]})
+        height = math.log(weight) - 0.5 * math.log(2 * math.pi) if weight else -0.5e6 - 0.5 * math.log(2 * math.pi)
+        assert prior().log_prob(torch.tensor([1000.0])).item() == pytest.approx(height, rel=1e-6)
+        assert prior.component(torch.tensor([[0.0]])).item() == 0

@@ -6,7 +6,18 @@ from itertools import pairwise
 import pytest
 import torch
 
-from tests.laws import BITS, MODELS, build, code_tuples, divergence_of, enumerate_bits, log_bernoulli, observations_of
+from tests.laws import (
+    BITS,
+    MODELS,
+    build,
+    code_tuples,
+    divergence_of,
+    enumerate_bits,
+    gradients,
+    log_bernoulli,
+    observations_of,
+)
+from vaelab.estimators import Pathwise, ScoreFunction
 from vaelab.objectives import ELBO, IWAE, Reconstruction, check_objective
 from vaelab.refusals import Refusal
 
@@ -107,3 +118,39 @@ def test_weights_lost_in_rounding_are_left_out_of_the_importance_weighted_bound(
     plain = torch.logsumexp(exact, 0) - math.log(5)
     assert torch.allclose(IWAE()(exact), plain, rtol=0, atol=1e-15)
     assert torch.allclose(gradient.double(), torch.softmax(exact, 0), atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_importance_weighted_bound_keeps_the_largest_weight_whatever_its_size(dtype):
+    """Rounding may take 46 from a large number and leave it as it is; a bound is then still that number."""
+    most = torch.finfo(dtype).max
+    for value in (-most, -2e9, -1e5, 0.0, 1e5, 2e9, most):
+        for samples in (1, 2, 5):
+            values = torch.full((samples, 1), value, dtype=dtype, requires_grad=True)
+            bound = IWAE()(values)
+            assert torch.allclose(bound, values[0], rtol=0.01, atol=0.02), (value, samples)
+            (gradient,) = torch.autograd.grad(bound.sum(), values)
+            assert torch.allclose(gradient, torch.full_like(gradient, 1 / samples), rtol=0.01)
+
+
+def test_weights_of_zero_infinity_and_nan():
+    """log 0 adds nothing, and its gradient is zero; what is no number stays none."""
+    values = torch.tensor([[-math.inf, -math.inf, 1.0, math.nan], [2.0, -math.inf, math.inf, 3.0]], requires_grad=True)
+    bound = IWAE()(values)
+    assert torch.allclose(bound[:3], torch.tensor([2 - math.log(2), -math.inf, math.inf]))
+    assert bound[3].isnan()
+    (gradient,) = torch.autograd.grad(bound[:2].sum(), values)
+    assert torch.equal(gradient[:, :2], torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
+
+
+@pytest.mark.parametrize("log_scale", [-1000.0, -89.0, -50.0, 0.0, 50.0, 89.0, 1000.0])
+def test_bounds_of_a_posterior_of_any_width_are_numbers(log_scale):
+    model, x = build("gaussian").float(), observations_of().float()
+    with torch.no_grad():
+        model.posterior.head.weight[3:] = 0
+        model.posterior.head.bias[3:] = log_scale
+    for objective, samples in ((ELBO(), 1), (IWAE(), 1), (IWAE(), 5)):
+        for estimator in (Pathwise(samples), ScoreFunction(samples, "none")):
+            estimate = estimator(model, objective, x)
+            assert estimate.bound.isfinite().all()
+            assert all(part.isfinite().all() for part in gradients(model, estimate.surrogate.sum()).values())

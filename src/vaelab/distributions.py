@@ -49,6 +49,9 @@ class Gaussian(_VectorDistribution):
     """Diagonal Gaussian.
 
     Formula: log N(z; mu, sigma) = -1/2 sum_j [((z_j - mu_j) / sigma_j)^2 + 2 log sigma_j + log 2 pi].
+    A log sigma that the number type cannot square is replaced by the nearest that it can: in float32 log sigma lies in
+    [-39.9, 39.9], in float64 in [-319, 319]. Draws, densities and divergences are all of that distribution, so a bound
+    that uses it stays a bound, and none is NaN.
 
     Args:
         loc: mean mu, shape (..., D).
@@ -59,9 +62,11 @@ class Gaussian(_VectorDistribution):
     """
 
     has_rsample = True
+    support = constraints.real_vector
 
     def __init__(self, loc: Tensor, log_scale: Tensor) -> None:
-        self.loc, self.log_scale = loc, log_scale
+        most = 0.45 * math.log(torch.finfo(log_scale.dtype).max)  # sigma^2 and 1 / sigma^2 are far from overflow
+        self.loc, self.log_scale = loc, log_scale.clamp(-most, most)
         super().__init__(loc)
 
     @property
@@ -93,7 +98,8 @@ class Bits(_VectorDistribution):
     """Independent Bernoulli bits, given by logits.
 
     Formula: log p(x) = x . l - sum_j softplus(l_j), which equals the sum of
-    x_j log sigmoid(l_j) + (1 - x_j) log sigmoid(-l_j) and stays finite for every logit.
+    x_j log sigmoid(l_j) + (1 - x_j) log sigmoid(-l_j) and stays finite for every logit. An infinite logit counts as
+    the largest number of its type.
 
     Args:
         logits: l, shape (..., X). ``value`` may lack leading axes: it is never copied K times.
@@ -103,6 +109,7 @@ class Bits(_VectorDistribution):
     """
 
     has_rsample = False
+    support = constraints.independent(constraints.boolean, 1)
 
     def __init__(self, logits: Tensor) -> None:
         self.logits = logits
@@ -134,13 +141,13 @@ class Bits(_VectorDistribution):
             # The same K codes for every observation: a product of matrices instead of a (K, B, X) tensor.
             return self.logits[:, 0] @ value.T.to(self.logits.dtype) - F.softplus(self.logits).sum(-1)  # (K, B)
         if torch.compiler.is_compiling():  # a compiler fuses this by itself, derivatives of any order included
-            return (self.logits * value).sum(-1) - F.softplus(self.logits).sum(-1)
+            return (self.logits * value - F.softplus(self.logits)).sum(-1)
         density: Tensor = _BitsLogDensity.apply(self.logits, value)  # type: ignore[no-untyped-call]
         return density
 
     def entropy(self) -> Tensor:
         """Entropy in nats, sum_j softplus(-|l_j|) + |l_j| sigmoid(-|l_j|), shape batch_shape."""
-        size = self.logits.abs()
+        size = _finite(self.logits).abs()
         return (F.softplus(-size) + size * torch.sigmoid(-size)).sum(-1)
 
 
@@ -194,8 +201,8 @@ class _BitsLogDensity(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, value: Tensor) -> Tensor:
         ctx.save_for_backward(logits, value)
         if not _at_the_end(value, logits):
-            return (logits * value).sum(-1) - F.softplus(logits).sum(-1)
-        parts = [(own * other).sum(-1) - F.softplus(own).sum(-1) for own, other in _blocks(logits, value)]
+            return _summed(logits, value)
+        parts = [_summed(own, other) for own, other in _blocks(logits, value)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     @staticmethod
@@ -212,8 +219,28 @@ class _BitsLogDensity(torch.autograd.Function):
                 for own, out, other, weight in _blocks(logits, for_logits, value, upstream):
                     torch.sigmoid(own, out=out).neg_().add_(other).mul_(weight)
         if ctx.needs_input_grad[1]:
-            for_value = (logits * upstream).sum_to_size(value.shape)
+            for_value = (_finite(logits) * upstream).sum_to_size(value.shape)
         return for_logits, for_value
+
+
+def _summed(logits: Tensor, value: Tensor) -> Tensor:
+    """Return sum x . l - softplus(l) over the last axis.
+
+    Two sums are faster than one of differences, but large ones cancel, and infinite ones give NaN: where more than a
+    thousandth of a nat would be lost, the terms are subtracted one by one.
+    """
+    if logits.device.type == "cpu":
+        first, second = (logits * value).sum(-1), F.softplus(logits).sum(-1)
+        if bool((first.abs() + second).amax() < 1e-3 / torch.finfo(first.dtype).eps):
+            return first - second
+    logits = _finite(logits)
+    return (logits * value).sub_(F.softplus(logits)).sum(-1)
+
+
+def _finite(logits: Tensor) -> Tensor:
+    """Return logits with infinite ones at the largest number, whose softplus and whose zeroth multiple are numbers."""
+    most = torch.finfo(logits.dtype).max
+    return logits.clamp(-most, most)
 
 
 def _at_the_end(value: Tensor, logits: Tensor) -> bool:
@@ -246,8 +273,8 @@ def _kl_gaussian(q: Gaussian, p: Gaussian) -> Tensor:
 def _kl_bits(q: Bits, p: Bits) -> Tensor:
     # sum mu log(mu / pi) + (1 - mu) log((1 - mu) / (1 - pi)) as cross-entropy minus entropy. Every term of
     # either is non-negative, so nothing overflows; for prior 1/2 the cross-entropy is D log 2.
-    mean, complement = torch.sigmoid(q.logits), torch.sigmoid(-q.logits)
-    cross = (mean * F.softplus(-p.logits) + complement * F.softplus(p.logits)).sum(-1)
+    mean, complement, logits = torch.sigmoid(q.logits), torch.sigmoid(-q.logits), _finite(p.logits)
+    cross = (mean * F.softplus(-logits) + complement * F.softplus(logits)).sum(-1)
     return cross - q.entropy()
 
 

@@ -196,10 +196,14 @@ class IWAE(Objective):
     beta: ClassVar[float] = 1.0  # type: ignore[misc]
 
     def __call__(self, values: Tensor) -> Tensor:
+        # Relative to the largest: of numbers so large that log K is lost in their rounding, the gradient is right too.
+        largest = values.detach().amax(0)
+        largest = torch.where(largest.isfinite(), largest, 0)
+        relative = values - largest
         # A weight below e^-46 = 1e-20 of the largest is lost in the rounding of the sum. It is left out, because its
         # gradients would be denormal numbers, which make products of matrices several times slower.
-        seen = values > values.detach().amax(0) - 46
-        return torch.logsumexp(torch.where(seen, values, -math.inf), 0) - math.log(len(values))
+        seen = torch.where(relative < -46, -math.inf, relative)
+        return torch.logsumexp(seen, 0) - math.log(len(values)) + largest
 
     def signal(self, values: Tensor, baseline: Tensor | float) -> Tensor:
         # Every code enters the whole bound, so the bound itself is each code's signal.

@@ -113,7 +113,9 @@ class MixturePrior(nn.Module):
                 "finish its training, or fit it with prior.fit(codes)"
             )
         return MixtureSameFamily(
-            Categorical(probs=self.weights, validate_args=False),
+            Categorical(
+                logits=self.weights.log(), validate_args=False
+            ),  # by probabilities it would round up a tiny one
             MultivariateNormal(self.means, self.covariances, validate_args=False),
             validate_args=False,
         )
