@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from vaelab.data import Dataset, Split, load_data
     from vaelab.evaluation import evaluate
     from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, gaussian_vae
+    from vaelab.randomness import seeded
     from vaelab.runs import Run
     from vaelab.settings import resolve
     from vaelab.training import fit, train
@@ -25,6 +26,7 @@ _ROOMS = {
     "autoencoder": "models",
     "bernoulli_vae": "models",
     "gaussian_vae": "models",
+    "seeded": "randomness",
     "Run": "runs",
     "resolve": "settings",
     "fit": "training",
@@ -44,6 +46,7 @@ __all__ = [
     "gaussian_vae",
     "load_data",
     "resolve",
+    "seeded",
     "train",
 ]
 

@@ -2,17 +2,34 @@
 
 A training step draws from (seed, step): which rows, their bits, the codes of the estimator. A checkpoint
 therefore needs no generator state, and a resumed run is the same run.
+
+torch has one generator for each device, shared by all threads of a process. So only one thread at a time draws from
+seeds: a training holds the generators until it ends, and another training, evaluation or seeded sample of the process
+waits for it. What a thread draws with torch itself in the meantime is outside this rule, and changes the training.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-__all__ = ["derive_seed", "seed_step", "seeded"]
+__all__ = ["derive_seed", "own_generators", "seed_step", "seeded"]
+
+_lock = threading.RLock()  # the thread that holds it may take it again: a training validates, a watcher samples
+
+
+def _new_lock() -> None:
+    """Free the lock in a forked process: the thread that held it does not exist there."""
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_new_lock)
 
 
 def derive_seed(seed: int, *path: object) -> int:
@@ -26,7 +43,10 @@ def derive_seed(seed: int, *path: object) -> int:
 
 
 def seed_step(seed: int, step: int, device: torch.device) -> None:
-    """Seed the default generator of ``device`` for one step (a tenth of the cost of ``torch.manual_seed``)."""
+    """Seed the default generator of ``device`` for one step (a tenth of the cost of ``torch.manual_seed``).
+
+    Call it inside :func:`own_generators`.
+    """
     value = derive_seed(seed, "step", step)
     if device.type == "cuda":
         torch.cuda.manual_seed(value)
@@ -35,8 +55,34 @@ def seed_step(seed: int, step: int, device: torch.device) -> None:
 
 
 @contextmanager
-def seeded(seed: int, *path: object) -> Iterator[None]:
-    """Seed the default generators inside the block, and put their states back after it."""
-    with torch.random.fork_rng():
+def own_generators() -> Iterator[None]:
+    """Keep the default generators for this thread inside the block, and put their states back after it.
+
+    Other threads that enter such a block wait until this one has left it.
+    """
+    with _lock, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        yield
+
+
+@contextmanager
+def seeded(seed: int | None, *path: object) -> Iterator[None]:
+    """Seed the default generators inside the block, and put their states back after it; do nothing for None.
+
+    Threads wait for each other, as in :func:`own_generators`.
+
+    Args:
+        seed: the seed.
+        path: words that name what is drawn, so that one seed gives independent draws for different uses.
+
+    >>> with seeded(1):
+    ...     first = torch.rand(2)
+    >>> with seeded(1):
+    ...     print(torch.equal(torch.rand(2), first))
+    True
+    """
+    if seed is None:
+        yield
+        return
+    with own_generators():
         torch.manual_seed(derive_seed(seed, *path))
         yield

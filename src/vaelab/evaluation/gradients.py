@@ -22,7 +22,7 @@ from vaelab.estimators import ESTIMATORS, Estimate, Estimator, Exact, Pathwise, 
 from vaelab.estimators.baselines import BASELINES, Network
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective
-from vaelab.randomness import derive_seed, seeded
+from vaelab.randomness import derive_seed, own_generators, seeded
 from vaelab.refusals import Refusal, require_choice, require_int
 
 __all__ = ["DIRECTIONS", "FALSE_ALARM", "bias_limit", "gradient_rows", "measure_gradients"]
@@ -210,13 +210,12 @@ class _Bench:
 
     def draws(self, estimator: Estimator, count: int, *path: object) -> Iterator[Tensor]:
         """Yield independent estimates of the gradient, encoder first, each flat (P,) in the model's type."""
-        with torch.random.fork_rng():
-            for draw in range(count):
-                torch.manual_seed(derive_seed(self.seed, "gradients", *path, draw))
+        for draw in range(count):
+            with seeded(self.seed, "gradients", *path, draw):
                 estimate: Estimate = estimator(self.model, self.objective, self.x)
-                found = torch.autograd.grad(estimate.surrogate.mean(), self.weights, allow_unused=True)
-                pairs = zip(found, self.weights, strict=True)
-                yield torch.cat([(torch.zeros_like(w) if g is None else g).flatten() for g, w in pairs])
+            found = torch.autograd.grad(estimate.surrogate.mean(), self.weights, allow_unused=True)
+            pairs = zip(found, self.weights, strict=True)
+            yield torch.cat([(torch.zeros_like(w) if g is None else g).flatten() for g, w in pairs])
 
     def project(self, gradient: Tensor) -> Tensor:
         """Return the projections of a flat gradient, float64 (M,)."""
@@ -307,15 +306,14 @@ def _warm_up(bench: _Bench, label: str, estimator: Estimator, steps: int, learni
     rate = learning_rate * estimator.learning_rate_factor
     optimiser = torch.optim.Adam(own, lr=rate, betas=estimator.betas) if own else None
     estimator.train()
-    with torch.random.fork_rng():
-        for step in range(steps):
-            x = bench.batch("warm-up", step)
-            torch.manual_seed(derive_seed(bench.seed, "gradients", label, "warm-up", step))
+    for step in range(steps):
+        x = bench.batch("warm-up", step)
+        with seeded(bench.seed, "gradients", label, "warm-up", step):
             estimate = estimator(bench.model, bench.objective, x)
-            if optimiser is not None and estimate.auxiliary is not None:
-                for weight, gradient in zip(own, torch.autograd.grad(estimate.auxiliary, own), strict=True):
-                    weight.grad = gradient
-                optimiser.step()
+        if optimiser is not None and estimate.auxiliary is not None:
+            for weight, gradient in zip(own, torch.autograd.grad(estimate.auxiliary, own), strict=True):
+                weight.grad = gradient
+            optimiser.step()
     for part in estimator.modules():
         if isinstance(part, Network):
             part.variance.total.zero_()  # normalises by max(1, 0): the gradient itself, as long as the others'
@@ -329,7 +327,7 @@ def _milliseconds(bench: _Bench, estimators: Sequence[Estimator], count: int) ->
     """
     learners = [copy.deepcopy(estimator).train() for estimator in estimators]
     times: list[list[float]] = [[] for _ in learners]
-    with torch.random.fork_rng():
+    with own_generators():
         for turn in range(count + 1):
             torch.manual_seed(derive_seed(bench.seed, "gradients", "time", turn))
             for learner, own in zip(learners, times, strict=True):

@@ -27,6 +27,7 @@ from vaelab.models.latent import LatentVariableModel, SampleKind
 from vaelab.models.layered import deep_gaussian_vae, sbn
 from vaelab.models.mean_field import MeanField, MeanFieldPosterior, generative_parts, linear_weights
 from vaelab.networks import Activation, Trunk
+from vaelab.randomness import seeded
 from vaelab.refusals import Refusal, require_choice, require_int
 
 __all__ = [
@@ -65,16 +66,19 @@ def gaussian_vae(
     hidden_dims: Sequence[int] = (400,),
     activation: Activation = "relu",
     data_mean: Tensor | None = None,
+    seed: int | None = None,
 ) -> LatentVariableModel:
     """Variational auto-encoder with a Gaussian code: prior N(0, I), diagonal Gaussian posterior.
 
     Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114. The decoder mirrors the encoder's
-    hidden layers. ``data_mean`` (X,) centres the encoder's input and starts the output bias.
+    hidden layers. ``data_mean`` (X,) centres the encoder's input and starts the output bias. The weights are drawn
+    from ``seed``, or from torch's global generator if it is None.
     """
-    trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
-    mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
-    likelihood = BernoulliLikelihood(mirror, data_dim, data_mean)
-    return LatentVariableModel(GaussianPrior(latent_dim), likelihood, GaussianPosterior(trunk, latent_dim))
+    with seeded(seed, "weights"):
+        trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
+        mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
+        likelihood = BernoulliLikelihood(mirror, data_dim, data_mean)
+        return LatentVariableModel(GaussianPrior(latent_dim), likelihood, GaussianPosterior(trunk, latent_dim))
 
 
 def bernoulli_vae(
@@ -84,6 +88,7 @@ def bernoulli_vae(
     activation: Activation = "leaky-relu",
     prior: Literal["uniform", "learned"] = "uniform",
     data_mean: Tensor | None = None,
+    seed: int | None = None,
 ) -> LatentVariableModel:
     """Variational auto-encoder with a code of bits, which the decoder reads as -1/+1.
 
@@ -91,13 +96,14 @@ def bernoulli_vae(
     the usual architecture: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030.
     """
     require_choice("prior", prior, ("uniform", "learned"))
-    trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
-    mirror = Trunk(latent_dim, hidden_dims[::-1], activation, shift=0.5, scale=2.0)
-    return LatentVariableModel(
-        BernoulliPrior(latent_dim, learned=prior == "learned"),
-        BernoulliLikelihood(mirror, data_dim, data_mean),
-        BernoulliPosterior(trunk, latent_dim),
-    )
+    with seeded(seed, "weights"):
+        trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
+        mirror = Trunk(latent_dim, hidden_dims[::-1], activation, shift=0.5, scale=2.0)
+        return LatentVariableModel(
+            BernoulliPrior(latent_dim, learned=prior == "learned"),
+            BernoulliLikelihood(mirror, data_dim, data_mean),
+            BernoulliPosterior(trunk, latent_dim),
+        )
 
 
 def autoencoder(
@@ -108,18 +114,20 @@ def autoencoder(
     components: int | Sequence[int] = (10, 20, 30, 40),
     covariance: Covariance = "full",
     data_mean: Tensor | None = None,
+    seed: int | None = None,
 ) -> LatentVariableModel:
     """Deterministic auto-encoder: the same nets without noise and without KL, then a mixture of its codes.
 
     Source of the recipe: Ghosh et al. (2020), https://arxiv.org/abs/1903.12436. It has no likelihood of x.
     """
-    trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
-    mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
-    return LatentVariableModel(
-        MixturePrior(latent_dim, components, covariance),
-        BernoulliLikelihood(mirror, data_dim, data_mean),
-        PointPosterior(trunk, latent_dim),
-    )
+    with seeded(seed, "weights"):
+        trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
+        mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
+        return LatentVariableModel(
+            MixturePrior(latent_dim, components, covariance),
+            BernoulliLikelihood(mirror, data_dim, data_mean),
+            PointPosterior(trunk, latent_dim),
+        )
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,7 +64,7 @@ def complete(
         raise Refusal("known: expected booleans of shape (X,) or (B, X); got None")
     bits = int(model.prior().event_shape[0])
     exact = bits <= _EXACT_BITS if exact is None else exact
-    with torch.no_grad(), seeded(seed, "complete") if seed is not None else nullcontext():
+    with torch.no_grad(), seeded(seed, "complete"):
         if exact:
             z = Enumeration(model).sample(x, 1, mask).squeeze(0)
         else:

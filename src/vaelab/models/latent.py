@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from typing import Literal, get_args
 
 import torch
@@ -125,7 +124,7 @@ class LatentVariableModel(nn.Module):
         """
         require_int("n", n, 1)
         require_choice("kind", kind, get_args(SampleKind))
-        with torch.no_grad(), seeded(seed, "sample") if seed is not None else nullcontext():
+        with torch.no_grad(), seeded(seed, "sample"):
             conditional = self.likelihood(self.prior().sample((n,)))  # batch (n,), event (X,)
             chosen: Tensor = conditional.sample() if kind == "draw" else getattr(conditional, kind)
             return chosen

@@ -20,6 +20,7 @@ from vaelab.models.fields import FieldName
 from vaelab.models.latent import LatentVariableModel
 from vaelab.models.mean_field import MeanFieldPosterior
 from vaelab.networks import Activation, Trunk
+from vaelab.randomness import seeded
 from vaelab.refusals import Refusal, require_choice, require_int, require_number
 
 __all__ = ["Inference", "deep_gaussian_vae", "sbn"]
@@ -38,6 +39,7 @@ def sbn(
     field: FieldName = "product",
     tolerance: float = _TOLERANCE,
     data_mean: Tensor | None = None,
+    seed: int | None = None,
 ) -> LatentVariableModel:
     """Sigmoid belief network: layers of bits, each bit given the layer above.
 
@@ -57,6 +59,7 @@ def sbn(
         field: of mean-field inference, ``product`` (1996) or ``gaussian`` (1999).
         tolerance: of mean-field inference, nats: an observation's ends when its bound changes by less in a sweep.
         data_mean: mean observation (X,): centres the encoder's input and starts the output bias.
+        seed: of the weights; None draws them from torch's global generator.
 
     Raises:
         Refusal: no layers, mean-field inference of layers that are not linear, or an option of another inference.
@@ -78,28 +81,29 @@ def sbn(
         """Return p(y_l|y_l+1), which reads bits as -1/+1."""
         return BernoulliPosterior(_bits(parents, hidden_dims[::-1], activation), children)
 
-    below = [conditional(parents, children) for children, parents in pairwise(sizes)]  # p(y_1|y_2), p(y_2|y_3), ...
-    likelihood = BernoulliLikelihood(_bits(sizes[0], hidden_dims[::-1], activation), data_dim, data_mean)
-    top = BernoulliPrior(sizes[-1], learned=True)
-    posterior: nn.Module
-    if inference == "mean-field":
-        if len(hidden_dims) or encoder_dims is not None:
-            raise Refusal(
-                "inference: 'mean-field' expects linear layers (hidden_dims=[]) and has no recognition network "
-                f"(encoder_dims unset); got {list(hidden_dims)} and {encoder_dims}"
-            )
-        posterior = MeanFieldPosterior(top, [likelihood, *below], field, tolerance)
-    else:
-        if (field, tolerance) != ("product", _TOLERANCE):
-            raise Refusal(
-                f"field, tolerance: go with inference=mean-field; got {field}, {tolerance:g} and {inference!r}"
-            )
-        first = BernoulliPosterior(_observed(data_dim, widths, activation, data_mean), sizes[0])
-        above = [BernoulliPosterior(_bits(one, widths, activation), other) for one, other in pairwise(sizes)]
-        posterior = ChainPosterior([first, *above], sizes) if above else first
-    if not below:
-        return LatentVariableModel(top, likelihood, posterior)
-    return LatentVariableModel(ChainPrior(top, below[::-1], sizes), FirstLayer(likelihood, sizes), posterior)
+    with seeded(seed, "weights"):
+        below = [conditional(parents, children) for children, parents in pairwise(sizes)]  # p(y_1|y_2), p(y_2|y_3), ...
+        likelihood = BernoulliLikelihood(_bits(sizes[0], hidden_dims[::-1], activation), data_dim, data_mean)
+        top = BernoulliPrior(sizes[-1], learned=True)
+        posterior: nn.Module
+        if inference == "mean-field":
+            if len(hidden_dims) or encoder_dims is not None:
+                raise Refusal(
+                    "inference: 'mean-field' expects linear layers (hidden_dims=[]) and has no recognition network "
+                    f"(encoder_dims unset); got {list(hidden_dims)} and {encoder_dims}"
+                )
+            posterior = MeanFieldPosterior(top, [likelihood, *below], field, tolerance)
+        else:
+            if (field, tolerance) != ("product", _TOLERANCE):
+                raise Refusal(
+                    f"field, tolerance: go with inference=mean-field; got {field}, {tolerance:g} and {inference!r}"
+                )
+            first = BernoulliPosterior(_observed(data_dim, widths, activation, data_mean), sizes[0])
+            above = [BernoulliPosterior(_bits(one, widths, activation), other) for one, other in pairwise(sizes)]
+            posterior = ChainPosterior([first, *above], sizes) if above else first
+        if not below:
+            return LatentVariableModel(top, likelihood, posterior)
+        return LatentVariableModel(ChainPrior(top, below[::-1], sizes), FirstLayer(likelihood, sizes), posterior)
 
 
 def deep_gaussian_vae(
@@ -108,6 +112,7 @@ def deep_gaussian_vae(
     hidden_dims: Sequence[Sequence[int]] = ((200, 200), (100, 100)),
     activation: Activation = "tanh",
     data_mean: Tensor | None = None,
+    seed: int | None = None,
 ) -> LatentVariableModel:
     """Variational auto-encoder with several layers of Gaussian codes, each given the one above.
 
@@ -120,6 +125,7 @@ def deep_gaussian_vae(
         hidden_dims: for each of them, the widths of the hidden layers between it and what lies below.
         activation: non-linearity of the hidden layers.
         data_mean: mean observation (X,): centres the encoder's input and starts the output bias.
+        seed: of the weights; None draws them from torch's global generator.
 
     Raises:
         Refusal: no layers, or another number of lists in ``hidden_dims``.
@@ -131,16 +137,17 @@ def deep_gaussian_vae(
     require_int("data_dim", data_dim, 1)
     if len(_list("hidden_dims", hidden_dims)) != len(sizes):
         raise Refusal(f"hidden_dims: expected {len(sizes)} lists of widths, one for each layer; got {hidden_dims!r}")
-    pairs = list(zip(pairwise(sizes), hidden_dims[1:], strict=True))
-    encoders = [GaussianPosterior(_observed(data_dim, hidden_dims[0], activation, data_mean), sizes[0])]
-    encoders += [GaussianPosterior(Trunk(low, widths, activation), high) for (low, high), widths in pairs]
-    decoders = [GaussianPosterior(Trunk(high, widths[::-1], activation), low) for (low, high), widths in pairs]
-    likelihood = BernoulliLikelihood(Trunk(sizes[0], hidden_dims[0][::-1], activation), data_dim, data_mean)
-    return LatentVariableModel(
-        ChainPrior(GaussianPrior(sizes[-1]), decoders[::-1], sizes),
-        FirstLayer(likelihood, sizes),
-        ChainPosterior(encoders, sizes),
-    )
+    with seeded(seed, "weights"):
+        pairs = list(zip(pairwise(sizes), hidden_dims[1:], strict=True))
+        encoders = [GaussianPosterior(_observed(data_dim, hidden_dims[0], activation, data_mean), sizes[0])]
+        encoders += [GaussianPosterior(Trunk(low, widths, activation), high) for (low, high), widths in pairs]
+        decoders = [GaussianPosterior(Trunk(high, widths[::-1], activation), low) for (low, high), widths in pairs]
+        likelihood = BernoulliLikelihood(Trunk(sizes[0], hidden_dims[0][::-1], activation), data_dim, data_mean)
+        return LatentVariableModel(
+            ChainPrior(GaussianPrior(sizes[-1]), decoders[::-1], sizes),
+            FirstLayer(likelihood, sizes),
+            ChainPosterior(encoders, sizes),
+        )
 
 
 def _observed(size: int, widths: Sequence[int], activation: Activation, mean: Tensor | None) -> Trunk:

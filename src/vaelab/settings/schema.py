@@ -33,7 +33,7 @@ from vaelab.refusals import Refusal, did_you_mean
 
 __all__ = ["Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of", "validate"]
 
-_NOT_OPTIONS = {"data_dim", "data_mean", "self"}
+_NOT_OPTIONS = {"data_dim", "data_mean", "seed", "self"}
 
 
 class Checked(BaseModel):

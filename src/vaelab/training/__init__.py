@@ -24,6 +24,7 @@ from vaelab.training.loop import Fitted, fit
 from vaelab.training.parallel import TIMEOUT, Processes, joined
 from vaelab.training.record import Diverged, Row
 from vaelab.training.schedule import check_kl_warmup
+from vaelab.training.surroundings import choose_device, own_torch
 from vaelab.training.tightness import measure_tightness
 
 __all__ = [
@@ -42,20 +43,7 @@ __all__ = [
 ]
 
 
-def choose_device(name: str) -> str:
-    """Return the device that ``auto`` stands for, or refuse one that is not there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and "LOCAL_RANK" in os.environ:  # a GPU for each rank of this host
-        name = f"cuda:{os.environ['LOCAL_RANK']}"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise Refusal(f"device: expected auto, cpu or an available accelerator; got {name!r} ({reason})") from None
-    return name
-
-
+@own_torch()
 def train(
     settings: Settings,
     out: str | Path,

@@ -27,6 +27,7 @@ from vaelab.training.interrupts import stop_requests
 from vaelab.training.parallel import Processes
 from vaelab.training.record import Best, Log, Row, label
 from vaelab.training.schedule import check_kl_warmup, kl_weight, learning_rate
+from vaelab.training.surroundings import choose_device, own_torch, require_ordinary, require_trainable
 from vaelab.training.variance import GradientVariance
 
 __all__ = ["Fitted", "fit"]
@@ -46,6 +47,7 @@ class Fitted:
     signal: int | None = None
 
 
+@own_torch()
 def fit(
     model: LatentVariableModel,
     data: Dataset,
@@ -63,7 +65,10 @@ def fit(
 ) -> Fitted:
     """Train a model on the ``train`` split and leave it with the weights of the best validation bound.
 
-    Ctrl-C and SIGTERM stop it after the step; then it keeps the last weights, to go on from.
+    Training starts from the weights that the model has, so a second call goes on from where the first ended. Ctrl-C and
+    SIGTERM stop it after the step; then it keeps the last weights, to go on from. What the session has set in torch
+    (gradients off, another default type or device) neither matters here nor is changed, and trainings in several
+    threads of a process wait for each other.
 
     Args:
         model: any latent-variable model; trained in place.
@@ -72,8 +77,9 @@ def fit(
         objective: what is maximised; the ELBO, or the reconstruction for an auto-encoder.
         settings: how long and how to step, or give its fields by name (``epochs=10``).
         binarisation: protocol by which grey levels become bits.
-        seed: of everything random; the same seed gives the same weights on the same machine.
-        device: where to train, such as ``cpu`` or ``cuda``.
+        seed: of everything random here: the same model and seed give the same weights on the same machine. The weights
+            that training starts from are the builder's: ``gaussian_vae(..., seed=0)``.
+        device: where to train: ``cpu``, ``cuda``, or ``auto`` for an accelerator if there is one.
         run: a run directory to log to, checkpoint in and resume from.
         watch: called with each logged row.
         processes: those that train this model together, each called with the same arguments but ``run`` and
@@ -81,7 +87,8 @@ def fit(
         **training: fields of :class:`TrainingSettings`, instead of ``settings``.
 
     Raises:
-        Refusal: settings, estimator and objective that do not go with the model or the data.
+        Refusal: settings, estimator and objective that do not go with the model or the data, a device that is not
+            there, or weights that cannot be trained: not float32, or made under ``torch.inference_mode``.
         Diverged: the bound stopped being finite; says at which step, and what to try.
         Lost: another process does not answer, or has left.
 
@@ -98,10 +105,13 @@ def fit(
         name = "sbn"
     defaults = resolve(name, {"training": training} if training else {})
     settings = settings or defaults.training
+    device = choose_device(device)
     estimator = (estimator or defaults.build_estimator()).to(device).train()
     objective = objective or defaults.build_objective()
     estimator.check(model, objective)
     check_kl_warmup(settings, objective, estimator)
+    require_trainable(model)
+    require_ordinary("estimator", estimator)
     model.to(device).train()
     processes = processes or Processes()
     ranks = processes.ranks
@@ -156,7 +166,7 @@ def fit(
 
     early = out_of_patience()  # at once, where a run that had stopped early is resumed
     interrupted = False
-    with torch.random.fork_rng(), engine.running(), stop_requests() as request:
+    with engine.running(), stop_requests() as request:
         log.start()
         saved = time.monotonic()
         while step < total and not early and not interrupted:

@@ -19,6 +19,7 @@ from vaelab.randomness import seeded
 from vaelab.refusals import require_int
 from vaelab.settings import TrainingSettings
 from vaelab.training.loop import fit
+from vaelab.training.surroundings import own_torch
 
 __all__ = ["measure_tightness"]
 
@@ -32,6 +33,7 @@ _TOLERANCE, _SWEEPS = 1e-4, 200
 _LEARNING_RATE = 2e-2  # of the recognition networks, which are small and alone are trained
 
 
+@own_torch()
 def measure_tightness(
     model: LatentVariableModel,
     data: Dataset,

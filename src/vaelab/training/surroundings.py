@@ -1,0 +1,83 @@
+"""What a training needs of torch's global state, whatever the session has set; and where it may run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+
+from vaelab.models import LatentVariableModel
+from vaelab.randomness import own_generators
+from vaelab.refusals import Refusal
+
+__all__ = ["choose_device", "own_torch", "require_ordinary", "require_trainable"]
+
+
+def choose_device(name: str) -> str:
+    """Return the device that ``auto`` stands for, or refuse one that is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:  # a GPU for each rank of this host
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
+    try:
+        if torch.empty(0, device=name).is_meta:
+            raise RuntimeError("tensors without numbers")
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise Refusal(f"device: expected auto, cpu or an available accelerator; got {name!r} ({reason})") from None
+    return name
+
+
+@contextmanager
+def own_torch() -> Iterator[None]:
+    """Inside the block, torch takes gradients and makes float32 numbers on the CPU; after it, all is as before.
+
+    What is changed for the block: the grad mode, inference mode, automatic mixed precision, the default type, the
+    default device, and the random generators, for which other threads wait (see :mod:`vaelab.randomness`).
+    """
+    with ExitStack() as kept:
+        kept.enter_context(own_generators())
+        kept.callback(torch.set_default_dtype, torch.get_default_dtype())
+        torch.set_default_dtype(torch.float32)
+        if torch.get_default_device() != torch.device("cpu"):
+            kept.enter_context(torch.device("cpu"))
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                kept.enter_context(torch.autocast(kind, enabled=False))
+        kept.enter_context(torch.inference_mode(False))
+        kept.enter_context(torch.enable_grad())
+        yield
+
+
+def require_trainable(model: LatentVariableModel) -> None:
+    """Refuse a model whose weights cannot be trained.
+
+    Raises:
+        Refusal: no weight takes gradients, or see :func:`require_ordinary`.
+    """
+    require_ordinary("model", model)
+    if not any(weight.requires_grad for weight in model.parameters()):
+        raise Refusal(
+            "model: expected weights to train; none of them takes gradients (model.requires_grad_(True) changes that)"
+        )
+
+
+def require_ordinary(what: str, module: nn.Module) -> None:
+    """Refuse weights of another type than float32, made under ``torch.inference_mode``, or without numbers."""
+    for name, weight in module.named_parameters():
+        if weight.is_inference():
+            raise Refusal(
+                f"{what}: {name} was made under torch.inference_mode() and cannot be trained; "
+                f"build the {what} outside of it"
+            )
+        if weight.is_meta:
+            raise Refusal(
+                f"{what}: {name} is on the device 'meta', so it has no numbers; "
+                f"build the {what} under torch.device('cpu')"
+            )
+        if weight.dtype != torch.float32:
+            kind = str(weight.dtype).removeprefix("torch.")
+            raise Refusal(f"{what}: expected weights of type float32; {name} is {kind} ({what}.float() converts them)")
