@@ -2,12 +2,17 @@
 
 import json
 import math
+import os
+import re
+from pathlib import Path
+from random import Random
 
 import pytest
 
 from vaelab.models import MODELS
 from vaelab.refusals import Refusal, did_you_mean, require_int, require_number
-from vaelab.settings import TrainingSettings, merge, parse_overrides, read_config, resolve
+from vaelab.settings import TrainingSettings, merge, parse_overrides, read_config, resolve, words
+from vaelab.settings.hints import KEYS, NAMES
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -94,7 +99,25 @@ def test_a_config_file_of_every_format(name, text, tmp_path):
         ("c.toml", b"a: 1", "not readable as toml"),
         ("c.json", b"\xff\xfe\x00", "not readable as json"),
         ("c.yaml", b"- 1\n- 2\n", "to hold keys and values; got list"),
-        ("c.yaml", b"", "to hold keys and values; got NoneType"),
+        ("c.yaml", b"", "to hold keys and values; got nothing"),
+        ("c.yaml", b"seed: 1\nseed: 2\n", "'seed' stands twice"),
+        ("c.json", b'{"seed": 1, "seed": 2}', "'seed' stands twice"),
+        ("c.yaml", b"seed: 1\n---\nseed: 2\n", "expected one document; got several"),
+        ("c.yaml", b"1: 2\n", "expected names as keys; got 1"),
+        ("c.yaml", b"null: 2\n", "expected names as keys; got None"),
+        ("c.yaml", b"'': 2\n", "expected names as keys, .*; got ''"),
+        ("c.yaml", b"a: &a [1, 1]\nb: [*a, *a]\n", "anchors and aliases are not read"),
+        ("c.yaml", b"a: !!python/object/apply:os.system [ls]\n", "tags such as .* are not read"),
+        ("c.yaml", b"seed: " + b"1" * 5000, "a number of 5,000 characters"),
+        ("c.json", b'{"seed": ' + b"1" * 5000 + b"}", "not readable as json"),
+        ("c.toml", b"seed = " + b"1" * 5000, "not readable as toml"),
+        ("c.yaml", b"a: " + b"[" * 4000, "nested too deeply"),
+        ("c.json", b'{"a": ' + b"[" * 100000, "nested too deeply"),
+        ("c.toml", b"a = " + b"[" * 4000, "not readable as toml"),
+        ("c.yaml", b"#" * 300_000, "expected at most 262,144 bytes"),
+        ("c.yaml", "seed: 1".encode("utf-16"), "no UTF-8 text"),
+        ("c.yaml", b"seed: \x00", "not readable as yaml"),
+        ("c.txt", b"seed: 1", "expected a file ending in .yaml, .yml, .toml, .json"),
         ("c.json", b'{"format_version": 1, "settings": 3}', "to hold keys and values; got int"),
     ],
 )
@@ -103,18 +126,138 @@ def test_a_config_file_that_is_none_is_refused(name, content, sentence, tmp_path
     with pytest.raises(Refusal, match=sentence) as refused:
         read_config(tmp_path / name)
     assert "\n" not in str(refused.value)
-    with pytest.raises(Refusal, match=r"config: there is no file 'none\.yaml'"):
-        read_config(tmp_path.__class__("none.yaml"))
+    assert len(str(refused.value)) < 600
+
+
+def test_what_is_no_file_is_no_config(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path, sentence in (
+        (Path("none.yaml"), r"there is no file 'none\.yaml'; a setting is one word, key=value without spaces"),
+        (tmp_path, "is a directory or a device"),
+        (tmp_path / "pipe.yaml", "is a directory or a device"),
+        (Path("a" * 5000), "cannot be read"),
+        (Path("a\0b.yaml"), "there is no file"),
+    ):
+        with pytest.raises(Refusal, match=f"config: .*{sentence}"):
+            read_config(path)
+    (tmp_path / "BOM.YAML").write_bytes(b"\xef\xbb\xbfseed: 3")
+    assert read_config(tmp_path / "BOM.YAML") == {"seed": 3}
 
 
 def test_words_become_nested_settings():
-    words = ["a=1", "b.c=relu", "b.d=[1, 2]", "b.c=tanh", "e=null", "f=1e-3", "g=a=b"]
-    assert parse_overrides(words) == {"a": 1, "b": {"c": "tanh", "d": [1, 2]}, "e": None, "f": "1e-3", "g": "a=b"}
-    for word in ("latent_dim", "=3", "--latent_dim"):
+    said = ["a=1", "b.c=relu", "b.d=[1, 2]", "e=null", "f=1e-3", "g=a=b", "a=1", "h={x: 1}", "b={e: 3}"]
+    nested = {"a": 1, "b": {"c": "relu", "d": [1, 2], "e": 3}, "e": None, "f": 1e-3, "g": "a=b", "h": {"x": 1}}
+    assert parse_overrides(said) == nested
+    for word in ("latent_dim", "=3", "--latent_dim", " =1"):
         with pytest.raises(Refusal, match="settings: expected key=value"):
             parse_overrides([word])
-    with pytest.raises(Refusal, match=r"hidden_dims: expected a value such as"):
-        parse_overrides(["hidden_dims=[200"])
+    for word in ("a..b=1", ".a=1", "a.=1", ".=1"):
+        with pytest.raises(Refusal, match="settings: expected names as keys"):
+            parse_overrides([word])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("010", 10),
+        ("-007", -7),
+        ("0o17", 15),
+        ("0x10", 16),
+        ("1e-3", 0.001),
+        ("1E3", 1000.0),
+        ("+.5", 0.5),
+        ("5.", 5.0),
+        ("1e400", math.inf),
+        ("-.inf", -math.inf),
+        ("true", True),
+        ("FALSE", False),
+        ("~", None),
+        ("Null", None),
+        ("", None),
+        # What YAML 1.1 reads as something else:
+        ("on", "on"),
+        ("no", "no"),
+        ("1:30", "1:30"),
+        ("1_000", "1_000"),
+        ("0b1", "0b1"),
+        ("0b_", "0b_"),
+        ("2024-01-01", "2024-01-01"),
+        ("2024-13-45", "2024-13-45"),
+        ("=", "="),
+        ("<<", "<<"),
+        # What a value without brackets and quotes never is:
+        ("*.csv", "*.csv"),
+        ("a b #1", "a b #1"),
+        ("C:\\x", "C:\\x"),
+        ("!!int abc", "!!int abc"),
+        # In brackets and quotes:
+        ("[010, 1e-3, on, '1', null]", [10, 0.001, "on", "1", None]),
+        ("'010'", "010"),
+        ('"a\\tb"', "a\tb"),
+        ("{a: 010}", {"a": 10}),
+    ],
+)
+def test_a_value_is_read_by_the_core_schema_of_yaml_1_2(text, value, tmp_path):
+    found = parse_overrides([f"a={text}"])["a"]
+    assert found == value
+    assert type(found) is type(value)
+    if not text.startswith(("*", "!", "a b #", "=", "<<")):  # in a file these are aliases, tags and comments
+        (tmp_path / "c.yaml").write_text(f"a: {text}\n")
+        assert read_config(tmp_path / "c.yaml") == {"a": value}
+
+
+def test_a_value_that_is_no_number_is_read_or_refused_by_its_setting():
+    assert resolve("gaussian-vae", parse_overrides(["seed=010"])).seed == 10
+    assert resolve("gaussian-vae", parse_overrides(["training.average=off"])).training.average is False
+    assert resolve("gaussian-vae", parse_overrides(["training.learning_rate=1e-3"])).training.learning_rate == 1e-3
+    for word in ("seed=1:30", "seed=0b1", "seed=2024-01-01", "seed=on", "seed=", "seed=.nan", "seed=1e400"):
+        with pytest.raises(Refusal, match="seed: expected "):
+            resolve("gaussian-vae", parse_overrides([word]))
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("hidden_dims=[200", "hidden_dims: expected a value such as"),
+        ("hidden_dims=[1, !!int abc]", "tags such as tag:yaml.org,2002:int are not read"),
+        ("hidden_dims=[&a 1, *a]", "anchors and aliases are not read"),
+        ("hidden_dims=" + "[" * 4000, "nested too deeply"),
+        ("hidden_dims=" + "[" * 4000 + "]" * 4000, "nested too deeply"),
+        ("seed=" + "1" * 5000, "seed: expected a value .*a number of 5,000 characters"),
+        ("training={steps: 1, steps: 2}", "'steps' stands twice"),
+        ("training={1: 2}", "expected names as keys; got 1"),
+        ("training={? [1] : 2}", r"expected names as keys; got \[1\]"),
+        ("hidden_dims=[1] --- [2]", "hidden_dims: expected a value such as"),
+        ("hidden_dims=[\x00]", "hidden_dims: expected a value such as"),
+    ],
+)
+def test_a_word_that_cannot_be_read_is_refused(word, sentence):
+    with pytest.raises(Refusal, match=sentence) as refused:
+        parse_overrides([word])
+    assert len(str(refused.value)) < 500
+
+
+def test_one_setting_with_two_values_is_refused():
+    for said in (["seed=1", "seed=2"], ["estimator=pathwise", "estimator.samples=2"], ["a.b=1", "a={b: 2}"]):
+        with pytest.raises(Refusal, match="expected one value; got two"):
+            parse_overrides(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.yaml", "training.steps: 10\ntraining: {clip: 1.0}\n"),
+        ("c.toml", '"training.steps" = 10\ntraining.clip = 1.0\n'),
+        ("c.json", '{"training": {"clip": 1.0}, "training.steps": 10}'),
+    ],
+)
+def test_a_dotted_key_of_a_file_is_read_as_the_word_is(name, text, tmp_path):
+    (tmp_path / name).write_text(text)
+    assert read_config(tmp_path / name) == parse_overrides(["training.steps=10", "training.clip=1.0"])
+    assert resolve("gaussian-vae", {"training.steps": 10}).training.steps == 10
+    (tmp_path / name).write_text(text.replace("clip", "steps"))
+    with pytest.raises(Refusal, match=r"training\.steps: expected one value; got two"):
+        read_config(tmp_path / name)
 
 
 def test_merge_leaves_its_arguments_alone():
@@ -124,38 +267,41 @@ def test_merge_leaves_its_arguments_alone():
 
 
 REFUSED = {
-    "true for a number": ({"latent_dim": True}, "latent_dim: expected neither true nor false; got True"),
-    "true in a list of numbers": ({"hidden_dims": [8, True]}, r"hidden_dims: expected neither .*; got \[8, True\]"),
+    "true for a number": ({"latent_dim": True}, "latent_dim: expected a number, not true or false; got True"),
+    "true in a list of numbers": ({"hidden_dims": [8, True]}, r"hidden_dims: expected a number, .*; got \[8, True\]"),
     "true for a number of an estimator": (
         {"estimator": {"name": "pathwise", "samples": True}},
-        "estimator.samples: expected neither true nor false; got True",
+        "estimator.samples: expected a number, not true or false; got True",
     ),
     "unknown key": ({"latentdim": 3}, r"latentdim: no such setting \(did you mean 'latent_dim'\?\)"),
     "key of another model": ({"components": 3}, "components: no such setting"),
-    "nested unknown key": ({"training": {"epoch": 3}}, r"did you mean 'training\.epochs'"),
+    "nested unknown key": ({"training": {"epoch": 3}}, r"training\.epoch: no such setting; write training\.epochs=20"),
     "key without its table": ({"learning_rate": 3}, r"did you mean 'training\.learning_rate'"),
     "unknown estimator": ({"estimator": {"name": "pathwize"}}, "did you mean 'pathwise'"),
-    "unknown option": ({"estimator": {"sample": 3}}, r"estimator\.sample: no such setting .*did you mean 'samples'"),
+    "unknown option": (
+        {"estimator": {"sample": 3}},
+        r"estimator\.sample: no such setting \(did you mean 'estimator\.samples'\?\)",
+    ),
     "no options": (
         {"objective": {"name": "iwae", "beta": 2}},
-        r"objective\.beta: no such setting; there are none here",
+        r"objective\.beta: no such setting; this objective has no options",
     ),
     "unknown objective": ({"objective": {"name": "elbow"}}, "did you mean 'elbo'"),
     "a word for a table": (
         {"estimator": "pathwise"},
         "estimator: expected a table with a name, such as estimator.name=",
     ),
-    "a number for a table": ({"training": 5}, "training: .*got 5"),
-    "not a number": ({"latent_dim": "many"}, "latent_dim: .*integer.*got 'many'"),
-    "not whole": ({"latent_dim": 2.5}, "latent_dim: .*got 2.5"),
-    "not a list": ({"hidden_dims": 200}, "hidden_dims: .*got 200"),
+    "a number for a table": ({"training": 5}, "training: expected a table; got 5"),
+    "not a number": ({"latent_dim": "many"}, "latent_dim: expected an integer; got 'many'"),
+    "not whole": ({"latent_dim": 2.5}, r"latent_dim: expected an integer; got 2\.5"),
+    "not a list": ({"hidden_dims": 200}, r"hidden_dims: expected a list; got 200 \(write hidden_dims=\[200\]\)"),
     "not a choice": ({"activation": "relux"}, "activation: .*'relu', 'leaky-relu'.*got 'relux'"),
     "epochs and steps": ({"training": {"epochs": 1, "steps": 2}}, "training: expected epochs or steps, one of the two"),
-    "no epochs": ({"training": {"epochs": 0}}, r"training\.epochs: .*greater than or equal to 1; got 0"),
-    "rate zero": ({"training": {"learning_rate": 0}}, r"training\.learning_rate: .*greater than 0"),
+    "no epochs": ({"training": {"epochs": 0}}, r"training\.epochs: .*expected at least 1; got 0"),
+    "rate zero": ({"training": {"learning_rate": 0}}, r"training\.learning_rate: expected more than 0; got 0"),
     "rate nan": ({"training": {"learning_rate": math.nan}}, r"training\.learning_rate: .*finite"),
     "rate infinite": ({"training": {"learning_rate": "inf"}}, r"training\.learning_rate: .*finite"),
-    "negative seed": ({"seed": -1}, "seed: .*greater than or equal to 0"),
+    "negative seed": ({"seed": -1}, "seed: expected at least 0; got -1"),
     "beta": ({"objective": {"beta": -1}}, r"objective\.beta: expected a number of at least 0; got -1"),
     "no codes": ({"estimator": {"samples": 0}}, r"estimator\.samples: expected an integer of at least 1"),
     "another model": (
@@ -171,6 +317,108 @@ def test_what_cannot_be_is_refused_in_one_sentence(layer, sentence):
     with pytest.raises(Refusal, match=sentence) as refused:
         resolve("gaussian-vae", layer)
     assert "\n" not in str(refused.value)
+
+
+def _accepted(model: str, words: list[str]) -> bool:
+    """Whether a model takes the words, and its estimator and objective go with it."""
+    try:
+        settings = resolve(model, parse_overrides(words))
+        settings.build_estimator().check(settings.build_model(6), settings.build_objective())
+    except Refusal:
+        return False
+    return True
+
+
+HINTS = [
+    (f"{key}={name}", words)
+    for key in ("estimator.name", "objective.name")
+    for words, names in NAMES[key].items()
+    for name in names.split()
+]
+HINTS += [(f"{name}=1", words) for words, names in KEYS.items() for name in names.split()]
+
+
+@pytest.mark.parametrize(("word", "hint"), HINTS)
+def test_every_hint_is_given_and_is_accepted(word, hint):
+    given = {}
+    for model in MODELS:
+        try:
+            resolve(model, parse_overrides([word]))
+        except Refusal as refusal:
+            given[model] = str(refusal).partition("; write ")[2]
+    assert hint in given.values()
+    if hint.startswith(("estimator", "objective")):  # which do not suit every model
+        assert any(_accepted(model, hint.split()) for model in MODELS)
+    else:
+        assert all(_accepted(model, said.split()) for model, said in given.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [(name, hint) for hint, names in NAMES["model"].items() for name in names.split()]
+)
+def test_every_hint_for_a_model_is_given_and_is_accepted(name, hint):
+    with pytest.raises(Refusal, match=f"model: there is no '{name}'; .*{re.escape(hint)}$"):
+        resolve(name)
+    model, *words = hint.split()
+    assert _accepted(model, words)
+
+
+@pytest.mark.parametrize(
+    "key", ["lr", "training.lr", "training.LR", "optimizer.lr", "training.optimizer", "estimator.lr"]
+)
+def test_a_hint_looks_at_the_last_part_of_a_key(key):
+    with pytest.raises(Refusal, match=r"no such setting; .*training\.learning_rate=1e-3"):
+        resolve("bernoulli-vae", {key: 1e-3})
+
+
+def test_a_typo_is_answered_with_what_is_close_and_not_with_every_setting():
+    with pytest.raises(Refusal) as refused:
+        resolve("gaussian-vae", {"training": {"warmups": 3}})
+    message = str(refused.value)
+    assert message == "training.warmups: no such setting (did you mean 'training.warmup' or 'training.kl_warmup'?)"
+    with pytest.raises(Refusal, match="xyzzy: no such setting; vaelab settings MODEL lists all"):
+        resolve("gaussian-vae", {"xyzzy": 3})
+
+
+ODD = [
+    *("010", "1_0", "0x10", "0b1", "1:30", "1e-3", "1e400", "-.inf", ".nan", "on", "null", "~", "=", "<<", "*a", "&a"),
+    *("!x", "2024-13-45", "0b_", "'", "é", "±", "-1", "0", "-0.0", "5.", "", "\0", "\udcff", '"', "!!int abc"),
+    *("{a: 1}", "{1: 2}", "9" * 5000, "1" * 300, "[" * 40, "{" * 40, "[1, [2, [3]]]", "[1, 2", "10000000000000"),
+    *("[true]", "[null]", "a" * 9000, "{name: pathwise}", "{name: [1]}", "[[200], [200]]"),
+]  # fmt: skip
+REAL = [word for model in MODELS for word in words(resolve(model))]
+
+
+def _odd_word(random):
+    """A setting that there is, its key or its value changed."""
+    key, _, value = random.choice(REAL).partition("=")
+    if random.random() < 0.2:
+        at = random.randrange(len(key))
+        key = key[:at] + random.choice(["", ".", "..", "\0", "é", "-", "A", " "]) + key[at + 1 :]
+    if random.random() < 0.2:
+        key = random.choice(["seed", "device", "data", "scale", "training", "estimator", "objective", "model"])
+    if random.random() < 0.7:
+        value = (
+            random.choice(ODD)[:4000] if random.random() < 0.8 else random.choice(ODD)[:20] + random.choice(ODD)[:20]
+        )
+    return f"{key}={value}"
+
+
+def test_odd_words_and_files_give_settings_or_one_sentence(tmp_path):
+    random = Random(0)
+    refusals, accepted = [], 0
+    for number in range(800):
+        said = [_odd_word(random) for _ in range(random.choice([1, 1, 1, 2, 3]))]
+        path = tmp_path / random.choice(["c.yaml", "c.json", "c.toml"])
+        lines = "\n".join(word.replace("=", random.choice([": ", " = "]), 1) for word in said)
+        path.write_bytes(lines.encode("utf-8", "surrogateescape"))
+        try:
+            resolve(random.choice(list(MODELS)), parse_overrides(said) if number % 3 else read_config(path))
+            accepted += 1
+        except Refusal as refusal:
+            refusals.append(str(refusal))
+    assert min(accepted, len(refusals)) > 50
+    assert [refusal for refusal in refusals if "\n" in refusal or not 10 < len(refusal) < 1000] == []
 
 
 def test_an_unknown_model_is_refused():

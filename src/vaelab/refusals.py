@@ -4,14 +4,39 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from collections.abc import Iterable
 from numbers import Integral, Real
 
-__all__ = ["Refusal", "did_you_mean", "require_choice", "require_int", "require_number"]
+__all__ = ["Refusal", "did_you_mean", "require_choice", "require_int", "require_number", "shown"]
 
 
 class Refusal(ValueError):
     """A mistake of the caller's, told in one sentence; the command line exits with 2 on it."""
+
+
+class _Short(reprlib.Repr):
+    """Writes values on one line of bounded length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother, self.maxlist, self.maxtuple = 4, 160, 160, 12, 12
+
+    def repr_int(self, x: int, level: int) -> str:
+        digits = int(x.bit_length() * math.log10(2)) + 1
+        return repr(x) if digits <= 40 else f"an integer of about {digits:,} digits"
+
+    def repr_instance(self, x: object, level: int) -> str:
+        return " ".join(super().repr_instance(x, level).split())
+
+
+def shown(value: object) -> str:
+    """Return how a value is written in a message: on one line, and shortened where it is long.
+
+    >>> shown([200, True]), shown(10**5000)
+    ('[200, True]', 'an integer of about 5,001 digits')
+    """
+    return _Short().repr(value)
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
@@ -27,22 +52,25 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 def require_choice(argument: str, value: object, choices: Iterable[str]) -> None:
     """Raise a :class:`Refusal` unless ``value`` is one of ``choices``."""
     known = list(choices)
-    if value not in known:
-        hint = did_you_mean(str(value), known)
-        raise Refusal(f"{argument}: expected one of {', '.join(known)}; got {value!r}{hint}")
+    if not isinstance(value, str) or value not in known:
+        hint = did_you_mean(shown(value), known)
+        raise Refusal(f"{argument}: expected one of {', '.join(known)}; got {shown(value)}{hint}")
 
 
 def require_int(argument: str, value: object, minimum: int) -> int:
     """Return ``value`` if it is an integer (numpy's too) of at least ``minimum``, else raise a :class:`Refusal`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise Refusal(f"{argument}: expected an integer of at least {minimum}; got {value!r}")
+        raise Refusal(f"{argument}: expected an integer of at least {minimum}; got {shown(value)}")
     return int(value)
 
 
 def require_number(argument: str, value: object, low: float, high: float = float("inf")) -> float:
     """Return ``value`` as a float if it is finite and ``low <= value <= high``, else raise a :class:`Refusal`."""
-    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number) or not low <= number <= high:
         limit = f"in [{low:g}, {high:g}]" if high != float("inf") else f"of at least {low:g}"
-        raise Refusal(f"{argument}: expected a number {limit}; got {value!r}")
+        raise Refusal(f"{argument}: expected a number {limit}; got {shown(value)}")
     return number

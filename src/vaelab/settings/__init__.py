@@ -9,12 +9,23 @@ from typing import Any
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import MODELS, ModelRow
 from vaelab.objectives import OBJECTIVES
-from vaelab.refusals import Refusal, require_choice
-from vaelab.settings.layers import merge
+from vaelab.refusals import Refusal, shown
+from vaelab.settings.checks import require_name, validate
+from vaelab.settings.layers import merge, nested
 from vaelab.settings.reading import parse_overrides, read_config
-from vaelab.settings.schema import Checked, Settings, TrainingSettings, build, options_class, options_of, validate
+from vaelab.settings.schema import Checked, Settings, TrainingSettings, build, options_class, options_of
 
-__all__ = ["Settings", "TrainingSettings", "merge", "options_of", "parse_overrides", "read_config", "resolve", "words"]
+__all__ = [
+    "Settings",
+    "TrainingSettings",
+    "merge",
+    "options_of",
+    "parse_overrides",
+    "read_config",
+    "require_name",
+    "resolve",
+    "words",
+]
 
 
 def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
@@ -26,13 +37,14 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
     >>> resolve("gaussian-vae", {"latent_dim": 5}).estimator
     {'name': 'pathwise', 'samples': 1}
     """
-    require_choice("model", model, MODELS)
+    require_name("model", model, MODELS)
     row = MODELS[model]
     values: dict[str, Any] = merge({"objective": {"name": "elbo"}}, row.defaults)
+    layers = tuple(nested(_table(layer).items()) for layer in layers)
     implied = [_implied(row, option, layers) for option in row.implied]
     for layer in (*implied, *layers):
         if layer.get("model", model) != model:
-            raise Refusal(f"model: the settings are for {layer['model']!r}; the command says {model!r}")
+            raise Refusal(f"model: the settings are for {shown(layer['model'])}; the command says {model!r}")
         length = layer.get("training")
         if isinstance(length, Mapping) and {"epochs", "steps"} & set(length):  # either replaces the other
             values = merge(values, {"training": {"epochs": None, "steps": None}})
@@ -49,6 +61,12 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
     return settings
 
 
+def _table(layer: object) -> Mapping[str, Any]:
+    if not isinstance(layer, Mapping):
+        raise Refusal(f"settings: expected a table of keys and values; got {shown(layer)}")
+    return layer
+
+
 def _implied(row: ModelRow, option: str, layers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return the settings that come with the value of an option that the layers end up with."""
     _, default = options_of(row.build)[option]
@@ -59,8 +77,10 @@ def _implied(row: ModelRow, option: str, layers: Sequence[Mapping[str, Any]]) ->
 def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object) -> dict[str, Any]:
     """Check ``{"name": ..., option: ...}`` against a table, and fill in the options left out."""
     if not isinstance(chosen, Mapping) or "name" not in chosen:
-        raise Refusal(f"{key}: expected a table with a name, such as {key}.name={next(iter(table))}; got {chosen!r}")
-    require_choice(f"{key}.name", chosen["name"], table)
+        raise Refusal(
+            f"{key}: expected a table with a name, such as {key}.name={next(iter(table))}; got {shown(chosen)}"
+        )
+    require_name(f"{key}.name", chosen["name"], table)
     options = {name: value for name, value in chosen.items() if name != "name"}
     kind = options_class(table[chosen["name"]], Checked, key)
     complete = {"name": chosen["name"], **validate(kind, options, key).model_dump(mode="json")}

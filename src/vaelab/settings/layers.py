@@ -1,11 +1,15 @@
-"""Layers of settings, laid on one another."""
+"""Layers of settings: tables within a table, the later layer laid on the earlier."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["merge"]
+from vaelab.refusals import Refusal, shown
+
+__all__ = ["merge", "nested"]
+
+_DEEPEST = 2  # dots in a path: no setting lies deeper, so what does is left for the check of its value
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,3 +29,35 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = value
     return merged
+
+
+def nested(settings: Iterable[tuple[object, Any]], prefix: str = "") -> dict[str, Any]:
+    """Return settings as tables within a table, whether a key is dotted or its table is written out.
+
+    Raises:
+        Refusal: a key that is no text or has an empty part, and a setting that is given two different values.
+
+    >>> nested([("training.steps", 5), ("training", {"clip": 1.0})])
+    {'training': {'steps': 5, 'clip': 1.0}}
+    """
+    tables: dict[str, Any] = {}
+    for key, value in settings:
+        if not isinstance(key, str) or not all(part.strip() for part in key.split(".")):
+            raise Refusal(f"settings: expected names as keys, such as training.steps; got {shown(key)}")
+        head, dot, rest = key.partition(".")
+        path = prefix + head
+        inner: Any = {rest: value} if dot else value
+        if isinstance(inner, Mapping) and path.count(".") < _DEEPEST:
+            inner = nested(inner.items(), f"{path}.")
+        tables[head] = _joined(path, tables[head], inner) if head in tables else inner
+    return tables
+
+
+def _joined(path: str, one: Any, other: Any) -> Any:
+    """Join what two keys say of one setting or of one table."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        both = {key: _joined(f"{path}.{key}", one[key], other[key]) for key in one if key in other}
+        return {**one, **other, **both}
+    if type(one) is not type(other) or one != other:
+        raise Refusal(f"{path}: expected one value; got two, {shown(one)} and {shown(other)}")
+    return one

@@ -1,53 +1,180 @@
-"""Settings read from words and from files."""
+"""Settings read from words and from files.
+
+Words and YAML files have one reader. It follows the core schema of YAML 1.2
+(https://yaml.org/spec/1.2.2/#103-core-schema): 010 is ten and 1e-3 is a number; on, 1:30 and 2024-01-01 are text.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from vaelab.refusals import Refusal
-from vaelab.settings.layers import merge
+from vaelab.refusals import Refusal, shown
+from vaelab.settings.layers import nested
 
 __all__ = ["parse_overrides", "read_config"]
 
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_WORDS = {"true": True, "false": False, "null": None}
+_WORDS |= {form: value for word, value in _WORDS.items() for form in (word.title(), word.upper())}
+_WORDS |= {"": None, "~": None}
 
-def read_config(path: Path) -> dict[str, Any]:
-    """Read settings from a .yaml, .yml, .toml or .json file (a run's config.json: its ``settings``)."""
-    if not path.is_file():
-        raise Refusal(f"config: there is no file {str(path)!r}")
-    try:
-        text = path.read_text()
-        content = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise Refusal(f"config: {path} is not readable as {path.suffix[1:] or 'YAML'} ({reason})") from error
-    if isinstance(content, dict) and "format_version" in content:
-        content = content.get("settings")
-    if not isinstance(content, dict):
-        raise Refusal(f"config: expected {path} to hold keys and values; got {type(content).__name__}")
-    return content
+_LONGEST_NUMBER = 400  # characters: more than any number of a setting, less than Python refuses to convert
+_DEEPEST = 8  # levels of lists and tables within one another
+_LARGEST = {"json": 2**24, "yaml": 2**18, "toml": 2**18}  # bytes of a file; the config.json of a run names columns
+_FORMATS = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
+
+
+class _Unreadable(ValueError):
+    """Text that is no value, with the reason."""
 
 
 def parse_overrides(words: list[str]) -> dict[str, Any]:
-    """Turn ``key.sub=value`` words into nested settings; values are read as YAML.
+    """Turn ``key.sub=value`` words into nested settings; a value is read as in a YAML file.
 
-    >>> parse_overrides(["latent_dim=2", "estimator.samples=4", "hidden_dims=[200, 200]"])
-    {'latent_dim': 2, 'estimator': {'samples': 4}, 'hidden_dims': [200, 200]}
+    Raises:
+        Refusal: a word that is no ``key=value``, a value that cannot be read, one setting with two values.
+
+    >>> parse_overrides(["latent_dim=010", "estimator.samples=4", "hidden_dims=[200, 200]"])
+    {'latent_dim': 10, 'estimator': {'samples': 4}, 'hidden_dims': [200, 200]}
     """
-    settings: dict[str, Any] = {}
-    for word in words:
-        key, equals, text = word.partition("=")
-        if not equals or not key:
-            raise Refusal(f"settings: expected key=value; got {word!r}")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise Refusal(f"{key}: expected a value such as 20, relu or [200, 200]; got {text!r}") from None
-        nested: Any = value
-        for part in reversed(key.split(".")):
-            nested = {part: nested}
-        settings = merge(settings, nested)
-    return settings
+    return nested(map(_pair, words))
+
+
+def _pair(word: str) -> tuple[str, Any]:
+    key, equals, text = word.partition("=")
+    if not equals or not key.strip():
+        raise Refusal(f"settings: expected key=value; got {shown(word)}")
+    text = text.strip()
+    try:
+        return key, _read_yaml(text) if text[:1] in ("[", "{", '"', "'") else _scalar(text)
+    except (_Unreadable, yaml.YAMLError) as error:
+        reason = f" ({error})" if isinstance(error, _Unreadable) else ""
+        raise Refusal(
+            f"{shown(key)[1:-1]}: expected a value such as 20, relu or [200, 200]; got {shown(text)}{reason}"
+        ) from None
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read settings from a .yaml, .yml, .toml or .json file (of a run's config.json its ``settings``).
+
+    A dotted key is read as the word is: ``training.steps: 10`` is ``training: {steps: 10}``.
+
+    Raises:
+        Refusal: no such file, another kind of file, content that is not keys and values.
+    """
+    kind, text = _text_of(path)
+    try:
+        content = _READERS[kind](text)
+    except Refusal as refusal:
+        raise Refusal(f"config: {shown(str(path))}: {refusal}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise Refusal(f"config: {shown(str(path))} is not readable as {kind} ({_reason(error)})") from None
+    if isinstance(content, dict) and "format_version" in content:
+        content = content.get("settings")
+    if not isinstance(content, dict):
+        what = "nothing" if content is None else type(content).__name__
+        raise Refusal(f"config: expected {shown(str(path))} to hold keys and values; got {what}")
+    try:
+        return nested(content.items())
+    except Refusal as refusal:
+        raise Refusal(f"config: {shown(str(path))}: {refusal}") from None
+
+
+def _text_of(path: Path) -> tuple[str, str]:
+    """Return the format and the text of a config file."""
+    name = shown(str(path))
+    try:
+        if not path.is_file():
+            if path.exists():
+                raise Refusal(f"config: expected a file; {name} is a directory or a device")
+            raise Refusal(f"config: there is no file {name}; a setting is one word, key=value without spaces")
+        if path.suffix.lower() not in _FORMATS:
+            raise Refusal(f"config: expected a file ending in {', '.join(_FORMATS)}; got {name}")
+        kind = _FORMATS[path.suffix.lower()]
+        with path.open("rb") as file:
+            content = file.read(_LARGEST[kind] + 1)
+    except OSError as error:
+        raise Refusal(f"config: {name} cannot be read ({error.strerror})") from None
+    if len(content) > _LARGEST[kind]:
+        raise Refusal(f"config: expected at most {_LARGEST[kind]:,} bytes of settings; {name} is larger")
+    try:
+        return kind, content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refusal(f"config: {name} is not readable as {kind} (no UTF-8 text: {error.reason})") from None
+
+
+def _reason(error: Exception) -> str:
+    """Return what a parser found wrong, on one line."""
+    if isinstance(error, RecursionError):
+        return "lists or tables are nested too deeply"
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _read_yaml(text: str) -> Any:
+    """Read one YAML document by the core schema, without tags, anchors and aliases."""
+    kept: list[list[Any]] = [[]]  # the content of each list and table that is not closed yet, the document's first
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if getattr(event, "anchor", None) is not None:
+            raise _Unreadable("anchors and aliases are not read")
+        if (tag := getattr(event, "tag", None)) is not None:
+            raise _Unreadable(f"tags such as {shown(tag)[1:-1]} are not read")
+        if isinstance(event, yaml.DocumentStartEvent) and kept[0]:
+            raise _Unreadable("expected one document; got several")
+        if isinstance(event, yaml.CollectionStartEvent):
+            kept.append([])
+            if len(kept) > _DEEPEST:
+                raise _Unreadable("lists or tables are nested too deeply")
+        elif isinstance(event, yaml.SequenceEndEvent):
+            closed = kept.pop()
+            kept[-1].append(closed)
+        elif isinstance(event, yaml.MappingEndEvent):
+            closed = kept.pop()
+            kept[-1].append(_table(zip(closed[::2], closed[1::2], strict=True)))
+        elif isinstance(event, yaml.ScalarEvent):
+            kept[-1].append(_scalar(event.value) if event.style is None else event.value)
+    return kept[0][0] if kept[0] else None
+
+
+def _table(pairs: Iterable[tuple[object, Any]]) -> dict[str, Any]:
+    """Return a table, refusing a key that stands twice or is no text."""
+    table: dict[str, Any] = {}
+    for key, value in pairs:
+        if not isinstance(key, str):
+            raise _Unreadable(f"expected names as keys; got {shown(key)}")
+        if key in table:
+            raise _Unreadable(f"{shown(key)} stands twice")
+        table[key] = value
+    return table
+
+
+def _scalar(text: str) -> Any:
+    """Read a value without quotes."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if not any(form.fullmatch(text) for form in (_INTEGER, _OCTAL, _HEXADECIMAL, _NUMBER)):
+        return text
+    if len(text) > _LONGEST_NUMBER:
+        raise _Unreadable(f"a number of {len(text):,} characters")
+    if _OCTAL.fullmatch(text):
+        return int(text[2:], 8)
+    if _HEXADECIMAL.fullmatch(text):
+        return int(text, 16)
+    return int(text) if _INTEGER.fullmatch(text) else float(text if text[-1].isdigit() else text.replace(".", "", 1))
+
+
+def _read_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_table)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {"yaml": _read_yaml, "toml": tomllib.loads, "json": _read_json}

@@ -16,7 +16,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     create_model,
     field_validator,
@@ -29,11 +28,11 @@ from vaelab.data import Binarisation, Dataset, Values, load_data
 from vaelab.estimators import ESTIMATORS, Estimator
 from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import OBJECTIVES, Objective
-from vaelab.refusals import Refusal, did_you_mean
 
-__all__ = ["Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of", "validate"]
+__all__ = ["Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of"]
 
 _NOT_OPTIONS = {"data_dim", "data_mean", "seed", "self"}
+_LARGEST = 2**31 - 1  # of an integer: sizes and counts beyond it are mistakes
 
 
 class Checked(BaseModel):
@@ -43,15 +42,25 @@ class Checked(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _true_is_no_number(cls, value: Any, field: ValidationInfo) -> Any:
-        """Refuse what pydantic would read as 1 and 0."""
-        if cls.model_fields[str(field.field_name)].annotation is not bool and _holds_bool(value):
-            raise PydanticCustomError("bool", "expected neither true nor false")
+    def _numbers_are_numbers(cls, value: Any, field: ValidationInfo) -> Any:
+        """Refuse true and false, which pydantic would read as 1 and 0, and integers that no size can be."""
+        if cls.model_fields[str(field.field_name)].annotation is bool:
+            return value
+        parts = list(_parts(value))
+        if any(isinstance(part, bool) for part in parts):
+            raise PydanticCustomError("bool", "expected a number, not true or false")
+        if field.field_name != "seed" and any(isinstance(part, int) and abs(part) > _LARGEST for part in parts):
+            raise PydanticCustomError("large", f"expected at most {_LARGEST:,}")
         return value
 
 
-def _holds_bool(value: Any) -> bool:
-    return any(map(_holds_bool, value)) if isinstance(value, list | tuple) else isinstance(value, bool)
+def _parts(value: Any, depth: int = 3) -> Iterator[Any]:
+    """Give the values in a list, of the lists in it too."""
+    if isinstance(value, list | tuple) and depth:
+        for part in value:
+            yield from _parts(part, depth - 1)
+    else:
+        yield value
 
 
 class TrainingSettings(Checked):
@@ -143,35 +152,3 @@ def options_class(build: Callable[..., object], base: type[BaseModel], name: str
 def build(table: Mapping[str, Callable[..., Any]], chosen: Mapping[str, Any]) -> Any:
     """Build what ``chosen`` names in a table: ``{"name": ..., option: ...}``."""
     return table[chosen["name"]](**{name: value for name, value in chosen.items() if name != "name"})
-
-
-def _leaves(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    for name, spec in kind.model_fields.items():
-        nested = spec.annotation
-        if inspect.isclass(nested) and issubclass(nested, BaseModel):
-            yield from _leaves(nested, f"{prefix}{name}.")
-        else:
-            yield prefix + name
-
-
-def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") -> BaseModel:
-    """Validate, turning pydantic's report into one sentence about the first fault."""
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        path = ".".join(str(part) for part in fault["loc"] if not str(part).startswith(("function", "list[")))
-        key = ".".join(part for part in (where, path) if part) or "settings"
-        if fault["type"] == "extra_forbidden":
-            known = list(_leaves(kind))
-            last = key.rsplit(".", 1)[-1]
-            tails = {name.rsplit(".", 1)[-1]: name for name in known}
-            hint = f" (did you mean {tails[last]!r}?)" if last in tails else did_you_mean(path, known)
-            listed = f"known are {', '.join(known)}" if known else "there are none here"
-            raise Refusal(f"{key}: no such setting{hint}; {listed}") from None
-        message = fault["msg"].removeprefix("Value error, ")
-        message = message[0].lower() + message[1:]
-        if fault["type"] in ("is_instance_of", "sequence_str"):
-            message = "expected a list"
-        got = "" if fault["type"] == "value_error" else f"; got {fault['input']!r}"
-        raise Refusal(f"{key}: {message}{got}") from None

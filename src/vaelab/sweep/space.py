@@ -14,8 +14,8 @@ import numpy as np
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import MODELS
 from vaelab.objectives import OBJECTIVES
-from vaelab.refusals import Refusal, require_choice
-from vaelab.settings import Settings, TrainingSettings, options_of, resolve
+from vaelab.refusals import Refusal
+from vaelab.settings import Settings, TrainingSettings, options_of, require_name, resolve
 
 __all__ = ["Combination", "Range", "Space", "name_of", "read_space", "short_names", "words_of"]
 
@@ -99,7 +99,7 @@ def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
     >>> space.varied, space.size
     ({'latent_dim': (2, 10)}, 2)
     """
-    require_choice("model", model, MODELS)
+    require_name("model", model, MODELS)
     varied: dict[str, tuple[Any, ...] | Range] = {}
     notes: dict[str, str] = {}
     for layer in layers:

@@ -1,0 +1,128 @@
+"""The check of settings: one sentence about the first fault, with what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from vaelab.refusals import Refusal, require_choice, shown
+from vaelab.settings.hints import hint_for_key, hint_for_name
+from vaelab.settings.reading import parse_overrides
+from vaelab.settings.schema import Settings
+
+__all__ = ["require_name", "validate"]
+
+# What is expected where pydantic's report is of this type; {limit} stands for the numbers in it.
+_EXPECTED = {
+    "int_parsing": "an integer",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "a word",
+    "list_type": "a list",
+    "sequence_str": "a list",
+    "is_instance_of": "a list",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "dict_type": "a table",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "one of {expected}",
+}
+
+
+def require_name(key: str, name: object, table: Mapping[str, Any]) -> None:
+    """Refuse a name that a table does not have; for the names of other libraries and of papers, say ours."""
+    if isinstance(name, str) and name not in table and (hint := hint_for_name(key, name)):
+        raise Refusal(f"{key}: there is no {shown(name)}; {hint}")
+    require_choice(key, name, table)
+
+
+def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") -> BaseModel:
+    """Check values against a class, turning pydantic's report into one sentence about the first fault."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+    path = _path(fault["loc"])
+    key = ".".join(part for part in (where, path) if part) or "settings"
+    if fault["type"] == "extra_forbidden":
+        raise Refusal(f"{shown(key)[1:-1]}: no such setting{_instead(kind, key, where)}")
+    if fault["type"] in ("value_error", "bool", "large"):
+        message = fault["msg"].removeprefix("Value error, ")
+    elif fault["type"] in _EXPECTED:
+        message = "expected " + _EXPECTED[fault["type"]].format(**fault.get("ctx", {}))
+    else:
+        message = f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
+    got = "" if fault["type"] == "value_error" else f"; got {shown(fault['input'])}"
+    raise Refusal(f"{key}: {message}{got}{_as_list(key, fault)}")
+
+
+def _path(parts: Iterable[int | str]) -> str:
+    """Return where a fault is, as it is written: ``training.steps``, ``hidden_dims[0]``."""
+    path = ""
+    for part in parts:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif not part.startswith(("function", "list[", "constrained", "int", "float", "str", "lax-or-strict")):
+            path += f".{part}"
+    return path.removeprefix(".")
+
+
+def _as_list(key: str, fault: ErrorDetails) -> str:
+    """Return how the value is written as the list that is expected."""
+    value = fault["input"]
+    if _EXPECTED.get(fault["type"]) != "a list" or not isinstance(value, int | float | str):
+        return ""
+    return f" (write {'' if key.endswith(']') else f'{key}='}[{shown(value)}])"
+
+
+def _instead(kind: type[BaseModel], key: str, where: str) -> str:
+    """Return what to write instead of a key that there is not: a synonym, or up to three that are close."""
+    if hint := hint_for_key(key, partial(_accepts, kind)):
+        return f"; {hint}"
+    known = [f"{where}.{name}" if where else name for name in _leaves(kind)]
+    last = key.rpartition(".")[2]
+    tails = {name.rpartition(".")[2]: name for name in known}
+    close = [tails[tail] for tail in difflib.get_close_matches(last, tails, n=3, cutoff=0.55)]
+    close += difflib.get_close_matches(key, known, n=1, cutoff=0.8)
+    if close:
+        return f" (did you mean {' or '.join(map(repr, list(dict.fromkeys(close))[:3]))}?)"
+    if not where:
+        return "; vaelab settings MODEL lists all"
+    return f"; known are {', '.join(known)}" if known else f"; this {where} has no options"
+
+
+def _accepts(kind: type[BaseModel], words: str) -> bool:
+    """Return whether every model, or this one, has the settings of a hint, of these types."""
+    for key, value in parse_overrides(words.split()).items():
+        spec = kind.model_fields.get(key)
+        if spec is None and key not in Settings.model_fields:
+            return False
+        try:
+            if spec is not None and not isinstance(value, Mapping):
+                TypeAdapter[Any](spec.annotation or Any).validate_python(value)
+        except ValidationError:
+            return False
+    return True
+
+
+def _leaves(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, spec in kind.model_fields.items():
+        inner = spec.annotation
+        if inspect.isclass(inner) and issubclass(inner, BaseModel):
+            yield from _leaves(inner, f"{prefix}{name}.")
+        else:
+            yield prefix + name

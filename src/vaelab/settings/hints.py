@@ -1,0 +1,127 @@
+"""What people write for a setting, from papers and other libraries, and what it is called here.
+
+Each table maps the words to write to the names that people use for them. A test reads every row: ``resolve`` accepts
+the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["KEYS", "NAMES", "hint_for_key", "hint_for_name"]
+
+# Of a key the last part counts, its hyphens as underscores.
+KEYS = {
+    "training.learning_rate=1e-3": "lr eta step_size stepsize rate",
+    "training.epochs=20": "epoch n_epochs num_epochs max_epochs",
+    "training.steps=5000": "step iterations iters n_steps num_steps max_steps n_iter max_iter updates",
+    "training.batch_size=100": "batch bs batchsize minibatch minibatch_size",
+    "training.clip=1.0": "grad_clip gradient_clip clip_norm max_grad_norm",
+    "training.schedule=cosine": "scheduler lr_schedule lr_scheduler",
+    "training.warmup=200": "lr_warmup warmup_steps warm_up",
+    "training.kl_warmup=1000": "kl_annealing kl_anneal beta_warmup annealing",
+    "training.patience=10": "early_stopping earlystopping",
+    "training.average=true": "ema swa polyak weight_averaging",
+    "training.precision=bfloat16": "dtype amp bf16 mixed_precision",
+    "latent_dim=20": "z_dim zdim dim_z latent latents latent_size latent_dims code_dim code_size n_latent n_latents "
+    "num_latents",
+    "layers=[200,100]": "z_dim zdim dim_z latent latents latent_size latent_dims latent_dim code_dim code_size "
+    "n_latent n_latents num_latents",
+    "hidden_dims=[200,200]": "hidden hidden_dim hidden_size hidden_sizes hidden_units hidden_layers units layers width "
+    "widths n_hidden n_layers num_layers h_dim",
+    "hidden_dims=[[200],[200]]": "hidden hidden_dim hidden_size hidden_sizes hidden_units hidden_layers units "
+    "width widths n_hidden n_layers num_layers h_dim",
+    "activation=relu": "nonlinearity non_linearity act",
+    "objective.beta=4": "beta kl_weight kl_coef beta_kl",
+    "objective.name=elbo": "loss criterion",
+    "estimator.samples=4": "samples k n_samples num_samples particles num_particles importance_samples mc_samples",
+    "estimator.name=score-function": "gradient gradient_estimator grad_estimator",
+    "estimator.name=score-function estimator.baseline=leave-one-out": "baseline control_variate",
+    "estimator.name=rebar estimator.temperature=0.5": "temperature temp tau",
+    "components=10": "n_components num_components n_clusters",
+    "covariance=full": "covariance_type",
+    "seed=1": "random_state random_seed rng manual_seed",
+    "data=mnist": "dataset data_set data_path input",
+    "binarisation=dynamic": "binarization binarize binarise",
+    "device=cuda": "gpu gpus cuda accelerator",
+}
+
+# What vaelab has no setting for.
+_NONE = {
+    "vaelab always uses Adam; training.learning_rate=1e-3 sets its learning rate": "optimizer optimiser optim",
+    "vaelab has no such regularisation": "dropout weight_decay l2 momentum batch_norm",
+}
+
+NAMES = {
+    "estimator.name": {
+        "estimator.name=score-function": "reinforce score policy-gradient likelihood-ratio",
+        "estimator.name=score-function estimator.baseline=leave-one-out": "rloo leave-one-out",
+        "estimator.name=score-function estimator.baseline=leave-one-out objective.name=iwae": "vimco",
+        "estimator.name=score-function estimator.baseline=network": "nvil",
+        "estimator.name=concrete": "gumbel gumbel-softmax binary-concrete",
+        "estimator.name=straight-through": "st ste",
+        "estimator.name=gumbel-straight-through": "st-gumbel",
+        "estimator.name=disarm": "u2g",
+        "estimator.name=pathwise": "reparameterization reparameterisation reparam rsample sgvb",
+        "estimator.name=sticking-the-landing": "stl",
+        "estimator.name=doubly-reparameterised objective.name=iwae": "dreg",
+        "estimator.name=wake-sleep": "ws",
+        "estimator.name=reweighted-wake-sleep objective.name=iwae": "rws",
+        "estimator.name=exact latent_dim=10": "enumeration enumerate",
+    },
+    "objective.name": {
+        "objective.name=elbo": "vae evidence",
+        "objective.name=elbo objective.beta=4": "beta-vae",
+        "objective.name=iwae": "iw iwelbo iw-elbo",
+        "objective.name=iwae estimator.name=score-function estimator.baseline=leave-one-out": "vimco",
+        "objective.name=reconstruction": "mse bce",
+    },
+    "model": {
+        "gaussian-vae": "vae gaussian",
+        "gaussian-vae objective.beta=4": "beta-vae",
+        "gaussian-vae objective.name=iwae estimator.samples=5": "iwae",
+        "bernoulli-vae": "bernoulli binary-vae discrete-vae dvae",
+        "bernoulli-vae estimator.name=score-function estimator.baseline=network": "nvil",
+        "bernoulli-vae estimator.name=score-function estimator.baseline=leave-one-out objective.name=iwae": "vimco",
+        "deep-gaussian-vae": "hvae hierarchical-vae ladder-vae",
+        "autoencoder": "ae auto-encoder rae",
+        "sbn layers=[200]": "belief-network sigmoid-belief-network rbm",
+        "sbn layers=[200,200]": "dbn dbm",
+        "sbn layers=[200] inference=wake-sleep": "helmholtz helmholtz-machine",
+    },
+}
+_RELATIVES = ("rbm", "dbn", "dbm", "ladder-vae")  # vaelab has only something like them
+
+
+def hint_for_key(key: str, accepted: Callable[[str], bool]) -> str:
+    """Return what to write instead of a key, words that are ``accepted``, or an empty string.
+
+    >>> hint_for_key("training.lr", lambda words: True)
+    'write training.learning_rate=1e-3'
+    """
+    last = _plain(key.rpartition(".")[2].lstrip("-"), "_")
+    for reason, names in _NONE.items():
+        if last in names.split():
+            return reason
+    for words, names in KEYS.items():
+        keys = [word.partition("=")[0] for word in words.split()]
+        if last in names.split() and key not in keys and accepted(words):
+            return f"write {words}"
+    return ""
+
+
+def hint_for_name(key: str, name: str) -> str:
+    """Return what to write for a choice that has another name here, or an empty string.
+
+    >>> hint_for_name("estimator.name", "NVIL")
+    'write estimator.name=score-function estimator.baseline=network'
+    """
+    plain = _plain(name, "-")
+    for words, names in NAMES.get(key, {}).items():
+        if plain in names.split():
+            return f"{'the nearest is' if plain in _RELATIVES else 'write'} {words}"
+    return ""
+
+
+def _plain(word: str, joint: str) -> str:
+    return word.strip().lower().replace("_", joint).replace("-", joint).replace(" ", joint)
