@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +30,46 @@ def print_json(content: Any) -> None:
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:
-    """Print a table, as wide as the terminal or 200 columns where there is none."""
+    """Print a table; on a terminal that is too narrow, print each row as a block of lines, one a column.
+
+    No number is cut or wrapped, whatever the width.
+    """
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*header, box=box.SIMPLE_HEAD)
+    rows = [[_writable(cell) for cell in row] for row in rows]
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as it stands: a name may have brackets
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)
-    console.print(table)
+    unlimited = console.options.update(max_width=100_000)
+    needed = Measurement.get(console, unlimited, table).maximum
+    if console.is_terminal and needed > console.width:
+        print("\n\n".join(_block(header, row, console.width) for row in rows))
+    else:
+        Console(width=max(needed, console.width)).print(table)
+
+
+def _block(header: list[str], row: list[str], width: int) -> str:
+    """Return a row of a table as lines, its first cell above the names and values of the others."""
+    lines = [row[0]]
+    for name, value in zip(header[1:], row[1:], strict=True):
+        whole = value.replace(" ± ", "\xa0±\xa0").replace(" +- ", "\xa0+-\xa0").replace(" of ", "\xa0of\xa0")
+        text = f"{name}: {whole}"
+        lines += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
+    return "\n".join(lines).replace("\xa0", " ")
+
+
+def _writable(text: str) -> str:
+    """Return a text with the signs that standard output can write, so that its width is known."""
+    encoding, errors = (
+        getattr(sys.stdout, "encoding", None) or "utf-8",
+        getattr(sys.stdout, "errors", None) or "replace",
+    )
+    return text.encode(encoding, errors).decode(encoding)
 
 
 def require_target(out: Path | None, default: Path, suffixes: tuple[str, ...]) -> Path:

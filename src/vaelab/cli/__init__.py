@@ -13,8 +13,10 @@ from vaelab import __version__
 from vaelab.cli.evaluation import compare, evaluate
 from vaelab.cli.measures import gradients, tightness
 from vaelab.cli.observations import encode, reconstruct, sample, show_data
+from vaelab.cli.streams import abandon_broken, write_any_text
 from vaelab.cli.sweeps import sweep
-from vaelab.cli.training import lab, train
+from vaelab.cli.training import lab, show_settings, train
+from vaelab.cli.usage import EXAMPLES, NEXT, Commands, usage_error
 from vaelab.output import say
 from vaelab.refusals import Refusal
 
@@ -22,32 +24,50 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     help="Fit, check, compare and explore deep latent-variable models of binary data.",
-    no_args_is_help=True,
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-for command in (train, evaluate, sample, reconstruct, encode, compare, sweep, gradients, tightness, lab):
-    app.command()(command)
-app.command("data")(show_data)
+_NAMES = {show_data: "data", show_settings: "settings"}
+for command in (
+    *(train, evaluate, sample, reconstruct, encode, compare),
+    *(sweep, gradients, tightness, lab, show_data, show_settings),
+):
+    name = _NAMES.get(command, command.__name__)
+    app.command(name, short_help=EXAMPLES[name][0], epilog=f"Example: {EXAMPLES[name][1]}")(command)
 
 
 def main() -> None:
     """Run the command line: exit code 0 done, 1 failed, 2 bad usage or bad input, 128 + n stopped by signal n."""
+    write_any_text()
     signal.signal(signal.SIGTERM, _terminated)
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help"]
+    code = _run(arguments, debug)
+    abandon_broken()  # or Python writes to them once more on its way out, and complains
+    sys.exit(code)
+
+
+def _run(arguments: list[str], debug: bool) -> int:
     try:
-        code = app(arguments, prog_name="vaelab", standalone_mode=False)
+        code = app(arguments, prog_name="vaelab", standalone_mode=False) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a full disk has a sentence
+        return int(code)
     except KeyboardInterrupt:
         say("interrupted")
-        code = 130
+        return 130
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and abandon_broken():
+            return 1
         if debug:
             raise
-        code = _explain(error)
-    sys.exit(code or 0)
+        return _explain(error)
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
@@ -59,9 +79,8 @@ def _explain(error: Exception) -> int:
     """Say in one sentence what went wrong, and return the exit code."""
     if getattr(error, "of_rank_0", False):  # which says it itself
         return 2 if isinstance(error, Refusal) else 1
-    usage = getattr(error, "format_message", None)  # typer's usage errors
-    if usage is not None:
-        say(f"error: {usage()}; see vaelab --help".replace(".;", ";"))
+    if hasattr(error, "format_message"):  # typer's usage errors
+        say(f"error: {usage_error(error)}")
         return 2
     if isinstance(error, typer.Abort):
         return 130
@@ -72,8 +91,11 @@ def _explain(error: Exception) -> int:
         where = f"{error.filename}: " if error.filename else ""
         say(f"error: {where}{error.strerror or error}; what was written before is intact")
         return 1
-    name = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
     text = (str(error).splitlines() or [""])[0]
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        say("error: there is not enough memory; smaller samples, batches, rows or networks need less")
+        return 1
+    name = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
     say(f"error: {name}{text}" + ("" if _expected(error) else " (--debug shows where)"))
     return 1
 
@@ -84,9 +106,12 @@ def _expected(error: Exception) -> bool:
 
 @app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks (may stand anywhere).")] = False,
 ) -> None:
     if version:
         print(f"vaelab {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(f"{context.get_help()}\n\n{NEXT}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from vaelab.refusals import Refusal
+from vaelab.refusals import Refusal, shown
 
 __all__ = [
     "Json",
@@ -21,9 +21,12 @@ __all__ = [
     "layers_of",
 ]
 
-ModelName = Annotated[str, typer.Argument(help="gaussian-vae, bernoulli-vae, sbn, deep-gaussian-vae or autoencoder.")]
+ModelName = Annotated[
+    str, typer.Argument(metavar="MODEL", help="gaussian-vae, bernoulli-vae, sbn, deep-gaussian-vae or autoencoder.")
+]
 Words = Annotated[
-    list[str] | None, typer.Argument(metavar="[CONFIG] [KEY=VALUE]...", help="A .yaml or .toml file; settings.")
+    list[str] | None,
+    typer.Argument(metavar="SETTING", help="Words key=value; a .yaml, .toml or .json file may be first."),
 ]
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
@@ -44,8 +47,14 @@ def layers_of(command: str, words: list[str] | None, **flags: Any) -> list[dict[
     from vaelab.settings import parse_overrides, read_config
 
     files = [word for word in words or [] if "=" not in word]
-    if len(files) > 1:
-        raise Refusal(f"{command}: expected at most one config file, then key=value words; got {' '.join(files)}")
+    if len(files) > 1 or "=" in (words or []):
+        found = " ".join(map(shown, words or []))
+        raise Refusal(f"{command}: expected one config file at most, then key=value words without spaces; got {found}")
     layers = [read_config(Path(file)) for file in files]
-    layers += [parse_overrides([word for word in words or [] if "=" in word])]
-    return [*layers, {key: value for key, value in flags.items() if value is not None}]
+    said = parse_overrides([word for word in words or [] if "=" in word])
+    given = {key: value for key, value in flags.items() if value is not None}
+    for key in given.keys() & said.keys():
+        if said[key] != given[key]:
+            option = f"--{key.replace('_', '-')}"
+            raise Refusal(f"{key}: expected one value; got two, {option} {given[key]} and {key}={said[key]}")
+    return [*layers, said, given]

@@ -12,7 +12,7 @@ import typer
 from vaelab.cli.options import Json, LabelColumn, ModelName, Overwrite, ScaleOfValues, ValuesOfData, Words, layers_of
 from vaelab.output import leads, print_json, print_table, say
 
-__all__ = ["lab", "train"]
+__all__ = ["lab", "show_settings", "train"]
 
 
 def train(
@@ -28,7 +28,7 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="Of matrix products: auto, float32, bfloat16  [default: auto]")
     ] = None,
-    compiled: Annotated[bool, typer.Option("--compile", help="Compile the step: a slow start, then faster.")] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the step: slow to start, then faster.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     overwrite: Overwrite = False,
     rank_timeout: Annotated[float, typer.Option(help="Seconds that ranks wait for each other.", min=1)] = 600.0,
@@ -36,8 +36,9 @@ def train(
 ) -> None:
     """Train a model into a run directory.
 
-    Settings are key=value words, such as latent_dim=2 training.epochs=10 estimator.samples=8; a file may hold
-    them too, and words win over the file. Under torchrun (-m vaelab train ...) all ranks train one model.
+    Settings are key=value words, such as latent_dim=2 training.steps=1000 estimator.samples=8; a file may hold
+    them too, and words win over the file. vaelab settings MODEL lists them. Under torchrun (-m vaelab train ...)
+    all ranks train one model.
     """
     from vaelab import training
     from vaelab.progress import TrainingProgress
@@ -102,3 +103,10 @@ def lab(
         raise typer.Exit(130) from None
     print_table(HEADER, models_table(members))
     print(f"report: {page} ({(time.perf_counter() - started) / 60:.1f} minutes)")
+
+
+def show_settings(model: ModelName) -> None:
+    """List the settings of a model with their defaults, as the words that set them."""
+    from vaelab.settings import resolve, words
+
+    print("\n".join(words(resolve(model), unset=True)))

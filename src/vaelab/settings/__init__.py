@@ -11,6 +11,7 @@ from vaelab.models import MODELS, ModelRow
 from vaelab.objectives import OBJECTIVES
 from vaelab.refusals import Refusal, shown
 from vaelab.settings.checks import require_name, validate
+from vaelab.settings.hints import KEYS, hint_for_key
 from vaelab.settings.layers import merge, nested
 from vaelab.settings.reading import parse_overrides, read_config
 from vaelab.settings.schema import Checked, Settings, TrainingSettings, build, options_class, options_of
@@ -18,6 +19,7 @@ from vaelab.settings.schema import Checked, Settings, TrainingSettings, build, o
 __all__ = [
     "Settings",
     "TrainingSettings",
+    "hint_for_option",
     "merge",
     "options_of",
     "parse_overrides",
@@ -88,17 +90,32 @@ def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object)
     return complete
 
 
-def words(settings: Settings) -> list[str]:
-    """Return every setting but model, data, seed and device as ``key.sub=value`` words.
+def words(settings: Settings, unset: bool = False) -> list[str]:
+    """Return every setting but model, data, seed and device as ``key.sub=value`` words, with ``unset`` the others too.
 
     >>> words(resolve("gaussian-vae", {"latent_dim": 2}))[:3]
     ['binarisation=dynamic', 'objective.name=elbo', 'objective.beta=1.0']
     """
-    values = settings.model_dump(mode="json", exclude={"model", "data", "seed", "device"})
+    values = settings.model_dump(mode="json", exclude=None if unset else {"model", "data", "seed", "device"})
     found = []
     for key, value in values.items():
         nested = value.items() if isinstance(value, dict) else [("", value)]
         for sub, leaf in nested:
-            if leaf is not None:
+            if leaf is not None or unset:
                 found.append(f"{key}.{sub}".rstrip(".") + f"={leaf if isinstance(leaf, str) else json.dumps(leaf)}")
     return found
+
+
+def hint_for_option(option: str) -> str:
+    """Return what to write for a setting that was given as an option, or an empty string.
+
+    >>> hint_for_option("--epochs"), hint_for_option("--lr")
+    ('write the word training.epochs=20', 'write the word training.learning_rate=1e-3')
+    """
+    tail = option.lstrip("-").partition("=")[0].replace("-", "_")
+    known = [hint.split()[-1] for hint in KEYS]
+    known += [word for model in MODELS for word in words(resolve(model), unset=True)]
+    for word in known:
+        if word.partition("=")[0].removesuffix(".name").rpartition(".")[2] == tail:
+            return f"write the word {word}"
+    return hint_for_key(tail, lambda _: True).replace("write ", "write the word ")

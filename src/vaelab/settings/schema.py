@@ -7,11 +7,14 @@ are read off its signature, so there is one place where an option, its type and 
 from __future__ import annotations
 
 import inspect
+import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self, get_type_hints
 
+import torch
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -28,11 +31,13 @@ from vaelab.data import Binarisation, Dataset, Values, load_data
 from vaelab.estimators import ESTIMATORS, Estimator
 from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import OBJECTIVES, Objective
+from vaelab.refusals import Refusal, shown
 
 __all__ = ["Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of"]
 
 _NOT_OPTIONS = {"data_dim", "data_mean", "seed", "self"}
 _LARGEST = 2**31 - 1  # of an integer: sizes and counts beyond it are mistakes
+_SMALL = 10**8  # weights that no machine lacks the memory for
 
 
 class Checked(BaseModel):
@@ -119,8 +124,9 @@ class Settings(Checked):
         )
 
     def build_model(self, data_dim: int, data_mean: Tensor | None = None) -> LatentVariableModel:
-        """Build the model for observations of size ``data_dim``."""
+        """Build the model for observations of size ``data_dim``, or refuse one that memory cannot hold."""
         options = {name: getattr(self, name) for name in options_of(MODELS[self.model].build)}
+        _require_memory(MODELS[self.model].build, data_dim, options)
         return MODELS[self.model].build(data_dim, **options, data_mean=data_mean)
 
     def build_objective(self) -> Objective:
@@ -140,6 +146,30 @@ def options_of(build: Callable[..., object]) -> dict[str, tuple[Any, Any]]:
     hints = get_type_hints(function)
     parameters = inspect.signature(build).parameters.values()
     return {p.name: (hints[p.name], p.default) for p in parameters if p.name not in _NOT_OPTIONS}
+
+
+def _require_memory(build: Callable[..., LatentVariableModel], data_dim: int, options: Mapping[str, Any]) -> None:
+    """Refuse a model whose training needs more memory than the machine has."""
+    widths = [part for value in options.values() for part in _parts(value) if isinstance(part, int)]
+    if (data_dim + sum(widths)) ** 2 < _SMALL:
+        return
+    try:
+        with torch.device("meta"):  # shapes without numbers
+            count = float(sum(weight.numel() for weight in build(data_dim, **options).parameters()))
+    except RuntimeError:  # torch cannot count them
+        count = math.inf
+    needed = 4 * 6 * count  # bytes of: weights, gradients, Adam's two means, the average, the best weights
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        asked = ", ".join(f"{name}={shown(value)}" for name, value in options.items() if _parts_are_sizes(value))
+        size = f"{count:.2g} weights" if math.isfinite(count) else "more weights than torch can count"
+        raise Refusal(
+            f"model: expected a network that can be trained in {memory / 1e9:,.0f} GB of memory; got {asked}: {size}"
+        )
+
+
+def _parts_are_sizes(value: Any) -> bool:
+    return any(isinstance(part, int) for part in _parts(value))
 
 
 @cache
