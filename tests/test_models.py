@@ -101,9 +101,13 @@ def table(*shape, fill=0.5):
 @pytest.mark.parametrize(
     ("x", "sentence"),
     [
-        (table(X), r"x: expected a tensor of observations, shape \(B, X\); got Tensor of shape \(5,\)"),
+        (table(X), r"x: expected a tensor or an array of observations, shape \(B, X\); got Tensor of shape \(5,\)"),
         (table(2, 3, X), r"shape \(B, X\); got Tensor of shape"),
-        (np.zeros((2, X)), r"got ndarray of shape \(2, 5\)"),
+        (np.zeros((2, X, 1)), r"got ndarray of shape \(2, 5, 1\), float64"),
+        (np.array([["a"] * X]), "got ndarray of shape .* <U1"),
+        (table(2, X).to_sparse(), "got sparse Tensor of shape"),
+        (table(2, X).to(torch.complex64), "complex64"),
+        (torch.zeros(2, X, device="meta"), r"expected a tensor on cpu, where the model is; got one on meta \(x\.to"),
         ([[0.0] * X], "got list"),
         (table(2, X + 1), r"expected inputs of shape \(..., 5\); got \(2, 6\)"),
         (table(2, X, fill=255), r"x: expected bits or numbers in \[0, 1\]; got values in \[255, 255\]"),

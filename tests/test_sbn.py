@@ -210,10 +210,14 @@ def test_what_cannot_be_enumerated_is_refused():
         Enumeration(network([2])).sample(observations_of(1, X), 0)
     for x, known, sentence in [
         (torch.ones(2, X + 1), None, "x: expected 6 pixels in each row, as the model has; got 7"),
-        (torch.ones(X), None, r"x: expected a tensor of observations, shape \(B, X\); got float32 of shape \(6,\)"),
-        (np.ones((2, X)), None, "x: expected a tensor of observations, .* got ndarray"),
-        (torch.full((2, X), torch.nan), None, r"x: expected bits or numbers in \[0, 1\]; got other values"),
-        (torch.full((2, X), 2.0), None, r"x: expected bits or numbers in \[0, 1\]; got other values"),
+        (
+            torch.ones(X),
+            None,
+            r"x: expected a tensor or an array of observations, shape \(B, X\); got Tensor of shape \(6,\)",
+        ),
+        ([[1.0] * X] * 2, None, "x: expected a tensor or an array of observations, .* got list"),
+        (torch.full((2, X), torch.nan), None, r"x: expected bits or numbers in \[0, 1\]; got NaN"),
+        (torch.full((2, X), 2.0), None, r"x: expected bits or numbers in \[0, 1\]; got values in \[2, 2\]"),
         (torch.ones(2, X), torch.ones(2, X), r"known: expected booleans of shape \(6,\) or \(2, 6\); got float32"),
     ]:
         for what in ("log_likelihood", "posterior_mean", "sample"):
@@ -325,8 +329,13 @@ def test_other_models_of_bits_are_completed_too():
             "complete: expected a model with codes of bits; this model's are of kind 'real'",
         ),
         ({"sweeps": 0}, "sweeps: expected an integer of at least 1"),
-        ({"x": torch.ones(X)}, r"x: expected a tensor of observations, shape \(B, X\); got float32 of shape \(6,\)"),
-        ({"x": np.ones((2, X))}, "x: expected a tensor of observations, .* got ndarray"),
+        (
+            {"x": torch.ones(X)},
+            r"x: expected a tensor or an array of observations, shape \(B, X\); got Tensor of shape \(6,\)",
+        ),
+        ({"x": np.ones((2, X, 1))}, "x: expected a tensor or an array of observations, .* got ndarray"),
+        ({"x": [[1.0] * X] * 2}, "x: expected a tensor or an array of observations, .* got list"),
+        ({"x": torch.ones(2, X, device="meta")}, "x: expected a tensor on cpu, where the model is; got one on meta"),
         ({"x": torch.full((2, X), 3.0)}, r"x: expected bits or numbers in \[0, 1\] where pixels are known"),
         ({"x": torch.full((2, X), float("nan"))}, "where pixels are known"),
         (

@@ -12,10 +12,10 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 
 from vaelab.conditionals import Code
-from vaelab.distributions import Mapped
+from vaelab.distributions import Mapped, as_vector, map_parameters
 from vaelab.refusals import Refusal
 
 __all__ = ["Chain", "ChainPosterior", "ChainPrior", "FirstLayer", "log_factors"]
@@ -46,8 +46,13 @@ class Chain(Mapped):
     def __init__(
         self, first: Distribution, steps: Sequence[Step], sizes: Sequence[int], downwards: bool = False
     ) -> None:
-        self.first, self.steps, self.sizes, self.downwards = first, list(steps), tuple(sizes), downwards
+        self.first, self.steps, self.sizes, self.downwards = as_vector(first), list(steps), tuple(sizes), downwards
         super().__init__(first.batch_shape, torch.Size([sum(sizes)]), validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint | None:
+        """What a layer's units are: of all layers the same."""
+        return self.first.support
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]
@@ -64,7 +69,7 @@ class Chain(Mapped):
 
     def factor(self, index: int, layers: Sequence[Tensor]) -> Distribution:
         """Return the distribution of the index-th layer to be drawn, given those before it."""
-        return self.first if index == 0 else self.steps[index - 1](layers[index - 1])
+        return self.first if index == 0 else as_vector(self.steps[index - 1](layers[index - 1]))
 
     def factors(self, z: Tensor) -> list[Distribution]:
         """Return the distribution of each layer of z (..., D) given the one before, as they are drawn."""
@@ -106,17 +111,13 @@ class Chain(Mapped):
     def through(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Return the chain with every parameter of every factor passed through ``function``."""
 
-        def mapped(q: Distribution) -> Distribution:
-            assert isinstance(q, Mapped)
-            return q.through(function)
-
-        steps = [lambda y, step=step: mapped(step(y)) for step in self.steps]
-        return type(self)(mapped(self.first), steps, self.sizes, self.downwards)
+        steps = [lambda y, step=step: map_parameters(as_vector(step(y)), function) for step in self.steps]
+        return type(self)(map_parameters(self.first, function), steps, self.sizes, self.downwards)
 
     def _pass(self, start: Callable[[Distribution], Tensor], go: Callable[[Distribution], Tensor]) -> Tensor:
         layers = [start(self.first)]
         for step in self.steps:
-            layers.append(go(step(layers[-1])))
+            layers.append(go(as_vector(step(layers[-1]))))
         return self.join(layers)
 
 

@@ -1,7 +1,8 @@
 """The three distributions a network may return, each over a vector: Gaussian, bits, and a point.
 
 They are ``torch.distributions`` objects with ``event_shape (D,)``, a fast log-density for bits, and
-closed-form Kullback-Leibler divergences registered with ``torch.distributions.kl_divergence``.
+closed-form Kullback-Leibler divergences registered with ``torch.distributions.kl_divergence``. Networks may return
+other distributions of torch's as well: ``as_vector`` brings those that are Gaussians or bits into this form.
 """
 
 from __future__ import annotations
@@ -14,12 +15,21 @@ from typing import Any, Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.distributions import Distribution, constraints
+from torch.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    Independent,
+    MixtureSameFamily,
+    Normal,
+    constraints,
+)
 from torch.distributions.kl import kl_divergence, register_kl
 
 from vaelab.ranks import normal, uniform
+from vaelab.refusals import Refusal
 
-__all__ = ["Bits", "Gaussian", "Mapped", "Point", "all_codes", "codes_between"]
+__all__ = ["Bits", "Gaussian", "Mapped", "Point", "all_codes", "as_vector", "codes_between", "map_parameters"]
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -173,6 +183,86 @@ class Point(_VectorDistribution):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         return self.loc.expand(self._extended_shape(sample_shape))
+
+
+def as_vector(found: object, part: str = "distribution") -> Distribution:
+    """Return what a network gave as a distribution over vectors, in the form of this page where it has one.
+
+    ``Independent(Normal, 1)`` becomes a ``Gaussian``, ``Independent(Bernoulli, 1)`` becomes ``Bits``, and the
+    components of a ``MixtureSameFamily`` likewise: the same densities and draws, with every closed form that is known
+    of them, and without torch's check of values, which would refuse relaxed bits. Others stay as they are.
+
+    Args:
+        found: what was returned, any number of axes before the vector's.
+        part: its name in a refusal.
+
+    Raises:
+        Refusal: no distribution, or one over anything but vectors.
+
+    >>> as_vector(Independent(Bernoulli(logits=torch.zeros(5, 3)), 1)).log_prob(torch.ones(3))
+    tensor([-2.0794, -2.0794, -2.0794, -2.0794, -2.0794])
+    """
+    if isinstance(found, Mapped):
+        return found
+    if not isinstance(found, Distribution):
+        raise Refusal(f"{part}: expected a module that returns a torch distribution; it returned {_type(found)}")
+    if len(found.event_shape) != 1:
+        axes = len(found.batch_shape)
+        raise Refusal(
+            f"{part}: expected a distribution over vectors, event shape (D,); got {_type(found)} of batch shape "
+            f"{tuple(found.batch_shape)} and event shape {tuple(found.event_shape)}"
+            + (f" (torch.distributions.Independent({_type(found)}(...), 1) makes one)" if axes else "")
+        )
+    if isinstance(found, Independent) and found.reinterpreted_batch_ndims == 1:
+        base = found.base_dist
+        if isinstance(base, Normal):
+            return Gaussian(base.loc, base.scale.log())
+        if isinstance(base, Bernoulli):
+            return Bits(base.logits)
+    if isinstance(found, MixtureSameFamily):
+        component = as_vector(found.component_distribution, part)
+        if component is not found.component_distribution:
+            return MixtureSameFamily(found.mixture_distribution, component, validate_args=False)
+    return found
+
+
+def map_parameters(distribution: Distribution, function: Callable[[Tensor], Tensor]) -> Distribution:
+    """Return the same distribution with every parameter passed through ``function``, such as ``detach``.
+
+    Raises:
+        Refusal: a distribution of which torch does not say what its parameters are, such as a transformed one.
+
+    >>> from torch.distributions import MultivariateNormal
+    >>> map_parameters(MultivariateNormal(torch.ones(2), torch.eye(2)), lambda parameter: 2 * parameter).mean
+    tensor([2., 2.])
+    """
+    if isinstance(distribution, Mapped):
+        return distribution.through(function)
+    if isinstance(distribution, Independent):
+        base = map_parameters(distribution.base_dist, function)
+        return Independent(base, distribution.reinterpreted_batch_ndims, validate_args=False)
+    if isinstance(distribution, MixtureSameFamily):
+        weights = Categorical(logits=function(distribution.mixture_distribution.logits), validate_args=False)
+        component = map_parameters(distribution.component_distribution, function)
+        return MixtureSameFamily(weights, component, validate_args=False)
+    names = set(distribution.arg_constraints)
+    names -= {"probs"} if "logits" in names else set()  # the same parameter in another form
+    names -= {"covariance_matrix", "precision_matrix"} if "scale_tril" in names else set()
+    build: Callable[..., Distribution] = type(distribution)
+    try:
+        parameters = {name: function(getattr(distribution, name)) for name in sorted(names)}
+        if parameters:
+            return build(**parameters, validate_args=False)
+    except (TypeError, AttributeError):
+        pass
+    raise Refusal(
+        f"q(z|x): expected a distribution whose parameters can be held constant (Gaussian, Bits, a chain of them, or "
+        f"one of torch's that is made of its parameters alone); got {_type(distribution)}"
+    )
+
+
+def _type(value: object) -> str:
+    return type(value).__name__
 
 
 def all_codes(dim: int, like: Tensor) -> Tensor:

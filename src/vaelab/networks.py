@@ -97,9 +97,8 @@ class Trunk(nn.Module):
             return features
         # W (x - shift) scale + b with the constants in the layer: no second copy of K codes is kept for the gradient.
         first, *rest = self.layers
-        assert isinstance(first, nn.Linear)
-        weight = first.weight * self.scale
-        features = F.linear(x, weight, first.bias - weight @ self.shift)
+        weight = first.get_parameter("weight") * self.scale
+        features = F.linear(x, weight, first.get_parameter("bias") - weight @ self.shift)
         for layer in rest:
             features = layer(features)
         return features

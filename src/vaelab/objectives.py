@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.chains import Chain, log_factors
-from vaelab.distributions import Mapped
+from vaelab.distributions import map_parameters
 from vaelab.models.latent import LatentVariableModel
 from vaelab.refusals import Refusal, require_choice, require_number
 
@@ -69,13 +69,13 @@ class Objective(ABC):
 
     def terms(self, model: LatentVariableModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
         """Score codes z (K, B, D) for observations x (B, X): one call of the decoder."""
-        reconstruction: Tensor = model.likelihood(z).log_prob(x)  # (K, B)
+        reconstruction = model.log_likelihood(x, z)  # (K, B)
         if self.closed_form_kl:
             try:
                 return Terms(reconstruction, model.kl(q))
             except NotImplementedError:  # no formula for this pair of distributions, such as two chains
                 pass
-        return Terms.sampled(reconstruction, q, model.prior(), z)
+        return Terms.sampled(reconstruction, q, model.prior_of(q), z)
 
     def values(self, terms: Terms) -> Tensor:
         """Return the values whose combination is maximised, (K, B): log-weights, the KL scaled by beta."""
@@ -139,8 +139,7 @@ class ELBO(Objective):
     def terms(self, model: LatentVariableModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
         """Score codes z (K, B, D) for observations x (B, X): one call of the decoder."""
         if not self.closed_form_kl and not isinstance(q, Chain):  # of a chain, z depends on some of these parameters
-            assert isinstance(q, Mapped)
-            q = q.through(torch.Tensor.detach)
+            q = map_parameters(q, torch.Tensor.detach)
         return super().terms(model, x, q, z)
 
     def integrands(self, terms: Terms) -> tuple[Tensor, ...]:
@@ -181,7 +180,7 @@ class Reconstruction(Objective):
         return (values - baseline) / len(values)
 
     def terms(self, model: LatentVariableModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
-        reconstruction: Tensor = model.likelihood(z).log_prob(x)  # (K, B)
+        reconstruction = model.log_likelihood(x, z)  # (K, B)
         return Terms(reconstruction, torch.zeros_like(reconstruction))
 
 

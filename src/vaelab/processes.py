@@ -54,8 +54,7 @@ class Job:
             code = self.process.poll()
             if code is None:
                 return True
-            assert self.process.stdin is not None
-            self.process.stdin.close()
+            _close(self.process)
             self.process = None
             if code != 0:
                 self.failure, self.refused = self._last_words(code), code == 2
@@ -148,5 +147,10 @@ def _stop(jobs: Sequence[Job]) -> None:
             process.send_signal(signal.SIGTERM)
     for process in processes:
         process.wait(timeout=60)
-        assert process.stdin is not None
+        _close(process)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """Close what a process that has ended was to read from."""
+    if process.stdin is not None:
         process.stdin.close()

@@ -11,8 +11,7 @@ from torch.distributions import Distribution
 
 from vaelab.chains import Chain
 from vaelab.conditionals import Code
-from vaelab.distributions import Bits
-from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.estimators.contract import Estimate, Estimator, require_bits
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.ranks import uniform
@@ -57,7 +56,7 @@ class ARM(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective of all K codes plus l times the estimate of its gradient."""
-        assert isinstance(q, Bits)
+        q = require_bits(self.name, q)
         terms = objective.terms(model, x, q, _pairs(drawn, q.mean.detach()))
         first, second = objective.integrand(terms).detach().chunk(2)  # (K/2, B) each
         gradient = ((first - second).unsqueeze(-1) * (drawn - 0.5)).mean(0)  # (B, D)
@@ -130,10 +129,10 @@ class DisARM(Estimator):
         surrogate = objective(objective.values(terms))  # (B,)
         layers = zip(chain.factors(z), chain.split(z), map(chain.split, partners), differences, strict=True)
         for index, (factor, own, partner, difference) in enumerate(layers):
-            assert isinstance(factor, Bits)
-            weight = 0.5 * torch.sigmoid(factor.logits.detach().abs())  # (B, D) or (M, B, D)
+            logits = require_bits(self.name, factor).logits
+            weight = 0.5 * torch.sigmoid(logits.detach().abs())  # (B, D) or (M, B, D)
             gradient = difference.unsqueeze(-1) * (own - partner[index]) * weight  # (M, B, D)
-            surrogate = surrogate + (gradient * factor.logits).sum((0, -1))
+            surrogate = surrogate + (gradient * logits).sum((0, -1))
         return Estimate.of(objective, terms, surrogate)
 
     def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:

@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.distributions import Bits
 from vaelab.estimators.antithetic import swap_one, values_of_partners
-from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.estimators.contract import Estimate, Estimator, require_bits
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.ranks import normal, uniform
@@ -83,7 +82,7 @@ class ARMS(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective of the codes plus l times the estimate of its gradient."""
-        assert isinstance(q, Bits)
+        q = require_bits(self.name, q)
         z, coupled = drawn[: self.samples], drawn[-self.samples :]
         if objective.name == "elbo":
             terms = objective.terms(model, x, q, z)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaelab.distributions import Mapped
+from vaelab.distributions import map_parameters
 from vaelab.objectives import Objective
 from vaelab.ranks import mean_over_ranks
+from vaelab.refusals import Refusal
 
 __all__ = ["BASELINES", "Baseline", "BaselineName", "leave_one_out"]
 
@@ -142,7 +143,8 @@ class Network(Baseline):
 
     def forward(self, objective: Objective, values: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the signals and the squared error of C; in training mode take this batch in."""
-        assert self.network is not None, "prepare comes first"
+        if self.network is None:
+            raise Refusal("estimator.baseline: 'network' has the size of the data; call prepare(x, q) before score")
         predicted = self.centre() + self.network(x).squeeze(-1)  # (B,)
         signal = objective.signal(values, predicted.detach())
         error = objective(values) - predicted  # (B,)
@@ -155,9 +157,8 @@ class Network(Baseline):
 
     def normalised(self, q: Distribution) -> Distribution:
         """Return q with the gradients into it divided by max(1, standard deviation of past signals)."""
-        assert isinstance(q, Mapped)
         factor = self.variance().sqrt().clamp_min(1.0).reciprocal()
-        return q.through(lambda parameter: parameter.detach() + factor * (parameter - parameter.detach()))
+        return map_parameters(q, lambda p: p.detach() + factor * (p - p.detach()))
 
 
 BASELINES: dict[str, type[Baseline]] = {

@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.distributions import Bits
-from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.estimators.contract import Estimate, Estimator, require_bits
 from vaelab.estimators.relaxation import logistic, require_temperature, uniform
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective, Terms
@@ -62,12 +61,11 @@ class Concrete(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective of the relaxed log-weights."""
-        prior = model.prior()
-        assert isinstance(q, Bits)
+        q, prior = require_bits(self.name, q), require_bits(self.name, model.prior(), "prior")
         y = logistic(drawn, q.logits) / self.temperature  # (K, B, D)
         log_q = _log_density(y, q.logits, self.temperature)  # (K, B)
         log_p = _log_density(y, prior.logits, self.prior_temperature)
-        relaxed = Terms(model.likelihood(torch.sigmoid(y)).log_prob(x), log_q - log_p)
+        relaxed = Terms(model.log_likelihood(x, torch.sigmoid(y)), log_q - log_p)
         with torch.no_grad():
             discrete = objective.terms(model, x, q, (y > 0).to(y.dtype))
         surrogate = objective(objective.values(relaxed))

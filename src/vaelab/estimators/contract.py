@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.models.latent import LatentVariableModel
+from vaelab.distributions import Bits
+from vaelab.models.inputs import as_observations
+from vaelab.models.latent import LatentVariableModel, Table
 from vaelab.objectives import Objective, Terms, check_objective
 from vaelab.refusals import Refusal, require_int
 
-__all__ = ["Estimate", "Estimator", "require_encoder"]
+__all__ = ["Estimate", "Estimator", "require_bits", "require_encoder", "require_prepared"]
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class Estimate(NamedTuple):
@@ -105,8 +109,17 @@ class Estimator(nn.Module, ABC):
     ) -> Estimate:
         """Score what was drawn from q for observations x (B, X)."""
 
-    def forward(self, model: LatentVariableModel, objective: Objective, x: Tensor) -> Estimate:
-        """Draw and score: one call of the encoder."""
+    def forward(self, model: LatentVariableModel, objective: Objective, x: Table) -> Estimate:
+        """Check the model, the objective and observations of any kind of number (B, X), then estimate.
+
+        Raises:
+            Refusal: what this estimator cannot work with, or observations that do not fit the model.
+        """
+        self.check(model, objective)
+        return self.estimate(model, objective, as_observations(x, model.any_weight))
+
+    def estimate(self, model: LatentVariableModel, objective: Objective, x: Tensor) -> Estimate:
+        """Draw and score, with one call of the encoder: a training step, in which everything was checked before."""
         q: Distribution = model.posterior(x)
         self.prepare(x, q)
         drawn = self.extend(model, x, self.draw(q, objective))
@@ -148,3 +161,20 @@ def require_encoder(name: str, model: LatentVariableModel) -> None:
             f"estimator: {name!r} trains a recognition network; q(z|x) of this model has no parameters "
             "(inference=mean-field goes with estimator.name=mean-field)"
         )
+
+
+def require_bits(name: str, q: Distribution, part: str = "posterior") -> Bits:
+    """Return q as independent bits, or raise a :class:`Refusal` for the estimator of that name, which needs logits."""
+    if not isinstance(q, Bits):
+        raise Refusal(
+            f"estimator: {name!r} needs a {part} of independent bits (Bits, or torch's Independent(Bernoulli, 1)); "
+            f"got {type(q).__name__}"
+        )
+    return q
+
+
+def require_prepared(name: str, part: M | None) -> M:
+    """Return a network that ``prepare`` has made, or raise a :class:`Refusal` where it was not called."""
+    if part is None:
+        raise Refusal(f"estimator: {name!r} learns a network of the size of the data; call prepare(x, q) before score")
+    return part

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.distributions import Bits
 from vaelab.estimators.baselines import leave_one_out
-from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.estimators.contract import Estimate, Estimator, require_bits
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.refusals import Refusal
@@ -59,7 +58,7 @@ class DoubleCV(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective plus l times the estimate of its gradient."""
-        assert isinstance(q, Bits)
+        q = require_bits(self.name, q)
         z = drawn.detach().requires_grad_()
         terms = objective.terms(model, x, q, z)
         value = objective.integrand(terms)  # (K, B)

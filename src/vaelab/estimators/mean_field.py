@@ -56,8 +56,8 @@ class MeanFieldEM(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is L itself, mu and xi held constant."""
-        assert isinstance(model.posterior, MeanFieldPosterior)
-        assert isinstance(q, MeanFieldBits)
+        if not isinstance(model.posterior, MeanFieldPosterior) or not isinstance(q, MeanFieldBits):
+            raise self._refusal(model)
         solver, state = model.posterior.solver(), model.posterior.state_of(q)
         rows = solver.rows()
         chunks = zip(x.split(rows), *(part.split(rows) for part in (*state.mu, *state.xi)), strict=True)
@@ -81,7 +81,10 @@ class MeanFieldEM(Estimator):
         if objective.beta != 1:
             raise Refusal(f"objective.beta: expected 1 for the estimator {self.name!r}; got {objective.beta:g}")
         if not isinstance(model.posterior, MeanFieldPosterior):
-            raise Refusal(
-                f"estimator: {self.name!r} needs mean-field inference (model sbn, inference=mean-field); "
-                f"the model's q(z|x) is a {type(model.posterior).__name__}"
-            )
+            raise self._refusal(model)
+
+    def _refusal(self, model: LatentVariableModel) -> Refusal:
+        return Refusal(
+            f"estimator: {self.name!r} needs mean-field inference (model sbn, inference=mean-field); "
+            f"the model's q(z|x) is a {type(model.posterior).__name__}"
+        )

@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.distributions import Bits
 from vaelab.estimators.baselines import BaselineName
-from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.estimators.contract import Estimate, Estimator, require_bits
 from vaelab.estimators.score import build_baseline
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
@@ -60,7 +59,7 @@ class MuProp(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective, sum_k signal_k log q(z_k|x), and f'(p) . p with f'(p) constant."""
-        assert isinstance(q, Bits)
+        q = require_bits(self.name, q)
         terms = objective.terms(model, x, q, drawn)
         mean = q.mean.detach().requires_grad_()  # (B, D)
         at_mean = objective.integrand(objective.terms(model, x, q, mean.unsqueeze(0))).squeeze(0)  # (B,)

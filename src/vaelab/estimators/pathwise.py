@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.distributions import Gaussian
+from vaelab.distributions import map_parameters
 from vaelab.estimators.contract import Estimate, Estimator
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective, Terms
+from vaelab.refusals import Refusal
 
 __all__ = ["DoublyReparameterised", "Pathwise", "StickingTheLanding"]
 
@@ -39,6 +40,11 @@ class Pathwise(Estimator):
 
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw z (K, B, D) as a differentiable function of q's parameters."""
+        if not q.has_rsample:
+            raise Refusal(
+                f"estimator: {self.name!r} needs a posterior whose draws are differentiable (rsample); "
+                f"{type(q).__name__} has none"
+            )
         z: Tensor = q.rsample((self.samples,))
         return z
 
@@ -117,6 +123,5 @@ class DoublyReparameterised(Pathwise):
 
 def path_terms(terms: Terms, model: LatentVariableModel, q: Distribution, z: Tensor) -> Terms:
     """Return the terms with log q_c(z|x) - log p(z), (K, B), in place of the KL: q's parameters constant."""
-    assert isinstance(q, Gaussian)
-    log_q = q.through(torch.Tensor.detach).log_prob(z)
-    return Terms(terms.reconstruction, log_q - model.prior().log_prob(z))
+    log_q = map_parameters(q, torch.Tensor.detach).log_prob(z)
+    return Terms(terms.reconstruction, log_q - model.prior_of(q).log_prob(z))

@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
 from vaelab.distributions import Bits
-from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.estimators.contract import Estimate, Estimator, require_bits, require_prepared
 from vaelab.estimators.relaxation import conditional_noise, logistic, require_temperature, tied_slope, uniform
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
@@ -48,7 +48,7 @@ class _RelaxedControl(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective plus l times the estimate of its gradient."""
-        assert isinstance(q, Bits)
+        q = require_bits(self.name, q)
         held = q.through(torch.Tensor.detach)
         bits, control, path = self.relax(model, objective, x, held, drawn)
         terms = objective.terms(model, x, q, bits)
@@ -110,7 +110,7 @@ class Rebar(_RelaxedControl):
 
     def relax(self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bits, drawn: Tensor) -> Relaxed:
         """Decode one relaxed code for z and z~."""
-        assert self.baseline is not None, "prepare comes first"
+        baseline = require_prepared(self.name, self.baseline)
         z = logistic(drawn, q.logits).requires_grad_()  # (K, B, D)
         t = self.log_temperature.exp()
         relaxed = torch.sigmoid((z + q.logits * (t * t / (t + 1))) / t)
@@ -118,7 +118,7 @@ class Rebar(_RelaxedControl):
         (slope,) = torch.autograd.grad(control.sum(), z, create_graph=self.training)
         # What z_t owes to l directly is in both gradients, and falls out.
         path = (slope * (1 - tied_slope(z.detach(), q.logits))).sum(0)
-        return (z > 0).to(z.dtype), control + self.baseline(x).squeeze(-1), path
+        return (z > 0).to(z.dtype), control + baseline(x).squeeze(-1), path
 
     def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
         """The bits, and the relaxed code."""
@@ -167,14 +167,14 @@ class Relax(_RelaxedControl):
 
     def relax(self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bits, drawn: Tensor) -> Relaxed:
         """Decode both relaxed codes in one call."""
-        assert self.network is not None, "prepare comes first"
+        network = require_prepared(self.name, self.network)
         logits = q.logits.requires_grad_()  # (B, D)
         z = logistic(drawn[0], logits)
         bits = (z > 0).to(z.dtype)
         both = torch.cat([z, conditional_noise(drawn[1], logits, bits)])  # (2 K, B, D)
         relaxed = torch.sigmoid(both / self.log_temperature.exp())
         value = objective.integrand(objective.terms(model, x, q, relaxed))  # (2 K, B)
-        free, conditional = (self.scale * value + self.network(x, both)).chunk(2)
+        free, conditional = (self.scale * value + network(x, both)).chunk(2)
         (path,) = torch.autograd.grad((free - conditional).sum(), logits, create_graph=self.training)
         return bits, conditional, path
 

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.distributions import Bits
-from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.estimators.contract import Estimate, Estimator, require_bits
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.refusals import Refusal
@@ -69,7 +68,7 @@ class Rodeo(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective plus l times the estimate of its gradient."""
-        assert isinstance(q, Bits)
+        q = require_bits(self.name, q)
         z = drawn.detach().requires_grad_()
         terms = objective.terms(model, x, q, z)
         value = objective.integrand(terms)  # (K, B)

@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.distributions import Bits
-from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.estimators.contract import Estimate, Estimator, require_bits
 from vaelab.estimators.relaxation import logistic, require_temperature, uniform
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
@@ -91,7 +90,7 @@ class GumbelStraightThrough(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective of bits that carry the derivative of their relaxation."""
-        assert isinstance(q, Bits)
+        q = require_bits(self.name, q)
         z = logistic(drawn, q.logits)  # (K, B, D)
         relaxed = torch.sigmoid(z / self.temperature)
         bits = (z > 0).to(z.dtype) + (relaxed - relaxed.detach())

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.distributions import Mapped
+from vaelab.distributions import map_parameters
 from vaelab.estimators.contract import Estimate, Estimator, require_encoder
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
@@ -54,8 +54,7 @@ class ReweightedWakeSleep(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the bound under a constant q, for the model, plus sum_k v_k log q(z_k|x)."""
-        assert isinstance(q, Mapped)
-        terms = objective.terms(model, x, q.through(torch.Tensor.detach), drawn)
+        terms = objective.terms(model, x, map_parameters(q, torch.Tensor.detach), drawn)
         values = objective.values(terms)  # (K, B)
         weights = torch.softmax(values.detach(), 0)
         log_q: Tensor = q.log_prob(drawn)  # (K, B)
@@ -104,9 +103,8 @@ class WakeSleep(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the bound under a constant q, for the model, plus 1/K sum_k log q(z'_k|x'_k)."""
-        assert isinstance(q, Mapped)
         day, night = drawn
-        terms = objective.terms(model, x, q.through(torch.Tensor.detach), day[..., : -x.shape[-1]])
+        terms = objective.terms(model, x, map_parameters(q, torch.Tensor.detach), day[..., : -x.shape[-1]])
         code, dreamt = night.flatten(0, 1).split([night.shape[-1] - x.shape[-1], x.shape[-1]], -1)
         recognised: Tensor = model.posterior(dreamt).log_prob(code)  # (K B,)
         asleep = recognised.view(night.shape[:2]).mean(0)  # (B,)

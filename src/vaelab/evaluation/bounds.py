@@ -11,14 +11,27 @@ import torch
 from torch import Tensor
 
 from vaelab.data import Observations
+from vaelab.data.resident import Resident
 from vaelab.models import Enumeration, LatentVariableModel
+from vaelab.models.inputs import as_observations
+from vaelab.models.latent import Table
 from vaelab.objectives import Objective
 from vaelab.randomness import seeded
 from vaelab.ranks import ALONE, Ranks
 from vaelab.refusals import require_int
 
-__all__ = ["Estimated", "elbo", "exact", "importance_weighted", "objective_bound", "prior_average"]
+__all__ = [
+    "Estimated",
+    "Observed",
+    "as_split",
+    "elbo",
+    "exact",
+    "importance_weighted",
+    "objective_bound",
+    "prior_average",
+]
 
+Observed = Observations | Table  # a split, or observations (N, X) of any kind of number
 Watch = Callable[[int, int], None]
 _ELEMENTS = 4_000_000  # of a (K, B, X) chunk: 16 MB in float32, about what a processor's cache holds
 _ROWS = 1000
@@ -44,9 +57,20 @@ class Estimated:
         return float(self.values.double().std() / math.sqrt(len(self.values)))
 
 
-def _batches(observed: Observations, rows: int) -> Iterator[Tensor]:
+def as_split(model: LatentVariableModel, observed: Observed) -> Observations:
+    """Return observations of any kind of number (N, X) as a split, and a split as it is.
+
+    Raises:
+        Refusal: observations that are no table of numbers in [0, 1] on the model's device.
+    """
+    if isinstance(observed, Observations):
+        return observed
+    return Resident(as_observations(observed, model.any_weight), 1, redraw=False)
+
+
+def _batches(model: LatentVariableModel, observed: Observations, rows: int) -> Iterator[Tensor]:
     for start in range(0, len(observed), rows):
-        yield observed.bits(slice(start, start + rows))  # (B, X)
+        yield observed.bits(slice(start, start + rows)).to(model.any_weight)  # (B, X)
 
 
 def _chunks(samples: int, size: int) -> Iterator[int]:
@@ -74,7 +98,7 @@ def objective_bound(
             continue
         chunk = slice(start, start + rows)
         with torch.no_grad(), seeded(seed, "bound", number):
-            x = observed.bits(chunk)  # (B, X)
+            x = observed.bits(chunk).to(model.any_weight)  # (B, X)
             q = model.posterior(x)
             terms = objective.terms(model, x, q, q.sample((samples,)))
             kl = terms.kl if terms.kl.ndim == 1 else terms.kl.mean(0)
@@ -84,7 +108,7 @@ def objective_bound(
 
 def elbo(
     model: LatentVariableModel,
-    observed: Observations,
+    observed: Observed,
     samples: int = 1,
     seed: int = 0,
     watch: Watch | None = None,
@@ -101,14 +125,14 @@ def elbo(
     require_int("samples", samples, 1)
     reconstruction, kl = [], []
     with torch.no_grad(), seeded(seed, "elbo"):
-        for x in _watched(observed, samples, watch):
+        for x in _watched(model, as_split(model, observed), samples, watch):
             q = model.posterior(x)
             total = torch.zeros(2, len(x), dtype=torch.float64)
             for count in _chunks(samples, max(1, _ELEMENTS // x.numel())):
                 z = q.sample((count,))  # (k, B, D)
                 divergence = model.divergence(q, z)
                 part = divergence * count if divergence.ndim == 1 else divergence.sum(0)
-                total += torch.stack([model.likelihood(z).log_prob(x).sum(0), part]).double().cpu()
+                total += torch.stack([model.log_likelihood(x, z).sum(0), part]).double().cpu()
             reconstruction.append(total[0] / samples)
             kl.append(total[1] / samples)
     parts = {"reconstruction": torch.cat(reconstruction), "kl": torch.cat(kl)}
@@ -117,7 +141,7 @@ def elbo(
 
 def importance_weighted(
     model: LatentVariableModel,
-    observed: Observations,
+    observed: Observed,
     samples: int,
     seed: int = 0,
     watch: Watch | None = None,
@@ -131,14 +155,16 @@ def importance_weighted(
 
     def draw(x: Tensor, count: int) -> Tensor:
         q = model.posterior(x)
-        return model.log_weight(x, q.sample((count,)), q)
+        z = q.sample((count,))
+        log_ratio: Tensor = q.log_prob(z) - model.prior_of(q).log_prob(z)
+        return model.log_likelihood(x, z) - log_ratio
 
     return _log_mean_exp(model, observed, samples, seed, watch, draw)
 
 
 def prior_average(
     model: LatentVariableModel,
-    observed: Observations,
+    observed: Observed,
     samples: int,
     seed: int = 0,
     watch: Watch | None = None,
@@ -152,15 +178,14 @@ def prior_average(
 
     def draw(x: Tensor, count: int) -> Tensor:
         z = model.prior().sample((count, len(x)))  # (K, B, D)
-        log_likelihood: Tensor = model.likelihood(z).log_prob(x)
-        return log_likelihood
+        return model.log_likelihood(x, z)
 
     return _log_mean_exp(model, observed, samples, seed, watch, draw)
 
 
 def _log_mean_exp(
     model: LatentVariableModel,
-    observed: Observations,
+    observed: Observed,
     samples: int,
     seed: int,
     watch: Watch | None,
@@ -170,35 +195,35 @@ def _log_mean_exp(
     require_int("samples", samples, 1)
     values, effective = [], []
     with torch.no_grad(), seeded(seed, "log-mean-exp"):
-        for x in _watched(observed, samples, watch):
+        for x in _watched(model, as_split(model, observed), samples, watch):
             first = second = torch.full((len(x),), -math.inf, dtype=torch.float64)
             for count in _chunks(samples, max(1, _ELEMENTS // x.numel())):
                 log_w = draw(x, count).double().cpu()  # (k, B)
                 first = torch.logaddexp(first, log_w.logsumexp(0))
                 second = torch.logaddexp(second, (2 * log_w).logsumexp(0))
             values.append(first - math.log(samples))
-            effective.append((2 * first - second).exp())
+            effective.append(torch.where(first.isneginf(), 0, 2 * first - second).exp())
     return Estimated(torch.cat(values), {"effective_samples": torch.cat(effective)})
 
 
-def _watched(observed: Observations, samples: int, watch: Watch | None) -> Iterator[Tensor]:
+def _watched(model: LatentVariableModel, observed: Observations, samples: int, watch: Watch | None) -> Iterator[Tensor]:
     rows = max(1, min(_ROWS, _ELEMENTS // (min(samples, 40) * observed.dim)))
     done = 0
-    for x in _batches(observed, rows):
+    for x in _batches(model, observed, rows):
         yield x
         done += len(x)
         if watch is not None:
             watch(done, len(observed))
 
 
-def exact(model: LatentVariableModel, observed: Observations, double: bool = False) -> Estimated:
+def exact(model: LatentVariableModel, observed: Observed, double: bool = False) -> Estimated:
     """Exact log p(x) = log sum_z p(z) p(x|z) over every code of at most 20 bits, in float64 if ``double``.
 
     Raises:
         Refusal: codes that are not bits, or more than 20 of them.
     """
+    observed = as_split(model, observed)
     enumeration = Enumeration(copy.deepcopy(model).double() if double else model)
     with torch.no_grad():
-        batches = _batches(observed, _ROWS)
-        values = [enumeration.log_likelihood(x.double() if double else x).cpu() for x in batches]  # (B,)
+        values = [enumeration.log_likelihood(x).cpu() for x in _batches(enumeration.model, observed, _ROWS)]  # (B,)
     return Estimated(torch.cat(values), {})

@@ -5,18 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vaelab.data import Observations
+from vaelab.evaluation.bounds import Observed, as_split
 from vaelab.models import LatentVariableModel
 
 __all__ = ["active_units", "encode_all"]
 
 
-def encode_all(model: LatentVariableModel, observed: Observations, rows: int = 2000) -> Tensor:
+def encode_all(model: LatentVariableModel, observed: Observed, rows: int = 2000) -> Tensor:
     """Return the posterior means of a whole split, shape (N, D), on the CPU."""
+    observed = as_split(model, observed)
     return torch.cat([model.encode(observed.bits(slice(i, i + rows))).cpu() for i in range(0, len(observed), rows)])
 
 
-def active_units(model: LatentVariableModel, observed: Observations) -> dict[str, float]:
+def active_units(model: LatentVariableModel, observed: Observed) -> dict[str, float]:
     """Count the units of the code that are used.
 
     Real codes: units whose posterior mean varies over the data by more than 0.01 (Burda et al., 2016,

@@ -212,7 +212,7 @@ class _Bench:
         """Yield independent estimates of the gradient, encoder first, each flat (P,) in the model's type."""
         for draw in range(count):
             with seeded(self.seed, "gradients", *path, draw):
-                estimate: Estimate = estimator(self.model, self.objective, self.x)
+                estimate: Estimate = estimator.estimate(self.model, self.objective, self.x)
             found = torch.autograd.grad(estimate.surrogate.mean(), self.weights, allow_unused=True)
             pairs = zip(found, self.weights, strict=True)
             yield torch.cat([(torch.zeros_like(w) if g is None else g).flatten() for g, w in pairs])
@@ -309,7 +309,7 @@ def _warm_up(bench: _Bench, label: str, estimator: Estimator, steps: int, learni
     for step in range(steps):
         x = bench.batch("warm-up", step)
         with seeded(bench.seed, "gradients", label, "warm-up", step):
-            estimate = estimator(bench.model, bench.objective, x)
+            estimate = estimator.estimate(bench.model, bench.objective, x)
         if optimiser is not None and estimate.auxiliary is not None:
             for weight, gradient in zip(own, torch.autograd.grad(estimate.auxiliary, own), strict=True):
                 weight.grad = gradient
@@ -333,7 +333,7 @@ def _milliseconds(bench: _Bench, estimators: Sequence[Estimator], count: int) ->
             for learner, own in zip(learners, times, strict=True):
                 _wait(bench.x.device)
                 started = time.perf_counter()
-                estimate = learner(bench.model, bench.objective, bench.x)
+                estimate = learner.estimate(bench.model, bench.objective, bench.x)
                 loss = -estimate.surrogate.mean()
                 if estimate.auxiliary is not None:
                     loss = loss + estimate.auxiliary

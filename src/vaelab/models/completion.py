@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vaelab.distributions import Bits
 from vaelab.models.enumeration import Enumeration, observed
-from vaelab.models.latent import LatentVariableModel
+from vaelab.models.latent import LatentVariableModel, Table
 from vaelab.randomness import seeded
 from vaelab.refusals import Refusal, require_int
 
@@ -19,8 +19,8 @@ _EXACT_BITS = 12
 
 def complete(
     model: LatentVariableModel,
-    x: Tensor,
-    known: Tensor,
+    x: Table,
+    known: Table,
     sweeps: int = 20,
     seed: int | None = None,
     exact: bool | None = None,
@@ -91,7 +91,8 @@ def gibbs_sweep(model: LatentVariableModel, x: Tensor, known: Tensor, z: Tensor)
 
 def _log_joint(model: LatentVariableModel, x: Tensor, known: Tensor, z: Tensor) -> Tensor:
     conditional = model.likelihood(z)
-    assert isinstance(conditional, Bits)
+    if not isinstance(conditional, Bits):
+        raise Refusal(f"complete: expected a likelihood of independent bits; got {type(conditional).__name__}")
     terms = torch.where(known, x * conditional.logits - F.softplus(conditional.logits), torch.zeros_like(x))
     log_prior: Tensor = model.prior().log_prob(z)
     return log_prior + terms.sum(-1)

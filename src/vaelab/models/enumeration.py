@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.distributions import Bits, codes_between
-from vaelab.models.latent import LatentVariableModel
+from vaelab.models.inputs import as_observations
+from vaelab.models.latent import LatentVariableModel, Table
 from vaelab.refusals import Refusal, require_int
 
 __all__ = ["MOST_BITS", "Enumeration", "observed"]
@@ -49,7 +51,7 @@ class Enumeration:
             raise Refusal(f"exact: expected at most {MOST_BITS} bits to enumerate; the model has {self.dim}")
         self.model = model
 
-    def log_likelihood(self, x: Tensor, known: Tensor | None = None) -> Tensor:
+    def log_likelihood(self, x: Table, known: Table | None = None) -> Tensor:
         """Return log p(x), or log p(x_known), shape (B,), in nats."""
         x, known = observed(self.model, x, known)
         total = x.new_full((len(x),), -math.inf)
@@ -57,7 +59,7 @@ class Enumeration:
             total = torch.logaddexp(total, log_joint.logsumexp(0))
         return total
 
-    def posterior_mean(self, x: Tensor, known: Tensor | None = None) -> Tensor:
+    def posterior_mean(self, x: Table, known: Table | None = None) -> Tensor:
         """Return E[z|x], the probability of each bit under the exact posterior, shape (B, D)."""
         x, known = observed(self.model, x, known)
         total, mean = self.log_likelihood(x, known), x.new_zeros(len(x), self.dim)
@@ -65,7 +67,7 @@ class Enumeration:
             mean = mean + (log_joint - total).exp().T @ z.squeeze(1)
         return mean
 
-    def sample(self, x: Tensor, samples: int = 1, known: Tensor | None = None) -> Tensor:
+    def sample(self, x: Table, samples: int = 1, known: Table | None = None) -> Tensor:
         """Draw codes from the exact posterior p(z|x), shape (K, B, D): the largest of Gumbel-perturbed densities."""
         count = require_int("samples", samples, 1)
         x, known = observed(self.model, x, known)
@@ -81,7 +83,7 @@ class Enumeration:
                     chosen[k] = torch.where(better.unsqueeze(-1), z.squeeze(1)[index], chosen[k])
         return chosen
 
-    def gradient(self, x: Tensor) -> dict[str, Tensor]:
+    def gradient(self, x: Table) -> dict[str, Tensor]:
         """Return the gradient of the batch's mean log p(x), for every trained weight of prior and likelihood."""
         parts = {"prior": self.model.prior, "likelihood": self.model.likelihood}
         weights = {
@@ -117,35 +119,45 @@ def _log_likelihood(conditional: Distribution, x: Tensor, known: Tensor | None) 
     if known is None:
         whole: Tensor = conditional.log_prob(x)
         return whole
-    assert isinstance(conditional, Bits)
+    if not isinstance(conditional, Bits):
+        raise Refusal(
+            "known: expected a likelihood of independent bits, of which some can be left out; "
+            f"got {type(conditional).__name__}"
+        )
     logits, mask = conditional.logits.squeeze(1), known.to(conditional.logits.dtype)  # (C, X), (B, X)
     return logits @ x.T - torch.nn.functional.softplus(logits) @ mask.T
 
 
-def observed(model: LatentVariableModel, x: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+def observed(model: LatentVariableModel, x: Table, known: Table | None = None) -> tuple[Tensor, Tensor | None]:
     """Return observations (B, X) in the type of the model of bits, zero where not known, and ``known`` (B, X).
 
     Raises:
         Refusal: a wrong shape or type, or numbers outside [0, 1] where pixels are known.
     """
-    if not isinstance(x, Tensor) or x.ndim != 2:
-        raise Refusal(f"x: expected a tensor of observations, shape (B, X); got {_what(x)}")
-    if known is not None:
-        shapes = x.shape, x.shape[1:]
-        if not isinstance(known, Tensor) or known.dtype != torch.bool or known.shape not in shapes:
-            expected = f"{tuple(x.shape[1:])} or {tuple(x.shape)}"
-            raise Refusal(f"known: expected booleans of shape {expected}; got {_what(known)}")
-        known = known.to(x.device).expand(x.shape)
+    like = model.any_weight
+    if known is None:
+        x = as_observations(x, like)
+    else:
+        x, known = _partly(x, known, like)
     if x.shape[1] != (pixels := int(model.likelihood(model.prior().mean.unsqueeze(0)).event_shape[0])):
         raise Refusal(f"x: expected {pixels} pixels in each row, as the model has; got {x.shape[1]}")
-    given = x if known is None else x[known]
-    if not bool(((given >= 0) & (given <= 1)).all()):
-        where = "" if known is None else " where pixels are known"
-        raise Refusal(f"x: expected bits or numbers in [0, 1]{where}; got other values")
-    like = next(model.parameters())
-    if known is None:
-        return x.to(like), None
-    return torch.where(known, x, torch.zeros_like(x)).to(like), known.to(like.device)
+    return x, known
+
+
+def _partly(x: object, known: object, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return observations of which only the ``known`` are looked at, the others zero, and which those are, (B, X)."""
+    shape = tuple(getattr(x, "shape", ()))
+    if len(shape) != 2 or (isinstance(x, np.ndarray) and x.dtype.kind not in "buif"):
+        as_observations(x, like)  # refuses it
+    mask = torch.from_numpy(known.copy()) if isinstance(known, np.ndarray) and known.dtype == bool else known
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or tuple(mask.shape) not in (shape, shape[1:]):
+        raise Refusal(f"known: expected booleans of shape {shape[1:]} or {shape}; got {_what(known)}")
+    mask = mask.to(like.device).expand(shape)
+    if isinstance(x, np.ndarray):
+        return as_observations(np.where(mask.cpu().numpy(), x, 0), like, " where pixels are known"), mask
+    if isinstance(x, Tensor) and x.device == like.device:
+        return as_observations(torch.where(mask, x, torch.zeros_like(x)), like, " where pixels are known"), mask
+    return as_observations(x, like), mask  # refuses it
 
 
 def _what(value: object) -> str:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from functools import partial
+from typing import Any, Literal, get_args
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, kl_divergence
+from torch.distributions import Distribution, constraints, kl_divergence
 
 from vaelab.conditionals import Code
+from vaelab.distributions import as_vector
+from vaelab.models.inputs import as_codes, as_observations
 from vaelab.randomness import seeded
 from vaelab.refusals import Refusal, require_choice, require_int
 
 __all__ = ["LatentVariableModel", "SampleKind"]
 
 SampleKind = Literal["mean", "mode", "draw"]
+
+
+Table = Tensor | npt.NDArray[Any]  # observations (B, X) or codes (..., D) of any kind of number
 
 
 class LatentVariableModel(nn.Module):
@@ -25,8 +32,17 @@ class LatentVariableModel(nn.Module):
 
         prior() -> p(z), event (D,)    likelihood(z) -> p(x|z), event (X,)    posterior(x) -> q(z|x), event (D,)
 
-    ``posterior.code`` says what a code is: ``real`` numbers, ``bits`` or a ``point`` without noise.
-    All log-densities are in nats per observation.
+    Axes before the vector's are kept: z (K, B, D) gives batch shape (K, B). What a part returns is checked, and
+    ``Independent(Normal, 1)`` and ``Independent(Bernoulli, 1)`` are turned into ``Gaussian`` and ``Bits`` on their way
+    out (:func:`vaelab.distributions.as_vector`). ``posterior.code`` says what a code is: ``real`` numbers, ``bits`` or
+    a ``point`` without noise; without it the support of the prior does. Log-densities are in nats per observation.
+
+    Observations and codes may be tensors on the model's device or NumPy arrays of any kind of number; they are checked
+    and brought to the model's type once.
+
+    Raises:
+        Refusal: parts that are no modules or of different kinds of code; from any method, a part that returns no
+            distribution over vectors, or observations that do not fit.
 
     >>> from vaelab.models import gaussian_vae
     >>> model = gaussian_vae(data_dim=6, latent_dim=2, hidden_dims=[8])
@@ -37,8 +53,15 @@ class LatentVariableModel(nn.Module):
     def __init__(self, prior: nn.Module, likelihood: nn.Module, posterior: nn.Module) -> None:
         super().__init__()
         kinds = getattr(prior, "code", None), getattr(posterior, "code", None)
-        if None not in kinds and kinds not in (("real", "real"), ("bits", "bits"), ("point", "point")):
+        for kind in kinds:
+            if kind is not None:
+                require_choice("posterior.code", kind, get_args(Code))
+        if None not in kinds and kinds[0] != kinds[1]:
             raise Refusal(f"prior: expected codes of the posterior's kind {kinds[1]!r}; got a prior over {kinds[0]!r}")
+        for name, part in (("prior", prior), ("likelihood", likelihood), ("posterior", posterior)):
+            if not isinstance(part, nn.Module):
+                raise Refusal(f"{name}: expected a torch module that returns a distribution; got {part!r}")
+            part.register_forward_hook(partial(_as_part, name))
         self.prior = prior
         self.likelihood = likelihood
         self.posterior = posterior
@@ -46,37 +69,64 @@ class LatentVariableModel(nn.Module):
     @property
     def code(self) -> Code:
         """What a code is: ``real``, ``bits`` or ``point``."""
-        code: Code = self.posterior.code  # type: ignore[assignment]
-        return code
+        code: Code | None = getattr(self.posterior, "code", None) or getattr(self.prior, "code", None)
+        return code or _kind(self.prior())
+
+    @property
+    def any_weight(self) -> Tensor:
+        """Any weight: it has the type and the device to which observations are brought."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.is_floating_point():
+                return tensor
+        return torch.zeros(())
 
     @property
     def layers(self) -> tuple[int, ...]:
         """Sizes of the layers of the posterior's chain, nearest to x first; empty where a code is one vector."""
         return tuple(getattr(self.posterior, "layers", ()))
 
-    def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
-        """Return log p(x, z) = log p(z) + log p(x|z), shape (K, B), for x (B, X) and z (K, B, D)."""
-        log_prior: Tensor = self.prior().log_prob(z)  # (K, B)
-        log_likelihood: Tensor = self.likelihood(z).log_prob(x)  # (K, B)
-        return log_prior + log_likelihood
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return log p(x|z), shape (K, B), for observations x (B, X) and codes z (K, B, D) in the model's type."""
+        conditional: Distribution = self.likelihood(z)
+        if conditional.event_shape != x.shape[-1:]:
+            raise Refusal(
+                f"x: expected {conditional.event_shape[0]} columns, as p(x|z) of the model has; got {x.shape[-1]}"
+            )
+        log_likelihood: Tensor = conditional.log_prob(x)
+        return log_likelihood
 
-    def log_weight(self, x: Tensor, z: Tensor, q: Distribution) -> Tensor:
+    def log_joint(self, x: Table, z: Table) -> Tensor:
+        """Return log p(x, z) = log p(z) + log p(x|z), shape (K, B), for x (B, X) and z (K, B, D)."""
+        x, z = as_observations(x, self.any_weight), as_codes(z, self.any_weight)
+        log_prior: Tensor = self.prior().log_prob(z)  # (K, B)
+        return log_prior + self.log_likelihood(x, z)
+
+    def log_weight(self, x: Table, z: Table, q: Distribution) -> Tensor:
         """Return log w = log p(x, z) - log q(z|x), shape (K, B)."""
-        return self.log_joint(x, z) - q.log_prob(z)
+        return self.log_joint(x, z) - q.log_prob(as_codes(z, self.any_weight))
 
     def kl(self, q: Distribution) -> Tensor:
         """Return KL[q(z|x) || p(z)] in closed form, shape (B,), or raise a NotImplementedError."""
-        return kl_divergence(q, self.prior())
+        return kl_divergence(q, self.prior_of(q))
 
     def divergence(self, q: Distribution, z: Tensor) -> Tensor:
         """Return KL[q || p] in closed form, (B,), or log q(z|x) - log p(z), (K, B), where there is none."""
         try:
             return self.kl(q)
         except NotImplementedError:
-            log_ratio: Tensor = q.log_prob(z) - self.prior().log_prob(z)
+            log_ratio: Tensor = q.log_prob(z) - self.prior_of(q).log_prob(z)
             return log_ratio
 
-    def bound(self, x: Tensor, samples: int = 1, objective: Literal["elbo", "iwae"] = "elbo") -> Tensor:
+    def prior_of(self, q: Distribution) -> Distribution:
+        """Return p(z), or refuse a q of another size, whose density would silently be repeated."""
+        prior: Distribution = self.prior()
+        if prior.event_shape != q.event_shape:
+            raise Refusal(
+                f"posterior: expected codes of {prior.event_shape[0]} numbers, as the prior has; got {q.event_shape[0]}"
+            )
+        return prior
+
+    def bound(self, x: Table, samples: int = 1, objective: Literal["elbo", "iwae"] = "elbo") -> Tensor:
         """Return a lower bound on log p(x), shape (B,), from ``samples`` codes an observation.
 
         ``elbo``: mean_k log p(x|z_k) - KL[q || p], or mean_k log w_k where the KL has no closed form;
@@ -84,34 +134,34 @@ class LatentVariableModel(nn.Module):
 
         Raises:
             Refusal: the model is a deterministic auto-encoder, which has no likelihood of x; or x is no
-                table of numbers in [0, 1].
+                table of numbers in [0, 1] on the model's device.
         """
         require_choice("objective", objective, ("elbo", "iwae"))
         require_int("samples", samples, 1)
         self.require_likelihood()
-        _require_observations(x)
+        x = as_observations(x, self.any_weight)
         with torch.no_grad():
             q = self.posterior(x)
             z = q.sample((samples,))  # (K, B, D)
             if objective == "elbo":
-                values: Tensor = self.likelihood(z).log_prob(x) - self.divergence(q, z)  # (K, B)
+                values = self.log_likelihood(x, z) - self.divergence(q, z)  # (K, B)
                 return values.mean(0)
-            return torch.logsumexp(self.log_weight(x, z, q), 0) - math.log(samples)
+            log_ratio = q.log_prob(z) - self.prior_of(q).log_prob(z)
+            return torch.logsumexp(self.log_likelihood(x, z) - log_ratio, 0) - math.log(samples)
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Table) -> Tensor:
         """Return the posterior mean of the code, shape (B, D), for observations x (B, X) in [0, 1]."""
-        _require_observations(x)
         with torch.no_grad():
-            mean: Tensor = self.posterior(x).mean
+            mean: Tensor = self.posterior(as_observations(x, self.any_weight)).mean
             return mean
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Table) -> Tensor:
         """Return the mean of p(x|z), shape (..., X), for codes (..., D)."""
         with torch.no_grad():
-            mean: Tensor = self.likelihood(z).mean
+            mean: Tensor = self.likelihood(as_codes(z, self.any_weight)).mean
             return mean
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def reconstruct(self, x: Table) -> Tensor:
         """Decode the most probable code of q(z|x): the mean of a Gaussian, the likelier value of each bit."""
         code = self.encode(x)
         return self.decode((code > 0.5).to(code.dtype) if self.code == "bits" else code)
@@ -138,11 +188,25 @@ class LatentVariableModel(nn.Module):
             )
 
 
-def _require_observations(x: Tensor) -> None:
-    """Refuse what is no table (B, X) of numbers in [0, 1]; how many columns, the networks know."""
-    if not isinstance(x, Tensor) or x.ndim != 2:
-        shape = f" of shape {tuple(x.shape)}" if hasattr(x, "shape") else ""
-        raise Refusal(f"x: expected a tensor of observations, shape (B, X); got {type(x).__name__}{shape}")
-    if len(x) and not bool(((x >= 0) & (x <= 1)).all()):
-        what = "NaN" if bool(x.isnan().any()) else f"values in [{float(x.min()):g}, {float(x.max()):g}]"
-        raise Refusal(f"x: expected bits or numbers in [0, 1]; got {what}")
+def _as_part(name: str, module: nn.Module, inputs: tuple[Tensor, ...], found: object) -> Distribution:
+    """Return what a part of a model gave, as a distribution over vectors, one for each row of what it was given."""
+    distribution = as_vector(found, name)
+    expected = inputs[0].shape[:-1] if inputs else torch.Size()
+    if distribution.batch_shape != expected:
+        raise Refusal(
+            f"{name}: expected a distribution of batch shape {tuple(expected)}, one for each row of its input; "
+            f"got batch shape {tuple(distribution.batch_shape)}"
+        )
+    return distribution
+
+
+def _kind(prior: Distribution) -> Code:
+    """Return what codes are, from what the prior is over."""
+    support = prior.support
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    if support is constraints.boolean:
+        return "bits"
+    if support in (constraints.real, constraints.real_vector):
+        return "real"
+    raise Refusal("posterior: expected an attribute code, one of real, bits and point: the prior does not show which")

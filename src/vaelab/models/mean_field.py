@@ -13,7 +13,8 @@ from vaelab.chains import ChainPrior, FirstLayer
 from vaelab.conditionals import BernoulliLikelihood, BernoulliPosterior, Code
 from vaelab.distributions import Bits
 from vaelab.models.fields import FIELDS, FieldName
-from vaelab.models.latent import LatentVariableModel
+from vaelab.models.inputs import as_observations
+from vaelab.models.latent import LatentVariableModel, Table
 from vaelab.networks import multiplied
 from vaelab.refusals import Refusal, require_choice, require_int, require_number
 
@@ -93,9 +94,10 @@ class MeanField:
                 raise Refusal(f"layers[{index}]: expected J of shape {(len(h), above)}; got {tuple(J.shape)}")
         self.layers, self.top, self.field = list(layers), top, FIELDS[field]()
 
-    def start(self, x: Tensor) -> State:
+    def start(self, x: Table) -> State:
         """Return mu = 1/2 and xi = 1/2 for every unit."""
-        if x.ndim != 2 or x.shape[1] != len(self.layers[0][1]):
+        x = as_observations(x, self.top)
+        if x.shape[1] != len(self.layers[0][1]):
             raise Refusal(f"x: expected observations of shape (B, {len(self.layers[0][1])}); got {tuple(x.shape)}")
         mu = tuple(x.new_full((len(x), J.shape[1]), 0.5) for J, _ in self.layers)
         return State(mu, tuple(x.new_full((len(x), J.shape[0]), 0.5) for J, _ in self.layers))
@@ -112,8 +114,9 @@ class MeanField:
             rest = rest + (torch.special.entr(mu) + torch.special.entr(1 - mu)).sum(-1)
         return terms[0], sum(terms[1:], rest)
 
-    def bound(self, x: Tensor, state: State) -> Tensor:
+    def bound(self, x: Table, state: State) -> Tensor:
         """Return L, (B,)."""
+        x = as_observations(x, self.top)
         visible, rest = self.parts(x, state)
         return visible + rest
 
@@ -133,19 +136,20 @@ class MeanField:
             xi[index] = self.field.tighten(mu[index], xi[index], J, h)
             yield State(tuple(mu), tuple(xi))
 
-    def infer(self, x: Tensor, tolerance: float = 1e-2, sweeps: int = 50) -> State:
+    def infer(self, x: Table, tolerance: float = 1e-2, sweeps: int = 50) -> State:
         """Sweep each observation until its L changes by less than ``tolerance`` nats, or ``sweeps`` times."""
         require_number("tolerance", tolerance, 0.0)
         require_int("sweeps", sweeps, 1)
+        x = as_observations(x, self.top)
         state = self.start(x)
         # in full: rounded to bfloat16, L would waver by more than a tolerance
         with torch.no_grad(), multiplied("highest"):
-            before, active = self.bound(x, state), torch.arange(len(x), device=x.device)
+            before, active = torch.stack(self.parts(x, state)).sum(0), torch.arange(len(x), device=x.device)
             for _ in range(sweeps):
                 *_, found = self.updates(x[active], State(*(tuple(part[active] for part in parts) for parts in state)))
                 for whole, part in zip((*state.mu, *state.xi), (*found.mu, *found.xi), strict=True):
                     whole[active] = part
-                after = self.bound(x[active], found)
+                after = torch.stack(self.parts(x[active], found)).sum(0)
                 going = (after - before).abs() >= tolerance
                 before, active = after[going], active[going]
                 if not len(active):

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from vaelab import plots
-from vaelab.chains import Chain
 from vaelab.models import LatentVariableModel, generative_parts, linear_weights
 from vaelab.randomness import seeded
 from vaelab.refusals import Refusal
@@ -151,7 +150,6 @@ def layer_samples(members: Sequence[Member], count: int = 10, draws: int = 100) 
 def _means_given_layers(model: LatentVariableModel, count: int, draws: int) -> list[Tensor]:
     """Return E[x|y_l] for ``count`` ancestral draws, (count, X) each, the top layer first; by ``draws`` draws below."""
     prior = model.prior()
-    assert isinstance(prior, Chain)
     drawn = prior.split(prior.sample((count,)))  # y_L, ..., y_1
     means = []
     for known in range(1, len(drawn) + 1):

@@ -203,11 +203,9 @@ def sample_modes(members: Sequence[Member]) -> Section | None:
 def codes_and_mixture(members: Sequence[Member]) -> Section | None:
     """Codes of a deterministic auto-encoder beside as many samples of their mixture."""
     member = _first(members, "point")
-    if member is None:
+    if member is None or not isinstance(member.model.prior, MixturePrior):
         return None
-    codes = encode_all(member.model, member.test)
-    prior = member.model.prior
-    assert isinstance(prior, MixturePrior)
+    codes, prior = encode_all(member.model, member.test), member.model.prior
     with seeded(member.seed, "mixture"):
         drawn = prior().sample((len(codes),))
     means, covariances = prior.means.numpy(), prior.covariances.numpy()

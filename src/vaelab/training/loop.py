@@ -137,7 +137,7 @@ def fit(
         The numbers are whether this rank asks to stop, and the optimiser's. Returned are the means to log, the
         gradients if their variance is logged, and whether any rank asks.
         """
-        estimate = estimator(model, objective, x)
+        estimate = estimator.estimate(model, objective, x)
         own = torch.autograd.grad(estimate.loss(), optimiser.weights, allow_unused=True)
         means, gradients, asked = processes.average(estimate.means(), own, numbers[:1])
         optimiser.step(clipped(gradients, len(weights), settings.clip), numbers[1:])
