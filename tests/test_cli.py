@@ -82,8 +82,8 @@ def test_evaluate_prints_keeps_and_reports(vaelab, run):
     else:
         assert names == ["elbo", "reconstruction", "kl", "iwae-3", "active-units"]
     kept = json.loads((run / "evaluation.json").read_text())
-    assert [record["name"] for record in kept] == names
-    assert all(record["binarisation"] == "dynamic" and record["split"] == "test" for record in kept)
+    assert [record["name"] for record in kept["records"]] == names
+    assert all(record["binarisation"] == "dynamic" and record["split"] == "test" for record in kept["records"])
     assert (run / "report.html").stat().st_size > 10_000
     assert list((run / "figures").glob("*.png"))
 
@@ -108,7 +108,7 @@ def test_sample_as_arrays(vaelab, run, tmp_path, kind):
 def test_pictures_are_png(vaelab, run, tmp_path):
     for words in (("sample", run, "-n", 4), ("reconstruct", run, "-n", 5)):
         out = tmp_path / "picture.png"
-        assert vaelab(*words, "--out", out).code == 0
+        assert vaelab(*words, "--out", out, "--overwrite").code == 0
         assert out.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
@@ -120,9 +120,9 @@ def test_encode_a_named_set_and_a_file_in_its_order(vaelab, run, tmp_path):
     rows = (np.random.default_rng(0).random((30, 784)) < 0.2).astype(np.uint8)
     np.save(tmp_path / "rows.npy", rows)
     np.save(tmp_path / "backwards.npy", rows[::-1].copy())
-    assert vaelab("encode", run, "--data", tmp_path / "rows.npy", "--out", out).code == 0
+    assert vaelab("encode", run, "--data", tmp_path / "rows.npy", "--out", out, "--overwrite").code == 0
     codes = np.load(out)["codes"]
-    assert vaelab("encode", run, "--data", tmp_path / "backwards.npy", "--out", out).code == 0
+    assert vaelab("encode", run, "--data", tmp_path / "backwards.npy", "--out", out, "--overwrite").code == 0
     np.testing.assert_allclose(np.load(out)["codes"][::-1], codes, rtol=1e-4, atol=1e-5)
     extra = {"gaussian-vae": {"stddev"}, "bernoulli-vae": set(), "autoencoder": {"component", "log_density"}}
     assert set(np.load(out)) == {"codes"} | extra[run.name]

@@ -164,7 +164,8 @@ def test_the_command_prints_keeps_and_draws(vaelab, run):
     assert result.code == 0, result.err
     told = json.loads(result.out)
     assert told.pop("run") == str(run.path)
-    assert told == run.gradients() == json.loads((run.path / "gradients.json").read_text())
+    assert told == run.gradients()
+    assert told.items() <= json.loads((run.path / "gradients.json").read_text()).items()
     names = {row["estimator"] for row in told["estimators"]} | {row["estimator"] for row in told["refused"]}
     assert names == set(gradient_rows())
     assert (run.path / "figures" / "gradients.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

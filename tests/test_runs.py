@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.laws import binary_data
-from tests.training_process import run_training
+from tests.training_process import RECORD, run_training
 from vaelab.refusals import Refusal
-from vaelab.runs import Run, locked, write_file
+from vaelab.runs import Run, locked, seal, write_file
 from vaelab.settings import resolve
 from vaelab.training import train
 
@@ -53,7 +53,7 @@ def test_a_run_can_be_moved_and_says_the_same(kind, trained, copy_of):
     assert moved.finished
     assert (moved.path / "density.safetensors").exists() == (kind == "autoencoder")
     config = json.loads((moved.path / "config.json").read_text())
-    assert config["format_version"] == 1
+    assert config["format_version"] == 2
     assert set(config["versions"]) == {"vaelab", "torch", "numpy", "python"}
     expected = {"sha256": binary_data().sha256(), "binarisation": "none", "dim": 5, "binarisation_seed": 777}
     assert expected.items() <= config["data"].items()
@@ -145,6 +145,12 @@ def test_a_checkpoint_with_any_bit_flipped_is_refused(trained, data):
 
 
 def edit_config(run, **changes):
+    """Write another config.json with its right checksum, as a vaelab of other settings would."""
+    path = run.path / "config.json"
+    path.write_text(seal({**json.loads(path.read_text()), **changes}))
+
+
+def edit_by_hand(run, **changes):
     path = run.path / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
@@ -159,16 +165,17 @@ def with_other_width(run):
 
 
 REFUSED = {
-    "newer format": (lambda run: edit_config(run, format_version=2), "got 2, written by a newer vaelab"),
-    "no format": (lambda run: edit_config(run, format_version=None), "expected a format_version"),
-    "format zero": (lambda run: edit_config(run, format_version=0), "expected a format_version"),
-    "no settings": (lambda run: edit_config(run, settings=None), "expected settings and data; it is damaged"),
-    "settings of another kind": (lambda run: edit_config(run, settings=[1]), "expected settings and data"),
+    "newer format": (lambda run: edit_by_hand(run, format_version=3), "got 3, written by a newer vaelab"),
+    "no format": (lambda run: edit_by_hand(run, format_version=None), "expected a format_version"),
+    "format zero": (lambda run: edit_by_hand(run, format_version=0), "expected a format_version"),
+    "changed by hand": (lambda run: edit_by_hand(run, versions={}), "expected the SHA-256 written with it"),
+    "no settings": (lambda run: edit_config(run, settings=None), "settings: .*it is damaged"),
+    "settings of another kind": (lambda run: edit_config(run, settings=[1]), "settings: .*it is damaged"),
     "unknown model": (lambda run: edit_config(run, settings={"model": "gan"}), r"config\.json: model: expected one of"),
-    "width no number": (lambda run: edit_config(run, data={"dim": "5"}), r"data\.dim: expected an integer"),
-    "no data": (lambda run: edit_config(run, data={}), "expected settings and data"),
+    "width no number": (lambda run: edit_config(run, data={**run.config["data"], "dim": "5"}), r"data\.dim: input"),
+    "no data": (lambda run: edit_config(run, data={}), r"data\.name: field required; it is damaged"),
     "config cut": (lambda run: (run.path / "config.json").write_text("{"), "expected readable JSON; it is damaged"),
-    "config a list": (lambda run: (run.path / "config.json").write_text("[]"), "expected a JSON dict; got list"),
+    "config a list": (lambda run: (run.path / "config.json").write_text("[]"), "expected a JSON object; got a list"),
     "no config": (lambda run: (run.path / "config.json").unlink(), r"is no run directory \(it has no config\.json\)"),
     "no weights": (without_weights, "expected the weights of the run; the file is missing"),
     "weights cut": (
@@ -225,12 +232,12 @@ def test_a_directory_is_overwritten_only_when_asked_and_only_if_it_is_a_run(copy
 def test_a_run_that_was_being_overwritten_can_be_overwritten_again(copy_of, monkeypatch):
     run, data, chosen = copy_of("gaussian-vae"), binary_data(), resolve("autoencoder", {"binarisation": "none"})
 
-    def fail(path):
+    def fail(*_):
         raise OSError("the disk is gone")
 
     with monkeypatch.context() as broken:
-        broken.setattr(shutil, "rmtree", fail)
-        broken.setattr(Path, "iterdir", lambda path: iter([path / "config.json", path / "checkpoints"]))
+        broken.setattr(Path, "rmdir", fail)
+        broken.setattr("vaelab.runs.run.write_file", fail)
         with pytest.raises(OSError, match="gone"):
             Run.create(run.path, chosen, data, overwrite=True)
     assert Run.create(run.path, chosen, data, overwrite=True).settings.model == "autoencoder"
@@ -249,8 +256,11 @@ def test_a_run_goes_on_with_its_own_settings_and_data_only(copy_of):
 
 
 def test_other_data_under_the_name_of_the_runs_are_refused(copy_of):
-    with pytest.raises(Refusal, match=r"'mnist' is not the data that .* was trained on"):
-        copy_of("gaussian-vae").load_data()  # it was trained on patterns, which were handed over
+    run = copy_of("gaussian-vae")  # it was trained on patterns, which were handed over
+    with pytest.raises(Refusal, match=r"were given in Python and are not found; --data FILE says where they are"):
+        run.load_data()
+    with pytest.raises(Refusal, match=r"'mnist' is not the data that .* was trained on \(SHA-256\)"):
+        run.load_data("mnist")
 
 
 def test_metrics_forgive_a_line_that_a_crash_cut_short_and_nothing_else(copy_of):
@@ -261,26 +271,10 @@ def test_metrics_forgive_a_line_that_a_crash_cut_short_and_nothing_else(copy_of)
     assert run.metrics() == rows
     run.forget_after(8)
     assert [row["step"] for row in run.metrics()] == [4, 8]
-    (run.path / "metrics.jsonl").write_text('{"step": 1}\n{"ste\n{"step": 3}\n')
+    lines = (run.path / "metrics.jsonl").read_text().splitlines()
+    (run.path / "metrics.jsonl").write_text("\n".join([lines[0], lines[1][:9], lines[1], ""]))
     with pytest.raises(Refusal, match="line 2 is damaged"):
         run.metrics()
-
-
-def test_an_evaluation_replaces_the_one_of_the_same_protocol(copy_of):
-    run = copy_of("gaussian-vae")
-    record = {
-        "name": "elbo",
-        "samples": 10,
-        "split": "test",
-        "binarisation": "none",
-        "data": "x",
-        "seed": 0,
-        "value": 1.0,
-    }
-    others = [{**record, key: "other"} for key in ("name", "samples", "split", "binarisation", "data", "seed")]
-    run.add_evaluations([record, *others])
-    run.add_evaluations([{**record, "value": 2.0}])
-    assert sorted(map(str, run.evaluations())) == sorted(map(str, [{**record, "value": 2.0}, *others]))
 
 
 DISK_FULL = """
@@ -288,6 +282,7 @@ import resource, sys
 from vaelab.runs import Run
 from pathlib import Path
 import torch
+from tests.training_process import RECORD
 run = Run(sys.argv[1])
 model, state = run.load_model(), run.load_checkpoint()
 for weight in model.parameters():
@@ -296,7 +291,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 failed = 0
 for write in (lambda: run.save_weights(model.state_dict()), lambda: run.save_checkpoint(state),
               lambda: run.forget_after(1000),
-              lambda: run.add_evaluations([{"name": "elbo", "note": "x" * 200}])):
+              lambda: run.add_evaluations([RECORD | {"note": "x" * 200}], "w")):
     try:
         write()
     except OSError:
@@ -308,9 +303,15 @@ print(failed)
 def test_a_full_disk_leaves_the_previous_state_intact(copy_of):
     """A real limit on the size of a file, in a process of its own: every write fails half way."""
     run = copy_of("bernoulli-vae")
-    run.add_evaluations([{"name": "elbo"}])
+    run.add_evaluations([RECORD], "w")
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
-    told = subprocess.run([sys.executable, "-c", DISK_FULL, run.path], capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", DISK_FULL, run.path],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+    )
     assert told.stdout.split() == ["4"]
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
 

@@ -32,6 +32,16 @@ OPTIONS = {
 }
 ESTIMATOR = {"name": "score-function", "baseline": "running-average", "samples": 2}
 
+RECORD = {  # of an evaluation
+    "name": "elbo",
+    "samples": 10,
+    "split": "test",
+    "binarisation": "none",
+    "data": "x",
+    "seed": 0,
+    "value": 1.0,
+}
+
 
 def run_training(out, watch=None, model="bernoulli-vae", more=None, **options):
     """Train the small model into ``out``; with the running average, the estimator has a state to lose as well."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from vaelab.data import load_data
 from vaelab.processes import Job, Watch, run_side_by_side, share_cores
 from vaelab.refusals import Refusal
 from vaelab.report import Member, write_report
-from vaelab.runs import Run
+from vaelab.runs import Run, is_ours, locked, remove_report, remove_run, require_removable
+from vaelab.settings import parse_overrides, resolve
+from vaelab.training import check_together, choose_device
 
-__all__ = ["STUDY", "Entry", "LabFailed", "run_lab"]
+__all__ = ["STUDY", "Entry", "LabFailed", "run_lab", "write_lab"]
 
 
 class LabFailed(RuntimeError):
@@ -97,8 +100,8 @@ def run_lab(
     resume: bool = False,
     overwrite: bool = False,
     watch: Watch | None = None,
-) -> tuple[Path, list[Member]]:
-    """Train and evaluate every model of :data:`STUDY` under ``out/runs`` and write ``out/report.html``.
+) -> list[Member]:
+    """Train and evaluate every model of :data:`STUDY` under ``out/runs``, and return them in the report's order.
 
     On a processor two trainings run side by side, each with half of the cores: networks of this size gain little
     from more threads. On an accelerator they run one after the other.
@@ -107,14 +110,15 @@ def run_lab(
         Refusal: ``out`` is not empty (and neither ``resume`` nor ``overwrite``).
         LabFailed: a training or an evaluation failed.
     """
+    choose_device(device)
+    used = load_data(data)
+    for entry in STUDY:  # all that can be refused, before anything is removed
+        settings = resolve(entry.model, parse_overrides(_words(entry, quick)), {"data": data, "seed": seed})
+        check_together(settings, used.dim)
     if out.exists() and any(out.iterdir()) and not resume:
         if not overwrite:
             raise Refusal(f"out: {str(out)!r} is not empty (--resume continues it, --overwrite replaces it)")
-        if not (out / "runs").is_dir():
-            raise Refusal(f"out: {str(out)!r} is not empty and no lab of ours; it is left alone")
-        for folder in ("runs", "figures"):
-            shutil.rmtree(out / folder, ignore_errors=True)
-        (out / "report.html").unlink(missing_ok=True)
+        _remove_lab(out, data)
     count = samples if samples is not None else (5 if quick else 200)
     jobs = [_job(entry, out, quick, seed, data, device, count) for entry in STUDY]
     workers, threads = share_cores(device)
@@ -125,15 +129,42 @@ def run_lab(
                 raise Refusal(message) if job.refused else LabFailed(message)
     by_name = {entry.name: entry for entry in STUDY}
     members = [Member(by_name[name].title, Run(out / "runs" / name)) for name in _ORDER]
+    for member in members:
+        if not member.evaluations():
+            raise LabFailed(f"{member.run.path.name}: its numbers were not kept; {member.run.path}.log says why")
+    return members
+
+
+def write_lab(out: Path, members: Sequence[Member], quick: bool = False) -> Path:
+    """Write the report of the study, and return its path."""
     title = "A study of variational auto-encoders on binarised MNIST" + (" (quick)" if quick else "")
-    return write_report(out, title, members), members
+    return write_report(out, title, members)
+
+
+def _words(entry: Entry, quick: bool) -> list[str]:
+    return [*entry.words, *(entry.quick if quick else ())]
+
+
+def _remove_lab(out: Path, data: str) -> None:
+    """Remove the runs of the study, its figures and its page, and nothing else."""
+    runs = [out / "runs" / entry.name for entry in STUDY]
+    there = [path for path in runs if path.exists() and not (path.is_dir() and not any(path.iterdir()))]
+    if not there and not is_ours(out / "report.html"):
+        raise Refusal(f"out: {str(out)!r} is not empty and no lab of ours; it is left alone")
+    require_removable(out, [data])
+    with ExitStack() as held:
+        for path in there:  # refuses what is no run, and a run that is being trained
+            held.enter_context(locked(path))
+        for path in there:
+            remove_run(path)
+            path.with_name(f"{path.name}.log").unlink(missing_ok=True)
+    remove_report(out)
 
 
 def _job(entry: Entry, out: Path, quick: bool, seed: int, data: str, device: str, samples: int) -> Job:
     path = out / "runs" / entry.name
-    words = [*entry.words, *(entry.quick if quick else ())]
     flags = ["--data", data, "--out", str(path), "--seed", str(seed), "--device", device, "--resume"]
-    train = ["train", entry.model, *words, *flags]
+    train = ["train", entry.model, *_words(entry, quick), *flags]
     evaluate = ["evaluate", str(path), "--samples", str(samples), "--no-report"]
     commands = [train, evaluate]
     if entry.gradients:

@@ -6,12 +6,25 @@ import json
 import os
 import sys
 import textwrap
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from vaelab.refusals import Refusal, did_you_mean
 
-__all__ = ["leads", "print_json", "print_table", "require_target", "say", "write", "write_arrays"]
+__all__ = [
+    "going_on",
+    "leads",
+    "print_json",
+    "print_table",
+    "require_report",
+    "require_target",
+    "say",
+    "write",
+    "write_arrays",
+]
 
 
 def leads() -> bool:
@@ -72,13 +85,72 @@ def _writable(text: str) -> str:
     return text.encode(encoding, errors).decode(encoding)
 
 
-def require_target(out: Path | None, default: Path, suffixes: tuple[str, ...]) -> Path:
-    """Return the file to write, or refuse one of another kind."""
+@contextmanager
+def going_on(what: str) -> Iterator[None]:
+    """Do what follows the numbers; where it fails, say so and go on: it costs none of them."""
+    try:
+        yield
+    except Exception as error:
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        reason = " ".join(str(error).split())
+        say(f"{what}: {reason or type(error).__name__}")
+
+
+def require_target(
+    out: Path | None,
+    default: Path,
+    suffixes: tuple[str, ...],
+    overwrite: bool = False,
+    read: Iterable[str | Path] = (),
+) -> Path:
+    """Return the file to write: the same rule for every command.
+
+    A file that is there is replaced with ``overwrite``; without it only where the command chose the name itself and
+    vaelab wrote the file. What the command reads is never replaced, under whatever name, nor is anything written into
+    a directory that it reads.
+
+    Raises:
+        Refusal: a file of another kind, one that is there, or one that is read.
+    """
+    from vaelab.runs import is_ours
+
     target = out if out is not None else default
     if target.suffix not in suffixes:
         hint = did_you_mean(target.suffix, suffixes)
         raise Refusal(f"out: expected a file ending in {' or '.join(suffixes)}; got {str(target)!r}{hint}")
+    for source in read:
+        if any(_same(place, Path(source)) for place in (target, target.parent)):
+            said = f"{str(target)!r} is, or lies in, {str(source)!r}, the data that are read"
+            raise Refusal(f"out: {said}; choose another name")
+    if target.is_dir():
+        raise Refusal(f"out: expected a file to write; {str(target)!r} is a directory")
+    if os.path.lexists(target) and not overwrite and not (out is None and is_ours(target)):
+        raise Refusal(f"out: expected a new file; {str(target)!r} is there already (--overwrite replaces it)")
     return target
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to one file or directory: a link, a hard link, another spelling."""
+    return one.exists() and other.exists() and os.path.samefile(one, other)
+
+
+def require_report(out: Path | None, overwrite: bool = False) -> None:
+    """Refuse a directory into which a report cannot be written without replacing what vaelab did not write."""
+    from vaelab.runs import is_ours, require_removable
+
+    if out is None or not os.path.lexists(out):
+        return
+    if not out.is_dir():
+        raise Refusal(f"out: expected a directory; {str(out)!r} is a file, which is left alone")
+    if not any(out.iterdir()):
+        return
+    if not overwrite:
+        raise Refusal(f"out: expected a new or empty directory; {str(out)!r} is not empty (--overwrite replaces it)")
+    require_removable(out)
+    page = out / "report.html"
+    if os.path.lexists(page) and not is_ours(page):
+        raise Refusal(f"out: {str(page)!r} was not written by vaelab; it is left alone, so choose another directory")
 
 
 def write(target: Path, content: bytes) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vaelab.data import load_data, observations
+from vaelab.data import observations, order_columns
 from vaelab.data.binarise import BINARISATION_SEED, protocol_of
 from vaelab.data.streamed import Streamed
 from vaelab.models import LatentVariableModel, MixturePrior
@@ -23,18 +23,21 @@ __all__ = ["encode"]
 _ROWS = 2000
 
 
-def encode(run: Run, name: str, split: str | None = None) -> dict[str, npt.NDArray[Any]]:
+def encode(run: Run, name: str | None = None, split: str | None = None) -> dict[str, npt.NDArray[Any]]:
     """Return the codes of a split, or of all rows of a file of one array, in the order of the rows.
+
+    Without a ``name`` the data are the run's. Columns are matched by their names, where both sides have names.
 
     ``codes`` (N, D) are posterior means (probabilities for bits); a Gaussian code has ``stddev`` beside them, an
     auto-encoder with a mixture ``component`` and ``log_density`` (nats); ``labels`` if the data have them.
     The rows are binarised as the run's data were, drawn once with the same seed as any held-out split. Of rows on the
     disk the codes are there too, in temporary files that are gone with the arrays.
     """
-    data = load_data(name, whole=split is None)
+    place = name if name is not None else run.find_data()[1]
+    data = order_columns(run.settings.load_data(place, whole=split is None), run.config["data"].get("columns"))
     chosen = split or ("all" if "all" in data.splits else "test")
     if data.dim != run.data_dim:
-        raise Refusal(f"data: the run {str(run.path)!r} expects {run.data_dim} columns; {name!r} has {data.dim}")
+        raise Refusal(f"data: the run {str(run.path)!r} expects {run.data_dim} columns; {str(place)!r} has {data.dim}")
     model = run.load_model()
     observed = observations(data, chosen, protocol_of(data, run.settings.binarisation))
     with torch.no_grad(), seeded(BINARISATION_SEED, "encode"):

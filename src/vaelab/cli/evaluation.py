@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vaelab.cli.options import Json, Overwrite, RunPath
-from vaelab.output import print_json, print_table, say
-from vaelab.refusals import Refusal
+from vaelab.cli.options import DataFile, Json, Overwrite, RunPath
+from vaelab.output import going_on, print_json, print_table, require_report, say
 
 if TYPE_CHECKING:
-    from vaelab.runs import Run
+    from vaelab.report import Member
 
 __all__ = ["compare", "evaluate"]
 
@@ -27,23 +27,44 @@ def evaluate(
         int, typer.Option(help="K of the importance-weighted estimate (the ELBO uses up to 10).")
     ] = 5000,
     seed: Annotated[int, typer.Option(help="Seed of the codes drawn.")] = 0,
+    data: DataFile = None,
     report: Annotated[bool, typer.Option(help="Also write RUN/report.html and RUN/figures.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a run: bounds with standard errors, active units; kept in RUN/evaluation.json."""
+    """Evaluate a run: bounds with standard errors, active units; kept in RUN/evaluation.json.
+
+    The numbers are printed and written before anything is drawn.
+    """
     from vaelab.progress import WorkProgress
+    from vaelab.report import Member, write_report
     from vaelab.runs import Run
 
-    opened = Run(run)
+    member = Member(run.name, Run(run), read=() if data is None else (data,))
     with WorkProgress(f"evaluating {run.name}") as progress:
-        records = _evaluate(opened, split, tuple(bound) if bound else None, samples, seed, progress)
+        records = _measured(member, split, tuple(bound) if bound else None, samples, seed, progress)
+    try:
+        _print_records(run, records, as_json)
+    finally:
+        _keep(member, records)
     if report:
-        from vaelab.report import Member, write_report
+        with going_on("the report was not written"):
+            say(f"report: {write_report(run, run.name, [member])}")
 
-        page = write_report(run, run.name, [Member(run.name, opened)])
-        say(f"report: {page}")
+
+def _measured(
+    member: Member, split: str, bounds: tuple[Any, ...] | None, samples: int, seed: int, watch: Any
+) -> list[dict[str, Any]]:
+    from vaelab.evaluation import evaluate as measure
+
+    binarisation = member.run.settings.binarisation
+    records = measure(member.model, member.data, split, bounds, samples, binarisation, seed, watch)
+    return [record | {"weights": member.loaded.weights} for record in records]
+
+
+def _print_records(run: Path, records: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json({"run": str(run), "evaluations": records})
+        sys.stdout.flush()
         return
     for record in records:
         error = record.get("standard_error")
@@ -54,48 +75,58 @@ def evaluate(
             print(f"{'':22}{record['note']}")
     first = records[0]
     print(f"(nats per observation; {first['split']} split of {first['data']}, binarisation {first['binarisation']})")
+    sys.stdout.flush()
 
 
-def _evaluate(
-    run: Run, split: str, bounds: tuple[Any, ...] | None, samples: int, seed: int, watch: Any
-) -> list[dict[str, Any]]:
-    from vaelab.evaluation import evaluate as measure
-
-    binarisation = run.settings.binarisation
-    records = measure(run.load_model(), run.load_data(), split, bounds, samples, binarisation, seed, watch)
-    run.add_evaluations(records)
-    return records
+def _keep(member: Member, records: list[dict[str, Any]]) -> None:
+    """Write numbers into the run, say if they could not be written, and what else is there of other weights."""
+    if reason := member.keep(records):
+        say(f"the numbers were not kept in {member.run.path / 'evaluation.json'}: {reason}")
+        return
+    with going_on("earlier numbers were not read"):
+        others = len(member.run.all_evaluations()) - len(member.evaluations())
+        if others:
+            say(f"{others} earlier number{'s are' if others > 1 else ' is'} of other weights, and not shown")
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
     out: Annotated[Path | None, typer.Option(help="Also write a report and its figures here.")] = None,
     samples: Annotated[int, typer.Option(help="K where a run has no evaluation yet.")] = 100,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="Where data of the runs are now; repeatable.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Compare across data or binarisation, marked.")] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Compare runs on the test split in one table; runs without an evaluation are evaluated first."""
+    """Compare runs on the test split in one table.
+
+    Runs without an evaluation of their present weights are evaluated first.
+    """
     from vaelab.progress import WorkProgress
     from vaelab.report import HEADER, Member, models_table, require_comparable, summary, write_comparison
-    from vaelab.runs import Run
+    from vaelab.runs import Run, remove_report
 
-    members = [Member(path.name, Run(path)) for path in runs]
+    read = tuple(data or ())
+    members = [Member(path.name, Run(path), read) for path in runs]
     if len({member.title for member in members}) < len(members):
-        members = [Member(str(path), Run(path)) for path in runs]
+        members = [Member(str(path), Run(path), read) for path in runs]
     mark = require_comparable(members, force)
-    if out is not None and out.exists() and any(out.iterdir()) and not overwrite:
-        raise Refusal(f"out: expected a new or empty directory; {str(out)!r} is not empty (--overwrite replaces it)")
+    require_report(out, overwrite)
     for member in members:
         if member.evaluation("elbo") is None and member.evaluation("reconstruction-error") is None:
             with WorkProgress(f"evaluating {member.title}") as progress:
-                _evaluate(member.run, "test", None, samples, 0, progress)
-    rows = models_table(members)
-    if out is not None:
-        say(f"report: {write_comparison(out, members, mark)}")
+                records = _measured(member, "test", None, samples, 0, progress)
+            _keep(member, records)
     if as_json:
         print_json({"mark": mark, "runs": [summary(member) for member in members]})
-        return
-    print_table(HEADER, rows)
-    if mark:
-        print(mark)
+    else:
+        print_table(HEADER, models_table(members))
+        if mark:
+            print(mark)
+    sys.stdout.flush()
+    if out is not None:
+        with going_on("the report was not written"):
+            remove_report(out)
+            say(f"report: {write_comparison(out, members, mark)}")

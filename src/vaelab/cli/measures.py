@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vaelab.cli.options import Json, RunPath
-from vaelab.output import print_json, print_table, require_target, write
+from vaelab.cli.options import DataFile, Json, Overwrite, RunPath
+from vaelab.output import going_on, print_json, print_table, require_target, write
 
 __all__ = ["gradients", "tightness"]
 
@@ -24,7 +25,9 @@ def gradients(
     ] = None,
     without: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Which to leave out; repeatable.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the batch and of every draw.")] = 0,
+    data: DataFile = None,
     out: Annotated[Path | None, typer.Option(help="A .png file  [default: RUN/figures/gradients.png]")] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Measure every gradient estimator on a frozen run: bias, variance and cost; kept in RUN/gradients.json."""
@@ -34,13 +37,15 @@ def gradients(
     from vaelab.report import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
     from vaelab.runs import Run
 
-    target = require_target(out, run / "figures" / "gradients.png", (".png",))
     opened = Run(run)
+    read = () if data is None else (data,)
+    target = require_target(out, run / "figures" / "gradients.png", (".png",), overwrite, read or opened.data_places())
+    loaded = opened.load()
     with WorkProgress(f"measuring {run.name}") as progress:
         result = measure_gradients(
-            opened.load_model(),
+            loaded.model,
             opened.settings.build_objective(),
-            observations(opened.load_data(), split, opened.settings.binarisation),
+            observations(opened.load_data(*read), split, opened.settings.binarisation),
             draws=draws,
             rows=rows,
             samples=samples,
@@ -50,15 +55,25 @@ def gradients(
             seed=seed,
             watch=progress,
         )
-    result |= {"data": opened.settings.data, "split": split, "binarisation": opened.settings.binarisation}
-    opened.save_gradients(result)
+    result |= {
+        "weights": loaded.weights,
+        "data": opened.settings.data,
+        "split": split,
+        "binarisation": opened.settings.binarisation,
+    }
+    try:
+        if as_json:
+            print_json({"run": str(run), **result})
+        else:
+            print_table(GRADIENT_HEADER, gradient_table(result))
+            print("\n".join(gradient_notes(result)))
+        sys.stdout.flush()
+    finally:
+        with going_on(f"the numbers were not kept in {run / 'gradients.json'}"):
+            opened.save_gradients(result, loaded.weights)
     if any(row["variance"] > 0 for row in result["estimators"]):
-        write(target, gradient_figure(result))
-    if as_json:
-        print_json({"run": str(run), **result})
-        return
-    print_table(GRADIENT_HEADER, gradient_table(result))
-    print("\n".join(gradient_notes(result)))
+        with going_on("the figure was not written"):
+            write(target, gradient_figure(result))
 
 
 def tightness(
@@ -67,7 +82,9 @@ def tightness(
     steps: Annotated[int, typer.Option(help="Training of each recognition network.")] = 2000,
     samples: Annotated[int, typer.Option(help="K of the importance-weighted bound.")] = 100,
     seed: Annotated[int, typer.Option(help="Seed of everything drawn.")] = 0,
+    data: DataFile = None,
     out: Annotated[Path | None, typer.Option(help="A .png file  [default: RUN/figures/tightness.png]")] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Measure how far the bounds of every inference lie below the exact log p(x) of a belief network of few bits.
@@ -80,12 +97,14 @@ def tightness(
     from vaelab.runs import Run
     from vaelab.training import measure_tightness
 
-    target = require_target(out, run / "figures" / "tightness.png", (".png",))
     opened = Run(run)
+    read = () if data is None else (data,)
+    target = require_target(out, run / "figures" / "tightness.png", (".png",), overwrite, read or opened.data_places())
+    loaded = opened.load()
     with WorkProgress(f"measuring {run.name}") as progress:
         result = measure_tightness(
-            opened.load_model(),
-            opened.load_data(),
+            loaded.model,
+            opened.load_data(*read),
             binarisation=opened.settings.binarisation,
             rows=rows,
             steps=steps,
@@ -94,11 +113,16 @@ def tightness(
             seed=seed,
             watch=progress,
         )
-    result |= {"data": opened.settings.data, "binarisation": opened.settings.binarisation}
-    opened.save_tightness(result)
-    write(target, tightness_figure(result))
-    if as_json:
-        print_json({"run": str(run), **result})
-        return
-    print_table(TIGHTNESS_HEADER, tightness_table(result))
-    print("\n".join(tightness_notes(result)))
+    result |= {"weights": loaded.weights, "data": opened.settings.data, "binarisation": opened.settings.binarisation}
+    try:
+        if as_json:
+            print_json({"run": str(run), **result})
+        else:
+            print_table(TIGHTNESS_HEADER, tightness_table(result))
+            print("\n".join(tightness_notes(result)))
+        sys.stdout.flush()
+    finally:
+        with going_on(f"the numbers were not kept in {run / 'tightness.json'}"):
+            opened.save_tightness(result, loaded.weights)
+    with going_on("the figure was not written"):
+        write(target, tightness_figure(result))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vaelab.cli.options import Json, LabelColumn, RunPath, ScaleOfValues, ValuesOfData
+from vaelab.cli.options import DataFile, Json, LabelColumn, Overwrite, RunPath, ScaleOfValues, ValuesOfData
 from vaelab.output import print_json, require_target, write, write_arrays
 
 __all__ = ["encode", "reconstruct", "sample", "show_data"]
@@ -21,6 +21,7 @@ def sample(
     kind: Annotated[Kind, typer.Option(help="Means of p(x|z), its most probable images, or draws.")] = "mean",
     out: Annotated[Path | None, typer.Option(help=".png or .npz  [default: RUN/figures/samples-KIND.png]")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the codes drawn.")] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw observations from a run's model, as an image or as arrays."""
     from vaelab import plots
@@ -28,7 +29,8 @@ def sample(
     from vaelab.runs import Run
 
     member = Member(run.name, Run(run))
-    target = require_target(out, run / "figures" / f"samples-{kind}.png", (".png", ".npz"))
+    default = run / "figures" / f"samples-{kind}.png"
+    target = require_target(out, default, (".png", ".npz"), overwrite, member.run.data_places())
     drawn = member.model.sample(n, kind, seed)
     if target.suffix == ".npz":
         write_arrays(target, {"x": drawn.numpy()})
@@ -42,6 +44,8 @@ def reconstruct(
     n: Annotated[int, typer.Option("-n", help="How many observations.")] = 12,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     out: Annotated[Path | None, typer.Option(help=".png or .npz  [default: RUN/figures/reconstructed.png]")] = None,
+    data: DataFile = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show observations above what the model makes of them."""
     from vaelab import plots
@@ -51,8 +55,9 @@ def reconstruct(
     from vaelab.runs import Run
 
     require_int("n", n, 1)
-    member = Member(run.name, Run(run))
-    target = require_target(out, run / "figures" / "reconstructed.png", (".png", ".npz"))
+    member = Member(run.name, Run(run), read=() if data is None else (data,))
+    default = run / "figures" / "reconstructed.png"
+    target = require_target(out, default, (".png", ".npz"), overwrite, member.read or member.run.data_places())
     x = observations(member.data, split, member.run.settings.binarisation).bits(slice(0, n))
     decoded = member.model.reconstruct(x)
     if target.suffix == ".npz":
@@ -67,14 +72,15 @@ def encode(
     out: Annotated[Path, typer.Option(help="An .npz file.")],
     data: Annotated[str | None, typer.Option(help="A named data set or a file  [default: the run's data]")] = None,
     split: Annotated[str | None, typer.Option(help="Which split; a file of one array is encoded whole.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write the codes of data: posterior means, and what else the model knows of each code."""
     from vaelab.runs import Run
     from vaelab.transform import encode as encode_rows
 
-    target = require_target(out, out, (".npz",))
     opened = Run(run)
-    write_arrays(target, encode_rows(opened, data if data is not None else opened.settings.data, split))
+    target = require_target(out, out, (".npz",), overwrite, opened.data_places() if data is None else (data,))
+    write_arrays(target, encode_rows(opened, data, split))
 
 
 def show_data(

@@ -10,6 +10,7 @@ import typer
 from vaelab.refusals import Refusal, shown
 
 __all__ = [
+    "DataFile",
     "Json",
     "LabelColumn",
     "ModelName",
@@ -30,6 +31,9 @@ Words = Annotated[
 ]
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+DataFile = Annotated[
+    str | None, typer.Option("--data", help="Where the run's data are now  [default: where they were read]")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 ValuesOfData = Annotated[
     Literal["grey", "bits", "unit"] | None,

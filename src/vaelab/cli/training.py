@@ -87,7 +87,7 @@ def lab(
     """Run the whole study on MNIST: all models, all figures, one report."""
     import time
 
-    from vaelab.lab import run_lab
+    from vaelab.lab import run_lab, write_lab
     from vaelab.progress import TrainingProgress
     from vaelab.report import HEADER, models_table
 
@@ -95,14 +95,15 @@ def lab(
     options: dict[str, Any] = {"quick": quick, "seed": seed, "device": device}
     try:
         with TrainingProgress() as progress:
-            page, members = run_lab(out, **options, resume=resume, overwrite=overwrite, watch=progress.row)
+            members = run_lab(out, **options, resume=resume, overwrite=overwrite, watch=progress.row)
     except KeyboardInterrupt:
         say(
             f"stopped and saved; go on with: vaelab lab --out {out}{' --quick' if quick else ''} --seed {seed} --resume"
         )
         raise typer.Exit(130) from None
     print_table(HEADER, models_table(members))
-    print(f"report: {page} ({(time.perf_counter() - started) / 60:.1f} minutes)")
+    sys.stdout.flush()
+    print(f"report: {write_lab(out, members, quick)} ({(time.perf_counter() - started) / 60:.1f} minutes)")
 
 
 def show_settings(model: ModelName) -> None:

@@ -39,14 +39,14 @@ def legible(name: str, longest: int = 60) -> str:
 
 
 def png(figure: Figure, dpi: int = 130) -> bytes:
-    """Return the figure as PNG bytes, the same for the same figure.
+    """Return the figure as PNG bytes, the same for the same figure; they say that vaelab wrote them.
 
     A character that the font does not have is shown as a box; matplotlib's warning of it is not passed on.
     """
     buffer = BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": "vaelab"})
     return buffer.getvalue()
 
 

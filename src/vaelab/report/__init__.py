@@ -14,7 +14,7 @@ from vaelab.report.gradients import GRADIENT_HEADER, gradient_figure, gradient_n
 from vaelab.report.member import Member, require_comparable
 from vaelab.report.sections import sections
 from vaelab.report.tables import HEADER, command, models_table, protocol, summary
-from vaelab.runs import write_file
+from vaelab.runs import write_ours
 
 __all__ = [
     "GRADIENT_HEADER",
@@ -36,10 +36,14 @@ __all__ = [
 
 
 def write_report(out: Path, title: str, members: Sequence[Member], mark: str | None = None) -> Path:
-    """Write ``report.html`` and ``figures/*.png`` under ``out``, and return the path of the page."""
+    """Write ``report.html`` and ``figures/*.png`` under ``out``, and return the path of the page.
+
+    Raises:
+        Refusal: a file of that name which vaelab did not write.
+    """
     made, left_out = sections(members)
     for section in made:
-        write_file(out / "figures" / f"{section.name}.png", section.figure)
+        write_ours(out / "figures" / f"{section.name}.png", section.figure)
     environment = Environment(loader=PackageLoader("vaelab.report"), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("report.html").render(
         title=title,
@@ -52,7 +56,7 @@ def write_report(out: Path, title: str, members: Sequence[Member], mark: str | N
         protocol=protocol(members),
         commands=[(member.title, command(member)) for member in members],
     )
-    write_file(out / "report.html", page)
+    write_ours(out / "report.html", page)
     return out / "report.html"
 
 
@@ -65,5 +69,5 @@ def write_comparison(out: Path, members: Sequence[Member], mark: str | None = No
             values[member.title] = (record["value"], record["standard_error"] or 0.0)
     if values:
         figure = plots.bounds(values, "ELBO on the test split (nats), ± 2 standard errors")
-        write_file(out / "figures" / "bounds.png", plots.png(figure))
+        write_ours(out / "figures" / "bounds.png", plots.png(figure))
     return write_report(out, "Comparison of runs", members, mark)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from vaelab.data import Dataset, Observations, observations
 from vaelab.models import LatentVariableModel
 from vaelab.refusals import Refusal
-from vaelab.runs import Run
+from vaelab.runs import Loaded, Run
 
 __all__ = ["Member", "require_comparable"]
 
@@ -25,16 +25,37 @@ class Member:
 
     title: str
     run: Run
+    read: tuple[str, ...] = ()  # where the data may be, instead of where they were read
+    unkept: list[dict[str, Any]] = field(default_factory=list, compare=False)  # evaluations that could not be written
 
     @cached_property
+    def loaded(self) -> Loaded:
+        """The model with the selected weights, and their SHA-256."""
+        return self.run.load()
+
+    @property
     def model(self) -> LatentVariableModel:
         """The model with the selected weights."""
-        return self.run.load_model()
+        return self.loaded.model
 
     @cached_property
     def data(self) -> Dataset:
         """The data that the run was trained on."""
-        return self.run.load_data()
+        return self.run.load_data(*self.read)
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Return the evaluations of the weights that this model has, those first that could not be written."""
+        kept = [record for record in self.run.all_evaluations() if record.get("weights") == self.loaded.weights]
+        return [*self.unkept, *kept]
+
+    def keep(self, records: list[dict[str, Any]]) -> str:
+        """Write evaluations of this model into its run; return why they could not be written, or an empty string."""
+        try:
+            self.run.add_evaluations(records, self.loaded.weights)
+        except (OSError, Refusal) as error:
+            self.unkept.extend(records)
+            return str(error)
+        return ""
 
     @cached_property
     def test(self) -> Observations:
@@ -48,9 +69,10 @@ class Member:
 
     def images(self, rows: Tensor) -> Array:
         """Reshape rows (N, X) to images (N, H, W)."""
-        shape = self.data.image_shape
+        facts = self.run.config["data"]
+        shape = facts["image_shape"]
         if shape is None:
-            raise Refusal(f"images: the rows of {self.data.name} have no image shape; give --out FILE.npz for arrays")
+            raise Refusal(f"images: the rows of {facts['name']} have no image shape; give --out FILE.npz for arrays")
         return rows.reshape(-1, *shape).cpu().numpy()
 
     def samples(self, count: int, kind: Any) -> Tensor:
@@ -61,7 +83,7 @@ class Member:
         """Return the evaluation of that name; of ``iwae-K`` the one with the largest K."""
         found = [
             record
-            for record in self.run.evaluations()
+            for record in self.evaluations()
             if record["split"] == split and (record["name"] == prefix or record["name"].startswith(f"{prefix}-"))
         ]
         return max(found, key=lambda record: record.get("samples") or 0, default=None)

@@ -53,7 +53,7 @@ def summary(member: Member) -> dict[str, Any]:
         "run": str(member.run.path),
         "parameters": member.parameters,
         "seconds": member.seconds,
-        "evaluations": member.run.evaluations(),
+        "evaluations": member.evaluations(),
     }
 
 

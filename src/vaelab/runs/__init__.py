@@ -17,8 +17,27 @@ Every file is written to a temporary name, synced and renamed; metrics.jsonl is 
 
 from __future__ import annotations
 
-from vaelab.runs.directory import locked
-from vaelab.runs.files import replaced, write_file
-from vaelab.runs.run import FORMAT_VERSION, Run
+from vaelab.runs.config import DataSource, source_of
+from vaelab.runs.directory import locked, remove_report, remove_run, require_removable
+from vaelab.runs.files import is_ours, replaced, write_file, write_ours
+from vaelab.runs.run import Loaded, Run
+from vaelab.runs.sealed import FORMAT_VERSION, Schema, seal, unseal
 
-__all__ = ["FORMAT_VERSION", "Run", "locked", "replaced", "write_file"]
+__all__ = [
+    "FORMAT_VERSION",
+    "DataSource",
+    "Loaded",
+    "Run",
+    "Schema",
+    "is_ours",
+    "locked",
+    "remove_report",
+    "remove_run",
+    "replaced",
+    "require_removable",
+    "seal",
+    "source_of",
+    "unseal",
+    "write_file",
+    "write_ours",
+]

@@ -1,50 +1,133 @@
-"""A run directory as a place: whether it is free, what is in it, who holds it."""
+"""A run directory as a place: whether it is free, what in it is vaelab's, who holds it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
 
 from vaelab.refusals import Refusal
+from vaelab.runs.config import read_config
+from vaelab.runs.files import is_ours, is_temporary, remove_leftovers
 
-__all__ = ["entries", "locked"]
+__all__ = ["clean", "entries", "held", "locked", "remove_report", "remove_run", "require_removable", "require_run"]
 
-_LOCK = "lock"
-_OF_TRAINING = ("config.json", "model.safetensors", "density.safetensors", "metrics.jsonl", "checkpoints/*")
+LOCK, RESULTS_LOCK = "lock", "results.lock"
+# Everything that vaelab writes into a run directory, but for figures: those say themselves that they are vaelab's.
+_FILES = (
+    *("model.safetensors", "density.safetensors", "metrics.jsonl"),
+    *("evaluation.json", "gradients.json", "tightness.json", "config.json"),
+)
+_CHECKPOINTS = ("last.pt", "previous.pt", "next.pt")
 
 
 @contextmanager
 def locked(path: str | Path) -> Iterator[None]:
     """Hold a run directory, made if need be, against any other training; the end of the process frees it.
 
-    What a training that was killed left half-written under a temporary name is removed.
+    What killed processes left half-written is removed.
 
     Raises:
         Refusal: another process holds it, or it holds other things than a run.
     """
     path = Path(path)
-    if entries(path) and not (path / "config.json").is_file():
-        raise Refusal(f"out: {str(path)!r} is not empty and no run directory; it is left alone")
+    if entries(path):
+        require_run(path)
     path.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path / _LOCK)
+    waiting = f"out: another process is training into {str(path)!r}; wait for it, or choose another"
+    with held(path / LOCK, 0, waiting):
+        clean(path)
+        yield
+
+
+@contextmanager
+def held(lock: Path, seconds: float, refusal: str) -> Iterator[None]:
+    """Hold a lock file, waited for that long; a crash frees it, and the empty file stays."""
+    if lock.is_symlink():
+        raise Refusal(f"{lock}: expected the lock of vaelab; this is a link, which is left alone")
+    holding = filelock.FileLock(lock)
     try:
-        lock.acquire(blocking=False)
+        holding.acquire(timeout=seconds)
     except filelock.Timeout:
-        raise Refusal(f"out: another process is training into {str(path)!r}; wait for it, or choose another") from None
+        raise Refusal(refusal) from None
     try:
-        for name in _OF_TRAINING:
-            for left in path.glob(f"{name}.tmp" if name.endswith("*") else f"{name}.*.tmp"):
-                left.unlink(missing_ok=True)
         yield
     finally:
-        lock.release()
+        holding.release()
+
+
+def clean(path: Path) -> None:
+    """Remove what killed processes left half-written in a run directory."""
+    for folder in (path, path / "checkpoints", path / "figures"):
+        remove_leftovers(folder)
 
 
 def entries(path: Path) -> list[Path]:
     """Return what a directory holds but for locks and half-written files, or the path itself if it is a file."""
     if not path.is_dir():
-        return [path] if path.exists() else []
-    return [entry for entry in path.iterdir() if entry.suffix != ".tmp" and entry.name != _LOCK]
+        return [path] if os.path.lexists(path) else []
+    return [entry for entry in path.iterdir() if not is_temporary(entry) and not _is_lock(entry)]
+
+
+def _is_lock(path: Path) -> bool:
+    return path.name in (LOCK, RESULTS_LOCK) and path.is_file() and path.stat().st_size == 0
+
+
+def require_run(path: Path) -> None:
+    """Refuse a directory that is not empty and does not open as a run."""
+    try:
+        read_config(path)
+    except Refusal as refusal:
+        raise Refusal(
+            f"out: {str(path)!r} is not empty and no run directory; it is left alone ({refusal})"
+        ) from refusal
+
+
+def require_removable(path: Path, read: Iterable[str | Path] = ()) -> None:
+    """Refuse to replace a directory that holds the working directory, a home, or what the command reads.
+
+    Raises:
+        Refusal: such as ``.``, ``/``, ``~``, or the directory of the data.
+    """
+    own = path.resolve()
+    kept = {"the working directory": Path.cwd(), "your home directory": Path.home()}
+    kept |= {f"the data {str(name)!r}": Path(name) for name in read if Path(name).exists()}
+    for what, kept_path in kept.items():
+        there = kept_path.resolve()
+        if own == there or own in there.parents:
+            raise Refusal(
+                f"out: expected a directory of its own to overwrite; {str(path)!r} is or holds {what}, so nothing is "
+                "removed; choose another"
+            )
+
+
+def remove_run(path: Path, config: bool = True) -> None:
+    """Remove what vaelab wrote into a run directory, and nothing else; its config.json last, for with it it is a run.
+
+    Of a link, the link is removed: what it leads to may be anybody's.
+    """
+    checkpoints = path / "checkpoints"
+    clean(path)
+    remove_report(path)
+    if checkpoints.is_symlink():
+        checkpoints.unlink()
+    own = [checkpoints / name for name in _CHECKPOINTS]
+    own += [path / name for name in _FILES if config or name != "config.json"]
+    for file in own:
+        with suppress(IsADirectoryError, NotADirectoryError):  # nothing that vaelab wrote
+            file.unlink(missing_ok=True)
+    with suppress(OSError):  # not empty, or not there
+        checkpoints.rmdir()
+
+
+def remove_report(path: Path) -> None:
+    """Remove the page and the figures that vaelab wrote into a directory, and nothing else."""
+    figures = path / "figures"
+    for file in [*figures.glob("*.png"), path / "report.html"]:
+        if is_ours(file):
+            file.unlink()
+    with suppress(OSError):  # not empty, not there, or a link
+        figures.rmdir()

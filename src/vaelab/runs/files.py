@@ -1,33 +1,61 @@
-"""Files that hold the old content or the new, never a part of either."""
+"""Files that hold the old content or the new, never a part of either; and whether vaelab wrote a file."""
 
 from __future__ import annotations
 
-import json
+import fcntl
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from vaelab.refusals import Refusal
 
-__all__ = ["read_json", "replaced", "write_file"]
+__all__ = ["is_ours", "is_temporary", "remove_leftovers", "replaced", "write_file", "write_ours"]
+
+_PREFIX, _SUFFIX = ".vaelab-", ".tmp"
+# What the figures and pages that vaelab writes have near their beginning.
+_MARKS = (b"Software\0vaelab", b'<meta name="generator" content="vaelab">')
 
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
-    """Hand out a file to write, which takes the place of ``path`` when it is whole."""
+    """Hand out a file to write, which takes the place of ``path`` when it is whole.
+
+    The temporary file has a name that cannot be foreseen, is created by this process or not at all, and is locked
+    while it is written. So the next writer into the directory can tell what a killed process has left, and removes it.
+    Of a link, the link is replaced.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    remove_leftovers(path.parent)
+    file, temporary = _create(path.parent)
     try:
-        with temporary.open("wb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _create(folder: Path) -> tuple[BinaryIO, Path]:
+    """Create a temporary file and lock it; one that another process has removed before the lock is made anew."""
+    while True:
+        path = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            handle = os.open(path, flags, 0o666)
+        except FileExistsError:
+            continue
+        file = os.fdopen(handle, "wb")
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if path.exists():
+            return file, path
+        file.close()
 
 
 def write_file(path: Path, content: bytes | str) -> None:
@@ -36,12 +64,45 @@ def write_file(path: Path, content: bytes | str) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-def read_json(path: Path, kind: type) -> Any:
-    """Return what a JSON file holds, or refuse a file that is damaged or holds another kind of value."""
+def is_temporary(path: Path) -> bool:
+    """Return whether a file has the name of a temporary file of vaelab."""
+    return path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed processes have left in a directory; those being written are locked."""
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise Refusal(f"{path}: expected readable JSON; it is damaged ({error})") from error
-    if not isinstance(content, kind):
-        raise Refusal(f"{path}: expected a JSON {kind.__name__}; got {type(content).__name__}")
-    return content
+        found = [Path(entry.path) for entry in os.scandir(folder) if is_temporary(Path(entry.path))]
+    except OSError:
+        return
+    for path in found:
+        with suppress(OSError):  # gone, being written, a link, or not ours to remove
+            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(handle)
+
+
+def is_ours(path: Path) -> bool:
+    """Return whether a file is a figure or a page that vaelab wrote."""
+    try:
+        if not path.is_file():  # a pipe would wait for its writer
+            return False
+        with path.open("rb") as file:
+            beginning = file.read(4096)
+    except OSError:
+        return False
+    return any(mark in beginning for mark in _MARKS)
+
+
+def write_ours(path: Path, content: bytes | str) -> None:
+    """Write a figure or a page, in place of an earlier one that vaelab wrote, and of nothing else.
+
+    Raises:
+        Refusal: there is a file that vaelab did not write.
+    """
+    if os.path.lexists(path) and not is_ours(path):
+        raise Refusal(f"{path}: expected a file that vaelab wrote, to replace it; this one is left alone")
+    write_file(path, content)

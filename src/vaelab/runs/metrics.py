@@ -1,28 +1,42 @@
-"""The log of a training: one JSON object a line, appended to."""
+"""The log of a training: one JSON object a line, each with a checksum, appended to."""
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from vaelab.refusals import Refusal
 from vaelab.runs.files import write_file
+from vaelab.runs.sealed import Schema
 
 __all__ = ["Metrics"]
 
+_SEAL = len(', "crc": "12345678"}')
+
+
+class Row(Schema):
+    """What a row must hold."""
+
+    step: int
+    steps: int
+    seconds: float
+
 
 class Metrics:
-    """The file ``metrics.jsonl`` of a run."""
+    """The file ``metrics.jsonl`` of a run. Rows of format version 1 have no checksum."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, sealed: bool) -> None:
+        self.path, self.sealed = path, sealed
 
     def log(self, row: dict[str, Any]) -> None:
         """Append one object."""
         with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(_line(row))
 
     def sync(self) -> None:
         """Have what was logged on the disk."""
@@ -31,18 +45,50 @@ class Metrics:
                 os.fsync(file.fileno())
 
     def rows(self, up_to: int | None = None) -> list[dict[str, Any]]:
-        """Return the logged rows, up to a step; a last line that a crash cut short is left out."""
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        rows = []
-        for number, line in enumerate(lines, 1):
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                if number == len(lines):
-                    break
-                raise Refusal(f"{self.path}: line {number} is damaged") from None
+        """Return the logged rows, up to a step; a last line that a crash cut short is left out.
+
+        Raises:
+            Refusal: a line that is damaged.
+        """
+        *lines, last = self.path.read_bytes().split(b"\n") if self.path.exists() else [b""]
+        rows = [self._row(line, number) for number, line in enumerate(lines, 1)]
+        if last and not _cut_short(last):
+            rows.append(self._row(last, len(lines) + 1))
         return [row for row in rows if up_to is None or row["step"] <= up_to]
 
     def forget_after(self, step: int) -> None:
         """Drop the rows logged after ``step``, which a resumed training will log again."""
-        write_file(self.path, "".join(json.dumps(row) + "\n" for row in self.rows(up_to=step)))
+        write_file(self.path, "".join(map(_line, self.rows(up_to=step))))
+
+    def _row(self, line: bytes, number: int) -> dict[str, Any]:
+        text, seal = line[:-_SEAL] + b"}", line[-_SEAL:]
+        whole = seal == _seal(text)
+        try:
+            row: dict[str, Any] = json.loads(text if whole else line)
+            if not whole and (self.sealed or "crc" in row):
+                raise ValueError
+            Row.model_validate(row)
+        except (ValueError, TypeError, RecursionError, ValidationError):
+            raise Refusal(
+                f"{self.path}: line {number} is damaged: it is not what its checksum says, or no row of vaelab"
+            ) from None
+        return row
+
+
+def _line(row: dict[str, Any]) -> str:
+    text = json.dumps(row)
+    return text[:-1] + _seal(text.encode()).decode() + "\n"
+
+
+def _seal(text: bytes) -> bytes:
+    """Return what takes the place of the closing brace of a row."""
+    return b', "crc": "%08x"}' % zlib.crc32(text)
+
+
+def _cut_short(line: bytes) -> bool:
+    """Return whether a line is the beginning of a JSON object and nothing more."""
+    try:
+        json.JSONDecoder().raw_decode(line.decode())
+    except (ValueError, RecursionError):
+        return True
+    return False

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import shutil
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
-import vaelab
-from vaelab.data import Dataset
-from vaelab.data.binarise import BINARISATION_SEED, protocol_of
+from vaelab.data import Dataset, order_columns
 from vaelab.models import LatentVariableModel, MixturePrior
-from vaelab.refusals import Refusal, require_int
+from vaelab.refusals import Refusal
 from vaelab.runs.checkpoints import Checkpoints
-from vaelab.runs.directory import entries
-from vaelab.runs.files import read_json, write_file
+from vaelab.runs.config import DataSource, configuration, read_config, settings_in, source_of
+from vaelab.runs.directory import entries, remove_run, require_removable, require_run
+from vaelab.runs.files import write_file
 from vaelab.runs.metrics import Metrics
-from vaelab.runs.tensors import load_tensors, save_tensors
-from vaelab.settings import Settings, resolve
+from vaelab.runs.results import Results
+from vaelab.runs.sealed import seal
+from vaelab.runs.tensors import load_tensors, save_tensors, sha256_of
+from vaelab.settings import Settings
 
-__all__ = ["FORMAT_VERSION", "Run"]
+__all__ = ["Loaded", "Run"]
 
-FORMAT_VERSION = 1
+_TRIES = 20  # readings of weights that a training replaces at the same time
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with the selected weights, and their SHA-256, by which numbers name the weights they were made of."""
+
+    model: LatentVariableModel
+    weights: str
 
 
 class Run:
@@ -42,73 +50,104 @@ class Run:
 
     def __init__(self, path: str | Path, config: dict[str, Any] | None = None) -> None:
         self.path = Path(path)
+        self.config: dict[str, Any] = read_config(self.path) if config is None else config
+        self.settings: Settings = settings_in(self.config, self.path / "config.json")
+        self.data_dim: int = self.config["data"]["dim"]
         self._checkpoints = Checkpoints(self.path / "checkpoints")
-        self._metrics = Metrics(self.path / "metrics.jsonl")
-        where = self.path / "config.json"
-        if config is None:
-            if not self.path.is_dir():
-                raise Refusal(f"run: there is no run directory {str(path)!r}")
-            if not where.is_file():
-                raise Refusal(f"run: {str(path)!r} is no run directory (it has no config.json)")
-            config = read_json(where, dict)
-        self.config: dict[str, Any] = config
-        version = self.config.get("format_version")
-        if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-            raise Refusal(f"{where}: expected a format_version; it is damaged, or no vaelab run")
-        if version > FORMAT_VERSION:
-            raise Refusal(
-                f"{where}: expected format_version up to {FORMAT_VERSION}; got {version}, written by a newer vaelab"
-            )
-        try:
-            values = self.config["settings"]
-            self.settings: Settings = resolve(values["model"], values)
-            self.data_dim = require_int("data.dim", self.config["data"]["dim"], 1)
-        except Refusal as refusal:
-            raise Refusal(f"{where}: {refusal}") from refusal
-        except (KeyError, TypeError) as error:
-            raise Refusal(f"{where}: expected settings and data; it is damaged ({error!r})") from error
+        self._metrics = Metrics(self.path / "metrics.jsonl", sealed=self.config["format_version"] > 1)
+        self._results = Results(self.path)
 
     @classmethod
-    def create(cls, path: str | Path, settings: Settings, data: Dataset, overwrite: bool = False) -> Run:
-        """Start a run directory, refusing one that is not empty unless ``overwrite`` (which empties it)."""
+    def create(
+        cls,
+        path: str | Path,
+        settings: Settings,
+        data: Dataset,
+        overwrite: bool = False,
+        source: DataSource | None = None,
+    ) -> Run:
+        """Start a run directory, refusing one that is not empty unless ``overwrite``.
+
+        ``overwrite`` removes what vaelab wrote into a run directory, and nothing else. ``source`` says where the data
+        were read; they were given in Python if it is left out.
+        """
         path = Path(path)
-        if left := entries(path):
+        source = source if source is not None else source_of(data.name, data)
+        if entries(path):
             if not overwrite:
                 raise Refusal(
                     f"out: expected a new or empty directory; {str(path)!r} is not empty "
                     "(--resume continues it, --overwrite replaces it)"
                 )
-            if not (path / "config.json").is_file():
-                raise Refusal(f"out: {str(path)!r} is not empty and no run directory; it is left alone")
-            for entry in sorted(left, key=lambda entry: entry.name == "config.json"):  # last: with it, it is a run
-                # Of a link, the link: what it leads to may be anybody's.
-                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-        versions = {"vaelab": vaelab.__version__, "torch": torch.__version__, "numpy": np.__version__}
-        config = {
-            "format_version": FORMAT_VERSION,
-            "versions": {**versions, "python": platform.python_version()},
-            "settings": settings.model_dump(mode="json"),
-            "data": {
-                "name": data.name,
-                "sha256": data.sha256(),
-                "kind": data.kind,
-                "dim": data.dim,
-                "image_shape": data.image_shape,
-                "splits": {name: len(split) for name, split in data.splits.items()},
-                "binarisation": protocol_of(data, settings.binarisation),
-                "binarisation_seed": BINARISATION_SEED,
-            },
-        }
-        write_file(path / "config.json", json.dumps(config, indent=2) + "\n")
+            require_run(path)
+            require_removable(path, [source.path] if source.path else [])
+            remove_run(path, config=False)  # the new one takes its place, so that it is a run all the time
+        write_file(path / "config.json", seal(configuration(settings, data, source)))
         return cls(path)
 
-    def load_data(self, check: bool = True) -> Dataset:
-        """Load the data that the run was trained on, and refuse other data under the same name."""
-        data = self.settings.load_data()
-        expected = self.config["data"].get("sha256")
-        if check and data.sha256() != expected:
-            raise Refusal(f"data: {self.settings.data!r} is not the data that {self.path} was trained on (SHA-256)")
-        return data
+    def load_data(self, *names: str | Path) -> Dataset:
+        """Load the data that the run was trained on; see :meth:`find_data`."""
+        return self.find_data(*names)[0]
+
+    def find_data(self, *names: str | Path) -> tuple[Dataset, str | Path]:
+        """Return the data that the run was trained on, found by their SHA-256, and where they are.
+
+        They are looked for where they were read: from the working directory, under the absolute path, from the run
+        directory and those above it; or in ``names`` alone, files or named data sets.
+
+        Raises:
+            Refusal: they are not there, or what is there cannot be read, or other data are there.
+        """
+        facts, others = self.config["data"], []
+        refused: Refusal | None = None
+        for place in names or self.data_places():
+            try:
+                data = self._in_order(self.settings.load_data(place))
+            except Refusal as refusal:
+                refused = refused or (refusal if names or Path(place).exists() else None)
+                continue
+            if data.sha256() == facts["sha256"]:
+                named = data.name == facts["name"]
+                return data if named else dataclasses.replace(data, name=facts["name"]), place
+            others.append(place)
+        if others:
+            raise Refusal(
+                f"data: {str(others[0])!r} is not the data that {self.path} was trained on (SHA-256); "
+                "--data FILE says where they are"
+            )
+        if refused is not None:
+            raise refused
+        came = "were given in Python" if self.source.kind == "python" else f"were read from {self.source.given!r}"
+        said = f"the data {facts['name']!r} of {self.path} {came} and are not found"
+        raise Refusal(f"data: {said}; --data FILE says where they are")
+
+    @property
+    def source(self) -> DataSource:
+        """Where the data were read; a run of format version 1 says only the name."""
+        said = self.config["data"].get("source")
+        return DataSource(**said) if said else DataSource(kind="file", given=self.settings.data)
+
+    def data_places(self) -> Iterator[str | Path]:
+        """Yield where the data may be."""
+        source, own = self.source, self.path.resolve()
+        yield source.given
+        there = [Path(source.path)] if source.path else []
+        if source.kind == "file":
+            there += [folder / source.given for folder in (own, *own.parents)]
+        yield from dict.fromkeys(place for place in there if place.exists())
+
+    def _in_order(self, data: Dataset) -> Dataset:
+        """Return the data with their columns in the run's order, if they are the run's columns."""
+        try:
+            return order_columns(data, self.config["data"].get("columns"))
+        except Refusal:
+            return data
+
+    def moved_data(self, source: DataSource) -> None:
+        """Remember where the data are now."""
+        self.config["data"]["source"] = source.model_dump()
+        if self.config["format_version"] > 1:
+            write_file(self.path / "config.json", seal(self.config))
 
     def save_weights(self, weights: dict[str, Tensor]) -> None:
         """Write the selected weights, by name."""
@@ -120,17 +159,56 @@ class Run:
 
     def load_model(self) -> LatentVariableModel:
         """Rebuild the model from the config and load the selected weights, in evaluation mode."""
+        return self.load().model
+
+    def load(self) -> Loaded:
+        """Return the model with the selected weights, in evaluation mode, and the SHA-256 of these weights.
+
+        A training may replace them meanwhile: they are read again until all are of one moment.
+
+        Raises:
+            Refusal: weights that are missing, damaged, or of another model.
+        """
+        for _ in range(_TRIES):
+            before = self._stamps()
+            try:
+                loaded = self._load()
+            except Refusal:
+                if self._stamps() == before:
+                    raise
+                continue
+            if self._stamps() == before:
+                return loaded
+        raise Refusal(f"{self.path}: the weights were replaced {_TRIES} times while they were read; try again later")
+
+    def _load(self) -> Loaded:
         model = self.settings.build_model(self.data_dim)
-        path = self.path / "model.safetensors"
+        path, density = self._weights
+        tensors, weights = load_tensors(path)
         try:
-            model.load_state_dict(load_tensors(path))
+            model.load_state_dict(tensors)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise Refusal(f"{path}: the weights do not fit the model of config.json ({reason})") from error
-        density = self.path / "density.safetensors"
         if isinstance(model.prior, MixturePrior) and density.exists():
-            model.prior.load(load_tensors(density))
-        return model.eval()
+            arrays, mixture = load_tensors(density)
+            model.prior.load(arrays)
+            weights = _joint(weights, mixture)
+        return Loaded(model.eval(), weights)
+
+    def weights(self) -> str | None:
+        """Return the SHA-256 of the present weights, or None if there are none yet."""
+        path, density = self._weights
+        found, mixture = sha256_of(path), sha256_of(density)
+        return _joint(found, mixture) if found and mixture else found
+
+    @property
+    def _weights(self) -> tuple[Path, Path]:
+        return self.path / "model.safetensors", self.path / "density.safetensors"
+
+    def _stamps(self) -> list[tuple[int, int, int] | None]:
+        """Return what changes when a file of weights is replaced."""
+        return [_stamp(path) for path in self._weights]
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         """Write what a resumed training needs, and keep the checkpoint before it."""
@@ -154,39 +232,51 @@ class Run:
         self._metrics.forget_after(step)
 
     def evaluations(self) -> list[dict[str, Any]]:
-        """Return every evaluation made of this run."""
-        path = self.path / "evaluation.json"
-        return read_json(path, list) if path.exists() else []
+        """Return the evaluations of the present weights."""
+        present = self.weights()
+        return [record for record in self.all_evaluations() if present and record.get("weights") == present]
 
-    def add_evaluations(self, records: list[dict[str, Any]]) -> None:
-        """Add evaluations; one of the same name, split, protocol and seed is replaced."""
+    def all_evaluations(self) -> list[dict[str, Any]]:
+        """Return every evaluation; ``weights`` is the SHA-256 of what it was made of, missing in format version 1."""
+        return self._results.evaluations()
 
-        def identity(record: dict[str, Any]) -> tuple[Any, ...]:
-            return tuple(record.get(key) for key in ("name", "samples", "split", "binarisation", "data", "seed"))
-
-        new = {identity(record) for record in records}
-        kept = [record for record in self.evaluations() if identity(record) not in new]
-        write_file(self.path / "evaluation.json", json.dumps(kept + records, indent=2) + "\n")
+    def add_evaluations(self, records: list[dict[str, Any]], weights: str) -> None:
+        """Add evaluations of weights; one of the same name, weights, split, protocol and seed is replaced."""
+        self._results.add_evaluations(records, weights)
 
     def gradients(self) -> dict[str, Any] | None:
-        """Return the measured gradient estimators, or None if they were not measured."""
-        path = self.path / "gradients.json"
-        return read_json(path, dict) if path.exists() else None
+        """Return the gradient estimators measured on the present weights, or None if they were not measured."""
+        return self._of_present(self._results.measured("gradients"))
 
     def tightness(self) -> dict[str, Any] | None:
-        """Return the measured bounds of every inference, or None if they were not measured."""
-        path = self.path / "tightness.json"
-        return read_json(path, dict) if path.exists() else None
+        """Return the bounds of every inference on the present weights, or None if they were not measured."""
+        return self._of_present(self._results.measured("tightness"))
 
-    def save_tightness(self, result: dict[str, Any]) -> None:
-        """Write the measured bounds of every inference, in place of earlier ones."""
-        write_file(self.path / "tightness.json", json.dumps(result, indent=2) + "\n")
+    def _of_present(self, result: dict[str, Any] | None) -> dict[str, Any] | None:
+        return result if result is not None and result.get("weights") in {self.weights()} - {None} else None
 
-    def save_gradients(self, result: dict[str, Any]) -> None:
-        """Write the measured gradient estimators, in place of earlier ones."""
-        write_file(self.path / "gradients.json", json.dumps(result, indent=2) + "\n")
+    def save_gradients(self, result: dict[str, Any], weights: str) -> None:
+        """Write the gradient estimators measured on weights, in place of earlier ones."""
+        self._results.save_measured("gradients", result, weights)
+
+    def save_tightness(self, result: dict[str, Any], weights: str) -> None:
+        """Write the bounds of every inference measured on weights, in place of earlier ones."""
+        self._results.save_measured("tightness", result, weights)
 
     @property
     def finished(self) -> bool:
         """Whether the training ran to its end."""
         return any(row.get("finished") for row in self.metrics())
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _joint(weights: str, mixture: str) -> str:
+    """Return the SHA-256 of the weights of an auto-encoder and of the mixture of its codes."""
+    return hashlib.sha256(f"{weights}{mixture}".encode()).hexdigest()

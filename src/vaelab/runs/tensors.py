@@ -1,8 +1,9 @@
-"""Weights and other arrays as safetensors, with a SHA-256 of their own."""
+"""Weights and other arrays as safetensors, with a SHA-256 of their own, by which numbers name their weights."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import safetensors
@@ -13,13 +14,51 @@ from torch import Tensor
 from vaelab.refusals import Refusal
 from vaelab.runs.files import write_file
 
-__all__ = ["load_tensors", "save_tensors"]
+__all__ = ["load_tensors", "save_tensors", "sha256_of"]
+
+_HEADER = 2**27  # bytes: more than the header of any model
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors by name."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_file(path, safetensors.torch.save(plain, metadata={"sha256": _checksum(plain)}))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors of a file and their SHA-256, or refuse a file that is missing or damaged.
+
+    The file is read once, so that the tensors are those of one file, also while another takes its place.
+    """
+    try:
+        content = path.read_bytes()
+        tensors = safetensors.torch.load(content)
+        expected = _said(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except FileNotFoundError:
+        raise Refusal(f"{path}: expected the weights of the run; the file is missing") from None
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise Refusal(f"{path}: expected a safetensors file; it is damaged ({error})") from error
+    if expected is None or expected != _checksum(tensors):
+        raise Refusal(f"{path}: expected the SHA-256 written with it; the file is damaged")
+    return tensors, expected
+
+
+def sha256_of(path: Path) -> str | None:
+    """Return the SHA-256 that a file says it has, without reading its tensors; None if there is no such file."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            return _said(file.read(min(size, _HEADER)))
+    except (OSError, ValueError):
+        return None
+
+
+def _said(header: bytes) -> str | None:
+    """Return the SHA-256 in the header of a safetensors file."""
+    content = json.loads(header)
+    metadata = content.get("__metadata__") if isinstance(content, dict) else None
+    found = metadata.get("sha256") if isinstance(metadata, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _checksum(tensors: dict[str, Tensor]) -> str:
@@ -29,18 +68,3 @@ def _checksum(tensors: dict[str, Tensor]) -> str:
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file, or refuse one that is missing or damaged."""
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-            expected = (file.metadata() or {}).get("sha256")
-    except FileNotFoundError:
-        raise Refusal(f"{path}: expected the weights of the run; the file is missing") from None
-    except (safetensors.SafetensorError, OSError) as error:
-        raise Refusal(f"{path}: expected a safetensors file; it is damaged ({error})") from error
-    if expected != _checksum(tensors):
-        raise Refusal(f"{path}: expected the SHA-256 written with it; the file is damaged")
-    return tensors

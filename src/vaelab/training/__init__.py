@@ -17,7 +17,7 @@ from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.randomness import seeded
 from vaelab.ranks import Lost
 from vaelab.refusals import Refusal
-from vaelab.runs import Run, locked
+from vaelab.runs import DataSource, Run, locked, source_of
 from vaelab.settings import Settings, TrainingSettings, words
 from vaelab.training.engine import choose_precision
 from vaelab.training.loop import Fitted, fit
@@ -43,6 +43,10 @@ __all__ = [
 ]
 
 
+# Between a run and a command that goes on with it: the data are known by their SHA-256, however they are read.
+_MAY_DIFFER = ("device", "data", "values", "scale", "label_column")
+
+
 @own_torch()
 def train(
     settings: Settings,
@@ -66,7 +70,9 @@ def train(
         Lost: another process does not answer, or has left.
     """
     with joined(rank_timeout) as processes, ExitStack() as held:
-        data = data if data is not None else settings.load_data()
+        given, data = data, data if data is not None else settings.load_data()
+        source = source_of(settings.data, given)
+        settings = settings.model_copy(update={"data": source.given})
         device = choose_device(settings.device)
         observed = observations(data, "train", settings.binarisation)
         out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
@@ -80,10 +86,11 @@ def train(
             chosen = _with_precision(settings, device)
             check_together(chosen, data.dim)  # all of it before anything is written
             Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
+            observations(data, "validation", settings.binarisation)
             held.enter_context(locked(out))
             if (resume or any(rank.resume for rank in ranks)) and (out / "config.json").exists():
-                return _reopen(out, chosen, data).config
-            return Run.create(out, chosen, data, overwrite=overwrite).config
+                return _reopen(out, chosen, data, source).config
+            return Run.create(out, chosen, data, overwrite, source).config
 
         run = Run(out, processes.by_leader(open_run))
         settings = run.settings  # also of the other ranks: precision=auto means what rank 0 took it for
@@ -154,11 +161,11 @@ def fit_density(model: LatentVariableModel, data: Dataset, settings: Settings, r
     return bic
 
 
-def _reopen(out: str | Path, settings: Settings, data: Dataset) -> Run:
+def _reopen(out: str | Path, settings: Settings, data: Dataset, source: DataSource) -> Run:
     run = Run(out)
     asked: dict[str, Any] = settings.model_dump(mode="json")
     had: dict[str, Any] = run.settings.model_dump(mode="json")
-    differing = [key for key in had if had[key] != asked.get(key) and key != "device"]
+    differing = [key for key in had if had[key] != asked.get(key) and key not in _MAY_DIFFER]
     if differing:
         key = differing[0]
         raise Refusal(
@@ -167,4 +174,6 @@ def _reopen(out: str | Path, settings: Settings, data: Dataset) -> Run:
         )
     if run.config["data"].get("sha256") != data.sha256():
         raise Refusal(f"resume: the data are not those that {str(out)!r} was started with (SHA-256)")
+    if source.kind == "file" and source != run.source:
+        run.moved_data(source)
     return run

@@ -1,0 +1,109 @@
+"""What config.json holds: every setting, and what the data are."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+import vaelab
+from vaelab.data import DATASETS, Dataset
+from vaelab.data.binarise import BINARISATION_SEED, protocol_of
+from vaelab.refusals import Refusal
+from vaelab.runs.sealed import Schema, unseal
+from vaelab.settings import Settings, resolve
+
+__all__ = ["DataSource", "configuration", "read_config", "settings_in", "source_of"]
+
+
+class DataSource(Schema):
+    """Where data were read: a known name, a file, or given in Python; as it was given, and the absolute path."""
+
+    kind: Literal["named", "file", "python"]
+    given: str
+    path: str | None = None
+
+
+class DataFacts(Schema):
+    """What a run must know of its data; format version 1 had no scale, columns, labels and source."""
+
+    name: str
+    sha256: str
+    kind: Literal["binary", "grey"]
+    dim: int = Field(ge=1)
+    image_shape: list[int] | None
+    splits: dict[str, int]
+    binarisation: str
+    binarisation_seed: int
+    scale: float = 1
+    columns: list[str] | None = None
+    labels: bool | None = None
+    source: DataSource | None = None
+
+
+class ConfigFile(Schema):
+    """The file config.json."""
+
+    format_version: int
+    versions: dict[str, str]
+    settings: dict[str, Any]
+    data: DataFacts
+
+
+def source_of(name: str, given: Dataset | None = None) -> DataSource:
+    """Return where data are: given in Python if they are handed over, else what ``name`` names."""
+    if given is not None:
+        return DataSource(kind="python", given=given.name)
+    if name in DATASETS:
+        return DataSource(kind="named", given=name)
+    return DataSource(kind="file", given=name, path=str(Path(name).resolve()))
+
+
+def configuration(settings: Settings, data: Dataset, source: DataSource) -> dict[str, Any]:
+    """Return the content of config.json for a new run."""
+    versions = {"vaelab": vaelab.__version__, "torch": torch.__version__, "numpy": np.__version__}
+    return {
+        "versions": {**versions, "python": platform.python_version()},
+        "settings": settings.model_dump(mode="json"),
+        "data": {
+            "name": data.name,
+            "sha256": data.sha256(),
+            "kind": data.kind,
+            "scale": data.scale,
+            "dim": data.dim,
+            "image_shape": data.image_shape,
+            "columns": data.columns,
+            "labels": any(split.labels is not None for split in data.splits.values()),
+            "splits": {name: len(split) for name, split in data.splits.items()},
+            "binarisation": protocol_of(data, settings.binarisation),
+            "binarisation_seed": BINARISATION_SEED,
+            "source": source.model_dump(),
+        },
+    }
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return what the config.json of a run directory holds, or refuse what is no run directory."""
+    where = path / "config.json"
+    if not path.is_dir():
+        raise Refusal(f"run: there is no run directory {str(path)!r}")
+    if not where.is_file():
+        raise Refusal(f"run: {str(path)!r} is no run directory (it has no config.json)")
+    config = unseal(where, ConfigFile)
+    settings_in(config, where)
+    return config
+
+
+def settings_in(config: dict[str, Any], where: Path) -> Settings:
+    """Return the settings of a configuration, or refuse those that are none."""
+    try:
+        values = config["settings"]
+        return resolve(values["model"], values)
+    except Refusal as refusal:
+        raise Refusal(f"{where}: {refusal}") from refusal
+    except (KeyError, TypeError) as error:
+        raise Refusal(f"{where}: expected settings and data; it is damaged ({error!r})") from error

@@ -1,0 +1,144 @@
+"""Numbers made of a run: evaluations, gradient estimators, tightness. Each belongs to the weights it was made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from vaelab.refusals import Refusal
+from vaelab.runs.directory import RESULTS_LOCK, clean, held
+from vaelab.runs.files import write_file
+from vaelab.runs.sealed import Schema, parse_json, seal, unseal
+
+__all__ = ["Results"]
+
+_WAIT = 30.0  # seconds that another process may take to add its numbers
+_SAME = ("name", "samples", "split", "binarisation", "data", "seed", "weights")
+
+
+class Evaluation(Schema):
+    """What every evaluation has. Those of format version 1 do not name their weights."""
+
+    name: str
+    value: float
+    split: str
+    binarisation: str
+    data: str
+    seed: int
+    samples: int | None = None
+    standard_error: float | None = None
+    weights: str | None = None
+
+
+class EvaluationFile(Schema):
+    """The file evaluation.json."""
+
+    records: list[Evaluation]
+
+
+class MeasuredEstimator(Schema):
+    """A gradient estimator in gradients.json."""
+
+    estimator: str
+    samples: int
+    milliseconds: float
+    variance: float
+    biased: bool
+
+
+class GradientsFile(Schema):
+    """The file gradients.json."""
+
+    draws: int
+    observations: int
+    samples: int
+    estimators: list[MeasuredEstimator]
+    weights: str | None = None
+
+
+class MeasuredBound(Schema):
+    """A bound of one inference in tightness.json."""
+
+    method: str
+    bound: str
+    value: float
+    standard_error: float
+    gap: float
+    gap_standard_error: float
+    is_bound: bool
+    seconds: float
+
+
+class TightnessFile(Schema):
+    """The file tightness.json."""
+
+    observations: int
+    samples: int
+    steps: int
+    bits: int
+    exact: dict[str, float]
+    rows: list[MeasuredBound]
+    weights: str | None = None
+
+
+_MEASURES: dict[str, type[Schema]] = {"gradients": GradientsFile, "tightness": TightnessFile}
+
+
+class Results:
+    """The files of numbers in a run directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Return every evaluation, of whatever weights."""
+        path = self.path / "evaluation.json"
+        if not path.exists():
+            return []
+        content = parse_json(path)
+        if not isinstance(content, list):
+            records: list[dict[str, Any]] = unseal(path, EvaluationFile, sealed_only=True)["records"]
+            return records
+        try:  # format version 1
+            TypeAdapter(list[Evaluation]).validate_python(content)
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise Refusal(f"{path}: {where}: expected a record of an evaluation; the file is damaged") from None
+        return content
+
+    def add_evaluations(self, records: list[dict[str, Any]], weights: str) -> None:
+        """Add evaluations of weights; one of the same name, weights, split, protocol and seed is replaced.
+
+        Raises:
+            Refusal: the file that is there is damaged, or another process holds it for half a minute.
+        """
+        marked = [record | {"weights": weights} for record in records]
+        new = {_identity(record) for record in marked}
+        with self._held():
+            kept = [record for record in self.evaluations() if _identity(record) not in new]
+            write_file(self.path / "evaluation.json", seal({"records": kept + marked}))
+
+    def measured(self, what: str) -> dict[str, Any] | None:
+        """Return the content of gradients.json or tightness.json, or None if it was not measured."""
+        path = self.path / f"{what}.json"
+        if not path.exists():
+            return None
+        content = unseal(path, _MEASURES[what])
+        content.pop("format_version", None)
+        return content
+
+    def save_measured(self, what: str, result: dict[str, Any], weights: str) -> None:
+        """Write gradients.json or tightness.json in place of an earlier one."""
+        with self._held():
+            write_file(self.path / f"{what}.json", seal({"weights": weights, **result}))
+
+    def _held(self) -> Any:
+        clean(self.path)
+        refusal = f"{self.path}: another process has been adding numbers for {_WAIT:.0f} s; try again when it is done"
+        return held(self.path / RESULTS_LOCK, _WAIT, refusal)
+
+
+def _identity(record: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(record.get(key) for key in _SAME)

@@ -1,0 +1,86 @@
+"""JSON files that carry the SHA-256 of their own content, and a schema that says what they must hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from vaelab.refusals import Refusal
+
+__all__ = ["FORMAT_VERSION", "Schema", "parse_json", "seal", "unseal"]
+
+# 1 had no checksums, no weights in its numbers, and did not say where the data were read.
+FORMAT_VERSION = 2
+
+
+class Schema(BaseModel):
+    """What a file must hold; what else it holds is kept."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+
+def seal(content: dict[str, Any]) -> str:
+    """Return the text of a JSON file: its format version, its SHA-256, then the content.
+
+    >>> print(seal({"draws": 3}), end="")
+    {
+      "format_version": 2,
+      "sha256": "81a5b5ba2d3d4ef15d64b7e4ee9ce2a9e60ad7de6b8e39a6b1fbd4cab4a26e03",
+      "draws": 3
+    }
+    """
+    inside = {key: value for key, value in content.items() if key not in ("format_version", "sha256")}
+    plain = json.loads(json.dumps({"format_version": FORMAT_VERSION, **inside}))
+    version = {"format_version": FORMAT_VERSION, "sha256": _checksum(plain)}
+    return json.dumps({**version, **plain}, indent=2) + "\n"
+
+
+def unseal(path: Path, schema: type[Schema], sealed_only: bool = False) -> dict[str, Any]:
+    """Return the content of a JSON file, checked against its SHA-256 and the schema.
+
+    A file of format version 1 has no SHA-256; it is checked against the schema alone, unless ``sealed_only``.
+
+    Raises:
+        Refusal: a file that is damaged, cut, changed by hand, of a newer format, or another kind of file.
+    """
+    content = parse_json(path)
+    if not isinstance(content, dict):
+        raise Refusal(f"{path}: expected a JSON object; got {_kind_of(content)}")
+    version = content.get("format_version", 1)
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise Refusal(f"{path}: expected a format_version; it is damaged, or no file of vaelab")
+    if version > FORMAT_VERSION:
+        raise Refusal(
+            f"{path}: expected format_version up to {FORMAT_VERSION}; got {version}, written by a newer vaelab"
+        )
+    sha256 = content.pop("sha256", None)
+    if (sealed_only or version > 1 or sha256 is not None) and sha256 != _checksum(content):
+        raise Refusal(f"{path}: expected the SHA-256 written with it; the file is damaged, or was changed by hand")
+    try:
+        schema.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        said = fault["msg"][0].lower() + fault["msg"][1:]
+        raise Refusal(f"{path}: {where}: {said}; it is damaged, or no file of vaelab") from None
+    return content
+
+
+def parse_json(path: Path) -> Any:
+    """Return what a JSON file holds, or refuse what is no JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise Refusal(f"{path}: expected readable JSON; it is damaged ({error})") from error
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _kind_of(value: object) -> str:
+    return {list: "a list", str: "a text", type(None): "null", bool: "true or false"}.get(type(value), "a number")
