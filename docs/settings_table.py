@@ -25,7 +25,7 @@ MEANINGS = {
     "device": "`auto` (an NVIDIA GPU if there is one, else the CPU), `cpu`, `cuda`; `--device` sets it too",
     "objective": "what is maximised: `objective.name` and its options below",
     "estimator": "how its gradient is estimated: `estimator.name` and its options below",
-    "training": "how long and how to step: below",
+    "training": "length and steps of the optimisation: below",
     "training.batch_size": "observations a step; at most the rows of the training split are used",
     "training.learning_rate": "Adam's step size, before warm-up and decay",
     "latent_dim": "code size D",
@@ -120,7 +120,7 @@ def markdown() -> str:
         ]
         parts += [f"## `{model}`", "", _table(rows), ""]
         objective, estimator = _chosen(settings.objective), _chosen(settings.estimator)
-        parts += [f"Objective unless told otherwise: {objective}. Estimator: {estimator}.", ""]
+        parts += [f"Default objective: {objective}. Default estimator: {estimator}.", ""]
     for key, table in (("objective", OBJECTIVES), ("estimator", ESTIMATORS)):
         rows = []
         for name, build in table.items():

@@ -1,29 +1,141 @@
-"""The Python blocks of the documentation run as they stand, each page in one namespace."""
+"""README and documentation are true where they are code: Python runs as it stands, command lines can be typed."""
 
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-DOCS = Path(__file__).parents[1] / "docs"
-PAGES = {
-    page.name: re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
-    for page in DOCS.glob("*.md")
+import vaelab
+from vaelab.cli import app
+from vaelab.data import Split
+from vaelab.estimators import ESTIMATORS, Estimator
+from vaelab.models import MODELS
+from vaelab.objectives import ELBO, IWAE
+from vaelab.refusals import Refusal
+from vaelab.settings import parse_overrides, resolve
+from vaelab.sweep import read_space
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+TEXTS = {
+    str(page.relative_to(ROOT)): page.read_text(encoding="utf-8")
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")))
 }
+BLOCKS = {page: re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) for page, text in TEXTS.items()}
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("page", sorted(name for name, blocks in PAGES.items() if blocks))
-def test_the_python_blocks_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let MNIST have 200 images a split: README trains on all of them, which takes too long for a test."""
+    whole = vaelab.load_data("mnist")
+
+    def first(split: Split) -> Split:
+        labels = None if split.labels is None else split.labels[:200]
+        return replace(split, pixels=split.pixels[:200], labels=labels)
+
+    few = replace(whole, splits={name: first(split) for name, split in whole.splits.items()})
+    monkeypatch.setattr("vaelab.data.load_data", lambda name, *words, **more: few)
+
+
+@pytest.mark.parametrize("page", sorted(page for page, blocks in BLOCKS.items() if blocks))
+def test_the_python_blocks_of_a_page_run(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if page == "README.md":
+        request.getfixturevalue("few_rows")
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": page}
-    for number, block in enumerate(PAGES[page], 1):
+    for number, block in enumerate(BLOCKS[page], 1):
         exec(compile(block, f"{page}, block {number}", "exec"), namespace)
 
 
-@pytest.mark.parametrize("page", sorted(PAGES))
+@pytest.mark.parametrize("page", sorted(TEXTS))
 def test_paths_named_on_a_page_exist(page: str) -> None:
-    text = (DOCS / page).read_text(encoding="utf-8")
-    for path in set(re.findall(r"\b(?:src|docs)/[\w/]+\.\w+", text)):
-        assert (DOCS.parent / path).is_file(), f"{page} names {path}"
+    for path in set(re.findall(r"\b(?:src|docs|tests|benchmarks)/[\w/]+\.\w+", TEXTS[page])):
+        assert (ROOT / path).exists(), f"{page} names {path}"
+
+
+@pytest.mark.parametrize("page", sorted(TEXTS))
+def test_names_of_vaelab_on_a_page_exist(page: str) -> None:
+    for name in set(re.findall(r"`(vaelab(?:\.\w+)+)", TEXTS[page])):
+        found: Any = vaelab
+        for part in name.split(".")[1:]:
+            assert hasattr(found, part), f"{page} names {name}"
+            found = getattr(found, part)
+
+
+def command_lines(text: str) -> list[str]:
+    """Return the command lines of a page: in blocks, and between backquotes."""
+    text = text.replace("\\\n", " ")
+    start = r"(?:\S.* -m )?vaelab (?=[a-z-])"
+    fenced = "\n".join(re.findall(r"^```(?!python)\w*\n(.*?)^```", text, re.M | re.S))
+    lines = re.findall(rf"^(?:\$ )?({start}.*)$", fenced, re.M) + re.findall(rf"^    ({start}.*)$", text, re.M)
+    return lines + re.findall(rf"`({start}[^`]+)`", text)
+
+
+# All but the line with the estimator that docs/extending.md makes.
+LINES = sorted(
+    {(page, line) for page, text in TEXTS.items() for line in command_lines(text) if "self-critical" not in line}
+)
+
+
+@pytest.mark.parametrize(("page", "line"), LINES)
+def test_a_command_line_of_a_page_can_be_typed(page: str, line: str) -> None:
+    words = shlex.split(line.rpartition("vaelab ")[2] if " -m vaelab " in line else line[7:], comments=True)
+    if words[0].startswith("-"):
+        return
+    command, *words = words
+    assert command in COMMANDS, f"{page}: there is no command {command}"
+    known = {name for parameter in COMMANDS[command].params for name in parameter.opts} | {"--help", "-h", "--debug"}
+    known |= {f"--no-{name[2:]}" for name in known}
+    options = [word.partition("=")[0] for word in words if word.startswith("-")]
+    assert set(options) <= known, f"{page}: {command} has no {set(options) - known}"
+    settings = [word for word in words if re.match(r"[a-z_.]+=[^.]", word) and "|" not in word]
+    if command in ("train", "sweep") and words and words[0] in MODELS and settings:
+        layer = parse_overrides(settings)
+        try:
+            resolve(words[0], layer)
+        except Refusal:
+            assert command == "sweep"
+            read_space(words[0], layer)
+
+
+def test_lines_are_found() -> None:
+    assert len(LINES) > 40
+    assert {line.split()[1] for _, line in LINES if line.startswith("vaelab ")} >= {"train", "sweep", "compare", "data"}
+
+
+def test_the_front_door_has_every_room_and_every_public_name() -> None:
+    code = "import sys, vaelab; assert set(vaelab.__all__) < set(dir(vaelab)); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert all(hasattr(vaelab, name) for name in dir(vaelab))
+    assert {"sbn", "deep_gaussian_vae", "data", "estimators", "settings"} <= set(dir(vaelab))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        vaelab.nothing  # noqa: B018
+
+
+ESTIMATOR_ROWS = re.findall(r"^\| `([\w-]+)` \| (?:[^|]*\|){3} ([^|]*) \|[^|]*\|$", TEXTS["docs/estimators.md"], re.M)
+
+
+def test_the_table_of_estimators_has_every_one_and_its_cost() -> None:
+    rows = {name: cost for name, cost in ESTIMATOR_ROWS if name in ESTIMATORS}
+    assert list(rows) == list(ESTIMATORS)
+    for name, cost in rows.items():
+        general, _, of_iwae = cost.partition("; ")
+        for objective, text in ((ELBO(), general), (IWAE(), of_iwae.removesuffix(" for iwae") or general)):
+            formula = text.removesuffix(", even").replace("2^D", "2 ** 3").replace(" K", " * 4").replace("K", "4")
+            estimator = resolve_estimator(name)
+            assert estimator.decoder_evaluations(objective, 3) == eval(formula), (name, objective, text)
+
+
+def resolve_estimator(name: str) -> Estimator:
+    return ESTIMATORS[name](**({} if name in ("exact", "mean-field") else {"samples": 4}))

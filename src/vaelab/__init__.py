@@ -10,14 +10,26 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vaelab.data import Dataset, Split, load_data
     from vaelab.evaluation import evaluate
-    from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, gaussian_vae
+    from vaelab.models import (
+        LatentVariableModel,
+        autoencoder,
+        bernoulli_vae,
+        deep_gaussian_vae,
+        gaussian_vae,
+        sbn,
+    )
     from vaelab.randomness import seeded
     from vaelab.runs import Run
     from vaelab.settings import resolve
     from vaelab.training import fit, train
 
-# Name -> room. Loaded on first use, so that `vaelab --help` need not wait for torch.
-_ROOMS = {
+# Loaded on first use, so that `vaelab --help` need not wait for torch: the rooms, and the names that most users need.
+_ROOMS = (
+    *("refusals", "randomness", "ranks", "data", "distributions", "networks", "conditionals", "chains", "models"),
+    *("objectives", "estimators", "evaluation", "settings", "runs", "training", "plots", "report", "processes"),
+    *("lab", "sweep", "transform"),
+)
+_ROOM_OF = {
     "Dataset": "data",
     "Split": "data",
     "load_data": "data",
@@ -25,7 +37,9 @@ _ROOMS = {
     "LatentVariableModel": "models",
     "autoencoder": "models",
     "bernoulli_vae": "models",
+    "deep_gaussian_vae": "models",
     "gaussian_vae": "models",
+    "sbn": "models",
     "seeded": "randomness",
     "Run": "runs",
     "resolve": "settings",
@@ -41,17 +55,25 @@ __all__ = [
     "__version__",
     "autoencoder",
     "bernoulli_vae",
+    "deep_gaussian_vae",
     "evaluate",
     "fit",
     "gaussian_vae",
     "load_data",
     "resolve",
+    "sbn",
     "seeded",
     "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOM_OF:
+        return getattr(import_module(f"vaelab.{_ROOM_OF[name]}"), name)
     if name in _ROOMS:
-        return getattr(import_module(f"vaelab.{_ROOMS[name]}"), name)
+        return import_module(f"vaelab.{name}")
     raise AttributeError(f"module 'vaelab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_ROOMS])
