@@ -1,6 +1,6 @@
 """Room: evaluation and training. Gradient estimators measured on a frozen batch, and their variance along a training.
 
-Unbiased estimators are judged at the false-alarm rate of a row (0.001); the seeds are fixed, so a pass stays one.
+Unbiased estimators are judged at the false-alarm rate of a report (0.01); the seeds are fixed, so a pass stays one.
 """
 
 import json
@@ -15,10 +15,13 @@ from tests.training_process import run_training
 from vaelab import plots
 from vaelab.data import observations
 from vaelab.estimators import ESTIMATORS, ScoreFunction
-from vaelab.evaluation.gradients import FALSE_ALARM, bias_limit, gradient_rows, measure_gradients
+from vaelab.evaluation import gradients as measuring
+from vaelab.evaluation.bias import DIRECTIONS, FALSE_ALARM, Reference, bias_limit, largest_z
+from vaelab.evaluation.gradients import gradient_rows, measure_gradients
 from vaelab.objectives import ELBO, IWAE
 from vaelab.refusals import Refusal
 from vaelab.report import Member
+from vaelab.report.gradients import _bias_found
 from vaelab.report.sections import sections
 from vaelab.runs import Run
 from vaelab.training.variance import GradientVariance
@@ -39,7 +42,9 @@ def measured(name, objective, draws=40, dim=4, **options):
 def test_unbiased_estimators_stay_within_the_limit_and_every_row_is_accounted_for(name, objective):
     result, rows = measured(name, objective)
     assert result["reference"]["name"] == ("exact" if name == BITS else "pathwise (K = 2)")
-    assert (result["bias_limit"], result["false_alarm"]) == (bias_limit(), FALSE_ALARM)
+    proven = [row for row in rows.values() if not row["biased"] and row["estimator"] != "exact"]
+    assert (result["bias_limit"], result["false_alarm"]) == (bias_limit(len(proven)), FALSE_ALARM)
+    assert result["false_alarm_of_report"] == pytest.approx(1e-4)
     for row in rows.values():
         if not row["biased"] and row["estimator"] != "exact":
             assert row["bias_z"] < result["bias_limit"], row
@@ -58,15 +63,68 @@ def test_biased_estimators_are_found_out():
     assert result["left_out"]
 
 
-def test_false_alarms_are_as_rare_as_stated():
-    """Thirty rows at a limit of 5 % each: more than 6 alarms have probability 0.0006 at most."""
-    limit = -torch.special.ndtri(torch.tensor(0.05 / 16, dtype=torch.float64)).item()
-    alarms = sum(
-        measured(BITS, ELBO(), draws=20, dim=2, seed=seed, estimators=[LEAVE_ONE_OUT])[1][LEAVE_ONE_OUT]["bias_z"]
-        > limit
-        for seed in range(30)
+@pytest.mark.parametrize("against", ["exact", "a long run"])
+def test_false_alarms_are_as_rare_as_stated(against, monkeypatch):
+    """Of 1000 reports of ten unbiased rows at 5 % a report: more than 85 alarms, or fewer than 20, have p < 1e-6.
+
+    The rows of a report share their reference, as they do where it is a long run: Bonferroni's inequality allows it.
+    """
+    monkeypatch.setattr("vaelab.evaluation.bias.FALSE_ALARM", 0.05)
+    limit, count, draws, size = bias_limit(10), 1000, 20, 2 * DIRECTIONS
+    generator = torch.Generator().manual_seed(0)
+    alarms = 0
+    for _ in range(count):
+        own = torch.randn(10, draws, size, generator=generator, dtype=torch.float64)
+        if against == "exact":
+            reference = Reference("exact", 1, torch.zeros(size).double(), torch.zeros(size).double())
+        else:
+            long = torch.randn(5 * draws, size, generator=generator, dtype=torch.float64)
+            reference = Reference("long", len(long), long.mean(0), long.var(0) / len(long))
+        alarms += any(largest_z(projections, reference) > limit for projections in own)
+    assert (20 if against == "exact" else 5) <= alarms <= 85
+
+
+def test_an_unbiased_row_over_the_limit_is_looked_at_again_with_fresh_draws(monkeypatch):
+    """A limit so low that every row is over it: the second look has its own draws, its own limit and its own number."""
+    monkeypatch.setattr("vaelab.evaluation.bias.FALSE_ALARM", 0.999)
+    result, rows = measured(BITS, ELBO(), draws=10, estimators=["disarm", "arm", "straight-through"])
+    over = [row for row in rows.values() if not row["biased"] and row["bias_z"] > result["bias_limit"]]
+    assert over
+    assert result["bias_limit_again"] == bias_limit(len(over))
+    assert result["draws_again"] == 10 * measuring.SECOND_LOOK
+    for row in rows.values():
+        assert (row["bias_z_again"] is not None) == (row in over)
+        assert row["bias_z_again"] != row["bias_z"]
+
+
+def test_two_looks_that_agree_are_no_chance():
+    """An estimator that says it is unbiased and is not is over both limits."""
+    bias = torch.linspace(-1, 1, 2 * DIRECTIONS).double()
+    exact = Reference("exact", 1, torch.zeros_like(bias), torch.zeros_like(bias))
+    assert all(largest_z(torch.randn(50, len(bias)).double() + bias, exact) > bias_limit(20) for _ in range(2))
+
+
+def report_on(*rows):
+    """The sentences on rows of (name, biased, first look, second look)."""
+    estimators = [
+        {"estimator": name, "biased": biased, "bias_z": first, "bias_z_again": second}
+        for name, biased, first, second in rows
+    ]
+    return _bias_found(
+        {"estimators": estimators, "bias_limit": 4.0, "bias_limit_again": 3.3, "false_alarm_of_report": 1e-4}
     )
-    assert alarms <= 6
+
+
+def test_the_report_never_calls_a_proven_estimator_biased():
+    text = report_on(("arm", False, 4.2, 1.0), ("disarm", False, 0.3, None), ("concrete", True, 9.0, None))
+    assert "measured so beyond |z| = 4.00: concrete." in text
+    assert "The others are proven unbiased" in text
+    assert "arm exceeded |z| = 4.00 at first (4.20) and not with fresh draws (1.00): chance." in text
+    twice = report_on(("arm", False, 4.2, 5.0))
+    assert "in at most 0.01% of reports: a fault of the measurement or of the code" in twice
+    assert "biased by construction" not in twice.lower()
+    assert "too little for these draws to show it: concrete." in report_on(("concrete", True, 1.0, None))
+    assert report_on(("disarm", False, 0.3, None)).endswith("none exceeds |z| = 4.00.")
 
 
 def test_without_an_oracle_the_error_of_the_long_run_is_counted_in():
@@ -182,7 +240,8 @@ def test_the_report_has_the_section_only_for_a_run_that_was_measured(vaelab, run
     assert vaelab("gradients", run.path, "--draws", 3, "--rows", 8, "--samples", 2).code == 0
     found = {section.name: section.found for section in sections([Member("run", run)])[0]}["gradient-variance"]
     assert "running average has" in found
-    assert "Found biased" in found
+    assert "proven unbiased by enumeration" in found
+    assert "Found biased" not in found
 
 
 def test_mistakes_of_the_command(vaelab, run, tmp_path):
