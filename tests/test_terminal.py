@@ -62,6 +62,23 @@ def test_every_number_of_a_table_is_whole_on_a_terminal_of_any_width(columns):
     assert ("ELBO: " in shown) == (columns < 120)
 
 
+VALUES = [
+    ("elbo", "-12345.678 ± 1234.567", ""),
+    ("active-units", "52 of 200", "the units with a KL of more than 0.01 nat, which is 0.51 ± 0.02 nat on average"),
+]
+
+
+@pytest.mark.parametrize("columns", [30, 40, 80])
+def test_every_value_and_number_of_a_note_is_whole_on_a_terminal_of_any_width(columns):
+    shown = on_terminal(f"from vaelab.output import print_values; print_values({VALUES})", columns)
+    lines = shown.splitlines()
+    for whole in ("-12345.678 ± 1234.567", "52 of 200", "0.01", "0.51 ± 0.02"):
+        assert any(whole in line for line in lines), shown
+    assert max(map(len, lines)) <= columns
+    piped = python(f"from vaelab.output import print_values; print_values({VALUES})", COLUMNS="30").stdout.decode()
+    assert piped.splitlines()[2].strip() == VALUES[1][2]
+
+
 def test_a_table_in_a_pipe_is_as_wide_as_it_has_to_be():
     wide = [[f"{number}" * 40 for number in range(9)]]
     shown = python(

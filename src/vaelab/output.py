@@ -66,14 +66,46 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
         Console(width=max(needed, console.width)).print(table)
 
 
+def print_values(rows: list[tuple[str, str, str]]) -> None:
+    """Print names, values and notes, a value on the line of its name or, where the terminal is narrow, below it."""
+    width = _terminal_width()
+    for name, value, note in rows:
+        fits = len(f"{name:22}{value}") <= width
+        print(f"{name:22}{value}" if fits else f"{name}\n  {value}")
+        if note:
+            print_text(note, 22 if fits else 4)
+
+
+def print_text(text: str, indent: int = 0) -> None:
+    """Print a line of text; on a terminal, as lines that end between words and never within a number."""
+    margin = " " * indent
+    lines = _wrapped(text, _terminal_width(), margin, margin)
+    print("\n".join(lines) if lines else "")
+
+
+def _terminal_width() -> int:
+    from rich.console import Console
+
+    console = Console()
+    return console.width if console.is_terminal else 100_000
+
+
 def _block(header: list[str], row: list[str], width: int) -> str:
     """Return a row of a table as lines, its first cell above the names and values of the others."""
     lines = [row[0]]
     for name, value in zip(header[1:], row[1:], strict=True):
-        whole = value.replace(" ± ", "\xa0±\xa0").replace(" +- ", "\xa0+-\xa0").replace(" of ", "\xa0of\xa0")
-        text = f"{name}: {whole}"
-        lines += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
-    return "\n".join(lines).replace("\xa0", " ")
+        lines += _wrapped(f"{name}: {value}", width, "  ", "    ")
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, width: int, first: str, others: str) -> list[str]:
+    """Break a text between words; a value stays on one line with its standard error and with what it is a part of."""
+    for sign in ("±", "+-", "of", "="):
+        text = text.replace(f" {sign} ", f"\xa0{sign}\xa0")
+    lines = textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace("\xa0", " ") for line in lines]
 
 
 def _writable(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vaelab.cli.options import DataFile, Json, Overwrite, RunPath
-from vaelab.output import going_on, print_json, print_table, require_report, say
+from vaelab.output import going_on, print_json, print_table, print_text, print_values, require_report, say
 
 if TYPE_CHECKING:
     from vaelab.report import Member
@@ -66,16 +66,20 @@ def _print_records(run: Path, records: list[dict[str, Any]], as_json: bool) -> N
         print_json({"run": str(run), "evaluations": records})
         sys.stdout.flush()
         return
-    for record in records:
-        error = record.get("standard_error")
-        value = f"{record['value']:.3f}" if isinstance(record["value"], float) else str(record["value"])
-        extra = f" of {record['units']}" if "units" in record else ""
-        print(f"{record['name']:22}{value}{f' ± {error:.3f}' if error is not None else ''}{extra}")
-        if "note" in record:
-            print(f"{'':22}{record['note']}")
+    print_values([_row(record) for record in records])
     first = records[0]
-    print(f"(nats per observation; {first['split']} split of {first['data']}, binarisation {first['binarisation']})")
+    print_text(
+        f"(nats per observation; {first['split']} split of {first['data']}, binarisation {first['binarisation']})"
+    )
     sys.stdout.flush()
+
+
+def _row(record: dict[str, Any]) -> tuple[str, str, str]:
+    """Return the name, the value with its standard error, and the note of a record."""
+    error = record.get("standard_error")
+    value = f"{record['value']:.3f}" if isinstance(record["value"], float) else str(record["value"])
+    extra = f" of {record['units']}" if "units" in record else ""
+    return record["name"], f"{value}{f' ± {error:.3f}' if error is not None else ''}{extra}", record.get("note", "")
 
 
 def _keep(member: Member, records: list[dict[str, Any]]) -> None:
@@ -124,7 +128,7 @@ def compare(
     else:
         print_table(HEADER, models_table(members))
         if mark:
-            print(mark)
+            print_text(mark)
     sys.stdout.flush()
     if out is not None:
         with going_on("the report was not written"):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vaelab.cli.options import DataFile, Json, Overwrite, RunPath
-from vaelab.output import going_on, print_json, print_table, require_target, write
+from vaelab.output import going_on, print_json, print_table, print_text, require_target, write
 
 __all__ = ["gradients", "tightness"]
 
@@ -66,7 +66,8 @@ def gradients(
             print_json({"run": str(run), **result})
         else:
             print_table(GRADIENT_HEADER, gradient_table(result))
-            print("\n".join(gradient_notes(result)))
+            for note in gradient_notes(result):
+                print_text(note)
         sys.stdout.flush()
     finally:
         with going_on(f"the numbers were not kept in {run / 'gradients.json'}"):
@@ -119,7 +120,8 @@ def tightness(
             print_json({"run": str(run), **result})
         else:
             print_table(TIGHTNESS_HEADER, tightness_table(result))
-            print("\n".join(tightness_notes(result)))
+            for note in tightness_notes(result):
+                print_text(note)
         sys.stdout.flush()
     finally:
         with going_on(f"the numbers were not kept in {run / 'tightness.json'}"):
