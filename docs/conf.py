@@ -13,17 +13,19 @@ from settings_table import markdown as settings
 from speed_table import quality, scaling, throughput
 
 import vaelab
+import vaelab.runs  # before autodoc, under which pydantic cannot make classes that keep further fields
 
 project = "vaelab"
 author = "the vaelab authors"
 version = release = vaelab.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "mathml", "named_code"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"vaelab {release}"
 
-myst_enable_extensions = ["substitution"]
+myst_enable_extensions = ["substitution", "dollarmath"]
+myst_update_mathjax = False  # formulae are MathML: docs/mathml.py
 myst_heading_anchors = 3
 myst_substitutions = {"settings": settings(), "study": study()}
 myst_substitutions |= {"throughput": throughput(), "quality": quality(), "scaling": scaling()}
