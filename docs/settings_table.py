@@ -104,7 +104,7 @@ def markdown() -> str:
     for name, field in Settings.model_fields.items():
         default = "by model, below" if name in ("objective", "estimator") else default_name(field.default)
         default = {"model": "required", "training": "20 epochs"}.get(name, default)
-        rows.append((name, type_name(field.annotation), default, meanings.of(name)))
+        rows.append((name, type_name(field.annotation), default, field.description or meanings.of(name)))
     parts += [_table(rows), "", "## Training", ""]
     training = resolve(next(iter(MODELS))).training
     rows = []
