@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -119,13 +121,29 @@ class Processes:
             raise Lost(f"ranks: {self._missing()} ({lost})") from lost
 
     def _missing(self) -> str:
+        """Return who does not answer a roll call, in which every rank asks every other, so that any may be missing."""
         if self._roll is None:
             return "one did not answer in time, or left"
-        try:
-            dist.monitored_barrier(self._roll, timedelta(seconds=_ROLL_CALL), wait_all_ranks=True)
-        except RuntimeError as error:
-            return (str(error).splitlines() or ["one did not answer"])[0]
-        return "all answer, but one was too slow"
+        others = [rank for rank in range(self.ranks.count) if rank != self.ranks.rank]
+        with ThreadPoolExecutor(len(others)) as pool:  # asked at once: after one time-out gloo hears nobody any more
+            answered = list(pool.map(partial(_answers, self._roll), others))
+        missing = [str(rank) for rank, there in zip(others, answered, strict=True) if not there]
+        if not missing:
+            return "all answer, but one was too slow"
+        return f"rank{'s' if len(missing) > 1 else ''} {' and '.join(missing)} did not answer in time, or left"
+
+
+def _answers(group: dist.ProcessGroup, other: int) -> bool:
+    """Say a word to another rank, and return whether it says one too."""
+    limit = timedelta(seconds=_ROLL_CALL)
+    word, heard = torch.zeros(1), torch.zeros(1)
+    try:
+        saying, hearing = dist.isend(word, other, group), dist.irecv(heard, other, group)
+        hearing.wait(limit)  # type: ignore[union-attr]
+        saying.wait(limit)  # type: ignore[union-attr]
+    except (RuntimeError, ValueError):
+        return False
+    return True
 
 
 @contextmanager
@@ -214,5 +232,5 @@ def _store(rank: int, count: int, port: int, wait: timedelta) -> Any:
 def _processes() -> Processes:
     ranks = Ranks(dist.get_rank(), dist.get_world_size())
     # a second group for the roll call: after a failure the first one is broken
-    roll = dist.new_group(backend="gloo") if ranks.count > 1 else None
+    roll = dist.new_group(backend="gloo", timeout=timedelta(seconds=_ROLL_CALL)) if ranks.count > 1 else None
     return Processes(ranks, roll)
