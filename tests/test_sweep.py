@@ -56,7 +56,7 @@ def test_a_sweep_compares_what_ends_well_and_reports_what_fails(vaelab, bits, tm
     result = vaelab(*words, "--json")
     assert result.code == 1, result.err
     content = json.loads(result.out)
-    assert content == json.loads((out / "sweep.json").read_text())
+    assert content.items() <= json.loads((out / "sweep.json").read_text()).items()
     good, bad = content["combinations"]
     assert (good["name"], good["failure"]) == ("latent_dim=2,learning_rate=0.01", None)
     assert good["bound"] > -12 * np.log(2), "no better than twelve fair coins"

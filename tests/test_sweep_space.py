@@ -192,7 +192,7 @@ def test_the_table_and_its_files(tmp_path):
     assert header == ["hidden_dims", "clip", "validation ELBO", "seconds"]
     assert rows == [["[8,8]", "null", "-100.12 ± 0.25", "12.3"], ["[9]", "2", "failed: training: not finite", "-"]]
     content = write_results(tmp_path, results, space, measure, {"search": "grid"})
-    assert json.loads((tmp_path / "sweep.json").read_text()) == content
+    assert content.items() <= json.loads((tmp_path / "sweep.json").read_text()).items()
     assert (tmp_path / "sweep.csv").read_text().splitlines()[1:] == [
         'a,"[8,8]",null,-100.125,0.25,12.34,',
         "b,[9],2,,,,training: not finite; try less",

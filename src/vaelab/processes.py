@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vaelab.refusals import Refusal
+from vaelab.runs import read_metrics
 from vaelab.training import choose_device
 
 __all__ = ["Job", "Watch", "run_side_by_side", "share_cores"]
@@ -90,11 +91,12 @@ class Job:
 
     def new_rows(self) -> list[dict[str, Any]]:
         """Return what the training logged since the last call."""
-        metrics = self.path / "metrics.jsonl"
-        lines = metrics.read_text().splitlines(keepends=True) if metrics.exists() else []
-        whole = [line for line in lines if line.endswith("\n")]
-        fresh, self.seen = whole[self.seen :], len(whole)
-        return [json.loads(line) for line in fresh]
+        try:
+            rows = read_metrics(self.path / "metrics.jsonl")
+        except Refusal:  # the command that reads the run says what is damaged
+            return []
+        fresh, self.seen = rows[self.seen :], len(rows)
+        return fresh
 
 
 def share_cores(device: str, workers: int | None = None) -> tuple[int, int]:

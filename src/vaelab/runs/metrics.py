@@ -14,7 +14,7 @@ from vaelab.refusals import Refusal
 from vaelab.runs.files import write_file
 from vaelab.runs.sealed import Schema
 
-__all__ = ["Metrics"]
+__all__ = ["Metrics", "read_metrics"]
 
 _SEAL = len(', "crc": "12345678"}')
 
@@ -73,6 +73,11 @@ class Metrics:
                 f"{self.path}: line {number} is damaged: it is not what its checksum says, or no row of vaelab"
             ) from None
         return row
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a log, of whatever format version."""
+    return Metrics(path, sealed=False).rows()
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from vaelab.processes import Job, Watch, run_side_by_side, share_cores
 from vaelab.refusals import Refusal, require_int
 from vaelab.runs import Run
 from vaelab.settings import Settings, words
-from vaelab.sweep.results import Result, Yardstick, read_result, sweep_table, write_results, yardstick
+from vaelab.sweep.results import Result, Yardstick, read_result, require_sweep, sweep_table, write_results, yardstick
 from vaelab.sweep.search import Guided, Listed, Search, corners, drawn, grid
 from vaelab.sweep.space import Combination, Space, name_of, read_space, words_of
 from vaelab.training import check_together, choose_device
@@ -75,6 +75,7 @@ def run_sweep(
         require_int("jobs", jobs, 1)
     if out.exists() and (not out.is_dir() or any(out.iterdir())) and not resume:
         raise Refusal(f"out: expected a new or empty directory; {str(out)!r} is not empty (--resume continues it)")
+    require_sweep(out)
     search: Search
     if guided is not None:
         search, listed = Guided(space, guided, seed, out), corners(space)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 
 from vaelab import plots
 from vaelab.objectives import IWAE
-from vaelab.runs import Run, write_file
+from vaelab.refusals import Refusal
+from vaelab.runs import Run, Schema, seal, unseal, write_file
 from vaelab.settings import Settings
 from vaelab.sweep.space import Combination, Space, short_names, words_of
 
-__all__ = ["Result", "Yardstick", "read_result", "sweep_table", "write_results", "yardstick"]
+__all__ = ["Result", "Yardstick", "read_result", "require_sweep", "sweep_table", "write_results", "yardstick"]
 
 _SAMPLES = 10  # codes an observation: more than enough for a mean over the validation split
 
@@ -96,7 +98,7 @@ def write_results(
         "split": "validation",
         "combinations": [{"run": str(out / result.name), **result.__dict__} for result in results],
     }
-    write_file(out / "sweep.json", json.dumps(content, indent=2) + "\n")
+    write_file(out / "sweep.json", seal(content))
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     numbers = ("bound", "standard_error", "seconds", "failure")
@@ -105,6 +107,15 @@ def write_results(
         values = (words_of({"": result.values[key]})[1:] for key in space.varied)
         writer.writerow([result.name, *values, *(getattr(result, number) for number in numbers)])
     write_file(out / "sweep.csv", table.getvalue())
+    try:
+        _draw(out, results, space, measure)
+    except Exception as error:  # no figure may cost a number
+        logging.getLogger("vaelab").warning("%s was not written: %s", out / "sweep.png", error)
+    return content
+
+
+def _draw(out: Path, results: Sequence[Result], space: Space, measure: Yardstick) -> None:
+    """Write ``sweep.png``."""
     reached = [result for result in results if result.bound is not None]
     if len(reached) > 1:
         short = short_names(list(space.varied))
@@ -112,4 +123,24 @@ def write_results(
         bounds = [(result.bound or 0.0, result.standard_error or 0.0) for result in reached]
         figure = plots.settings_and_bounds(panels, bounds, f"validation {measure.title} (nats), ± 2 standard errors")
         write_file(out / "sweep.png", plots.png(figure))
-    return content
+
+
+class SweepFile(Schema):
+    """What ``sweep.json`` must hold."""
+
+    model: str
+    bound: str
+    combinations: list[dict[str, Any]]
+
+
+def require_sweep(out: Path) -> None:
+    """Refuse a directory with a ``sweep.json``, ``sweep.csv`` or ``sweep.png`` that no sweep of vaelab wrote.
+
+    Raises:
+        Refusal: such a file, or a ``sweep.json`` that is damaged.
+    """
+    there = [out / f"sweep.{kind}" for kind in ("json", "csv", "png") if os.path.lexists(out / f"sweep.{kind}")]
+    if there and there[0].suffix != ".json":
+        raise Refusal(f"out: {str(there[0])!r} stands without a sweep.json of vaelab; it is left alone")
+    if there:
+        unseal(there[0], SweepFile)
