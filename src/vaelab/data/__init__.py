@@ -11,12 +11,12 @@ import numpy as np
 from vaelab.data.batches import Batches
 from vaelab.data.binarise import Binarisation, observations
 from vaelab.data.columns import order_columns
-from vaelab.data.dataset import Dataset, Pixels, Split
+from vaelab.data.dataset import Dataset, Split
 from vaelab.data.mnist import mnist
 from vaelab.data.readers import FORMATS, read_dataset
 from vaelab.data.resident import Observations
 from vaelab.data.rows import Rows
-from vaelab.data.values import ReadOptions, Values
+from vaelab.data.values import Pixels, ReadOptions, Values
 from vaelab.refusals import Refusal, did_you_mean
 
 __all__ = [
@@ -102,5 +102,5 @@ def _range(pixels: Pixels | Rows) -> tuple[float, float]:
     return float(pixels.min()), float(pixels.max())
 
 
-def _mean(pixels: Pixels | Rows, scale: int) -> float:
+def _mean(pixels: Pixels | Rows, scale: float) -> float:
     return float((pixels.means() if isinstance(pixels, Rows) else pixels).mean() / scale)

@@ -45,7 +45,7 @@ def observations(data: Dataset, split: str, protocol: Binarisation, device: torc
             f"binarisation: 'none' expects bits; {data.name} has grey levels in [{low:g}, {high:g}]; "
             "choose dynamic, static or threshold"
         )
-    rows = on_disk(found)
+    rows = on_disk(found, data.scale)
     if rows is not None:
         return Streamed(rows, data.scale, _rule(data, split, protocol), split, torch.device(device))
     pixels = torch.from_numpy(found)

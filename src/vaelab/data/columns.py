@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vaelab.data.dataset import Dataset, Pixels, Split
+from vaelab.data.dataset import Dataset, Split
+from vaelab.data.naming import listed
 from vaelab.data.rows import Rows
+from vaelab.data.values import Pixels
 from vaelab.refusals import Refusal, did_you_mean
 
-__all__ = ["order_columns"]
+__all__ = ["order_columns", "require_same_names"]
 
 
 def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
@@ -31,31 +33,30 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
         if names is not None and len(names) != data.dim:
             raise Refusal(f"data {data.name!r}: expected {len(names)} columns; got {data.dim}")
         return data
-    missing = [name for name in names if name not in data.columns]
-    extra = [name for name in data.columns if name not in names]
-    if missing or extra:
-        raise Refusal(f"data {data.name!r}: expected the columns {_listed(names)}; {_differing(missing, extra)}")
+    require_same_names(f"data {data.name!r}", names, data.columns)
     order = [data.columns.index(name) for name in names]
     splits = {}
     for name, split in data.splits.items():
         if isinstance(split.pixels, Rows):
-            raise Refusal(f"data {data.name!r}: expected the columns in the order {_listed(names)}; got another order")
+            raise Refusal(f"data {data.name!r}: expected the columns in the order {listed(names)}; got another order")
         pixels: Pixels = np.take(split.pixels, order, axis=1)  # type: ignore[assignment]
         splits[name] = Split(pixels, split.labels)
     return dataclasses.replace(data, splits=splits, columns=tuple(names))
+
+
+def require_same_names(where: str, expected: Sequence[str], found: Sequence[str], as_in: str = "") -> None:
+    """Refuse columns of which some are missing or extra; their order is another matter."""
+    missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    if missing or extra:
+        as_in = f" {as_in}" if as_in else ""
+        raise Refusal(f"{where}: expected the columns {listed(expected)}{as_in}; {_differing(missing, extra)}")
 
 
 def _differing(missing: Sequence[str], extra: Sequence[str]) -> str:
     found = []
     if missing:
         hint = did_you_mean(missing[0], extra)
-        found.append(f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} missing{hint}")
+        found.append(f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing{hint}")
     if extra:
-        found.append(f"{_listed(extra)} {'is' if len(extra) == 1 else 'are'} not among them")
+        found.append(f"{listed(extra)} {'is' if len(extra) == 1 else 'are'} not among them")
     return ", ".join(found)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return the first names, quoted."""
-    shown = ", ".join(repr(name) for name in names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3:,} more"

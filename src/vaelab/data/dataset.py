@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from numbers import Integral
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,20 +15,10 @@ import torch
 from torch import Tensor
 
 from vaelab.data.rows import Rows, on_disk
-from vaelab.refusals import Refusal, require_choice
+from vaelab.data.values import Kind, Pixels, require_range, require_values, stored_type
+from vaelab.refusals import Refusal, require_choice, require_number
 
-__all__ = [
-    "Dataset",
-    "Split",
-    "classify_values",
-    "require_labels",
-    "require_numbers",
-    "split_in_order",
-    "split_shuffled",
-]
-
-_ACCEPTED = "bits, uint8 grey levels 0...255, or real numbers in [0, 1]; divide by the largest value yourself"
-Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+__all__ = ["Dataset", "Split", "require_labels", "split_in_order", "split_shuffled", "split_validation"]
 
 
 @dataclass(frozen=True)
@@ -49,36 +41,60 @@ class Dataset:
 
     ``pixels / scale`` is the grey level in [0, 1]: uint8 grey levels have ``scale`` 255, bits stored as
     uint8 and floating-point grey levels have ``scale`` 1. Nothing was clipped or rescaled to get there.
-    ``columns`` are the names of the X columns, where they have names.
+    ``columns`` are the names of the X columns, where they have names; ``notes`` say what a reader left out or renamed.
+
+    Pixels are stored as uint8 or float32: arrays of other types, orders of bytes or of axes are copied.
+
+    Raises:
+        Refusal: an unknown kind, values that are missing or not in [0, scale], bits that are not 0 and 1, labels that
+            are not whole numbers, shapes or names that do not fit.
+
+    >>> rows = np.array([[0, 255, 0], [255, 128, 0]])
+    >>> data = Dataset("mine", {"train": Split(rows)}, kind="grey", scale=255)
+    >>> data.mean()
+    tensor([0.5000, 0.7510, 0.0000])
     """
 
     name: str
     splits: Mapping[str, Split]
-    kind: Literal["binary", "grey"]
-    scale: int
+    kind: Kind
+    scale: float
     image_shape: tuple[int, int] | None = None
     columns: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.splits:
-            raise Refusal(f"data {self.name!r}: expected at least one split; got none")
-        for name, split in self.splits.items():
-            if split.pixels.ndim != 2:
-                shape = split.pixels.shape
-                raise Refusal(f"data {self.name!r}: expected pixels of shape (N, X) in split {name!r}; got {shape}")
-            if len(split) == 0:
-                raise Refusal(f"data {self.name!r}: expected at least one row in split {name!r}; got none")
-            if split.labels is not None and split.labels.shape != (len(split),):
-                shape = split.labels.shape
-                raise Refusal(
-                    f"data {self.name!r}: expected labels of shape ({len(split)},) in split {name!r}; got {shape}"
-                )
-        widths = {split.pixels.shape[1] for split in self.splits.values()}
+        where = f"data {self.name!r}"
+        require_choice(f"{where}: kind", self.kind, get_args(Kind))
+        scale = require_number(f"{where}: scale", self.scale, 0)
+        if scale == 0 or (self.kind == "binary" and scale != 1):
+            expected = "1, as the data are bits" if self.kind == "binary" else "a number above 0"
+            raise Refusal(f"{where}: scale: expected {expected}; got {self.scale!r}")
+        if not isinstance(self.splits, Mapping) or not self.splits:
+            raise Refusal(f"{where}: expected at least one split; got none")
+        scale = int(scale) if scale == int(scale) else scale
+        checked = {
+            name: _checked(f"{where}, split {name!r}", split, self.kind, scale) for name, split in self.splits.items()
+        }
+        widths = {split.pixels.shape[1] for split in checked.values()}
         if len(widths) != 1:
-            raise Refusal(f"data {self.name!r}: expected splits of one width; got {sorted(widths)}")
-        if self.columns is not None and (len(self.columns) != self.dim or len(set(self.columns)) != self.dim):
-            found = f"{len(self.columns)} names, {len(set(self.columns))} of them different"
-            raise Refusal(f"data {self.name!r}: expected {self.dim} different names of columns; got {found}")
+            raise Refusal(f"{where}: expected splits of one width; got {sorted(widths)}")
+        object.__setattr__(self, "splits", checked)  # frozen, and complete from here on
+        object.__setattr__(self, "scale", scale)
+        self._check_names(where)
+
+    def _check_names(self, where: str) -> None:
+        if self.image_shape is not None:
+            shape = tuple(self.image_shape)
+            if not all(isinstance(size, Integral) for size in shape) or len(shape) != 2 or math.prod(shape) != self.dim:
+                raise Refusal(f"{where}: expected an image_shape (H, W) of {self.dim} pixels; got {self.image_shape!r}")
+            object.__setattr__(self, "image_shape", (int(shape[0]), int(shape[1])))
+        if self.columns is not None:
+            names = tuple(self.columns)
+            if len(names) != self.dim or len(set(names)) != self.dim:
+                found = f"{len(names)} names, {len(set(names))} of them different"
+                raise Refusal(f"{where}: expected {self.dim} different names of columns; got {found}")
+            object.__setattr__(self, "columns", names)
 
     @property
     def dim(self) -> int:
@@ -104,9 +120,11 @@ class Dataset:
             digest.update(f"{name}{split.pixels.shape}{split.pixels.dtype}".encode())
             if isinstance(split.pixels, Rows):
                 digest.update(split.pixels.facts.digest)  # found by the pass that is made over a large file
-            elif (mapped := on_disk(split.pixels)) is not None:  # read, for the pages of a map would fill the memory
+            elif (
+                mapped := on_disk(split.pixels, self.scale)
+            ) is not None:  # read, for the pages of a map would fill the memory
                 for _, _, chunk in mapped.chunks():
-                    digest.update(chunk.data)
+                    digest.update(np.ascontiguousarray(chunk, mapped.dtype).data)
             else:
                 digest.update(np.ascontiguousarray(split.pixels).data)
             if split.labels is not None:
@@ -114,46 +132,40 @@ class Dataset:
         return digest.hexdigest()
 
 
-def require_numbers(where: str, array: npt.NDArray[np.generic]) -> None:
-    """Refuse words, objects, records and complex numbers."""
-    if array.dtype.kind not in "biuf":
-        raise Refusal(f"{where}: expected {_ACCEPTED}; got dtype {array.dtype}")
+def _checked(where: str, split: Split, kind: Kind, scale: float) -> Split:
+    """Return a split as it is stored, or refuse what the data set says it is not."""
+    pixels: Any = split.pixels
+    if not isinstance(pixels, np.ndarray | Rows):
+        way = "x.toarray()" if hasattr(pixels, "toarray") else "numpy.asarray(x)"
+        raise Refusal(f"{where}: expected pixels in a NumPy array; got {type(pixels).__name__}; take {way}")
+    if pixels.ndim != 2:
+        raise Refusal(f"{where}: expected pixels of shape (N, X); got {pixels.shape}")
+    if len(pixels) == 0:
+        raise Refusal(f"{where}: expected at least one row; got none")
+    labels = require_labels(where, split.labels, len(pixels))
+    if isinstance(pixels, Rows):
+        require_range(where, pixels.facts.low, pixels.facts.high, kind, scale)
+    elif (mapped := on_disk(pixels, scale)) is not None:  # looked through in parts, for it may be larger than memory
+        for _, _, chunk in mapped.chunks():
+            require_values(where, chunk, kind, scale)
+    else:
+        require_values(where, pixels, kind, scale)
+        pixels = np.require(pixels, stored_type(pixels.dtype, scale), ["C", "W", "E"])
+    return split if pixels is split.pixels and labels is split.labels else Split(pixels, labels)
 
 
 def require_labels(where: str, labels: npt.NDArray[Any] | None, rows: int) -> npt.NDArray[np.int64] | None:
-    """Return labels as int64, or refuse what are no whole numbers, one a row."""
+    """Return labels as int64, or refuse what are not whole numbers, one a row."""
     if labels is None:
         return None
+    if not isinstance(labels, np.ndarray):
+        raise Refusal(f"{where}: expected labels in a NumPy array of integers; got {type(labels).__name__}")
     if labels.shape != (rows,) or labels.dtype.kind not in "biu":
+        words = " (words)" if labels.dtype.kind in "USO" else ""
         raise Refusal(
-            f"{where}: expected integer labels of shape ({rows},); got {labels.dtype} of shape {labels.shape}"
+            f"{where}: expected integer labels of shape ({rows},); got {labels.dtype}{words} of shape {labels.shape}"
         )
-    return labels.astype(np.int64)
-
-
-def classify_values(where: str, array: npt.NDArray[np.generic]) -> tuple[Pixels, Literal["binary", "grey"], int]:
-    """Return the array as uint8 or float32 pixels with their kind and scale, or refuse what is neither.
-
-    Accepted: booleans or integers in {0, 1}; uint8 grey levels 0...255; floating-point numbers in [0, 1].
-    """
-    if array.size == 0:
-        raise Refusal(f"{where}: expected at least one row and one column; got shape {array.shape}")
-    require_numbers(where, array)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = int(array.size - np.isfinite(array).sum())
-        raise Refusal(f"{where}: expected finite numbers; got {bad} NaN or infinite value(s)")
-    low, high = float(array.min()), float(array.max())
-    if array.dtype.kind in "bui":
-        if low >= 0 and high <= 1:
-            return array.astype(np.uint8), "binary", 1
-        if array.dtype == np.uint8:
-            return array.astype(np.uint8), "grey", 255
-        raise Refusal(f"{where}: expected {_ACCEPTED}; got {array.dtype} values in [{low:g}, {high:g}]")
-    if low < 0 or high > 1:
-        raise Refusal(f"{where}: expected {_ACCEPTED}; got real numbers in [{low:g}, {high:g}]")
-    if ((array == 0) | (array == 1)).all():
-        return array.astype(np.uint8), "binary", 1
-    return array.astype(np.float32), "grey", 1
+    return labels.astype(np.int64, copy=False)
 
 
 def split_in_order(split: Split, sizes: Mapping[str, int]) -> dict[str, Split]:
@@ -164,6 +176,20 @@ def split_in_order(split: Split, sizes: Mapping[str, int]) -> dict[str, Split]:
         parts[name] = Split(split.pixels[rows], None if split.labels is None else split.labels[rows])
         start += size
     return parts
+
+
+def split_validation(split: Split, seed: int = 777) -> dict[str, Split]:
+    """Draw a tenth of the training rows with ``seed`` to validate; the order of the others stays."""
+    count = len(split)
+    if count < 10:
+        raise Refusal(f"data: expected at least 10 rows in train, to take a tenth to validate; got {count}")
+    drawn = np.sort(np.random.default_rng(seed).permutation(count)[: count // 10])
+    others = np.setdiff1d(np.arange(count), drawn)
+    assert not isinstance(split.pixels, Rows), "rows on the disk are split by streaming.py"
+    return {
+        name: Split(split.pixels[rows], None if split.labels is None else split.labels[rows])
+        for name, rows in (("train", others), ("validation", drawn))
+    }
 
 
 def split_shuffled(split: Split, seed: int = 777) -> dict[str, Split]:

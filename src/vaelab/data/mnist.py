@@ -7,12 +7,14 @@ import hashlib
 import zlib
 from functools import cache
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
+from vaelab.data.arrays import read_idx_from
 from vaelab.data.dataset import Dataset, Split, split_in_order
-from vaelab.data.readers import read_idx
+from vaelab.data.values import Array
 from vaelab.refusals import Refusal
 
 __all__ = ["mnist"]
@@ -26,20 +28,21 @@ _MD5 = {
 }
 
 
-def _verified(folder: Path, name: str) -> Path:
+def _read(folder: Path, name: str) -> Array:
     path = folder / f"{name}.gz"
     try:
-        found = hashlib.md5(gzip.decompress(path.read_bytes()), usedforsecurity=False).hexdigest()
+        content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise Refusal(f"{path}: expected the packaged MNIST file; reinstall vaelab ({error})") from error
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != _MD5[name]:
         raise Refusal(f"{path}: expected MD5 {_MD5[name]}; got {found}; the file is damaged, reinstall vaelab")
-    return path
+    return read_idx_from(path, BytesIO(content), len(content))
 
 
 def _split(folder: Path, prefix: str) -> Split:
-    images = read_idx(_verified(folder, f"{prefix}-images-idx3-ubyte"))
-    labels = read_idx(_verified(folder, f"{prefix}-labels-idx1-ubyte"))
+    images = _read(folder, f"{prefix}-images-idx3-ubyte")
+    labels = _read(folder, f"{prefix}-labels-idx1-ubyte")
     return Split(np.ascontiguousarray(images.reshape(len(images), -1)), labels.astype(np.int64))
 
 

@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from vaelab.data.sources import Array, Packed, Source, require_unpackable, stamp_of
+from vaelab.data.naming import LABELS, listed
+from vaelab.data.opening import open_regular
+from vaelab.data.roles import counts, is_index_name, label_among
+from vaelab.data.sources import Packed, require_unpackable, stamp_of
+from vaelab.data.values import Array, ReadOptions
 from vaelab.refusals import Refusal
 
-__all__ = ["LABELS", "RowGroup", "row_groups"]
+__all__ = ["RowGroup", "row_groups"]
 
-LABELS = ("y", "label")
 _MEANING = (
     "columns of one type of number, each a pixel; or one column of lists of numbers or of binary values of one "
-    f"length, each a row; and beside them a column {' or '.join(LABELS)}"
+    f"length, each a row; and beside them a column {', '.join(LABELS)}"
 )
 
 
@@ -27,6 +30,15 @@ class RowGroup(Packed):
     group: int = 0
     columns: tuple[str, ...] = ()
     label: str | None = None
+    index: tuple[str, ...] = ()  # columns that number the rows, and are left out
+
+    @property
+    def labelled(self) -> bool:
+        return self.label is not None
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        return self.columns if len(self.columns) > 1 or self.dim == 1 else None
 
     def unpack(self) -> Array:
         table = self._table(self.columns)
@@ -55,7 +67,7 @@ class RowGroup(Packed):
         for name, column in zip(table.column_names, table.columns, strict=True):
             if column.null_count:
                 raise Refusal(f"{self.path}: expected no missing values; column {name!r} has {column.null_count}")
-        return table
+        return table.select(list(columns))
 
 
 def _pyarrow() -> Any:
@@ -66,19 +78,29 @@ def _pyarrow() -> Any:
     return pyarrow.parquet
 
 
-def row_groups(path: Path) -> list[Source]:
-    """Return the row groups of a file, its schema and sizes looked at and nothing more.
+def row_groups(path: Path, options: ReadOptions) -> list[RowGroup]:
+    """Return the row groups of a file, its schema and sizes looked at and nothing more, but for row numbers.
 
     Raises:
         Refusal: columns of another meaning than pixels or rows, or a row group too large to be unpacked.
     """
-    try:
-        file = _pyarrow().ParquetFile(path)
-    except (OSError, ValueError) as error:
-        raise Refusal(f"{path}: expected a readable Parquet file ({_reason(error)})") from error
+    with open_regular(path) as opened:
+        try:
+            file = _pyarrow().ParquetFile(opened)
+            return _row_groups(path, file, options)
+        except (OSError, ValueError) as error:
+            if isinstance(error, Refusal):
+                raise
+            raise Refusal(f"{path}: expected a readable Parquet file ({_reason(error)})") from error
+
+
+def _row_groups(path: Path, file: Any, options: ReadOptions) -> list[RowGroup]:
     stamp, schema, groups = stamp_of(path), file.schema_arrow, []
-    label = next((name for name in LABELS if name in schema.names), None)
-    columns = tuple(name for name in schema.names if name != label)
+    if len(set(schema.names)) < len(schema.names):
+        raise Refusal(f"{path}: expected different names of columns; got {listed(schema.names)}")
+    label = label_among(path, schema.names, options)
+    index = tuple(name for name in schema.names if name != label and _is_index(file, schema, name))
+    columns = tuple(name for name in schema.names if name != label and name not in index)
     for number in range(file.num_row_groups):
         count = file.metadata.row_group(number).num_rows
         if not count:
@@ -86,8 +108,16 @@ def row_groups(path: Path) -> list[Source]:
         values = file.metadata.row_group(number).column(schema.names.index(columns[0])).num_values if columns else 0
         dim, dtype = _meaning(path, [schema.field(name) for name in columns], values, count)
         require_unpackable(path, count * dim * dtype.itemsize, "write it with a smaller row_group_size")
-        groups.append(RowGroup(path, stamp, count, dim, dtype, None, number, columns, label))
-    return list(groups)
+        groups.append(RowGroup(path, stamp, count, dim, dtype, None, number, columns, label, index))
+    return groups
+
+
+def _is_index(file: Any, schema: Any, name: str) -> bool:
+    """Say whether a column numbers the rows, by its name and its numbers."""
+    if not is_index_name(name) or np.dtype(schema.field(name).type.to_pandas_dtype()).kind not in "iu":
+        return False
+    column = file.read(columns=[name]).column(0)
+    return column.null_count == 0 and counts(column.to_numpy())
 
 
 def _meaning(path: Path, fields: list[Any], values: int, count: int) -> tuple[int, np.dtype[Any]]:

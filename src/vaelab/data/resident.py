@@ -59,7 +59,7 @@ class Resident(Observations):
     """
 
     pixels: Tensor  # (N, X) uint8, or float32 grey levels
-    scale: int
+    scale: float
     redraw: bool
 
     def __len__(self) -> int:

@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from vaelab.data.sources import Array, Packed, Plain, Source
+from vaelab.data.sources import Packed, Plain, Source
+from vaelab.data.values import Array, Coding, stored_type
 
 __all__ = ["BLOCK_BYTES", "Facts", "Rows", "on_disk"]
 
@@ -31,8 +32,8 @@ class Facts:
 class Rows:
     """A table of shape (N, X) on the disk: the rows of its sources in their order, but for those left out.
 
-    A slice is read when it is asked for, as an array of ``dtype``. ``left_out`` holds ascending numbers of rows that
-    belong to another split; all other numbers of rows count what is there. ``facts`` are known if a pass was made.
+    A slice is read when it is asked for, and stored as ``coding`` says. ``left_out`` holds ascending numbers of rows
+    that belong to another split; all other numbers of rows count what is there. ``facts`` are known if a pass was made.
     """
 
     ndim = 2
@@ -40,12 +41,13 @@ class Rows:
     def __init__(
         self,
         sources: Sequence[Source],
-        dtype: npt.DTypeLike | None = None,
+        coding: Coding | None = None,
         left_out: npt.NDArray[np.int64] = _NONE,
         facts: Facts | None = None,
     ) -> None:
         self.sources = [source for source in sources if source.count]
-        self.dtype = np.dtype(dtype if dtype is not None else sources[0].dtype)
+        self.coding = coding or Coding("grey", 1, sources[0].dtype)  # none: as it is in the files
+        self.dtype = self.coding.dtype
         self._left_out = left_out
         self._gaps = left_out - np.arange(len(left_out))  # rows there are before each that is left out
         self._starts = np.cumsum([0, *(source.count for source in self.sources)])
@@ -63,7 +65,7 @@ class Rows:
             return np.empty((0, self.shape[1]), self.dtype)
         first, last = self._number(start), self._number(stop - 1) + 1
         parts = [source.read(low, high) for source, low, high in self._runs(first, last)]
-        read = (parts[0] if len(parts) == 1 else np.concatenate(parts)).astype(self.dtype, copy=False)
+        read = self.coding.store(parts[0] if len(parts) == 1 else np.concatenate(parts))
         low, high = np.searchsorted(self._left_out, [first, last])
         return read if low == high else np.delete(read, self._left_out[low:high] - first, axis=0)
 
@@ -110,8 +112,8 @@ class Rows:
             index += 1
 
 
-def on_disk(pixels: Array | Rows) -> Rows | None:
-    """Return the rows of a split that stay on the disk, or None for an array in memory.
+def on_disk(pixels: Array | Rows, scale: float) -> Rows | None:
+    """Return the rows of a split of a data set of this scale that stay on the disk, or None for an array in memory.
 
     Of memory maps those stay there whose rows lie one after another in a named file. The others are taken as arrays.
     """
@@ -119,4 +121,4 @@ def on_disk(pixels: Array | Rows) -> Rows | None:
         return pixels
     if not isinstance(pixels, np.memmap) or not pixels.filename or pixels.mode == "c" or not pixels.flags.c_contiguous:
         return None
-    return Rows([Plain.of(pixels)])
+    return Rows([Plain.of(pixels)], Coding("grey", scale, stored_type(pixels.dtype, scale)))

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
-import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from vaelab.data.archives import name_arrays
+from vaelab.data.arrays import idx_header, npy_header, npz_headers, read_npz
+from vaelab.data.naming import listed
+from vaelab.data.opening import open_regular, require_fits
+from vaelab.data.values import Array, ReadOptions
 from vaelab.refusals import Refusal
 
-__all__ = ["Archive", "Array", "Packed", "Plain", "Source", "Stamp", "require_unpackable", "stamp_of"]
+__all__ = ["Archive", "Packed", "Plain", "Source", "Stamp", "require_unpackable", "stamp_of"]
 
-Array = npt.NDArray[Any]
 Stamp = tuple[int, int]  # bytes, nanoseconds: what tells that a file is another
 _UNPACKED = 2**28  # bytes: the most that is unpacked at once
 
@@ -42,6 +46,16 @@ class Source(ABC):
     dtype: np.dtype[Any]
     image_shape: tuple[int, int] | None = None
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The names of the columns, if they have names."""
+        return None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there are labels."""
+        return False
+
     @abstractmethod
     def read(self, start: int, stop: int) -> Array:
         """Return rows ``start`` to ``stop`` (not included), shape (stop - start, X), in the file's own type.
@@ -55,17 +69,16 @@ class Source(ABC):
         return None
 
     @contextmanager
-    def opened(self) -> Iterator[BinaryIO]:
+    def opened(self) -> Iterator[FileIO]:
         """Open the file, if it is still the same: rows of two states of it would be mixed."""
-        try:
-            with self.path.open("rb", buffering=0) as file:
-                status = os.fstat(file.fileno())
-                if (status.st_size, status.st_mtime_ns) != self.stamp:
-                    sizes = f"{self.stamp[0]:,} bytes then, {status.st_size:,} now"
-                    raise Refusal(f"{self.path}: the file has changed since it was opened ({sizes})")
-                yield file
-        except FileNotFoundError:
-            raise Refusal(f"{self.path}: the file is gone since it was opened") from None
+        if not self.path.exists():
+            raise Refusal(f"{self.path}: the file is gone since it was opened")
+        with open_regular(self.path) as file:
+            status = os.fstat(file.fileno())
+            if (status.st_size, status.st_mtime_ns) != self.stamp:
+                sizes = f"{self.stamp[0]:,} bytes then, {status.st_size:,} now"
+                raise Refusal(f"{self.path}: the file has changed since it was opened ({sizes})")
+            yield file
 
 
 @dataclass(frozen=True)
@@ -86,9 +99,8 @@ def _unpacked(source: Packed) -> Array:
 
 
 def require_unpackable(where: object, nbytes: int, advice: str) -> None:
-    """Refuse what would fill the memory when it is unpacked."""
-    if nbytes > _UNPACKED:
-        raise Refusal(f"{where}: expected at most {_UNPACKED >> 20} MB unpacked; got {nbytes >> 20} MB; {advice}")
+    """Refuse a run of rows that is too large to be unpacked at once."""
+    require_fits(where, nbytes, _UNPACKED, advice)
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,26 @@ class Plain(Source):
     """
 
     offset: int = 0
+
+    @classmethod
+    def at(cls, path: Path) -> Plain:
+        """Find the rows of a .npy or IDX file, by its header alone."""
+        with open_regular(path) as file:
+            size, fortran, dtype = os.fstat(file.fileno()).st_size, False, np.dtype(np.uint8)
+            if path.suffix == ".npy":
+                shape, fortran, dtype = npy_header(path, file)
+            else:
+                shape = idx_header(path, file)
+            offset = file.tell()
+        if offset + math.prod(shape) * dtype.itemsize > size:
+            promised = f"its header promises shape {shape} of {dtype}, and {size - offset:,} bytes follow"
+            raise Refusal(f"{path}: expected a readable file of numbers ({promised})")
+        if fortran:
+            raise Refusal(
+                f"{path}: expected rows that lie one after another (C order); save np.ascontiguousarray of it"
+            )
+        images = _image_shape(path, shape)
+        return cls(path, stamp_of(path), shape[0], math.prod(shape[1:]), dtype, images, offset)
 
     @classmethod
     def of(cls, array: np.memmap[Any, Any]) -> Plain:
@@ -117,7 +149,7 @@ class Plain(Source):
         left = rows.reshape(-1).view(np.uint8).data
         with self.opened() as file:
             file.seek(self.offset + start * self.dim * self.dtype.itemsize)
-            while len(left) and (got := file.readinto(left)):  # type: ignore[attr-defined]
+            while len(left) and (got := file.readinto(left)):
                 left = left[got:]
         if len(left):
             raise Refusal(f"{self.path}: expected rows {start:,} to {stop:,}; the file ends {len(left):,} bytes early")
@@ -126,41 +158,48 @@ class Plain(Source):
 
 @dataclass(frozen=True)
 class Archive(Packed):
-    """A shard in .npz: rows or images ``x``, and labels ``y`` if there are any."""
+    """A shard in .npz: rows or images ``x``, and labels ``y`` if there are any, under the names they have there."""
+
+    x: str = "x"
+    y: str | None = None
+
+    @property
+    def labelled(self) -> bool:
+        return self.y is not None
 
     @classmethod
-    def of(cls, path: Path) -> Archive:
+    def of(cls, path: Path, options: ReadOptions) -> Archive:
         """Read the header of ``x`` alone."""
-        try:
-            with zipfile.ZipFile(path) as archive, archive.open("x.npy") as member:
-                version = np.lib.format.read_magic(member)
-                read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-                shape, _, dtype = read[version](member)
-        except Exception as error:  # numpy and zipfile raise a dozen kinds for a damaged file
-            raise Refusal(f"{path}: expected a readable .npz file with an array x ({_reason(error)})") from error
-        if len(shape) not in (2, 3):
-            raise Refusal(f"{path}: expected rows (N, X) or images (N, H, W); got shape {shape}")
-        count, dim = shape[0], int(np.prod(shape[1:]))
+        roles: dict[str, str] = {}
+
+        def choose(names: Sequence[str]) -> Sequence[str]:
+            roles.update(name_arrays(path, names, options))
+            if "x" not in roles:
+                raise Refusal(f"{path}: expected a readable .npz file with an array x in a shard; got {listed(names)}")
+            return [roles["x"]]
+
+        with open_regular(path) as file:
+            ((shape, _, dtype),) = npz_headers(path, file, choose).values()
+        images = _image_shape(path, shape)
+        count, dim = shape[0], math.prod(shape[1:])
         require_unpackable(path, count * dim * dtype.itemsize, "write smaller shards, or .npy")
-        return cls(path, stamp_of(path), count, dim, dtype, (shape[1], shape[2]) if len(shape) == 3 else None)
+        return cls(path, stamp_of(path), count, dim, dtype, images, roles["x"], roles.get("labels of x"))
 
     def unpack(self) -> Array:
-        rows = self._array("x")
-        assert rows is not None
-        return rows.reshape(self.count, self.dim)
+        return self._array(self.x).reshape(self.count, self.dim)
 
     def labels(self) -> Array | None:
-        return self._array("y")
+        return None if self.y is None else self._array(self.y)
 
-    def _array(self, name: str) -> Array | None:
+    def _array(self, name: str) -> Array:
         with self.opened() as file:
-            try:
-                with np.load(file, allow_pickle=False) as archive:
-                    found: Array | None = archive[name] if name in archive.files else None
-                    return found
-            except Exception as error:
-                raise Refusal(f"{self.path}: expected a readable .npz file ({_reason(error)})") from error
+            return read_npz(self.path, file, lambda names: [name])[name]
 
 
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _image_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Return the shape of images (N, H, W), of one channel perhaps, or None for rows (N, X)."""
+    if len(shape) == 4 and 1 in (shape[1], shape[3]):
+        shape = (shape[0], *(shape[1:3] if shape[3] == 1 else shape[2:]))
+    if len(shape) not in (2, 3):
+        raise Refusal(f"{path}: expected rows (N, X) or images (N, H, W); got shape {shape}")
+    return (shape[1], shape[2]) if len(shape) == 3 else None

@@ -32,7 +32,7 @@ class Streamed(Observations):
     """
 
     rows: Rows
-    scale: int
+    scale: float
     rule: Rule
     split: str
     target: torch.device

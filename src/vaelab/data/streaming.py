@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from functools import lru_cache
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache, reduce
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from vaelab.data.dataset import Dataset, Split, classify_values, require_labels
-from vaelab.data.parquet import row_groups
+from vaelab.data.columns import require_same_names
+from vaelab.data.dataset import Dataset, Split, require_labels
+from vaelab.data.opening import open_regular, reason_of, require_regular, status_of
+from vaelab.data.parquet import RowGroup, row_groups
+from vaelab.data.roles import label_among, require_alike, require_no_labels
 from vaelab.data.rows import Facts, Rows
-from vaelab.data.sources import Archive, Array, Plain, Source, Stamp, stamp_of
+from vaelab.data.sources import Archive, Plain, Source, Stamp, stamp_of
+from vaelab.data.values import Array, Coding, ReadOptions, Seen, decide, look
 from vaelab.refusals import Refusal
 
 __all__ = ["HELD_OUT", "STREAM_FROM", "read_streamed", "streams"]
@@ -31,28 +36,37 @@ def streams(path: Path) -> bool:
     """Say whether data stay on the disk: shards, Parquet, and a .npy or uncompressed IDX file above 1 GiB."""
     if path.is_dir() or path.suffix == ".parquet":
         return True
-    if not path.name.endswith((".npy", ".idx", "-ubyte")) or path.stat().st_size <= STREAM_FROM:
+    status = status_of(path)
+    require_regular(path, status.st_mode)
+    if not path.name.endswith((".npy", ".idx", "-ubyte")) or status.st_size <= STREAM_FROM:
         return False
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(2) != b"\x1f\x8b"  # gzip
 
 
-def read_streamed(path: Path, whole: bool = False) -> Dataset:
+def read_streamed(path: Path, whole: bool = False, options: ReadOptions | None = None) -> Dataset:
     """Look through a large file or a directory of shards once, and return it with its training rows on the disk.
 
     Validation and test are a tenth each, at most 10 000 rows and 256 MB, drawn row by row with seed 777 and held in
     memory; all other rows are to train. With ``whole`` nothing is split: every row is in ``all``, on the disk.
 
     Raises:
-        Refusal: no shards, shards that differ, values that are neither bits nor grey levels, fewer than ten rows.
+        Refusal: no shards, shards that differ (columns of Parquet are matched by name), values that are neither bits
+            nor grey levels, fewer than ten rows.
     """
     files = _shards(path) if path.is_dir() else [path]
-    return _read(path, tuple((file, stamp_of(file)) for file in files), whole)
+    for file in files:
+        require_regular(file, status_of(file).st_mode)
+    return _read(path, tuple((file, stamp_of(file)) for file in files), whole, options or ReadOptions())
 
 
 def _shards(folder: Path) -> list[Path]:
-    """Return the shards of a directory by name; hidden files and what is no data are none of them."""
-    found = sorted(file for file in folder.iterdir() if file.suffix in _SHARDS and not file.name.startswith((".", "_")))
+    """Return the shards of a directory by name; hidden files and files of other kinds are passed over."""
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as error:
+        raise Refusal(f"{folder}: expected a readable directory of shards; {reason_of(error)}") from None
+    found = [file for file in files if file.suffix in _SHARDS and not file.name.startswith((".", "_"))]
     kinds = sorted({file.suffix for file in found})
     if len(kinds) > 1:
         raise Refusal(f"{folder}: expected shards of one format; got {' and '.join(kinds)}")
@@ -61,66 +75,72 @@ def _shards(folder: Path) -> list[Path]:
     return found
 
 
-def _sources(file: Path) -> list[Source]:
+def _sources(file: Path, options: ReadOptions) -> Sequence[Source]:
     if file.suffix == ".npz":
-        return [Archive.of(file)]
-    return row_groups(file) if file.suffix == ".parquet" else [Plain.of(_mapped(file))]
+        return [Archive.of(file, options)]
+    return row_groups(file, options) if file.suffix == ".parquet" else [Plain.at(file)]
 
 
-def _mapped(file: Path) -> np.memmap[Any, Any]:
-    """Map a file to find out where its rows are."""
-    try:
-        if file.suffix == ".npy":
-            found: np.memmap[Any, Any] = np.load(file, mmap_mode="r", allow_pickle=False)
-        else:
-            header = np.fromfile(file, np.uint8, 4)
-            shape = tuple(np.fromfile(file, ">u4", int(header[3]), offset=4).tolist())
-            if header[:3].tolist() != [0, 0, 8]:
-                raise Refusal(
-                    f"{file}: expected an IDX file of unsigned bytes (magic 0x0008..); got {header.tobytes().hex()}"
-                )
-            found = np.memmap(file, np.uint8, "r", 4 + 4 * len(shape), shape)
-    except Refusal:
-        raise
-    except Exception as error:  # a dozen kinds for a damaged file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise Refusal(f"{file}: expected a readable file of numbers ({reason})") from error
-    if not found.flags.c_contiguous:
-        raise Refusal(f"{file}: expected rows that lie one after another (C order); save np.ascontiguousarray of it")
-    if found.ndim not in (2, 3):
-        raise Refusal(f"{file}: expected rows (N, X) or images (N, H, W); got shape {found.shape}")
-    return found
+def _alike(path: Path, sources: Sequence[Source]) -> tuple[Sequence[Source], list[str]]:
+    """Return the sources with their columns in the order of the first, and sentences on what was done.
 
-
-@lru_cache(maxsize=4)  # commands that look at several runs would look through the same file for each
-def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], whole: bool) -> Dataset:
-    sources = [source for file, _ in files for source in _sources(file)]
-    if not sources:
-        raise Refusal(f"{path}: expected at least one row; got none")
+    Raises:
+        Refusal: shards of other columns, another width or another type.
+    """
     first = sources[0]
+    ordered, notes = [], []
     for source in sources:
+        if isinstance(source, RowGroup) and source.names is not None and first.names is not None:
+            require_same_names(str(source.path), first.names, source.names, f"as in {first.path.name}")
+            if source.names != first.names:
+                notes.append(f"the columns of {source.path.name} are put in the order of {first.path.name}")
+                source = replace(source, columns=first.names)
         if (source.dim, source.dtype) != (first.dim, first.dtype):
             expected = f"expected rows of {first.dim} values of {first.dtype} as in {first.path.name}"
             raise Refusal(f"{source.path}: {expected}; got {source.dim} of {source.dtype}")
+        if isinstance(source, RowGroup) and isinstance(first, RowGroup):
+            if source.label != first.label:
+                raise Refusal(
+                    f"{source.path}: expected labels in {first.label!r} as in {first.path.name}; got {source.label!r}"
+                )
+            notes += [
+                f"column {name!r} of {source.path.name} numbers the rows and is left out" for name in source.index
+            ]
+        ordered.append(source)
+    if isinstance(first, RowGroup) and first.label is not None:
+        notes.append(f"the labels are in column {first.label!r}")
+    return ordered, list(dict.fromkeys(notes))
+
+
+@lru_cache(maxsize=4)  # commands that look at several runs would look through the same file for each
+def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], whole: bool, options: ReadOptions) -> Dataset:
+    found = [source for file, _ in files for source in _sources(file, options)]
+    if not found:
+        raise Refusal(f"{path}: expected at least one row; got none")
+    if options.label_column is not None and isinstance(found[0], Plain):
+        label_among(path, None, options)  # refuses: there are no names
+    sources, notes = _alike(path, found)
+    first = sources[0]
     count = sum(source.count for source in sources)
     if not count or not first.dim:
         raise Refusal(f"{path}: expected at least one row and one column; got shape ({count}, {first.dim})")
     held = () if whole else _draw_held_out(path, count, first.dim * first.dtype.itemsize)
-    kept, kind, scale, facts = _look(sources, np.sort(np.concatenate(held)) if held else np.empty(0, np.int64))
-    dtype = np.dtype(np.float32 if kind == "grey" and scale == 1 else np.uint8)
+    left_out = np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
+    kept, coding, facts = _look(path, sources, left_out, options)
     labels = _labels(sources)
     if whole:
-        splits = {"all": Split(Rows(sources, dtype, facts=facts), labels)}
+        splits = {"all": Split(Rows(sources, coding, facts=facts), labels)}
     else:
-        left_out = np.sort(np.concatenate(held))
-        splits = {"train": Split(Rows(sources, dtype, left_out, facts))}
+        splits = {"train": Split(Rows(sources, coding, left_out, facts))}
         for name, rows in zip(("validation", "test"), held, strict=True):
             mine = labels[rows] if labels is not None else None
-            splits[name] = Split(kept[np.searchsorted(left_out, rows)].astype(dtype), mine)
+            splits[name] = Split(coding.store(kept[np.searchsorted(left_out, rows)]), mine)
         sizes = [f"{len(split):,}" for split in splits.values()]
         message = "%s stays on the disk: %s rows to train, %s to validate and %s to test"
         logging.getLogger("vaelab").warning(message, path, *sizes)
-    return Dataset(path.name, splits, kind, scale, first.image_shape)
+    for note in notes:
+        logging.getLogger("vaelab").warning("%s: %s", path, note)
+    return Dataset(path.name, splits, coding.kind, coding.scale, first.image_shape, first.names, tuple(notes))
 
 
 def _draw_held_out(path: Path, count: int, row_bytes: int) -> tuple[npt.NDArray[np.int64], ...]:
@@ -132,24 +152,48 @@ def _draw_held_out(path: Path, count: int, row_bytes: int) -> tuple[npt.NDArray[
 
 
 def _look(
-    sources: Sequence[Source], keep: npt.NDArray[np.int64]
-) -> tuple[Array, Literal["binary", "grey"], int, Facts]:
+    path: Path, sources: Sequence[Source], keep: npt.NDArray[np.int64], options: ReadOptions
+) -> tuple[Array, Coding, Facts]:
     """Go through all rows once: check every value, keep some rows, and find the facts of all others."""
     digest = hashlib.sha256(f"{sources[0].dim}/{sources[0].dtype.str}".encode())
-    low, high, sums = np.inf, -np.inf, np.zeros(sources[0].dim)
-    kind: Literal["binary", "grey"] = "binary"
-    kept, scale, count = [], 1, 0
+    sums, kept, count = np.zeros(sources[0].dim), [], 0
+    seen: dict[Path, Seen] = {}
+    starts: dict[Path, int] = {}
     for source, first, rows in Rows(sources).chunks():
-        _, this_kind, this_scale = classify_values(str(source.path), rows)
-        if this_kind == "grey":
-            kind, scale = "grey", this_scale
+        starts.setdefault(source.path, first)
+        found = look(str(source.path), rows, first - starts[source.path])
+        seen[source.path] = seen[source.path] + found if source.path in seen else found
         digest.update(np.ascontiguousarray(rows).data)
-        low, high = min(low, float(rows.min())), max(high, float(rows.max()))
         mine = rows[keep[slice(*np.searchsorted(keep, [first, first + len(rows)]))] - first]
         kept.append(mine)
         sums += rows.sum(0, dtype=np.float64) - mine.sum(0, dtype=np.float64)
         count += len(rows) - len(mine)
-    return np.concatenate(kept), kind, scale, Facts(low, high, sums / count, digest.digest())
+    total, sample = reduce(operator.add, seen.values()), np.concatenate(kept)
+    if sources[0].image_shape is None:
+        require_alike(path, sources[0].names, total, options)
+        if len(sample) and not any(source.labelled for source in sources):
+            require_no_labels(path, sources[0].names, sample, total)
+    coding = _decide(path, seen, total, options)
+    low, high = float(total.low.min()) / coding.divisor, float(total.high.max()) / coding.divisor
+    return sample, coding, Facts(low, high, sums / count / coding.divisor, digest.digest())
+
+
+def _decide(path: Path, seen: Mapping[Path, Seen], total: Seen, options: ReadOptions) -> Coding:
+    """Say what the values of all shards mean; of some that are at fault, refuse the first by its name."""
+    try:
+        return decide(str(path), total, options)
+    except Refusal:
+        good = 0
+        fault: Refusal | None = None
+        for file, found in seen.items():
+            try:
+                decide(str(file), found, options)
+                good += 1
+            except Refusal as refusal:
+                fault = fault or refusal
+        if good and fault is not None:
+            raise fault from None
+        raise
 
 
 def _labels(sources: Sequence[Source]) -> npt.NDArray[np.int64] | None:

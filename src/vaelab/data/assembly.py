@@ -1,0 +1,95 @@
+"""From the arrays of a file to a data set: columns get their roles, values their meaning, rows their split."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vaelab.data.archives import SPLITS
+from vaelab.data.dataset import Dataset, Split, require_labels, split_shuffled, split_validation
+from vaelab.data.roles import label_among, require_alike, require_first_alike, require_no_labels, roles_of
+from vaelab.data.tables import Table
+from vaelab.data.values import Array, ReadOptions, decide, look, require_numbers
+from vaelab.refusals import Refusal
+
+__all__ = ["Content", "assemble"]
+
+
+@dataclass(frozen=True)
+class Content:
+    """The arrays of a file: ``x``, or the splits by name, and ``labels of x`` and so on if there are any.
+
+    ``names`` are those of the columns of ``x``; an ``archive`` names its arrays and not their columns, a
+    ``text`` has numbers of no type.
+    """
+
+    arrays: Mapping[str, Array]
+    names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    archive: bool = False
+    text: bool = False
+
+
+def assemble(path: Path, content: Content, whole: bool, options: ReadOptions) -> Dataset:
+    """Make the data set of a file.
+
+    Raises:
+        Refusal: arrays that are neither rows nor images of one shape, columns that may be no pixels, values that are
+            neither bits nor grey levels, labels that are not whole numbers.
+    """
+    keys = [key for key in ("x", *SPLITS) if key in content.arrays]
+    rows = {key: _without_channel(content.arrays[key]) for key in keys}
+    shapes = {array.shape[1:] for array in rows.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) not in (1, 2):
+        raise Refusal(f"{path}: expected rows (N, X) or images (N, H, W); got shapes {sorted(shapes)}")
+    for key, array in rows.items():
+        require_numbers(f"{path}: {key}", array)
+    shape = next(iter(shapes))
+    labels = {key: _column(content.arrays.get(f"labels of {key}")) for key in keys}
+    names, notes = content.names, content.notes
+    told = dataclasses.replace(options, label_column=None) if content.archive else options
+    if keys == ["x"] and len(shape) == 1 and rows["x"].size:
+        roles = roles_of(path, Table(rows["x"], names, notes), told)
+        rows, names, notes = {"x": roles.pixels}, roles.names, roles.notes
+        labels = labels if roles.labels is None else {"x": roles.labels}
+    else:
+        label_among(path, names, told)
+    flat = [array.reshape(len(array), math.prod(array.shape[1:])) for array in rows.values()]
+    stacked = flat[0] if len(flat) == 1 else np.concatenate(flat)
+    seen = look(str(path), stacked)
+    if content.text and names is None:
+        require_first_alike(path, stacked, options)
+    if content.text:  # whole numbers of no type: that they are stored as bytes says nothing
+        seen = dataclasses.replace(seen, byte=False)
+    if len(shape) == 1:
+        require_alike(path, names, seen, options)
+        if not any(found is not None for found in labels.values()):
+            require_no_labels(path, names, stacked, seen)
+    coding = decide(str(path), seen, options)
+    splits = {}
+    for key, part in zip(keys, flat, strict=True):
+        splits[key] = Split(coding.store(part), require_labels(f"{path}: labels of {key}", labels[key], len(part)))
+    image_shape = (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
+    if keys == ["x"]:
+        splits = {"all": splits["x"]} if whole else split_shuffled(splits["x"])
+    elif "validation" not in splits:
+        splits = {**split_validation(splits["train"]), "test": splits["test"]}
+        notes = (*notes, "there is no validation split: it is a tenth of train, drawn with seed 777")
+    return Dataset(path.name, splits, coding.kind, coding.scale, image_shape, names, notes)
+
+
+def _without_channel(array: Array) -> Array:
+    """Return images of one channel (N, H, W, 1) or (N, 1, H, W) as images (N, H, W)."""
+    if array.ndim == 4 and array.shape[3] == 1:
+        return array[..., 0]
+    return array[:, 0] if array.ndim == 4 and array.shape[1] == 1 else array
+
+
+def _column(labels: Array | None) -> Array | None:
+    """Return labels of shape (N, 1) as labels of shape (N,)."""
+    return labels[:, 0] if labels is not None and labels.ndim == 2 and labels.shape[1] == 1 else labels

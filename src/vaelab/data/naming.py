@@ -1,0 +1,19 @@
+"""Names in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["LABELS", "listed"]
+
+LABELS = ("label", "class", "target", "y")  # what labels are called, in capitals or not
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, quoted.
+
+    >>> listed(["a", "b", "c", "d", "e"])
+    "'a', 'b', 'c' and 2 more"
+    """
+    shown = ", ".join(repr(name) for name in names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3:,} more"

@@ -1,0 +1,111 @@
+"""Opening files that users bring: regular files only, unpacked step by step, and never more than memory should hold."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vaelab.refusals import Refusal
+
+__all__ = ["MEMORY", "open_regular", "read_exactly", "reason_of", "require_fits", "require_regular", "status_of"]
+
+MEMORY = 2**31  # bytes: the most that is unpacked into memory, of any file
+_KINDS = {
+    stat.S_ISDIR: "a directory",
+    stat.S_ISFIFO: "a pipe (FIFO)",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+_ERRORS = {
+    errno.ENOENT: "there is no such file",
+    errno.ENOTDIR: "there is no such file",
+    errno.ELOOP: "its symbolic links lead back to themselves",
+    errno.EACCES: "you have no permission to read it",
+    errno.EPERM: "you have no permission to read it",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.ENXIO: "it is a socket",
+}
+
+
+def status_of(path: Path) -> os.stat_result:
+    """Return what the system knows of a file, or refuse in a sentence what is not there or cannot be reached."""
+    try:
+        return path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise Refusal(f"data: expected a readable file; got {str(path)!r}: {reason_of(error)}") from None
+
+
+def require_regular(path: Path, mode: int) -> None:
+    """Refuse directories, pipes, sockets and devices: they may never end, or never begin."""
+    for test, kind in _KINDS.items():
+        if test(mode):
+            raise Refusal(f"{path}: expected a file; got {kind}")
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[FileIO]:
+    """Open a regular file to read; what is another kind of file is refused, and never waited for."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # not to wait for a pipe's other end
+    except (OSError, ValueError) as error:
+        raise Refusal(f"{path}: expected a readable file; {reason_of(error)}") from None
+    with FileIO(handle) as file:
+        require_regular(path, os.fstat(file.fileno()).st_mode)
+        yield file
+
+
+def require_fits(where: object, nbytes: int, limit: int | None = None, advice: str = "") -> None:
+    """Refuse what would fill the memory, before it does."""
+    limit = MEMORY if limit is None else limit
+    if nbytes > limit:
+        advice = advice or "save the rows as .npy or in shards, which stay on the disk"
+        raise Refusal(f"{where}: expected at most {_size(limit)} unpacked; got {_size(nbytes)}; {advice}")
+
+
+def read_exactly(
+    where: Path | str, stream: IO[bytes], shape: tuple[int, ...], dtype: npt.DTypeLike
+) -> npt.NDArray[Any]:
+    """Read an array of a promised shape, and refuse a stream that holds less or more.
+
+    The memory is that of the promise at most, and is used only as the numbers come.
+    """
+    array = np.empty(shape, dtype)
+    left = array.reshape(-1).view(np.uint8).data
+    expected = len(left)
+    try:
+        while len(left):
+            part = stream.read(min(len(left), 2**22))
+            if not part:
+                got = expected - len(left)
+                raise Refusal(f"{where}: expected {expected:,} bytes of data for shape {shape}; got {got:,}")
+            left[: len(part)] = part
+            left = left[len(part) :]
+        if stream.read(1):
+            raise Refusal(f"{where}: expected {expected:,} bytes of data for shape {shape}; got more")
+    except (OSError, EOFError, zlib.error) as error:
+        raise Refusal(f"{where}: expected a whole file; it is damaged ({reason_of(error)})") from error
+    return array
+
+
+def _size(nbytes: int) -> str:
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if nbytes >= size:
+            return f"{nbytes / size:,.1f} {unit}"
+    return f"{nbytes} bytes"
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of an error, or plain words for what the system says often."""
+    known = _ERRORS.get(error.errno or 0) if isinstance(error, OSError) else None
+    return known or (str(error).splitlines() or [type(error).__name__])[0]

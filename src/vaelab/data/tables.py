@@ -1,0 +1,144 @@
+"""Tables of text (.csv and its kind): a block of lines at a time, every number parsed by NumPy."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from vaelab.data.faults import refuse_table
+from vaelab.data.layout import Layout, read_layout
+from vaelab.data.opening import reason_of, require_fits
+from vaelab.data.values import Array
+from vaelab.refusals import Refusal
+
+__all__ = ["Table", "read_table"]
+
+_BLOCK = 2**22  # bytes that are read at once
+_LINE = 2**26  # bytes of the longest line
+_TRUE_FALSE = re.compile(r"\b(?:(true)|false)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers (N, X), the names of their columns if they have names, and what was noticed on the way."""
+
+    numbers: Array
+    names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_table(path: Path, stream: IO[bytes]) -> Table:
+    """Read numbers separated by commas, semicolons, tabs or blanks, below a line of names or not.
+
+    Quotes around cells, a separator at the end of every line, and true and false for 1 and 0 are understood, and the
+    ends of lines of every system. No line is passed over: blank lines in the middle and comments are refused.
+
+    Raises:
+        Refusal: missing values, words, lines of other lengths, and whatever else is no table of numbers, by line.
+    """
+    blocks = _blocks(path, stream)
+    _, first = next(blocks, (1, []))
+    if not first:
+        raise Refusal(f"{path}: expected at least one row and one column; got none")
+    layout = read_layout(path, first)
+    names = 1 if layout.names is not None else 0
+    body = chain([(1 + names, first[names:])], blocks)
+    parts, rows, nbytes = [], 0, 0
+    for number, lines in body:
+        if not lines:
+            continue
+        part = _parsed(layout, lines)
+        if part is None:
+            refuse_table(path, layout, rows, chain([(number, lines)], body))
+        parts.append(part)
+        rows += len(part)
+        nbytes += part.nbytes
+        require_fits(path, nbytes)
+    if not parts:
+        raise Refusal(f"{path}: expected at least one row and one column; got a line of names alone")
+    return Table(parts[0] if len(parts) == 1 else np.concatenate(parts), layout.names, layout.notes)
+
+
+def _blocks(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
+    """Go through the lines of a file: the number of the first line of a block, and its lines."""
+    rest, number, blank = b"", 1, 0
+    while True:
+        try:
+            read = stream.read(_BLOCK)
+        except (OSError, EOFError, zlib.error) as error:
+            raise Refusal(f"{path}: expected a readable file; it is damaged ({reason_of(error)})") from error
+        data, rest = _whole_lines(rest + read, last=not read)
+        if len(rest) > _LINE:
+            raise Refusal(f"{path}: line {number} is longer than {_LINE >> 20} MB; expected rows, one a line")
+        if data:
+            lines = _decoded(path, number, data).split("\n")
+            if not lines[-1]:
+                lines.pop()
+            for place, line in enumerate(lines):
+                if not line.strip(" "):
+                    blank = blank or number + place
+                elif blank:
+                    raise Refusal(f"{path}: line {blank} is empty; expected a row in every line")
+            kept = [line for line in lines if line.strip(" ")]  # blank ones are at the end of the file
+            yield number, kept
+            number += len(lines)
+        if not read:
+            return
+
+
+def _whole_lines(data: bytes, last: bool) -> tuple[bytes, bytes]:
+    """Cut data behind the last line that is complete; lines end with a newline from here on."""
+    kept = b""
+    if b"\r" in data:
+        if data.endswith(b"\r") and not last:  # the newline that belongs to it may come with the next block
+            data, kept = data[:-1], b"\r"
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    cut = len(data) if last else data.rfind(b"\n") + 1
+    return data[:cut], data[cut:] + kept
+
+
+def _decoded(path: Path, number: int, data: bytes) -> str:
+    if number == 1 and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise Refusal(f"{path}: expected text in UTF-8; got UTF-16; save it as UTF-8")
+    if b"\0" in data:
+        line = number + data[: data.index(b"\0")].count(b"\n")
+        raise Refusal(f"{path}: expected text; line {line} has a NUL byte")
+    try:
+        return data.decode("utf-8-sig" if number == 1 else "utf-8")  # spreadsheets begin a file with a mark
+    except UnicodeDecodeError as error:
+        line = number + data[: error.start].count(b"\n")
+        raise Refusal(f"{path}: expected text in UTF-8; line {line} has the byte 0x{data[error.start]:02x}") from None
+
+
+def _parsed(layout: Layout, lines: list[str]) -> Array | None:
+    """Return the numbers of some lines, whole ones of 0...255 as bytes; None if they are not all numbers."""
+    if layout.open_ended:
+        mark = str(layout.separator)
+        lines = [line.rstrip(" ") for line in lines]
+        if not all(line.endswith(mark) for line in lines):
+            return None
+        lines = [line[: -len(mark)] for line in lines]
+    numbers = _numbers(layout, lines)
+    if numbers is None:
+        numbers = _numbers(layout, [_TRUE_FALSE.sub(lambda word: "1" if word[1] else "0", line) for line in lines])
+    if numbers is None or numbers.shape != (len(lines), layout.width) or not np.isfinite(numbers).all():
+        return None
+    if numbers.min() >= 0 and numbers.max() <= 255:
+        whole = numbers.astype(np.uint8)
+        return whole if np.array_equal(whole, numbers) else numbers
+    return numbers
+
+
+def _numbers(layout: Layout, lines: list[str]) -> Array | None:
+    quote = '"' if any('"' in line for line in lines) else None
+    try:
+        return np.loadtxt(lines, delimiter=layout.separator, comments=None, quotechar=quote, ndmin=2)
+    except ValueError:
+        return None
