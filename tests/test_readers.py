@@ -192,7 +192,7 @@ def test_what_is_no_data_is_refused_in_one_sentence(name, content, sentence, tmp
     [
         ("mnsit", r"expected mnist or a file; got 'mnsit' \(did you mean 'mnist'\?\)"),
         ("digits", "expected mnist or a file; got 'digits'$"),
-        ("there/is/none.npz", "got 'there/is/none.npz': there is no such file"),
+        ("there/is/none.npz", "there is no file 'there/is/none.npz'"),
     ],
 )
 def test_what_is_not_there_is_refused(name, sentence):

@@ -42,6 +42,8 @@ def status_of(path: Path) -> os.stat_result:
     """Return what the system knows of a file, or refuse in a sentence what is not there or cannot be reached."""
     try:
         return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise Refusal(f"data: expected a named data set or a file; there is no file {str(path)!r}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise Refusal(f"data: expected a readable file; got {str(path)!r}: {reason_of(error)}") from None
 
