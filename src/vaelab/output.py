@@ -28,12 +28,12 @@ __all__ = [
 
 
 def leads() -> bool:
-    """Return whether this process is the one, or the first of a launcher's ranks: the one that reports."""
+    """Return whether this process is rank 0, or the only one: the one that reports."""
     return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
 def say(text: str) -> None:
-    """Print to standard error; a rank that does not report otherwise gives its number."""
+    """Print to standard error; a rank other than 0 names its number."""
     print(text if leads() else f"rank {os.environ['RANK']}: {text}", file=sys.stderr)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from types import FrameType
@@ -18,7 +19,7 @@ from vaelab.cli.sweeps import sweep
 from vaelab.cli.training import lab, show_settings, train
 from vaelab.cli.usage import EXAMPLES, NEXT, Commands, usage_error
 from vaelab.output import say
-from vaelab.refusals import Refusal
+from vaelab.refusals import Refusal, shown
 
 __all__ = ["app", "main"]
 
@@ -38,6 +39,9 @@ for command in (
 ):
     name = _NAMES.get(command, command.__name__)
     app.command(name, short_help=EXAMPLES[name][0], epilog=f"Example: {EXAMPLES[name][1]}")(command)
+
+
+_WRONG_PATH = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)  # of a path that a user wrote
 
 
 def main() -> None:
@@ -88,7 +92,10 @@ def _explain(error: Exception) -> int:
         say(f"error: {error}")
         return 2
     if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{shown(error.filename)}: " if error.filename else ""
+        if error.errno in _WRONG_PATH:
+            say(f"error: {where}{error.strerror}")
+            return 2
         say(f"error: {where}{error.strerror or error}; what was written before is intact")
         return 1
     text = (str(error).splitlines() or [""])[0]

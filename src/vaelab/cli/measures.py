@@ -18,7 +18,7 @@ def gradients(
     run: RunPath,
     draws: Annotated[int, typer.Option(help="Estimates from each estimator.")] = 200,
     rows: Annotated[int, typer.Option(help="Observations in the batch.")] = 100,
-    samples: Annotated[int, typer.Option(help="K; where it does not suit an estimator, the next that does.")] = 4,
+    samples: Annotated[int, typer.Option(help="K; rounded up where an estimator needs pairs of codes.")] = 4,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
     estimator: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Which to measure; repeatable  [default: all]")

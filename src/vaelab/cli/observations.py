@@ -47,7 +47,7 @@ def reconstruct(
     data: DataFile = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Show observations above what the model makes of them."""
+    """Show observations above their reconstructions."""
     from vaelab import plots
     from vaelab.data import observations
     from vaelab.refusals import require_int
@@ -74,7 +74,7 @@ def encode(
     split: Annotated[str | None, typer.Option(help="Which split; a file of one array is encoded whole.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the codes of data: posterior means, and what else the model knows of each code."""
+    """Write the codes of data: posterior means, and, by model, standard deviations or mixture components."""
     from vaelab.runs import Run
     from vaelab.transform import encode as encode_rows
 

@@ -23,7 +23,7 @@ def sweep(
     scale: ScaleOfValues = None,
     label_column: LabelColumn = None,
     out: Annotated[Path | None, typer.Option(help="Where the runs go  [default: sweeps/MODEL]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the trainings, and of what is drawn  [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the trainings and of --random  [default: 0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda  [default: auto]")] = None,
     jobs: Annotated[
         int | None, typer.Option(help="Trainings at once  [default: 2, or 1 on an accelerator]", show_default=False)

@@ -69,7 +69,7 @@ def _parts(value: Any, depth: int = 3) -> Iterator[Any]:
 
 
 class TrainingSettings(Checked):
-    """How long and how to step. Give ``epochs`` or ``steps``; the rest has sensible values."""
+    """Optimisation: its length, in ``epochs`` or in ``steps``, its step size, validation, precision and logging."""
 
     epochs: int | None = Field(default=None, ge=1, description="passes over the training split")
     steps: int | None = Field(default=None, ge=1, description="optimiser steps, instead of epochs")
