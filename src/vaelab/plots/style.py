@@ -33,6 +33,7 @@ def legible(name: str, longest: int = 60) -> str:
     >>> legible("_price in $ and $")
     ' _price in \\$ and \\$'
     """
+    name = name.encode("utf-8", "backslashreplace").decode()  # of a file name that is no text
     shown = " ".join(name.split())
     shown = shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
     return (" " if shown[:1] in ("", "_") else "") + shown.replace("$", r"\$")

@@ -56,7 +56,7 @@ def write_report(out: Path, title: str, members: Sequence[Member], mark: str | N
         protocol=protocol(members),
         commands=[(member.title, command(member)) for member in members],
     )
-    write_ours(out / "report.html", page)
+    write_ours(out / "report.html", page.encode("utf-8", "backslashreplace"))  # a file name may be no text
     return out / "report.html"
 
 
