@@ -9,6 +9,7 @@ import typer
 
 from vaelab.cli.options import DataFile, Json, LabelColumn, Overwrite, RunPath, ScaleOfValues, ValuesOfData
 from vaelab.output import print_json, require_target, write, write_arrays
+from vaelab.refusals import Refusal
 
 __all__ = ["encode", "reconstruct", "sample", "show_data"]
 
@@ -94,6 +95,8 @@ def show_data(
     from vaelab.data import DATASETS, describe, load_data
 
     if name is None:
+        if (values, scale, label_column) != (None, None, None):
+            raise Refusal("data: expected values, scale and label_column for a file; give its name")
         described = {known: describe(load_data(known)) for known in DATASETS}
     else:
         described = {name: describe(load_data(name, values=values, scale=scale, label_column=label_column))}
@@ -103,4 +106,5 @@ def show_data(
     for key, facts in described.items():
         print(key)
         for fact, value in facts.items():
-            print(f"  {fact:14}{value}")
+            for line in value if fact == "notes" else [value]:
+                print(f"  {fact:14}{line}")

@@ -13,6 +13,7 @@ from vaelab.data.binarise import Binarisation, observations
 from vaelab.data.columns import order_columns
 from vaelab.data.dataset import Dataset, Split
 from vaelab.data.mnist import mnist
+from vaelab.data.naming import listed
 from vaelab.data.readers import FORMATS, read_dataset
 from vaelab.data.resident import Observations
 from vaelab.data.rows import Rows
@@ -77,7 +78,7 @@ def load_data(
 
 
 def describe(data: Dataset) -> dict[str, Any]:
-    """Return the facts of a data set as plain values: shape, range, kind, splits, classes, checksum."""
+    """Return the facts of a data set as plain values: shape, columns, values, kind, splits, classes, checksum."""
     splits = data.splits.values()
     labels = next((split.labels for split in splits if split.labels is not None), None)
     ranges = [_range(split.pixels) for split in splits]
@@ -85,13 +86,16 @@ def describe(data: Dataset) -> dict[str, Any]:
     return {
         "rows": {name: len(split) for name, split in data.splits.items()},
         "columns": data.dim,
+        "column names": None if data.columns is None else listed(data.columns),
         "image_shape": list(data.image_shape) if data.image_shape else None,
         "kind": data.kind,
         "values": f"{next(iter(splits)).pixels.dtype} in [{min(ranges)[0]:g}, {max(high for _, high in ranges):g}]",
+        "meaning": "bits" if data.kind == "binary" else f"grey levels, {data.scale:g} is white",
         "mean": round(float(np.mean([_mean(split.pixels, data.scale) for split in splits])), 4),
         "classes": None if labels is None else len(np.unique(labels)),
         "binarisation": "none" if data.kind == "binary" else "dynamic, static or threshold",
         "training rows": "on the disk" if streamed else "in memory",
+        "notes": list(data.notes),
         "sha256": data.sha256(),
     }
 
