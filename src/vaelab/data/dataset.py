@@ -117,14 +117,14 @@ class Dataset:
         digest = hashlib.sha256(f"{self.kind}/{self.scale}".encode())
         for name in sorted(self.splits):
             split = self.splits[name]
-            digest.update(f"{name}{split.pixels.shape}{split.pixels.dtype}".encode())
+            rows = on_disk(split.pixels, self.scale)
+            dtype = split.pixels.dtype if rows is None else rows.dtype
+            digest.update(f"{name}{split.pixels.shape}{dtype}".encode())
             if isinstance(split.pixels, Rows):
                 digest.update(split.pixels.facts.digest)  # found by the pass that is made over a large file
-            elif (
-                mapped := on_disk(split.pixels, self.scale)
-            ) is not None:  # read, for the pages of a map would fill the memory
-                for _, _, chunk in mapped.chunks():
-                    digest.update(np.ascontiguousarray(chunk, mapped.dtype).data)
+            elif rows is not None:  # read, for the pages of a map would fill the memory
+                for _, _, chunk in rows.chunks():
+                    digest.update(np.ascontiguousarray(chunk, rows.dtype).data)
             else:
                 digest.update(np.ascontiguousarray(split.pixels).data)
             if split.labels is not None:
