@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,10 @@ from settings_table import markdown as settings
 from speed_table import quality, scaling, throughput
 
 import vaelab
-import vaelab.runs  # before autodoc, under which pydantic cannot make classes that keep further fields
+
+for module in pkgutil.walk_packages(vaelab.__path__, "vaelab."):
+    if not module.name.endswith("__main__"):  # now: under autodoc pydantic cannot make classes that keep further fields
+        importlib.import_module(module.name)
 
 project = "vaelab"
 author = "the vaelab authors"

@@ -16,7 +16,6 @@ from latex2mathml.converter import convert
 from sphinx.errors import ExtensionError
 
 NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
-WORD_JOINER = "&#8288;"  # keeps a comma on the line of the formula before it
 THIN = {"width": "0.167em"}
 LETTER = re.compile("[A-Za-zα-ωϑϕϵ]")
 LARGE = {"∑", "∏", "∫"}
@@ -112,7 +111,7 @@ def _is_function_name(element: ElementTree.Element) -> bool:
 
 
 def _inline(self, node: nodes.math) -> None:
-    self.body.append(mathml(node.astext()) + WORD_JOINER)
+    self.body.append(mathml(node.astext()))
     raise nodes.SkipNode
 
 
@@ -126,11 +125,24 @@ def _block(self, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def _keep_together(app, document: nodes.document, name: str) -> None:
+    """Keep a comma or a full stop on the line of the formula before it."""
+    for formula in list(document.findall(nodes.math)):
+        line, place = formula.parent, formula.parent.index(formula)
+        after = line[place + 1] if place + 1 < len(line) else None
+        if isinstance(after, nodes.Text) and after[:1] in set(",.;:)"):
+            line[place : place + 2] = [
+                nodes.inline("", "", formula.deepcopy(), nodes.Text(after[:1]), classes=["together"]),
+                nodes.Text(after[1:]),
+            ]
+
+
 def setup(app) -> dict[str, bool]:
     """Make this the renderer of formulae in HTML, with its style sheet."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     app.connect(
         "builder-inited", lambda app: app.config.html_static_path.append(str(Path(__file__).parent / "_static"))
     )
+    app.connect("doctree-resolved", _keep_together)
     app.add_css_file("derivations.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
