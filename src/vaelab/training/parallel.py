@@ -157,9 +157,9 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
         Refusal: a time-out that is none, or an environment that no launcher sets.
         Lost: the processes did not come together in ``timeout`` seconds.
     """
-    require_number("rank_timeout", timeout, 1, _LONGEST)
+    wait = timedelta(seconds=require_number("rank_timeout", timeout, 1, _LONGEST))
     if dist.is_available() and dist.is_initialized():
-        processes = _processes()
+        processes = _processes(wait)
         try:
             yield processes
         finally:
@@ -170,7 +170,7 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
         return
     if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
         raise Refusal(f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, so {' and '.join(missing)} must be set; see torchrun")
-    count, wait = _number("WORLD_SIZE", 1), timedelta(seconds=timeout)
+    count = _number("WORLD_SIZE", 1)
     rank, port = _number("RANK", 0, count - 1), _number("MASTER_PORT", 1, _PORTS)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
@@ -180,7 +180,7 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
     except (RuntimeError, ValueError) as error:
         raise Lost(f"ranks: they did not come together ({str(error).splitlines()[0]})") from error
     try:
-        yield _processes()
+        yield _processes(wait)
     finally:
         dist.destroy_process_group()
 
@@ -229,8 +229,8 @@ def _store(rank: int, count: int, port: int, wait: timedelta) -> Any:
     return dist.PrefixStore(word, store)  # type: ignore[attr-defined]
 
 
-def _processes() -> Processes:
+def _processes(wait: timedelta) -> Processes:
     ranks = Ranks(dist.get_rank(), dist.get_world_size())
     # a second group for the roll call: after a failure the first one is broken
-    roll = dist.new_group(backend="gloo", timeout=timedelta(seconds=_ROLL_CALL)) if ranks.count > 1 else None
+    roll = dist.new_group(backend="gloo", timeout=wait) if ranks.count > 1 else None
     return Processes(ranks, roll)
