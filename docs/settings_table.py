@@ -27,8 +27,10 @@ MEANINGS = {
     "estimator": "how its gradient is estimated: `estimator.name` and its options below",
     "training": "length and steps of the optimisation: below",
     "training.batch_size": "observations a step; at most the rows of the training split are used",
-    "training.learning_rate": "Adam's step size, before warm-up and decay",
-    "latent_dim": "code size D",
+    "training.learning_rate": "Adam's step size, before warm-up and decay; unset, the model's, lower for wide data",
+    "gaussian-vae.latent_dim": "code size D; unset, half the number of columns, from 2 to 20",
+    "bernoulli-vae.latent_dim": "code size D; unset, the number of columns, from 2 to 200",
+    "autoencoder.latent_dim": "code size D; two, so that it can be drawn",
     "hidden_dims": "widths of the encoder's hidden layers; the decoder mirrors them; `[]` makes both linear",
     "activation": "non-linearity of the hidden layers",
     "bernoulli-vae.prior": "every bit has probability 1/2 (`uniform`), or the prior's logits are trained (`learned`)",
@@ -103,7 +105,7 @@ def markdown() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         default = "by model, below" if name in ("objective", "estimator") else default_name(field.default)
-        default = {"model": "required", "training": "20 epochs"}.get(name, default)
+        default = {"model": "required", "training": "for the data, above"}.get(name, default)
         rows.append((name, type_name(field.annotation), default, field.description or meanings.of(name)))
     parts += [_table(rows), "", "## Training", ""]
     training = resolve(next(iter(MODELS))).training

@@ -246,7 +246,7 @@ def test_a_run_that_was_being_overwritten_can_be_overwritten_again(copy_of, monk
 def test_a_run_goes_on_with_its_own_settings_and_data_only(copy_of):
     run = copy_of("gaussian-vae")
     for more, sentence in [
-        ({"training": {"steps": 21}}, "resume: training is .* in this command"),
+        ({"training": {"steps": 21}}, "resume: training.steps is 20 in .* and 21 in this command"),
         ({"training": {"steps": 20}, "latent_dim": 4}, "resume: latent_dim is 3 in .* and 4 in this command"),
     ]:
         with pytest.raises(Refusal, match=sentence):

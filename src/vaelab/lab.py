@@ -13,7 +13,7 @@ from vaelab.refusals import Refusal
 from vaelab.report import Member, write_report
 from vaelab.runs import Run, is_ours, locked, remove_report, remove_run, require_removable
 from vaelab.settings import parse_overrides, resolve
-from vaelab.training import check_together, choose_device
+from vaelab.training import check_settings, choose_device, for_data
 
 __all__ = ["STUDY", "Entry", "LabFailed", "run_lab", "write_lab"]
 
@@ -114,7 +114,7 @@ def run_lab(
     used = load_data(data)
     for entry in STUDY:  # all that can be refused, before anything is removed
         settings = resolve(entry.model, parse_overrides(_words(entry, quick)), {"data": data, "seed": seed})
-        check_together(settings, used.dim)
+        check_settings(for_data(settings, used), used)
     if out.exists() and any(out.iterdir()) and not resume:
         if not overwrite:
             raise Refusal(f"out: {str(out)!r} is not empty (--resume continues it, --overwrite replaces it)")

@@ -51,7 +51,7 @@ def gradients(
             samples=samples,
             estimators=estimator,
             without=without or (),
-            learning_rate=opened.settings.training.learning_rate,
+            learning_rate=opened.settings.training.learning_rate or 1e-3,
             seed=seed,
             watch=progress,
         )

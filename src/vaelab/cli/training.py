@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,7 +65,7 @@ def train(
     if not leads():
         pass
     elif as_json:
-        print_json({"run": str(run.path), **fitted.__dict__, "best": fitted.best if fitted.best_step else None})
+        print_json({"run": str(run.path), **asdict(fitted), "best": fitted.best if fitted.best_step else None})
     elif fitted.ended == "interrupted":
         again = shlex.join(word for word in sys.argv[1:] if word not in ("--resume", "--overwrite"))
         say(f"stopped and saved at step {fitted.steps:,}; go on with: vaelab {again} --resume")
@@ -72,6 +73,8 @@ def train(
         label = "reconstruction" if resolved.objective["name"] == "reconstruction" else "bound"
         best = f"best validation {label} {fitted.best:.2f} nats at step {fitted.best_step:,}"
         say(f"{path}: {best}, {fitted.seconds:.0f} s")
+        if fitted.verdict is not None:
+            say(fitted.verdict.sentence)
     if fitted.signal is not None and fitted.ended == "interrupted":
         raise typer.Exit(128 + fitted.signal)
 

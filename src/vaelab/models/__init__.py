@@ -24,7 +24,7 @@ from vaelab.models.autoencoder import Covariance, MixturePrior
 from vaelab.models.completion import complete
 from vaelab.models.enumeration import Enumeration
 from vaelab.models.latent import LatentVariableModel, SampleKind
-from vaelab.models.layered import deep_gaussian_vae, sbn
+from vaelab.models.layered import bit_code_size, deep_gaussian_vae, sbn
 from vaelab.models.mean_field import MeanField, MeanFieldPosterior, generative_parts, linear_weights
 from vaelab.networks import Activation, Trunk
 from vaelab.randomness import seeded
@@ -38,6 +38,7 @@ __all__ = [
     "MeanFieldPosterior",
     "MixturePrior",
     "ModelRow",
+    "Pace",
     "SampleKind",
     "autoencoder",
     "bernoulli_vae",
@@ -48,6 +49,11 @@ __all__ = [
     "linear_weights",
     "sbn",
 ]
+
+
+def real_code_size(data_dim: int) -> int:
+    """Return how many numbers a code has by default: half the columns, from 2 to 20."""
+    return min(20, max(2, require_int("data_dim", data_dim, 1) // 2))
 
 
 def _encoder(
@@ -62,7 +68,7 @@ def _encoder(
 
 def gaussian_vae(
     data_dim: int,
-    latent_dim: int = 20,
+    latent_dim: int | None = None,
     hidden_dims: Sequence[int] = (400,),
     activation: Activation = "relu",
     data_mean: Tensor | None = None,
@@ -71,9 +77,11 @@ def gaussian_vae(
     """Variational auto-encoder with a Gaussian code: prior N(0, I), diagonal Gaussian posterior.
 
     Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114. The decoder mirrors the encoder's
-    hidden layers. ``data_mean`` (X,) centres the encoder's input and starts the output bias. The weights are drawn
-    from ``seed``, or from torch's global generator if it is None.
+    hidden layers. ``latent_dim`` is half the number of columns if None, from 2 to 20. ``data_mean`` (X,) centres the
+    encoder's input and starts the output bias. The weights are drawn from ``seed``, or from torch's global generator if
+    it is None.
     """
+    latent_dim = real_code_size(data_dim) if latent_dim is None else latent_dim
     with seeded(seed, "weights"):
         trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
         mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
@@ -83,7 +91,7 @@ def gaussian_vae(
 
 def bernoulli_vae(
     data_dim: int,
-    latent_dim: int = 200,
+    latent_dim: int | None = None,
     hidden_dims: Sequence[int] = (200, 200),
     activation: Activation = "leaky-relu",
     prior: Literal["uniform", "learned"] = "uniform",
@@ -92,10 +100,12 @@ def bernoulli_vae(
 ) -> LatentVariableModel:
     """Variational auto-encoder with a code of bits, which the decoder reads as -1/+1.
 
-    ``prior`` is ``uniform`` (every bit 1/2) or ``learned`` logits. Sources of the study's estimator and of
+    ``latent_dim`` is the number of columns if None, from 2 to 200. ``prior`` is ``uniform`` (every bit 1/2) or
+    ``learned`` logits. Sources of the study's estimator and of
     the usual architecture: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030.
     """
     require_choice("prior", prior, ("uniform", "learned"))
+    latent_dim = bit_code_size(data_dim) if latent_dim is None else latent_dim
     with seeded(seed, "weights"):
         trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
         mirror = Trunk(latent_dim, hidden_dims[::-1], activation, shift=0.5, scale=2.0)
@@ -131,37 +141,68 @@ def autoencoder(
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How long and how fast a model is trained by default, for MNIST; ``training.length`` fits it to other data.
+
+    ``epochs``, but at least ``rows_shown`` rows, batch by batch, at ``learning_rate``. Of data with fewer columns,
+    whose steps are cheaper, up to ``most`` times as many rows are shown.
+    """
+
+    epochs: int
+    rows_shown: int
+    learning_rate: float
+    most: float = 1.0
+
+
+@dataclass(frozen=True)
 class ModelRow:
     """A row of the table: how to build the model, and the settings that suit it unless the user says other.
 
-    ``implied`` holds for an option and a value of it the settings that come with them: the estimator and the
-    objective that it names are not to be replaced.
+    ``pace`` is how long it is trained by default. ``sizes`` holds the options whose default depends on the number of
+    columns, each with its rule. ``implied`` holds for an option and a value of it the settings that come with them: the
+    estimator and the objective that it names are not to be replaced. ``after_training`` names the options that
+    matter only once the training has ended.
     """
 
     build: Callable[..., LatentVariableModel]
+    pace: Pace
     defaults: dict[str, Any] = field(default_factory=dict)
+    sizes: dict[str, Callable[[int], object]] = field(default_factory=dict)
     implied: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    after_training: tuple[str, ...] = ()
 
 
-# Chosen on the validation split: with the average of the weights a large rate costs nothing early in a training.
-_SHORT = {"epochs": 20, "batch_size": 256, "learning_rate": 5e-3, "warmup": 50}
-_LONG = {"epochs": 24, "batch_size": 100, "learning_rate": 4e-3}  # score functions want more, noisier steps
+# Chosen on validation splits: with the average of the weights a large rate costs nothing early in a training. The rows
+# shown are those of 20 and 24 epochs of MNIST; for small tables see benchmarks/small_data.py.
+_SHORT = {"batch_size": 256, "learning_rate": None, "warmup": 50}
+_SHORT_PACE = Pace(epochs=20, rows_shown=3_900 * 256, learning_rate=5e-3, most=5.0)
+_LONG = {"batch_size": 100, "learning_rate": None}  # score functions want more, noisier steps
+_LONG_PACE = Pace(epochs=24, rows_shown=12_000 * 100, learning_rate=4e-3)
 
 MODELS: dict[str, ModelRow] = {
-    "gaussian-vae": ModelRow(gaussian_vae, {"estimator": {"name": "pathwise"}, "training": _SHORT}),
+    "gaussian-vae": ModelRow(
+        gaussian_vae,
+        _SHORT_PACE,
+        {"estimator": {"name": "pathwise"}, "training": _SHORT},
+        sizes={"latent_dim": real_code_size},
+    ),
     "bernoulli-vae": ModelRow(
         bernoulli_vae,
+        _LONG_PACE,
         {
             # The best unbiased estimator of docs/choosing.md, which is computed from benchmarks/estimators_study.py.
             "estimator": {"name": "rebar", "samples": 2},
             "objective": {"name": "elbo", "kl": "sampled"},
             "training": _LONG,
         },
+        sizes={"latent_dim": bit_code_size},
     ),
     "sbn": ModelRow(
         sbn,
+        _LONG_PACE,
         {"estimator": {"name": "score-function", "baseline": "leave-one-out", "samples": 4}, "training": _LONG},
-        {
+        sizes={"layers": lambda data_dim: (bit_code_size(data_dim),)},
+        implied={
             "inference": {
                 "wake-sleep": {"estimator": {"name": "wake-sleep", "samples": 4}},
                 "reweighted-wake-sleep": {
@@ -172,9 +213,13 @@ MODELS: dict[str, ModelRow] = {
             }
         },
     ),
-    "deep-gaussian-vae": ModelRow(deep_gaussian_vae, {"estimator": {"name": "pathwise"}, "training": _SHORT}),
+    "deep-gaussian-vae": ModelRow(
+        deep_gaussian_vae, _SHORT_PACE, {"estimator": {"name": "pathwise"}, "training": _SHORT}
+    ),
     "autoencoder": ModelRow(
         autoencoder,
+        _SHORT_PACE,
         {"estimator": {"name": "pathwise"}, "objective": {"name": "reconstruction"}, "training": _SHORT},
+        after_training=("components", "covariance"),
     ),
 }

@@ -23,15 +23,20 @@ from vaelab.networks import Activation, Trunk
 from vaelab.randomness import seeded
 from vaelab.refusals import Refusal, require_choice, require_int, require_number
 
-__all__ = ["Inference", "deep_gaussian_vae", "sbn"]
+__all__ = ["Inference", "bit_code_size", "deep_gaussian_vae", "sbn"]
 
 Inference = Literal["amortised", "wake-sleep", "reweighted-wake-sleep", "mean-field"]
 _TOLERANCE = 1e-2
 
 
+def bit_code_size(data_dim: int) -> int:
+    """Return how many bits a code has by default: as many as columns, from 2 to 200."""
+    return min(200, max(2, require_int("data_dim", data_dim, 1)))
+
+
 def sbn(
     data_dim: int,
-    layers: Sequence[int] = (200,),
+    layers: Sequence[int] | None = None,
     hidden_dims: Sequence[int] = (),
     encoder_dims: Sequence[int] | None = None,
     activation: Activation = "leaky-relu",
@@ -51,7 +56,8 @@ def sbn(
 
     Args:
         data_dim: observation size X.
-        layers: sizes of the layers of bits, the one nearest to x first.
+        layers: sizes of the layers of bits, the one nearest to x first; None is one layer of as many bits as columns,
+            from 2 to 200.
         hidden_dims: widths of hidden layers between the layers of bits, from the lower one to the upper.
         encoder_dims: the same for the recognition network; as ``hidden_dims`` if None.
         activation: non-linearity of the hidden layers.
@@ -69,7 +75,7 @@ def sbn(
     >>> model.sample(5).shape, model.posterior(torch.ones(2, 6)).event_shape
     (torch.Size([5, 6]), torch.Size([7]))
     """
-    sizes = _sizes(layers)
+    sizes = _sizes((bit_code_size(data_dim),) if layers is None else layers)
     require_int("data_dim", data_dim, 1)
     require_choice("inference", inference, get_args(Inference))
     require_choice("field", field, get_args(FieldName))

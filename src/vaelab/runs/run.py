@@ -149,6 +149,13 @@ class Run:
         if self.config["format_version"] > 1:
             write_file(self.path / "config.json", seal(self.config))
 
+    def change_settings(self, settings: Settings) -> None:
+        """Write other settings to config.json; for those alone that matter only after the training."""
+        self.settings = settings
+        self.config["settings"] = settings.model_dump(mode="json")
+        if self.config["format_version"] > 1:
+            write_file(self.path / "config.json", seal(self.config))
+
     def save_weights(self, weights: dict[str, Tensor]) -> None:
         """Write the selected weights, by name."""
         save_tensors(self.path / "model.safetensors", weights)

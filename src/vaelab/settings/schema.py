@@ -69,19 +69,32 @@ def _parts(value: Any, depth: int = 3) -> Iterator[Any]:
 
 
 class TrainingSettings(Checked):
-    """Optimisation: its length, in ``epochs`` or in ``steps``, its step size, validation, precision and logging."""
+    """Optimisation: its length, its step size, validation, precision and logging.
+
+    Without ``epochs`` and ``steps`` the length suits the data, and ends early when the validation bound stops rising.
+    """
 
     epochs: int | None = Field(default=None, ge=1, description="passes over the training split")
-    steps: int | None = Field(default=None, ge=1, description="optimiser steps, instead of epochs")
+    steps: int | None = Field(
+        default=None, ge=1, description="optimiser steps, instead of epochs; without either the data decide"
+    )
     batch_size: int = Field(default=100, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float | None = Field(default=1e-3, gt=0)
     schedule: Literal["constant", "cosine"] = Field(default="cosine", description="cosine decays to zero")
     warmup: int = Field(default=200, ge=0, description="steps over which the learning rate rises from zero")
     kl_warmup: int = Field(default=0, ge=0, description="steps over which beta rises from zero to its value")
     clip: float | None = Field(default=None, gt=0, description="largest gradient norm")
     log_every: int = Field(default=100, ge=1, description="steps between log lines")
-    validate_every: int | None = Field(default=None, ge=1, description="steps between validations; an epoch if unset")
-    patience: int | None = Field(default=None, ge=1, description="validations without a better bound before stopping")
+    validate_every: int | None = Field(
+        default=None,
+        ge=1,
+        description="steps between validations; unset, an epoch, or 20 steps where an epoch is shorter",
+    )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="validations without a better bound before stopping; unset, 1 000 steps if the data decide",
+    )
     average: bool = Field(default=True, description="validate and keep an average of the recent weights")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="of matrix products; auto takes bfloat16 where the hardware multiplies it"
@@ -91,7 +104,7 @@ class TrainingSettings(Checked):
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
-        if (self.epochs is None) == (self.steps is None):
+        if self.epochs is not None and self.steps is not None:
             raise ValueError(f"expected epochs or steps, one of the two; got {self.epochs} and {self.steps}")
         return self
 

@@ -20,7 +20,7 @@ from vaelab.settings import Settings, words
 from vaelab.sweep.results import Result, Yardstick, read_result, require_sweep, sweep_table, write_results, yardstick
 from vaelab.sweep.search import Guided, Listed, Search, corners, drawn, grid
 from vaelab.sweep.space import Combination, Space, name_of, read_space, words_of
-from vaelab.training import check_together, choose_device
+from vaelab.training import check_settings, choose_device, for_data
 
 __all__ = ["Result", "Sweep", "read_space", "run_sweep", "sweep_table"]
 
@@ -120,9 +120,9 @@ def run_sweep(
 
 def _checked(space: Space, values: Combination, data: Dataset) -> Settings:
     """Return the settings of a combination if a training of them would start."""
-    settings = space.resolve(values)
+    settings = for_data(space.resolve(values), data)
     try:
-        check_together(settings, data.dim)
+        check_settings(settings, data)
     except Refusal as refusal:
         raise Refusal(f"{words_of(values)}: {refusal}") from None
     return settings
@@ -134,7 +134,7 @@ def _require_own(out: Path, space: Space, values: Combination, data: Dataset) ->
     if not (path / "config.json").exists():
         return
     run = Run(path)
-    had, asked = _said(run.settings), _said(space.resolve(values))
+    had, asked = _said(run.settings), _said(for_data(space.resolve(values), data))
     if had != asked:
         differing = [" ".join(word for word in one if word not in other) for one, other in ((had, asked), (asked, had))]
         raise Refusal(f"resume: {str(path)!r} was trained with {differing[0]}; this command says {differing[1]}")

@@ -17,15 +17,18 @@ from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.randomness import seeded
 from vaelab.ranks import Lost
 from vaelab.refusals import Refusal
-from vaelab.runs import DataSource, Run, locked, source_of
+from vaelab.runs import Run, locked, source_of
 from vaelab.settings import Settings, TrainingSettings, words
+from vaelab.training.checks import check_settings
 from vaelab.training.engine import choose_precision
+from vaelab.training.length import for_data
 from vaelab.training.loop import Fitted, fit
 from vaelab.training.parallel import TIMEOUT, Processes, joined
 from vaelab.training.record import Diverged, Row
-from vaelab.training.schedule import check_kl_warmup
+from vaelab.training.resume import reopen
 from vaelab.training.surroundings import choose_device, own_torch
 from vaelab.training.tightness import measure_tightness
+from vaelab.training.verdict import Verdict
 
 __all__ = [
     "Diverged",
@@ -34,17 +37,15 @@ __all__ = [
     "Processes",
     "Row",
     "TrainingSettings",
-    "check_together",
+    "Verdict",
+    "check_settings",
     "choose_device",
     "fit",
+    "for_data",
     "joined",
     "measure_tightness",
     "train",
 ]
-
-
-# Between a run and a command that goes on with it: the data are known by their SHA-256, however they are read.
-_MAY_DIFFER = ("device", "data", "values", "scale", "label_column")
 
 
 @own_torch()
@@ -59,6 +60,9 @@ def train(
     rank_timeout: float = TIMEOUT,
 ) -> tuple[Run, Fitted]:
     """Train from settings into a run directory; an auto-encoder also gets the mixture of its codes.
+
+    What the settings leave to the data, the size of the code and the length of the training, is written to config.json
+    as it was chosen.
 
     With ``resume`` an existing run goes on from its last checkpoint and ends as if it had never stopped; what torchrun
     starts again after a failure resumes by itself. Several processes (see :func:`joined`) train one model: each takes
@@ -83,13 +87,13 @@ def train(
 
         def open_run() -> dict[str, Any]:
             _require_alike(ranks)
-            chosen = _with_precision(settings, device)
-            check_together(chosen, data.dim)  # all of it before anything is written
+            chosen = for_data(_with_precision(settings, device), data)
+            check_settings(chosen, data)  # all of it before anything is written
             Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
             observations(data, "validation", settings.binarisation)
             held.enter_context(locked(out))
             if (resume or any(rank.resume for rank in ranks)) and (out / "config.json").exists():
-                return _reopen(out, chosen, data, source).config
+                return reopen(out, chosen, data, source).config
             return Run.create(out, chosen, data, overwrite, source).config
 
         run = Run(out, processes.by_leader(open_run))
@@ -134,15 +138,6 @@ def _require_alike(ranks: Sequence[_Rank]) -> None:
             raise Refusal(f"ranks: expected the same data on all; rank {number} has other data than rank 0 (SHA-256)")
 
 
-def check_together(settings: Settings, data_dim: int) -> None:
-    """Refuse model, objective, estimator and training that do not go together; nothing is drawn or allocated for it."""
-    objective, estimator = settings.build_objective(), settings.build_estimator()
-    with torch.device("meta"):  # shapes alone
-        model = settings.build_model(data_dim)
-    estimator.check(model, objective)
-    check_kl_warmup(settings.training, objective, estimator)
-
-
 def _with_precision(settings: Settings, device: str) -> Settings:
     """Return the settings with the precision that ``auto`` comes to."""
     precision = choose_precision(settings.training.precision, torch.device(device))
@@ -159,21 +154,3 @@ def fit_density(model: LatentVariableModel, data: Dataset, settings: Settings, r
     bic = model.prior.fit(codes, settings.seed)
     run.save_density(model.prior)
     return bic
-
-
-def _reopen(out: str | Path, settings: Settings, data: Dataset, source: DataSource) -> Run:
-    run = Run(out)
-    asked: dict[str, Any] = settings.model_dump(mode="json")
-    had: dict[str, Any] = run.settings.model_dump(mode="json")
-    differing = [key for key in had if had[key] != asked.get(key) and key not in _MAY_DIFFER]
-    if differing:
-        key = differing[0]
-        raise Refusal(
-            f"resume: {key} is {had[key]!r} in {str(out)!r} and {asked.get(key)!r} in this command; "
-            "a run goes on with its own settings only"
-        )
-    if run.config["data"].get("sha256") != data.sha256():
-        raise Refusal(f"resume: the data are not those that {str(out)!r} was started with (SHA-256)")
-    if source.kind == "file" and source != run.source:
-        run.moved_data(source)
-    return run

@@ -20,7 +20,8 @@ class Average:
     """Polynomial-decay average of the weights, which looks back over about an eighth of the past.
 
     Formula: with the n-th weights taken in, m <- m + (eta + 1) / (n + eta) (w - m), eta = 7, so that the first are
-    taken whole. Source: Shamir & Zhang (2013), https://arxiv.org/abs/1212.1824.
+    taken whole. Source: Shamir & Zhang (2013), https://arxiv.org/abs/1212.1824. It begins anew after the step
+    ``start``: weights from a rise of beta were trained for another objective.
 
     >>> from vaelab.models import gaussian_vae
     >>> model = gaussian_vae(6, latent_dim=2, hidden_dims=[8])
@@ -30,7 +31,8 @@ class Average:
     True
     """
 
-    def __init__(self, model: LatentVariableModel) -> None:
+    def __init__(self, model: LatentVariableModel, start: int = 0) -> None:
+        self.start = start
         self.model = copy.deepcopy(model).requires_grad_(False)
         self.count = 0
         self.means: list[Tensor] = list(self.model.parameters())
@@ -38,7 +40,9 @@ class Average:
 
     def add(self, step: int) -> None:
         """Take in the weights after a step; of most steps nothing is taken."""
-        if step > _EVERY and step % _EVERY:
+        if step == self.start:
+            self.count = 0
+        elif step > _EVERY and step % _EVERY:
             return
         self.count += 1
         with torch.no_grad():

@@ -14,7 +14,7 @@ from torch import Tensor
 from vaelab.data import Batches, Binarisation, Dataset, observations
 from vaelab.estimators import Estimator
 from vaelab.evaluation import objective_bound
-from vaelab.models import LatentVariableModel
+from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import ELBO, Objective
 from vaelab.randomness import seed_step, seeded
 from vaelab.refusals import Refusal
@@ -22,13 +22,16 @@ from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training.adam import Adam, Group, clipped
 from vaelab.training.average import Average
+from vaelab.training.checks import check_fit, training_rows
 from vaelab.training.engine import Engine
 from vaelab.training.interrupts import stop_requests
+from vaelab.training.length import at_pace, default_interval
 from vaelab.training.parallel import Processes
 from vaelab.training.record import Best, Log, Row, label
-from vaelab.training.schedule import check_kl_warmup, kl_weight, learning_rate
+from vaelab.training.schedule import kl_weight, learning_rate
 from vaelab.training.surroundings import choose_device, own_torch, require_ordinary, require_trainable
 from vaelab.training.variance import GradientVariance
+from vaelab.training.verdict import Verdict, judge
 
 __all__ = ["Fitted", "fit"]
 
@@ -37,7 +40,11 @@ _CHECKPOINT_SECONDS = 300.0  # between checkpoints at most, however far apart va
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a training came to. ``best`` is the validation bound (nats) of the weights that were kept."""
+    """The result of a training.
+
+    ``best`` is the validation bound (nats) of the weights that were kept, ``verdict`` whether more steps would help; it
+    is None after an interruption.
+    """
 
     steps: int
     best: float
@@ -45,6 +52,7 @@ class Fitted:
     seconds: float
     ended: Literal["finished", "early", "interrupted"]
     signal: int | None = None
+    verdict: Verdict | None = None
 
 
 @own_torch()
@@ -108,8 +116,8 @@ def fit(
     device = choose_device(device)
     estimator = (estimator or defaults.build_estimator()).to(device).train()
     objective = objective or defaults.build_objective()
-    estimator.check(model, objective)
-    check_kl_warmup(settings, objective, estimator)
+    settings = at_pace(settings, MODELS[name].pace, training_rows(data), data.dim)
+    check_fit(model, data, objective, estimator, settings)
     require_trainable(model)
     require_ordinary("estimator", estimator)
     model.to(device).train()
@@ -120,7 +128,7 @@ def fit(
     batches = Batches(observations(data, "train", binarisation, where), settings.batch_size, seed, ranks)
     held_out = observations(data, "validation", binarisation, where)
     total = settings.steps or (settings.epochs or 1) * batches.steps_per_epoch
-    every = settings.validate_every or batches.steps_per_epoch
+    every = settings.validate_every or default_interval(batches.steps_per_epoch, total)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     with torch.no_grad(), seeded(seed, "estimator"):
         x = batches(0)
@@ -145,9 +153,9 @@ def fit(
 
     advance = engine.compile(advance)
     log = Log(settings.log_every, where)
-    average = Average(model) if settings.average else None
+    average = Average(model, settings.kl_warmup) if settings.average else None
     kept = average.model if average is not None else model  # what is validated, and kept if it is the best
-    best = Best(kept, run)
+    best = Best(kept, run, settings)
     parts: dict[str, Any] = {"model": model, "estimator": estimator, "adam": optimiser, "best": best, "log": log}
     if average is not None:
         parts["average"] = average
@@ -161,10 +169,7 @@ def fit(
         if watch is not None:
             watch(row)
 
-    def out_of_patience() -> bool:
-        return settings.patience is not None and best.validations_since >= settings.patience
-
-    early = out_of_patience()  # at once, where a run that had stopped early is resumed
+    early = best.out_of_patience  # at once, where a run that had stopped early is resumed
     interrupted = False
     with engine.running(), stop_requests() as request:
         log.start()
@@ -198,7 +203,7 @@ def fit(
                     bound = float(processes.total(found.values).double().mean())
                     row |= {f"val/{label(objective)}": bound}
                     best.offer(bound, step)
-                    early = out_of_patience()
+                    early = best.out_of_patience
                 if last or early:
                     row["finished"] = True
                 report(row)
@@ -219,7 +224,8 @@ def fit(
         best.restore(model)
     model.eval()
     number = request.signal or (signal.SIGTERM if interrupted else None)  # another rank may have been told
-    return Fitted(step, best.bound, best.step, log.seconds, ended, number)
+    verdict = judge(best.curve, settings, total, early, label(objective)) if ended != "interrupted" else None
+    return Fitted(step, best.bound, best.step, log.seconds, ended, number, verdict)
 
 
 def _resume(parts: dict[str, Any], run: Run | None, processes: Processes) -> int:

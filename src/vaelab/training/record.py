@@ -12,6 +12,7 @@ from torch import Tensor
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.runs import Run
+from vaelab.settings import TrainingSettings
 
 __all__ = ["Best", "Diverged", "Log", "Row", "label"]
 
@@ -94,21 +95,34 @@ def _advice(good: str) -> str:
 class Best:
     """The weights of the best validation bound: in the run directory, or in memory without one."""
 
-    def __init__(self, model: LatentVariableModel, run: Run | None) -> None:
-        self.model, self.run = model, run
+    def __init__(self, model: LatentVariableModel, run: Run | None, settings: TrainingSettings) -> None:
+        self.model, self.run, self.settings = model, run, settings
         self.bound, self.step, self.validations_since = float("-inf"), 0, 0
         self.weights: dict[str, Tensor] = {}
+        self.curve: list[tuple[int, float]] = []  # every validation
 
     def offer(self, bound: float, step: int) -> None:
-        """Keep the present weights if their bound is better; refuse weights that are not finite."""
+        """Keep the present weights if their bound is better; refuse weights that are not finite.
+
+        While beta rises nothing is kept, for the training maximises another objective than this bound; and until the
+        learning rate has risen too, no patience is used up.
+        """
         if not math.isfinite(bound):
             good = f"{self.bound:.2f}" if self.weights else "none"
             raise Diverged(f"training: the validation bound is {bound} at step {step}; {_advice(good)}")
-        self.validations_since += 1
+        self.curve.append((step, bound))
+        if step < self.settings.kl_warmup:
+            return
+        self.validations_since += step > self.settings.warmup
         if bound > self.bound:
             self.bound, self.step, self.validations_since = bound, step, 0
             self.weights = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
             self.write()
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether too many validations have passed without a better one."""
+        return self.settings.patience is not None and self.validations_since >= self.settings.patience
 
     def write(self) -> None:
         """Write the best weights; after a checkpoint was loaded too, which may be older than those in the directory."""
@@ -127,7 +141,7 @@ class Best:
             model.load_state_dict(self.weights)
 
     def state_dict(self) -> dict[str, Any]:
-        keys = ("bound", "step", "validations_since", "weights")
+        keys = ("bound", "step", "validations_since", "weights", "curve")
         return {key: getattr(self, key) for key in keys}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 
-from vaelab.estimators import Estimator
-from vaelab.objectives import ELBO, Objective
 from vaelab.refusals import Refusal
 from vaelab.settings import TrainingSettings
 
-__all__ = ["check_kl_warmup", "kl_weight", "learning_rate"]
+__all__ = ["kl_weight", "learning_rate"]
 
 
 def learning_rate(settings: TrainingSettings, step: int, total: int) -> float:
     """Return the learning rate of a step: a linear rise over ``warmup`` steps, then constant or a cosine to zero."""
+    if settings.learning_rate is None:
+        raise Refusal("training.learning_rate: expected a number; fit and train choose one for their data")
     rise = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
     if settings.schedule == "constant":
         return settings.learning_rate * rise
@@ -23,11 +23,3 @@ def learning_rate(settings: TrainingSettings, step: int, total: int) -> float:
 def kl_weight(settings: TrainingSettings, step: int) -> float:
     """Return the factor of beta at a step: a linear rise over ``kl_warmup`` steps, then one."""
     return min(1.0, (step + 1) / settings.kl_warmup) if settings.kl_warmup else 1.0
-
-
-def check_kl_warmup(settings: TrainingSettings, objective: Objective, estimator: Estimator) -> None:
-    """Refuse a warm-up of a KL term that the objective or the estimator does not weigh."""
-    if settings.kl_warmup and not isinstance(objective, ELBO):
-        raise Refusal(f"training.kl_warmup: expected 0 for the objective {objective.name!r}, which has no beta")
-    if settings.kl_warmup and not estimator.weighs_kl:
-        raise Refusal(f"training.kl_warmup: expected 0 for the estimator {estimator.name!r}, which knows no beta")

@@ -1,0 +1,65 @@
+"""How long and how fast a training is, and how large its code, where the user leaves it to the data."""
+
+from __future__ import annotations
+
+import math
+
+from vaelab.data import Dataset
+from vaelab.models import MODELS, Pace
+from vaelab.settings import Settings, TrainingSettings
+from vaelab.training.checks import training_rows
+
+__all__ = ["at_pace", "default_interval", "for_data"]
+
+_COLUMNS = 784  # of MNIST, for which the table of models says the pace
+_LEAST_INTERVAL = 20  # steps between validations, where an epoch is shorter
+_PATIENCE = 1000  # steps without a better validation bound, before a training of the default length stops
+
+
+def for_data(settings: Settings, data: Dataset) -> Settings:
+    """Return the settings with what depends on the data: the size of the code, and the pace of the training.
+
+    What the user has set stays as it is.
+    """
+    row = MODELS[settings.model]
+    sizes = {name: size(data.dim) for name, size in row.sizes.items() if getattr(settings, name) is None}
+    training = at_pace(settings.training, row.pace, training_rows(data), data.dim)
+    return settings.model_copy(update={**sizes, "training": training})
+
+
+def at_pace(settings: TrainingSettings, pace: Pace, rows: int, columns: int) -> TrainingSettings:
+    """Return settings with a learning rate, and with ``epochs`` or ``steps``; without either, with patience as well.
+
+    The learning rate is that of the pace, and lower in proportion for more columns than MNIST has: a step of Adam moves
+    the sum over the columns in proportion to their number. The length is the epochs of the pace, but at least as many
+    steps as show its rows. With fewer columns than MNIST a step is cheap, and that least number grows in proportion, up
+    to ``pace.most`` times. A training of this length also stops once the validation bound has not risen for a thousand
+    steps (and five validations).
+
+    Args:
+        settings: of the training.
+        pace: of the model's row in the table of models.
+        rows: of the training split.
+        columns: of the data.
+
+    >>> settings = TrainingSettings(batch_size=256, learning_rate=None)
+    >>> mnist = at_pace(settings, MODELS["gaussian-vae"].pace, rows=50_000, columns=784)
+    >>> mnist.learning_rate, mnist.steps, mnist.validate_every, mnist.patience
+    (0.005, 3900, 195, 6)
+    """
+    if settings.learning_rate is None:
+        rate = pace.learning_rate * min(1.0, _COLUMNS / columns)
+        settings = settings.model_copy(update={"learning_rate": rate})
+    if settings.epochs is not None or settings.steps is not None:
+        return settings
+    epoch = rows // min(settings.batch_size, rows)
+    cheaper = min(max(1.0, _COLUMNS / columns), pace.most)
+    steps = max(pace.epochs * epoch, math.ceil(cheaper * pace.rows_shown / settings.batch_size))
+    every = settings.validate_every or default_interval(epoch, steps)
+    patience = settings.patience or max(5, math.ceil(_PATIENCE / every))
+    return settings.model_copy(update={"steps": steps, "validate_every": every, "patience": patience})
+
+
+def default_interval(epoch: int, steps: int) -> int:
+    """Return the steps between two validations: an epoch, or up to 20 steps where an epoch is shorter."""
+    return max(epoch, min(_LEAST_INTERVAL, steps // 20))

@@ -1,0 +1,51 @@
+"""Opening a run to go on with: its settings and its data have to be those that it was started with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vaelab.data import Dataset
+from vaelab.models import MODELS
+from vaelab.refusals import Refusal
+from vaelab.runs import DataSource, Run
+from vaelab.settings import Settings
+
+__all__ = ["reopen"]
+
+
+# The data are known by their SHA-256, however they are read, and a device changes no step but for rounding.
+_MAY_DIFFER = ("device", "data", "values", "scale", "label_column")
+
+
+def reopen(out: str | Path, settings: Settings, data: Dataset, source: DataSource) -> Run:
+    """Open a run to go on with, or refuse other settings or data than it was started with.
+
+    Only what changes no step that was made may differ: the device, where the data are and how they are read, and the
+    options that the model's row in ``MODELS`` names as ``after_training``: those of an auto-encoder's mixture, which is
+    then fitted anew. The latter are written to the run.
+    """
+    run = Run(out)
+    had, asked = settings_by_name(run.settings), settings_by_name(settings)
+    after = MODELS[settings.model].after_training
+    for name in [*had, *(name for name in asked if name not in had)]:
+        if name not in (*_MAY_DIFFER, *after) and had.get(name) != asked.get(name):
+            raise Refusal(
+                f"resume: {name} is {had.get(name)!r} in {str(out)!r} and {asked.get(name)!r} in this command; "
+                f"a run goes on with its own settings ({', '.join(('device', *after))} may differ)"
+            )
+    if run.config["data"].get("sha256") != data.sha256():
+        raise Refusal(f"resume: the data are not those that {str(out)!r} was started with (SHA-256)")
+    if source.kind == "file" and source != run.source:
+        run.moved_data(source)
+    if any(had[name] != asked[name] for name in after):
+        run.change_settings(run.settings.model_copy(update={name: getattr(settings, name) for name in after}))
+    return run
+
+
+def settings_by_name(settings: Settings) -> dict[str, object]:
+    """Return every setting under its full name, such as ``training.steps``."""
+    found: dict[str, object] = {}
+    for key, value in settings.model_dump(mode="json").items():
+        nested = value if isinstance(value, dict) else {"": value}
+        found |= {f"{key}.{sub}".rstrip("."): leaf for sub, leaf in nested.items()}
+    return found

@@ -1,0 +1,73 @@
+"""Whether more steps would have helped: the validation bound while the learning rate was still high."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vaelab.settings import TrainingSettings
+
+__all__ = ["Verdict", "judge"]
+
+_LEAST = 4  # validations at a high rate that it takes to judge
+_SMALL = 1e-3  # of the bound: a smaller rise counts as none
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the validation bound was still rising when the training ended, and the sentence that says so.
+
+    ``rising`` is None where there were too few validations to tell.
+    """
+
+    rising: bool | None
+    sentence: str
+
+
+def judge(
+    curve: Sequence[tuple[int, float]], settings: TrainingSettings, total: int, early: bool, what: str
+) -> Verdict:
+    """Judge a training by its validations at a nearly constant learning rate.
+
+    Under the cosine schedule these are the steps before the rate falls below a half of its value, the first half of the
+    training; what comes later flattens because the rate goes to zero, whether or not there is more to learn. The bound
+    was still rising if the best of these validations is better, by a thousandth, than the best before their last
+    quarter.
+
+    Args:
+        curve: (step, validation bound) of every validation, in nats.
+        settings: of the training.
+        total: its steps.
+        early: whether it ended because no patience was left.
+        what: ``bound`` or ``reconstruction``.
+
+    >>> settings = TrainingSettings(schedule="constant", warmup=0)
+    >>> judge([(10, -9.0), (20, -7.0), (30, -6.0), (40, -6.0)], settings, 40, False, "bound").sentence
+    'the validation bound had stopped rising at step 30: more steps would help little'
+    """
+    counted = [(step, bound) for step, bound in curve if step >= settings.kl_warmup]
+    if early:
+        best = max(counted, key=lambda pair: pair[1])[0]
+        said = f"the validation {what} had stopped rising at step {best:,}: more steps would not help"
+        return Verdict(False, said)
+    cosine = settings.schedule == "cosine"
+    first, last = max(settings.kl_warmup, settings.warmup), total // 2 if cosine else total
+    high = [(step, bound) for step, bound in counted if first <= step <= last]
+    quarter = last - (last - first) // 4
+    before = [bound for step, bound in high if step <= quarter]
+    if len(high) < _LEAST or len(before) == len(high):
+        return Verdict(None, f"too few validations to tell whether the validation {what} was still rising")
+    best_step, best_bound = max(high, key=lambda pair: pair[1])
+    rise = best_bound - max(before)
+    when = (
+        f"steps {quarter:,} to {last:,}, while the learning rate was high"
+        if cosine
+        else "the last quarter of the steps"
+    )
+    if rise > _SMALL * abs(best_bound):
+        said = f"the validation {what} was still rising, by {rise:.2f} nats over {when}"
+        return Verdict(True, f"{said}: more steps would help, such as training.steps={2 * total}")
+    at = " while the learning rate was high" if cosine else ""
+    return Verdict(
+        False, f"the validation {what} had stopped rising at step {best_step:,}{at}: more steps would help little"
+    )
