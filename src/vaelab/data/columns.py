@@ -22,7 +22,7 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
     Without names on one side columns are matched by place.
 
     Raises:
-        Refusal: a missing or an extra column, another number of columns, or rows on the disk in another order.
+        Refusal: a missing or an extra column, or another number of columns.
 
     >>> rows = Split(np.array([[0, 1], [1, 1]], np.uint8))
     >>> data = Dataset("votes", {"all": rows}, "binary", 1, columns=("b", "a"))
@@ -37,9 +37,11 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
     order = [data.columns.index(name) for name in names]
     splits = {}
     for name, split in data.splits.items():
+        pixels: Pixels | Rows
         if isinstance(split.pixels, Rows):
-            raise Refusal(f"data {data.name!r}: expected the columns in the order {listed(names)}; got another order")
-        pixels: Pixels = np.take(split.pixels, order, axis=1)  # type: ignore[assignment]
+            pixels = split.pixels.in_order(names, order)
+        else:
+            pixels = np.take(split.pixels, order, axis=1)  # type: ignore[assignment]
         splits[name] = Split(pixels, split.labels)
     return dataclasses.replace(data, splits=splits, columns=tuple(names))
 

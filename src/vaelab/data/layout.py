@@ -57,7 +57,8 @@ def read_layout(path: Path, lines: Sequence[str]) -> Layout:
     notes = []
     if lines[0].startswith("#"):
         first = cells_of(lines[0].lstrip("# "), separator)
-        if second is None or len(first) != len(second) or all(NUMBER.fullmatch(cell) for cell in first):
+        named = all(first) and not all(NUMBER.fullmatch(cell) for cell in first)
+        if second is None or len(first) != len(second) or not named:
             raise Refusal(f"{path}: line 1 begins with '#': comments are not read; remove the line")
         notes.append("line 1 begins with '#' and names the columns")
         names: list[str] | None = first

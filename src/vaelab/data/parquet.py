@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,9 @@ class RowGroup(Packed):
     @property
     def names(self) -> tuple[str, ...] | None:
         return self.columns if len(self.columns) > 1 or self.dim == 1 else None
+
+    def with_columns(self, names: Sequence[str]) -> RowGroup:
+        return replace(self, columns=tuple(names))
 
     def unpack(self) -> Array:
         table = self._table(self.columns)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from vaelab.data.sources import Packed, Plain, Source
 from vaelab.data.values import Array, Coding, stored_type
 
-__all__ = ["BLOCK_BYTES", "Facts", "Rows", "on_disk"]
+__all__ = ["BLOCK_BYTES", "Facts", "Rows", "begin_digest", "on_disk"]
 
 BLOCK_BYTES = 2**16  # of rows that are read at once and stay together in a shuffle
 _CHUNK_BYTES = 2**23  # of rows that are looked at at once
@@ -27,6 +28,11 @@ class Facts:
     high: float
     means: npt.NDArray[np.float64]
     digest: bytes
+
+
+def begin_digest(source: Source) -> hashlib._Hash:
+    """Return the checksum to which all rows are to be added, in the type that they have in their files."""
+    return hashlib.sha256(f"{source.dim}/{source.dtype.str}".encode())
 
 
 class Rows:
@@ -74,6 +80,15 @@ class Rows:
         """What the pass found that was made when the rows were looked up."""
         assert self._facts is not None, "a memory map is not looked through"
         return self._facts
+
+    def in_order(self, names: Sequence[str], order: Sequence[int]) -> Rows:
+        """Return the rows with their columns, known by name, in another order; they are read once for the checksum."""
+        rows = Rows([source.with_columns(names) for source in self.sources], self.coding, self._left_out)
+        digest = begin_digest(rows.sources[0])
+        for _, _, chunk in rows.chunks():
+            digest.update(np.ascontiguousarray(chunk).data)
+        rows._facts = replace(self.facts, means=self.facts.means[list(order)], digest=digest.digest())
+        return rows
 
     def means(self) -> npt.NDArray[np.float64]:
         """Return the mean of each column, shape (X,); without facts by a pass over the rows."""

@@ -56,6 +56,10 @@ class Source(ABC):
         """Whether there are labels."""
         return False
 
+    def with_columns(self, names: Sequence[str]) -> Source:
+        """Return the same rows with their columns, which have names, in this order."""
+        raise NotImplementedError
+
     @abstractmethod
     def read(self, start: int, stop: int) -> Array:
         """Return rows ``start`` to ``stop`` (not included), shape (stop - start, X), in the file's own type.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache, reduce
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from vaelab.data.dataset import Dataset, Split, require_labels
 from vaelab.data.opening import open_regular, reason_of, require_regular, status_of
 from vaelab.data.parquet import RowGroup, row_groups
 from vaelab.data.roles import label_among, require_alike, require_no_labels
-from vaelab.data.rows import Facts, Rows
+from vaelab.data.rows import Facts, Rows, begin_digest
 from vaelab.data.sources import Archive, Plain, Source, Stamp, stamp_of
 from vaelab.data.values import Array, Coding, ReadOptions, Seen, decide, look
 from vaelab.refusals import Refusal
@@ -94,7 +92,7 @@ def _alike(path: Path, sources: Sequence[Source]) -> tuple[Sequence[Source], lis
             require_same_names(str(source.path), first.names, source.names, f"as in {first.path.name}")
             if source.names != first.names:
                 notes.append(f"the columns of {source.path.name} are put in the order of {first.path.name}")
-                source = replace(source, columns=first.names)
+                source = source.with_columns(first.names)
         if (source.dim, source.dtype) != (first.dim, first.dtype):
             expected = f"expected rows of {first.dim} values of {first.dtype} as in {first.path.name}"
             raise Refusal(f"{source.path}: {expected}; got {source.dim} of {source.dtype}")
@@ -155,7 +153,7 @@ def _look(
     path: Path, sources: Sequence[Source], keep: npt.NDArray[np.int64], options: ReadOptions
 ) -> tuple[Array, Coding, Facts]:
     """Go through all rows once: check every value, keep some rows, and find the facts of all others."""
-    digest = hashlib.sha256(f"{sources[0].dim}/{sources[0].dtype.str}".encode())
+    digest = begin_digest(sources[0])
     sums, kept, count = np.zeros(sources[0].dim), [], 0
     seen: dict[Path, Seen] = {}
     starts: dict[Path, int] = {}

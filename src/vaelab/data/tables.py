@@ -125,6 +125,8 @@ def _parsed(layout: Layout, lines: list[str]) -> Array | None:
         if not all(line.endswith(mark) for line in lines):
             return None
         lines = [line[: -len(mark)] for line in lines]
+    if not all(map(str.strip, lines)):  # of a table of one column, a missing cell
+        return None
     numbers = _numbers(layout, lines)
     if numbers is None:
         numbers = _numbers(layout, [_TRUE_FALSE.sub(lambda word: "1" if word[1] else "0", line) for line in lines])
