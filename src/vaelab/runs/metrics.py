@@ -93,7 +93,7 @@ def _seal(text: bytes) -> bytes:
 def _cut_short(line: bytes) -> bool:
     """Return whether a line is the beginning of a JSON object and nothing more."""
     try:
-        json.JSONDecoder().raw_decode(line.decode())
+        json.JSONDecoder().raw_decode(line.decode("latin-1"))  # a byte that is no text is no cut
     except (ValueError, RecursionError):
         return True
     return False
