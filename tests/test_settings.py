@@ -437,4 +437,7 @@ def test_refusals_of_numbers_and_words():
     for value in (1.5, math.nan, "1", None, True):
         with pytest.raises(Refusal, match=r"a: expected a number in \[0, 1\]; got"):
             require_number("a", value, 0, 1)
+    for value in (2**31, 10**5000):
+        with pytest.raises(Refusal, match=r"a: expected an integer of at most 2,147,483,647; got .{1,40}$"):
+            require_int("a", value, 3)
     assert did_you_mean("xyz", ["gaussian-vae"]) == ""

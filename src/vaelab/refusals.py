@@ -8,7 +8,9 @@ import reprlib
 from collections.abc import Iterable
 from numbers import Integral, Real
 
-__all__ = ["Refusal", "did_you_mean", "require_choice", "require_int", "require_number", "shown"]
+__all__ = ["LARGEST", "Refusal", "did_you_mean", "require_choice", "require_int", "require_number", "shown"]
+
+LARGEST = 2**31 - 1  # of a size or a count: beyond it is a mistake
 
 
 class Refusal(ValueError):
@@ -58,10 +60,13 @@ def require_choice(argument: str, value: object, choices: Iterable[str]) -> None
 
 
 def require_int(argument: str, value: object, minimum: int) -> int:
-    """Return ``value`` if it is an integer (numpy's too) of at least ``minimum``, else raise a :class:`Refusal`."""
+    """Return ``value`` if it is an integer (numpy's too) from ``minimum`` to :data:`LARGEST`, else refuse."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
         raise Refusal(f"{argument}: expected an integer of at least {minimum}; got {shown(value)}")
-    return int(value)
+    number = int(value)
+    if number > LARGEST:
+        raise Refusal(f"{argument}: expected an integer of at most {LARGEST:,}; got {shown(value)}")
+    return number
 
 
 def require_number(argument: str, value: object, low: float, high: float = float("inf")) -> float:

@@ -31,12 +31,11 @@ from vaelab.data import Binarisation, Dataset, Values, load_data
 from vaelab.estimators import ESTIMATORS, Estimator
 from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import OBJECTIVES, Objective
-from vaelab.refusals import Refusal, shown
+from vaelab.refusals import LARGEST, Refusal, shown
 
 __all__ = ["Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of"]
 
 _NOT_OPTIONS = {"data_dim", "data_mean", "seed", "self"}
-_LARGEST = 2**31 - 1  # of an integer: sizes and counts beyond it are mistakes
 _SMALL = 10**8  # weights that no machine lacks the memory for
 
 
@@ -54,8 +53,8 @@ class Checked(BaseModel):
         parts = list(_parts(value))
         if any(isinstance(part, bool) for part in parts):
             raise PydanticCustomError("bool", "expected a number, not true or false")
-        if field.field_name != "seed" and any(isinstance(part, int) and abs(part) > _LARGEST for part in parts):
-            raise PydanticCustomError("large", f"expected at most {_LARGEST:,}")
+        if field.field_name != "seed" and any(isinstance(part, int) and abs(part) > LARGEST for part in parts):
+            raise PydanticCustomError("large", f"expected at most {LARGEST:,}")
         return value
 
 
