@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def load_data(
             raise Refusal(f"data: expected values, scale and label_column for a file only; {str(name)!r} needs none")
         return DATASETS[str(name)]()
     path = Path(name)
-    if name == "" or (not path.exists() and not path.name.endswith(FORMATS)):
+    if name == "" or (not path.name.endswith(FORMATS) and not os.path.lexists(path)):
         hint = did_you_mean(str(name), DATASETS)
         raise Refusal(f"data: expected {', '.join(DATASETS)} or a file; got {str(name)!r}{hint}")
     return read_dataset(path, whole, options)
