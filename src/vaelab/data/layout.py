@@ -42,7 +42,11 @@ def cells_of(line: str, separator: str | None) -> list[str]:
     """Return the cells of a line, without quotes and blanks around them."""
     if separator is None:
         return line.split()
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [""])]
+    try:
+        cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [""])
+    except csv.Error:  # a cell of more than 128 KiB
+        cells = line.split(separator)
+    return [cell.strip() for cell in cells]
 
 
 def read_layout(path: Path, lines: Sequence[str]) -> Layout:
@@ -93,7 +97,7 @@ def _separator(line: str, suffix: str) -> str | None:
 def _names(path: Path, first: Sequence[str], line: str) -> list[str] | None:
     """Return the cells of line 1 if they are names: words, or whole numbers that count the columns."""
     numbers = [cell for cell in first if NUMBER.fullmatch(cell) or cell.lower() in BOOLEANS]
-    words = [cell for cell in first if cell not in numbers]
+    words = [cell for cell in first if not (NUMBER.fullmatch(cell) or cell.lower() in BOOLEANS)]
     counted = [str(number) for number in range(len(numbers))]
     nameless = words == [first[0]] == [""]  # the column of row numbers has no name in a file that pandas writes
     if not words:
@@ -120,8 +124,10 @@ def _rising(numbers: Sequence[str]) -> bool:
 
 def _check(path: Path, names: Sequence[str]) -> None:
     """Refuse names that are missing, but for that of a first column of row numbers, or not different."""
+    known = set()
     for number, name in enumerate(names):
         if not name and number:
             raise Refusal(f"{path}: expected a name for every column; column {number + 1} has none")
-        if name in names[:number]:
-            raise Refusal(f"{path}: expected different names of columns; {name!r} is there more than once")
+        if name in known:
+            raise Refusal(f"{path}: expected different names of columns; {name[:60]!r} is there more than once")
+        known.add(name)
