@@ -1,0 +1,181 @@
+"""The command line: numbers are printed and kept before anything is drawn, and no failure after them costs one."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.commands import CommandLine
+from tests.test_faults import keep_to_permissions
+from vaelab import report
+from vaelab.cli import evaluation
+from vaelab.runs import Run, directory, results
+
+TINY = ("latent_dim=2", "hidden_dims=[8]", "training.steps=6", "training.batch_size=20")
+COMMANDS = {
+    "evaluate": (("evaluate", "--samples", 1), "evaluation.json"),
+    "compare": (("compare", "--samples", 1, "--out", "c"), "evaluation.json"),
+    "gradients": (("gradients", "--draws", 2, "--rows", 10), "gradients.json"),
+    "tightness": (("tightness", "--rows", 10, "--steps", 2, "--samples", 2), "tightness.json"),
+}
+
+
+@pytest.fixture
+def vaelab(capsys, monkeypatch):
+    return CommandLine(capsys, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("trained"), np.random.default_rng(0)
+    np.save(folder / "x.npy", ((rng.random((200, 1)) < 0.5) ^ (rng.random((200, 16)) < 0.1)).astype(np.uint8))
+    return folder
+
+
+@pytest.fixture
+def run(trained, vaelab, tmp_path, monkeypatch):
+    """A belief network of three bits, for which every command has numbers; its parent is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    if not (trained / "run").exists():
+        words = ("train", "sbn", "layers=[3]", *TINY[2:], "--data", trained / "x.npy", "--out", trained / "run")
+        assert vaelab(*words).code == 0
+    shutil.copytree(trained / "run", "run")
+    return Run("run")
+
+
+def words_of(command, *more):
+    (name, *words), file = COMMANDS[command]
+    return (name, "run", *words, *more), file
+
+
+def fail(*_, **__):
+    raise RuntimeError("no figure can be drawn\ntoday")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_figure_that_cannot_be_drawn_costs_no_number(command, as_json, vaelab, run, monkeypatch):
+    words, file = words_of(command, *(["--json"] if as_json else []))
+    for name in ("write_report", "write_comparison", "gradient_figure", "tightness_figure"):
+        monkeypatch.setattr(report, name, fail)
+    result = vaelab(*words)
+    assert result.code == 0, result.err
+    assert "was not written: no figure can be drawn today" in result.err
+    if as_json:
+        assert json.loads(result.out)
+    else:
+        assert any(letter.isdigit() for letter in result.out)
+    assert (run.path / file).exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_when_the_drawing_begins_the_numbers_are_printed_and_kept(command, vaelab, run, monkeypatch, capsys):
+    words, file = words_of(command)
+    seen = []
+
+    def look(*_, **__):
+        seen.append((capsys.readouterr().out, (run.path / file).exists()))
+        raise KeyboardInterrupt
+
+    for name in ("write_report", "write_comparison", "gradient_figure", "tightness_figure"):
+        monkeypatch.setattr(report, name, look)
+    assert vaelab(*words).code == 130
+    ((out, kept),) = seen
+    assert kept
+    assert any(letter.isdigit() for letter in out)
+
+
+def test_numbers_that_cannot_be_printed_are_kept(vaelab, run, monkeypatch):
+    """As where the reader of a pipe has gone."""
+
+    def broken(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(evaluation, "_print_records", broken)
+    vaelab("evaluate", run.path, "--samples", 1, "--no-report")
+    assert len(run.evaluations()) > 3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_numbers_that_cannot_be_kept_are_printed(command, vaelab, run, monkeypatch):
+    """Another process holds the lock of the numbers for longer than one waits."""
+    words, file = words_of(command)
+    monkeypatch.setattr(results, "_WAIT", 0.1)
+    with directory.held(run.path / directory.RESULTS_LOCK, 1, ""):
+        result = vaelab(*words)
+    assert result.code == 0, result.err
+    assert f"the numbers were not kept in run/{file}: run: another process has been adding numbers" in result.err
+    assert any(letter.isdigit() for letter in result.out)
+    assert not (run.path / file).exists()
+
+
+def test_a_damaged_file_of_numbers_is_not_replaced_and_costs_no_new_ones(vaelab, run):
+    assert vaelab("evaluate", run.path, "--samples", 1, "--no-report").code == 0
+    path = run.path / "evaluation.json"
+    damaged = path.read_bytes()[:-20]
+    path.write_bytes(damaged)
+    result = vaelab("evaluate", run.path, "--samples", 1, "--no-report")
+    assert result.code == 0
+    assert "elbo" in result.out
+    assert "the numbers were not kept in run/evaluation.json: run/evaluation.json: expected readable JSON" in result.err
+    assert path.read_bytes() == damaged
+
+
+SEVERAL = """
+import sys
+from vaelab.cli import main
+for words in {commands!r}:
+    sys.argv = ["vaelab", *words]
+    try:
+        main()
+    except SystemExit as left:
+        print("code", left.code, flush=True)
+"""
+
+
+def several(*commands, preexec):
+    """Run commands one after another in one process under conditions, and return its output and what it says."""
+    script = SEVERAL.format(commands=[[str(word) for word in words] for words in commands])
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, preexec_fn=preexec
+    )
+    return done.stdout, done.stderr
+
+
+def test_a_run_that_may_only_be_read_prints_its_numbers_and_says_they_were_not_kept(run):
+    """Real permissions: reading a run creates no file, not even a lock."""
+    before = sorted(run.path.rglob("*"))
+    os.chmod("run", 0o555)
+    try:
+        commands = [words_of(command)[0] for command in ("evaluate", "gradients")] + [
+            ("compare", "run", "--samples", 1)
+        ]
+        out, err = several(*commands, preexec=keep_to_permissions)
+    finally:
+        os.chmod("run", 0o755)
+    assert out.count("code 0") == 3, err
+    assert out.count("elbo") >= 1
+    assert "the numbers were not kept in run/evaluation.json: " in err
+    assert "the numbers were not kept in run/gradients.json: " in err
+    assert "ermission denied" in err
+    assert "the report was not written: " in err
+    assert "Traceback" not in err
+    table = out.split("code 0")[2].splitlines()
+    assert any(line.strip().startswith("run ") and "±" in line for line in table), "compare shows what it has just made"
+    assert sorted(run.path.rglob("*")) == before
+
+
+def test_a_full_disk_costs_no_number(run):
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))
+
+    out, err = several(words_of("evaluate")[0], preexec=limited)
+    assert "elbo" in out
+    assert "code 0" in out
+    assert "the numbers were not kept in run/evaluation.json: [Errno 27] File too large" in err
+    assert not list(run.path.rglob(".vaelab-*"))
