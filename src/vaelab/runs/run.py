@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,15 +147,18 @@ class Run:
     def moved_data(self, source: DataSource) -> None:
         """Remember where the data are now."""
         self.config["data"]["source"] = source.model_dump()
-        if self.config["format_version"] > 1:
-            write_file(self.path / "config.json", seal(self.config))
+        self._write_config()
 
     def change_settings(self, settings: Settings) -> None:
         """Write other settings to config.json; for those alone that matter only after the training."""
         self.settings = settings
         self.config["settings"] = settings.model_dump(mode="json")
-        if self.config["format_version"] > 1:
-            write_file(self.path / "config.json", seal(self.config))
+        self._write_config()
+
+    def _write_config(self) -> None:
+        sealed = self.config["format_version"] > 1
+        text = seal(self.config) if sealed else json.dumps(self.config, indent=2) + "\n"
+        write_file(self.path / "config.json", text)
 
     def save_weights(self, weights: dict[str, Tensor]) -> None:
         """Write the selected weights, by name."""
