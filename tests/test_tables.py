@@ -280,6 +280,15 @@ def test_labels_among_grey_levels_are_asked_about(tmp_path):
     np.save(tmp_path / "x.npy", table.astype(np.uint8))
     with pytest.raises(Refusal, match="column 1 looks like labels"):
         load_data(tmp_path / "x.npy")
+    two = np.column_stack([DIGITS % 2, GREYS / 256])
+    with pytest.raises(Refusal, match=r"column 1 looks like labels: it holds all of 0\.\.\.1, the others hold real"):
+        load(tmp_path, "x.csv", text(two))
+    assert load(tmp_path, "x.csv", text(two, ["y", *NAMES])).kind == "grey"
+    beyond = np.column_stack([DIGITS * 2 + 1, GREYS / 256])
+    with pytest.raises(
+        Refusal, match=r"\(outside \[0, 1\] in column 'digit' only: if it holds labels, say .*--label-col"
+    ):
+        load(tmp_path, "x.csv", text(beyond, ["digit", *NAMES]))
     named = load(tmp_path, "x.csv", text(table, ["label", *NAMES]), scale=255)
     assert np.array_equal(named.split("all").labels, DIGITS)
     as_pixel = load(tmp_path, "x.csv", text(table, [f"p{number}" for number in range(7)]), scale=255)

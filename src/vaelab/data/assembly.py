@@ -70,7 +70,7 @@ def assemble(path: Path, content: Content, whole: bool, options: ReadOptions) ->
         require_alike(path, names, seen, options)
         if not any(found is not None for found in labels.values()):
             require_no_labels(path, names, stacked, seen)
-    coding = decide(str(path), seen, options)
+    coding = decide(str(path), seen, options, names)
     splits = {}
     for key, part in zip(keys, flat, strict=True):
         splits[key] = Split(coding.store(part), require_labels(f"{path}: labels of {key}", labels[key], len(part)))

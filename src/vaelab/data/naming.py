@@ -15,5 +15,5 @@ def listed(names: Sequence[str]) -> str:
     >>> listed(["a", "b", "c", "d", "e"])
     "'a', 'b', 'c' and 2 more"
     """
-    shown = ", ".join(repr(name) for name in names[:3])
+    shown = ", ".join(repr(name if len(name) <= 60 else f"{name[:57]}...") for name in names[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3:,} more"

@@ -11,7 +11,7 @@ import numpy as np
 
 from vaelab.data.naming import LABELS, listed
 from vaelab.data.opening import open_regular
-from vaelab.data.roles import counts, is_index_name, label_among
+from vaelab.data.roles import is_index_name, label_among
 from vaelab.data.sources import Packed, require_unpackable, stamp_of
 from vaelab.data.values import Array, ReadOptions
 from vaelab.refusals import Refusal
@@ -120,8 +120,15 @@ def _is_index(file: Any, schema: Any, name: str) -> bool:
     """Say whether a column numbers the rows, by its name and its numbers."""
     if not is_index_name(name) or np.dtype(schema.field(name).type.to_pandas_dtype()).kind not in "iu":
         return False
-    column = file.read(columns=[name]).column(0)
-    return column.null_count == 0 and counts(column.to_numpy())
+    after = None  # the number that goes on with the count
+    for batch in file.iter_batches(columns=[name]):
+        column = batch.column(0)
+        if column.null_count or (after is not None and column[0].as_py() != after):
+            return False
+        if len(column) > 1 and not (np.diff(column.to_numpy()) == 1).all():
+            return False
+        after = column[len(column) - 1].as_py() + 1 if len(column) else after
+    return after is not None
 
 
 def _meaning(path: Path, fields: list[Any], values: int, count: int) -> tuple[int, np.dtype[Any]]:

@@ -17,7 +17,6 @@ from vaelab.refusals import Refusal, did_you_mean
 
 __all__ = [
     "Roles",
-    "counts",
     "is_index_name",
     "label_among",
     "require_alike",
@@ -97,15 +96,14 @@ def is_index_name(name: str) -> bool:
     return _INDEXES.fullmatch(name) is not None
 
 
-def counts(column: Array) -> bool:
-    """Say whether numbers count up one by one."""
+def _counts(column: Array) -> bool:
     ends = len(column) > 2 and column[-1] == float(column[0]) + len(column) - 1  # a glance first
     return bool(ends and (np.diff(column.astype(np.float64)) == 1).all())
 
 
 def _numbers_rows(path: Path, number: int, name: str | None, column: Array) -> bool:
     """Say whether a column holds row numbers, or refuse one that may or may not."""
-    nameless, counting = name == "", counts(column)
+    nameless, counting = name == "", _counts(column)
     if nameless or (counting and name is not None and is_index_name(name)):
         if len(np.unique(column)) < len(column) or (column != np.trunc(column)).any():
             raise Refusal(f"{path}: expected a name for every column; the first has none, and does not number the rows")
@@ -165,19 +163,27 @@ def _are_bits(numbers: Array) -> bool:
 def require_no_labels(where: object, names: Sequence[str] | None, pixels: Array, seen: Seen) -> None:
     """Refuse grey levels whose first or last column looks like labels: few classes, all there, none of most rows."""
     last = pixels.shape[1] - 1
+    real = (~seen.whole).sum() >= 0.9 * last  # all others but a few
     for column in {0, last} if last > 1 else ():
         low, high = seen.low[column], seen.high[column]
-        if not seen.whole[column] or low not in (0, 1) or not low < high < _CLASSES or 2 * high >= seen.high.max():
+        if (
+            not seen.whole[column]
+            or low not in (0, 1)
+            or not low < high < _CLASSES
+            or (2 * high >= seen.high.max() and not real)
+        ):
             continue
         if names is not None and _stem(names[column]) == _stem(names[1 if column == 0 else last - 1]) != "":
             continue  # pixel0 beside pixel1
         counts = np.bincount(pixels[:, column].astype(np.int64))[int(low) :]
         if counts.all() and counts.max() < _SHARE * len(pixels):
             called = _called(column, None if names is None else names[column])
+            others = "hold real numbers" if real else f"go up to {seen.high.max():g}"
+            way = "say so with --label-column" if names is not None else "call it 'label' in a line of names"
+            other = "call all columns pixel0, pixel1, ..." + (" or save images (N, H, W)" if names is None else "")
             raise Refusal(
-                f"{where}: {called} looks like labels: it holds all of "
-                f"{low:g}...{high:g}, the others go up to {seen.high.max():g}; call it 'label' in line 1, "
-                "or name all columns pixel0, pixel1, ... if it is one"
+                f"{where}: {called} looks like labels: it holds all of {low:g}...{high:g}, the others {others}; "
+                f"if it holds labels, {way}; if not, {other}"
             )
 
 

@@ -171,15 +171,17 @@ def _look(
         require_alike(path, sources[0].names, total, options)
         if len(sample) and not any(source.labelled for source in sources):
             require_no_labels(path, sources[0].names, sample, total)
-    coding = _decide(path, seen, total, options)
+    coding = _decide(path, seen, total, options, sources[0].names)
     low, high = float(total.low.min()) / coding.divisor, float(total.high.max()) / coding.divisor
     return sample, coding, Facts(low, high, sums / count / coding.divisor, digest.digest())
 
 
-def _decide(path: Path, seen: Mapping[Path, Seen], total: Seen, options: ReadOptions) -> Coding:
+def _decide(
+    path: Path, seen: Mapping[Path, Seen], total: Seen, options: ReadOptions, names: Sequence[str] | None
+) -> Coding:
     """Say what the values of all shards mean; of some that are at fault, refuse the first by its name."""
     try:
-        return decide(str(path), total, options)
+        return decide(str(path), total, options, names)
     except Refusal:
         good = 0
         fault: Refusal | None = None

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from vaelab.data.naming import listed
 from vaelab.refusals import Refusal, require_choice, require_number
 
 __all__ = [
@@ -172,8 +173,8 @@ BITS = Coding("binary", 1, np.dtype(np.uint8))
 UNIT = Coding("grey", 1, np.dtype(np.float32))
 
 
-def decide(where: str, seen: Seen, options: ReadOptions) -> Coding:
-    """Say what values mean: bits, or grey levels of which scale.
+def decide(where: str, seen: Seen, options: ReadOptions, names: Sequence[str] | None = None) -> Coding:
+    """Say what values mean: bits, or grey levels of which scale; ``names`` are those of the columns, for messages.
 
     Without options, 0 and 1 of any type are bits; uint8 above 127 are grey levels 0...255; real numbers in [0, 1] are
     grey levels. Whole numbers beyond 0 and 1 of any other type are never divided without a word.
@@ -185,7 +186,7 @@ def decide(where: str, seen: Seen, options: ReadOptions) -> Coding:
     unit = low >= 0 and high <= 1
     bits = unit and whole
     if options.scale is not None:
-        return _scaled(where, seen, options.scale)
+        return _scaled(where, seen, options.scale, names)
     if options.values == "bits":
         return BITS if bits else _contradict(where, "0 and 1", "values=bits", seen)
     if options.values == "unit":
@@ -200,12 +201,14 @@ def decide(where: str, seen: Seen, options: ReadOptions) -> Coding:
         return BITS if whole else UNIT
     if seen.byte and high > _DARK:
         return _scaled(where, seen, 255)
-    raise Refusal(f"{where}: expected {_EXPECTED}; got {seen}; {_way_out(seen)}")
+    found = f"{seen}{_outside(seen, 1, names)}"
+    raise Refusal(f"{where}: expected {_EXPECTED}; got {found}; {_way_out(seen)}")
 
 
-def _scaled(where: str, seen: Seen, scale: float) -> Coding:
+def _scaled(where: str, seen: Seen, scale: float, names: Sequence[str] | None = None) -> Coding:
     if seen.low.min() < 0 or seen.high.max() > scale:
-        _contradict(where, f"values in [0, {scale:g}]", f"scale={scale:g}", seen)
+        found = f"{seen}{_outside(seen, scale, names)}"
+        raise Refusal(f"{where}: expected values in [0, {scale:g}], as scale={scale:g} says; got {found}")
     if seen.whole.all() and scale == int(scale) and scale <= 255:
         return Coding("grey", int(scale), np.dtype(np.uint8))
     return Coding("grey", 1, np.dtype(np.float32), float(scale))
@@ -234,6 +237,18 @@ def require_range(where: str, low: float, high: float, kind: Kind, scale: float)
     if low < 0 or high > scale:
         expected = "0 and 1, as kind='binary'" if kind == "binary" else f"values in [0, {scale:g}], as scale={scale:g}"
         raise Refusal(f"{where}: expected {expected} says; got values in [{low:g}, {high:g}]")
+
+
+def _outside(seen: Seen, scale: float, names: Sequence[str] | None) -> str:
+    """Name the columns outside [0, scale], if they are few beside the others."""
+    (outside,) = np.nonzero((seen.low < 0) | (seen.high > scale))
+    if len(outside) > max(1, len(seen.low) // 10) or len(outside) == len(seen.low):
+        return ""
+    called = (
+        listed([names[int(place)] for place in outside]) if names is not None else ", ".join(map(str, outside[:3] + 1))
+    )
+    label = ": if it holds labels, say so with --label-column" if names is not None and len(outside) == 1 else ""
+    return f" (outside [0, {scale:g}] in column{'s' * (len(outside) > 1)} {called} only{label})"
 
 
 def _contradict(where: str, expected: str, said: str, seen: Seen) -> Coding:

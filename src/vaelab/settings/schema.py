@@ -125,6 +125,11 @@ class Settings(Checked):
     estimator: dict[str, Any]
     training: TrainingSettings
 
+    @field_validator("label_column", mode="before")
+    @classmethod
+    def _a_name_may_be_a_number(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
     def load_data(self, name: str | Path | None = None, whole: bool = False) -> Dataset:
         """Load the data, or other data that are to be read in the same way."""
         return load_data(
