@@ -3,9 +3,9 @@
     python benchmarks/odd_settings.py [--settings 40000] [--lines 450] [--seed 0] [--out benchmarks/results]
 
 Settings are words and texts of YAML, TOML and JSON files, made of the settings that there are, with keys and values
-changed. A command line is one of every command on a small run, with words changed, left out or added; a training is
-stopped when everything that can be refused has been checked. OUT/odd_settings.json counts the outcomes and holds every
-message that is not one sentence of a user's mistake.
+changed. A command line is one of every command on a small run, with words changed, left out or added; and every option
+of every command is given eleven odd values. A training is stopped when everything that can be refused has been checked.
+OUT/odd_settings.json counts the outcomes and holds every message that is not one sentence of a user's mistake.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ import random
 import re
 import resource
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
+import typer
 
 import vaelab.training
 from vaelab import cli
@@ -191,27 +192,62 @@ def outcome_of(line: list[str]) -> tuple[str, str]:
     return f"exit code {code}" + (" (--debug shows where)" if shows else ""), err.getvalue()[-600:]
 
 
-def try_lines(count: int, seed: int, folder: Path) -> dict[str, Any]:
-    """Run odd command lines; count their outcomes."""
-    chance = random.Random(seed)
-    small = ["--data", str(folder / "bits.npy"), "--out", str(folder / "run")]
-    first = outcome_of(["train", "gaussian-vae", *small, "latent_dim=2", "hidden_dims=[4]", "training.steps=5"])
-    assert first[0] == "done", first
+def lines_of_options(folder: Path) -> Iterator[list[str]]:
+    """Give a command line for every option of every command and every one of eleven odd values."""
+    run, data = str(folder / "sbn"), str(folder / "bits.npy")
+    needed = {
+        "train": ["gaussian-vae", "--data", data],
+        "sweep": ["gaussian-vae", "latent_dim=[1,2]", "--data", data],
+        "evaluate": [run, "--no-report"],
+        "gradients": [run, "--estimator", "exact"],
+        "data": [data],
+        "lab": ["--quick"],
+        "settings": ["sbn"],
+    }
+    values = ["0", "-1", "9" * 23, "10000000000000", "3000000000", "nan", "1e400", "", "é", "\udcff", "x" * 5000]
+    number = 0
+    for name, command in typer.main.get_command(cli.app).commands.items():  # type: ignore[attr-defined]
+        for parameter in command.params:
+            options = [option for option in parameter.opts if option.startswith("-")]
+            if options and parameter.name not in ("help", "as_json", "out", "rank_timeout"):
+                for value in values:
+                    number += 1
+                    out = (
+                        ["--out", str(folder / f"{number}.npz")] if name in ("sample", "reconstruct", "encode") else []
+                    )
+                    yield [name, *needed.get(name, [run]), options[0], value, *out]
+
+
+def try_lines(lines: Iterable[list[str]], folder: Path) -> dict[str, Any]:
+    """Run odd command lines, none of which trains; count their outcomes."""
     counts: Counter[str] = Counter()
     faults: list[str] = []
 
     def checked(*given: Any, **more: Any) -> None:
         raise Checked("the training would begin")
 
-    with mock.patch.object(vaelab.training, "fit", checked):
-        for _ in range(count):
-            line = lines_of(chance, folder)
+    with (
+        mock.patch.object(vaelab.training, "fit", checked),
+        mock.patch("vaelab.lab.run_lab", checked),
+        mock.patch("vaelab.sweep.run_sweep", checked),
+    ):
+        for line in lines:
             outcome, said = outcome_of(line)
             counts[outcome] += 1
             if said or outcome.startswith("longer"):
                 shown = re.sub(re.escape(str(folder)), "FOLDER", f"{[word[:60] for word in line]}: {outcome}: {said}")
                 faults.append(shown.encode("ascii", "backslashreplace").decode())
-    return {"count": count, "outcomes": dict(counts), "faults": faults}
+    return {"count": counts.total(), "outcomes": dict(counts), "faults": faults}
+
+
+def small_runs(folder: Path) -> None:
+    """Write data and two small runs."""
+    np.save(folder / "bits.npy", np.random.default_rng(0).integers(0, 2, (80, 12)).astype(np.uint8))
+    models = {"run": ["gaussian-vae", "latent_dim=2", "hidden_dims=[4]"], "sbn": ["sbn", "layers=[3]"]}
+    for name, model in models.items():
+        line = ["train", *model, "training.steps=5", "--data", str(folder / "bits.npy"), "--out", str(folder / name)]
+        outcome = outcome_of(line)
+        assert outcome[0] == "done", outcome
 
 
 def main() -> None:
@@ -224,12 +260,13 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        np.save(folder / "bits.npy", np.random.default_rng(0).integers(0, 2, (80, 12)).astype(np.uint8))
+        small_runs(folder)
+        chance = random.Random(options.seed)
         result: dict[str, Any] = {"command": "python benchmarks/odd_settings.py", "seed": options.seed}
         result["settings"] = try_settings(options.settings, options.seed, folder)
-        print(json.dumps(result["settings"], indent=1), file=sys.stderr)
-        result["command_lines"] = try_lines(options.lines, options.seed, folder)
-    print(json.dumps(result["command_lines"], indent=1), file=sys.stderr)
+        result["command_lines"] = try_lines((lines_of(chance, folder) for _ in range(options.lines)), folder)
+        result["options"] = try_lines(lines_of_options(folder), folder)
+    print(json.dumps(result, indent=1))
     (options.out / "odd_settings.json").write_text(json.dumps(result, indent=1) + "\n")
 
 

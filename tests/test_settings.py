@@ -289,7 +289,11 @@ REFUSED = {
     "unknown objective": ({"objective": {"name": "elbow"}}, "did you mean 'elbo'"),
     "a word for a table": (
         {"estimator": "pathwise"},
-        "estimator: expected a table with a name, such as estimator.name=",
+        "estimator: expected a table with a name, such as estimator.name=pathwise; got 'pathwise'",
+    ),
+    "another word for a table": (
+        {"estimator": "vimco"},
+        r"estimator\.name: there is no 'vimco'; write estimator\.name=",
     ),
     "a number for a table": ({"training": 5}, "training: expected a table; got 5"),
     "not a number": ({"latent_dim": "many"}, "latent_dim: expected an integer; got 'many'"),

@@ -1,4 +1,4 @@
-"""The commands with an example of each, and what is said of a command line that is none."""
+"""The commands, an example of each, and the answers to wrong command lines."""
 
 from __future__ import annotations
 

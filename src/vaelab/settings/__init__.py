@@ -79,9 +79,10 @@ def _implied(row: ModelRow, option: str, layers: Sequence[Mapping[str, Any]]) ->
 def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object) -> dict[str, Any]:
     """Check ``{"name": ..., option: ...}`` against a table, and fill in the options left out."""
     if not isinstance(chosen, Mapping) or "name" not in chosen:
-        raise Refusal(
-            f"{key}: expected a table with a name, such as {key}.name={next(iter(table))}; got {shown(chosen)}"
-        )
+        if isinstance(chosen, str):
+            require_name(f"{key}.name", chosen, table)
+        example = f"{key}.name={chosen if isinstance(chosen, str) else next(iter(table))}"
+        raise Refusal(f"{key}: expected a table with a name, such as {example}; got {shown(chosen)}")
     require_name(f"{key}.name", chosen["name"], table)
     options = {name: value for name, value in chosen.items() if name != "name"}
     kind = options_class(table[chosen["name"]], Checked, key)
