@@ -33,13 +33,13 @@ def free(**more):
 
 # rows, columns -> learning rate, steps, validate_every, patience
 CHOSEN = {
-    "mnist": (50_000, 784, (5e-3, 3_900, 195, 6)),
+    "mnist": (50_000, 784, (5e-3, 3_900, 195, 8)),
     "few rows": (240, 784, (5e-3, 3_900, 20, 50)),
     "a batch and a half": (400, 784, (5e-3, 3_900, 20, 50)),
     "half the columns": (16_000, 392, (5e-3, 7_800, 62, 17)),
     "few columns": (16_000, 16, (5e-3, 19_500, 62, 17)),
     "more columns": (1_670, 1_568, (2.5e-3, 3_900, 20, 50)),
-    "many rows": (1_000_000, 784, (5e-3, 78_120, 3_906, 5)),
+    "many rows": (1_000_000, 784, (5e-3, 78_120, 3_906, 8)),
 }
 
 

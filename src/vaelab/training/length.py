@@ -14,6 +14,7 @@ __all__ = ["at_pace", "default_interval", "for_data"]
 _COLUMNS = 784  # of MNIST, for which the table of models says the pace
 _LEAST_INTERVAL = 20  # steps between validations, where an epoch is shorter
 _PATIENCE = 1000  # steps without a better validation bound, before a training of the default length stops
+_LEAST_PATIENCE = 8  # and validations: epochs, of a large data set
 
 
 def for_data(settings: Settings, data: Dataset) -> Settings:
@@ -34,7 +35,7 @@ def at_pace(settings: TrainingSettings, pace: Pace, rows: int, columns: int) -> 
     the sum over the columns in proportion to their number. The length is the epochs of the pace, but at least as many
     steps as show its rows. With fewer columns than MNIST a step is cheap, and that least number grows in proportion, up
     to ``pace.most`` times. A training of this length also stops once the validation bound has not risen for a thousand
-    steps (and five validations).
+    steps (and eight validations).
 
     Args:
         settings: of the training.
@@ -45,7 +46,7 @@ def at_pace(settings: TrainingSettings, pace: Pace, rows: int, columns: int) -> 
     >>> settings = TrainingSettings(batch_size=256, learning_rate=None)
     >>> mnist = at_pace(settings, MODELS["gaussian-vae"].pace, rows=50_000, columns=784)
     >>> mnist.learning_rate, mnist.steps, mnist.validate_every, mnist.patience
-    (0.005, 3900, 195, 6)
+    (0.005, 3900, 195, 8)
     """
     if settings.learning_rate is None:
         rate = pace.learning_rate * min(1.0, _COLUMNS / columns)
@@ -56,7 +57,7 @@ def at_pace(settings: TrainingSettings, pace: Pace, rows: int, columns: int) -> 
     cheaper = min(max(1.0, _COLUMNS / columns), pace.most)
     steps = max(pace.epochs * epoch, math.ceil(cheaper * pace.rows_shown / settings.batch_size))
     every = settings.validate_every or default_interval(epoch, steps)
-    patience = settings.patience or max(5, math.ceil(_PATIENCE / every))
+    patience = settings.patience or max(_LEAST_PATIENCE, math.ceil(_PATIENCE / every))
     return settings.model_copy(update={"steps": steps, "validate_every": every, "patience": patience})
 
 
