@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from tests.commands import CommandLine
+from vaelab import plots
 from vaelab.lab import STUDY
 from vaelab.runs import Run, is_ours, seal
 
@@ -350,6 +352,22 @@ def test_the_data_of_a_run_are_never_replaced(vaelab, folder):
     assert vaelab("train", *TINY, "--data", "d.npz", "--out", "r").code == 0
     for words in (("sample", "r", "-n", 4), ("reconstruct", "r"), ("encode", "r")):
         assert "the data that are read" in vaelab.refused(*words, "--out", "d.npz", "--overwrite")
+
+
+def test_a_figure_says_who_wrote_it(folder):
+    """Those of format version 1 did not; they had 130 dots an inch and no text, unlike what matplotlib writes."""
+    figure = Figure()
+    for name, more in {"own": {}, "users": {"dpi": 130}, "old": {"dpi": 130, "metadata": {"Software": None}}}.items():
+        if name == "own":
+            Path("own.png").write_bytes(plots.png(figure))
+        else:
+            figure.savefig(f"{name}.png", **more)
+    Path("old.html").write_text(Path("run/report.html").read_text().replace("generator", "x"))
+    Path("users.html").write_text("<html><body>written with vaelab</body></html>")
+    os.mkfifo("pipe.png")
+    expected = {"own.png": True, "old.png": True, "old.html": True, "users.png": False, "users.html": False}
+    assert {name: is_ours(Path(name)) for name in expected} == expected
+    assert not is_ours(Path("pipe.png"))
 
 
 def test_a_directory_is_no_target(vaelab, folder):

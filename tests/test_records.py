@@ -56,7 +56,7 @@ def test_numbers_of_an_interrupted_training_are_not_those_of_its_end(vaelab, dat
     values = [next(r["value"] for r in records if r["name"] == "elbo") for records in (early, row["evaluations"])]
     assert values[0] != values[1]
     result = vaelab("evaluate", out, *flags, "--no-report")
-    assert result.err.splitlines()[-1] == f"{len(early)} earlier numbers are of other weights, and not shown"
+    assert result.err.splitlines()[-1] == f"{len(early)} earlier numbers are of other weights and not shown"
     assert len(run.all_evaluations()) == 2 * len(early), "earlier numbers are kept, and marked"
 
 

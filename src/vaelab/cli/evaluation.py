@@ -88,9 +88,11 @@ def _keep(member: Member, records: list[dict[str, Any]]) -> None:
         say(f"the numbers were not kept in {member.run.path / 'evaluation.json'}: {reason}")
         return
     with going_on("earlier numbers were not read"):
-        others = len(member.run.all_evaluations()) - len(member.evaluations())
+        weights = [record.get("weights") for record in member.run.all_evaluations()]
+        others = sum(each != member.loaded.weights for each in weights)
         if others:
-            say(f"{others} earlier number{'s are' if others > 1 else ' is'} of other weights, and not shown")
+            which = "other or unknown" if None in weights else "other"
+            say(f"{others} earlier number{'s are' if others > 1 else ' is'} of {which} weights and not shown")
 
 
 def compare(

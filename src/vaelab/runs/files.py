@@ -17,6 +17,11 @@ __all__ = ["is_ours", "is_temporary", "remove_leftovers", "replaced", "write_fil
 _PREFIX, _SUFFIX = ".vaelab-", ".tmp"
 # What the figures and pages that vaelab writes have near their beginning.
 _MARKS = (b"Software\0vaelab", b'<meta name="generator" content="vaelab">')
+# Those of format version 1 do not say it. Their pages had this style; their figures 130 dots an inch, and no text.
+_OLD_PAGE, _OLD_FIGURE = (
+    b"--ink: #222; --soft: #666; --line: #ddd; --accent: #332288",
+    b"pHYs\0\0\x13\xfe\0\0\x13\xfe\1",
+)
 
 
 @contextmanager
@@ -94,7 +99,9 @@ def is_ours(path: Path) -> bool:
             beginning = file.read(4096)
     except OSError:
         return False
-    return any(mark in beginning for mark in _MARKS)
+    if any(mark in beginning for mark in (*_MARKS, _OLD_PAGE)):
+        return True
+    return _OLD_FIGURE in beginning and b"tEXt" not in beginning
 
 
 def write_ours(path: Path, content: bytes | str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from vaelab.randomness import derive_seed
 from vaelab.refusals import Refusal, require_int
+from vaelab.runs import write_file
 from vaelab.sweep.space import Combination, Range, Space, name_of, words_of
 
 __all__ = ["Guided", "Listed", "Search", "corners", "drawn", "grid"]
@@ -215,4 +216,4 @@ def _mend(journal: Path) -> None:
         content = journal.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         if whole != content:
-            journal.write_bytes(whole)
+            write_file(journal, whole)
