@@ -173,3 +173,16 @@ def test_columns_are_matched_by_name_wherever_data_are_read(vaelab, tmp_path, mo
         codes.append(np.load(f"{name}.npz")["codes"])
     np.testing.assert_array_equal(*codes)
     assert "'question5' is missing" in vaelab.refused("encode", "run", "--data", "fewer.csv", "--out", "f.npz")
+
+
+def test_encode_takes_grey_levels_by_their_scale_and_says_what_it_makes_of_them(vaelab, project, caplog):
+    """A run of bits; pictures of 0 and 255 are the same bits."""
+    np.save("pictures.npy", np.load("data/x.npy") * np.uint8(255))
+    codes = []
+    for name in ("data/x.npy", "pictures.npy"):
+        assert vaelab("encode", "runs/g", "--data", name, "--out", "codes.npz", "--overwrite").code == 0
+        codes.append(np.load("codes.npz")["codes"])
+    np.testing.assert_array_equal(*codes)
+    assert caplog.messages == [
+        "pictures.npy: the run was trained on bits and these are grey levels, so bits are made of them (dynamic)"
+    ]

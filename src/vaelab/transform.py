@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from typing import Any
 
@@ -38,6 +39,9 @@ def encode(run: Run, name: str | None = None, split: str | None = None) -> dict[
     chosen = split or ("all" if "all" in data.splits else "test")
     if data.dim != run.data_dim:
         raise Refusal(f"data: the run {str(run.path)!r} expects {run.data_dim} columns; {str(place)!r} has {data.dim}")
+    if (data.kind, run.config["data"]["kind"]) == ("grey", "binary"):
+        said = "%s: the run was trained on bits and these are grey levels, so bits are made of them (%s)"
+        logging.getLogger("vaelab").warning(said, place, run.settings.binarisation)
     model = run.load_model()
     observed = observations(data, chosen, protocol_of(data, run.settings.binarisation))
     with torch.no_grad(), seeded(BINARISATION_SEED, "encode"):
