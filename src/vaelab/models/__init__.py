@@ -154,24 +154,6 @@ class Pace:
     most: float = 1.0
 
 
-@dataclass(frozen=True)
-class ModelRow:
-    """A row of the table: how to build the model, and the settings that suit it unless the user says other.
-
-    ``pace`` is how long it is trained by default. ``sizes`` holds the options whose default depends on the number of
-    columns, each with its rule. ``implied`` holds for an option and a value of it the settings that come with them: the
-    estimator and the objective that it names are not to be replaced. ``after_training`` names the options that
-    matter only once the training has ended.
-    """
-
-    build: Callable[..., LatentVariableModel]
-    pace: Pace
-    defaults: dict[str, Any] = field(default_factory=dict)
-    sizes: dict[str, Callable[[int], object]] = field(default_factory=dict)
-    implied: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    after_training: tuple[str, ...] = ()
-
-
 # Chosen on validation splits: with the average of the weights a large rate costs nothing early in a training. The rows
 # shown are those of 20 and 24 epochs of MNIST; for small tables see benchmarks/small_data.py.
 _SHORT = {"batch_size": 256, "learning_rate": None, "warmup": 50}
@@ -179,28 +161,46 @@ _SHORT_PACE = Pace(epochs=20, rows_shown=3_900 * 256, learning_rate=5e-3, most=5
 _LONG = {"batch_size": 100, "learning_rate": None}  # score functions want more, noisier steps
 _LONG_PACE = Pace(epochs=24, rows_shown=12_000 * 100, learning_rate=4e-3)
 
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A row of the table: how to build the model, and the settings that suit it unless the user says other.
+
+    ``pace`` is how long, and how fast, it is trained by default. ``sizes`` holds the options whose default depends on
+    the number of columns, each with its rule. ``implied`` holds for an option and a value of it the settings that come
+    with them: the estimator and the objective that it names are not to be replaced. ``after_training`` names the
+    options that matter only once the training has ended.
+    """
+
+    build: Callable[..., LatentVariableModel]
+    defaults: dict[str, Any] = field(default_factory=dict)
+    pace: Pace = _SHORT_PACE
+    sizes: dict[str, Callable[[int], object]] = field(default_factory=dict)
+    implied: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    after_training: tuple[str, ...] = ()
+
+
 MODELS: dict[str, ModelRow] = {
     "gaussian-vae": ModelRow(
         gaussian_vae,
-        _SHORT_PACE,
         {"estimator": {"name": "pathwise"}, "training": _SHORT},
         sizes={"latent_dim": real_code_size},
     ),
     "bernoulli-vae": ModelRow(
         bernoulli_vae,
-        _LONG_PACE,
         {
             # The best unbiased estimator of docs/choosing.md, which is computed from benchmarks/estimators_study.py.
             "estimator": {"name": "rebar", "samples": 2},
             "objective": {"name": "elbo", "kl": "sampled"},
             "training": _LONG,
         },
+        pace=_LONG_PACE,
         sizes={"latent_dim": bit_code_size},
     ),
     "sbn": ModelRow(
         sbn,
-        _LONG_PACE,
         {"estimator": {"name": "score-function", "baseline": "leave-one-out", "samples": 4}, "training": _LONG},
+        pace=_LONG_PACE,
         sizes={"layers": lambda data_dim: (bit_code_size(data_dim),)},
         implied={
             "inference": {
@@ -213,12 +213,9 @@ MODELS: dict[str, ModelRow] = {
             }
         },
     ),
-    "deep-gaussian-vae": ModelRow(
-        deep_gaussian_vae, _SHORT_PACE, {"estimator": {"name": "pathwise"}, "training": _SHORT}
-    ),
+    "deep-gaussian-vae": ModelRow(deep_gaussian_vae, {"estimator": {"name": "pathwise"}, "training": _SHORT}),
     "autoencoder": ModelRow(
         autoencoder,
-        _SHORT_PACE,
         {"estimator": {"name": "pathwise"}, "objective": {"name": "reconstruction"}, "training": _SHORT},
         after_training=("components", "covariance"),
     ),
