@@ -34,7 +34,8 @@ MEANINGS = {
     "hidden_dims": "widths of the encoder's hidden layers; the decoder mirrors them; `[]` makes both linear",
     "activation": "non-linearity of the hidden layers",
     "bernoulli-vae.prior": "every bit has probability 1/2 (`uniform`), or the prior's logits are trained (`learned`)",
-    "autoencoder.components": "components of the mixture of codes; of several numbers the lowest BIC chooses",
+    "autoencoder.components": "components of the mixture of codes; of several numbers the lowest BIC chooses, and "
+    "the search goes on while its edge wins",
     "autoencoder.covariance": "covariance matrices of the mixture's components",
     "sbn.hidden_dims": "widths of hidden layers between the layers of bits; `[]` makes them linear",
     "deep-gaussian-vae.hidden_dims": "for each layer, widths of the hidden layers between it and what lies below",

@@ -1,15 +1,18 @@
 """Room: evaluation. Estimates against exact sums, their standard errors, and the diagnostics of the code."""
 
+import inspect
 import math
 
 import numpy as np
 import pytest
 import torch
-from torch.distributions import kl_divergence
+from torch.distributions import Normal, kl_divergence
 
-from tests.laws import BITS, MODELS, VARIATIONAL, X, binary_data, build, enumerate_bits
+from tests.laws import BITS, LAYERED, MODELS, VARIATIONAL, X, binary_data, build, enumerate_bits
 from vaelab.data import Dataset, Split, observations
+from vaelab.distributions import all_codes
 from vaelab.evaluation import (
+    SAMPLES,
     active_units,
     bounds,
     elbo,
@@ -175,14 +178,95 @@ def test_active_units_of_bits_are_those_that_tell_something_of_x():
     units = active_units(model, observed)
     assert (units["active_units"], units["units"]) == (1, 3)
     assert units["average_bit_entropy"] == pytest.approx(2 / 3 * math.log(2), abs=1e-6)
+    assert units["nats"] == units["nats_per_active_unit"] == pytest.approx(math.log(2), abs=1e-5)
 
 
 def test_active_units_of_real_codes_vary_by_more_than_a_hundredth(held_out):
     model = build("gaussian")
     with torch.no_grad():
         model.posterior.head.weight[1:3] *= 1e-3  # of the means of the second and third
-    assert active_units(model, held_out) == {"active_units": 1, "units": 3}
+    units = active_units(model, held_out)
+    assert (units["active_units"], units["units"], units["measure"]) == (1, 3, "KL[q || p]")
+    q = model.posterior(table_of(held_out))
+    per_unit = kl_divergence(Normal(q.loc, q.stddev), Normal(torch.zeros(3).double(), torch.ones(3).double())).mean(0)
+    assert units["nats"] == units["nats_per_active_unit"] == pytest.approx(per_unit[0].item(), rel=1e-9)
     assert torch.allclose(encode_all(model, held_out, rows=7), encode_all(model, held_out), atol=1e-12)
+
+
+def enumerated_information(model, x):
+    """I(z_j; x) of every bit of a chain of two layers, its first layer summed out: shares no code with the estimate."""
+    first, second = model.posterior.parts
+    below = all_codes(model.layers[0], x)  # (S, D_1)
+    with torch.no_grad():
+        p = first(x).mean
+        weight = torch.stack([torch.where(code == 1, p, 1 - p).prod(-1) for code in below])  # (S, B)
+        upper = (weight.unsqueeze(-1) * second(below).mean.unsqueeze(1)).sum(0)  # (B, D_2)
+    q = torch.cat([p, upper], -1)
+
+    def entropy(p):
+        return -(p * p.log() + (1 - p) * (1 - p).log())
+
+    return entropy(q.mean(0)) - entropy(q).mean(0)
+
+
+def test_bits_of_an_upper_layer_tell_what_draws_of_the_layer_below_say(held_out):
+    """Not its means: by those, the upper bit would seem to tell more of x. With many draws the sum is the exact one."""
+    model, x = build("two layers of bits", latent_dim=4), table_of(held_out)
+    with torch.no_grad():
+        for weight in model.posterior.parameters():
+            weight.mul_(3)
+    exact = enumerated_information(model, x)
+    active = exact > 0.01
+    assert active[3]  # the upper layer is among them
+    found = active_units(model, held_out, draws=20_000)
+    assert found["active_units"] == int(active.sum())
+    assert found["nats"] == pytest.approx(float(exact[active].sum()), rel=2e-3)
+    mean = model.encode(x)[:, 3]  # of the means of the layer below
+    entropy = torch.distributions.Bernoulli(mean).entropy().mean()
+    through_means = torch.distributions.Bernoulli(mean.mean()).entropy() - entropy
+    assert abs(float(through_means) - float(exact[3])) > 0.1 * float(exact[3])
+    assert active_units(model, held_out, seed=1) == active_units(model, held_out, seed=1)
+
+
+def test_the_noise_of_draws_makes_no_real_unit_active(held_out):
+    """A second layer that ignores the first has means without variance; one that reads only its noise likewise."""
+    model = build("two layers of reals", latent_dim=3)
+    first, second = model.posterior.parts
+    with torch.no_grad():
+        first.head.weight.zero_()  # the first layer is noise: no unit tells anything of x
+        first.head.bias.zero_()
+        second.head.weight.mul_(3)
+    found = active_units(model, held_out, draws=200)
+    assert found == {"active_units": 0, "units": 3}
+
+
+@pytest.mark.parametrize("name", VARIATIONAL)
+def test_a_sampled_kl_is_marked_as_an_estimate(name):
+    model, data = build(name), binary_data()
+    kl = next(record for record in evaluate(model, data, binarisation="none") if record["name"] == "kl")
+    assert kl.get("sampled", False) == (name in LAYERED)
+    assert ("can be negative" in kl.get("note", "")) == (name in LAYERED)
+    assert kl["standard_error"] > 0
+
+
+@pytest.mark.parametrize("asked", [None, ("elbo",), ("iwae", "prior"), ("elbo", "iwae", "prior", "exact")])
+def test_the_progress_is_that_of_the_whole(asked):
+    """One row of rising shares of the work, in proportion to the codes that are scored, which ends with all of it."""
+    heard = []
+    data = binary_data(rows=(20, 20, 2500))
+    watch = lambda done, total: heard.append(done / total)  # noqa: E731
+    evaluate(build(BITS[0]), data, bounds=asked, samples=30, binarisation="none", watch=watch)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1
+    assert len(heard) == 3 * len(asked or ("elbo", "iwae"))  # chunks of a thousand rows
+    if asked is None:
+        assert heard[2] == pytest.approx(10 / 40)  # the ELBO's ten codes of forty
+
+
+def test_the_command_line_and_python_have_the_same_default_of_samples():
+    from vaelab.cli.options import SAMPLES as said
+
+    assert inspect.signature(evaluate).parameters["samples"].default == SAMPLES == said
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Room: models. Every law for every model of the table; the mixture over an auto-encoder's codes."""
 
 import math
+import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -170,6 +172,60 @@ def test_bic_finds_the_clusters_and_the_density_integrates_to_one(covariance):
     assert (components == components.mode(1, keepdim=True).values).double().mean() > 0.99
     if covariance == "diag":
         assert torch.equal(prior.covariances, torch.diag_embed(prior.covariances.diagonal(dim1=1, dim2=2)))
+
+
+def in_a_row(count, each=60):
+    """Clusters so far apart that each needs a component of its own."""
+    generator = torch.Generator().manual_seed(0)
+    centres = 20.0 * torch.arange(count).repeat_interleave(each)
+    return (centres + torch.randn(len(centres), generator=generator)).double().unsqueeze(-1)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "components", "tried", "best"),
+    [
+        (6, [2, 3], [2, 3, 4, 5, 6, 7], 6),  # upwards in steps of the last two
+        (2, [8, 20], [1, 2, 4, 8, 20], 2),  # downwards by halves
+        (6, [7, 5, 6, 5], [5, 6, 7], 6),  # the edges lose
+        (6, 2, [2], 2),  # a single number is that number
+    ],
+)
+def test_the_search_goes_on_while_its_edge_wins(clusters, components, tried, best):
+    prior, codes = MixturePrior(1, components), in_a_row(clusters)
+    bic = prior.fit(codes)
+    assert (list(bic), min(bic, key=bic.get), len(prior.weights)) == (tried, best, best)
+    assert ("went on while its edge won" in prior.choice()) == (isinstance(components, list) and best not in components)
+    assert (prior.choice() == "") == isinstance(components, int)
+    assert bic == MixturePrior(1, components).fit(codes)  # by the seed alone
+
+
+def test_a_search_that_its_limit_ends_says_so(caplog):
+    prior = MixturePrior(1, [4, 5])
+    assert list(prior.fit(in_a_row(6, each=9))) == [4, 5]  # fifty-four codes, so five components at most
+    assert "the lowest BIC is that of 5, the most that are tried" in caplog.text
+
+
+def test_a_fit_runs_until_all_codes_together_gain_nothing():
+    """Two broad clusters that overlap: no number of further iterations raises the log-likelihood by a nat."""
+    from sklearn.mixture import GaussianMixture
+
+    codes = torch.cat([torch.randn(15_000, 2), torch.randn(15_000, 2) + 1.5]).double()
+    prior = MixturePrior(2, 4).double()
+    prior.fit(codes)
+    ours = float(prior().log_prob(codes).sum())
+    arrays = [prior.weights.numpy(), prior.means.numpy(), prior.covariances.inverse().numpy()]
+    further = GaussianMixture(4, weights_init=arrays[0], means_init=arrays[1], precisions_init=arrays[2], tol=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        further.set_params(max_iter=20).fit(codes.numpy())
+    assert further.score(codes.numpy()) * len(codes) - ours < 20 * 0.1
+
+
+def test_codes_of_a_single_point_and_a_fit_that_does_not_converge(monkeypatch, caplog):
+    assert MixturePrior(2, [1, 2]).fit(torch.zeros(50, 2))
+    monkeypatch.setattr(sys.modules["vaelab.models.autoencoder"], "_ITERATIONS", 1)
+    MixturePrior(2, 3).fit(torch.randn(300, 2))
+    assert "the fit of 3 did not converge in 1 iterations" in caplog.text
 
 
 def test_the_mixture_is_its_formula_and_survives_its_arrays():

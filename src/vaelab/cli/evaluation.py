@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vaelab.cli.options import DataFile, Json, Overwrite, RunPath
+from vaelab.cli.options import SAMPLES, DataFile, Json, Overwrite, RunPath
 from vaelab.output import going_on, print_json, print_table, print_text, print_values, require_report, say
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def evaluate(
         list[str] | None, typer.Option(help="elbo, iwae, prior or exact; repeatable  [default: elbo and iwae]")
     ] = None,
     samples: Annotated[
-        int, typer.Option(help="K of the importance-weighted estimate (the ELBO uses up to 10).")
-    ] = 5000,
+        int, typer.Option(help="K of the importance-weighted estimate; quote 5000 (the ELBO uses up to 10).")
+    ] = SAMPLES,
     seed: Annotated[int, typer.Option(help="Seed of the codes drawn.")] = 0,
     data: DataFile = None,
     report: Annotated[bool, typer.Option(help="Also write RUN/report.html and RUN/figures.")] = True,
@@ -79,7 +79,10 @@ def _row(record: dict[str, Any]) -> tuple[str, str, str]:
     error = record.get("standard_error")
     value = f"{record['value']:.3f}" if isinstance(record["value"], float) else str(record["value"])
     extra = f" of {record['units']}" if "units" in record else ""
-    return record["name"], f"{value}{f' ± {error:.3f}' if error is not None else ''}{extra}", record.get("note", "")
+    if "nats_per_active_unit" in record:
+        extra += f", {record['nats_per_active_unit']:.2f} nat each ({record['measure']})"
+    name = f"{record['name']} (sampled)" if record.get("sampled") else record["name"]
+    return name, f"{value}{f' ± {error:.3f}' if error is not None else ''}{extra}", record.get("note", "")
 
 
 def _keep(member: Member, records: list[dict[str, Any]]) -> None:
@@ -98,7 +101,7 @@ def _keep(member: Member, records: list[dict[str, Any]]) -> None:
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
     out: Annotated[Path | None, typer.Option(help="Also write a report and its figures here.")] = None,
-    samples: Annotated[int, typer.Option(help="K where a run has no evaluation yet.")] = 100,
+    samples: Annotated[int, typer.Option(help="K where a run has no evaluation yet.")] = SAMPLES,
     data: Annotated[
         list[str] | None, typer.Option("--data", help="Where data of the runs are now; repeatable.")
     ] = None,

@@ -10,6 +10,7 @@ import typer
 from vaelab.refusals import Refusal, shown
 
 __all__ = [
+    "SAMPLES",
     "DataFile",
     "Json",
     "LabelColumn",
@@ -22,6 +23,7 @@ __all__ = [
     "layers_of",
 ]
 
+SAMPLES = 100  # evaluation.SAMPLES, which is not imported here: help has to be instant
 ModelName = Annotated[
     str, typer.Argument(metavar="MODEL", help="gaussian-vae, bernoulli-vae, sbn, deep-gaussian-vae or autoencoder.")
 ]

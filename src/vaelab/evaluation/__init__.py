@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args
 
-from vaelab.data import Binarisation, Dataset, observations
+from vaelab.data import Binarisation, Dataset, Observations, observations
 from vaelab.data.binarise import protocol_of
 from vaelab.data.streamed import Streamed
 from vaelab.evaluation.bounds import (
@@ -20,8 +21,9 @@ from vaelab.evaluation.bounds import (
 from vaelab.evaluation.diagnostics import active_units, encode_all
 from vaelab.evaluation.quadrature import quadrature
 from vaelab.models import LatentVariableModel
+from vaelab.models.enumeration import MOST_BITS
 from vaelab.objectives import Reconstruction
-from vaelab.refusals import Refusal, require_choice
+from vaelab.refusals import Refusal, require_choice, require_int
 
 __all__ = [
     "BoundName",
@@ -38,8 +40,16 @@ __all__ = [
 ]
 
 BoundName = Literal["elbo", "iwae", "prior", "exact"]
+SAMPLES = 100  # K of the importance-weighted estimate, if nobody says another: see docs/evaluation.md for its time
+_MOST = 10  # codes of the ELBO, whose average over observations needs few
 NO_LIKELIHOOD = (
     "A deterministic auto-encoder has no likelihood of x: these numbers are no bounds and compare with none."
+)
+SAMPLED_KL = "an average of log q(z|x) - log p(z) over the codes drawn, for want of a closed form: it can be negative"
+PRIOR = "plain Monte-Carlo over the prior: its variance is huge, do not quote it"
+COUNTED = (
+    "The count depends on the noise of the gradient as well as on the model: much noise leaves many units that carry "
+    "little. Read it beside the nats of each."
 )
 
 
@@ -48,7 +58,7 @@ def evaluate(
     data: Dataset,
     split: str = "test",
     bounds: tuple[BoundName, ...] | None = None,
-    samples: int = 100,
+    samples: int = SAMPLES,
     binarisation: Binarisation = "dynamic",
     seed: int = 0,
     watch: Watch | None = None,
@@ -56,8 +66,9 @@ def evaluate(
     """Evaluate a model on a split: one record a number, each with name, value, standard error and protocol.
 
     ``elbo`` (its reconstruction and KL parts beside it, from at most 10 codes) and ``iwae-K`` for K =
-    ``samples``, ``prior-K`` and ``exact`` as asked for; then the active units. A deterministic auto-encoder
-    gets its reconstruction error and the log-density of its codes instead. All in nats per observation.
+    ``samples``, ``prior-K`` and ``exact`` as asked for; then the active units. A KL that has no closed form is marked
+    ``sampled``. A deterministic auto-encoder gets its reconstruction error and the log-density of its codes instead.
+    All in nats per observation. ``watch`` is called with the work done and the work in all, of every part together.
 
     Raises:
         Refusal: an unknown split, bound or protocol, a bound that the model does not have, or a split on the disk.
@@ -71,41 +82,82 @@ def evaluate(
     for bound in bounds or ():
         require_choice("bound", bound, get_args(BoundName))
         model.require_likelihood()
-    bounds = bounds or ("elbo", "iwae")
-    device = next(model.parameters()).device
-    observed = observations(data, split, binarisation, device)
+    require_int("samples", samples, 1)
+    observed = observations(data, split, binarisation, model.any_weight.device)
     if isinstance(observed, Streamed):
         raise Refusal(
             f"split: expected a split in memory; {split!r} of {data.name} is on the disk ({len(observed):,} rows)"
         )
     protocol = {"split": split, "binarisation": protocol_of(data, binarisation), "data": data.name, "seed": seed}
-    records: list[dict[str, Any]] = []
-
-    def record(name: str, count: int | None, estimated: Estimated, **more: Any) -> None:
-        error = None if math.isnan(estimated.standard_error) else estimated.standard_error
-        numbers = {"value": estimated.mean, "standard_error": error, "observations": len(estimated.values)}
-        records.append({"name": name, "samples": count, **numbers, **more, **protocol})
-
     if model.code == "point":
-        measured = objective_bound(model, observed, Reconstruction(), 1, seed)
-        record("reconstruction-error", None, Estimated(-measured.values, {}), note=NO_LIKELIHOOD)
-        log_density = model.prior().log_prob(encode_all(model, observed).to(device))
-        record("code-log-density", None, Estimated(log_density.cpu(), {}))
-    elif "elbo" in bounds:
-        # K codes serve the importance-weighted estimate; the ELBO's average over images needs far fewer.
-        measured = elbo(model, observed, min(samples, 10), seed, watch)
-        record("elbo", min(samples, 10), measured)
-        for part in ("reconstruction", "kl"):
-            record(part, min(samples, 10), Estimated(measured.parts[part], {}))
-    if "iwae" in bounds and model.code != "point":
-        measured = importance_weighted(model, observed, samples, seed, watch)
+        found = list(_of_autoencoder(model, observed, seed))
+    else:
+        found = list(_of_bounds(model, observed, bounds or ("elbo", "iwae"), samples, seed, watch))
+    units = active_units(model, observed, seed)
+    found.append({"name": "active-units", "value": units.pop("active_units"), **units, "note": COUNTED})
+    return [record | protocol for record in found]
+
+
+def _of_autoencoder(model: LatentVariableModel, observed: Observations, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield the reconstruction error and the log-density of the codes."""
+    measured = objective_bound(model, observed, Reconstruction(), 1, seed)
+    yield _record("reconstruction-error", None, Estimated(-measured.values, {}), note=NO_LIKELIHOOD)
+    codes = encode_all(model, observed).to(model.any_weight.device)
+    yield _record("code-log-density", None, Estimated(model.prior().log_prob(codes).cpu(), {}))
+
+
+def _of_bounds(
+    model: LatentVariableModel,
+    observed: Observations,
+    bounds: tuple[BoundName, ...],
+    samples: int,
+    seed: int,
+    watch: Watch | None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the bounds that are asked for; the work of each is the number of codes it scores for an observation."""
+    few = min(samples, _MOST)
+    works = {"elbo": few, "iwae": samples, "prior": samples, "exact": _enumeration(model)}
+    shares = _shares({name: works[name] for name in works if name in bounds}, watch)
+    if "elbo" in bounds:
+        measured = elbo(model, observed, few, seed, shares["elbo"])
+        yield _record("elbo", few, measured)
+        yield _record("reconstruction", few, Estimated(measured.parts["reconstruction"], {}))
+        more = {"sampled": True, "note": SAMPLED_KL} if measured.sampled else {}
+        yield _record("kl", few, Estimated(measured.parts["kl"], {}), **more)
+    if "iwae" in bounds:
+        measured = importance_weighted(model, observed, samples, seed, shares["iwae"])
         effective = float(measured.parts["effective_samples"].median())
-        record(f"iwae-{samples}", samples, measured, median_effective_samples=effective)
+        yield _record(f"iwae-{samples}", samples, measured, median_effective_samples=effective)
     if "prior" in bounds:
-        warning = "plain Monte-Carlo over the prior: its variance is huge, do not quote it"
-        record(f"prior-{samples}", samples, prior_average(model, observed, samples, seed, watch), note=warning)
+        measured = prior_average(model, observed, samples, seed, shares["prior"])
+        yield _record(f"prior-{samples}", samples, measured, note=PRIOR)
     if "exact" in bounds:
-        record("exact", None, exact(model, observed))
-    units = active_units(model, observed)
-    records.append({"name": "active-units", "value": units.pop("active_units"), **units, **protocol})
-    return records
+        yield _record("exact", None, exact(model, observed, watch=shares["exact"]))
+
+
+def _record(name: str, count: int | None, estimated: Estimated, **more: Any) -> dict[str, Any]:
+    error = None if math.isnan(estimated.standard_error) else estimated.standard_error
+    numbers = {"value": estimated.mean, "standard_error": error, "observations": len(estimated.values)}
+    return {"name": name, "samples": count, **numbers, **more}
+
+
+def _enumeration(model: LatentVariableModel) -> int:
+    """Return the work of an exact sum: a code that all observations share takes a twentieth of one of their own."""
+    bits = min(int(model.prior().event_shape[0]), MOST_BITS)
+    return max(1, (1 << bits) // 20)
+
+
+def _shares(works: Mapping[str, int], watch: Watch | None) -> dict[str, Watch | None]:
+    """Return a watch for each part that tells ``watch`` of the whole: what is done and what all parts will be."""
+    if watch is None:
+        return dict.fromkeys(works)
+    whole, before = sum(works.values()), 0
+    shares: dict[str, Watch | None] = {}
+    for name, work in works.items():
+
+        def share(done: int, total: int, before: int = before, work: int = work) -> None:
+            watch(before * total + work * done, whole * total)
+
+        shares[name] = share
+        before += work
+    return shares

@@ -39,10 +39,14 @@ _ROWS = 1000
 
 @dataclass(frozen=True)
 class Estimated:
-    """Values for each observation, shape (N,), in nats; ``parts`` holds others of the same shape."""
+    """Values for each observation, shape (N,), in nats; ``parts`` holds others of the same shape.
+
+    ``sampled`` says that the KL among them is an average over the codes drawn, for want of a closed form.
+    """
 
     values: Tensor
     parts: dict[str, Tensor]
+    sampled: bool = False
 
     @property
     def mean(self) -> float:
@@ -123,7 +127,7 @@ def elbo(
     """
     model.require_likelihood()
     require_int("samples", samples, 1)
-    reconstruction, kl = [], []
+    reconstruction, kl, sampled = [], [], False
     with torch.no_grad(), seeded(seed, "elbo"):
         for x in _watched(model, as_split(model, observed), samples, watch):
             q = model.posterior(x)
@@ -131,12 +135,13 @@ def elbo(
             for count in _chunks(samples, max(1, _ELEMENTS // x.numel())):
                 z = q.sample((count,))  # (k, B, D)
                 divergence = model.divergence(q, z)
+                sampled = divergence.ndim > 1
                 part = divergence * count if divergence.ndim == 1 else divergence.sum(0)
                 total += torch.stack([model.log_likelihood(x, z).sum(0), part]).double().cpu()
             reconstruction.append(total[0] / samples)
             kl.append(total[1] / samples)
     parts = {"reconstruction": torch.cat(reconstruction), "kl": torch.cat(kl)}
-    return Estimated(parts["reconstruction"] - parts["kl"], parts)
+    return Estimated(parts["reconstruction"] - parts["kl"], parts, sampled)
 
 
 def importance_weighted(
@@ -216,7 +221,9 @@ def _watched(model: LatentVariableModel, observed: Observations, samples: int, w
             watch(done, len(observed))
 
 
-def exact(model: LatentVariableModel, observed: Observed, double: bool = False) -> Estimated:
+def exact(
+    model: LatentVariableModel, observed: Observed, double: bool = False, watch: Watch | None = None
+) -> Estimated:
     """Exact log p(x) = log sum_z p(z) p(x|z) over every code of at most 20 bits, in float64 if ``double``.
 
     Raises:
@@ -224,6 +231,10 @@ def exact(model: LatentVariableModel, observed: Observed, double: bool = False) 
     """
     observed = as_split(model, observed)
     enumeration = Enumeration(copy.deepcopy(model).double() if double else model)
+    values: list[Tensor] = []
     with torch.no_grad():
-        values = [enumeration.log_likelihood(x).cpu() for x in _batches(enumeration.model, observed, _ROWS)]  # (B,)
+        for x in _batches(enumeration.model, observed, _ROWS):
+            values.append(enumeration.log_likelihood(x).cpu())  # (B,)
+            if watch is not None:
+                watch(sum(map(len, values)), len(observed))
     return Estimated(torch.cat(values), {})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -14,9 +15,16 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from vaelab.conditionals import Code
 from vaelab.refusals import Refusal, require_choice, require_int
 
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
+
 __all__ = ["Covariance", "MixturePrior"]
 
 Covariance = Literal["full", "diag"]
+_log = logging.getLogger("vaelab")
+_MOST, _CODES_EACH = 100, 10  # components to which a search goes on, and codes for each of them
+_STARTS, _FEW = 3, 10_000  # starts of a fit, and codes on which they are compared
+_TOLERANCE, _ITERATIONS = 0.1, 2000  # nats of all codes together, most iterations
 
 
 class MixturePrior(nn.Module):
@@ -24,7 +32,9 @@ class MixturePrior(nn.Module):
 
     Args:
         latent_dim: code size D.
-        components: how many components, or several numbers of which the lowest BIC chooses.
+        components: how many components, or several numbers of which the lowest BIC chooses. Where the largest of
+            several is the best, larger ones are tried, in steps of the last two, up to 100 and a tenth of the codes;
+            where the smallest is, its halves.
         covariance: ``full`` matrices or ``diag``.
 
     The fit is scikit-learn's ``GaussianMixture``; what is kept are arrays (``weights`` (C,), ``means``
@@ -52,7 +62,7 @@ class MixturePrior(nn.Module):
         candidates = [components] if isinstance(components, int) else list(components)
         if not candidates:
             raise Refusal("components: expected a number or a list of numbers; got an empty list")
-        self.candidates = [require_int("components", count, 1) for count in candidates]
+        self.candidates = sorted({require_int("components", count, 1) for count in candidates})
         require_choice("covariance", covariance, get_args(Covariance))
         self.covariance: Covariance = covariance
         for name, shape in self._shapes(0).items():
@@ -63,32 +73,59 @@ class MixturePrior(nn.Module):
         return {"weights": (count,), "means": (count, dim), "covariances": (count, dim, dim)}
 
     def fit(self, codes: Tensor, seed: int = 0) -> dict[int, float]:
-        """Fit to codes (N, D) and return the BIC of every candidate; the lowest was kept.
+        """Fit to codes (N, D) and return the BIC of every number of components tried; the lowest was kept.
+
+        Each fit is the best of three starts, and runs until an iteration raises the log-likelihood of all codes
+        together by less than 0.1 nat: a tolerance for each code, as scikit-learn has it, would grow with their number
+        beyond the differences that BIC judges.
 
         Raises:
-            Refusal: fewer codes than components, or codes that are not finite.
+            Refusal: fewer codes than components, codes that are not finite, or that no mixture fits.
         """
-        from sklearn.exceptions import ConvergenceWarning  # a second to import, which fitting alone need spend
-        from sklearn.mixture import GaussianMixture
-
         array = codes.detach().cpu().double().numpy()
         if not np.isfinite(array).all():
             raise Refusal("codes: expected finite numbers to fit the mixture to; got NaN or infinite codes")
         if len(array) < max(self.candidates):
             raise Refusal(f"components: expected at most {len(array)}, the number of codes; got {self.candidates}")
-        fitted: dict[int, tuple[float, GaussianMixture]] = {}
-        for count in self.candidates:
-            mixture = GaussianMixture(count, covariance_type=self.covariance, random_state=seed, max_iter=200)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # BIC judges the fit that was reached
-                mixture.fit(array)
-            fitted[count] = (float(mixture.bic(array)), mixture)
-        best = min(fitted.values(), key=lambda pair: pair[0])[1]
+        found: dict[int, tuple[float, GaussianMixture]] = {}
+        waiting = list(self.candidates)
+        while waiting:
+            count = waiting.pop(0)
+            mixture = _fit(array, count, self.covariance, seed)
+            if mixture is not None:
+                found[count] = (float(mixture.bic(array)), mixture)
+            elif not waiting and not found:
+                raise Refusal(f"components: expected fewer; no mixture of {self.candidates} fits these codes")
+            if not waiting and mixture is not None and len(self.candidates) > 1:
+                waiting = self._wider({count: bic for count, (bic, _) in found.items()}, len(array))
+        best = min(found.values(), key=lambda pair: pair[0])[1]
+        if not best.converged_:
+            _log.warning("components: the fit of %d did not converge in %d iterations", best.n_components, _ITERATIONS)
         covariances = best.covariances_
         if self.covariance == "diag":
             covariances = np.stack([np.diag(row) for row in covariances])
         self.load({"weights": best.weights_, "means": best.means_, "covariances": covariances})
-        return {count: bic for count, (bic, _) in fitted.items()}
+        return {count: found[count][0] for count in sorted(found)}
+
+    def _wider(self, bic: Mapping[int, float], codes: int) -> list[int]:
+        """Return the number of components to try next, if the best is at an edge of those tried, else nothing."""
+        best, step = min(bic, key=lambda count: bic[count]), self.candidates[-1] - self.candidates[-2]
+        if best == max(bic):
+            if best + step <= min(_MOST, codes // _CODES_EACH):
+                return [best + step]
+            _log.warning("components: the lowest BIC is that of %d, the most that are tried; more may be better", best)
+        elif best == min(bic) and best > 1:
+            return [best // 2]
+        return []
+
+    def choice(self) -> str:
+        """Return how the number of components was chosen, in a few words; empty where it was given."""
+        if len(self.candidates) == 1:
+            return ""
+        count, asked = len(self.weights), ", ".join(map(str, self.candidates))
+        if count in self.candidates:
+            return f"chosen by BIC among {asked}"
+        return f"chosen by BIC in a search that began with {asked} and went on while its edge won"
 
     def load(self, arrays: Mapping[str, np.ndarray | Tensor]) -> None:
         """Take the arrays of a fitted mixture, after checking their shapes."""
@@ -126,3 +163,25 @@ class MixturePrior(nn.Module):
         joint = mixture.component_distribution.log_prob(z.unsqueeze(-2)) + self.weights.log()  # (..., C)
         component: Tensor = joint.argmax(-1)
         return component
+
+
+def _fit(codes: np.ndarray, count: int, covariance: Covariance, seed: int) -> GaussianMixture | None:
+    """Return a converged mixture, or None where none fits: the best start on some of the codes, gone on with on all."""
+    from sklearn.exceptions import ConvergenceWarning  # a second to import, which fitting alone need spend
+    from sklearn.mixture import GaussianMixture
+
+    mixture = GaussianMixture(
+        count, covariance_type=covariance, random_state=seed, n_init=_STARTS, max_iter=_ITERATIONS
+    )
+    few = max(_FEW, 10 * count)
+    chosen = codes if len(codes) <= few else codes[np.random.default_rng(seed).permutation(len(codes))[:few]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the caller looks at converged_
+        try:
+            mixture.fit(chosen)
+            for part in (chosen, codes):
+                mixture.set_params(warm_start=True, tol=_TOLERANCE / len(part))
+                mixture.fit(part)
+        except ValueError:  # a component has shrunk to a point
+            return None
+    return mixture

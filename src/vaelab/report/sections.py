@@ -216,7 +216,7 @@ def codes_and_mixture(members: Sequence[Member]) -> Section | None:
     held_out, own = float(prior().log_prob(codes).mean()), float(prior().log_prob(drawn).mean())
     found = (
         f"The mixture has {len(means)} components ({prior.covariance} covariance"
-        f"{', chosen by BIC' if len(prior.candidates) > 1 else ''}). "
+        f"{', ' + prior.choice() if prior.choice() else ''}). "
         f"Its log-density is {held_out:.2f} nats a held-out code and {own:.2f} a sample of its own: "
         f"a difference of {own - held_out:.2f}, zero if it described the codes perfectly."
     )

@@ -39,11 +39,19 @@ def models_table(members: Sequence[Member]) -> list[Row]:
                 f"{member.seconds / 60:.1f}",
                 _with_error(member.evaluation("elbo")),
                 f"{_with_error(iwae)} (K = {iwae['samples']})" if iwae else "-",
-                f"{units['value']} of {units['units']}" if units else "-",
+                _units(units),
                 "-" if value is None else f"{value:.2f}",
             ]
         )
     return rows
+
+
+def _units(record: dict[str, Any] | None) -> str:
+    """Return how many units are active, and what each of them carries on average."""
+    if record is None:
+        return "-"
+    nats = f", {record['nats_per_active_unit']:.2f} nat each" if "nats_per_active_unit" in record else ""
+    return f"{record['value']} of {record['units']}{nats}"
 
 
 def summary(member: Member) -> dict[str, Any]:
