@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
@@ -24,7 +25,8 @@ Covariance = Literal["full", "diag"]
 _log = logging.getLogger("vaelab")
 _MOST, _CODES_EACH = 100, 10  # components to which a search goes on, and codes for each of them
 _STARTS, _FEW = 3, 10_000  # starts of a fit, and codes on which they are compared
-_TOLERANCE, _ITERATIONS = 0.1, 2000  # nats of all codes together, most iterations
+_TOLERANCE, _ITERATIONS = 0.1, 2000  # nats of all codes together that an iteration gains at the end; most iterations
+_ROUGH, _CLOSE = 0.5, 200  # the same of a first fit, and how near to the best BIC it has to come to be gone on with
 
 
 class MixturePrior(nn.Module):
@@ -76,8 +78,8 @@ class MixturePrior(nn.Module):
         """Fit to codes (N, D) and return the BIC of every number of components tried; the lowest was kept.
 
         Each fit is the best of three starts, and runs until an iteration raises the log-likelihood of all codes
-        together by less than 0.1 nat: a tolerance for each code, as scikit-learn has it, would grow with their number
-        beyond the differences that BIC judges.
+        together by less than half a nat; the best, and those within 200 of its BIC, until by less than 0.1. A tolerance
+        for each code, as scikit-learn has it, would grow with their number beyond the differences that BIC judges.
 
         Raises:
             Refusal: fewer codes than components, codes that are not finite, or that no mixture fits.
@@ -87,36 +89,36 @@ class MixturePrior(nn.Module):
             raise Refusal("codes: expected finite numbers to fit the mixture to; got NaN or infinite codes")
         if len(array) < max(self.candidates):
             raise Refusal(f"components: expected at most {len(array)}, the number of codes; got {self.candidates}")
-        found: dict[int, tuple[float, GaussianMixture]] = {}
-        waiting = list(self.candidates)
-        while waiting:
-            count = waiting.pop(0)
-            mixture = _fit(array, count, self.covariance, seed)
-            if mixture is not None:
-                found[count] = (float(mixture.bic(array)), mixture)
-            elif not waiting and not found:
-                raise Refusal(f"components: expected fewer; no mixture of {self.candidates} fits these codes")
-            if not waiting and mixture is not None and len(self.candidates) > 1:
-                waiting = self._wider({count: bic for count, (bic, _) in found.items()}, len(array))
-        best = min(found.values(), key=lambda pair: pair[0])[1]
+        search = _Search(array, self.covariance, seed)
+        for count in self.candidates:
+            search.fit(count)
+        if not search.bic:
+            raise Refusal(f"components: expected fewer; no mixture of {self.candidates} fits these codes")
+        search.finish()
+        while len(self.candidates) > 1:
+            further = self._wider(search.bic, len(array))
+            if further is None or not search.fit(further):
+                break
+            search.finish()
+        best = search.mixtures[search.best]
         if not best.converged_:
             _log.warning("components: the fit of %d did not converge in %d iterations", best.n_components, _ITERATIONS)
         covariances = best.covariances_
         if self.covariance == "diag":
             covariances = np.stack([np.diag(row) for row in covariances])
         self.load({"weights": best.weights_, "means": best.means_, "covariances": covariances})
-        return {count: found[count][0] for count in sorted(found)}
+        return dict(sorted(search.bic.items()))
 
-    def _wider(self, bic: Mapping[int, float], codes: int) -> list[int]:
-        """Return the number of components to try next, if the best is at an edge of those tried, else nothing."""
+    def _wider(self, bic: Mapping[int, float], codes: int) -> int | None:
+        """Return the number of components to try next, if the best is at an edge of those tried."""
         best, step = min(bic, key=lambda count: bic[count]), self.candidates[-1] - self.candidates[-2]
         if best == max(bic):
             if best + step <= min(_MOST, codes // _CODES_EACH):
-                return [best + step]
+                return best + step
             _log.warning("components: the lowest BIC is that of %d, the most that are tried; more may be better", best)
         elif best == min(bic) and best > 1:
-            return [best // 2]
-        return []
+            return best // 2
+        return None
 
     def choice(self) -> str:
         """Return how the number of components was chosen, in a few words; empty where it was given."""
@@ -165,23 +167,54 @@ class MixturePrior(nn.Module):
         return component
 
 
-def _fit(codes: np.ndarray, count: int, covariance: Covariance, seed: int) -> GaussianMixture | None:
-    """Return a converged mixture, or None where none fits: the best start on some of the codes, gone on with on all."""
-    from sklearn.exceptions import ConvergenceWarning  # a second to import, which fitting alone need spend
-    from sklearn.mixture import GaussianMixture
+class _Search:
+    """Mixtures of several numbers of components, fitted to codes (N, D), with the BIC of each."""
 
-    mixture = GaussianMixture(
-        count, covariance_type=covariance, random_state=seed, n_init=_STARTS, max_iter=_ITERATIONS
-    )
-    few = max(_FEW, 10 * count)
-    chosen = codes if len(codes) <= few else codes[np.random.default_rng(seed).permutation(len(codes))[:few]]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the caller looks at converged_
-        try:
-            mixture.fit(chosen)
-            for part in (chosen, codes):
-                mixture.set_params(warm_start=True, tol=_TOLERANCE / len(part))
-                mixture.fit(part)
-        except ValueError:  # a component has shrunk to a point
-            return None
-    return mixture
+    def __init__(self, codes: npt.NDArray[Any], covariance: Covariance, seed: int) -> None:
+        self.codes, self.covariance, self.seed = codes, covariance, seed
+        self.mixtures: dict[int, GaussianMixture] = {}
+        self.bic: dict[int, float] = {}
+        self.rough: set[int] = set()
+
+    @property
+    def best(self) -> int:
+        """The number of components of the lowest BIC."""
+        return min(self.bic, key=lambda count: self.bic[count])
+
+    def fit(self, count: int) -> bool:
+        """Fit roughly: the best of several starts on some of the codes, gone on with on all; say whether one fits."""
+        from sklearn.mixture import GaussianMixture  # a second to import, which fitting alone need spend
+
+        some = self.codes
+        if len(some) > (few := max(_FEW, 10 * count)):
+            some = some[np.random.default_rng(self.seed).permutation(len(some))[:few]]
+        mixture = GaussianMixture(
+            count, covariance_type=self.covariance, random_state=self.seed, n_init=_STARTS, max_iter=_ITERATIONS
+        )
+        self.rough.add(count)
+        return self._gone_on(mixture, some, None) and self._gone_on(mixture, self.codes, _ROUGH)
+
+    def finish(self) -> None:
+        """Let the best, and those that may yet be better, converge."""
+        while close := [
+            count for count in self.rough & set(self.bic) if self.bic[count] < self.bic[self.best] + _CLOSE
+        ]:
+            self.rough.remove(count := min(close))
+            self._gone_on(self.mixtures[count], self.codes, _TOLERANCE)
+
+    def _gone_on(self, mixture: GaussianMixture, codes: npt.NDArray[Any], nats: float | None) -> bool:
+        """Go on with a fit until an iteration gains less than so many nats; say whether there is a fit."""
+        from sklearn.exceptions import ConvergenceWarning
+
+        if nats is not None:
+            mixture.set_params(warm_start=True, tol=nats / len(codes))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the best is asked whether it converged
+            try:
+                mixture.fit(codes)
+            except ValueError:  # a component has shrunk to a point
+                return False
+        if nats is not None:
+            count = int(mixture.n_components)
+            self.mixtures[count], self.bic[count] = mixture, float(mixture.bic(codes))
+        return True
