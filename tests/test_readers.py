@@ -7,6 +7,8 @@ import zipfile
 from contextlib import suppress
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -33,6 +35,12 @@ def npy(array, allow_pickle=False):
 def npz(**arrays):
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def parquet(array):
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({name: array[:, place] for place, name in enumerate("abcdef")}), buffer)
     return buffer.getvalue()
 
 
@@ -206,6 +214,9 @@ FILES = {
     "x.gz": gzip.compress(idx(BITS)),
     "x.idx": idx(BITS),
     "x.csv": csv(BITS),
+    "x.csv.gz": gzip.compress(csv(BITS, "a,b,c,d,e,f")),
+    "x.npy.gz": gzip.compress(npy(GREYS)),
+    "x.parquet": parquet(BITS),
 }
 
 

@@ -327,6 +327,8 @@ REFUSED = {
     "no parquet": (lambda path: (path / "x.parquet").write_bytes(b"PAR1"), "expected a readable Parquet file"),
     "words in parquet": (parquet_of(a=["b", "c"] * 9), "got 'a' of string"),
     "images in parquet": (parquet_of(image=[b"PNG"] * 18), "got 'image' of binary"),
+    "dates in parquet": (parquet_of(a=np.zeros(18, "M8[s]")), "got 'a' of timestamp"),
+    "nothing in parquet": (parquet_of(a=pa.nulls(18)), "got 'a' of null"),
     "two types in parquet": (
         parquet_of(a=np.ones(18, np.uint8), b=np.ones(18)),
         "columns of one type of number, .*; got 'a' of uint8 and 'b' of double",

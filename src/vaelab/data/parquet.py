@@ -20,7 +20,7 @@ __all__ = ["RowGroup", "row_groups"]
 
 _MEANING = (
     "columns of one type of number, each a pixel; or one column of lists of numbers or of binary values of one "
-    f"length, each a row; and beside them a column {', '.join(LABELS)}"
+    f"length, each a row; and beside them labels in a column called {', '.join(LABELS)}"
 )
 
 
@@ -32,6 +32,7 @@ class RowGroup(Packed):
     columns: tuple[str, ...] = ()
     label: str | None = None
     index: tuple[str, ...] = ()  # columns that number the rows, and are left out
+    lists: bool = False  # one column, of lists or of bytes
 
     @property
     def labelled(self) -> bool:
@@ -39,14 +40,14 @@ class RowGroup(Packed):
 
     @property
     def names(self) -> tuple[str, ...] | None:
-        return self.columns if len(self.columns) > 1 or self.dim == 1 else None
+        return None if self.lists else self.columns
 
     def with_columns(self, names: Sequence[str]) -> RowGroup:
         return replace(self, columns=tuple(names))
 
     def unpack(self) -> Array:
         table = self._table(self.columns)
-        if len(self.columns) > 1 or self.dim == 1:
+        if not self.lists:
             return np.column_stack([column.to_numpy() for column in table.columns])
         lists = table.column(0).combine_chunks()
         if str(lists.type).startswith("fixed_size_binary"):
@@ -66,8 +67,10 @@ class RowGroup(Packed):
         with self.opened() as file:
             try:
                 table = _pyarrow().ParquetFile(file).read_row_group(self.group, columns=list(columns))
-            except OSError as error:  # pyarrow's own errors are of this kind
+            except Exception as error:  # pyarrow raises a dozen kinds for a damaged file
                 raise Refusal(f"{self.path}: expected a readable Parquet file ({_reason(error)})") from error
+        if len(table) != self.count:
+            raise Refusal(f"{self.path}: expected {self.count:,} rows in row group {self.group}; got {len(table):,}")
         for name, column in zip(table.column_names, table.columns, strict=True):
             if column.null_count:
                 raise Refusal(f"{self.path}: expected no missing values; column {name!r} has {column.null_count}")
@@ -92,9 +95,9 @@ def row_groups(path: Path, options: ReadOptions) -> list[RowGroup]:
         try:
             file = _pyarrow().ParquetFile(opened)
             return _row_groups(path, file, options)
-        except (OSError, ValueError) as error:
-            if isinstance(error, Refusal):
-                raise
+        except Refusal:
+            raise
+        except Exception as error:  # pyarrow raises a dozen kinds for a damaged file
             raise Refusal(f"{path}: expected a readable Parquet file ({_reason(error)})") from error
 
 
@@ -111,8 +114,9 @@ def _row_groups(path: Path, file: Any, options: ReadOptions) -> list[RowGroup]:
             continue
         values = file.metadata.row_group(number).column(schema.names.index(columns[0])).num_values if columns else 0
         dim, dtype = _meaning(path, [schema.field(name) for name in columns], values, count)
+        lists = _holds_lists(schema.field(columns[0]).type)
         require_unpackable(path, count * dim * dtype.itemsize, "write it with a smaller row_group_size")
-        groups.append(RowGroup(path, stamp, count, dim, dtype, None, number, columns, label, index))
+        groups.append(RowGroup(path, stamp, count, dim, dtype, None, number, columns, label, index, lists))
     return groups
 
 
@@ -131,24 +135,37 @@ def _is_index(file: Any, schema: Any, name: str) -> bool:
     return after is not None
 
 
+def _holds_lists(kind: Any) -> bool:
+    listed = hasattr(kind, "value_type") and not str(kind).startswith("dictionary")
+    return listed or str(kind).startswith("fixed_size_binary")
+
+
 def _meaning(path: Path, fields: list[Any], values: int, count: int) -> tuple[int, np.dtype[Any]]:
     """Return how many pixels a row has, and their type."""
     types = {str(field.type): field for field in fields}
     if len(types) > 1:
         first, other = list(types.values())[:2]
-        got = f"{first.name!r} of {first.type} and {other.name!r} of {other.type}"
+        got = f"{_typed(first)} and {_typed(other)}"
         raise Refusal(f"{path}: expected {_MEANING}; got {got}")
     if not fields:
         raise Refusal(f"{path}: expected {_MEANING}; got no columns of pixels")
     kind, width = fields[0].type, len(fields)
-    if hasattr(kind, "value_type") and width == 1:
-        kind, width = kind.value_type, values // max(count, 1)
-    elif str(kind).startswith("fixed_size_binary") and width == 1:
+    if width == 1 and str(kind).startswith("fixed_size_binary"):
         return int(kind.byte_width), np.dtype(np.uint8)
-    dtype = np.dtype(kind.to_pandas_dtype()) if str(kind) != "null" else np.dtype(object)
+    if width == 1 and _holds_lists(kind):
+        kind, width = kind.value_type, values // max(count, 1)
+    try:
+        dtype = np.dtype(kind.to_pandas_dtype())
+    except NotImplementedError:  # of categories, for one
+        dtype = np.dtype(object)
     if dtype.kind not in "biuf":
-        raise Refusal(f"{path}: expected {_MEANING}; got {fields[0].name!r} of {fields[0].type}")
+        raise Refusal(f"{path}: expected {_MEANING}; got {_typed(fields[0])}")
     return width, dtype
+
+
+def _typed(field: Any) -> str:
+    words = " (a column of words)" if "string" in str(field.type) else ""
+    return f"{field.name!r} of {field.type}{words}"
 
 
 def _reason(error: Exception) -> str:
