@@ -200,6 +200,7 @@ def lines_of_options(folder: Path) -> Iterator[list[str]]:
         "sweep": ["gaussian-vae", "latent_dim=[1,2]", "--data", data],
         "evaluate": [run, "--no-report"],
         "gradients": [run, "--estimator", "exact"],
+        "tightness": [run, "--rows", "10", "--steps", "2", "--samples", "2"],
         "data": [data],
         "lab": ["--quick"],
         "settings": ["sbn"],
