@@ -252,6 +252,11 @@ def test_labels_have_any_name_that_is_said(tmp_path):
     np.save(tmp_path / "x.npy", BITS)
     with pytest.raises(Refusal, match="label_column: expected names of columns"):
         load_data(tmp_path / "x.npy", label_column="digit")
+    (tmp_path / "shards").mkdir()
+    for number in range(2):
+        np.savez(tmp_path / "shards" / f"{number}.npz", x=BITS, digit=DIGITS)
+    found = load_data(tmp_path / "shards", whole=True, label_column="digit").split("all").labels
+    assert np.array_equal(found, np.tile(DIGITS, 2))
 
 
 @pytest.mark.parametrize("name", ["Label", "CLASS", "target", "y"])

@@ -42,45 +42,50 @@ def assemble(path: Path, content: Content, whole: bool, options: ReadOptions) ->
         Refusal: arrays that are neither rows nor images of one shape, columns that may be no pixels, values that are
             neither bits nor grey levels, labels that are not whole numbers.
     """
-    keys = [key for key in ("x", *SPLITS) if key in content.arrays]
-    rows = {key: _without_channel(content.arrays[key]) for key in keys}
+    rows = {key: _without_channel(content.arrays[key]) for key in ("x", *SPLITS) if key in content.arrays}
+    labels = {key: _column(content.arrays.get(f"labels of {key}")) for key in rows}
+    shape = _shape_of(path, rows)
+    names, notes = content.names, content.notes
+    told = dataclasses.replace(options, label_column=None) if content.archive else options
+    if list(rows) == ["x"] and len(shape) == 1 and rows["x"].size:
+        roles = roles_of(path, Table(rows["x"], names, notes), told)
+        rows, names, notes = {"x": roles.pixels}, roles.names, roles.notes
+        labels = labels if roles.labels is None else {"x": roles.labels}
+    else:
+        label_among(path, names, told)  # refuses a column that cannot be
+    flat = {key: array.reshape(len(array), math.prod(array.shape[1:])) for key, array in rows.items()}
+    stacked = next(iter(flat.values())) if len(flat) == 1 else np.concatenate(list(flat.values()))
+    seen = look(str(path), stacked)
+    if content.text:  # whole numbers of no type: that they are stored as bytes says nothing
+        seen = dataclasses.replace(seen, byte=False)
+    if content.text and names is None:
+        require_first_alike(path, stacked, options)
+    if len(shape) == 1:
+        require_alike(path, names, seen, options)
+        if all(found is None for found in labels.values()):
+            require_no_labels(path, names, stacked, seen)
+    coding = decide(str(path), seen, options, names)
+    splits = {
+        key: Split(coding.store(part), require_labels(f"{path}: labels of {key}", labels[key], len(part)))
+        for key, part in flat.items()
+    }
+    if "x" in splits:
+        splits = {"all": splits["x"]} if whole else split_shuffled(splits["x"])
+    elif "validation" not in splits:
+        splits = {**split_validation(splits["train"]), "test": splits["test"]}
+        notes = (*notes, "there is no validation split: it is a tenth of train, drawn with seed 777")
+    image_shape = (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
+    return Dataset(path.name, splits, coding.kind, coding.scale, image_shape, names, notes)
+
+
+def _shape_of(path: Path, rows: Mapping[str, Array]) -> tuple[int, ...]:
+    """Return the shape of one observation, (X,) or (H, W)."""
     shapes = {array.shape[1:] for array in rows.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) not in (1, 2):
         raise Refusal(f"{path}: expected rows (N, X) or images (N, H, W); got shapes {sorted(shapes)}")
     for key, array in rows.items():
         require_numbers(f"{path}: {key}", array)
-    shape = next(iter(shapes))
-    labels = {key: _column(content.arrays.get(f"labels of {key}")) for key in keys}
-    names, notes = content.names, content.notes
-    told = dataclasses.replace(options, label_column=None) if content.archive else options
-    if keys == ["x"] and len(shape) == 1 and rows["x"].size:
-        roles = roles_of(path, Table(rows["x"], names, notes), told)
-        rows, names, notes = {"x": roles.pixels}, roles.names, roles.notes
-        labels = labels if roles.labels is None else {"x": roles.labels}
-    else:
-        label_among(path, names, told)
-    flat = [array.reshape(len(array), math.prod(array.shape[1:])) for array in rows.values()]
-    stacked = flat[0] if len(flat) == 1 else np.concatenate(flat)
-    seen = look(str(path), stacked)
-    if content.text and names is None:
-        require_first_alike(path, stacked, options)
-    if content.text:  # whole numbers of no type: that they are stored as bytes says nothing
-        seen = dataclasses.replace(seen, byte=False)
-    if len(shape) == 1:
-        require_alike(path, names, seen, options)
-        if not any(found is not None for found in labels.values()):
-            require_no_labels(path, names, stacked, seen)
-    coding = decide(str(path), seen, options, names)
-    splits = {}
-    for key, part in zip(keys, flat, strict=True):
-        splits[key] = Split(coding.store(part), require_labels(f"{path}: labels of {key}", labels[key], len(part)))
-    image_shape = (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
-    if keys == ["x"]:
-        splits = {"all": splits["x"]} if whole else split_shuffled(splits["x"])
-    elif "validation" not in splits:
-        splits = {**split_validation(splits["train"]), "test": splits["test"]}
-        notes = (*notes, "there is no validation split: it is a tenth of train, drawn with seed 777")
-    return Dataset(path.name, splits, coding.kind, coding.scale, image_shape, names, notes)
+    return next(iter(shapes))
 
 
 def _without_channel(array: Array) -> Array:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from vaelab.data.archives import name_arrays
 from vaelab.data.arrays import read_idx_from, read_npy, read_npz
@@ -44,10 +44,11 @@ _CONTENTS: Mapping[Format, str] = {
 }
 FORMATS = (*_ENDINGS, ".parquet", ".gz")
 _BEGINNINGS: Mapping[bytes, Format] = {b"\x93NUMPY": "npy", b"\0\0\x08": "idx"}
+_ZIP = "a zip archive"
 _FOREIGN_BEGINNINGS = {
     b"MATLAB": "a MATLAB file",
     b"\x89HDF": "an HDF5 file (MATLAB's newer files are such)",
-    b"PK\x03\x04": "a zip archive",
+    b"PK\x03\x04": _ZIP,
     b"BZh": "compressed by bzip2",
     b"\xfd7zXZ": "compressed by xz",
     b"\x28\xb5\x2f\xfd": "compressed by zstd",
@@ -69,7 +70,7 @@ _FOREIGN_ENDINGS = {
     ".pkl": "a pickle, which is never opened",
     ".pickle": "a pickle, which is never opened",
     ".pt": "a pickle, which is never opened",
-    ".zip": "a zip archive",
+    ".zip": _ZIP,
     ".bz2": "compressed by bzip2",
     ".xz": "compressed by xz",
     ".zst": "compressed by zstd",
@@ -152,22 +153,29 @@ def _format_of(path: Path, stream: io.BufferedReader[Any], packed: bool) -> Form
         head = stream.peek(8)[:8]
     except (OSError, EOFError, zlib.error) as error:
         raise Refusal(f"{path}: expected a readable file; it is damaged ({reason_of(error)})") from error
-    begun = next((kind for beginning, kind in _BEGINNINGS.items() if head.startswith(beginning)), None)
-    if packed and named == "npz":
-        raise Refusal(f"{path}: expected an .npz file as it is, since it is compressed itself; unpack it with gunzip")
-    if packed and named is None and begun is not None:
-        return begun
-    if named is not None and (begun is None or begun == named):
-        foreign = next((what for start, what in _FOREIGN_BEGINNINGS.items() if head.startswith(start)), None)
-        if foreign is None or (named == "npz" and "zip" in foreign):
-            return named
-        raise Refusal(f"{path}: expected {_CONTENTS[named]}, as its name says; it is {foreign}")
-    if named is not None and begun is not None:
-        raise Refusal(f"{path}: expected {_CONTENTS[named]}, as its name says; it is {_CONTENTS[begun]}")
+    begun = next((kind for start, kind in _BEGINNINGS.items() if head.startswith(start)), None)
     foreign = next((what for start, what in _FOREIGN_BEGINNINGS.items() if head.startswith(start)), None)
-    foreign = foreign or _FOREIGN_ENDINGS.get(Path(name).suffix)
-    got = f"it is {foreign}" if foreign else f"got {path.suffix!r}"
-    if packed and foreign is None:
+    if named is None:
+        if packed and begun is not None:
+            return begun
+        _refuse_ending(path, foreign or _FOREIGN_ENDINGS.get(Path(name).suffix), packed)
+    if named == "npz":
+        if packed:
+            raise Refusal(
+                f"{path}: expected an .npz file as it is, since it is compressed itself; unpack it with gunzip"
+            )
+        foreign = None if foreign == _ZIP else foreign
+    if foreign is not None or begun not in (None, named):
+        found = foreign or _CONTENTS[begun or named]
+        raise Refusal(f"{path}: expected {_CONTENTS[named]}, as its name says; it is {found}")
+    return named
+
+
+def _refuse_ending(path: Path, foreign: str | None, packed: bool) -> NoReturn:
+    if foreign is not None:
+        got = f"it is {foreign}; save its arrays with numpy.savez"
+    elif packed:
         got = "the .gz file holds none of them; call a packed table NAME.csv.gz"
-    way = "; save its arrays with numpy.savez" if foreign else ""
-    raise Refusal(f"{path}: expected a data file ending in one of {', '.join(FORMATS)}; {got}{way}")
+    else:
+        got = f"got {path.suffix!r}"
+    raise Refusal(f"{path}: expected a data file ending in one of {', '.join(FORMATS)}; {got}")
