@@ -8,9 +8,10 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import norm
 
+from vaelab.data import Dataset, Split
 from vaelab.data.resident import Resident
 from vaelab.distributions import all_codes
-from vaelab.evaluation import importance_weighted, quadrature
+from vaelab.evaluation import evaluate, importance_weighted, quadrature
 from vaelab.models import autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae
 from vaelab.refusals import Refusal
 
@@ -71,3 +72,25 @@ def test_change_says_how_much_the_last_halving_mattered():
 def test_other_codes_are_refused(model):
     with pytest.raises(Refusal, match=r"expected a code of 1 or 2|no likelihood"):
         quadrature(model, every_observation(6))
+
+
+def test_evaluate_gives_the_integral_beside_the_bounds():
+    rows = all_codes(6, torch.zeros(())).numpy().astype(np.uint8)
+    data = Dataset("all", {name: Split(rows) for name in ("train", "validation", "test")}, "binary", 1)
+    seen = []
+    records = evaluate(
+        steep(2), data, bounds=("elbo", "iwae", "quadrature"), samples=3, watch=lambda *now: seen.append(now)
+    )
+    by_name = {record["name"]: record for record in records}
+    assert by_name["elbo"]["value"] < by_name["iwae-3"]["value"] < by_name["quadrature"]["value"]
+    assert "integrated on a grid" in by_name["quadrature"]["note"]
+    shares = [done / total for done, total in seen]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_evaluate_refuses_a_code_that_is_too_large_before_it_computes():
+    rows = np.eye(6, dtype=np.uint8)
+    data = Dataset("few", {name: Split(rows) for name in ("train", "validation", "test")}, "binary", 1)
+    with pytest.raises(Refusal, match="got 3 of kind 'real'"):
+        evaluate(gaussian_vae(6, 3), data, bounds=("elbo", "quadrature"), watch=lambda *_: pytest.fail("computed"))

@@ -32,6 +32,7 @@ class Entry:
     words: tuple[str, ...]
     quick: tuple[str, ...]
     gradients: bool = False  # whether the gradient estimators are measured on it as well
+    quadrature: bool = False  # whether log p(x) is integrated over the code as well, of one or two numbers
     tightness: bool = False  # whether the bounds of every inference are measured on it as well
 
 
@@ -74,7 +75,7 @@ STUDY = (
         ("training.epochs=1",),
         tightness=True,
     ),
-    Entry("gaussian-2", "Gaussian D = 2", "gaussian-vae", ("latent_dim=2",), ("training.epochs=2",)),
+    Entry("gaussian-2", "Gaussian D = 2", "gaussian-vae", ("latent_dim=2",), ("training.epochs=2",), quadrature=True),
     Entry(
         "autoencoder-2",
         "Auto-encoder D = 2",
@@ -166,6 +167,8 @@ def _job(entry: Entry, out: Path, quick: bool, seed: int, data: str, device: str
     flags = ["--data", data, "--out", str(path), "--seed", str(seed), "--device", device, "--resume"]
     train = ["train", entry.model, *_words(entry, quick), *flags]
     evaluate = ["evaluate", str(path), "--samples", str(samples), "--no-report"]
+    if entry.quadrature and not quick:
+        evaluate += [word for bound in ("elbo", "iwae", "quadrature") for word in ("--bound", bound)]
     commands = [train, evaluate]
     if entry.gradients:
         commands.append(["gradients", str(path), "--draws", "3" if quick else "20"])

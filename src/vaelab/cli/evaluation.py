@@ -21,7 +21,8 @@ def evaluate(
     run: RunPath,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     bound: Annotated[
-        list[str] | None, typer.Option(help="elbo, iwae, prior or exact; repeatable  [default: elbo and iwae]")
+        list[str] | None,
+        typer.Option(help="elbo, iwae, prior, exact, quadrature; repeatable  [default: elbo, iwae]"),
     ] = None,
     samples: Annotated[
         int, typer.Option(help="K of the importance-weighted estimate; quote 5000 (the ELBO uses up to 10).")

@@ -19,7 +19,7 @@ from vaelab.evaluation.bounds import (
     prior_average,
 )
 from vaelab.evaluation.diagnostics import active_units, encode_all
-from vaelab.evaluation.quadrature import quadrature
+from vaelab.evaluation.quadrature import quadrature, require_small_code
 from vaelab.models import LatentVariableModel
 from vaelab.models.enumeration import MOST_BITS
 from vaelab.objectives import Reconstruction
@@ -39,14 +39,16 @@ __all__ = [
     "quadrature",
 ]
 
-BoundName = Literal["elbo", "iwae", "prior", "exact"]
+BoundName = Literal["elbo", "iwae", "prior", "exact", "quadrature"]
 SAMPLES = 100  # K of the importance-weighted estimate, if nobody says another: see docs/evaluation.md for its time
+_GRID = 150  # work of a numerical integration, in codes of each observation's own: what it took on MNIST
 _MOST = 10  # codes of the ELBO, whose average over observations needs few
 NO_LIKELIHOOD = (
     "A deterministic auto-encoder has no likelihood of x: these numbers are no bounds and compare with none."
 )
 SAMPLED_KL = "an average of log q(z|x) - log p(z) over the codes drawn, for want of a closed form: it can be negative"
 PRIOR = "plain Monte-Carlo over the prior: its variance is huge, do not quote it"
+QUADRATURE = "log p(x) itself, integrated on a grid; halving its step the last time changed it by {:.1g} nat"
 COUNTED = (
     "The count depends on the noise of the gradient as well as on the model: much noise leaves many units that carry "
     "little. Read it beside the nats of each."
@@ -66,9 +68,9 @@ def evaluate(
     """Evaluate a model on a split: one record a number, each with name, value, standard error and protocol.
 
     ``elbo`` (its reconstruction and KL parts beside it, from at most 10 codes) and ``iwae-K`` for K =
-    ``samples``, ``prior-K`` and ``exact`` as asked for; then the active units. A KL that has no closed form is marked
-    ``sampled``. A deterministic auto-encoder gets its reconstruction error and the log-density of its codes instead.
-    All in nats per observation. ``watch`` is called with the work done and the work in all, of every part together.
+    ``samples``, ``prior-K``, ``exact`` and ``quadrature`` as asked for; then the active units. A KL that has no closed
+    form is marked ``sampled``. A deterministic auto-encoder gets its reconstruction error and the log-density of its
+    codes instead. All in nats per observation. ``watch`` is called with the work done and the work in all, of every part together.
 
     Raises:
         Refusal: an unknown split, bound or protocol, a bound that the model does not have, or a split on the disk.
@@ -82,6 +84,8 @@ def evaluate(
     for bound in bounds or ():
         require_choice("bound", bound, get_args(BoundName))
         model.require_likelihood()
+    if "quadrature" in (bounds or ()):
+        require_small_code(model)  # before the others are computed
     require_int("samples", samples, 1)
     observed = observations(data, split, binarisation, model.any_weight.device)
     if isinstance(observed, Streamed):
@@ -116,7 +120,7 @@ def _of_bounds(
 ) -> Iterator[dict[str, Any]]:
     """Yield the bounds that are asked for; the work of each is the number of codes it scores for an observation."""
     few = min(samples, _MOST)
-    works = {"elbo": few, "iwae": samples, "prior": samples, "exact": _enumeration(model)}
+    works = {"elbo": few, "iwae": samples, "prior": samples, "exact": _enumeration(model), "quadrature": _GRID}
     shares = _shares({name: works[name] for name in works if name in bounds}, watch)
     if "elbo" in bounds:
         measured = elbo(model, observed, few, seed, shares["elbo"])
@@ -133,6 +137,10 @@ def _of_bounds(
         yield _record(f"prior-{samples}", samples, measured, note=PRIOR)
     if "exact" in bounds:
         yield _record("exact", None, exact(model, observed, watch=shares["exact"]))
+    if "quadrature" in bounds:
+        measured = quadrature(model, observed, shares["quadrature"])
+        change = float(measured.parts["change"].mean())
+        yield _record("quadrature", None, measured, change=change, note=QUADRATURE.format(change))
 
 
 def _record(name: str, count: int | None, estimated: Estimated, **more: Any) -> dict[str, Any]:

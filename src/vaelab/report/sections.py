@@ -110,12 +110,26 @@ def latent_map(members: Sequence[Member]) -> Section | None:
     )
     if member.labels is not None:
         found += _separation(codes, member.labels)
+    found += _missed(member)
     look = (
         "Each dot is one test image, placed at the mean of q(z|x). No class was told to the model: islands of one "
         "colour are what it found by itself. Classes that share strokes lie next to each other or overlap; the "
         "KL term pulls everything towards the origin, so islands touch."
     )
     return Section("latent-map", "The latent space, coloured by class", look, found, figure)
+
+
+def _missed(member: Member) -> str:
+    """Say how far the importance-weighted bound lies below log p(x), where both were computed."""
+    truth, bound = member.evaluation("quadrature"), member.evaluation("iwae")
+    if truth is None or bound is None:
+        return ""
+    integral, error, below = truth["value"], truth["standard_error"] or 0.0, truth["value"] - bound["value"]
+    return (
+        f" Integrated over the plane, log p(x) is {integral:.2f} ± {error:.2f} nats, and the bound of "
+        f"{bound['samples']:,} codes drawn from q(z|x) is {bound['value']:.2f}: {below:.2f} nats are lost where q(z|x) "
+        "misses codes that explain an observation as well."
+    )
 
 
 def _colours(member: Member) -> Array | None:

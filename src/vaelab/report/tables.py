@@ -12,7 +12,7 @@ from vaelab.settings import words
 __all__ = ["HEADER", "Row", "command", "models_table", "protocol", "summary"]
 
 Row = list[str]
-HEADER: Row = ["model", "code", "parameters", "minutes", "ELBO", "IWAE", "active units", "reconstruction"]
+HEADER: Row = ["model", "code", "parameters", "minutes", "ELBO", "IWAE", "log p(x)", "active units", "reconstruction"]
 
 
 def _with_error(record: dict[str, Any] | None, digits: int = 2) -> str:
@@ -39,6 +39,7 @@ def models_table(members: Sequence[Member]) -> list[Row]:
                 f"{member.seconds / 60:.1f}",
                 _with_error(member.evaluation("elbo")),
                 f"{_with_error(iwae)} (K = {iwae['samples']})" if iwae else "-",
+                _with_error(member.evaluation("quadrature") or member.evaluation("exact")),
                 _units(units),
                 "-" if value is None else f"{value:.2f}",
             ]
