@@ -18,6 +18,7 @@ from vaelab.settings import TrainingSettings, resolve
 from vaelab.training import check_settings, fit, for_data, train
 from vaelab.training.average import Average
 from vaelab.training.length import at_pace, default_interval
+from vaelab.training.record import Saving
 from vaelab.training.schedule import learning_rate
 from vaelab.training.verdict import judge
 
@@ -316,3 +317,25 @@ def test_the_mixture_can_be_corrected_after_the_training(tmp_path):
     assert largest_difference(weights_of(fresh.path), weights_of(reopened.path)) == 0
     with pytest.raises(Refusal, match=r"latent_dim is 3 in .* \(device, components, covariance may differ\)"):
         run_training(tmp_path / "run", model="autoencoder", more={"latent_dim": 2}, resume=True)
+
+
+# ---------------------------------------------------------------- checkpoints of short epochs
+
+
+def test_a_checkpoint_that_takes_long_is_written_less_often(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("vaelab.training.record.time.monotonic", lambda: now[0])
+
+    def written(cost, steps):
+        saving, found = Saving(), []
+        for step in range(1, steps + 1):
+            now[0] += 1.0
+            if saving.due(validated=step % 2 == 0, ends=step == steps):
+                with saving.timed():
+                    now[0] += cost
+                found.append(step)
+        return found
+
+    assert written(0.2, 9) == [2, 4, 6, 8, 9]
+    assert written(1.0, 25) == [2, 12, 22, 25]
+    assert written(1000.0, 700) == [2, 303, 604, 700]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -27,15 +26,13 @@ from vaelab.training.engine import Engine
 from vaelab.training.interrupts import stop_requests
 from vaelab.training.length import at_pace, default_interval
 from vaelab.training.parallel import Processes
-from vaelab.training.record import Best, Log, Row, label
+from vaelab.training.record import Best, Log, Row, Saving, label
 from vaelab.training.schedule import kl_weight, learning_rate
 from vaelab.training.surroundings import choose_device, own_torch, require_ordinary, require_trainable
 from vaelab.training.variance import GradientVariance
 from vaelab.training.verdict import Verdict, judge
 
 __all__ = ["Fitted", "fit"]
-
-_CHECKPOINT_SECONDS = 300.0  # between checkpoints at most, however far apart validations are
 
 
 @dataclass(frozen=True)
@@ -173,7 +170,7 @@ def fit(
     interrupted = False
     with engine.running(), stop_requests() as request:
         log.start()
-        saved = time.monotonic()
+        saving = Saving()
         while step < total and not early and not interrupted:
             seed_step(seed, step, where)
             x = batches(step)  # (B, X), or this rank's share of it
@@ -207,15 +204,15 @@ def fit(
                 if last or early:
                     row["finished"] = True
                 report(row)
-            saves = validate or interrupted or time.monotonic() - saved > _CHECKPOINT_SECONDS
+            saves = saving.due(validate, last or early or interrupted)
             if saves:  # after a validation too: an average of the weights may not have taken in the last of them
                 log.require_finite(step)
                 best.require_finite_weights(model, step)
             if run is not None and saves:
                 if not best.weights:
                     run.save_weights(kept.state_dict())  # nothing was selected yet
-                run.save_checkpoint({name: part.state_dict() for name, part in parts.items()} | {"step": step})
-                saved = time.monotonic()
+                with saving.timed():
+                    run.save_checkpoint({name: part.state_dict() for name, part in parts.items()} | {"step": step})
             if validate:
                 log.start()  # validating and saving is no training time
     ended: Literal["finished", "early", "interrupted"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,9 +16,11 @@ from vaelab.objectives import Objective
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings
 
-__all__ = ["Best", "Diverged", "Log", "Row", "label"]
+__all__ = ["Best", "Diverged", "Log", "Row", "Saving", "label"]
 
 Row = dict[str, Any]
+_LONGEST = 300.0  # seconds between checkpoints at most, however far apart validations are
+_QUICK, _SHARE = 0.25, 10  # a checkpoint that takes longer, in seconds, is at most an eleventh of the time
 
 
 class Diverged(RuntimeError):
@@ -147,3 +151,24 @@ class Best:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for key, value in state.items():
             setattr(self, key, value)
+
+
+class Saving:
+    """When a checkpoint is due: at each validation, and after five minutes; less often where it takes long to write."""
+
+    def __init__(self) -> None:
+        self.since, self.took = time.monotonic(), 0.0
+
+    def due(self, validated: bool, ends: bool) -> bool:
+        """Return whether to write one after this step."""
+        waited = time.monotonic() - self.since
+        rest = _SHARE * self.took if self.took > _QUICK else 0.0
+        return ends or (validated and waited >= rest) or waited > _LONGEST
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Take the time of writing one, inside the block."""
+        started = time.monotonic()
+        yield
+        self.since = time.monotonic()
+        self.took = self.since - started

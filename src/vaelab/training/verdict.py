@@ -46,7 +46,7 @@ def judge(
     'the validation bound had stopped rising at step 30: more steps would help little'
     """
     counted = [(step, bound) for step, bound in curve if step >= settings.kl_warmup]
-    if early:
+    if early and counted:
         best = max(counted, key=lambda pair: pair[1])[0]
         said = f"the validation {what} had stopped rising at step {best:,}: more steps would not help"
         return Verdict(False, said)
