@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import MODELS, ModelRow
@@ -58,9 +58,7 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
                 wanted, got = layer[key]["name"], values[key]["name"]
                 raise Refusal(f"{option}: {values.get(option)!r} goes with {key}.name={wanted}; got {got!r}")
     kind = options_class(row.build, Settings, "Settings")
-    settings = validate(kind, {**values, "model": model})
-    assert isinstance(settings, Settings)
-    return settings
+    return cast(Settings, validate(kind, {**values, "model": model}))
 
 
 def _table(layer: object) -> Mapping[str, Any]:
