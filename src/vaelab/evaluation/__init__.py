@@ -70,7 +70,8 @@ def evaluate(
     ``elbo`` (its reconstruction and KL parts beside it, from at most 10 codes) and ``iwae-K`` for K =
     ``samples``, ``prior-K``, ``exact`` and ``quadrature`` as asked for; then the active units. A KL that has no closed
     form is marked ``sampled``. A deterministic auto-encoder gets its reconstruction error and the log-density of its
-    codes instead. All in nats per observation. ``watch`` is called with the work done and the work in all, of every part together.
+    codes instead. All in nats per observation. ``watch`` is called with the work done and the work in all, of every
+    part together.
 
     Raises:
         Refusal: an unknown split, bound or protocol, a bound that the model does not have, or a split on the disk.
