@@ -259,9 +259,9 @@ def main() -> None:
             )
             for at, found in list(wrong.items())[:5]:
                 print(f"    point {at}: {'; '.join(found)}")
+            total = {"every": every, "killed": killed, "wrong": failed}  # written at each command: it may be stopped
+            RESULTS.write_text(json.dumps({**total, "commands": rows}, indent=2) + "\n")
     print(f"{killed} kills, {failed} wrong")
-    total = {"every": every, "killed": killed, "wrong": failed}
-    RESULTS.write_text(json.dumps({**total, "commands": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

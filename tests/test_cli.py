@@ -138,7 +138,7 @@ def test_compare_prints_every_run_and_writes_a_report(vaelab, trained, tmp_path)
     assert "iwae-2" in names[0]
     assert "elbo" in names[1]
     assert "elbo" not in names[2]
-    assert (tmp_path / "c" / "report.html").exists()
+    assert (tmp_path / "c" / "report.html").exists(), result.err
     assert "not empty" in vaelab.refused("compare", *trained.values(), "--out", tmp_path / "c")
 
 

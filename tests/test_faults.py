@@ -214,7 +214,7 @@ def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path):
     )
     tmp_path.chmod(0o755)
     assert done.returncode == 1, done.stderr
-    assert done.stderr == f"error: {tmp_path / 'run'}: Permission denied; what was written before is intact\n"
+    assert done.stderr == f"error: {str(tmp_path / 'run')!r}: Permission denied; what was written before is intact\n"
     assert not list(tmp_path.iterdir())
 
 
