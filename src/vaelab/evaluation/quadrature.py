@@ -80,7 +80,7 @@ def _integrate(
 ) -> Estimated:
     """Integrate on a grid; its points with even numbers on every axis are the grid of half the resolution."""
     starts = range(0, len(observed), _ROWS)
-    batches = [observed.bits(slice(start, start + _ROWS)) for start in starts]  # (B, X) each
+    batches = [observed.bits(slice(start, start + _ROWS)).to(model.any_weight) for start in starts]  # (B, X) each
     even, odd = ([torch.full((len(x),), -math.inf, dtype=torch.float64) for x in batches] for _ in range(2))
     chunks = list(_grid(intervals, size, batches[0]))
     for done, (z, is_even) in enumerate(chunks):
