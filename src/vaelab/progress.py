@@ -10,6 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 __all__ = ["TrainingProgress", "WorkProgress", "describe"]
 
+_LINES = 50  # of a training, where there is no terminal
+
 
 def describe(row: dict[str, Any]) -> str:
     """Return a logged row as one short line."""
@@ -53,16 +55,23 @@ class _Bar:
 
 
 class TrainingProgress(_Bar):
-    """Follows trainings by their logged rows, one bar a name; without a terminal, a line a validation."""
+    """Follows trainings by their logged rows, one bar a name.
+
+    Without a terminal it prints validations, about fifty lines in a training and the last one.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.tasks: dict[str, Any] = {}
+        self.printed: dict[str, int] = {}  # the step of the last line of each name
 
     def row(self, name: str, row: dict[str, Any]) -> None:
         """Show a logged row of the training called ``name``."""
         if self.progress.disable:
-            if any(key.startswith("val/") for key in row):
+            step, steps = row["step"], row["steps"]
+            due = step - self.printed.get(name, -steps) >= steps / _LINES or row.get("finished", False)
+            if due and any(key.startswith("val/") for key in row):
+                self.printed[name] = step
                 self.line(f"{name}  step {row['step']:,} of {row['steps']:,}  {describe(row)}")
             return
         if name not in self.tasks:

@@ -185,11 +185,7 @@ def split_validation(split: Split, seed: int = 777) -> dict[str, Split]:
         raise Refusal(f"data: expected at least 10 rows in train, to take a tenth to validate; got {count}")
     drawn = np.sort(np.random.default_rng(seed).permutation(count)[: count // 10])
     others = np.setdiff1d(np.arange(count), drawn)
-    assert not isinstance(split.pixels, Rows), "rows on the disk are split by streaming.py"
-    return {
-        name: Split(split.pixels[rows], None if split.labels is None else split.labels[rows])
-        for name, rows in (("train", others), ("validation", drawn))
-    }
+    return {name: _chosen(split, rows) for name, rows in (("train", others), ("validation", drawn))}
 
 
 def split_shuffled(split: Split, seed: int = 777) -> dict[str, Split]:
@@ -197,9 +193,14 @@ def split_shuffled(split: Split, seed: int = 777) -> dict[str, Split]:
     count = len(split)
     if count < 10:
         raise Refusal(f"data: expected at least 10 rows to split into train, validation and test; got {count}")
-    assert not isinstance(split.pixels, Rows), "rows on the disk are split by streaming.py"
     order = np.random.default_rng(seed).permutation(count)
-    shuffled = Split(split.pixels[order], None if split.labels is None else split.labels[order])
     held_out = count // 10
     sizes = {"train": count - 2 * held_out, "validation": held_out, "test": held_out}
-    return split_in_order(shuffled, sizes)
+    return split_in_order(_chosen(split, order), sizes)
+
+
+def _chosen(split: Split, rows: npt.NDArray[np.int64]) -> Split:
+    """Return rows of a split by their numbers, in that order."""
+    if isinstance(split.pixels, Rows):
+        raise TypeError("expected rows in memory; those on the disk are split when they are looked through")
+    return Split(split.pixels[rows], None if split.labels is None else split.labels[rows])

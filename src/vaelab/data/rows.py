@@ -78,7 +78,8 @@ class Rows:
     @property
     def facts(self) -> Facts:
         """What the pass found that was made when the rows were looked up."""
-        assert self._facts is not None, "a memory map is not looked through"
+        if self._facts is None:
+            raise TypeError("expected rows that were looked through; these are of a memory map")
         return self._facts
 
     def in_order(self, names: Sequence[str], order: Sequence[int]) -> Rows:

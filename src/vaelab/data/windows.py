@@ -129,11 +129,9 @@ class Windows:
         blocks = self.order.members(place)
         starts, stops = self.order.blocks[blocks], self.order.blocks[blocks + 1]
         places = np.cumsum(stops - starts) - (stops - starts)
-        kept: Tensor | None = None
-        for block, first in zip(blocks.tolist(), places.tolist(), strict=True):
-            found = self.observed.block(block)
-            if kept is None:
-                kept = torch.empty(int((stops - starts).sum()), self.observed.dim, dtype=found.dtype)
+        found = self.observed.block(int(blocks[0]))
+        kept = torch.empty(int((stops - starts).sum()), self.observed.dim, dtype=found.dtype)
+        for number, first in enumerate(places.tolist()):
+            found = self.observed.block(int(blocks[number])) if number else found
             kept[first : first + len(found)] = found
-        assert kept is not None
         return _Window(starts, stops, places, kept.to(self.observed.device))
