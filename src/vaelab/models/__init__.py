@@ -164,7 +164,7 @@ _LONG_PACE = Pace(epochs=24, rows_shown=12_000 * 100, learning_rate=4e-3)
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A row of the table: how to build the model, and the settings that suit it unless the user says other.
+    """A row of the table: how to build the model, and its default settings.
 
     ``pace`` is how long, and how fast, it is trained by default. ``sizes`` holds the options whose default depends on
     the number of columns, each with its rule. ``implied`` holds for an option and a value of it the settings that come

@@ -139,7 +139,7 @@ def _require_alike(ranks: Sequence[_Rank]) -> None:
 
 
 def _with_precision(settings: Settings, device: str) -> Settings:
-    """Return the settings with the precision that ``auto`` comes to."""
+    """Return the settings with ``precision=auto`` replaced by float32 or bfloat16."""
     precision = choose_precision(settings.training.precision, torch.device(device))
     return settings.model_copy(update={"training": settings.training.model_copy(update={"precision": precision})})
 

@@ -154,7 +154,7 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
     process group that is there already, as in Ray Train or a notebook, is used and left as it is, its own time-out too.
 
     Raises:
-        Refusal: a time-out that is none, or an environment that no launcher sets.
+        Refusal: a time-out that is not a number of seconds, or an environment that no launcher sets.
         Lost: the processes did not come together in ``timeout`` seconds.
     """
     wait = timedelta(seconds=require_number("rank_timeout", timeout, 1, _LONGEST))

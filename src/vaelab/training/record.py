@@ -28,7 +28,7 @@ class Diverged(RuntimeError):
 
 
 def label(objective: Objective) -> str:
-    """Return what the objective's value is called in the log: ``bound``, unless it is none."""
+    """Return the name of the objective's value in the log: ``bound``, or ``reconstruction``, which is not a bound."""
     return "reconstruction" if objective.name == "reconstruction" else "bound"
 
 
