@@ -11,7 +11,8 @@ import pytest
 from vaelab import plots
 from vaelab.data import Dataset, Split
 from vaelab.data.dataset import split_shuffled
-from vaelab.report import Member, write_report
+from vaelab.evaluation import evaluate
+from vaelab.report import Member, models_table, write_report
 from vaelab.report.sections import sections
 from vaelab.settings import resolve
 from vaelab.training import train
@@ -102,3 +103,19 @@ def test_a_figure_that_fails_costs_no_other(tmp_path, monkeypatch, caplog):
     assert "latent map: ZeroDivisionError: nothing to divide by" in page.read_text()
     assert "could not be drawn" in caplog.text
     assert (Path(tmp_path) / "report" / "figures" / "plane.png").exists()
+
+
+def test_log_p_has_a_column_and_a_sentence_where_a_run_knows_it(tmp_path, monkeypatch):
+    data = data_of("no labels")
+    run, _ = train(resolve("gaussian-vae", TINY, MODELS["gaussian-vae"]), tmp_path / "run", data=data)
+    monkeypatch.setattr(run, "load_data", lambda *_, **__: data)
+    bounds = evaluate(run.load_model(), data, bounds=("elbo", "iwae"), samples=3)
+    run.add_evaluations(bounds, run.weights())
+    assert "log p(x)" not in models_table([Member("run", run)])[0]
+    truth = evaluate(run.load_model(), data, bounds=("quadrature",))
+    run.add_evaluations(truth, run.weights())
+    header, rows = models_table([Member("run", run)])
+    value = f"{truth[0]['value']:.2f}"
+    assert rows[0][header.index("log p(x)")].startswith(value)
+    found = {section.name: section.found for section in sections([Member("run", run)])[0]}
+    assert f"log p(x) is {value}" in found["latent-map"]

@@ -115,7 +115,7 @@ def compare(
     Runs without an evaluation of their present weights are evaluated first.
     """
     from vaelab.progress import WorkProgress
-    from vaelab.report import HEADER, Member, models_table, require_comparable, summary, write_comparison
+    from vaelab.report import Member, models_table, require_comparable, summary, write_comparison
     from vaelab.runs import Run, remove_report
 
     read = tuple(data or ())
@@ -132,7 +132,7 @@ def compare(
     if as_json:
         print_json({"mark": mark, "runs": [summary(member) for member in members]})
     else:
-        print_table(HEADER, models_table(members))
+        print_table(*models_table(members))
         if mark:
             print_text(mark)
     sys.stdout.flush()

@@ -92,7 +92,7 @@ def lab(
 
     from vaelab.lab import run_lab, write_lab
     from vaelab.progress import TrainingProgress
-    from vaelab.report import HEADER, models_table
+    from vaelab.report import models_table
 
     started = time.perf_counter()
     options: dict[str, Any] = {"quick": quick, "seed": seed, "device": device}
@@ -104,7 +104,7 @@ def lab(
             f"stopped and saved; go on with: vaelab lab --out {out}{' --quick' if quick else ''} --seed {seed} --resume"
         )
         raise typer.Exit(130) from None
-    print_table(HEADER, models_table(members))
+    print_table(*models_table(members))
     sys.stdout.flush()
     print(f"report: {write_lab(out, members, quick)} ({(time.perf_counter() - started) / 60:.1f} minutes)")
 

@@ -13,12 +13,11 @@ from vaelab.report.belief import TIGHTNESS_HEADER, tightness_figure, tightness_n
 from vaelab.report.gradients import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
 from vaelab.report.member import Member, require_comparable
 from vaelab.report.sections import sections
-from vaelab.report.tables import HEADER, command, models_table, protocol, summary
+from vaelab.report.tables import command, models_table, protocol, summary
 from vaelab.runs import write_ours
 
 __all__ = [
     "GRADIENT_HEADER",
-    "HEADER",
     "TIGHTNESS_HEADER",
     "Member",
     "gradient_figure",
@@ -41,6 +40,7 @@ def write_report(out: Path, title: str, members: Sequence[Member], mark: str | N
     Raises:
         Refusal: a file of that name which vaelab did not write.
     """
+    header, rows = models_table(members)
     made, left_out = sections(members)
     for section in made:
         write_ours(out / "figures" / f"{section.name}.png", section.figure)
@@ -48,8 +48,8 @@ def write_report(out: Path, title: str, members: Sequence[Member], mark: str | N
     page = environment.get_template("report.html").render(
         title=title,
         mark=mark,
-        header=HEADER,
-        rows=models_table(members),
+        header=header,
+        rows=rows,
         deterministic=any(member.model.code == "point" for member in members),
         sections=[(section, base64.b64encode(section.figure).decode()) for section in made],
         left_out=left_out,

@@ -9,10 +9,10 @@ from typing import Any
 from vaelab.report.member import Member
 from vaelab.settings import words
 
-__all__ = ["HEADER", "Row", "command", "models_table", "protocol", "summary"]
+__all__ = ["Row", "command", "models_table", "protocol", "summary"]
 
 Row = list[str]
-HEADER: Row = ["model", "code", "parameters", "minutes", "ELBO", "IWAE", "log p(x)", "active units", "reconstruction"]
+_HEADER: Row = ["model", "code", "parameters", "minutes", "ELBO", "IWAE", "log p(x)", "active units", "reconstruction"]
 
 
 def _with_error(record: dict[str, Any] | None, digits: int = 2) -> str:
@@ -22,8 +22,11 @@ def _with_error(record: dict[str, Any] | None, digits: int = 2) -> str:
     return f"{record['value']:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
 
 
-def models_table(members: Sequence[Member]) -> list[Row]:
-    """Return a row for each run: bounds on the test split in nats, ± one standard error over images."""
+def models_table(members: Sequence[Member]) -> tuple[Row, list[Row]]:
+    """Return a header and a row for each run: bounds on the test split in nats, ± one standard error over images.
+
+    The column of log p(x) itself is there if any run has it, summed or integrated over all codes.
+    """
     rows = []
     for member in members:
         iwae, units = member.evaluation("iwae"), member.evaluation("active-units")
@@ -31,6 +34,7 @@ def models_table(members: Sequence[Member]) -> list[Row]:
         reconstruction = member.evaluation("reconstruction") or {}
         loss = member.evaluation("reconstruction-error")
         value = -loss["value"] if loss else reconstruction.get("value")
+        truth = member.evaluation("quadrature") or member.evaluation("exact")
         rows.append(
             [
                 member.title,
@@ -39,12 +43,15 @@ def models_table(members: Sequence[Member]) -> list[Row]:
                 f"{member.seconds / 60:.1f}",
                 _with_error(member.evaluation("elbo")),
                 f"{_with_error(iwae)} (K = {iwae['samples']})" if iwae else "-",
-                _with_error(member.evaluation("quadrature") or member.evaluation("exact")),
+                _with_error(truth),
                 _units(units),
                 "-" if value is None else f"{value:.2f}",
             ]
         )
-    return rows
+    known = [
+        place for place, name in enumerate(_HEADER) if name != "log p(x)" or any(row[place] != "-" for row in rows)
+    ]
+    return [_HEADER[place] for place in known], [[row[place] for place in known] for row in rows]
 
 
 def _units(record: dict[str, Any] | None) -> str:
