@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from tests.commands import CommandLine
 from vaelab import plots
-from vaelab.lab import STUDY
+from vaelab.lab import STUDY, _words
 from vaelab.runs import Run, is_ours, seal
+from vaelab.settings import parse_overrides, resolve
 
 TINY = ("gaussian-vae", "latent_dim=2", "hidden_dims=[8]", "training.steps=6", "training.batch_size=20")
 
@@ -168,6 +169,21 @@ def test_a_run_that_another_process_trains_is_not_overwritten(vaelab, folder):
     assert everything("run") == before
 
 
+def test_figures_elsewhere_that_a_link_leads_to_are_left_alone(vaelab, folder):
+    """They may be of other runs, also where vaelab wrote them."""
+    shutil.move("run/figures", "paper")
+    before = everything("paper")
+    for words in (
+        train("--out", "run", "--overwrite"),
+        ("compare", "run", "--out", "c", "--overwrite", "--samples", 1),
+    ):
+        link = Path(words[words.index("--out") + 1]) / "figures"
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(Path("paper").resolve())
+        assert vaelab(*words).code == 0
+        assert everything("paper") == before
+
+
 def test_a_file_is_no_directory_for_a_run(vaelab, folder):
     Path("thesis.tex").write_text("years of work")
     for flags in ((), ("--overwrite",), ("--resume",)):
@@ -214,12 +230,26 @@ def stopped(*_):
 
 def test_a_directory_that_is_no_study_is_left_alone(vaelab, folder):
     lab = folder / "lab"
-    for name in ("runs/mine/config.json", "figures/holiday.png", "report.html"):
+    for name in ("runs/mine/config.json", "figures/holiday.png"):
         (lab / name).parent.mkdir(parents=True, exist_ok=True)
         (lab / name).write_text("years of work")
     before = everything(lab)
     assert "no lab of ours; it is left alone" in vaelab.refused("lab", "--out", lab, "--overwrite")
     assert everything(lab) == before
+
+
+def test_a_study_that_goes_on_beside_a_page_of_the_users_is_refused_before_it_trains(vaelab, folder):
+    Path("lab").mkdir()
+    Path("lab/report.html").write_text("years of work")
+    assert "was not written by vaelab" in vaelab.refused("lab", "--out", "lab", "--resume")
+    assert everything("lab") == {Path("lab/report.html"): b"years of work"}
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_every_model_of_the_study_has_settings(quick):
+    for entry in STUDY:
+        settings = resolve(entry.model, parse_overrides(_words(entry, quick)))
+        assert not quick or settings.training.epochs <= 2
 
 
 @pytest.mark.parametrize("name", ["sweep.json", "sweep.csv", "sweep.png"])

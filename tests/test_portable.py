@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,6 +150,14 @@ def test_the_packaged_digits_are_found_also_where_they_were_given_in_python(mnis
     options = {"latent_dim": 2, "hidden_dims": [4], "training": {"steps": 2}}
     run, _ = train(resolve("gaussian-vae", options), tmp_path / "run", data=mnist)
     assert run.load_data() is mnist
+
+
+def test_a_run_has_its_name_also_where_it_is_the_working_directory(vaelab, project, monkeypatch):
+    monkeypatch.chdir("runs/g")
+    assert vaelab("evaluate", ".", *QUICK).code == 0
+    assert "<title>g</title>" in Path("report.html").read_text()
+    assert "--out runs/g<" in Path("report.html").read_text()
+    assert "  g  " in vaelab("compare", ".", *QUICK).out
 
 
 def test_columns_are_matched_by_name_wherever_data_are_read(vaelab, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from vaelab.data import load_data
 from vaelab.processes import Job, Watch, run_side_by_side, share_cores
 from vaelab.refusals import Refusal
 from vaelab.report import Member, write_report
-from vaelab.runs import Run, is_ours, locked, remove_report, remove_run, require_removable
+from vaelab.runs import Run, is_ours, locked, remove_report, remove_run, require_own_page, require_removable
 from vaelab.settings import parse_overrides, resolve
 from vaelab.training import check_settings, choose_device, for_data
 
@@ -108,7 +108,7 @@ def run_lab(
     from more threads. On an accelerator they run one after the other.
 
     Raises:
-        Refusal: ``out`` is not empty (and neither ``resume`` nor ``overwrite``).
+        Refusal: ``out`` is not empty (and neither ``resume`` nor ``overwrite``), or holds a page of others.
         LabFailed: a training or an evaluation failed.
     """
     choose_device(device)
@@ -116,6 +116,7 @@ def run_lab(
     for entry in STUDY:  # all that can be refused, before anything is removed
         settings = resolve(entry.model, parse_overrides(_words(entry, quick)), {"data": data, "seed": seed})
         check_settings(for_data(settings, used), used)
+    require_own_page(out)
     if out.exists() and any(out.iterdir()) and not resume:
         if not overwrite:
             raise Refusal(f"out: {str(out)!r} is not empty (--resume continues it, --overwrite replaces it)")
@@ -143,7 +144,11 @@ def write_lab(out: Path, members: Sequence[Member], quick: bool = False) -> Path
 
 
 def _words(entry: Entry, quick: bool) -> list[str]:
-    return [*entry.words, *(entry.quick if quick else ())]
+    """Return the settings of a model of the study; those that shorten it take the place of others of the same name."""
+    if not quick:
+        return list(entry.words)
+    shorter = {word.partition("=")[0] for word in entry.quick}
+    return [*(word for word in entry.words if word.partition("=")[0] not in shorter), *entry.quick]
 
 
 def _remove_lab(out: Path, data: str) -> None:

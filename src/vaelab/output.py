@@ -169,7 +169,7 @@ def _same(one: Path, other: Path) -> bool:
 
 def require_report(out: Path | None, overwrite: bool = False) -> None:
     """Refuse a directory into which a report cannot be written without replacing what vaelab did not write."""
-    from vaelab.runs import is_ours, require_removable
+    from vaelab.runs import require_own_page, require_removable
 
     if out is None or not os.path.lexists(out):
         return
@@ -180,9 +180,7 @@ def require_report(out: Path | None, overwrite: bool = False) -> None:
     if not overwrite:
         raise Refusal(f"out: expected a new or empty directory; {str(out)!r} is not empty (--overwrite replaces it)")
     require_removable(out)
-    page = out / "report.html"
-    if os.path.lexists(page) and not is_ours(page):
-        raise Refusal(f"out: {str(page)!r} was not written by vaelab; it is left alone, so choose another directory")
+    require_own_page(out)
 
 
 def write(target: Path, content: bytes) -> None:

@@ -86,7 +86,7 @@ class Job:
     def _last_words(self, code: int) -> str:
         if code < 0:
             return f"stopped by {signal.Signals(-code).name}"
-        lines = self.said.read_text().strip().splitlines() or [f"exit code {code}"]
+        lines = self.said.read_text(errors="replace").strip().splitlines() or [f"exit code {code}"]
         return lines[-1].removeprefix("error: ")
 
     def new_rows(self) -> list[dict[str, Any]]:

@@ -40,8 +40,9 @@ def evaluate(
     from vaelab.report import Member, write_report
     from vaelab.runs import Run
 
-    member = Member(run.name, Run(run), read=() if data is None else (data,))
-    with WorkProgress(f"evaluating {run.name}") as progress:
+    opened = Run(run)
+    member = Member(opened.name, opened, read=() if data is None else (data,))
+    with WorkProgress(f"evaluating {opened.name}") as progress:
         records = _measured(member, split, tuple(bound) if bound else None, samples, seed, progress)
     try:
         _print_records(run, records, as_json)
@@ -49,7 +50,7 @@ def evaluate(
         _keep(member, records)
     if report:
         with going_on("the report was not written"):
-            say(f"report: {write_report(run, run.name, [member])}")
+            say(f"report: {write_report(run, opened.name, [member])}")
 
 
 def _measured(
@@ -119,9 +120,10 @@ def compare(
     from vaelab.runs import Run, remove_report
 
     read = tuple(data or ())
-    members = [Member(path.name, Run(path), read) for path in runs]
+    opened = [Run(path) for path in runs]
+    members = [Member(run.name, run, read) for run in opened]
     if len({member.title for member in members}) < len(members):
-        members = [Member(str(path), Run(path), read) for path in runs]
+        members = [Member(str(run.path), run, read) for run in opened]
     mark = require_comparable(members, force)
     require_report(out, overwrite)
     for member in members:

@@ -41,7 +41,7 @@ def gradients(
     read = () if data is None else (data,)
     target = require_target(out, run / "figures" / "gradients.png", (".png",), overwrite, read or opened.data_places())
     loaded = opened.load()
-    with WorkProgress(f"measuring {run.name}") as progress:
+    with WorkProgress(f"measuring {opened.name}") as progress:
         result = measure_gradients(
             loaded.model,
             opened.settings.build_objective(),
@@ -102,7 +102,7 @@ def tightness(
     read = () if data is None else (data,)
     target = require_target(out, run / "figures" / "tightness.png", (".png",), overwrite, read or opened.data_places())
     loaded = opened.load()
-    with WorkProgress(f"measuring {run.name}") as progress:
+    with WorkProgress(f"measuring {opened.name}") as progress:
         result = measure_tightness(
             loaded.model,
             opened.load_data(*read),

@@ -29,7 +29,8 @@ def sample(
     from vaelab.report import Member
     from vaelab.runs import Run
 
-    member = Member(run.name, Run(run))
+    opened = Run(run)
+    member = Member(opened.name, opened)
     default = run / "figures" / f"samples-{kind}.png"
     target = require_target(out, default, (".png", ".npz"), overwrite, member.run.data_places())
     drawn = member.model.sample(n, kind, seed)
@@ -37,7 +38,7 @@ def sample(
         write_arrays(target, {"x": drawn.numpy()})
     else:
         columns = max(1, round(n**0.5))
-        write(target, plots.png(plots.image_grids({f"{run.name}: {kind}": member.images(drawn)}, columns)))
+        write(target, plots.png(plots.image_grids({f"{opened.name}: {kind}": member.images(drawn)}, columns)))
 
 
 def reconstruct(
@@ -56,7 +57,8 @@ def reconstruct(
     from vaelab.runs import Run
 
     require_int("n", n, 1)
-    member = Member(run.name, Run(run), read=() if data is None else (data,))
+    opened = Run(run)
+    member = Member(opened.name, opened, read=() if data is None else (data,))
     default = run / "figures" / "reconstructed.png"
     target = require_target(out, default, (".png", ".npz"), overwrite, member.read or member.run.data_places())
     x = observations(member.data, split, member.run.settings.binarisation).bits(slice(0, n))
@@ -64,7 +66,7 @@ def reconstruct(
     if target.suffix == ".npz":
         write_arrays(target, {"x": x.numpy(), "reconstruction": decoded.numpy()})
     else:
-        rows = {split: member.images(x), run.name: member.images(decoded)}
+        rows = {split: member.images(x), opened.name: member.images(decoded)}
         write(target, plots.png(plots.reconstructions(rows)))
 
 

@@ -77,7 +77,7 @@ def command(member: Member) -> str:
     """Return the command that trains this run again."""
     settings = member.run.settings
     flags = [part for key in ("data", "seed") for part in (f"--{key}", str(getattr(settings, key)))]
-    out = f"runs/{member.run.path.name}"
+    out = f"runs/{member.run.name}"
     return shlex.join(["vaelab", "train", settings.model, *words(settings), *flags, "--out", out])
 
 

@@ -18,7 +18,7 @@ Every file is written to a temporary name, synced and renamed; metrics.jsonl is 
 from __future__ import annotations
 
 from vaelab.runs.config import DataSource, source_of
-from vaelab.runs.directory import locked, remove_report, remove_run, require_removable
+from vaelab.runs.directory import locked, remove_report, remove_run, require_own_page, require_removable
 from vaelab.runs.files import is_ours, replaced, write_file, write_ours
 from vaelab.runs.metrics import read_metrics
 from vaelab.runs.run import Loaded, Run
@@ -36,6 +36,7 @@ __all__ = [
     "remove_report",
     "remove_run",
     "replaced",
+    "require_own_page",
     "require_removable",
     "seal",
     "source_of",

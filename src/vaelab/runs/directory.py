@@ -13,7 +13,17 @@ from vaelab.refusals import Refusal
 from vaelab.runs.config import read_config
 from vaelab.runs.files import is_ours, is_temporary, remove_leftovers
 
-__all__ = ["clean", "entries", "held", "locked", "remove_report", "remove_run", "require_removable", "require_run"]
+__all__ = [
+    "clean",
+    "entries",
+    "held",
+    "locked",
+    "remove_report",
+    "remove_run",
+    "require_own_page",
+    "require_removable",
+    "require_run",
+]
 
 LOCK, RESULTS_LOCK = "lock", "results.lock"
 # Everything that vaelab writes into a run directory, but for figures: those say themselves that they are vaelab's.
@@ -104,6 +114,13 @@ def require_removable(path: Path, read: Iterable[str | Path] = ()) -> None:
             )
 
 
+def require_own_page(path: Path) -> None:
+    """Refuse a directory whose ``report.html`` vaelab did not write."""
+    page = path / "report.html"
+    if os.path.lexists(page) and not is_ours(page):
+        raise Refusal(f"out: {str(page)!r} was not written by vaelab; it is left alone, so choose another directory")
+
+
 def remove_run(path: Path, config: bool = True) -> None:
     """Remove what vaelab wrote into a run directory, and nothing else; its config.json last, for with it it is a run.
 
@@ -124,8 +141,10 @@ def remove_run(path: Path, config: bool = True) -> None:
 
 
 def remove_report(path: Path) -> None:
-    """Remove the page and the figures that vaelab wrote into a directory, and nothing else."""
+    """Remove the page and the figures that vaelab wrote into a directory, and nothing else; of a link, the link."""
     figures = path / "figures"
+    if figures.is_symlink():
+        figures.unlink()
     for file in [*figures.glob("*.png"), path / "report.html"]:
         if is_ours(file):
             file.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +122,11 @@ class Run:
         came = "were given in Python" if self.source.kind == "python" else f"were read from {self.source.given!r}"
         said = f"the data {facts['name']!r} of {self.path} {came} and are not found"
         raise Refusal(f"data: {said}; --data FILE says where they are")
+
+    @property
+    def name(self) -> str:
+        """The name of the directory, also where the path is ``.``."""
+        return Path(os.path.abspath(self.path)).name
 
     @property
     def source(self) -> DataSource:

@@ -23,7 +23,7 @@ Combination = dict[str, Any]  # dotted key -> value
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"(log:)?({_NUMBER})\.\.({_NUMBER})")
-_INCOMPARABLE = ("data", "binarisation")
+_INCOMPARABLE = ("data", "values", "scale", "label_column", "binarisation")  # what the observations are
 
 
 @dataclass(frozen=True)
