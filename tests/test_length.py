@@ -210,9 +210,17 @@ def curve(*bounds, every=10):
 # bounds of validations 10 steps apart, settings, steps, early -> rising, words of the sentence
 JUDGED = {
     "rising": (curve(-9, -8, -7, -6), {"schedule": "constant"}, 40, False, True, "by 1.00 nats .*training.steps=80"),
+    "rising by little": (curve(-9, -4, -2, -1.993), {"schedule": "constant"}, 40, False, True, "by 0.007 nats"),
     "flat": (curve(-9, -6, -6, -6), {"schedule": "constant"}, 40, False, False, "at step 20: more steps would help l"),
     "less than a thousandth": (curve(-9, -6, -6, -5.999), {"schedule": "constant"}, 40, False, False, "would help l"),
-    "falling": (curve(-6, -7, -8, -9), {"schedule": "constant"}, 40, False, False, "at step 10"),
+    "falling": (
+        curve(-6, -7, -8, -9),
+        {"schedule": "constant"},
+        40,
+        False,
+        False,
+        "at step 10: more steps would not help",
+    ),
     "rising, then the rate falls": (
         curve(-9, -8, -7, -6, -6, -6, -6, -6),
         {},
@@ -222,6 +230,8 @@ JUDGED = {
         "steps 30 to 40, while",
     ),
     "flat, then the rate falls": (curve(-6, -6, -6, -6, -5, -4, -3, -3), {}, 80, False, False, "while the learning"),
+    "rising, then falling with the rate": (curve(-9, -8, -7, -6, -7, -8, -9, -9), {}, 80, False, False, "at step 40"),
+    "rising, then noise": (curve(-9, -8, -7, -6, -5.999, -6, -6, -6), {}, 80, False, True, "steps 30 to 40"),
     "too few": (curve(-9, -8, -7, -6), {}, 40, False, None, "too few validations"),
     "while beta rose": (
         curve(-1, -2, -9, -8, -7, -6, -5, -5),

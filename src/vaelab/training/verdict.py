@@ -32,7 +32,7 @@ def judge(
     Under the cosine schedule these are the steps before the rate falls below a half of its value, the first half of the
     training; what comes later flattens because the rate goes to zero, whether or not there is more to learn. The bound
     was still rising if the best of these validations is better, by a thousandth, than the best before their last
-    quarter.
+    quarter. It was not if no validation of the training's last quarter comes as near as that to the best of all.
 
     Args:
         curve: (step, validation bound) of every validation, in nats.
@@ -46,9 +46,9 @@ def judge(
     'the validation bound had stopped rising at step 30: more steps would help little'
     """
     counted = [(step, bound) for step, bound in curve if step >= settings.kl_warmup]
-    if early and counted:
-        best = max(counted, key=lambda pair: pair[1])[0]
-        said = f"the validation {what} had stopped rising at step {best:,}: more steps would not help"
+    if counted and (early or _has_fallen(counted, total)):
+        best_step = max(counted, key=lambda pair: pair[1])[0]
+        said = f"the validation {what} had stopped rising at step {best_step:,}: more steps would not help"
         return Verdict(False, said)
     cosine = settings.schedule == "cosine"
     first, last = max(settings.kl_warmup, settings.warmup), total // 2 if cosine else total
@@ -65,9 +65,17 @@ def judge(
         else "the last quarter of the steps"
     )
     if rise > _SMALL * abs(best_bound):
-        said = f"the validation {what} was still rising, by {rise:.2f} nats over {when}"
+        amount = f"{rise:.2f}" if rise >= 0.01 else f"{rise:.1g}"
+        said = f"the validation {what} was still rising, by {amount} nats over {when}"
         return Verdict(True, f"{said}: more steps would help, such as training.steps={2 * total}")
     at = " while the learning rate was high" if cosine else ""
     return Verdict(
         False, f"the validation {what} had stopped rising at step {best_step:,}{at}: more steps would help little"
     )
+
+
+def _has_fallen(curve: Sequence[tuple[int, float]], total: int) -> bool:
+    """Return whether the bounds of the last quarter of the steps are below the best before it by a thousandth."""
+    best = max(bound for _, bound in curve)
+    late = [bound for step, bound in curve if step > total - total // 4]
+    return bool(late) and best - max(late) > _SMALL * abs(best)
