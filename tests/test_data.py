@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.laws import assert_batches_have_no_history, binary_data
-from vaelab.data import Batches, Dataset, Split, observations
+from vaelab.data import Batches, Dataset, Split, describe, observations
 from vaelab.data.binarise import draw_bits, redraw_bits
 from vaelab.data.dataset import split_shuffled
 from vaelab.data.mnist import _split
@@ -216,3 +216,9 @@ BIT = np.ones((3, 2), np.uint8)
 def test_splits_that_do_not_fit_together_are_refused(splits, sentence):
     with pytest.raises(Refusal, match=f"data 'mine'{sentence}"):
         Dataset("mine", splits, "binary", 1)
+
+
+def test_the_mean_of_the_facts_is_that_of_all_rows():
+    ones, zeros = np.ones((30, 2), np.uint8), np.zeros((10, 2), np.uint8)
+    data = Dataset("x", {"train": Split(ones), "validation": Split(zeros), "test": Split(zeros)}, "binary", 1)
+    assert describe(data)["mean"] == 0.6

@@ -335,6 +335,19 @@ REFUSED = {
     ),
     "missing in parquet": (parquet_of(a=pa.array([1, None] * 9, pa.uint8())), "no missing values; column 'a' has 9"),
     "ragged in parquet": (parquet_of(a=[[1, 0], [1], [1, 0, 1]] * 6), "expected lists of 2 numbers in 'a'"),
+    "rows counted in parquet": (
+        parquet_of(a=np.tile([0, 200], 20).astype(np.uint8), respondent=np.arange(40, dtype=np.uint8)),
+        r"column 'respondent' counts 0\.\.\.39, as row numbers do",
+    ),
+    "shuffled numbers of rows": (
+        parquet_of(a=np.tile([0, 200], 20).astype(np.uint8), id=np.arange(40, dtype=np.uint8)[::-1].copy()),
+        r"column 'id' holds whole numbers in \[0, 39\] and looks like numbers of rows",
+    ),
+    "bits beside grey shards": (
+        lambda path: [np.save(path / f"{n}.npy", np.full((20, 6), value, np.uint8)) for n, value in ((0, 1), (1, 200))],
+        "expected one scale in all parts; 0.npy goes up to 1 and 1.npy to 200",
+    ),
+    "tables of text": (lambda path: (path / "a.csv").write_text("0"), r"got files ending in '\.csv'"),
     "no pixels in parquet": (parquet_of(y=np.ones(18, np.uint8)), "got no columns of pixels"),
 }
 
@@ -414,7 +427,7 @@ def test_the_commands_on_a_directory_of_shards(tmp_path, capsys, monkeypatch, ca
     assert trained.code == 0, trained.err
     assert f"{folder} stays on the disk: 320 rows to train, 40 to validate and 40 to test" in caplog.text
     shown = run("data", folder)
-    assert re.search(r"rows +{'train': 320, 'validation': 40, 'test': 40}\n", shown.out)
+    assert re.search(r"rows +320 train, 40 validation, 40 test\n", shown.out)
     assert re.search(r"training rows +on the disk\n", shown.out)
     assert re.search(r"values +uint8 in \[0, 255\]\n", shown.out)
     assert re.search(r"classes +2\n", shown.out)

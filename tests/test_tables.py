@@ -184,6 +184,10 @@ REFUSED = {
         text(beside(ROWS), ["when", *NAMES]),
         r"column 'when' counts 0\.\.\.39, .*call it 'index'",
     ),
+    "numbers of rows with gaps": (
+        text(beside(3 * ROWS), ["id", *NAMES]),
+        r"column 'id' holds whole numbers in \[0, 117\] and looks like numbers of rows",
+    ),
     "rows counted without names": (text(beside(ROWS)), r"column 1 counts 0\.\.\.39, as row numbers do"),
     "nameless, no row numbers": (
         text(beside(DIGITS), ["", *NAMES]),

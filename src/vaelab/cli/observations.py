@@ -108,5 +108,16 @@ def show_data(
     for key, facts in described.items():
         print(key)
         for fact, value in facts.items():
-            for line in value if fact == "notes" else [value]:
-                print(f"  {fact:14}{line}")
+            for line in _lines_of(value):
+                print(f"  {fact.replace('_', ' '):14}{line}")
+
+
+def _lines_of(value: object) -> list[str]:
+    """Return a fact in words, without the signs of Python; what does not apply has no line."""
+    if value is None or value == []:
+        return []
+    if isinstance(value, dict):
+        return [", ".join(f"{count:,} {name}" for name, count in value.items())]
+    if isinstance(value, list):
+        return [" x ".join(map(str, value))] if isinstance(value[0], int) else value
+    return [str(value)]

@@ -43,7 +43,7 @@ ValuesOfData = Annotated[
 ]
 ScaleOfValues = Annotated[float | None, typer.Option("--scale", help="The data are grey levels from 0 to this value.")]
 LabelColumn = Annotated[
-    str | None, typer.Option("--label-column", help="Column of the labels  [default: label, class, target or y]")
+    str | None, typer.Option("--label-column", help="Column of the labels  [default: label(s), class, target(s) or y]")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 

@@ -57,7 +57,7 @@ def load_data(
         values: what the values are: ``bits`` (0 and 1), ``grey`` (grey levels 0...255) or ``unit`` (real numbers in
             [0, 1]); None where the file shows it.
         scale: S if the values are grey levels 0...S; they are divided by S.
-        label_column: the column of the labels, where it is not called label, class, target or y.
+        label_column: the column of the labels, where it is not called label, labels, class, target, targets or y.
 
     Raises:
         Refusal: neither a known name nor a readable file, or values that are no bits and no grey levels.
@@ -92,7 +92,7 @@ def describe(data: Dataset) -> dict[str, Any]:
         "kind": data.kind,
         "values": f"{next(iter(splits)).pixels.dtype} in [{min(ranges)[0]:g}, {max(high for _, high in ranges):g}]",
         "meaning": "bits" if data.kind == "binary" else f"grey levels, {data.scale:g} is white",
-        "mean": round(float(np.mean([_mean(split.pixels, data.scale) for split in splits])), 4),
+        "mean": round(sum(_mean(s.pixels, data.scale) * len(s) for s in splits) / sum(map(len, splits)), 4),
         "classes": None if labels is None else len(np.unique(labels)),
         "binarisation": "none" if data.kind == "binary" else "dynamic, static or threshold",
         "training rows": "on the disk" if streamed else "in memory",

@@ -13,7 +13,7 @@ __all__ = ["SPLITS", "name_arrays"]
 
 SPLITS = ("train", "validation", "test")
 _WORDS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
-_ROWS = ("{}", "x_{}", "{}_x", "{}_data")
+_ROWS = ("{}", "x_{}", "{}_x", "{}_data", "{}_images")
 _LABELS = ("{}_labels", "{}_label", "y_{}", "{}_y", "labels_{}")
 
 
@@ -38,7 +38,7 @@ def name_arrays(path: Path, names: Sequence[str], options: ReadOptions) -> dict[
         raise Refusal(f"{path}: expected an array x, or train, validation and test; got both, x and {listed(splits)}")
     if "x" not in found and not {"train", "test"} <= set(splits):
         got = f"only {', '.join(splits)}" if splits else f"{sorted(names)}"
-        hint = "" if splits else did_you_mean(names[0] if names else "", ["x", *SPLITS])
+        hint = "" if splits else "; save it under that name with numpy.savez(FILE, x=...)"
         raise Refusal(f"{path}: expected an array x, or train, validation and test; got {got}{hint}")
     if options.label_column is not None and not any(role.startswith("labels") for role in found):
         hint = did_you_mean(options.label_column, names)

@@ -12,9 +12,24 @@ import numpy as np
 
 from vaelab.data.archives import SPLITS
 from vaelab.data.dataset import Dataset, Split, require_labels, split_shuffled, split_validation
-from vaelab.data.roles import label_among, require_alike, require_first_alike, require_no_labels, roles_of
+from vaelab.data.roles import (
+    label_among,
+    require_alike,
+    require_first_alike,
+    require_no_index,
+    require_no_labels,
+    roles_of,
+)
 from vaelab.data.tables import Table
-from vaelab.data.values import Array, ReadOptions, decide, look, require_numbers
+from vaelab.data.values import (
+    Array,
+    ReadOptions,
+    decide,
+    look,
+    require_numbers,
+    require_one_meaning,
+    require_rows_or_images,
+)
 from vaelab.refusals import Refusal
 
 __all__ = ["Content", "assemble"]
@@ -61,18 +76,20 @@ def assemble(path: Path, content: Content, whole: bool, options: ReadOptions) ->
     if content.text and names is None:
         require_first_alike(path, stacked, options)
     if len(shape) == 1:
+        require_no_index(path, names, seen)
         require_alike(path, names, seen, options)
         if all(found is None for found in labels.values()):
             require_no_labels(path, names, stacked, seen)
+    require_one_meaning(path, {key: float(part.max()) for key, part in flat.items() if part.size})
     coding = decide(str(path), seen, options, names)
     splits = {
         key: Split(coding.store(part), require_labels(f"{path}: labels of {key}", labels[key], len(part)))
         for key, part in flat.items()
     }
     if "x" in splits:
-        splits = {"all": splits["x"]} if whole else split_shuffled(splits["x"])
+        splits = {"all": splits["x"]} if whole else split_shuffled(splits["x"], where=path)
     elif "validation" not in splits:
-        splits = {**split_validation(splits["train"]), "test": splits["test"]}
+        splits = {**split_validation(splits["train"], where=path), "test": splits["test"]}
         notes = (*notes, "there is no validation split: it is a tenth of train, drawn with seed 777")
     image_shape = (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
     return Dataset(path.name, splits, coding.kind, coding.scale, image_shape, names, notes)
@@ -80,12 +97,14 @@ def assemble(path: Path, content: Content, whole: bool, options: ReadOptions) ->
 
 def _shape_of(path: Path, rows: Mapping[str, Array]) -> tuple[int, ...]:
     """Return the shape of one observation, (X,) or (H, W)."""
-    shapes = {array.shape[1:] for array in rows.values()}
-    if len(shapes) != 1 or len(next(iter(shapes))) not in (1, 2):
-        raise Refusal(f"{path}: expected rows (N, X) or images (N, H, W); got shapes {sorted(shapes)}")
+    for array in rows.values():
+        require_rows_or_images(path, array.shape)
+    if len({array.shape[1:] for array in rows.values()}) > 1:
+        found = ", ".join(f"{key} {array.shape}" for key, array in rows.items())
+        raise Refusal(f"{path}: expected splits whose observations have one shape; got {found}")
     for key, array in rows.items():
         require_numbers(f"{path}: {key}", array)
-    return next(iter(shapes))
+    return next(iter(rows.values())).shape[1:]
 
 
 def _without_channel(array: Array) -> Array:

@@ -162,8 +162,11 @@ def require_labels(where: str, labels: npt.NDArray[Any] | None, rows: int) -> np
         raise Refusal(f"{where}: expected labels in a NumPy array of integers; got {type(labels).__name__}")
     if labels.shape != (rows,) or labels.dtype.kind not in "biu":
         words = " (words)" if labels.dtype.kind in "USO" else ""
+        way = "; store y.astype(int)" if labels.dtype.kind == "f" and labels.shape == (rows,) else ""
+        way = "; store y.argmax(1) if they are one-hot" if labels.ndim == 2 and len(labels) == rows else way
         raise Refusal(
-            f"{where}: expected integer labels of shape ({rows},); got {labels.dtype}{words} of shape {labels.shape}"
+            f"{where}: expected integer labels of shape ({rows},); "
+            f"got {labels.dtype}{words} of shape {labels.shape}{way}"
         )
     return labels.astype(np.int64, copy=False)
 
@@ -178,21 +181,21 @@ def split_in_order(split: Split, sizes: Mapping[str, int]) -> dict[str, Split]:
     return parts
 
 
-def split_validation(split: Split, seed: int = 777) -> dict[str, Split]:
+def split_validation(split: Split, seed: int = 777, where: object = "data") -> dict[str, Split]:
     """Draw a tenth of the training rows with ``seed`` to validate; the order of the others stays."""
     count = len(split)
     if count < 10:
-        raise Refusal(f"data: expected at least 10 rows in train, to take a tenth to validate; got {count}")
+        raise Refusal(f"{where}: expected at least 10 rows in train, to take a tenth to validate; got {count}")
     drawn = np.sort(np.random.default_rng(seed).permutation(count)[: count // 10])
     others = np.setdiff1d(np.arange(count), drawn)
     return {name: _chosen(split, rows) for name, rows in (("train", others), ("validation", drawn))}
 
 
-def split_shuffled(split: Split, seed: int = 777) -> dict[str, Split]:
+def split_shuffled(split: Split, seed: int = 777, where: object = "data") -> dict[str, Split]:
     """Shuffle the rows with ``seed``, then give 80 % to train, 10 % to validation and 10 % to test."""
     count = len(split)
     if count < 10:
-        raise Refusal(f"data: expected at least 10 rows to split into train, validation and test; got {count}")
+        raise Refusal(f"{where}: expected at least 10 rows to split into train, validation and test; got {count}")
     order = np.random.default_rng(seed).permutation(count)
     held_out = count // 10
     sizes = {"train": count - 2 * held_out, "validation": held_out, "test": held_out}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 __all__ = ["LABELS", "listed"]
 
-LABELS = ("label", "class", "target", "y")  # what labels are called, in capitals or not
+LABELS = ("label", "labels", "class", "target", "targets", "y")  # what labels are called, in capitals or not
 
 
 def listed(names: Sequence[str]) -> str:

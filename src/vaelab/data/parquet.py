@@ -146,7 +146,7 @@ def _meaning(path: Path, fields: list[Any], values: int, count: int) -> tuple[in
     if len(types) > 1:
         first, other = list(types.values())[:2]
         got = f"{_typed(first)} and {_typed(other)}"
-        raise Refusal(f"{path}: expected {_MEANING}; got {got}")
+        raise Refusal(f"{path}: expected {_MEANING}; got {got}; make them one type, as df.astype('float32') does")
     if not fields:
         raise Refusal(f"{path}: expected {_MEANING}; got no columns of pixels")
     kind, width = fields[0].type, len(fields)

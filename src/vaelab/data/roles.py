@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,10 @@ __all__ = [
     "Roles",
     "is_index_name",
     "label_among",
+    "refuse_counting",
     "require_alike",
     "require_first_alike",
+    "require_no_index",
     "require_no_labels",
     "roles_of",
 ]
@@ -96,6 +99,17 @@ def is_index_name(name: str) -> bool:
     return _INDEXES.fullmatch(name) is not None
 
 
+def require_no_index(where: object, names: Sequence[str] | None, seen: Seen) -> None:
+    """Refuse a column that is called as row numbers are, and holds whole numbers that do not count the rows."""
+    for column, name in enumerate(names or ()):
+        low, high = seen.low[column], seen.high[column]
+        if is_index_name(name) and seen.whole[column] and high > 1:
+            raise Refusal(
+                f"{where}: column {name!r} holds whole numbers in [{low:g}, {high:g}] and looks like numbers of rows; "
+                "leave it out of the file, or give it another name if it is observed"
+            )
+
+
 def _counts(column: Array) -> bool:
     ends = len(column) > 2 and column[-1] == float(column[0]) + len(column) - 1  # a glance first
     return bool(ends and (np.diff(column.astype(np.float64)) == 1).all())
@@ -109,12 +123,15 @@ def _numbers_rows(path: Path, number: int, name: str | None, column: Array) -> b
             raise Refusal(f"{path}: expected a name for every column; the first has none, and does not number the rows")
         return True
     if counting:
-        way = f", or call it 'index', as {name!r} is no name of row numbers" if name else ""
-        called = _called(number, name)
-        raise Refusal(
-            f"{path}: {called} counts {column[0]:g}...{column[-1]:g}, as row numbers do; leave it out of the file{way}"
-        )
+        refuse_counting(path, number, name, float(column[0]), float(column[-1]))
     return False
+
+
+def refuse_counting(where: object, number: int, name: str | None, first: float, last: float) -> NoReturn:
+    """Refuse a column that counts the rows under a name that does not say so."""
+    counts = f"{_called(number, name)} counts {first:g}...{last:g}"
+    way = "leave it out of the file" + (", or call it 'index'" if name else "")
+    raise Refusal(f"{where}: {counts}, as row numbers do; {way}")
 
 
 def _whole(path: Path, name: str, column: Array) -> npt.NDArray[np.int64]:

@@ -20,7 +20,7 @@ from vaelab.data.archives import name_arrays
 from vaelab.data.arrays import idx_header, npy_header, npz_headers, read_npz
 from vaelab.data.naming import listed
 from vaelab.data.opening import open_regular, require_fits
-from vaelab.data.values import Array, ReadOptions
+from vaelab.data.values import Array, ReadOptions, require_rows_or_images
 from vaelab.refusals import Refusal
 
 __all__ = ["Archive", "Packed", "Plain", "Source", "Stamp", "require_unpackable", "stamp_of"]
@@ -204,6 +204,5 @@ def _image_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int] | None:
     """Return the shape of images (N, H, W), of one channel perhaps, or None for rows (N, X)."""
     if len(shape) == 4 and 1 in (shape[1], shape[3]):
         shape = (shape[0], *(shape[1:3] if shape[3] == 1 else shape[2:]))
-    if len(shape) not in (2, 3):
-        raise Refusal(f"{path}: expected rows (N, X) or images (N, H, W); got shape {shape}")
+    require_rows_or_images(path, shape)
     return (shape[1], shape[2]) if len(shape) == 3 else None

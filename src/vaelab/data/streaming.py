@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from vaelab.data.columns import require_same_names
 from vaelab.data.dataset import Dataset, Split, require_labels
+from vaelab.data.naming import listed
 from vaelab.data.opening import open_regular, reason_of, require_regular, status_of
 from vaelab.data.parquet import RowGroup, row_groups
-from vaelab.data.roles import label_among, require_alike, require_no_labels
+from vaelab.data.roles import label_among, refuse_counting, require_alike, require_no_index, require_no_labels
 from vaelab.data.rows import Facts, Rows, begin_digest
 from vaelab.data.sources import Archive, Plain, Source, Stamp, stamp_of
-from vaelab.data.values import Array, Coding, ReadOptions, Seen, decide, look
+from vaelab.data.values import Array, Coding, ReadOptions, Seen, decide, look, require_one_meaning
 from vaelab.refusals import Refusal
 
 __all__ = ["HELD_OUT", "STREAM_FROM", "read_streamed", "streams"]
@@ -69,7 +70,9 @@ def _shards(folder: Path) -> list[Path]:
     if len(kinds) > 1:
         raise Refusal(f"{folder}: expected shards of one format; got {' and '.join(kinds)}")
     if not found:
-        raise Refusal(f"{folder}: expected shards ending in {', '.join(_SHARDS)}; got none")
+        others = listed(sorted({file.suffix for file in files if file.suffix}))
+        got = f"files ending in {others}" if others else "none"
+        raise Refusal(f"{folder}: expected shards ending in {', '.join(_SHARDS)}; got {got}")
     return found
 
 
@@ -168,12 +171,26 @@ def _look(
         count += len(rows) - len(mine)
     total, sample = reduce(operator.add, seen.values()), np.concatenate(kept)
     if sources[0].image_shape is None:
+        require_no_index(path, sources[0].names, total)
+        _require_no_count(path, sources[0].names, sample, keep, total)
         require_alike(path, sources[0].names, total, options)
         if len(sample) and not any(source.labelled for source in sources):
             require_no_labels(path, sources[0].names, sample, total)
     coding = _decide(path, seen, total, options, sources[0].names)
+    require_one_meaning(path, {file.name: float(found.high.max()) for file, found in seen.items()})
     low, high = float(total.low.min()) / coding.divisor, float(total.high.max()) / coding.divisor
     return sample, coding, Facts(low, high, sums / count / coding.divisor, digest.digest())
+
+
+def _require_no_count(
+    path: Path, names: Sequence[str] | None, sample: Array, keep: npt.NDArray[np.int64], total: Seen
+) -> None:
+    """Refuse a column that counts the rows, as the rows in ``sample``, of the numbers ``keep``, show."""
+    if len(keep):
+        firsts = sample.astype(np.float64) - keep[:, None]
+        for column in np.flatnonzero((firsts == total.low).all(0) & (total.high > total.low)):
+            called = None if names is None else names[int(column)]
+            refuse_counting(path, int(column), called, float(total.low[column]), float(total.high[column]))
 
 
 def _decide(

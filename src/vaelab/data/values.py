@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -23,7 +23,9 @@ __all__ = [
     "decide",
     "look",
     "require_numbers",
+    "require_one_meaning",
     "require_range",
+    "require_rows_or_images",
     "require_values",
     "stored_type",
 ]
@@ -105,7 +107,13 @@ class Seen:
         if self.two:
             return f"two values, {low:g} and {high:g}"
         kind = "uint8" if self.byte else "whole" if self.whole.all() else "real"
-        return f"{kind} numbers in [{low:g}, {high:g}]"
+        return f"{kind} numbers in [{_plain(low)}, {_plain(high)}]"
+
+
+def _plain(number: float) -> str:
+    """Return a number in short, but with all digits where it lies just outside [0, 1]."""
+    short = f"{number:g}"
+    return short if short not in ("0", "-0", "1") else repr(float(number)).removesuffix(".0")
 
 
 def look(where: str, rows: Array, first: int = 0) -> Seen:
@@ -136,6 +144,26 @@ def require_numbers(where: str, array: Array) -> None:
     if array.dtype.kind not in "biuf":
         words = " (words, not numbers)" if array.dtype.kind in "USO" else ""
         raise Refusal(f"{where}: expected {_EXPECTED}; got dtype {array.dtype}{words}")
+
+
+def require_rows_or_images(where: object, shape: tuple[int, ...]) -> None:
+    """Refuse an array that is neither rows (N, X) nor images (N, H, W)."""
+    if len(shape) not in (2, 3):
+        colour = ", colour images, which vaelab does not model" if len(shape) == 4 and shape[3] in (3, 4) else ""
+        raise Refusal(f"{where}: expected rows (N, X) or images (N, H, W); got shape {shape}{colour}")
+
+
+def require_one_meaning(where: object, highest: Mapping[str, float]) -> None:
+    """Refuse splits or shards of bits, or of numbers in [0, 1], beside others whose numbers go further.
+
+    ``highest`` is the highest number of each, by its name.
+    """
+    most = max(highest, key=lambda where: highest[where])
+    for name, high in highest.items():
+        if high <= 1 and highest[most] > 2:  # 0, 1, 2 may be counts of which some rows have no 2
+            raise Refusal(
+                f"{where}: expected one scale in all parts; {name} goes up to {high:g} and {most} to {highest[most]:g}"
+            )
 
 
 def _refuse_missing(where: str, rows: Array, first: int) -> None:
@@ -260,8 +288,10 @@ def _way_out(seen: Seen) -> str:
     low, high = float(seen.low.min()), float(seen.high.max())
     if (seen.two and low != 0) or low == high:
         return "recode them as 0 and 1"
-    if low < 0:
-        return "bring them into [0, 1] yourself"
+    if low < 0 or (not seen.whole.all() and high < 1.01):
+        near = ", with numpy.clip if they are rounding errors" if low > -0.01 and high < 1.01 else ""
+        missing = f"; if {low:g} marks a missing answer, leave those rows out" if seen.whole.all() else ""
+        return f"bring them into [0, 1] yourself{near}{missing}"
     white = next((usual for usual in (255, 65535) if usual // 2 < high <= usual), high)
     other = " or 255" if seen.byte else ""
     recode = "recode them as 0 and 1; " if seen.two else ""
