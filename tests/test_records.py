@@ -1,10 +1,13 @@
 """Room: runs. Numbers belong to the weights they were made of; their files are whole, or refused in one sentence."""
 
+import errno
+import fcntl
 import json
 import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,6 +116,22 @@ def test_numbers_of_format_version_1_name_no_weights_and_are_not_shown(tmp_path)
     assert len(old.evaluations()) == 1
 
 
+def test_format_version_1_took_a_csv_of_whole_numbers_for_grey_levels(vaelab, tmp_path, monkeypatch):
+    """Its runs of such files are evaluated, and encode them, as ever."""
+    monkeypatch.chdir(tmp_path)
+    rows = np.random.default_rng(0).integers(0, 256, (60, 6))
+    np.savetxt("grey.csv", rows, fmt="%d", delimiter=",")
+    small = ("hidden_dims=[4]", "latent_dim=2", "training.steps=2")
+    assert vaelab("train", "gaussian-vae", *small, "--data", "grey.csv", "--scale", 255, "--out", "run").code == 0
+    config = json.loads(Path("run/config.json").read_text())
+    del config["sha256"], config["settings"]["scale"], config["data"]["scale"], config["data"]["source"]
+    Path("run/config.json").write_text(json.dumps(config | {"format_version": 1}))
+    assert vaelab("evaluate", "run", "--samples", 1, "--no-report").code == 0
+    assert vaelab("encode", "run", "--data", "grey.csv", "--out", "codes.npz").code == 0
+    Path("run/config.json").write_text(seal(config))
+    assert "--scale 255" in vaelab.refused("evaluate", "run")
+
+
 def test_an_evaluation_replaces_the_one_of_the_same_protocol_and_weights(tmp_path):
     run, _ = run_training(tmp_path / "run", more={"training": {"steps": 4}})
     keys = ("name", "split", "binarisation", "data")
@@ -199,6 +218,31 @@ def test_evaluations_side_by_side_lose_nothing(tmp_path):
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
     assert len(run.all_evaluations()) == 60
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_costs_no_training_and_no_number(number, tmp_path, monkeypatch, caplog):
+    def flock(handle, how):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    run, _ = run_training(tmp_path / "run", more={"training": {"steps": 4}})
+    (run.path / ".vaelab-0.tmp").write_text("may be of a writer")
+    run.add_evaluations([RECORD], "w")
+    assert len(run.all_evaluations()) == 1
+    assert (run.path / ".vaelab-0.tmp").exists()
+    assert "this file system has no locks" in caplog.text
+
+
+def test_a_lock_is_taken_as_it_stands(tmp_path):
+    from vaelab.runs import directory
+
+    path = tmp_path / "lock"
+    path.write_text("years of work")
+    with directory.held(path, 0, ""), pytest.raises(Refusal, match="taken"), directory.held(path, 0.1, "taken"):
+        pass
+    with directory.held(path, 0, ""):
+        assert path.read_text() == "years of work"
 
 
 def test_who_waits_too_long_for_the_numbers_of_another_is_told(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from vaelab.runs.config import DataSource, source_of
 from vaelab.runs.directory import locked, remove_report, remove_run, require_own_page, require_removable
-from vaelab.runs.files import is_ours, replaced, write_file, write_ours
+from vaelab.runs.files import is_ours, lock, replaced, write_file, write_ours
 from vaelab.runs.metrics import read_metrics
 from vaelab.runs.run import Loaded, Run
 from vaelab.runs.sealed import FORMAT_VERSION, Schema, seal, unseal
@@ -31,6 +31,7 @@ __all__ = [
     "Run",
     "Schema",
     "is_ours",
+    "lock",
     "locked",
     "read_metrics",
     "remove_report",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import filelock
-
 from vaelab.refusals import Refusal
 from vaelab.runs.config import read_config
-from vaelab.runs.files import is_ours, is_temporary, remove_leftovers
+from vaelab.runs.files import is_ours, is_temporary, lock, remove_leftovers
 
 __all__ = [
     "clean",
@@ -26,6 +25,7 @@ __all__ = [
 ]
 
 LOCK, RESULTS_LOCK = "lock", "results.lock"
+_LOOK = 0.05  # seconds between two looks at a lock that another process holds
 # Everything that vaelab writes into a run directory, but for figures: those say themselves that they are vaelab's.
 _FILES = (
     *("model.safetensors", "density.safetensors", "metrics.jsonl"),
@@ -54,19 +54,20 @@ def locked(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def held(lock: Path, seconds: float, refusal: str) -> Iterator[None]:
+def held(path: Path, seconds: float, refusal: str) -> Iterator[None]:
     """Hold a lock file, waited for that long; a crash frees it, and the empty file stays."""
-    if lock.is_symlink():
-        raise Refusal(f"{lock}: expected the lock of vaelab; this is a link, which is left alone")
-    holding = filelock.FileLock(lock)
+    if path.is_symlink():
+        raise Refusal(f"{path}: expected the lock of vaelab; this is a link, which is left alone")
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
-        holding.acquire(timeout=seconds)
-    except filelock.Timeout:
-        raise Refusal(refusal) from None
-    try:
+        end = time.monotonic() + seconds
+        while not lock(handle, path):
+            if time.monotonic() >= end:
+                raise Refusal(refusal)
+            time.sleep(_LOOK)
         yield
     finally:
-        holding.release()
+        os.close(handle)
 
 
 def clean(path: Path) -> None:

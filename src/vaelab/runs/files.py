@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import logging
 import os
 import secrets
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from typing import BinaryIO
 
 from vaelab.refusals import Refusal
 
-__all__ = ["is_ours", "is_temporary", "remove_leftovers", "replaced", "write_file", "write_ours"]
+__all__ = ["is_ours", "is_temporary", "lock", "remove_leftovers", "replaced", "write_file", "write_ours"]
 
 _PREFIX, _SUFFIX = ".vaelab-", ".tmp"
 # What the figures and pages that vaelab writes have near their beginning.
@@ -61,6 +63,21 @@ def _create(folder: Path) -> tuple[BinaryIO, Path]:
         if path.exists():
             return file, path
         file.close()
+
+
+def lock(handle: int, path: Path) -> bool:
+    """Lock an open file, and return False if another process holds it; the end of this process frees it.
+
+    On a file system without locks nothing keeps another process out; a line in the log of ``logging`` says so.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        said = "%s: this file system has no locks (%s), so two processes that write here do not notice each other"
+        logging.getLogger("vaelab").warning(said, path, error.strerror)
+    return True
 
 
 def write_file(path: Path, content: bytes | str) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ class Run:
         refused: Refusal | None = None
         for place in names or self.data_places():
             try:
-                data = self._in_order(self.settings.load_data(place))
+                data = self._in_order(self.read_data(place))
             except Refusal as refusal:
                 refused = refused or (refusal if names or Path(place).exists() else None)
                 continue
@@ -122,6 +123,20 @@ class Run:
         came = "were given in Python" if self.source.kind == "python" else f"were read from {self.source.given!r}"
         said = f"the data {facts['name']!r} of {self.path} {came} and are not found"
         raise Refusal(f"data: {said}; --data FILE says where they are")
+
+    def read_data(self, place: str | Path, whole: bool = False) -> Dataset:
+        """Read data as the run's settings say, whatever data they are.
+
+        Format version 1 took whole numbers of a CSV for grey levels 0...255; for its runs they are still taken so.
+        """
+        try:
+            return self.settings.load_data(place, whole=whole)
+        except Refusal:
+            if self.config["format_version"] > 1 or self.settings.scale is not None:
+                raise
+            with suppress(Refusal):
+                return self.settings.model_copy(update={"scale": 255.0}).load_data(place, whole=whole)
+            raise
 
     @property
     def name(self) -> str:

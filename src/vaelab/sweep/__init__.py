@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
 import os
 import time
@@ -15,7 +14,7 @@ from typing import Any
 from vaelab.data import Dataset, observations
 from vaelab.processes import Job, Watch, run_side_by_side, share_cores
 from vaelab.refusals import Refusal, require_int
-from vaelab.runs import Run
+from vaelab.runs import Run, lock
 from vaelab.settings import Settings, words
 from vaelab.sweep.results import Result, Yardstick, read_result, require_sweep, sweep_table, write_results, yardstick
 from vaelab.sweep.search import Guided, Listed, Search, corners, drawn, grid
@@ -101,7 +100,7 @@ def run_sweep(
             tried[name] = values
             yield _job(space, values, out, data, measure)
 
-    with _held(out) as lock, closing(run_side_by_side(proposed(), workers, threads, watch, (lock,))) as finished:
+    with _held(out) as handle, closing(run_side_by_side(proposed(), workers, threads, watch, (handle,))) as finished:
         for job in finished:
             result = Result(job.name, tried[job.name], failure=job.failure or "it left no evaluation")
             if job.failure is None:
@@ -170,14 +169,10 @@ def _held(out: Path) -> Iterator[int]:
     handle = os.open(out, os.O_RDONLY)
     try:
         end = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise Refusal(f"out: another sweep is at work in {str(out)!r}") from None
-                time.sleep(0.2)
+        while not lock(handle, out):
+            if time.monotonic() > end:
+                raise Refusal(f"out: another sweep is at work in {str(out)!r}")
+            time.sleep(0.2)
         yield handle
     finally:
         os.close(handle)
