@@ -18,7 +18,7 @@ TINY = ("hidden_dims=[16]", "training.steps=40", "training.batch_size=50", "trai
 MODELS = {
     "gaussian-vae": ("latent_dim=2",),
     "bernoulli-vae": ("latent_dim=8", "estimator.name=score-function", "estimator.baseline=running-average"),
-    "autoencoder": ("latent_dim=2", "components=[2,3]"),
+    "autoencoder": ("latent_dim=2", "components=3"),
 }
 
 

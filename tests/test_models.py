@@ -184,7 +184,7 @@ def in_a_row(count, each=60):
 @pytest.mark.parametrize(
     ("clusters", "components", "tried", "best"),
     [
-        (6, [2, 3], [2, 3, 4, 5, 6, 7], 6),  # upwards in steps of the last two
+        (6, [2, 3], [2, 3, 4, 6, 9], 6),  # upwards, by half as many more
         (2, [8, 20], [1, 2, 4, 8, 20], 2),  # downwards by halves
         (6, [7, 5, 6, 5], [5, 6, 7], 6),  # the edges lose
         (6, 2, [2], 2),  # a single number is that number

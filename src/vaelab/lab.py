@@ -81,7 +81,7 @@ STUDY = (
         "Auto-encoder D = 2",
         "autoencoder",
         ("latent_dim=2",),
-        ("training.epochs=2", "components=[10,20]"),
+        ("training.epochs=2", "components=20"),
     ),
 )
 _ORDER = (

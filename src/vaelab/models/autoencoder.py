@@ -35,8 +35,8 @@ class MixturePrior(nn.Module):
     Args:
         latent_dim: code size D.
         components: how many components, or several numbers of which the lowest BIC chooses. Where the largest of
-            several is the best, larger ones are tried, in steps of the last two, up to 100 and a tenth of the codes;
-            where the smallest is, its halves.
+            several is the best, larger ones are tried, by half as many more, up to 100 and a tenth of the codes; where
+            the smallest is, its halves.
         covariance: ``full`` matrices or ``diag``.
 
     The fit is scikit-learn's ``GaussianMixture``; what is kept are arrays (``weights`` (C,), ``means``
@@ -111,7 +111,8 @@ class MixturePrior(nn.Module):
 
     def _wider(self, bic: Mapping[int, float], codes: int) -> int | None:
         """Return the number of components to try next, if the best is at an edge of those tried."""
-        best, step = min(bic, key=lambda count: bic[count]), self.candidates[-1] - self.candidates[-2]
+        best = min(bic, key=lambda count: bic[count])
+        step = max(self.candidates[-1] - self.candidates[-2], best // 2)
         if best == max(bic):
             if best + step <= min(_MOST, codes // _CODES_EACH):
                 return best + step

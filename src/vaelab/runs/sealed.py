@@ -29,7 +29,7 @@ def seal(content: dict[str, Any]) -> str:
     >>> print(seal({"draws": 3}), end="")
     {
       "format_version": 2,
-      "sha256": "81a5b5ba2d3d4ef15d64b7e4ee9ce2a9e60ad7de6b8e39a6b1fbd4cab4a26e03",
+      "sha256": "231e93f182f03fb132a1387d2d84767dba798f7dfbd6b4661dd0a2bae8313880",
       "draws": 3
     }
     """
