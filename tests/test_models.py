@@ -206,7 +206,7 @@ def test_a_search_that_its_limit_ends_says_so(caplog):
 
 
 def test_a_fit_runs_until_all_codes_together_gain_nothing():
-    """Two broad clusters that overlap: no number of further iterations raises the log-likelihood by a nat."""
+    """Two broad clusters that overlap: a further iteration gains less than 0.2 nat of all codes together."""
     from sklearn.mixture import GaussianMixture
 
     codes = torch.cat([torch.randn(15_000, 2), torch.randn(15_000, 2) + 1.5]).double()
@@ -218,7 +218,7 @@ def test_a_fit_runs_until_all_codes_together_gain_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         further.set_params(max_iter=20).fit(codes.numpy())
-    assert further.score(codes.numpy()) * len(codes) - ours < 20 * 0.1
+    assert further.score(codes.numpy()) * len(codes) - ours < 20 * 0.2
 
 
 def test_codes_of_a_single_point_and_a_fit_that_does_not_converge(monkeypatch, caplog):

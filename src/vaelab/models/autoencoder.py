@@ -24,9 +24,10 @@ __all__ = ["Covariance", "MixturePrior"]
 Covariance = Literal["full", "diag"]
 _log = logging.getLogger("vaelab")
 _MOST, _CODES_EACH = 100, 10  # components to which a search goes on, and codes for each of them
-_STARTS, _FEW = 3, 10_000  # starts of a fit, and codes on which they are compared
-_TOLERANCE, _ITERATIONS = 0.1, 2000  # nats of all codes together that an iteration gains at the end; most iterations
-_ROUGH, _CLOSE = 0.5, 200  # the same of a first fit, and how near to the best BIC it has to come to be gone on with
+_STARTS, _FEW = 3, 10_000  # starts of a fit, and codes on which they are compared and the best converges first,
+_FIRST = 0.1  # until an iteration gains so many nats of those codes together
+_TOLERANCE, _ITERATIONS = 0.2, 2000  # the same of all codes at the end; most iterations
+_ROUGH, _CLOSE = 1.0, 200  # the same of a rough fit, and how near to the best BIC it has to come to be gone on with
 
 
 class MixturePrior(nn.Module):
@@ -77,9 +78,10 @@ class MixturePrior(nn.Module):
     def fit(self, codes: Tensor, seed: int = 0) -> dict[int, float]:
         """Fit to codes (N, D) and return the BIC of every number of components tried; the lowest was kept.
 
-        Each fit is the best of three starts, and runs until an iteration raises the log-likelihood of all codes
-        together by less than half a nat; the best, and those within 200 of its BIC, until by less than 0.1. A tolerance
-        for each code, as scikit-learn has it, would grow with their number beyond the differences that BIC judges.
+        Each fit is the best of three starts on 10 000 codes, converges on those, where an iteration is cheap, and then
+        runs on all codes until an iteration raises their log-likelihood together by less than one nat; the best, and
+        those within 200 of its BIC, until by less than 0.2. A tolerance for each code, as scikit-learn has it, would
+        grow with their number beyond the differences that BIC judges.
 
         Raises:
             Refusal: fewer codes than components, codes that are not finite, or that no mixture fits.
@@ -183,7 +185,7 @@ class _Search:
         return min(self.bic, key=lambda count: self.bic[count])
 
     def fit(self, count: int) -> bool:
-        """Fit roughly: the best of several starts on some of the codes, gone on with on all; say whether one fits."""
+        """Fit roughly: the best of several starts on some of the codes, then on all; say whether there is a fit."""
         from sklearn.mixture import GaussianMixture  # a second to import, which fitting alone need spend
 
         some = self.codes
@@ -193,14 +195,18 @@ class _Search:
             count, covariance_type=self.covariance, random_state=self.seed, n_init=_STARTS, max_iter=_ITERATIONS
         )
         self.rough.add(count)
-        return self._gone_on(mixture, some, None) and self._gone_on(mixture, self.codes, _ROUGH)
+        return (
+            self._gone_on(mixture, some, None)
+            and self._gone_on(mixture, some, _FIRST)
+            and self._gone_on(mixture, self.codes, _ROUGH)
+        )
 
     def finish(self) -> None:
         """Let the best, and those that may yet be better, converge."""
         while close := [
             count for count in self.rough & set(self.bic) if self.bic[count] < self.bic[self.best] + _CLOSE
         ]:
-            self.rough.remove(count := min(close))
+            self.rough.remove(count := min(close, key=lambda count: self.bic[count]))
             self._gone_on(self.mixtures[count], self.codes, _TOLERANCE)
 
     def _gone_on(self, mixture: GaussianMixture, codes: npt.NDArray[Any], nats: float | None) -> bool:
@@ -215,7 +221,7 @@ class _Search:
                 mixture.fit(codes)
             except ValueError:  # a component has shrunk to a point
                 return False
-        if nats is not None:
+        if nats is not None and codes is self.codes:
             count = int(mixture.n_components)
             self.mixtures[count], self.bic[count] = mixture, float(mixture.bic(codes))
         return True
