@@ -24,7 +24,7 @@ from vaelab import fit
 from vaelab.data import observations
 from vaelab.distributions import Bits, Gaussian, map_parameters
 from vaelab.estimators import ESTIMATORS, MeanFieldEM
-from vaelab.evaluation import active_units, elbo, encode_all, exact, importance_weighted, prior_average
+from vaelab.evaluation import active_units, elbo, encode_all, evaluate, exact, importance_weighted, prior_average
 from vaelab.models import Enumeration, LatentVariableModel, MeanField, complete, linear_weights, sbn
 from vaelab.objectives import ELBO, IWAE
 from vaelab.refusals import Refusal
@@ -350,3 +350,12 @@ def test_a_training_step_checks_nothing_again(monkeypatch):
     monkeypatch.setattr(contract, "as_observations", never)
     fit(build("gaussian").float(), binary_data(), steps=2, binarisation="none")
     assert observations(binary_data(), "test", "none").dim == X
+
+
+def test_a_posterior_without_a_mean_is_evaluated_all_the_same(caplog):
+    model, data = wrapped(build("gaussian"), posterior=transformed).float(), binary_data()
+    with pytest.raises(Refusal, match="posterior: expected a distribution whose mean is known; Transformed"):
+        model.encode(torch.ones(2, X))
+    names = [record["name"] for record in evaluate(model, data, samples=3, binarisation="none")]
+    assert names == ["elbo", "reconstruction", "kl", "iwae-3"]
+    assert "active units left out" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args
@@ -39,6 +40,7 @@ __all__ = [
     "quadrature",
 ]
 
+_log = logging.getLogger("vaelab")
 BoundName = Literal["elbo", "iwae", "prior", "exact", "quadrature"]
 SAMPLES = 100  # K of the importance-weighted estimate, if nobody says another: see docs/evaluation.md for its time
 _GRID = 150  # work of a numerical integration, in codes of each observation's own: what it took on MNIST
@@ -70,7 +72,8 @@ def evaluate(
     ``elbo`` (its reconstruction and KL parts beside it, from at most 10 codes) and ``iwae-K`` for K =
     ``samples``, ``prior-K``, ``exact`` and ``quadrature`` as asked for; then the active units. A KL that has no closed
     form is marked ``sampled``. A deterministic auto-encoder gets its reconstruction error and the log-density of its
-    codes instead. All in nats per observation. ``watch`` is called with the work done and the work in all, of every
+    codes instead. All in nats per observation. Active units are left out, with a warning, where the mean of q(z|x) is
+    not known. ``watch`` is called with the work done and the work in all, of every
     part together.
 
     Raises:
@@ -98,8 +101,12 @@ def evaluate(
         found = list(_of_autoencoder(model, observed, seed))
     else:
         found = list(_of_bounds(model, observed, bounds or ("elbo", "iwae"), samples, seed, watch))
-    units = active_units(model, observed, seed)
-    found.append({"name": "active-units", "value": units.pop("active_units"), **units, "note": COUNTED})
+    try:
+        units = active_units(model, observed, seed)
+    except Refusal as reason:  # no reason to lose the bounds
+        _log.warning("active units left out: %s", reason)
+    else:
+        found.append({"name": "active-units", "value": units.pop("active_units"), **units, "note": COUNTED})
     return [record | protocol for record in found]
 
 

@@ -152,7 +152,13 @@ class LatentVariableModel(nn.Module):
     def encode(self, x: Table) -> Tensor:
         """Return the posterior mean of the code, shape (B, D), for observations x (B, X) in [0, 1]."""
         with torch.no_grad():
-            mean: Tensor = self.posterior(as_observations(x, self.any_weight)).mean
+            q = self.posterior(as_observations(x, self.any_weight))
+            try:
+                mean: Tensor = q.mean
+            except NotImplementedError:
+                raise Refusal(
+                    f"posterior: expected a distribution whose mean is known; {type(q).__name__} of torch has no mean"
+                ) from None
             return mean
 
     def decode(self, z: Table) -> Tensor:
