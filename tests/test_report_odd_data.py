@@ -14,6 +14,7 @@ from vaelab.data.dataset import split_shuffled
 from vaelab.evaluation import evaluate
 from vaelab.report import Member, models_table, write_report
 from vaelab.report.sections import sections
+from vaelab.report.tables import command, protocol
 from vaelab.settings import resolve
 from vaelab.training import train
 
@@ -119,3 +120,20 @@ def test_log_p_has_a_column_and_a_sentence_where_a_run_knows_it(tmp_path, monkey
     assert rows[0][header.index("log p(x)")].startswith(value)
     found = {section.name: section.found for section in sections([Member("run", run)])[0]}
     assert f"log p(x) is {value}" in found["latent-map"]
+
+
+def test_what_the_page_says_of_data_and_training_is_true_of_these(tmp_path):
+    data = data_of("no labels")
+    run, _ = train(resolve("gaussian-vae", TINY, MODELS["gaussian-vae"]), tmp_path / "run", data=data)
+    member = Member("run", run)
+    said = dict(protocol([member]))
+    assert said["binarisation"] == "none"
+    assert "averages of the weights, which are good sooner: yes; compiled steps: no" in said["speed"]
+    assert "--data FILE" in command(member), "they were given in Python"
+
+
+def test_few_validations_are_all_in_the_figure():
+    for count, lowest in ((3, 0.0), (9, 1.0)):
+        rows = [{"seconds": float(step), "val/bound": float(step)} for step in range(count)]
+        axes = plots.curves({"run": rows}, ("val/bound",), "nats").axes[0]
+        assert lowest - 1 < axes.get_ylim()[0] <= lowest

@@ -12,6 +12,8 @@ from vaelab.plots.style import CLASS_COLOURS, INK, LINE_COLOURS, legible, plain
 
 __all__ = ["bounds", "curves", "gaps"]
 
+_FEW = 5  # validations that are all shown
+
 
 def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], keys: Sequence[str], ylabel: str) -> Figure:
     """Show logged values against training seconds, one line a run; ``keys`` are tried in turn."""
@@ -28,7 +30,7 @@ def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], keys: Sequence[
         axes.plot(
             seconds, values, label=legible(name), color=colour, linestyle=styles[index % len(styles)], linewidth=1.8
         )
-        lowest.append(values[min(1, len(values) - 1)])  # the first validation would flatten all the others
+        lowest.append(values[1 if len(values) > _FEW else 0])  # the first of many would flatten all the others
     if lowest and min(lowest) < axes.get_ylim()[1]:
         axes.set_ylim(bottom=min(lowest))
     axes.set_xlabel("training time (s)")

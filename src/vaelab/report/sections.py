@@ -26,6 +26,8 @@ from vaelab.report.section import Builder, LeftOut, Section
 
 __all__ = ["LeftOut", "Section", "sections"]
 
+_TESTED = 2000  # test images that are reconstructed to count wrong bits
+
 
 def sections(members: Sequence[Member]) -> tuple[list[Section], list[LeftOut]]:
     """Return the sections that apply to these runs, in reading order, and those that could not be drawn.
@@ -178,7 +180,11 @@ def sample_means(members: Sequence[Member]) -> Section | None:
         "any pixel is drawn. Grey is doubt about a pixel. Look for whole strokes of one digit against blends of "
         "several."
     )
-    note = " Of 500 samples, read by five nearest neighbours among 10,000 training images:" if _reads(shown) else ""
+    note = (
+        " Of 500 samples, read by five nearest neighbours among at most 10,000 training images:"
+        if _reads(shown)
+        else ""
+    )
     return Section("sample-means", "Generated distributions", look, f"{note} {' '.join(found)}".strip(), figure)
 
 
@@ -266,7 +272,10 @@ def training_curves(members: Sequence[Member]) -> Section | None:
     if not histories:
         return None
     keys = ("val/bound", "val/reconstruction")
-    figure = plots.png(plots.curves(histories, keys, "validation bound (nats per observation)"))
+    logged = [
+        key.removeprefix("val/") for key in keys if any(key in row for rows in histories.values() for row in rows)
+    ]
+    figure = plots.png(plots.curves(histories, keys, f"validation {' or '.join(logged)} (nats per observation)"))
     found = []
     for title, rows in histories.items():
         validations = [(row["step"], row[key]) for row in rows for key in keys if key in row]
@@ -299,7 +308,7 @@ def reconstructions(members: Sequence[Member]) -> Section | None:
     rows = {"test image": shown[0].images(shown[0].test.bits(torch.from_numpy(chosen)))}
     found = []
     for member in shown:
-        x = member.test.bits(slice(0, 2000))
+        x = member.test.bits(slice(0, _TESTED))
         decoded = member.model.reconstruct(x)
         wrong = float(((decoded > 0.5) != (x > 0.5)).float().sum(1).mean())
         rows[member.title] = member.images(member.model.reconstruct(member.test.bits(torch.from_numpy(chosen))))
@@ -309,7 +318,7 @@ def reconstructions(members: Sequence[Member]) -> Section | None:
         "the kind of digit but not its hand; twenty or two hundred units keep slant and thickness too. Binarisation "
         "noise at the edges is not reproduced, and should not be."
     )
-    text = "On the first 2,000 test images, thresholded at one half: " + " ".join(found)
+    text = f"On the first {min(_TESTED, len(shown[0].test)):,} test images, thresholded at one half: " + " ".join(found)
     return Section("reconstructions", "Reconstructions", look, text, plots.png(plots.reconstructions(rows)))
 
 

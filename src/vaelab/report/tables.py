@@ -6,12 +6,14 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from vaelab.data import DATASETS
 from vaelab.report.member import Member
 from vaelab.settings import words
 
 __all__ = ["Row", "command", "models_table", "protocol", "summary"]
 
 Row = list[str]
+_SPEEDS = ("average", "compile")
 _HEADER: Row = ["model", "code", "parameters", "minutes", "ELBO", "IWAE", "log p(x)", "active units", "reconstruction"]
 
 
@@ -74,11 +76,22 @@ def summary(member: Member) -> dict[str, Any]:
 
 
 def command(member: Member) -> str:
-    """Return the command that trains this run again."""
+    """Return the command that trains this run again; data that were given in Python are called FILE."""
     settings = member.run.settings
-    flags = [part for key in ("data", "seed") for part in (f"--{key}", str(getattr(settings, key)))]
+    unknown = member.run.source.kind == "python" and settings.data not in DATASETS
+    flags = ["--data", "FILE" if unknown else settings.data, "--seed", str(settings.seed)]
     out = f"runs/{member.run.name}"
     return shlex.join(["vaelab", "train", settings.model, *words(settings), *flags, "--out", out])
+
+
+def _width(data: dict[str, Any]) -> str:
+    """Return how wide an observation is, in words."""
+    shape = data["image_shape"]
+    return f"{data['dim']} columns" if shape is None else f"{' × '.join(map(str, shape))} pixels"
+
+
+def _how_many(count: int, of: int) -> str:
+    return "yes" if count == of else "no" if count == 0 else f"{count} of {of} trainings"
 
 
 def protocol(members: Sequence[Member]) -> list[tuple[str, str]]:
@@ -88,16 +101,17 @@ def protocol(members: Sequence[Member]) -> list[tuple[str, str]]:
     splits = ", ".join(f"{count:,} {name}" for name, count in data["splits"].items())
     trainings = [member.run.settings.training for member in members]
     precisions = " and ".join(sorted({training.precision for training in trainings}))
-    averaged, compiled = (sum(getattr(t, name) for t in trainings) for name in ("average", "compile"))
+    averaged, compiled = (_how_many(sum(getattr(t, name) for t in trainings), len(trainings)) for name in _SPEEDS)
+    drawn = f" (held-out splits drawn once, seed {data['binarisation_seed']})" * (data["binarisation"] != "none")
     return [
-        ("data", f"{data['name']}: {splits}; {data['dim']} pixels"),
+        ("data", f"{data['name']}: {splits}; {_width(data)}"),
         ("SHA-256", data["sha256"]),
-        ("binarisation", f"{data['binarisation']} (held-out splits drawn once, seed {data['binarisation_seed']})"),
+        ("binarisation", data["binarisation"] + drawn),
         ("selection", "weights of the best validation bound; nothing was chosen on the test split"),
         (
             "speed",
-            f"matrix products in {precisions}; of {len(trainings)} trainings {averaged} keep averages of weights, "
-            f"which are good sooner, and {compiled} are compiled",
+            f"matrix products in {precisions}; averages of the weights, which are good sooner: {averaged}; "
+            f"compiled steps: {compiled}",
         ),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]
