@@ -1,5 +1,6 @@
 """Room: training. Real processes, interrupted and killed; the resumed run is the run that was never stopped."""
 
+import contextlib
 import signal
 import subprocess
 
@@ -65,8 +66,12 @@ def test_a_second_interrupt_stops_at_once(tmp_path):
         process.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) != 0
+        for _ in range(10):  # two signals that reach a process before it is given a processor are one
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2)
+                break
+        assert process.poll() not in (None, 0)
     assert not Run(out).finished
 
 
