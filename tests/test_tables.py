@@ -202,6 +202,12 @@ REFUSED = {
         r"whole numbers as labels; column 'y' .*\[0, 2\.25\]",
     ),
     "words as labels": (text(beside(["a", "b"] * 20), ["class", *NAMES]), r"a column of words \('class': 'a', 'b'\)"),
+    "three words as labels": (
+        text(beside(list("abcd") * 10), ["class", *NAMES]),
+        "recode the labels as 0, 1, 2, ..., or",
+    ),
+    "cells between bars": (b"a|b\n" + b"0|1\n" * 20, r"between commas, semicolons or tabs; got one column, with '\|'"),
+    "a line of Excel's": (b"sep=;\na;b\n" + b"0;1\n" * 20, "line 1 is 'sep=;', .*; remove the line"),
     "an age": (
         text(beside(DIGITS + 20), ["age", *NAMES]),
         r"column 'age' holds whole numbers in \[20, 29\] beside 6 columns of bits; .*--label-column",

@@ -21,6 +21,7 @@ __all__ = [
     "ValuesOfData",
     "Words",
     "layers_of",
+    "require_no_data",
 ]
 
 SAMPLES = 100  # evaluation.SAMPLES, which is not imported here: help has to be instant
@@ -48,11 +49,22 @@ LabelColumn = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
+def require_no_data(command: str, word: str) -> None:
+    """Refuse data where a model or a setting is expected."""
+    from vaelab.data import DATASETS
+    from vaelab.data.readers import FORMATS
+
+    if word in DATASETS or word.lower().endswith(FORMATS):
+        raise Refusal(f"{command}: {shown(word)} is data; write vaelab {command} MODEL --data {word}")
+
+
 def layers_of(command: str, words: list[str] | None, **flags: Any) -> list[dict[str, Any]]:
     """Return the settings that a command names, a layer each: of its config file, of its words, of its flags."""
     from vaelab.settings import parse_overrides, read_config
 
     files = [word for word in words or [] if "=" not in word]
+    for word in files:
+        require_no_data(command, word)
     if len(files) > 1 or "=" in (words or []):
         found = " ".join(map(shown, words or []))
         raise Refusal(f"{command}: expected one config file at most, then key=value words without spaces; got {found}")

@@ -10,7 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from vaelab.cli.options import Json, LabelColumn, ModelName, Overwrite, ScaleOfValues, ValuesOfData, Words, layers_of
+from vaelab.cli.options import (
+    Json,
+    LabelColumn,
+    ModelName,
+    Overwrite,
+    ScaleOfValues,
+    ValuesOfData,
+    Words,
+    layers_of,
+    require_no_data,
+)
 from vaelab.output import leads, print_json, print_table, say
 
 __all__ = ["lab", "show_settings", "train"]
@@ -45,6 +55,7 @@ def train(
     from vaelab.progress import TrainingProgress
     from vaelab.settings import resolve
 
+    require_no_data("train", model)
     layers = layers_of(
         "train", settings, data=data, values=values, scale=scale, label_column=label_column, seed=seed, device=device
     )

@@ -74,7 +74,7 @@ def usage_error(error: Any) -> str:
             f"{command or 'vaelab'}: there is no option {shown(option)[1:-1]}{_option_hint(context, command, option)}"
         )
     parameter = getattr(error, "param", None)
-    message = " ".join(str(error.format_message()).split())
+    message = " ".join(str(error.format_message()).split()).replace(": Value error, ", ": ")
     if message.startswith("Missing") and parameter is not None:
         name = parameter.metavar or parameter.opts[0]
         wanted = name.upper() if parameter.param_type_name == "argument" else parameter.opts[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from vaelab.data.layout import BOOLEANS, MISSING, NUMBER, Layout, cells_of
+from vaelab.data.naming import LABELS
 from vaelab.refusals import Refusal
 
 __all__ = ["refuse_table"]
@@ -21,6 +22,7 @@ _ODD = {
     "a percentage": re.compile(r"[+-]?\d+\.?\d*\s*%"),
     "an infinite number": re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE),
 }
+_SEPARATORS = re.compile(r"[| :]")
 _KNOWN = 100_000  # different cells that are remembered
 
 
@@ -88,10 +90,16 @@ class _Found:
         columns = [column for column, words in self.words.items() if 2 * words.total() > self.rows - self.missing]
         if columns:
             shown = ", ".join(repr(word) for word, _ in self.words[columns[0]].most_common(3))
+            if self.layout.width == 1 and (mark := _SEPARATORS.search(next(iter(self.words[columns[0]])))):
+                raise Refusal(
+                    f"{self.path}: expected cells between commas, semicolons or tabs; got one column, with "
+                    f"{mark[0]!r} in its cells ({shown})"
+                )
             more = f" and {len(columns) - 1} more such column{'s' * (len(columns) > 2)}" if len(columns) > 1 else ""
             raise Refusal(
                 f"{self.path}: expected numbers; got a column of words ({self.layout.column(columns[0])[7:]}: "
-                f"{shown}){more}{'; and ' if also else ''}{also}; recode the words as 0 and 1, or leave the column out"
+                f"{shown}){more}{'; and ' if also else ''}{also}; "
+                f"{_recode(self.layout, columns[0])}, or leave the column out"
             )
         if self.words:
             column, (number, cell) = min(self.first_word.items(), key=lambda item: item[1][0])
@@ -110,6 +118,12 @@ def _kind(cell: str) -> str:
     if cell.lower() in MISSING:
         return "missing"
     return next((kind for kind, pattern in _ODD.items() if pattern.fullmatch(cell)), "word")
+
+
+def _recode(layout: Layout, column: int) -> str:
+    if layout.names is not None and layout.names[column].lower() in LABELS:
+        return "recode the labels as 0, 1, 2, ..."
+    return "recode the words as 0 and 1"
 
 
 def _short(cell: str) -> str:

@@ -17,6 +17,7 @@ NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 BOOLEANS = ("true", "false")
 MISSING = ("", "?", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "missing", "-", ".")
 _QUOTED = re.compile(r'"[^"]*"')
+_SEP_LINE = re.compile(r'"?sep=.?"?[,;\t]*', re.IGNORECASE)
 _WHOLE = re.compile(r"\d+", re.ASCII)
 
 
@@ -55,6 +56,8 @@ def read_layout(path: Path, lines: Sequence[str]) -> Layout:
     Raises:
         Refusal: a first line that is neither names nor numbers, or may be both; names that are missing or equal.
     """
+    if _SEP_LINE.fullmatch(lines[0]):
+        raise Refusal(f"{path}: line 1 is {lines[0]!r}, a word of Excel's and no names; remove the line")
     separator = _separator(lines[0], path.suffix)
     first = cells_of(lines[0], separator)
     second = cells_of(lines[1], separator) if len(lines) > 1 else None

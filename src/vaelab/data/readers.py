@@ -6,6 +6,7 @@ import gzip
 import io
 import logging
 import os
+import stat
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -95,7 +96,9 @@ def read_dataset(path: Path, whole: bool = False, options: ReadOptions | None = 
             bits nor grey levels, columns that may be no pixels.
     """
     options = options or ReadOptions()
-    status_of(path)
+    status = status_of(path)
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+        raise Refusal(f"{path}: expected at least one row and one column; the file is empty")
     if streams(path):
         return read_streamed(path, whole, options)
     with open_regular(path) as file, _unpacked(file) as (stream, size):
@@ -176,6 +179,8 @@ def _refuse_ending(path: Path, foreign: str | None, packed: bool) -> NoReturn:
         got = f"it is {foreign}; save its arrays with numpy.savez"
     elif packed:
         got = "the .gz file holds none of them; call a packed table NAME.csv.gz"
+    elif path.suffix.lower() in (".txt", ".dat", ".data", ""):
+        got = f"got {path.name!r}; a table of text is to be called {path.stem}.csv"
     else:
         got = f"got {path.suffix!r}"
     raise Refusal(f"{path}: expected a data file ending in one of {', '.join(FORMATS)}; {got}")

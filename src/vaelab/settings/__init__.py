@@ -109,12 +109,12 @@ def hint_for_option(option: str) -> str:
     """Return what to write for a setting that was given as an option, or an empty string.
 
     >>> hint_for_option("--epochs"), hint_for_option("--lr")
-    ('write the word training.epochs=20', 'write the word training.learning_rate=1e-3')
+    ('write a word such as training.epochs=20', 'write a word such as training.learning_rate=1e-3')
     """
     tail = option.lstrip("-").partition("=")[0].replace("-", "_")
     known = [hint.split()[-1] for hint in KEYS]
     known += [word for model in MODELS for word in words(resolve(model), unset=True)]
     for word in known:
         if word.partition("=")[0].removesuffix(".name").rpartition(".")[2] == tail:
-            return f"write the word {word}"
-    return hint_for_key(tail, lambda _: True).replace("write ", "write the word ")
+            return f"write a word such as {word}"
+    return hint_for_key(tail, lambda _: True).replace("write ", "write a word such as ")
