@@ -289,8 +289,9 @@ def training_curves(members: Sequence[Member]) -> Section | None:
         )
     look = (
         "The bound on held-out data while training; for an auto-encoder the reconstruction term alone, which is no "
-        "bound and compares with no other line. A curve that still rises at its end wants more steps; one that falls "
-        "overfits, and the weights of its best point were kept."
+        "bound and compares with no other line. A learning rate that falls to zero flattens "
+        "every curve at its end; whether more steps would help is seen before that. A curve that falls overfits, and "
+        "the weights of its best point were kept."
     )
     return Section("training-curves", "Training curves", look, " ".join(found), figure)
 
