@@ -1,5 +1,8 @@
 """What every test starts from: one thread, so that results are bitwise the same whatever runs beside it."""
 
+import os
+import shutil
+
 import pytest
 import torch
 
@@ -16,3 +19,21 @@ def _seeded():
 @pytest.fixture(scope="session")
 def mnist():
     return load_data("mnist")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's chromium. Without one these tests are skipped with a reason at home, and fail in CI."""
+    from playwright.sync_api import sync_playwright
+
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        message = "no chromium on this machine (apt-get install chromium): no page was opened"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=flags)
+        yield chromium
+        chromium.close()

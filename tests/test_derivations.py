@@ -323,24 +323,6 @@ def test_the_page_has_no_script_for_its_formulae(built):
     assert html.count("<math") == len(FORMULAE)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """Debian's chromium. Without one these tests are skipped with a reason at home, and fail in CI."""
-    from playwright.sync_api import sync_playwright
-
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        message = "no chromium on this machine (apt-get install chromium): the page was not opened"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=flags)
-        yield chromium
-        chromium.close()
-
-
 @pytest.mark.parametrize(("width", "script"), [(1200, True), (390, False)], ids=["desktop", "telephone without script"])
 def test_a_browser_sets_the_formulae_and_the_page_fits_the_screen(browser, built, width, script):
     context = browser.new_context(viewport={"width": width, "height": 900}, java_script_enabled=script)

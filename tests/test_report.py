@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,24 +35,6 @@ def members(tmp_path_factory) -> list[Member]:
 @pytest.fixture(scope="module")
 def page(members, tmp_path_factory) -> Path:
     return write_report(tmp_path_factory.mktemp("report"), "A <small> report", members)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Debian's chromium. Without one these tests are skipped with a reason at home, and fail in CI."""
-    from playwright.sync_api import sync_playwright
-
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        message = "no chromium on this machine (apt-get install chromium): the report was not opened"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=flags)
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.parametrize("width", [1200, 390])

@@ -58,7 +58,7 @@ class Source(ABC):
 
     def with_columns(self, names: Sequence[str]) -> Source:
         """Return the same rows with their columns, which have names, in this order."""
-        raise NotImplementedError
+        raise TypeError("expected rows whose columns have names")
 
     @abstractmethod
     def read(self, start: int, stop: int) -> Array:

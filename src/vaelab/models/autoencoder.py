@@ -155,9 +155,7 @@ class MixturePrior(nn.Module):
                 "finish its training, or fit it with prior.fit(codes)"
             )
         return MixtureSameFamily(
-            Categorical(
-                logits=self.weights.log(), validate_args=False
-            ),  # by probabilities it would round up a tiny one
+            Categorical(logits=self.weights.log(), validate_args=False),  # of probabilities it rounds up tiny ones
             MultivariateNormal(self.means, self.covariances, validate_args=False),
             validate_args=False,
         )
