@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from vaelab.data import Dataset, Split
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs import Run, Schema, seal, unseal, write_file
 from vaelab.settings import resolve
-from vaelab.training import measure_tightness, train
+from vaelab.studies.tightness import measure_tightness
+from vaelab.training import train
 
 RESULTS = Path(__file__).parent / "results" / "bit_flips.json"
 Damage = Literal["bit", "byte", "cut"]
@@ -80,7 +81,7 @@ def outcome(run: Path, name: str, whole: Any, kind: Damage) -> Outcome:
     """Read a damaged file, and say what came of it; ``whole`` is what was written."""
     try:
         read = READERS[name](run)
-    except Refusal as refusal:
+    except InputError as refusal:
         return "refused" if "\n" not in str(refusal) else "another error"
     except Exception:
         return "another error"

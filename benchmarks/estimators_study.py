@@ -53,7 +53,7 @@ LEARNING_RATE = 2e-3
 
 def settings_of(net: str, label: str, seed: int, budget: int) -> tuple[Any, int]:
     """Return the settings of one training, and the decoder evaluations of its steps."""
-    from vaelab.refusals import Refusal
+    from vaelab.errors import InputError
     from vaelab.settings import resolve
 
     options = dict(ESTIMATORS[label])
@@ -69,7 +69,7 @@ def settings_of(net: str, label: str, seed: int, budget: int) -> tuple[Any, int]
     for samples in range(EVALUATIONS, 0, -1):
         try:
             settings = resolve("bernoulli-vae", layer, {"estimator": {**options, "samples": samples}})
-        except Refusal:  # too few codes for a baseline
+        except InputError:  # too few codes for a baseline
             continue
         evaluations = settings.build_estimator().decoder_evaluations(settings.build_objective(), LATENT_DIM)
         if evaluations <= EVALUATIONS or samples == 1:
@@ -92,7 +92,7 @@ def train_one(net: str, label: str, seed: int, budget: int, path: Path) -> str:
 
     from vaelab.data import load_data, observations
     from vaelab.evaluation import elbo, importance_weighted
-    from vaelab.randomness import seeded
+    from vaelab.seeds import seeded
     from vaelab.training import Diverged, fit
 
     torch.set_num_threads(1)

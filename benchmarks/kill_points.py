@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from vaelab import lab, sweep, transform  # imported here, so that a command does not wait for it in each process
+from vaelab import transform
 from vaelab.cli import main as vaelab
 from vaelab.data import load_data
 from vaelab.runs import Run, unseal
 from vaelab.runs.sealed import Schema
+from vaelab.studies import lab, sweep  # imported here, so that a command does not wait for it in each process
 
 RESULTS = Path(__file__).parent / "results" / "kill_points.json"
 _IMPORTED = (lab, sweep, transform)

@@ -31,8 +31,8 @@ import typer
 
 import vaelab.training
 from vaelab import cli
+from vaelab.errors import InputError
 from vaelab.models import MODELS
-from vaelab.refusals import Refusal
 from vaelab.settings import parse_overrides, read_config, resolve, words
 
 LONGEST = 20  # seconds of one command line
@@ -107,7 +107,7 @@ def try_settings(count: int, seed: int, folder: Path) -> dict[str, Any]:
         try:
             resolve(model, read_config(path) if path else parse_overrides(said))
             counts["read"] += 1
-        except Refusal as refusal:
+        except InputError as refusal:
             one = "\n" not in str(refusal) and len(str(refusal)) < 1000
             counts["refused in one sentence" if one else "refused, not in one sentence"] += 1
             if not one:
@@ -229,8 +229,8 @@ def try_lines(lines: Iterable[list[str]], folder: Path) -> dict[str, Any]:
 
     with (
         mock.patch.object(vaelab.training, "fit", checked),
-        mock.patch("vaelab.lab.run_lab", checked),
-        mock.patch("vaelab.sweep.run_sweep", checked),
+        mock.patch("vaelab.studies.lab.run_lab", checked),
+        mock.patch("vaelab.studies.sweep.run_sweep", checked),
     ):
         for line in lines:
             outcome, said = outcome_of(line)

@@ -25,7 +25,7 @@ from contenders import CASES
 from contenders.machine import machine, threads_in_words
 from contenders.products import products
 from vaelab.data import load_data
-from vaelab.randomness import seeded
+from vaelab.seeds import seeded
 from vaelab.settings import resolve
 from vaelab.training import Row, fit
 

@@ -91,7 +91,7 @@ def mnist_folds() -> Iterator[tuple[Part, Part, Part]]:
 def networks(method: str, parts: tuple[Part, Part, Part], seed: int) -> list[Any]:
     """Return ten trained networks, one a class."""
     from vaelab.data import Dataset, Split
-    from vaelab.randomness import seeded
+    from vaelab.seeds import seeded
     from vaelab.settings import resolve
     from vaelab.training import fit
 
@@ -124,7 +124,7 @@ def exact_network(data: Any, seed: int, digit: int) -> Any:
     import torch
 
     from vaelab.models import Enumeration, sbn
-    from vaelab.randomness import seeded
+    from vaelab.seeds import seeded
 
     with seeded(seed, "weights", digit):
         model = sbn(64, layers=[EXACT_BITS], data_mean=data.mean())
@@ -155,7 +155,7 @@ def scores(method: str, model: Any, x: Array, seen: Array) -> Array:
     import torch
 
     from vaelab.models import Enumeration, MeanField
-    from vaelab.randomness import seeded
+    from vaelab.seeds import seeded
 
     bits, mask = torch.from_numpy(x).float(), torch.from_numpy(seen)
     with torch.no_grad(), seeded(0, "scores"):

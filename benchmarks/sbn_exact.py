@@ -23,7 +23,7 @@ import torch
 from vaelab.data import load_data, observations
 from vaelab.evaluation import exact
 from vaelab.models import sbn
-from vaelab.randomness import seeded
+from vaelab.seeds import seeded
 
 PASSES = 5
 

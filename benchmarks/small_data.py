@@ -29,7 +29,7 @@ import torch
 
 from vaelab.data import Dataset, Split, load_data, observations
 from vaelab.evaluation import importance_weighted
-from vaelab.randomness import seeded
+from vaelab.seeds import seeded
 from vaelab.settings import resolve
 from vaelab.training import Diverged, fit, for_data
 

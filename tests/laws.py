@@ -10,7 +10,7 @@ from torch.distributions import Bernoulli, kl_divergence
 from vaelab.data import Batches, Dataset, Split
 from vaelab.distributions import all_codes
 from vaelab.models import autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
-from vaelab.randomness import seed_step, seeded
+from vaelab.seeds import seed_step, seeded
 
 X, D, B = 5, 3, 2  # observation size, code size, batch size
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vaelab.data import load_data, opening, streaming, tables
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 BITS = np.random.default_rng(0).integers(0, 2, (40, 6)).astype(np.uint8)
 
@@ -61,7 +61,7 @@ ODD = {
 def test_what_is_no_file_is_refused_and_not_waited_for(make, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the path of a socket may have 108 bytes
     make(tmp_path.joinpath(name).relative_to(tmp_path) if make is sock else tmp_path / name)
-    with pytest.raises(Refusal, match=f"{ODD[make]}|expected mnist or a file"):
+    with pytest.raises(InputError, match=f"{ODD[make]}|expected mnist or a file"):
         load_data(tmp_path / name)
 
 
@@ -69,7 +69,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(make, name, tmp_path, mon
 @pytest.mark.parametrize("ending", [".npy", ".npz", ".parquet"])
 def test_a_shard_that_is_no_file_is_refused(make, ending, tmp_path):
     make(tmp_path / f"a{ending}")
-    with pytest.raises(Refusal, match="expected a file; got a"):
+    with pytest.raises(InputError, match="expected a file; got a"):
         load_data(tmp_path)
 
 
@@ -79,13 +79,13 @@ def test_a_file_that_becomes_a_pipe_is_not_waited_for(tmp_path, monkeypatch):
     train = load_data(tmp_path / "x.npy").split("train").pixels
     (tmp_path / "x.npy").unlink()
     fifo(tmp_path / "x.npy")
-    with pytest.raises(Refusal, match="got a pipe"):
+    with pytest.raises(InputError, match="got a pipe"):
         train[:]
 
 
 @pytest.mark.parametrize("name", ["a\0b.npy", "x" * 300 + ".npy", "\udcff.csv"])
 def test_names_that_cannot_be_are_refused(name):
-    with pytest.raises(Refusal, match="data: expected"):
+    with pytest.raises(InputError, match="data: expected"):
         load_data(name)
 
 
@@ -142,12 +142,12 @@ PROMISES = {
 def test_headers_that_promise_too_much_are_refused(name, content, sentence, streamed, tmp_path, monkeypatch):
     monkeypatch.setattr(streaming, "STREAM_FROM", 0 if streamed else 2**30)
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(Refusal, match=sentence if not streamed else "expected"):
+    with pytest.raises(InputError, match=sentence if not streamed else "expected"):
         load_data(tmp_path / name)
     if name.endswith((".npy", ".npz")):
         (tmp_path / "shards").mkdir()
         (tmp_path / "shards" / name).write_bytes(content)
-        with pytest.raises(Refusal, match="expected"):
+        with pytest.raises(InputError, match="expected"):
             load_data(tmp_path / "shards")
 
 
@@ -155,7 +155,7 @@ def test_a_row_group_that_promises_too_much_is_refused(tmp_path, monkeypatch):
     pq.write_table(pa.table({"a": np.zeros(2**22), "b": np.zeros(2**22)}), tmp_path / "x.parquet", row_group_size=2**22)
     assert (tmp_path / "x.parquet").stat().st_size < 2**16
     monkeypatch.setattr("vaelab.data.sources._UNPACKED", 2**25)
-    with pytest.raises(Refusal, match=r"expected at most 33\.6 MB unpacked; got 67\.1 MB; .*row_group_size"):
+    with pytest.raises(InputError, match=r"expected at most 33\.6 MB unpacked; got 67\.1 MB; .*row_group_size"):
         load_data(tmp_path / "x.parquet")
 
 
@@ -174,7 +174,7 @@ def test_bombs_are_refused_within_a_tenth_of_their_size(tmp_path):
         import re, resource, sys
         from pathlib import Path
         from vaelab.data import load_data, opening
-        from vaelab.refusals import Refusal
+        from vaelab.errors import InputError
         now = int(re.search(r"VmData:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) << 10
         resource.setrlimit(resource.RLIMIT_DATA, (now + (400 << 20),) * 2)
         try:
@@ -186,7 +186,7 @@ def test_bombs_are_refused_within_a_tenth_of_their_size(tmp_path):
             opening.MEMORY = limit
             try:
                 load_data(Path({str(tmp_path)!r}) / name)
-            except Refusal as refusal:
+            except InputError as refusal:
                 print(refusal)
     """
     expected = {
@@ -211,11 +211,13 @@ def test_a_table_counts_what_it_holds(tmp_path, monkeypatch):
     monkeypatch.setattr(opening, "MEMORY", 1000)
     monkeypatch.setattr(tables, "_BLOCK", 100)
     (tmp_path / "x.csv").write_text("1,0\n" * 600)
-    with pytest.raises(Refusal, match=r"x\.csv: expected at most 1\.0 kB unpacked; got 1\.1 kB; save the rows as .npy"):
+    with pytest.raises(
+        InputError, match=r"x\.csv: expected at most 1\.0 kB unpacked; got 1\.1 kB; save the rows as .npy"
+    ):
         load_data(tmp_path / "x.csv")
     monkeypatch.setattr(tables, "_LINE", 1000)
     (tmp_path / "x.csv").write_text("a,b\n0,1\n" + "1,0," * 600)
-    with pytest.raises(Refusal, match="line 3 is longer than"):
+    with pytest.raises(InputError, match="line 3 is longer than"):
         load_data(tmp_path / "x.csv")
 
 
@@ -226,5 +228,5 @@ def test_files_that_cannot_be_read_are_refused(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", denied)  # the tests may be run by one who has every permission
-    with pytest.raises(Refusal, match=r"x\.csv: expected a readable file; you have no permission to read it"):
+    with pytest.raises(InputError, match=r"x\.csv: expected a readable file; you have no permission to read it"):
         load_data(tmp_path / "x.csv")

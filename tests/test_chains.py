@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-from torch.distributions import Bernoulli, Normal
+from torch.distributions import Bernoulli as TorchBernoulli
+from torch.distributions import Normal
 
 from tests.laws import LAYERED, X, build, log_bernoulli, observations_of
 from vaelab.chains import Chain
-from vaelab.distributions import Bits, Gaussian, all_codes
+from vaelab.distributions import Bernoulli, DiagonalNormal, all_codes
+from vaelab.errors import InputError
 from vaelab.models import deep_gaussian_vae, sbn
-from vaelab.refusals import Refusal
 
 THREE = {
     "bits": lambda: sbn(X, layers=[3, 2, 1]).double(),
@@ -18,7 +19,9 @@ THREE = {
 
 def density(q, value):
     """By torch's own distributions."""
-    return log_bernoulli(q.logits, value) if isinstance(q, Bits) else Normal(q.loc, q.stddev).log_prob(value).sum(-1)
+    return (
+        log_bernoulli(q.logits, value) if isinstance(q, Bernoulli) else Normal(q.loc, q.stddev).log_prob(value).sum(-1)
+    )
 
 
 @pytest.mark.parametrize("kind", THREE)
@@ -101,7 +104,7 @@ def test_parameters_passed_through_detach_leave_the_density_and_no_gradient(name
     model, x = build(name), observations_of(4)
     q = model.posterior(x)
     z = q.sample((2,))
-    constant = q.through(torch.Tensor.detach)
+    constant = q.map_parameters(torch.Tensor.detach)
     assert torch.equal(constant.log_prob(z), q.log_prob(z))
     assert not constant.log_prob(z).requires_grad
     assert isinstance(constant, Chain)
@@ -109,8 +112,8 @@ def test_parameters_passed_through_detach_leave_the_density_and_no_gradient(name
 
 def test_a_chain_of_one_is_its_only_factor():
     for q, z in (
-        (Bits(torch.randn(4, 3)), torch.ones(2, 4, 3)),
-        (Gaussian(torch.randn(4, 3), torch.randn(4, 3)), torch.randn(2, 4, 3)),
+        (Bernoulli(torch.randn(4, 3)), torch.ones(2, 4, 3)),
+        (DiagonalNormal(torch.randn(4, 3), torch.randn(4, 3)), torch.randn(2, 4, 3)),
     ):
         chain = Chain(q, (), (3,))
         assert torch.equal(chain.log_prob(z), q.log_prob(z))
@@ -127,11 +130,11 @@ def test_the_marginal_of_the_first_layer_of_a_prior_is_that_of_ancestral_draws()
     codes = all_codes(2, torch.zeros(()).double())
     joint = model.prior().log_prob(codes).exp().detach()
     p2 = torch.sigmoid(torch.tensor(0.4)).double()
-    given = [Bernoulli(logits=torch.tensor(-0.2 + side * 1.3)).probs for side in (-1, 1)]  # bits are read as -1/+1
+    given = [TorchBernoulli(logits=torch.tensor(-0.2 + side * 1.3)).probs for side in (-1, 1)]  # bits are read as -1/+1
     assert float(joint[codes[:, 0] == 1].sum()) == pytest.approx(float((1 - p2) * given[0] + p2 * given[1]), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", LAYERED)
 def test_codes_of_another_size_are_refused(name):
-    with pytest.raises(Refusal, match=r"expected inputs of shape \(..., 3\); got \(2, 2\)"):
+    with pytest.raises(InputError, match=r"expected inputs of shape \(..., 3\); got \(2, 2\)"):
         build(name).decode(torch.zeros(2, 2).double())

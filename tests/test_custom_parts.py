@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import nn
 from torch.distributions import (
-    Bernoulli,
+    Bernoulli as TorchBernoulli,
+)
+from torch.distributions import (
     Categorical,
     Independent,
     LowRankMultivariateNormal,
@@ -22,22 +24,22 @@ from torch.distributions.transforms import AffineTransform
 from tests.laws import B, D, X, binary_data, build, gradients, observations_of
 from vaelab import fit
 from vaelab.data import observations
-from vaelab.distributions import Bits, Gaussian, map_parameters
+from vaelab.distributions import Bernoulli, DiagonalNormal, map_parameters
+from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, MeanFieldEM
 from vaelab.evaluation import active_units, elbo, encode_all, evaluate, exact, importance_weighted, prior_average
 from vaelab.models import Enumeration, LatentVariableModel, MeanField, complete, linear_weights, sbn
 from vaelab.objectives import ELBO, IWAE
-from vaelab.refusals import Refusal
 
 OBJECTIVES = {"elbo": ELBO(), "sampled": ELBO(kl="sampled"), "iwae": IWAE()}
 
 
 def independent_bits(q):
-    return Independent(Bernoulli(logits=q.logits), 1)
+    return Independent(TorchBernoulli(logits=q.logits), 1)
 
 
 def independent_probabilities(q):
-    return Independent(Bernoulli(probs=q.mean), 1)
+    return Independent(TorchBernoulli(probs=q.mean), 1)
 
 
 def independent_normal(q):
@@ -54,8 +56,8 @@ def low_rank_normal(q):
 
 def mixture(q):
     """A mixture of two halves that are the same."""
-    two = q.through(lambda parameter: torch.stack([parameter, parameter], -2))
-    component = independent_bits(two) if isinstance(q, Bits) else independent_normal(two)
+    two = q.map_parameters(lambda parameter: torch.stack([parameter, parameter], -2))
+    component = independent_bits(two) if isinstance(q, Bernoulli) else independent_normal(two)
     weights = Categorical(logits=component.mean[..., 0].detach() * 0)
     return MixtureSameFamily(weights, component)
 
@@ -93,7 +95,7 @@ def estimate_of(name, model, objective, samples=2):
             estimator.prepare(x, model.posterior(x))
         torch.manual_seed(5)
         estimate = estimator(model, objective, x)
-    except Refusal as refusal:
+    except InputError as refusal:
         return str(refusal)
     return [*estimate[:4], *gradients(model, estimate.surrogate.sum()).values()]
 
@@ -205,7 +207,7 @@ def test_a_model_of_custom_parts_trains_copies_and_pickles():
     model = build("gaussian").float()
     custom = wrapped(model, posterior=independent_normal, likelihood=independent_bits)
     twin, again = copy.deepcopy(custom), pickle.loads(pickle.dumps(wrapped(model, independent_normal)))
-    assert isinstance(again.posterior(observations_of().float()), Gaussian)
+    assert isinstance(again.posterior(observations_of().float()), DiagonalNormal)
     fit(model, binary_data(), steps=3, binarisation="none")
     fit(twin, binary_data(), steps=3, binarisation="none")
     weights = dict(model.named_parameters())
@@ -219,14 +221,20 @@ WRONG = [
         "posterior: expected a module that returns a torch distribution; it returned Tens",
     ),
     ({"posterior": lambda q: Normal(q.loc, q.stddev)}, r"posterior: expected a distribution over vectors.*Independent"),
-    ({"likelihood": lambda p: Bernoulli(logits=p.logits)}, r"likelihood: expected a distribution over vectors"),
-    ({"likelihood": lambda p: Bits(p.logits[0])}, r"likelihood: expected a distribution of batch shape \(1, 2\)"),
-    ({"likelihood": lambda p: Bits(p.logits[..., :1])}, "x: expected 1 columns, as p.x.z. of the model has; got 5"),
+    ({"likelihood": lambda p: TorchBernoulli(logits=p.logits)}, r"likelihood: expected a distribution over vectors"),
+    ({"likelihood": lambda p: Bernoulli(p.logits[0])}, r"likelihood: expected a distribution of batch shape \(1, 2\)"),
     (
-        {"posterior": lambda q: Gaussian(q.loc[0], q.log_scale[0])},
+        {"likelihood": lambda p: Bernoulli(p.logits[..., :1])},
+        "x: expected 1 columns, as p.x.z. of the model has; got 5",
+    ),
+    (
+        {"posterior": lambda q: DiagonalNormal(q.loc[0], q.log_scale[0])},
         r"posterior: .* batch shape \(2,\), one for each row",
     ),
-    ({"prior": lambda p: Gaussian(p.loc[:1], p.log_scale[:1])}, "expected codes of 1 numbers, as the prior has; got 3"),
+    (
+        {"prior": lambda p: DiagonalNormal(p.loc[:1], p.log_scale[:1])},
+        "expected codes of 1 numbers, as the prior has; got 3",
+    ),
     ({"prior": lambda p: p.loc}, "prior: expected a module that returns a torch distribution"),
 ]
 
@@ -242,16 +250,16 @@ WRONG = [
     ],
 )
 def test_parts_that_do_not_fit_are_refused_and_never_repeated_in_silence(forms, sentence, use):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         use(wrapped(build("gaussian"), **forms), observations_of())
 
 
 def test_parts_that_are_none():
     model = build("gaussian")
-    with pytest.raises(Refusal, match="likelihood: expected a torch module that returns a distribution"):
+    with pytest.raises(InputError, match="likelihood: expected a torch module that returns a distribution"):
         LatentVariableModel(model.prior, lambda z: None, model.posterior)
     model.posterior.code = "number"
-    with pytest.raises(Refusal, match=r"posterior\.code: expected one of real, bits, point; got 'number'"):
+    with pytest.raises(InputError, match=r"posterior\.code: expected one of real, bits, point; got 'number'"):
         LatentVariableModel(model.prior, model.likelihood, model.posterior)
 
 
@@ -321,7 +329,7 @@ def test_every_door_takes_every_kind_of_number(door):
         (x.double().numpy() * np.nan, "x: expected bits or numbers .* got NaN"),
         (np.array([["0", "1"]]), "x: expected a tensor or an array of observations"),
     ):
-        with pytest.raises(Refusal, match=words):
+        with pytest.raises(InputError, match=words):
             DOORS[door](model, wrong)
 
 
@@ -336,7 +344,7 @@ def test_codes_of_every_kind_of_number_are_decoded():
         ([[1.0] * D], "z: expected a tensor or an array of codes"),
         (torch.tensor(1.0), "z: .* a single number"),
     ):
-        with pytest.raises(Refusal, match=words):
+        with pytest.raises(InputError, match=words):
             model.decode(wrong)
 
 
@@ -354,7 +362,7 @@ def test_a_training_step_checks_nothing_again(monkeypatch):
 
 def test_a_posterior_without_a_mean_is_evaluated_all_the_same(caplog):
     model, data = wrapped(build("gaussian"), posterior=transformed).float(), binary_data()
-    with pytest.raises(Refusal, match="posterior: expected a distribution whose mean is known; Transformed"):
+    with pytest.raises(InputError, match="posterior: expected a distribution whose mean is known; Transformed"):
         model.encode(torch.ones(2, X))
     names = [record["name"] for record in evaluate(model, data, samples=3, binarisation="none")]
     assert names == ["elbo", "reconstruction", "kl", "iwae-3"]

@@ -15,7 +15,7 @@ from vaelab.data import Batches, Dataset, Split, describe, observations
 from vaelab.data.binarise import draw_bits, redraw_bits
 from vaelab.data.dataset import split_shuffled
 from vaelab.data.mnist import _split
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 
@@ -59,7 +59,7 @@ def test_a_damaged_packaged_file_is_refused(damage, tmp_path):
     path.write_bytes(content)
     if damage == "missing":
         path.unlink()
-    with pytest.raises(Refusal, match=r"t10k-images-idx3-ubyte\.gz: expected .* reinstall vaelab"):
+    with pytest.raises(InputError, match=r"t10k-images-idx3-ubyte\.gz: expected .* reinstall vaelab"):
         _split(tmp_path / "mnist", "t10k")
 
 
@@ -144,11 +144,11 @@ def test_bits_are_taken_as_they_are_under_every_protocol():
 
 @pytest.mark.parametrize("scale", [255, 1])
 def test_a_protocol_that_does_not_fit_is_refused(scale):
-    with pytest.raises(Refusal, match=r"binarisation: 'none' expects bits; greys has grey levels in \[0, "):
+    with pytest.raises(InputError, match=r"binarisation: 'none' expects bits; greys has grey levels in \[0, "):
         observations(grey_data(scale), "train", "none")
-    with pytest.raises(Refusal, match="did you mean 'dynamic'"):
+    with pytest.raises(InputError, match="did you mean 'dynamic'"):
         observations(grey_data(scale), "train", "dynamc")
-    with pytest.raises(Refusal, match="did you mean 'validation'"):
+    with pytest.raises(InputError, match="did you mean 'validation'"):
         observations(grey_data(scale), "valid", "dynamic")
 
 
@@ -214,7 +214,7 @@ BIT = np.ones((3, 2), np.uint8)
     ],
 )
 def test_splits_that_do_not_fit_together_are_refused(splits, sentence):
-    with pytest.raises(Refusal, match=f"data 'mine'{sentence}"):
+    with pytest.raises(InputError, match=f"data 'mine'{sentence}"):
         Dataset("mine", splits, "binary", 1)
 
 

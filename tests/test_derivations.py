@@ -21,7 +21,7 @@ from scipy.special import gammaln
 from torch.distributions import MultivariateNormal
 
 from tests.laws import BITS, build, code_tuples, enumerate_bits, log_bernoulli, observations_of, score_every_tuple
-from vaelab.distributions import Bits, Gaussian, all_codes
+from vaelab.distributions import Bernoulli, DiagonalNormal, all_codes
 from vaelab.estimators import ScoreFunction
 from vaelab.estimators.baselines import leave_one_out
 from vaelab.models import Enumeration, MixturePrior, linear_weights, sbn
@@ -104,8 +104,8 @@ def test_the_error_of_a_log_average_falls_with_the_number_of_codes():
 
 def test_the_two_expectations_in_the_kl_of_gaussians():
     mu, sigma, (nodes, weights) = 0.7, 1.9, hermite()
-    q = Gaussian(torch.tensor([mu]).double(), torch.tensor([math.log(sigma)]).double())
-    p = Gaussian(torch.zeros(1).double(), torch.zeros(1).double())
+    q = DiagonalNormal(torch.tensor([mu]).double(), torch.tensor([math.log(sigma)]).double())
+    p = DiagonalNormal(torch.zeros(1).double(), torch.zeros(1).double())
     z = (mu + sigma * nodes).unsqueeze(1)
     half = 0.5 * math.log(2 * math.pi)
     assert float((weights * q.log_prob(z)).sum()) == pytest.approx(-half - math.log(sigma) - 0.5, abs=1e-12)
@@ -122,7 +122,7 @@ def test_the_derivative_is_taken_inside_for_real_codes_and_not_for_bits():
 
     inside = torch.autograd.grad((weights * f(mu + sigma * nodes)).sum(), (mu, sigma))
     grid = torch.linspace(-12, 12, 4001, dtype=torch.float64)
-    density = Gaussian(mu.view(1), sigma.log().view(1)).log_prob(grid.unsqueeze(1)).exp()
+    density = DiagonalNormal(mu.view(1), sigma.log().view(1)).log_prob(grid.unsqueeze(1)).exp()
     outside = torch.autograd.grad((density * f(grid)).sum() * (grid[1] - grid[0]), (mu, sigma))
     for one, other in zip(inside, outside, strict=True):
         assert abs(float(one)) > 0.05
@@ -131,7 +131,7 @@ def test_the_derivative_is_taken_inside_for_real_codes_and_not_for_bits():
     draws = []
     for logit in (0.2, 0.2 + 1e-9):  # the same noise, another probability
         torch.manual_seed(0)
-        draws.append(Bits(torch.tensor([logit]).double()).sample((1000,)))
+        draws.append(Bernoulli(torch.tensor([logit]).double()).sample((1000,)))
     assert torch.equal(*draws)  # no draw moves, so their average has the derivative zero; their expectation f1 - f0
     assert abs(f1 - f0) > 0.05
 
@@ -163,7 +163,7 @@ def test_the_best_constant_baseline_has_the_least_variance():
         assert variance(other) == pytest.approx(variance(best) + excess, rel=1e-12)
         assert variance(other) > variance(best)
     logits = model.posterior(x).logits.detach().requires_grad_()  # the score is that of the code's distribution
-    (ours,) = torch.autograd.grad(Bits(logits).log_prob(z[5]).sum(), logits)
+    (ours,) = torch.autograd.grad(Bernoulli(logits).log_prob(z[5]).sum(), logits)
     assert torch.allclose(ours, score[5], atol=1e-14)
 
 
@@ -174,10 +174,10 @@ def test_the_gradient_of_the_importance_weighted_bound_is_its_formula():
     z = code_tuples(3, 2).transpose(0, 1)  # (K, T, D)
     rows = x.expand(z.shape[1], -1)
     logits = model.posterior(rows).logits.detach().requires_grad_()
-    estimate = estimator.score(model, IWAE(), rows, Bits(logits), z)
+    estimate = estimator.score(model, IWAE(), rows, Bernoulli(logits), z)
     (ours,) = torch.autograd.grad(estimate.surrogate.sum(), logits)
     with torch.no_grad():
-        values = model.log_weight(rows, z, Bits(logits))  # (K, T)
+        values = model.log_weight(rows, z, Bernoulli(logits))  # (K, T)
         signal = leave_one_out(IWAE(), values) - torch.softmax(values, 0)
         formula = (signal.unsqueeze(-1) * (z - torch.sigmoid(logits))).sum(0)
     assert torch.allclose(ours, formula, atol=1e-12)

@@ -8,9 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
-from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
+from torch.distributions import Bernoulli as TorchBernoulli
+from torch.distributions import Independent, Normal, kl_divergence
 
-from vaelab.distributions import Bits, Gaussian, Point, all_codes
+from vaelab.distributions import Bernoulli, Delta, DiagonalNormal, all_codes
 
 # (logits, value): the K axis of the logits, the B axis of the value, both, neither
 BROADCASTS = [
@@ -30,7 +31,7 @@ def normal(*shape):
 
 
 def torch_bits(logits):
-    return Independent(Bernoulli(logits=logits, validate_args=False), 1, validate_args=False)
+    return Independent(TorchBernoulli(logits=logits, validate_args=False), 1, validate_args=False)
 
 
 def torch_gaussian(loc, log_scale):
@@ -41,27 +42,27 @@ def torch_gaussian(loc, log_scale):
 def test_log_prob_of_bits_and_its_derivatives_for_every_broadcast(logits, value):
     logits, x = normal(*logits).requires_grad_(), torch.rand(value, dtype=torch.float64).requires_grad_()
     expected = (x * logits - torch.nn.functional.softplus(logits)).sum(-1)
-    assert torch.allclose(Bits(logits).log_prob(x), expected, rtol=1e-13, atol=1e-13)
+    assert torch.allclose(Bernoulli(logits).log_prob(x), expected, rtol=1e-13, atol=1e-13)
     weights = normal(*expected.shape)  # an upstream gradient that differs from place to place
-    ours = torch.autograd.grad((Bits(logits).log_prob(x) * weights).sum(), (logits, x))
+    ours = torch.autograd.grad((Bernoulli(logits).log_prob(x) * weights).sum(), (logits, x))
     theirs = torch.autograd.grad((expected * weights).sum(), (logits, x))
     for one, other in zip(ours, theirs, strict=True):
         assert torch.allclose(one, other, rtol=1e-12, atol=1e-12)
-    assert gradcheck(lambda a, b: Bits(a).log_prob(b), (logits, x))
-    assert gradgradcheck(lambda a, b: Bits(a).log_prob(b), (logits, x))
+    assert gradcheck(lambda a, b: Bernoulli(a).log_prob(b), (logits, x))
+    assert gradgradcheck(lambda a, b: Bernoulli(a).log_prob(b), (logits, x))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.uint8, torch.bool])
 @pytest.mark.parametrize(("logits", "value"), BROADCASTS)
 def test_log_prob_takes_bits_of_any_type(logits, value, dtype):
     logits, x = normal(*logits), torch.randint(0, 2, value)
-    assert torch.equal(Bits(logits).log_prob(x.to(dtype)), Bits(logits).log_prob(x.double()))
+    assert torch.equal(Bernoulli(logits).log_prob(x.to(dtype)), Bernoulli(logits).log_prob(x.double()))
 
 
 def test_log_prob_leaves_the_logits_and_the_value_as_they_were():
     logits, x = normal(2, 3, 4).requires_grad_(), normal(3, 4)
     kept = logits.detach().clone(), x.clone()
-    Bits(logits).log_prob(x).sum().backward()
+    Bernoulli(logits).log_prob(x).sum().backward()
     assert torch.equal(logits, kept[0])
     assert torch.equal(x, kept[1])
 
@@ -77,11 +78,11 @@ def test_log_prob_of_bits_is_torchs(logits, code):
     x = all_codes(dim, logits)[code % 2**dim]
     expected = torch_bits(logits).log_prob(x)
     # torch's softplus leaves out log(1 + exp(-l)) beyond l = 20: at most 2.1e-9 a bit
-    assert torch.allclose(Bits(logits).log_prob(x), expected, rtol=1e-12, atol=dim * 2.1e-9)
+    assert torch.allclose(Bernoulli(logits).log_prob(x), expected, rtol=1e-12, atol=dim * 2.1e-9)
 
 
 def test_bits_sum_to_one_and_have_the_moments_and_the_entropy_of_their_enumeration():
-    q = Bits(normal(2, 3))
+    q = Bernoulli(normal(2, 3))
     z = all_codes(3, q.logits).unsqueeze(1)  # (8, 1, D)
     probability = q.log_prob(z).exp()  # (8, B)
     assert torch.allclose(probability.sum(0), torch.ones(2, dtype=torch.float64), atol=1e-14)
@@ -95,7 +96,7 @@ def test_bits_sum_to_one_and_have_the_moments_and_the_entropy_of_their_enumerati
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_entropy_of_bits_is_finite_and_right_at_logits_of_a_hundred(dtype):
     logits = EXTREME.to(dtype).requires_grad_()
-    entropy = Bits(logits.unsqueeze(-1)).entropy()
+    entropy = Bernoulli(logits.unsqueeze(-1)).entropy()
     odds = EXTREME.abs()
     expected = torch.log1p((-odds).exp()) + odds * torch.sigmoid(-odds)
     assert torch.allclose(entropy.double(), expected, rtol=1e-6, atol=1e-35)
@@ -113,7 +114,7 @@ def test_kl_of_bits_is_finite_and_right_at_logits_of_a_hundred(dtype):
     slope_q = torch.sigmoid(q) * torch.sigmoid(-q) * (q - p)
     slope_p = torch.sigmoid(p) - torch.sigmoid(q)
     q, p = (logits.to(dtype).unsqueeze(-1).requires_grad_() for logits in (q, p))
-    kl = kl_divergence(Bits(q), Bits(p))
+    kl = kl_divergence(Bernoulli(q), Bernoulli(p))
     atol = 1e-12 if dtype == torch.float64 else 1e-5
     assert torch.allclose(kl.double(), expected, rtol=1e-6, atol=atol)
     for logits, slope in ((q, slope_q), (p, slope_p)):
@@ -122,7 +123,7 @@ def test_kl_of_bits_is_finite_and_right_at_logits_of_a_hundred(dtype):
 
 
 def test_kl_of_bits_is_torchs_and_the_sum_over_every_code():
-    q, p = Bits(normal(2, 3)), Bits(normal(3))
+    q, p = Bernoulli(normal(2, 3)), Bernoulli(normal(3))
     z = all_codes(3, q.logits).unsqueeze(1)
     enumerated = (q.log_prob(z).exp() * (q.log_prob(z) - p.log_prob(z))).sum(0)
     assert torch.allclose(kl_divergence(q, p), enumerated, atol=1e-13)
@@ -132,20 +133,20 @@ def test_kl_of_bits_is_torchs_and_the_sum_over_every_code():
 
 
 def test_kl_of_bits_to_one_half_is_the_formula_of_the_study():
-    q = Bits(normal(4, 6))
+    q = Bernoulli(normal(4, 6))
     mu = q.mean
     formula = (mu * mu.log() + (1 - mu) * (1 - mu).log() + math.log(2)).sum(-1)
-    assert torch.allclose(kl_divergence(q, Bits(torch.zeros(6).double())), formula, atol=1e-13)
+    assert torch.allclose(kl_divergence(q, Bernoulli(torch.zeros(6).double())), formula, atol=1e-13)
 
 
 def test_kl_of_gaussians_is_torchs_the_formula_and_the_integral():
     loc, log_scale = normal(4, 1), 0.5 * normal(4, 1)
-    standard = Gaussian(torch.zeros(1).double(), torch.zeros(1).double())
-    kl = kl_divergence(Gaussian(loc, log_scale), standard)
+    standard = DiagonalNormal(torch.zeros(1).double(), torch.zeros(1).double())
+    kl = kl_divergence(DiagonalNormal(loc, log_scale), standard)
     formula = -0.5 * (1 + 2 * log_scale - loc**2 - (2 * log_scale).exp()).sum(-1)
     assert torch.allclose(kl, formula, atol=1e-13)
-    other = Gaussian(normal(1), normal(1))
-    general = kl_divergence(Gaussian(loc, log_scale), other)
+    other = DiagonalNormal(normal(1), normal(1))
+    general = kl_divergence(DiagonalNormal(loc, log_scale), other)
     expected = kl_divergence(torch_gaussian(loc, log_scale), torch_gaussian(other.loc, other.log_scale))
     assert torch.allclose(general, expected, rtol=1e-12)
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)  # exact for the quadratic log-ratio
@@ -160,7 +161,7 @@ def test_kl_of_gaussians_is_torchs_the_formula_and_the_integral():
 def test_gaussian_is_torchs_for_every_shape(samples, batch, dim, seed):
     torch.manual_seed(seed)
     loc, log_scale, z = normal(batch, dim), normal(batch, dim), normal(samples, batch, dim)
-    q, expected = Gaussian(loc, log_scale), torch_gaussian(loc, log_scale)
+    q, expected = DiagonalNormal(loc, log_scale), torch_gaussian(loc, log_scale)
     assert torch.allclose(q.log_prob(z), expected.log_prob(z), rtol=1e-11)
     assert torch.allclose(q.variance, expected.variance)
     assert torch.equal(q.mean, loc)
@@ -170,35 +171,35 @@ def test_gaussian_is_torchs_for_every_shape(samples, batch, dim, seed):
 def test_draws_have_the_moments_of_the_distribution():
     """400 000 draws, 12 means within 5 standard errors: false alarm below 1e-5."""
     count = 400_000
-    for q in (Bits(normal(2, 3)), Gaussian(normal(2, 3), 0.3 * normal(2, 3))):
+    for q in (Bernoulli(normal(2, 3)), DiagonalNormal(normal(2, 3), 0.3 * normal(2, 3))):
         error = (q.sample((count,)).mean(0) - q.mean).abs() / (q.variance / count).sqrt()
         assert error.max() < 5
 
 
 def test_a_gaussian_draw_is_differentiable_and_a_sample_of_either_is_not():
     loc, log_scale = normal(2, 3).requires_grad_(), normal(2, 3).requires_grad_()
-    q = Gaussian(loc, log_scale)
+    q = DiagonalNormal(loc, log_scale)
     draw = q.rsample((7,))
     noise = ((draw - loc) / log_scale.exp()).detach()
     by_loc, by_scale = torch.autograd.grad(draw.sum(), (loc, log_scale))
     assert torch.equal(by_loc, torch.full_like(loc, 7.0))
     assert torch.allclose(by_scale, noise.sum(0) * log_scale.exp())
     assert not q.sample((7,)).requires_grad
-    assert not Bits(loc).sample((7,)).requires_grad
-    assert set(Bits(loc).sample((50,)).unique().tolist()) == {0.0, 1.0}
+    assert not Bernoulli(loc).sample((7,)).requires_grad
+    assert set(Bernoulli(loc).sample((50,)).unique().tolist()) == {0.0, 1.0}
 
 
 def test_a_point_draws_itself():
     loc = normal(2, 3).requires_grad_()
-    assert torch.equal(Point(loc).rsample((4,)), loc.expand(4, 2, 3))
-    assert torch.equal(Point(loc).variance, torch.zeros(2, 3).double())
-    assert torch.autograd.grad(Point(loc).rsample((4,)).sum(), loc)[0].eq(4).all()
+    assert torch.equal(Delta(loc).rsample((4,)), loc.expand(4, 2, 3))
+    assert torch.equal(Delta(loc).variance, torch.zeros(2, 3).double())
+    assert torch.autograd.grad(Delta(loc).rsample((4,)).sum(), loc)[0].eq(4).all()
 
 
 def test_validation_of_torch_distributions_is_left_on_for_others():
-    Bits(torch.zeros(2))
+    Bernoulli(torch.zeros(2))
     with pytest.raises(ValueError, match="constraint"):
-        Bernoulli(probs=torch.tensor(2.0))
+        TorchBernoulli(probs=torch.tensor(2.0))
 
 
 # ---------------------------------------------------------------- extremes: numbers that a network may return
@@ -213,7 +214,7 @@ def test_bits_of_any_logit_have_the_density_that_mathematics_says(dtype):
     for logit in HUGE:
         for bit in (0.0, 1.0):
             logits = torch.tensor([[logit, 0.5]], dtype=dtype, requires_grad=True)
-            q, x = Bits(logits), torch.tensor([[bit, 1.0]], dtype=dtype)
+            q, x = Bernoulli(logits), torch.tensor([[bit, 1.0]], dtype=dtype)
             own = -math.log1p(math.exp(-abs(logit))) - (abs(logit) if (logit > 0) != bool(bit) else 0.0)
             expected = torch.tensor(max(own, -torch.finfo(dtype).max) - math.log1p(math.exp(-0.5)), dtype=dtype)
             assert torch.allclose(q.log_prob(x), expected, rtol=1e-2 if dtype == torch.bfloat16 else 1e-6, atol=1e-3)
@@ -227,7 +228,7 @@ def test_bits_of_any_logit_have_the_density_that_mathematics_says(dtype):
 def test_the_kl_of_bits_is_no_nan_for_any_pair_of_logits(dtype):
     grid = torch.tensor(HUGE, dtype=dtype)
     q, p = (side.reshape(-1, 1).requires_grad_() for side in torch.meshgrid(grid, grid, indexing="ij"))
-    kl = kl_divergence(Bits(q), Bits(p))
+    kl = kl_divergence(Bernoulli(q), Bernoulli(p))
     assert (kl >= -1e-2).all()
     assert (kl.view(len(grid), -1).diagonal().abs() < 1e-2).all()
     for gradient in torch.autograd.grad(kl.sum(), (q, p)):
@@ -240,7 +241,10 @@ def test_a_gaussian_of_any_scale_has_a_draw_a_density_and_a_kl(loc, dtype):
     """The density of its own draw is finite, and so is its gradient, for every log sigma."""
     for log_scale in HUGE:
         one, other = (torch.full((1, 3), value, dtype=dtype, requires_grad=True) for value in (loc, log_scale))
-        q, standard = Gaussian(one, other), Gaussian(torch.zeros(3, dtype=dtype), torch.zeros(3, dtype=dtype))
+        q, standard = (
+            DiagonalNormal(one, other),
+            DiagonalNormal(torch.zeros(3, dtype=dtype), torch.zeros(3, dtype=dtype)),
+        )
         z = q.rsample((50,))
         for value in (q.log_prob(z), standard.log_prob(z), kl_divergence(q, standard)):
             assert value.isfinite().all(), (loc, log_scale)
@@ -251,6 +255,6 @@ def test_a_gaussian_of_any_scale_has_a_draw_a_density_and_a_kl(loc, dtype):
 def test_a_gaussian_is_the_one_that_was_asked_for_within_the_limits_of_its_type():
     for dtype, sizes in ((torch.float32, [-39.0, -12.0, 39.0]), (torch.float64, [-319.0, -89.0, 319.0])):
         for log_scale in sizes:
-            q = Gaussian(torch.zeros(1, dtype=dtype), torch.full((1,), log_scale, dtype=dtype))
+            q = DiagonalNormal(torch.zeros(1, dtype=dtype), torch.full((1,), log_scale, dtype=dtype))
             expected = -0.5 - log_scale - 0.5 * math.log(2 * math.pi)
             assert q.log_prob(q.stddev).item() == pytest.approx(expected, rel=1e-6)

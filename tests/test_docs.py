@@ -16,12 +16,12 @@ import typer
 import vaelab
 from vaelab.cli import app
 from vaelab.data import Split
+from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, Estimator
 from vaelab.models import MODELS
 from vaelab.objectives import ELBO, IWAE
-from vaelab.refusals import Refusal
 from vaelab.settings import parse_overrides, resolve
-from vaelab.sweep import read_space
+from vaelab.studies.sweep import read_space
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -104,7 +104,7 @@ def test_a_command_line_of_a_page_can_be_typed(page: str, line: str) -> None:
         layer = parse_overrides(settings)
         try:
             resolve(words[0], layer)
-        except Refusal:
+        except InputError:
             assert command == "sweep"
             read_space(words[0], layer)
 

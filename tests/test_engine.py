@@ -13,9 +13,9 @@ from torch._dynamo.utils import counters
 from torch._inductor.custom_graph_pass import CustomGraphPass
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import bernoulli_vae, gaussian_vae
-from vaelab.refusals import Refusal
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training import engine as room
 from vaelab.training import fit
@@ -160,7 +160,7 @@ def test_a_step_that_does_not_compile_where_others_do_is_refused_in_one_sentence
     assert engine.compiled
     monkeypatch.setattr(room, "_options", lambda device: {"post_grad_custom_post_pass": Broken()})
     step = engine.compile(lambda numbers: numbers * 3)
-    with engine.running(), pytest.raises(Refusal) as refusal:
+    with engine.running(), pytest.raises(InputError) as refusal:
         step([1.0])
     said = str(refusal.value)
     assert said.startswith("training.compile: this step does not compile (")

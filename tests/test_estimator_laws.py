@@ -14,12 +14,12 @@ import torch
 
 from tests import estimator_laws as laws
 from vaelab.data import Dataset, Split
-from vaelab.distributions import Bits
+from vaelab.distributions import Bernoulli
+from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, Rebar, Relax, Rodeo, ScoreFunction
 from vaelab.estimators.relaxation import conditional_noise, logistic, tied_slope
 from vaelab.models import autoencoder, sbn
 from vaelab.objectives import ELBO, IWAE, Reconstruction
-from vaelab.refusals import Refusal
 from vaelab.settings import resolve
 from vaelab.training import fit
 
@@ -130,7 +130,7 @@ def test_codes_drawn_by_another_law_are_noticed(row, law):
 def test_a_term_left_out_of_a_control_variate_is_noticed(monkeypatch):
     """Double CV without its correction, REBAR without the path through the noise given the bit."""
     with monkeypatch.context() as patch:
-        patch.setattr(Bits, "variance", property(lambda q: torch.zeros_like(q.logits)))
+        patch.setattr(Bernoulli, "variance", property(lambda q: torch.zeros_like(q.logits)))
         ours, exact = laws.expectation(find("double-cv", samples=3))
     assert (ours["encoder"] - exact["encoder"]).abs().max() > 1e-3
     for estimator, function, without in (
@@ -276,7 +276,7 @@ def test_the_auxiliary_gradient_is_that_of_the_mean_square_and_never_reaches_the
     """Against central differences of mean |g|^2, g what flows into the logits; g's mean does not depend on them."""
     model, x = laws.build_model(row.kind, row.bits), laws.observations().repeat(8, 1)
     estimator, objective = row.build(model, x).train(), laws.OBJECTIVES[row.objective]
-    q = Bits(model.posterior(x).logits.detach().requires_grad_())
+    q = Bernoulli(model.posterior(x).logits.detach().requires_grad_())
     drawn = estimator.draw(q, objective)
 
     def mean_square():
@@ -389,7 +389,7 @@ def test_what_an_estimator_is_not_defined_for_is_refused_in_one_sentence(name):
             if fits and (code == "point") == (objective.name == "reconstruction"):
                 estimator.check(model, objective)
                 continue
-            with pytest.raises(Refusal) as refusal:
+            with pytest.raises(InputError) as refusal:
                 estimator.check(model, objective)
             assert "\n" not in str(refusal.value)
             assert ". " not in str(refusal.value)
@@ -415,14 +415,14 @@ def test_what_an_estimator_is_not_defined_for_is_refused_in_one_sentence(name):
     ],
 )
 def test_options_that_cannot_work_are_refused(name, options, words):
-    with pytest.raises(Refusal, match=words):
+    with pytest.raises(InputError, match=words):
         ESTIMATORS[name](**options)
 
 
 def test_an_odd_number_of_codes_is_no_pairs_but_has_partners():
     for samples in (1, 3):
         disarm = ESTIMATORS["disarm"](samples=samples)
-        with pytest.raises(Refusal, match=f"expected an even number, for pairs of codes; got {samples}"):
+        with pytest.raises(InputError, match=f"expected an even number, for pairs of codes; got {samples}"):
             disarm.check(MODELS["bits"], ELBO())
         disarm.check(MODELS["bits"], IWAE())
 
@@ -430,9 +430,9 @@ def test_an_odd_number_of_codes_is_no_pairs_but_has_partners():
 def test_enumeration_above_sixteen_bits_is_refused():
     exact = ESTIMATORS["exact"]
     exact().check(laws.build_model("bits", 16), ELBO())
-    with pytest.raises(Refusal, match="enumerates at most 16 bits; this model and objective have 17"):
+    with pytest.raises(InputError, match="enumerates at most 16 bits; this model and objective have 17"):
         exact().check(laws.build_model("bits", 17), ELBO())
-    with pytest.raises(Refusal, match="enumerates at most 16 bits; this model and objective have 18"):
+    with pytest.raises(InputError, match="enumerates at most 16 bits; this model and objective have 18"):
         exact(samples=3).check(laws.build_model("bits", 6), IWAE())
 
 

@@ -16,10 +16,10 @@ from tests.laws import (
     observations_of,
     score_every_tuple,
 )
+from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, Pathwise, ScoreFunction
 from vaelab.estimators.baselines import BASELINES, Baseline, leave_one_out
 from vaelab.objectives import ELBO, IWAE, Reconstruction
-from vaelab.refusals import Refusal
 
 OBJECTIVES = {"elbo": ELBO(), "elbo, beta 0.4": ELBO(0.4), "elbo, beta 3": ELBO(3.0), "iwae": IWAE()}
 SCORES = [
@@ -181,7 +181,7 @@ def test_an_estimator_goes_with_a_model_or_is_refused(name, kind):
     model, estimator = build(name), kind(samples=2)
     objective = Reconstruction() if name == "autoencoder" else ELBO()
     if model.code not in kind.codes:
-        with pytest.raises(Refusal, match=f"estimator: '{kind.name}' needs codes of kind"):
+        with pytest.raises(InputError, match=f"estimator: '{kind.name}' needs codes of kind"):
             estimator.check(model, objective)
         return
     estimator.check(model, objective)
@@ -189,19 +189,19 @@ def test_an_estimator_goes_with_a_model_or_is_refused(name, kind):
     assert [part.shape for part in estimate[:4]] == [(4,)] * 4
     assert [part.requires_grad for part in estimate[:4]] == [False, True, False, False]
     wrong = ELBO() if name == "autoencoder" else Reconstruction()
-    with pytest.raises(Refusal, match="objective: expected"):
+    with pytest.raises(InputError, match="objective: expected"):
         estimator.check(model, wrong)
 
 
 @pytest.mark.parametrize("samples", [0, -1, 1.5, "2", True, None])
 @pytest.mark.parametrize("kind", ESTIMATORS.values(), ids=ESTIMATORS.keys())
 def test_a_number_of_codes_that_is_none_is_refused(kind, samples):
-    with pytest.raises(Refusal, match=r"estimator\.samples: expected an integer of at least 1"):
+    with pytest.raises(InputError, match=r"estimator\.samples: expected an integer of at least 1"):
         kind(samples=samples)
 
 
 def test_options_of_the_score_function_that_cannot_work_are_refused():
-    with pytest.raises(Refusal, match=r"at least 2 for the baseline leave-one-out; got 1"):
+    with pytest.raises(InputError, match=r"at least 2 for the baseline leave-one-out; got 1"):
         ScoreFunction(1, "leave-one-out")
-    with pytest.raises(Refusal, match="did you mean 'running-average'"):
+    with pytest.raises(InputError, match="did you mean 'running-average'"):
         ScoreFunction(2, "runing-average")

@@ -11,6 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from tests.laws import BITS, LAYERED, MODELS, VARIATIONAL, X, binary_data, build, enumerate_bits
 from vaelab.data import Dataset, Split, observations
 from vaelab.distributions import all_codes
+from vaelab.errors import InputError
 from vaelab.evaluation import (
     SAMPLES,
     active_units,
@@ -23,7 +24,6 @@ from vaelab.evaluation import (
     prior_average,
 )
 from vaelab.models import bernoulli_vae
-from vaelab.refusals import Refusal
 
 ROWS = 30
 
@@ -128,10 +128,10 @@ def test_estimates_depend_on_their_seed_alone_and_more_codes_tighten_them(name, 
 
 
 def test_mean_and_standard_error():
-    estimated = bounds.Estimated(torch.tensor([1.0, 2.0, 6.0]), {})
+    estimated = bounds.BoundEstimate(torch.tensor([1.0, 2.0, 6.0]), {})
     assert estimated.mean == 3
     assert estimated.standard_error == pytest.approx(math.sqrt(7 / 3))
-    assert math.isnan(bounds.Estimated(torch.tensor([1.0]), {}).standard_error)
+    assert math.isnan(bounds.BoundEstimate(torch.tensor([1.0]), {}).standard_error)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -285,10 +285,10 @@ def test_the_command_line_and_python_have_the_same_default_of_samples():
     ],
 )
 def test_what_cannot_be_estimated_is_refused(name, call, sentence, held_out):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         call(build(name), held_out)
 
 
 def test_more_bits_than_can_be_enumerated_are_refused(held_out):
-    with pytest.raises(Refusal, match="at most 20 bits to enumerate; the model has 21"):
+    with pytest.raises(InputError, match="at most 20 bits to enumerate; the model has 21"):
         exact(bernoulli_vae(X, latent_dim=21, hidden_dims=[]), held_out)

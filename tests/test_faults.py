@@ -16,7 +16,7 @@ import pytest
 from tests.laws import largest_difference
 from tests.test_training import rows_of, weights_of
 from tests.training_process import run_training, start, wait_for_step
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs import Run
 
 ROOT = Path(__file__).parents[1]
@@ -158,7 +158,7 @@ def test_two_damaged_checkpoints_are_refused_and_left_as_they_are(tmp_path):
     for path in (last, last.with_name("previous.pt")):
         truncate(path)
     before = {path: path.read_bytes() for path in last.parent.iterdir()}
-    with pytest.raises(Refusal, match=r"previous\.pt: expected a checkpoint; it is damaged"):
+    with pytest.raises(InputError, match=r"previous\.pt: expected a checkpoint; it is damaged"):
         run_training(tmp_path / "run", resume=True)
     assert {path: path.read_bytes() for path in last.parent.iterdir()} == before
 
@@ -229,7 +229,7 @@ def test_a_second_training_into_a_directory_is_refused_and_a_crash_leaves_no_loc
             _, said = second.communicate()
             assert second.returncode == 1
         assert f"out: another process is training into {str(out)!r}; wait for it, or choose another" in said
-        with pytest.raises(Refusal, match="another process is training into"):
+        with pytest.raises(InputError, match="another process is training into"):
             run_training(out, overwrite=True)
         first.kill()
     go_on_to_the_end(out, whole)

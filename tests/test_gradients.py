@@ -14,16 +14,16 @@ from tests.laws import binary_data, build, gradients, largest_difference, score_
 from tests.training_process import run_training
 from vaelab import plots
 from vaelab.data import observations
+from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, ScoreFunction
 from vaelab.evaluation import gradients as measuring
-from vaelab.evaluation.bias import DIRECTIONS, FALSE_ALARM, Reference, bias_limit, largest_z
-from vaelab.evaluation.gradients import gradient_rows, measure_gradients
 from vaelab.objectives import ELBO, IWAE
-from vaelab.refusals import Refusal
-from vaelab.report import Member
+from vaelab.report import ReportedRun
 from vaelab.report.gradients import _bias_found
 from vaelab.report.sections import sections
 from vaelab.runs import Run
+from vaelab.studies.bias import DIRECTIONS, FALSE_ALARM, Reference, bias_limit, largest_z
+from vaelab.studies.gradients import gradient_rows, measure_gradients
 from vaelab.training.variance import GradientVariance
 
 BITS = "bits, learned prior"
@@ -69,7 +69,7 @@ def test_false_alarms_are_as_rare_as_stated(against, monkeypatch):
 
     The rows of a report share their reference, as they do where it is a long run: Bonferroni's inequality allows it.
     """
-    monkeypatch.setattr("vaelab.evaluation.bias.FALSE_ALARM", 0.05)
+    monkeypatch.setattr("vaelab.studies.bias.FALSE_ALARM", 0.05)
     limit, count, draws, size = bias_limit(10), 1000, 20, 2 * DIRECTIONS
     generator = torch.Generator().manual_seed(0)
     alarms = 0
@@ -86,7 +86,7 @@ def test_false_alarms_are_as_rare_as_stated(against, monkeypatch):
 
 def test_an_unbiased_row_over_the_limit_is_looked_at_again_with_fresh_draws(monkeypatch):
     """A limit so low that every row is over it: the second look has its own draws, its own limit and its own number."""
-    monkeypatch.setattr("vaelab.evaluation.bias.FALSE_ALARM", 0.999)
+    monkeypatch.setattr("vaelab.studies.bias.FALSE_ALARM", 0.999)
     result, rows = measured(BITS, ELBO(), draws=10, estimators=["disarm", "arm", "straight-through"])
     over = [row for row in rows.values() if not row["biased"] and row["bias_z"] > result["bias_limit"]]
     assert over
@@ -156,7 +156,7 @@ def test_the_variance_of_leave_one_out_is_the_enumerated_one():
 
 def two_rows(data):
     """The batch that ``measure_gradients`` draws: its seed, spelt out."""
-    from vaelab.randomness import seeded
+    from vaelab.seeds import seeded
 
     observed = observations(data, "train", "none")
     with seeded(0, "gradients", "batch"):
@@ -190,15 +190,15 @@ def test_the_model_is_left_as_it_was_and_the_same_seed_gives_the_same_numbers():
 
 
 def test_mistakes_are_refused_in_one_sentence():
-    with pytest.raises(Refusal, match="draws: expected an integer of at least 2"):
+    with pytest.raises(InputError, match="draws: expected an integer of at least 2"):
         measured(BITS, ELBO(), draws=1)
-    with pytest.raises(Refusal, match="did you mean 'disarm'"):
+    with pytest.raises(InputError, match="did you mean 'disarm'"):
         measured(BITS, ELBO(), estimators=["disram"])
-    with pytest.raises(Refusal, match=r"none of the estimators applies; .*'pathwise' needs codes"):
+    with pytest.raises(InputError, match=r"none of the estimators applies; .*'pathwise' needs codes"):
         measured(BITS, ELBO(), estimators=["pathwise"])
-    with pytest.raises(Refusal, match="no estimator is left"):
+    with pytest.raises(InputError, match="no estimator is left"):
         measured(BITS, ELBO(), estimators=["rodeo"], without=["rodeo"])
-    with pytest.raises(Refusal, match="draws no codes"):
+    with pytest.raises(InputError, match="draws no codes"):
         measured("autoencoder", ELBO())
 
 
@@ -236,9 +236,9 @@ def test_the_command_prints_keeps_and_draws(vaelab, run):
 
 def test_the_report_has_the_section_only_for_a_run_that_was_measured(vaelab, run):
     (run.path / "gradients.json").unlink(missing_ok=True)
-    assert "gradient-variance" not in [section.name for section in sections([Member("run", run)])[0]]
+    assert "gradient-variance" not in [section.name for section in sections([ReportedRun("run", run)])[0]]
     assert vaelab("gradients", run.path, "--draws", 3, "--rows", 8, "--samples", 2).code == 0
-    found = {section.name: section.found for section in sections([Member("run", run)])[0]}["gradient-variance"]
+    found = {section.name: section.found for section in sections([ReportedRun("run", run)])[0]}["gradient-variance"]
     assert "running average has" in found
     assert "proven unbiased by enumeration" in found
     assert "Found biased" not in found

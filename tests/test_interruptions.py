@@ -9,7 +9,7 @@ import pytest
 from tests.laws import largest_difference
 from tests.test_training import rows_of, weights_of
 from tests.training_process import run_training, start, wait_for_step
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs import Run
 
 
@@ -80,5 +80,7 @@ def test_a_checkpoint_that_lacks_a_part_is_refused(tmp_path):
     run, _ = run_training(tmp_path / "run")
     state = run.load_checkpoint()
     run.save_checkpoint({name: part for name, part in state.items() if name != "average"})
-    with pytest.raises(Refusal, match="resume: expected a checkpoint that holds average; this one was written by an"):
+    with pytest.raises(
+        InputError, match="resume: expected a checkpoint that holds average; this one was written by an"
+    ):
         run_training(run.path, resume=True)

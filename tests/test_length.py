@@ -11,8 +11,8 @@ from tests.laws import binary_data, largest_difference
 from tests.test_training import rows_of, weights_of
 from tests.training_process import run_training
 from vaelab.data import Dataset, Split
+from vaelab.errors import InputError
 from vaelab.models import MODELS, autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
-from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training import check_settings, fit, for_data, train
@@ -84,7 +84,7 @@ def test_validations_are_an_epoch_apart_or_a_few_steps():
 
 
 def test_a_rate_that_is_left_open_is_refused_where_nobody_knows_the_data():
-    with pytest.raises(Refusal, match="learning_rate: expected a number; fit and train choose one"):
+    with pytest.raises(InputError, match="learning_rate: expected a number; fit and train choose one"):
         learning_rate(free(), 0, 10)
 
 
@@ -132,7 +132,7 @@ def test_what_was_chosen_is_in_the_run_and_a_resume_compares_like_with_like(tmp_
     with pytest.raises(ZeroDivisionError):
         run_training(tmp_path / "run", watch=stop, model="gaussian-vae", more=open_ended, resume=True)
     more = {**open_ended, "training": {"steps": 9}}
-    with pytest.raises(Refusal, match=r"resume: training\.steps is 156000 in .* and 9 in this command"):
+    with pytest.raises(InputError, match=r"resume: training\.steps is 156000 in .* and 9 in this command"):
         run_training(tmp_path / "run", model="gaussian-vae", more=more, resume=True)
 
 
@@ -294,9 +294,9 @@ REFUSED = {
 def test_settings_that_cannot_work_are_refused_before_anything_is_written(kind, tmp_path):
     model, more, sentence = REFUSED[kind]
     settings, data = resolve(model, {"binarisation": "none"}, more), with_rows(40, 10)
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         check_settings(for_data(settings, data), data)
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         train(settings, tmp_path / "run", data=data)
     assert not (tmp_path / "run").exists()
 
@@ -305,7 +305,7 @@ def test_settings_that_cannot_work_are_refused_before_anything_is_written(kind, 
 def test_data_without_a_split_are_refused(split):
     whole = binary_data()
     data = Dataset("cut", {name: part for name, part in whole.splits.items() if name != split}, "binary", 1)
-    with pytest.raises(Refusal, match=f"data: expected rows in the split '{split}'; 'cut' has none"):
+    with pytest.raises(InputError, match=f"data: expected rows in the split '{split}'; 'cut' has none"):
         fit(gaussian_vae(5, 2, [4]), data, binarisation="none")
 
 
@@ -325,7 +325,7 @@ def test_the_mixture_can_be_corrected_after_the_training(tmp_path):
     assert len(reopened.load_model().prior.weights) == 5
     fresh, _ = run_training(tmp_path / "fresh", model="autoencoder", more=more)
     assert largest_difference(weights_of(fresh.path), weights_of(reopened.path)) == 0
-    with pytest.raises(Refusal, match=r"latent_dim is 3 in .* \(device, components, covariance may differ\)"):
+    with pytest.raises(InputError, match=r"latent_dim is 3 in .* \(device, components, covariance may differ\)"):
         run_training(tmp_path / "run", model="autoencoder", more={"latent_dim": 2}, resume=True)
 
 

@@ -11,6 +11,7 @@ import torch
 
 from tests.laws import binary_data, enumerate_bits, observations_of
 from vaelab.data import observations
+from vaelab.errors import InputError
 from vaelab.estimators import MeanFieldEM, ScoreFunction
 from vaelab.evaluation import elbo, evaluate, exact, importance_weighted
 from vaelab.models import (
@@ -25,7 +26,6 @@ from vaelab.models import (
 from vaelab.models.fields import FIELDS, Product
 from vaelab.models.mean_field import State
 from vaelab.objectives import ELBO, IWAE
-from vaelab.refusals import Refusal
 from vaelab.training import fit
 
 X = 5
@@ -318,7 +318,7 @@ def test_what_cannot_work_is_refused():
         (lambda: MeanFieldPosterior(*generative_parts(recognition), "gauss"), "did you mean 'gaussian'"),
         (lambda: network([3]).bound(torch.full((2, X), float("nan"))), "x: .* got NaN"),
     ]:
-        with pytest.raises(Refusal, match=sentence):
+        with pytest.raises(InputError, match=sentence):
             call()
     ScoreFunction().check(network([3]), ELBO())  # the model learns from codes of q; q has nothing to learn
     assert network([3]).posterior(torch.empty(0, X).double()).logits.shape == (0, 3)

@@ -10,10 +10,10 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from tests.laws import BITS, LAYERED, MODELS, TABLE, VARIATIONAL, B, D, X, build, divergence_of, observations_of
+from vaelab.errors import InputError
 from vaelab.models import MODELS as ROWS
 from vaelab.models import MixturePrior, gaussian_vae
-from vaelab.randomness import derive_seed, seeded
-from vaelab.refusals import Refusal
+from vaelab.seeds import derive_seed, seeded
 
 
 @pytest.mark.parametrize("name", VARIATIONAL)
@@ -121,7 +121,7 @@ def test_what_is_no_table_of_observations_is_refused(name, method, x, sentence):
     model = build(name)
     if method == "bound" and name == "autoencoder":
         sentence = "a deterministic auto-encoder has no likelihood of x"
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         getattr(model, method)(x)
 
 
@@ -141,7 +141,7 @@ def test_arguments_out_of_range_are_refused(name):
         (lambda: TABLE[name][0](0), "data_dim: expected an integer"),
         (lambda: TABLE[name][0](X, data_mean=torch.zeros(X + 1)), r"data_mean: expected shape \(5,\); got \(6,\)"),
     ]:
-        with pytest.raises(Refusal, match=sentence):
+        with pytest.raises(InputError, match=sentence):
             call()
     if name not in LAYERED:
         assert TABLE[name][0](X, latent_dim=np.int64(2)).encode(torch.ones(1, X)).shape == (1, 2)
@@ -244,9 +244,9 @@ def test_the_mixture_is_its_formula_and_survives_its_arrays():
     other.load(prior.arrays())
     assert torch.equal(other().log_prob(z), prior().log_prob(z))
     broken = dict(prior.arrays(), means=torch.zeros(3, 1))
-    with pytest.raises(Refusal, match=r"density: expected means of shape \(3, 2\); got \(3, 1\)"):
+    with pytest.raises(InputError, match=r"density: expected means of shape \(3, 2\); got \(3, 1\)"):
         other.load(broken)
-    with pytest.raises(Refusal, match="density: expected arrays"):
+    with pytest.raises(InputError, match="density: expected arrays"):
         other.load({"weights": prior.weights})
 
 
@@ -258,7 +258,7 @@ def test_the_mixture_is_its_formula_and_survives_its_arrays():
     ],
 )
 def test_codes_that_no_mixture_fits_are_refused(codes, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         MixturePrior(2, 4).fit(codes)
 
 
@@ -268,9 +268,9 @@ def test_a_mixture_that_cannot_be_is_refused():
         ({"components": [3, 0]}, "components: expected an integer of at least 1"),
         ({"covariance": "ful"}, "did you mean 'full'"),
     ]:
-        with pytest.raises(Refusal, match=sentence):
+        with pytest.raises(InputError, match=sentence):
             MixturePrior(2, **options)
-    with pytest.raises(Refusal, match="no density of its codes yet"):
+    with pytest.raises(InputError, match="no density of its codes yet"):
         MixturePrior(2)()
 
 

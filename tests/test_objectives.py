@@ -17,9 +17,9 @@ from tests.laws import (
     log_bernoulli,
     observations_of,
 )
+from vaelab.errors import InputError
 from vaelab.estimators import Pathwise, ScoreFunction
 from vaelab.objectives import ELBO, IWAE, Reconstruction, check_objective
-from vaelab.refusals import Refusal
 
 
 def values(samples=3, batch=4):
@@ -86,7 +86,7 @@ def test_the_gap_of_the_elbo_is_the_kl_to_the_true_posterior(name):
 
 @pytest.mark.parametrize("beta", [-0.1, math.nan, math.inf, "1", True])
 def test_a_beta_that_is_no_weight_is_refused(beta):
-    with pytest.raises(Refusal, match=r"objective\.beta: expected a number of at least 0"):
+    with pytest.raises(InputError, match=r"objective\.beta: expected a number of at least 0"):
         ELBO(beta)
 
 
@@ -103,7 +103,7 @@ def test_an_objective_goes_with_a_model_or_is_refused(name, objective, good):
     if good:
         assert check_objective(model, objective) is None
         return
-    with pytest.raises(Refusal, match=r"objective: expected .* for codes of kind"):
+    with pytest.raises(InputError, match=r"objective: expected .* for codes of kind"):
         check_objective(model, objective)
 
 

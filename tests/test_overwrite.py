@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from tests.commands import CommandLine
 from vaelab import plots
-from vaelab.lab import STUDY, _words
 from vaelab.runs import Run, is_ours, seal
 from vaelab.settings import parse_overrides, resolve
+from vaelab.studies.lab import STUDY, _words
 
 TINY = ("gaussian-vae", "latent_dim=2", "hidden_dims=[8]", "training.steps=6", "training.batch_size=20")
 
@@ -205,7 +205,7 @@ def study(folder):
 
 
 def test_the_study_removes_only_what_it_wrote(vaelab, folder, monkeypatch):
-    from vaelab import lab as room
+    from vaelab.studies import lab as room
 
     lab = study(folder)
     mine = [lab / "thesis.tex", lab / "runs" / "mine" / "x", lab / "figures" / "holiday.png"]

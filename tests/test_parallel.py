@@ -17,9 +17,9 @@ from tests import parallel_process
 from tests.laws import binary_data, largest_difference
 from tests.test_training import rows_of, weights_of
 from vaelab.data import Batches, load_data, observations
-from vaelab.distributions import Bits, Gaussian
-from vaelab.ranks import Ranks, sharing
-from vaelab.refusals import Refusal
+from vaelab.distributed import Ranks, sharing
+from vaelab.distributions import Bernoulli, DiagonalNormal
+from vaelab.errors import InputError
 from vaelab.runs import Run
 from vaelab.training import joined
 
@@ -103,14 +103,14 @@ def test_two_ranks_make_the_training_of_one(both, name):
 
 def test_a_rank_draws_its_rows_of_the_noise_and_reads_its_rows_of_the_batch():
     observed = observations(load_data("mnist"), "train", "dynamic")
-    q, p = Gaussian(torch.zeros(6, 3), torch.zeros(6, 3)), Bits(torch.zeros(6, 4))
+    q, p = DiagonalNormal(torch.zeros(6, 3), torch.zeros(6, 3)), Bernoulli(torch.zeros(6, 4))
 
     def parts(rank, count):
         ranks, rows = Ranks(rank, count), 6 // count
         torch.manual_seed(0)
         x = Batches(observed, 6, 0, ranks)(3)
         with sharing(ranks):
-            own_q, own_p = Gaussian(q.loc[:rows], q.log_scale[:rows]), Bits(p.logits[:rows])
+            own_q, own_p = DiagonalNormal(q.loc[:rows], q.log_scale[:rows]), Bernoulli(p.logits[:rows])
             return x, own_q.rsample((5,)), own_p.sample((5,))
 
     whole = parts(0, 1)
@@ -124,7 +124,7 @@ def test_a_batch_that_is_all_the_data_is_refused_with_the_number_that_was_asked_
     observed = observations(binary_data(), "train", "none")
     said = f"got {len(observed)}, all there are of the 10000 asked for"
     ranks = next(Ranks(0, count) for count in range(2, 9) if len(observed) % count)
-    with pytest.raises(Refusal, match=f"expected a multiple of {ranks.count}, the number of ranks; {said}"):
+    with pytest.raises(InputError, match=f"expected a multiple of {ranks.count}, the number of ranks; {said}"):
         Batches(observed, 10_000, 0, ranks)
 
 
@@ -239,7 +239,7 @@ import os, sys, torch
 import vaelab.training as room
 from tests.laws import binary_data
 from tests.parallel_process import COMMON
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.settings import resolve
 torch.set_num_threads(1)
 rank, seed, more, precision = int(os.environ["RANK"]), 0, {}, "auto"
@@ -252,7 +252,7 @@ settings = resolve("gaussian-vae", COMMON, {"data": "x.npy", "training": trainin
 try:
     _, fitted = room.train(settings, sys.argv[1], data=binary_data(seed=seed), rank_timeout=60)
     print(fitted.ended, fitted.steps)
-except Refusal as refusal:
+except InputError as refusal:
     print(refusal)
 """
 
@@ -327,14 +327,14 @@ def test_an_environment_that_makes_no_sense_is_refused(name, value, sentence, mo
     environment = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
     for variable, said in {**environment, name: value}.items():
         monkeypatch.setenv(variable, said)
-    with pytest.raises(Refusal) as refused, joined():
+    with pytest.raises(InputError) as refused, joined():
         pass
     assert str(refused.value) == sentence
 
 
 @pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf, 1e12])
 def test_a_time_out_that_is_none_is_refused(seconds):
-    with pytest.raises(Refusal, match=r"rank_timeout: expected a number in \[1, 1e\+06\]; got"), joined(seconds):
+    with pytest.raises(InputError, match=r"rank_timeout: expected a number in \[1, 1e\+06\]; got"), joined(seconds):
         pass
 
 

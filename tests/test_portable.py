@@ -11,7 +11,7 @@ from tests.commands import CommandLine
 from tests.laws import binary_data
 from tests.training_process import run_training
 from vaelab.data import load_data
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs import Run
 from vaelab.settings import resolve
 from vaelab.training import train
@@ -108,7 +108,9 @@ def test_the_checksum_decides_which_file_is_right(vaelab, project, tmp_path, mon
     run = Run(project / "runs" / "g")
     assert run.load_data().sha256() == run.config["data"]["sha256"]
     (project / "data" / "x.npy").unlink()
-    with pytest.raises(Refusal, match=r"'data/x\.npy' is not the data that .* was trained on \(SHA-256\); --data FILE"):
+    with pytest.raises(
+        InputError, match=r"'data/x\.npy' is not the data that .* was trained on \(SHA-256\); --data FILE"
+    ):
         run.load_data()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vaelab.progress import TrainingProgress
+from vaelab.cli.progress import TrainingProgress
 
 
 def test_a_long_training_prints_about_fifty_lines(capsys):

@@ -11,9 +11,9 @@ from scipy.stats import norm
 from vaelab.data import Dataset, Split
 from vaelab.data.resident import Resident
 from vaelab.distributions import all_codes
+from vaelab.errors import InputError
 from vaelab.evaluation import evaluate, importance_weighted, quadrature
 from vaelab.models import autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae
-from vaelab.refusals import Refusal
 
 
 def every_observation(size: int) -> Resident:
@@ -69,7 +69,7 @@ def test_change_says_how_much_the_last_halving_mattered():
     ids=["three numbers", "bits", "no likelihood", "two layers"],
 )
 def test_other_codes_are_refused(model):
-    with pytest.raises(Refusal, match=r"expected a code of 1 or 2|no likelihood"):
+    with pytest.raises(InputError, match=r"expected a code of 1 or 2|no likelihood"):
         quadrature(model, every_observation(6))
 
 
@@ -91,5 +91,5 @@ def test_evaluate_gives_the_integral_beside_the_bounds():
 def test_evaluate_refuses_a_code_that_is_too_large_before_it_computes():
     rows = np.eye(6, dtype=np.uint8)
     data = Dataset("few", {name: Split(rows) for name in ("train", "validation", "test")}, "binary", 1)
-    with pytest.raises(Refusal, match="got 3 of kind 'real'"):
+    with pytest.raises(InputError, match="got 3 of kind 'real'"):
         evaluate(gaussian_vae(6, 3), data, bounds=("elbo", "quadrature"), watch=lambda *_: pytest.fail("computed"))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from vaelab.data import load_data
 from vaelab.data.readers import read_dataset, read_idx
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 BITS = np.random.default_rng(0).integers(0, 2, (40, 6)).astype(np.uint8)
 GREYS = np.random.default_rng(1).integers(0, 256, (40, 3, 2)).astype(np.uint8)
@@ -211,7 +211,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("name", "content", "sentence"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_is_no_data_is_refused_in_one_sentence(name, content, sentence, tmp_path):
-    with pytest.raises(Refusal, match=sentence) as refused:
+    with pytest.raises(InputError, match=sentence) as refused:
         read(tmp_path, name, content)
     assert "\n" not in str(refused.value)
 
@@ -225,7 +225,7 @@ def test_what_is_no_data_is_refused_in_one_sentence(name, content, sentence, tmp
     ],
 )
 def test_what_is_not_there_is_refused(name, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         load_data(name)
 
 
@@ -251,7 +251,7 @@ def test_a_file_with_any_bit_flipped_is_read_or_refused_and_never_a_traceback(na
     content[place] ^= 1 << data.draw(st.integers(0, 7))
     path = tmp_path / name
     path.write_bytes(content)
-    with suppress(Refusal):
+    with suppress(InputError):
         assert read_dataset(path).dim >= 1
 
 

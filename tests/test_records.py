@@ -16,7 +16,7 @@ from benchmarks import bit_flips
 from tests.commands import CommandLine
 from tests.laws import binary_data
 from tests.training_process import RECORD, run_training, start, wait_for_step
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs import Run, seal
 from vaelab.settings import resolve
 
@@ -167,7 +167,7 @@ def test_the_newline_at_the_end_of_a_log_is_no_crash(run_of_all_files):
     try:
         for bit in range(8):
             path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1 << bit]))
-            with pytest.raises(Refusal, match=r"metrics\.jsonl: line \d+ is damaged"):
+            with pytest.raises(InputError, match=r"metrics\.jsonl: line \d+ is damaged"):
                 Run(run_of_all_files).metrics()
     finally:
         path.write_bytes(whole)
@@ -193,7 +193,7 @@ FOREIGN = {
 def test_a_file_of_others_is_refused_in_one_sentence(name, content, sentence, tmp_path):
     run = Run.create(tmp_path / "run", resolve("gaussian-vae", {"binarisation": "none"}), binary_data())
     (run.path / name).write_text(content)
-    with pytest.raises(Refusal, match=f"{name}: .*{sentence}") as refused:
+    with pytest.raises(InputError, match=f"{name}: .*{sentence}") as refused:
         bit_flips.READERS[name](run.path)
     assert "\n" not in str(refused.value)
 
@@ -239,7 +239,7 @@ def test_a_lock_is_taken_as_it_stands(tmp_path):
 
     path = tmp_path / "lock"
     path.write_text("years of work")
-    with directory.held(path, 0, ""), pytest.raises(Refusal, match="taken"), directory.held(path, 0.1, "taken"):
+    with directory.held(path, 0, ""), pytest.raises(InputError, match="taken"), directory.held(path, 0.1, "taken"):
         pass
     with directory.held(path, 0, ""):
         assert path.read_text() == "years of work"
@@ -251,7 +251,7 @@ def test_who_waits_too_long_for_the_numbers_of_another_is_told(tmp_path, monkeyp
     run, _ = run_training(tmp_path / "run", more={"training": {"steps": 4}})
     monkeypatch.setattr(results, "_WAIT", 0.1)
     with directory.held(run.path / directory.RESULTS_LOCK, 1, ""):
-        with pytest.raises(Refusal, match="another process has been adding numbers"):
+        with pytest.raises(InputError, match="another process has been adding numbers"):
             run.add_evaluations([RECORD], "w")
         assert run.all_evaluations() == [], "who only reads waits for nobody"
 

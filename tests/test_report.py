@@ -10,7 +10,7 @@ import pytest
 from tests.commands import CommandLine
 from vaelab import plots
 from vaelab.data import load_data
-from vaelab.report import Member, write_report
+from vaelab.report import ReportedRun, write_report
 from vaelab.report.sections import sections
 from vaelab.settings import resolve
 from vaelab.training import train
@@ -19,7 +19,7 @@ SMALL = {"hidden_dims": [32], "training": {"steps": 120, "validate_every": 40, "
 
 
 @pytest.fixture(scope="module")
-def members(tmp_path_factory) -> list[Member]:
+def members(tmp_path_factory) -> list[ReportedRun]:
     folder = tmp_path_factory.mktemp("runs")
     wanted = {
         "plane": ("gaussian-vae", {"latent_dim": 2}),
@@ -28,7 +28,7 @@ def members(tmp_path_factory) -> list[Member]:
     }
     for name, (model, options) in wanted.items():
         train(resolve(model, SMALL, options), folder / name)
-    return [Member(name, train(resolve(model, SMALL, options), folder / name, resume=True)[0])
+    return [ReportedRun(name, train(resolve(model, SMALL, options), folder / name, resume=True)[0])
             for name, (model, options) in wanted.items()]  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_rows_without_image_shape_and_classes_are_reported_too(tmp_path):
     np.save(tmp_path / "table.npy", (np.random.default_rng(0).random((300, 9)) < 0.4).astype(np.uint8))
     settings = resolve("gaussian-vae", SMALL, {"latent_dim": 2, "data": str(tmp_path / "table.npy")})
     run, _ = train(settings, tmp_path / "run")
-    names = [section.name for section in sections([Member("table", run)])[0]]
+    names = [section.name for section in sections([ReportedRun("table", run)])[0]]
     assert names == ["latent-map", "training-curves"]
 
 

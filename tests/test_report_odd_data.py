@@ -12,7 +12,7 @@ from vaelab import plots
 from vaelab.data import Dataset, Split
 from vaelab.data.dataset import split_shuffled
 from vaelab.evaluation import evaluate
-from vaelab.report import Member, models_table, write_report
+from vaelab.report import ReportedRun, models_table, write_report
 from vaelab.report.sections import sections
 from vaelab.report.tables import command, protocol
 from vaelab.settings import resolve
@@ -60,7 +60,7 @@ def test_every_model_is_reported_on_odd_data(case, tmp_path, monkeypatch):
     for model, options in MODELS.items():
         run, _ = train(resolve(model, TINY, options), tmp_path / model, data=data)
         monkeypatch.setattr(run, "load_data", lambda *_, **__: data)
-        members.append(Member(model, run))
+        members.append(ReportedRun(model, run))
     made, left_out = sections(members)
     assert [each for each in left_out if "Error" in each.reason] == []
     said = " ".join([section.found for section in made] + [each.reason for each in left_out])
@@ -100,7 +100,7 @@ def test_a_figure_that_fails_costs_no_other(tmp_path, monkeypatch, caplog):
         raise ZeroDivisionError("nothing to divide by")
 
     monkeypatch.setattr(plots, "latent_map", broken)
-    page = write_report(tmp_path / "report", "A report", [Member("run", run)])
+    page = write_report(tmp_path / "report", "A report", [ReportedRun("run", run)])
     assert "latent map: ZeroDivisionError: nothing to divide by" in page.read_text()
     assert "could not be drawn" in caplog.text
     assert (Path(tmp_path) / "report" / "figures" / "plane.png").exists()
@@ -112,20 +112,20 @@ def test_log_p_has_a_column_and_a_sentence_where_a_run_knows_it(tmp_path, monkey
     monkeypatch.setattr(run, "load_data", lambda *_, **__: data)
     bounds = evaluate(run.load_model(), data, bounds=("elbo", "iwae"), samples=3)
     run.add_evaluations(bounds, run.weights())
-    assert "log p(x)" not in models_table([Member("run", run)])[0]
+    assert "log p(x)" not in models_table([ReportedRun("run", run)])[0]
     truth = evaluate(run.load_model(), data, bounds=("quadrature",))
     run.add_evaluations(truth, run.weights())
-    header, rows = models_table([Member("run", run)])
+    header, rows = models_table([ReportedRun("run", run)])
     value = f"{truth[0]['value']:.2f}"
     assert rows[0][header.index("log p(x)")].startswith(value)
-    found = {section.name: section.found for section in sections([Member("run", run)])[0]}
+    found = {section.name: section.found for section in sections([ReportedRun("run", run)])[0]}
     assert f"log p(x) is {value}" in found["latent-map"]
 
 
 def test_what_the_page_says_of_data_and_training_is_true_of_these(tmp_path):
     data = data_of("no labels")
     run, _ = train(resolve("gaussian-vae", TINY, MODELS["gaussian-vae"]), tmp_path / "run", data=data)
-    member = Member("run", run)
+    member = ReportedRun("run", run)
     said = dict(protocol([member]))
     assert said["binarisation"] == "none"
     assert "averages of the weights, which are good sooner: yes; compiled steps: no" in said["speed"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.laws import binary_data
 from tests.training_process import RECORD, run_training
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs import Run, locked, seal, write_file
 from vaelab.settings import resolve
 from vaelab.training import train
@@ -101,7 +101,7 @@ def test_weights_with_any_bit_flipped_are_refused(name, trained, data):
     whole = (run.path / name).read_bytes()
     try:
         flip(run.path / name, data, [slice(None, 700), slice(None)])  # half of them in the header
-        with pytest.raises(Refusal, match=f"{name}: ") as refused:
+        with pytest.raises(InputError, match=f"{name}: ") as refused:
             run.load_model()
         assert "\n" not in str(refused.value)
     finally:
@@ -119,7 +119,7 @@ def test_a_config_with_any_bit_flipped_is_refused_or_still_gives_the_same_model(
     flip(damaged / "config.json", data, [slice(None)])
     try:
         said = answers(Run(damaged))
-    except Refusal as refusal:
+    except InputError as refusal:
         said = str(refusal)
     if isinstance(said, str):
         assert "\n" not in said
@@ -136,7 +136,7 @@ def test_a_checkpoint_with_any_bit_flipped_is_refused(trained, data):
     whole = path.read_bytes()
     try:
         flip(path, data, [slice(None), slice(-2000, None)])  # half of them in the directory at the end
-        with pytest.raises(Refusal, match=r"last\.pt: expected a checkpoint; it is damaged \(the SHA-256"):
+        with pytest.raises(InputError, match=r"last\.pt: expected a checkpoint; it is damaged \(the SHA-256"):
             run.load_checkpoint()
     finally:
         path.write_bytes(whole)
@@ -192,7 +192,7 @@ REFUSED = {
 def test_a_run_that_is_none_or_damaged_is_refused_in_one_sentence(damage, sentence, copy_of):
     run = copy_of("bernoulli-vae")
     damage(run)
-    with pytest.raises(Refusal, match=sentence) as refused:
+    with pytest.raises(InputError, match=sentence) as refused:
         Run(run.path).load_model()
     assert "\n" not in str(refused.value)
 
@@ -200,13 +200,13 @@ def test_a_run_that_is_none_or_damaged_is_refused_in_one_sentence(damage, senten
 def test_an_auto_encoder_without_its_density_cannot_sample(copy_of):
     run = copy_of("autoencoder")
     (run.path / "density.safetensors").unlink()
-    with pytest.raises(Refusal, match="no density of its codes yet"):
+    with pytest.raises(InputError, match="no density of its codes yet"):
         run.load_model().sample(1)
 
 
 def test_a_directory_is_overwritten_only_when_asked_and_only_if_it_is_a_run(copy_of, tmp_path):
     run, data, chosen = copy_of("gaussian-vae"), binary_data(), resolve("autoencoder", {"binarisation": "none"})
-    with pytest.raises(Refusal, match=r"is not empty \(--resume continues it, --overwrite replaces it\)"):
+    with pytest.raises(InputError, match=r"is not empty \(--resume continues it, --overwrite replaces it\)"):
         Run.create(run.path, chosen, data)
     assert run.load_model()
     with locked(run.path):  # as every training does
@@ -217,14 +217,14 @@ def test_a_directory_is_overwritten_only_when_asked_and_only_if_it_is_a_run(copy
     Run.create(tmp_path / "photos", chosen, data)  # empty: welcome
     (photos / "config.json").rename(photos / "holiday.jpg")
     for path in (photos, photos / "holiday.jpg"):
-        with pytest.raises(Refusal, match="is not empty and no run directory; it is left alone"):
+        with pytest.raises(InputError, match="is not empty and no run directory; it is left alone"):
             Run.create(path, chosen, data, overwrite=True)
     (photos / "checkpoints").mkdir()
     (photos / "checkpoints" / "mine.tmp").touch()
     before = set(photos.rglob("*"))
     for path in (photos, photos / "holiday.jpg"):
         for how in ({}, {"overwrite": True}, {"resume": True}):
-            with pytest.raises(Refusal, match="is not empty and no run directory; it is left alone"):
+            with pytest.raises(InputError, match="is not empty and no run directory; it is left alone"):
                 run_training(path, **how)
     assert set(photos.rglob("*")) == before
 
@@ -249,17 +249,17 @@ def test_a_run_goes_on_with_its_own_settings_and_data_only(copy_of):
         ({"training": {"steps": 21}}, "resume: training.steps is 20 in .* and 21 in this command"),
         ({"training": {"steps": 20}, "latent_dim": 4}, "resume: latent_dim is 3 in .* and 4 in this command"),
     ]:
-        with pytest.raises(Refusal, match=sentence):
+        with pytest.raises(InputError, match=sentence):
             run_training(run.path, model="gaussian-vae", more=more, resume=True)
-    with pytest.raises(Refusal, match="resume: the data are not those"):
+    with pytest.raises(InputError, match="resume: the data are not those"):
         train(run.settings, run.path, data=binary_data(seed=9), resume=True)
 
 
 def test_other_data_under_the_name_of_the_runs_are_refused(copy_of):
     run = copy_of("gaussian-vae")  # it was trained on patterns, which were handed over
-    with pytest.raises(Refusal, match=r"were given in Python and are not found; --data FILE says where they are"):
+    with pytest.raises(InputError, match=r"were given in Python and are not found; --data FILE says where they are"):
         run.load_data()
-    with pytest.raises(Refusal, match=r"'mnist' is not the data that .* was trained on \(SHA-256\)"):
+    with pytest.raises(InputError, match=r"'mnist' is not the data that .* was trained on \(SHA-256\)"):
         run.load_data("mnist")
 
 
@@ -273,7 +273,7 @@ def test_metrics_forgive_a_line_that_a_crash_cut_short_and_nothing_else(copy_of)
     assert [row["step"] for row in run.metrics()] == [4, 8]
     lines = (run.path / "metrics.jsonl").read_text().splitlines()
     (run.path / "metrics.jsonl").write_text("\n".join([lines[0], lines[1][:9], lines[1], ""]))
-    with pytest.raises(Refusal, match="line 2 is damaged"):
+    with pytest.raises(InputError, match="line 2 is damaged"):
         run.metrics()
 
 

@@ -13,11 +13,11 @@ from tests.commands import CommandLine
 from tests.laws import binary_data, largest_difference, observations_of
 from vaelab.data import Dataset, Split, observations
 from vaelab.distributions import all_codes
+from vaelab.errors import InputError
 from vaelab.evaluation import exact
 from vaelab.models import Enumeration, bernoulli_vae, complete, deep_gaussian_vae, gaussian_vae, sbn
 from vaelab.models import enumeration as enumeration_module
 from vaelab.models.completion import gibbs_sweep
-from vaelab.refusals import Refusal
 from vaelab.settings import resolve
 from vaelab.training import fit, train
 
@@ -111,7 +111,7 @@ def test_the_gaussian_vae_of_two_layers_has_the_published_sizes():
     ],
 )
 def test_networks_that_cannot_be_are_refused(build, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         build()
 
 
@@ -202,11 +202,11 @@ def test_single_and_double_precision_agree():
 
 
 def test_what_cannot_be_enumerated_is_refused():
-    with pytest.raises(Refusal, match="exact: expected at most 20 bits to enumerate; the model has 21"):
+    with pytest.raises(InputError, match="exact: expected at most 20 bits to enumerate; the model has 21"):
         Enumeration(sbn(X, layers=[20, 1]))
-    with pytest.raises(Refusal, match="exact: only codes of bits can be enumerated"):
+    with pytest.raises(InputError, match="exact: only codes of bits can be enumerated"):
         Enumeration(gaussian_vae(X, 2))
-    with pytest.raises(Refusal, match="samples: expected an integer of at least 1"):
+    with pytest.raises(InputError, match="samples: expected an integer of at least 1"):
         Enumeration(network([2])).sample(observations_of(1, X), 0)
     for x, known, sentence in [
         (torch.ones(2, X + 1), None, "x: expected 6 pixels in each row, as the model has; got 7"),
@@ -221,7 +221,7 @@ def test_what_cannot_be_enumerated_is_refused():
         (torch.ones(2, X), torch.ones(2, X), r"known: expected booleans of shape \(6,\) or \(2, 6\); got float32"),
     ]:
         for what in ("log_likelihood", "posterior_mean", "sample"):
-            with pytest.raises(Refusal, match=sentence):
+            with pytest.raises(InputError, match=sentence):
                 getattr(Enumeration(network([2])), what)(x, known=known)
 
 
@@ -350,7 +350,7 @@ def test_other_models_of_bits_are_completed_too():
 )
 def test_what_cannot_be_completed_is_refused(change, sentence):
     arguments = {"model": sbn(X, layers=[3]), "x": torch.ones(2, X), "known": torch.ones(X, dtype=torch.bool)}
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         complete(**(arguments | change))
 
 
@@ -401,7 +401,7 @@ def test_an_inference_names_its_estimator_and_another_is_refused():
         ([{"layers": 20}], "layers: expected a list; got 20"),
         ([{"layers": "a"}], "layers: expected a list; got 'a'"),
     ]:
-        with pytest.raises(Refusal, match=sentence):
+        with pytest.raises(InputError, match=sentence):
             check(*layers)
     later = resolve("sbn", {"inference": "mean-field"}, {"inference": "amortised"})
     assert later.estimator["name"] == "score-function"

@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
+from vaelab.errors import InputError, did_you_mean, require_int, require_number
 from vaelab.models import MODELS
-from vaelab.refusals import Refusal, did_you_mean, require_int, require_number
 from vaelab.settings import TrainingSettings, merge, parse_overrides, read_config, resolve, words
 from vaelab.settings.hints import KEYS, NAMES
 
@@ -123,7 +123,7 @@ def test_a_config_file_of_every_format(name, text, tmp_path):
 )
 def test_a_config_file_that_is_none_is_refused(name, content, sentence, tmp_path):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(Refusal, match=sentence) as refused:
+    with pytest.raises(InputError, match=sentence) as refused:
         read_config(tmp_path / name)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 600
@@ -138,7 +138,7 @@ def test_what_is_no_file_is_no_config(tmp_path):
         (Path("a" * 5000), "cannot be read"),
         (Path("a\0b.yaml"), "there is no file"),
     ):
-        with pytest.raises(Refusal, match=f"config: .*{sentence}"):
+        with pytest.raises(InputError, match=f"config: .*{sentence}"):
             read_config(path)
     (tmp_path / "BOM.YAML").write_bytes(b"\xef\xbb\xbfseed: 3")
     assert read_config(tmp_path / "BOM.YAML") == {"seed": 3}
@@ -149,10 +149,10 @@ def test_words_become_nested_settings():
     nested = {"a": 1, "b": {"c": "relu", "d": [1, 2], "e": 3}, "e": None, "f": 1e-3, "g": "a=b", "h": {"x": 1}}
     assert parse_overrides(said) == nested
     for word in ("latent_dim", "=3", "--latent_dim", " =1"):
-        with pytest.raises(Refusal, match="settings: expected key=value"):
+        with pytest.raises(InputError, match="settings: expected key=value"):
             parse_overrides([word])
     for word in ("a..b=1", ".a=1", "a.=1", ".=1"):
-        with pytest.raises(Refusal, match="settings: expected names as keys"):
+        with pytest.raises(InputError, match="settings: expected names as keys"):
             parse_overrides([word])
 
 
@@ -211,7 +211,7 @@ def test_a_value_that_is_no_number_is_read_or_refused_by_its_setting():
     assert resolve("gaussian-vae", parse_overrides(["training.average=off"])).training.average is False
     assert resolve("gaussian-vae", parse_overrides(["training.learning_rate=1e-3"])).training.learning_rate == 1e-3
     for word in ("seed=1:30", "seed=0b1", "seed=2024-01-01", "seed=on", "seed=", "seed=.nan", "seed=1e400"):
-        with pytest.raises(Refusal, match="seed: expected "):
+        with pytest.raises(InputError, match="seed: expected "):
             resolve("gaussian-vae", parse_overrides([word]))
 
 
@@ -232,14 +232,14 @@ def test_a_value_that_is_no_number_is_read_or_refused_by_its_setting():
     ],
 )
 def test_a_word_that_cannot_be_read_is_refused(word, sentence):
-    with pytest.raises(Refusal, match=sentence) as refused:
+    with pytest.raises(InputError, match=sentence) as refused:
         parse_overrides([word])
     assert len(str(refused.value)) < 500
 
 
 def test_one_setting_with_two_values_is_refused():
     for said in (["seed=1", "seed=2"], ["estimator=pathwise", "estimator.samples=2"], ["a.b=1", "a={b: 2}"]):
-        with pytest.raises(Refusal, match="expected one value; got two"):
+        with pytest.raises(InputError, match="expected one value; got two"):
             parse_overrides(said)
 
 
@@ -256,7 +256,7 @@ def test_a_dotted_key_of_a_file_is_read_as_the_word_is(name, text, tmp_path):
     assert read_config(tmp_path / name) == parse_overrides(["training.steps=10", "training.clip=1.0"])
     assert resolve("gaussian-vae", {"training.steps": 10}).training.steps == 10
     (tmp_path / name).write_text(text.replace("clip", "steps"))
-    with pytest.raises(Refusal, match=r"training\.steps: expected one value; got two"):
+    with pytest.raises(InputError, match=r"training\.steps: expected one value; got two"):
         read_config(tmp_path / name)
 
 
@@ -318,7 +318,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("layer", "sentence"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_cannot_be_is_refused_in_one_sentence(layer, sentence):
-    with pytest.raises(Refusal, match=sentence) as refused:
+    with pytest.raises(InputError, match=sentence) as refused:
         resolve("gaussian-vae", layer)
     assert "\n" not in str(refused.value)
 
@@ -328,7 +328,7 @@ def _accepted(model: str, words: list[str]) -> bool:
     try:
         settings = resolve(model, parse_overrides(words))
         settings.build_estimator().check(settings.build_model(6), settings.build_objective())
-    except Refusal:
+    except InputError:
         return False
     return True
 
@@ -348,7 +348,7 @@ def test_every_hint_is_given_and_is_accepted(word, hint):
     for model in MODELS:
         try:
             resolve(model, parse_overrides([word]))
-        except Refusal as refusal:
+        except InputError as refusal:
             given[model] = str(refusal).partition("; write ")[2]
     assert hint in given.values()
     if hint.startswith(("estimator", "objective")):  # which do not suit every model
@@ -361,7 +361,7 @@ def test_every_hint_is_given_and_is_accepted(word, hint):
     ("name", "hint"), [(name, hint) for hint, names in NAMES["model"].items() for name in names.split()]
 )
 def test_every_hint_for_a_model_is_given_and_is_accepted(name, hint):
-    with pytest.raises(Refusal, match=f"model: there is no '{name}'; .*{re.escape(hint)}$"):
+    with pytest.raises(InputError, match=f"model: there is no '{name}'; .*{re.escape(hint)}$"):
         resolve(name)
     model, *words = hint.split()
     assert _accepted(model, words)
@@ -371,16 +371,16 @@ def test_every_hint_for_a_model_is_given_and_is_accepted(name, hint):
     "key", ["lr", "training.lr", "training.LR", "optimizer.lr", "training.optimizer", "estimator.lr"]
 )
 def test_a_hint_looks_at_the_last_part_of_a_key(key):
-    with pytest.raises(Refusal, match=r"no such setting; .*training\.learning_rate=1e-3"):
+    with pytest.raises(InputError, match=r"no such setting; .*training\.learning_rate=1e-3"):
         resolve("bernoulli-vae", {key: 1e-3})
 
 
 def test_a_typo_is_answered_with_what_is_close_and_not_with_every_setting():
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(InputError) as refused:
         resolve("gaussian-vae", {"training": {"warmups": 3}})
     message = str(refused.value)
     assert message == "training.warmups: no such setting (did you mean 'training.warmup' or 'training.kl_warmup'?)"
-    with pytest.raises(Refusal, match="xyzzy: no such setting; vaelab settings MODEL lists all"):
+    with pytest.raises(InputError, match="xyzzy: no such setting; vaelab settings MODEL lists all"):
         resolve("gaussian-vae", {"xyzzy": 3})
 
 
@@ -419,14 +419,14 @@ def test_odd_words_and_files_give_settings_or_one_sentence(tmp_path):
         try:
             resolve(random.choice(list(MODELS)), parse_overrides(said) if number % 3 else read_config(path))
             accepted += 1
-        except Refusal as refusal:
+        except InputError as refusal:
             refusals.append(str(refusal))
     assert min(accepted, len(refusals)) > 50
     assert [refusal for refusal in refusals if "\n" in refusal or not 10 < len(refusal) < 1000] == []
 
 
 def test_an_unknown_model_is_refused():
-    with pytest.raises(Refusal, match=r"model: expected one of .*\(did you mean 'gaussian-vae'\?\)"):
+    with pytest.raises(InputError, match=r"model: expected one of .*\(did you mean 'gaussian-vae'\?\)"):
         resolve("gausian-vae")
 
 
@@ -439,9 +439,9 @@ def test_refusals_of_numbers_and_words():
     assert require_number("a", 0.5, 0, 1) == 0.5
     assert require_int("a", 3, 3) == 3
     for value in (1.5, math.nan, "1", None, True):
-        with pytest.raises(Refusal, match=r"a: expected a number in \[0, 1\]; got"):
+        with pytest.raises(InputError, match=r"a: expected a number in \[0, 1\]; got"):
             require_number("a", value, 0, 1)
     for value in (2**31, 10**5000):
-        with pytest.raises(Refusal, match=r"a: expected an integer of at most 2,147,483,647; got .{1,40}$"):
+        with pytest.raises(InputError, match=r"a: expected an integer of at most 2,147,483,647; got .{1,40}$"):
             require_int("a", value, 3)
     assert did_you_mean("xyz", ["gaussian-vae"]) == ""

@@ -20,7 +20,7 @@ from vaelab.data.rows import BLOCK_BYTES as BLOCK
 from vaelab.data.rows import Rows
 from vaelab.data.streamed import Streamed
 from vaelab.data.windows import WINDOW_BYTES as WINDOW
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs import Run
 from vaelab.settings import resolve
 from vaelab.training import train
@@ -355,7 +355,7 @@ REFUSED = {
 @pytest.mark.parametrize(("write", "sentence"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_is_no_data_is_refused_in_one_sentence(write, sentence, tmp_path):
     write(tmp_path)
-    with pytest.raises(Refusal, match=sentence) as refused:
+    with pytest.raises(InputError, match=sentence) as refused:
         load_data(tmp_path)
     assert "\n" not in str(refused.value)
     assert str(tmp_path) in str(refused.value)
@@ -364,7 +364,7 @@ def test_what_is_no_data_is_refused_in_one_sentence(write, sentence, tmp_path):
 def test_a_shard_too_large_to_be_unpacked_is_refused_before_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr("vaelab.data.sources._UNPACKED", 2**10)
     npz_shards(tmp_path, GREYS)
-    with pytest.raises(Refusal, match=r"npz: expected at most 1\.0 kB unpacked; got 1\.1 kB; write smaller shards"):
+    with pytest.raises(InputError, match=r"npz: expected at most 1\.0 kB unpacked; got 1\.1 kB; write smaller shards"):
         load_data(tmp_path)
 
 
@@ -385,7 +385,7 @@ def test_a_file_that_changes_while_it_is_trained_on_ends_the_training_in_a_sente
     batches(0)
     assert all(window.result() for window in batches._order._windows.values())  # nothing is being read
     damage(file)
-    with pytest.raises(Refusal, match=re.escape(sentence)):
+    with pytest.raises(InputError, match=re.escape(sentence)):
         [batches(step) for step in range(100)]
 
 

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.settings import parse_overrides, resolve, words
-from vaelab.sweep import Result, read_space, run_sweep, sweep_table
-from vaelab.sweep.results import write_results, yardstick
-from vaelab.sweep.search import Guided, drawn, grid
-from vaelab.sweep.space import Range, name_of
+from vaelab.studies.sweep import Result, read_space, run_sweep, sweep_table
+from vaelab.studies.sweep.results import metric_of, write_results
+from vaelab.studies.sweep.search import OptunaSearch, drawn, grid
+from vaelab.studies.sweep.space import Range, name_of
 
 
 def space_of(model, *said, **flags):
@@ -53,7 +53,7 @@ def test_a_list_is_alternatives_unless_the_setting_is_a_list(case):
     model, word, expected = LISTS[case]
     if expected is None:
         key = word.partition("=")[0]
-        with pytest.raises(Refusal, match=rf"got none \({key}=.* is one value; alternatives are {key}=\[\["):
+        with pytest.raises(InputError, match=rf"got none \({key}=.* is one value; alternatives are {key}=\[\["):
             space_of(model, word)
     else:
         assert list(space_of(model, word).varied.values()) == [expected]
@@ -123,7 +123,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_space_that_makes_no_sense_is_refused(case):
     said, expected = REFUSED[case]
-    with pytest.raises(Refusal, match=expected):
+    with pytest.raises(InputError, match=expected):
         space_of("gaussian-vae", *said)
 
 
@@ -153,7 +153,7 @@ COMBINATIONS = {
 @pytest.mark.parametrize("case", COMBINATIONS)
 def test_all_combinations_are_checked_before_anything_is_written(case, tmp_path):
     model, said, expected = COMBINATIONS[case]
-    with pytest.raises(Refusal, match=expected):
+    with pytest.raises(InputError, match=expected):
         run_sweep(space_of(model, *said), tmp_path / "s")
     assert list(tmp_path.iterdir()) == []
 
@@ -161,11 +161,11 @@ def test_all_combinations_are_checked_before_anything_is_written(case, tmp_path)
 def test_more_combinations_than_there_are_are_refused(tmp_path):
     space = space_of("gaussian-vae", "latent_dim=[2,3]", "seed=0..1")
     for how in ("random", "guided"):
-        with pytest.raises(Refusal, match=f"{how}: expected at most 4"):
+        with pytest.raises(InputError, match=f"{how}: expected at most 4"):
             run_sweep(space, tmp_path / "s", **{how: 5})
-        with pytest.raises(Refusal, match=f"{how}: expected an integer of at least 1"):
+        with pytest.raises(InputError, match=f"{how}: expected an integer of at least 1"):
             run_sweep(space, tmp_path / "s", **{how: 0})
-    with pytest.raises(Refusal, match="one of the two"):
+    with pytest.raises(InputError, match="one of the two"):
         run_sweep(space, tmp_path / "s", random=2, guided=2)
     assert list(tmp_path.iterdir()) == []
 
@@ -179,14 +179,14 @@ def test_the_words_of_settings_give_the_same_settings(model):
 
 def test_one_yardstick_for_all():
     elbo, iwae = resolve("gaussian-vae"), resolve("gaussian-vae", {"objective": {"name": "iwae"}})
-    assert yardstick([elbo, elbo]).record == "elbo"
-    assert yardstick([elbo, iwae]).record == "iwae-100"
-    assert yardstick([resolve("autoencoder")]).record == "reconstruction-error"
+    assert metric_of([elbo, elbo]).record == "elbo"
+    assert metric_of([elbo, iwae]).record == "iwae-100"
+    assert metric_of([resolve("autoencoder")]).record == "reconstruction-error"
 
 
 def test_the_table_and_its_files(tmp_path):
     space = space_of("gaussian-vae", "hidden_dims=[[9],[8,8]]", "training.clip=[null,2]")
-    measure = yardstick([resolve("gaussian-vae")])
+    measure = metric_of([resolve("gaussian-vae")])
     results = [
         Result("a", {"hidden_dims": [8, 8], "training.clip": None}, -100.125, 0.25, 12.34),
         Result("b", {"hidden_dims": [9], "training.clip": 2}, failure="training: not finite; try less"),
@@ -211,7 +211,7 @@ def bound_of(values):
 def searched(space, folder, count, stop=None):
     """Follow a guided search, one proposal at a time; leave it in the middle of proposal ``stop``."""
     found = []
-    search = Guided(space, count, 0, folder)
+    search = OptunaSearch(space, count, 0, folder)
     for values in search:
         found.append(values)
         if len(found) - 1 == stop:
@@ -247,7 +247,7 @@ def test_a_guided_search_that_is_killed_goes_on_as_if_it_had_not_been(valley, tm
 
 def test_a_guided_search_learns_from_what_failed_once_and_then_came_right(valley, tmp_path):
     for bounds in ([None, -3.0], [-2.0, -3.0], [-2.0, -3.0]):
-        search = Guided(valley, 2, 0, tmp_path)
+        search = OptunaSearch(valley, 2, 0, tmp_path)
         for values, bound in zip(search, bounds, strict=True):
             search.tell(values, bound)
     assert sorted(trial.value for trial in search.study.trials if trial.value is not None) == [-3.0, -2.0]
@@ -262,12 +262,12 @@ def test_a_guided_search_exhausts_a_small_space_without_repeating(tmp_path):
 
 def test_a_journal_of_another_space_is_refused(valley, tmp_path):
     searched(valley, tmp_path, 2)
-    with pytest.raises(Refusal, match=r"resume: .* holds a search over latent_dim="):
+    with pytest.raises(InputError, match=r"resume: .* holds a search over latent_dim="):
         searched(space_of("gaussian-vae", "latent_dim=[2,3]"), tmp_path, 2)
 
 
 def test_without_optuna_one_sentence_says_how_to_install_it(valley, tmp_path, monkeypatch):
-    monkeypatch.setattr("vaelab.sweep.search.find_spec", lambda name: None)
-    with pytest.raises(Refusal, match=r"pip install 'vaelab\[sweep\]'"):
+    monkeypatch.setattr("vaelab.studies.sweep.search.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'vaelab\[sweep\]'"):
         run_sweep(valley, tmp_path / "s", guided=3)
     assert list(tmp_path.iterdir()) == []

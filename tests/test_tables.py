@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.commands import CommandLine
 from vaelab.data import Dataset, Split, load_data, order_columns, tables
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 GENERATOR = np.random.default_rng(0)
 BITS = GENERATOR.integers(0, 2, (40, 6))
@@ -232,7 +232,7 @@ REFUSED = {
 @pytest.mark.parametrize(("content", "sentence"), REFUSED.values(), ids=REFUSED)
 def test_every_fault_of_a_table_is_named(content, sentence, block, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "_BLOCK", block)
-    with pytest.raises(Refusal, match=sentence) as refused:
+    with pytest.raises(InputError, match=sentence) as refused:
         load(tmp_path, "x.csv", content)
     assert "x.csv" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -240,14 +240,14 @@ def test_every_fault_of_a_table_is_named(content, sentence, block, tmp_path, mon
 
 def test_labels_have_any_name_that_is_said(tmp_path):
     content = text(beside(DIGITS), ["digit", *NAMES])
-    with pytest.raises(Refusal, match="column 'digit' holds whole numbers"):
+    with pytest.raises(InputError, match="column 'digit' holds whole numbers"):
         load(tmp_path, "x.csv", content)
     data = load(tmp_path, "x.csv", content, label_column="digit")
     assert np.array_equal(data.split("all").labels, DIGITS)
     assert data.columns == tuple(NAMES)
-    with pytest.raises(Refusal, match=r"label_column: there is no column 'digits' \(did you mean 'digit'\?\)"):
+    with pytest.raises(InputError, match=r"label_column: there is no column 'digits' \(did you mean 'digit'\?\)"):
         load(tmp_path, "x.csv", content, label_column="digits")
-    with pytest.raises(Refusal, match="label_column: expected names of columns in line 1"):
+    with pytest.raises(InputError, match="label_column: expected names of columns in line 1"):
         load(tmp_path, "x.csv", text(BITS), label_column="digit")
     table = pa.table({"digit": DIGITS.astype(np.uint8)} | {name: BITS[:, place] for place, name in enumerate(NAMES)})
     pq.write_table(table, tmp_path / "x.parquet")
@@ -257,10 +257,10 @@ def test_labels_have_any_name_that_is_said(tmp_path):
     np.savez(tmp_path / "x.npz", x=BITS, digit=DIGITS)
     assert "not read: the array 'digit'" in load_data(tmp_path / "x.npz").notes
     assert np.array_equal(load_data(tmp_path / "x.npz", whole=True, label_column="digit").split("all").labels, DIGITS)
-    with pytest.raises(Refusal, match="label_column: there is no array 'digits'"):
+    with pytest.raises(InputError, match="label_column: there is no array 'digits'"):
         load_data(tmp_path / "x.npz", label_column="digits")
     np.save(tmp_path / "x.npy", BITS)
-    with pytest.raises(Refusal, match="label_column: expected names of columns"):
+    with pytest.raises(InputError, match="label_column: expected names of columns"):
         load_data(tmp_path / "x.npy", label_column="digit")
     (tmp_path / "shards").mkdir()
     for number in range(2):
@@ -279,10 +279,10 @@ def test_parquet_names_labels_and_row_numbers_as_csv_does(name, tmp_path):
     assert data.columns == tuple(NAMES)
     assert "column '__index_level_0__' of x.parquet numbers the rows and is left out" in data.notes
     pq.write_table(pa.table({**columns, "why": DIGITS}), tmp_path / "x.parquet")
-    with pytest.raises(Refusal, match="column 'why' holds whole numbers"):
+    with pytest.raises(InputError, match="column 'why' holds whole numbers"):
         load_data(tmp_path / "x.parquet")
     pq.write_table(pa.table({**columns, "LABEL" if name == "y" else "y": DIGITS}), tmp_path / "x.parquet")
-    with pytest.raises(Refusal, match="may all be labels"):
+    with pytest.raises(InputError, match="may all be labels"):
         load_data(tmp_path / "x.parquet")
 
 
@@ -290,18 +290,18 @@ def test_labels_among_grey_levels_are_asked_about(tmp_path):
     """The table of digits that is passed around: no names, the label first."""
     table = np.column_stack([DIGITS, GREYS])
     for content in (text(table), text(table, [str(number) for number in range(7)])):
-        with pytest.raises(Refusal, match=r"looks like labels: it holds all of 0\.\.\.9, the others go up to 25\d"):
+        with pytest.raises(InputError, match=r"looks like labels: it holds all of 0\.\.\.9, the others go up to 25\d"):
             load(tmp_path, "x.csv", content, scale=255)
     np.save(tmp_path / "x.npy", table.astype(np.uint8))
-    with pytest.raises(Refusal, match="column 1 looks like labels"):
+    with pytest.raises(InputError, match="column 1 looks like labels"):
         load_data(tmp_path / "x.npy")
     two = np.column_stack([DIGITS % 2, GREYS / 256])
-    with pytest.raises(Refusal, match=r"column 1 looks like labels: it holds all of 0\.\.\.1, the others hold real"):
+    with pytest.raises(InputError, match=r"column 1 looks like labels: it holds all of 0\.\.\.1, the others hold real"):
         load(tmp_path, "x.csv", text(two))
     assert load(tmp_path, "x.csv", text(two, ["y", *NAMES])).kind == "grey"
     beyond = np.column_stack([DIGITS * 2 + 1, GREYS / 256])
     with pytest.raises(
-        Refusal, match=r"\(outside \[0, 1\] in column 'digit' only: if it holds labels, say .*--label-col"
+        InputError, match=r"\(outside \[0, 1\] in column 'digit' only: if it holds labels, say .*--label-col"
     ):
         load(tmp_path, "x.csv", text(beyond, ["digit", *NAMES]))
     named = load(tmp_path, "x.csv", text(table, ["label", *NAMES]), scale=255)
@@ -337,7 +337,7 @@ def test_columns_of_shards_meet_by_name(tmp_path):
         ([*NAMES, "extra"], "'extra' is not among them"),
         ([*NAMES[:-1], "extra"], "'q5' is missing.*, 'extra' is not among them"),
     ):
-        with pytest.raises(Refusal, match=sentence):
+        with pytest.raises(InputError, match=sentence):
             load_data(shards(tmp_path / f"{len(names)}{names[-1]}", names))
 
 
@@ -354,10 +354,10 @@ def test_columns_of_a_data_set_are_put_in_the_order_of_a_run(tmp_path):
     assert order_columns(data, columns) is data
     assert order_columns(again, columns) is again
     with pytest.raises(
-        Refusal, match=r"'a' is missing \(did you mean 'A'\?\), 'A' is not among them|'a' is missing, 'A'"
+        InputError, match=r"'a' is missing \(did you mean 'A'\?\), 'A' is not among them|'a' is missing, 'A'"
     ):
         order_columns(Dataset("mine", {"all": Split(BITS)}, "binary", 1, columns=("A", *columns[1:])), columns)
-    with pytest.raises(Refusal, match="expected 5 columns; got 6"):
+    with pytest.raises(InputError, match="expected 5 columns; got 6"):
         order_columns(again, columns[:5])
     streamed = load_data(shards(tmp_path / "x", NAMES), whole=True)
     reordered = order_columns(streamed, NAMES[::-1])
@@ -382,11 +382,11 @@ def test_arrays_of_an_archive_have_the_names_that_people_give(tmp_path):
     rows = np.concatenate([data.split(name).pixels for name in ("train", "validation")])
     assert sorted(map(bytes, rows)) == sorted(map(bytes, images[:30].reshape(30, 6)))
     assert np.array_equal(data.split("test").labels, DIGITS[30:])
-    with pytest.raises(Refusal, match="got both, x and 'train', 'test'"):
+    with pytest.raises(InputError, match="got both, x and 'train', 'test'"):
         loaded(x=images, train=images, test=images)
-    with pytest.raises(Refusal, match="expected one of the arrays 'train', 'x_train'; got 2"):
+    with pytest.raises(InputError, match="expected one of the arrays 'train', 'x_train'; got 2"):
         loaded(train=images, x_train=images, test=images)
-    with pytest.raises(Refusal, match="got only test"):
+    with pytest.raises(InputError, match="got only test"):
         loaded(test=images)
 
 
@@ -394,10 +394,10 @@ def test_what_is_not_read_yet_is_named(tmp_path):
     sparse = pytest.importorskip("scipy.sparse")
     for kind in ("csr", "csc", "coo", "bsr", "dia"):
         sparse.save_npz(tmp_path / "x.npz", sparse.random(40, 6, 0.3, format=kind, random_state=0))
-        with pytest.raises(Refusal, match="got a sparse matrix"):
+        with pytest.raises(InputError, match="got a sparse matrix"):
             load_data(tmp_path / "x.npz")
     pytest.importorskip("scipy.io").savemat(tmp_path / "x.mat", {"train_data": BITS})
-    with pytest.raises(Refusal, match=r"x\.mat: .* it is a MATLAB file; save its arrays with numpy.savez"):
+    with pytest.raises(InputError, match=r"x\.mat: .* it is a MATLAB file; save its arrays with numpy.savez"):
         load_data(tmp_path / "x.mat")
     for name, content, what in (
         ("x.csv", b"PK\x03\x04....", "a zip archive"),
@@ -409,7 +409,7 @@ def test_what_is_not_read_yet_is_named(tmp_path):
         ("x.csv", (tmp_path / "x.npz").read_bytes(), "a zip archive"),
         ("x.npz.gz", gzip.compress(b"PK\x03\x04"), "unpack it with gunzip"),
     ):
-        with pytest.raises(Refusal, match=what):
+        with pytest.raises(InputError, match=what):
             load(tmp_path, name, content)
 
 
@@ -444,7 +444,7 @@ def test_any_table_is_read_as_it_is_or_refused(tmp_path, data):
     (tmp_path / "x.csv").write_text(content)
     try:
         found = load_data(tmp_path / "x.csv", whole=True)
-    except Refusal:
+    except InputError:
         return
     while rows[-1] == [""]:  # the end of a file
         rows.pop()

@@ -21,7 +21,7 @@ ROWS = [
     ["runs/[a]-very-long-name", "200 bits", "652,824", "-124.52 ± 0.31", "-109.71 ± 0.28 (K = 200)", "200 of 200"],
     ["b", "20 real", "1,652,824", "-98.37 ± 0.25", "-94.10 ± 0.24 (K = 200)", "20 of 20"],
 ]
-TABLE = f"from vaelab.output import print_table; print_table({HEADER}, {ROWS})"
+TABLE = f"from vaelab.cli.output import print_table; print_table({HEADER}, {ROWS})"
 PRINT = "from vaelab.cli.streams import write_any_text; write_any_text(); import sys; "
 
 
@@ -72,19 +72,19 @@ VALUES = [
 
 @pytest.mark.parametrize("columns", [30, 40, 80])
 def test_every_value_and_number_of_a_note_is_whole_on_a_terminal_of_any_width(columns):
-    shown = on_terminal(f"from vaelab.output import print_values; print_values({VALUES})", columns)
+    shown = on_terminal(f"from vaelab.cli.output import print_values; print_values({VALUES})", columns)
     lines = shown.splitlines()
     for whole in ("-12345.678 ± 1234.567", "52 of 200", "0.01", "0.51 ± 0.02"):
         assert any(whole in line for line in lines), shown
     assert max(map(len, lines)) <= columns
-    piped = python(f"from vaelab.output import print_values; print_values({VALUES})", COLUMNS="30").stdout.decode()
+    piped = python(f"from vaelab.cli.output import print_values; print_values({VALUES})", COLUMNS="30").stdout.decode()
     assert piped.splitlines()[2].strip() == VALUES[1][2]
 
 
 def test_a_table_in_a_pipe_is_as_wide_as_it_has_to_be():
     wide = [[f"{number}" * 40 for number in range(9)]]
     shown = python(
-        f"from vaelab.output import print_table; print_table({list('abcdefghi')}, {wide})", COLUMNS="40"
+        f"from vaelab.cli.output import print_table; print_table({list('abcdefghi')}, {wide})", COLUMNS="40"
     ).stdout
     assert all(cell in shown.decode() for cell in wide[0])
     assert len(shown.decode().strip().splitlines()) == 3

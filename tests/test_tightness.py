@@ -12,13 +12,13 @@ from tests.commands import CommandLine
 from tests.laws import binary_data, observations_of
 from vaelab import plots
 from vaelab.data import observations
+from vaelab.errors import InputError
 from vaelab.evaluation import exact
 from vaelab.models import generative_parts, linear_weights, sbn
-from vaelab.refusals import Refusal
-from vaelab.report import Member
+from vaelab.report import ReportedRun
 from vaelab.report.belief import _means_given_layers, layer_samples, receptive_fields, tightness
 from vaelab.report.sections import sections
-from vaelab.training import measure_tightness
+from vaelab.studies.tightness import measure_tightness
 
 X = 16
 WORDS = ("--rows", "20", "--steps", "10", "--samples", "20")
@@ -71,7 +71,7 @@ def test_what_cannot_be_measured_is_refused():
         (network([3]), {"steps": 0}, "steps: expected an integer of at least 1"),
         (network([3]), {"samples": 0}, "samples: expected an integer of at least 1"),
     ]:
-        with pytest.raises(Refusal, match=sentence):
+        with pytest.raises(InputError, match=sentence):
             measure_tightness(model, data, binarisation="none", **options)
 
 
@@ -93,7 +93,7 @@ def test_the_command_the_file_and_the_section(tmp_path, capsys, monkeypatch):
     assert list(map(clock, again["rows"])) == list(map(clock, result["rows"]))
     from vaelab.runs import Run
 
-    members = [Member("run", Run(run))]
+    members = [ReportedRun("run", Run(run))]
     names = [section.name for section in sections(members)[0]]
     assert names[-3:] == ["tightness", "receptive-fields", "layers"]
     for section in (tightness(members), receptive_fields(members), layer_samples(members)):

@@ -16,14 +16,15 @@ from tests.laws import TABLE, binary_data, largest_difference
 from tests.test_training import weights_of
 from tests.training_process import run_training
 from vaelab.data import observations
+from vaelab.errors import InputError
 from vaelab.estimators import Rebar
 from vaelab.evaluation import encode_all, evaluate
-from vaelab.evaluation.gradients import measure_gradients
 from vaelab.models import bernoulli_vae, gaussian_vae
 from vaelab.objectives import ELBO
-from vaelab.randomness import own_generators, seeded
-from vaelab.refusals import Refusal
-from vaelab.training import choose_device, fit, measure_tightness
+from vaelab.seeds import own_generators, seeded
+from vaelab.studies.gradients import measure_gradients
+from vaelab.studies.tightness import measure_tightness
+from vaelab.training import choose_device, fit
 
 LENGTH = {"steps": 6, "batch_size": 32, "validate_every": 3, "binarisation": "none"}
 
@@ -192,21 +193,21 @@ REFUSED = {
 @pytest.mark.parametrize("kind", REFUSED)
 def test_weights_that_cannot_be_trained_are_refused(kind):
     make, sentence = REFUSED[kind]
-    with pytest.raises(Refusal, match=f"^model: .*{sentence}"):
+    with pytest.raises(InputError, match=f"^model: .*{sentence}"):
         trained(make())
 
 
 def test_an_estimator_that_cannot_learn_is_refused():
     model = bernoulli_vae(5, 3, [8], seed=0)
     estimator = under(torch.inference_mode(), lambda: Rebar(2))
-    with pytest.raises(Refusal, match=r"^estimator: .* was made under torch.inference_mode"):
+    with pytest.raises(InputError, match=r"^estimator: .* was made under torch.inference_mode"):
         trained(model, estimator=estimator)
 
 
 def test_a_device_without_numbers_is_refused():
-    with pytest.raises(Refusal, match=r"device: expected auto, cpu or .*; got 'meta'"):
+    with pytest.raises(InputError, match=r"device: expected auto, cpu or .*; got 'meta'"):
         choose_device("meta")
-    with pytest.raises(Refusal, match=r"device: .*; got 'gpu'"):
+    with pytest.raises(InputError, match=r"device: .*; got 'gpu'"):
         trained(device="gpu")
 
 
@@ -260,7 +261,7 @@ DOORS = {
     "refused": lambda model, path: trained(model, latent_dim=7),
     "failed": lambda model, path: run_training(path, fail),
 }
-RAISE = {"refused": Refusal, "failed": ZeroDivisionError}
+RAISE = {"refused": InputError, "failed": ZeroDivisionError}
 
 
 @pytest.mark.parametrize(

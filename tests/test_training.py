@@ -10,11 +10,11 @@ import torch
 from tests.laws import MODELS, binary_data, build, largest_difference
 from tests.training_process import run_training
 from vaelab.data import observations
+from vaelab.errors import InputError
 from vaelab.estimators import Pathwise, ScoreFunction
 from vaelab.evaluation import objective_bound
 from vaelab.models import autoencoder, gaussian_vae
 from vaelab.objectives import ELBO, IWAE, Reconstruction
-from vaelab.refusals import Refusal
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings
 from vaelab.training import Diverged, choose_device, fit
@@ -304,14 +304,14 @@ def test_training_leaves_the_global_generator_alone_and_works_outside_the_main_t
 )
 def test_what_cannot_work_is_refused_in_one_sentence(name, options, sentence):
     options = {"binarisation": "none", "steps": 2, **options}
-    with pytest.raises(Refusal, match=sentence) as refused:
+    with pytest.raises(InputError, match=sentence) as refused:
         fit(build(name).float(), binary_data(), **options)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("build_model", [gaussian_vae, autoencoder])
 def test_data_of_another_width_are_refused(build_model):
-    with pytest.raises(Refusal, match=r"expected inputs of shape \(..., 7\); got \(\d+, 5\)"):
+    with pytest.raises(InputError, match=r"expected inputs of shape \(..., 7\); got \(\d+, 5\)"):
         fit(build_model(7), binary_data(), steps=2, binarisation="none")
 
 
@@ -319,7 +319,7 @@ def test_a_device_that_is_not_there_is_refused():
     assert choose_device("cpu") == "cpu"
     assert choose_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
     for name in ("tpu", "cuda:99", "gpu"):
-        with pytest.raises(Refusal, match=f"device: expected auto, cpu or an available accelerator; got '{name}'"):
+        with pytest.raises(InputError, match=f"device: expected auto, cpu or an available accelerator; got '{name}'"):
             choose_device(name)
 
 

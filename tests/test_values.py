@@ -14,7 +14,7 @@ from tests.commands import CommandLine
 from vaelab.data import Dataset, Split, load_data, observations, streaming
 from vaelab.data.binarise import draw_bits, redraw_bits
 from vaelab.data.streamed import Streamed
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 GENERATOR = np.random.default_rng(0)
 BITS = GENERATOR.integers(0, 2, (40, 6))
@@ -113,7 +113,7 @@ OF_BYTES = {
 
 def check(path, numbers, said, meaning):
     if isinstance(meaning, str):
-        with pytest.raises(Refusal, match=meaning) as refused:
+        with pytest.raises(InputError, match=meaning) as refused:
             load_data(path, **said)
         assert str(path.parent) in str(refused.value)
         assert "\n" not in str(refused.value)
@@ -146,7 +146,7 @@ def test_the_kind_is_that_of_all_shards_and_a_shard_at_fault_is_named(tmp_path):
     assert load_data(tmp_path).scale == 255
     np.save(tmp_path / "0.npy", REALS)
     np.save(tmp_path / "1.npy", REALS * 3)
-    with pytest.raises(Refusal, match=r"1\.npy: .* in \[0, 3\]"):
+    with pytest.raises(InputError, match=r"1\.npy: .* in \[0, 3\]"):
         load_data(tmp_path)
 
 
@@ -165,12 +165,12 @@ def test_the_kind_is_that_of_all_shards_and_a_shard_at_fault_is_named(tmp_path):
     ],
 )
 def test_what_contradicts_itself_is_refused(said, sentence, tmp_path):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         load_data(npy(tmp_path, BITS), **said)
 
 
 def test_a_named_data_set_takes_no_options():
-    with pytest.raises(Refusal, match="for a file only; 'mnist' needs none"):
+    with pytest.raises(InputError, match="for a file only; 'mnist' needs none"):
         load_data("mnist", scale=255)
 
 
@@ -274,7 +274,7 @@ UNFIT = {
 
 @pytest.mark.parametrize(("build", "sentence"), UNFIT.values(), ids=UNFIT)
 def test_a_data_set_checks_what_it_is_given(build, sentence):
-    with pytest.raises(Refusal, match=sentence) as refused:
+    with pytest.raises(InputError, match=sentence) as refused:
         build()
     assert str(refused.value).startswith("data 'mine'")
     assert "\n" not in str(refused.value)
@@ -282,7 +282,7 @@ def test_a_data_set_checks_what_it_is_given(build, sentence):
 
 def test_a_memory_map_is_checked_in_parts(tmp_path):
     for array, sentence in ((NAN, "NaN"), (GREYS, r"as scale=1 says; got values in \[0, 255\]")):
-        with pytest.raises(Refusal, match=sentence):
+        with pytest.raises(InputError, match=sentence):
             of(np.load(npy(tmp_path, array), mmap_mode="r"))
     mapped = of(np.load(npy(tmp_path, BITS), mmap_mode="r"), "binary")
     copied = of(BITS, "binary")

@@ -10,8 +10,8 @@ from torch import Tensor
 from contenders.arguments import Told, told
 from contenders.turns import Turns, weights_file
 from vaelab.data import load_data
-from vaelab.randomness import seeded
 from vaelab.runs import Run
+from vaelab.seeds import seeded
 from vaelab.settings import Settings, resolve
 from vaelab.training import Row, fit
 

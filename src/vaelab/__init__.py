@@ -18,16 +18,16 @@ if TYPE_CHECKING:
         gaussian_vae,
         sbn,
     )
-    from vaelab.randomness import seeded
     from vaelab.runs import Run
+    from vaelab.seeds import seeded
     from vaelab.settings import resolve
     from vaelab.training import fit, train
 
 # Loaded on first use, so that `vaelab --help` need not wait for torch: the rooms, and the names that most users need.
 _ROOMS = (
-    *("refusals", "randomness", "ranks", "data", "distributions", "networks", "conditionals", "chains", "models"),
-    *("objectives", "estimators", "evaluation", "settings", "runs", "training", "plots", "report", "processes"),
-    *("lab", "sweep", "transform"),
+    *("errors", "seeds", "distributed", "data", "distributions", "networks", "conditionals", "chains", "models"),
+    *("objectives", "estimators", "evaluation", "settings", "runs", "training", "plots", "report", "studies"),
+    "transform",
 )
 _ROOM_OF = {
     "Dataset": "data",

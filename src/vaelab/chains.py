@@ -16,9 +16,9 @@ from torch.distributions import Distribution, constraints
 
 from vaelab.conditionals import Code
 from vaelab.distributions import Mapped, as_vector, map_parameters
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
-__all__ = ["Chain", "ChainPosterior", "ChainPrior", "FirstLayer", "log_factors"]
+__all__ = ["BottomLayer", "Chain", "ChainPosterior", "ChainPrior", "log_factors"]
 
 Step = Callable[[Tensor], Distribution]
 
@@ -35,8 +35,8 @@ class Chain(Mapped):
         sizes: sizes of the layers, y_1 first.
         downwards: whether y_L is drawn first, as by a prior.
 
-    >>> from vaelab.distributions import Bits
-    >>> chain = Chain(Bits(torch.zeros(5, 3)), [lambda y: Bits(y[..., :2])], (3, 2))
+    >>> from vaelab.distributions import Bernoulli
+    >>> chain = Chain(Bernoulli(torch.zeros(5, 3)), [lambda y: Bernoulli(y[..., :2])], (3, 2))
     >>> chain.sample((7,)).shape, chain.log_prob(torch.zeros(7, 5, 5))[0, 0]
     (torch.Size([7, 5, 5]), tensor(-3.4657))
     """
@@ -108,7 +108,7 @@ class Chain(Mapped):
         layers = self.split(self.mean)
         return self.join([self.factor(index, layers).variance for index in range(len(layers))])
 
-    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+    def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Return the chain with every parameter of every factor passed through ``function``."""
 
         steps = [lambda y, step=step: map_parameters(as_vector(step(y)), function) for step in self.steps]
@@ -169,7 +169,7 @@ class ChainPrior(nn.Module):
         return Chain(self.top(), list(self.steps), self.layers, downwards=True)
 
 
-class FirstLayer(nn.Module):
+class BottomLayer(nn.Module):
     """p(x|z) = p(x|y_1): the likelihood of a chain reads the first layer alone.
 
     Args:
@@ -184,6 +184,6 @@ class FirstLayer(nn.Module):
     def forward(self, z: Tensor) -> Distribution:
         """Return p(x|z) for codes of shape (..., D): batch shape (...), event shape (X,)."""
         if z.shape[-1] != sum(self.sizes):
-            raise Refusal(f"network: expected inputs of shape (..., {sum(self.sizes)}); got {tuple(z.shape)}")
+            raise InputError(f"network: expected inputs of shape (..., {sum(self.sizes)}); got {tuple(z.shape)}")
         conditional: Distribution = self.of_first(z[..., : self.sizes[0]])
         return conditional

@@ -12,18 +12,18 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from vaelab.distributions import Bits, Gaussian, Point
-from vaelab.networks import Trunk
-from vaelab.refusals import Refusal, require_int
+from vaelab.distributions import Bernoulli, Delta, DiagonalNormal
+from vaelab.errors import InputError, require_int
+from vaelab.networks import MLP
 
 __all__ = [
     "BernoulliLikelihood",
     "BernoulliPosterior",
     "BernoulliPrior",
     "Code",
+    "DeltaPosterior",
     "GaussianPosterior",
     "GaussianPrior",
-    "PointPosterior",
 ]
 
 Code = Literal["real", "bits", "point"]
@@ -39,9 +39,9 @@ class GaussianPrior(nn.Module):
         self.zeros: Tensor
         self.register_buffer("zeros", torch.zeros(require_int("latent_dim", latent_dim, 1)), persistent=False)
 
-    def forward(self) -> Gaussian:
+    def forward(self) -> DiagonalNormal:
         """Return N(0, I), event shape (D,)."""
-        return Gaussian(self.zeros, self.zeros)
+        return DiagonalNormal(self.zeros, self.zeros)
 
 
 class BernoulliPrior(nn.Module):
@@ -54,9 +54,9 @@ class BernoulliPrior(nn.Module):
         zeros = torch.zeros(require_int("latent_dim", latent_dim, 1))
         self.logits = nn.Parameter(zeros, requires_grad=learned)
 
-    def forward(self) -> Bits:
+    def forward(self) -> Bernoulli:
         """Return the prior over bits, event shape (D,)."""
-        return Bits(self.logits)
+        return Bernoulli(self.logits)
 
 
 class BernoulliLikelihood(nn.Module):
@@ -68,19 +68,19 @@ class BernoulliLikelihood(nn.Module):
         data_mean: mean observation (X,); the output bias starts at its logit, clipped to [0.001, 0.999].
     """
 
-    def __init__(self, trunk: Trunk, data_dim: int, data_mean: Tensor | None = None) -> None:
+    def __init__(self, trunk: MLP, data_dim: int, data_mean: Tensor | None = None) -> None:
         super().__init__()
         self.trunk = trunk
         self.logits = nn.Linear(trunk.width, require_int("data_dim", data_dim, 1))
         if data_mean is not None:
             if tuple(data_mean.shape) != (data_dim,):
-                raise Refusal(f"data_mean: expected shape ({data_dim},); got {tuple(data_mean.shape)}")
+                raise InputError(f"data_mean: expected shape ({data_dim},); got {tuple(data_mean.shape)}")
             with torch.no_grad():
                 self.logits.bias.copy_(torch.logit(data_mean.clamp(0.001, 0.999)))
 
-    def forward(self, z: Tensor) -> Bits:
+    def forward(self, z: Tensor) -> Bernoulli:
         """Return p(x|z) for codes of shape (..., D): batch shape (...), event shape (X,)."""
-        return Bits(self.logits(self.trunk(z)))
+        return Bernoulli(self.logits(self.trunk(z)))
 
 
 class GaussianPosterior(nn.Module):
@@ -88,15 +88,15 @@ class GaussianPosterior(nn.Module):
 
     code: ClassVar[Code] = "real"
 
-    def __init__(self, trunk: Trunk, latent_dim: int) -> None:
+    def __init__(self, trunk: MLP, latent_dim: int) -> None:
         super().__init__()
         self.trunk = trunk
         self.head = nn.Linear(trunk.width, 2 * require_int("latent_dim", latent_dim, 1))
 
-    def forward(self, x: Tensor) -> Gaussian:
+    def forward(self, x: Tensor) -> DiagonalNormal:
         """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
         loc, log_scale = self.head(self.trunk(x)).chunk(2, -1)
-        return Gaussian(loc, log_scale)
+        return DiagonalNormal(loc, log_scale)
 
 
 class BernoulliPosterior(nn.Module):
@@ -104,26 +104,26 @@ class BernoulliPosterior(nn.Module):
 
     code: ClassVar[Code] = "bits"
 
-    def __init__(self, trunk: Trunk, latent_dim: int) -> None:
+    def __init__(self, trunk: MLP, latent_dim: int) -> None:
         super().__init__()
         self.trunk = trunk
         self.logits = nn.Linear(trunk.width, require_int("latent_dim", latent_dim, 1))
 
-    def forward(self, x: Tensor) -> Bits:
+    def forward(self, x: Tensor) -> Bernoulli:
         """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
-        return Bits(self.logits(self.trunk(x)))
+        return Bernoulli(self.logits(self.trunk(x)))
 
 
-class PointPosterior(nn.Module):
+class DeltaPosterior(nn.Module):
     """The code of x without noise: the encoder of a deterministic auto-encoder."""
 
     code: ClassVar[Code] = "point"
 
-    def __init__(self, trunk: Trunk, latent_dim: int) -> None:
+    def __init__(self, trunk: MLP, latent_dim: int) -> None:
         super().__init__()
         self.trunk = trunk
         self.loc = nn.Linear(trunk.width, require_int("latent_dim", latent_dim, 1))
 
-    def forward(self, x: Tensor) -> Point:
+    def forward(self, x: Tensor) -> Delta:
         """Return the point mass at the code of x: batch shape (B,), event shape (D,)."""
-        return Point(self.loc(self.trunk(x)))
+        return Delta(self.loc(self.trunk(x)))

@@ -16,7 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import (
-    Bernoulli,
+    Bernoulli as TorchBernoulli,
+)
+from torch.distributions import (
     Categorical,
     Distribution,
     Independent,
@@ -26,10 +28,19 @@ from torch.distributions import (
 )
 from torch.distributions.kl import kl_divergence, register_kl
 
-from vaelab.ranks import normal, uniform
-from vaelab.refusals import Refusal
+from vaelab.distributed import normal, uniform
+from vaelab.errors import InputError
 
-__all__ = ["Bits", "Gaussian", "Mapped", "Point", "all_codes", "as_vector", "codes_between", "map_parameters"]
+__all__ = [
+    "Bernoulli",
+    "Delta",
+    "DiagonalNormal",
+    "Mapped",
+    "all_codes",
+    "as_vector",
+    "codes_between",
+    "map_parameters",
+]
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -38,7 +49,7 @@ class Mapped(Distribution, ABC):
     """A distribution whose parameters can be passed through a function."""
 
     @abstractmethod
-    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+    def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Return the same distribution with every parameter passed through ``function``, such as ``detach``."""
 
 
@@ -55,7 +66,7 @@ class _VectorDistribution(Mapped):
             return self.rsample(torch.Size(sample_shape))
 
 
-class Gaussian(_VectorDistribution):
+class DiagonalNormal(_VectorDistribution):
     """Diagonal Gaussian.
 
     Formula: log N(z; mu, sigma) = -1/2 sum_j [((z_j - mu_j) / sigma_j)^2 + 2 log sigma_j + log 2 pi].
@@ -67,7 +78,7 @@ class Gaussian(_VectorDistribution):
         loc: mean mu, shape (..., D).
         log_scale: log sigma, shape (..., D).
 
-    >>> Gaussian(torch.zeros(2), torch.zeros(2)).log_prob(torch.zeros(2))
+    >>> DiagonalNormal(torch.zeros(2), torch.zeros(2)).log_prob(torch.zeros(2))
     tensor(-1.8379)
     """
 
@@ -91,7 +102,7 @@ class Gaussian(_VectorDistribution):
     def variance(self) -> Tensor:
         return (2 * self.log_scale).exp()
 
-    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+    def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
         return type(self)(function(self.loc), function(self.log_scale))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
@@ -104,7 +115,7 @@ class Gaussian(_VectorDistribution):
         return -0.5 * (standard.square() + 2 * self.log_scale + _LOG_2PI).sum(-1)
 
 
-class Bits(_VectorDistribution):
+class Bernoulli(_VectorDistribution):
     """Independent Bernoulli bits, given by logits.
 
     Formula: log p(x) = x . l - sum_j softplus(l_j), which equals the sum of
@@ -114,7 +125,7 @@ class Bits(_VectorDistribution):
     Args:
         logits: l, shape (..., X). ``value`` may lack leading axes: it is never copied K times.
 
-    >>> Bits(torch.zeros(3)).log_prob(torch.ones(3))
+    >>> Bernoulli(torch.zeros(3)).log_prob(torch.ones(3))
     tensor(-2.0794)
     """
 
@@ -137,7 +148,7 @@ class Bits(_VectorDistribution):
     def mode(self) -> Tensor:
         return (self.logits > 0).to(self.logits.dtype)
 
-    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+    def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
         return type(self)(function(self.logits))
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
@@ -152,7 +163,7 @@ class Bits(_VectorDistribution):
             return self.logits[:, 0] @ value.T.to(self.logits.dtype) - F.softplus(self.logits).sum(-1)  # (K, B)
         if torch.compiler.is_compiling():  # a compiler fuses this by itself, derivatives of any order included
             return (self.logits * value - F.softplus(self.logits)).sum(-1)
-        density: Tensor = _BitsLogDensity.apply(self.logits, value)  # type: ignore[no-untyped-call]
+        density: Tensor = _BernoulliLogDensity.apply(self.logits, value)  # type: ignore[no-untyped-call]
         return density
 
     def entropy(self) -> Tensor:
@@ -161,7 +172,7 @@ class Bits(_VectorDistribution):
         return (F.softplus(-size) + size * torch.sigmoid(-size)).sum(-1)
 
 
-class Point(_VectorDistribution):
+class Delta(_VectorDistribution):
     """All mass on one vector: the code of a deterministic auto-encoder. It has no density."""
 
     has_rsample = True
@@ -178,7 +189,7 @@ class Point(_VectorDistribution):
     def variance(self) -> Tensor:
         return torch.zeros_like(self.loc)
 
-    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+    def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
         return type(self)(function(self.loc))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
@@ -188,27 +199,27 @@ class Point(_VectorDistribution):
 def as_vector(found: object, part: str = "distribution") -> Distribution:
     """Return what a network gave as a distribution over vectors, in the form of this page where it has one.
 
-    ``Independent(Normal, 1)`` becomes a ``Gaussian``, ``Independent(Bernoulli, 1)`` becomes ``Bits``, and the
-    components of a ``MixtureSameFamily`` likewise: the same densities and draws, with every closed form that is known
-    of them, and without torch's check of values, which would refuse relaxed bits. Others stay as they are.
+    ``Independent(Normal, 1)`` becomes a ``DiagonalNormal``, ``Independent(Bernoulli, 1)`` becomes ``Bernoulli``, and
+    the components of a ``MixtureSameFamily`` likewise: the same densities and draws, with every closed form that is
+    known of them, and without torch's check of values, which would refuse relaxed bits. Others stay as they are.
 
     Args:
         found: what was returned, any number of axes before the vector's.
         part: its name in a refusal.
 
     Raises:
-        Refusal: no distribution, or one over anything but vectors.
+        InputError: no distribution, or one over anything but vectors.
 
-    >>> as_vector(Independent(Bernoulli(logits=torch.zeros(5, 3)), 1)).log_prob(torch.ones(3))
+    >>> as_vector(Independent(TorchBernoulli(logits=torch.zeros(5, 3)), 1)).log_prob(torch.ones(3))
     tensor([-2.0794, -2.0794, -2.0794, -2.0794, -2.0794])
     """
     if isinstance(found, Mapped):
         return found
     if not isinstance(found, Distribution):
-        raise Refusal(f"{part}: expected a module that returns a torch distribution; it returned {_type(found)}")
+        raise InputError(f"{part}: expected a module that returns a torch distribution; it returned {_type(found)}")
     if len(found.event_shape) != 1:
         axes = len(found.batch_shape)
-        raise Refusal(
+        raise InputError(
             f"{part}: expected a distribution over vectors, event shape (D,); got {_type(found)} of batch shape "
             f"{tuple(found.batch_shape)} and event shape {tuple(found.event_shape)}"
             + (f" (torch.distributions.Independent({_type(found)}(...), 1) makes one)" if axes else "")
@@ -216,9 +227,9 @@ def as_vector(found: object, part: str = "distribution") -> Distribution:
     if isinstance(found, Independent) and found.reinterpreted_batch_ndims == 1:
         base = found.base_dist
         if isinstance(base, Normal):
-            return Gaussian(base.loc, base.scale.log())
-        if isinstance(base, Bernoulli):
-            return Bits(base.logits)
+            return DiagonalNormal(base.loc, base.scale.log())
+        if isinstance(base, TorchBernoulli):
+            return Bernoulli(base.logits)
     if isinstance(found, MixtureSameFamily):
         component = as_vector(found.component_distribution, part)
         if component is not found.component_distribution:
@@ -230,14 +241,14 @@ def map_parameters(distribution: Distribution, function: Callable[[Tensor], Tens
     """Return the same distribution with every parameter passed through ``function``, such as ``detach``.
 
     Raises:
-        Refusal: a distribution of which torch does not say what its parameters are, such as a transformed one.
+        InputError: a distribution of which torch does not say what its parameters are, such as a transformed one.
 
     >>> from torch.distributions import MultivariateNormal
     >>> map_parameters(MultivariateNormal(torch.ones(2), torch.eye(2)), lambda parameter: 2 * parameter).mean
     tensor([2., 2.])
     """
     if isinstance(distribution, Mapped):
-        return distribution.through(function)
+        return distribution.map_parameters(function)
     if isinstance(distribution, Independent):
         base = map_parameters(distribution.base_dist, function)
         return Independent(base, distribution.reinterpreted_batch_ndims, validate_args=False)
@@ -255,9 +266,9 @@ def map_parameters(distribution: Distribution, function: Callable[[Tensor], Tens
             return build(**parameters, validate_args=False)
     except (TypeError, AttributeError):
         pass
-    raise Refusal(
-        f"q(z|x): expected a distribution whose parameters can be held constant (Gaussian, Bits, a chain of them, or "
-        f"one of torch's that is made of its parameters alone); got {_type(distribution)}"
+    raise InputError(
+        f"q(z|x): expected a distribution whose parameters can be held constant (DiagonalNormal, Bernoulli, a chain of "
+        f"them, or one of torch's that is made of its parameters alone); got {_type(distribution)}"
     )
 
 
@@ -281,7 +292,7 @@ def codes_between(start: int, stop: int, dim: int, like: Tensor) -> Tensor:
     return (numbers >> torch.arange(dim, device=like.device) & 1).to(like.dtype)
 
 
-class _BitsLogDensity(torch.autograd.Function):
+class _BernoulliLogDensity(torch.autograd.Function):
     """x . l - sum softplus(l) with gradient x - sigmoid(l), for logits (..., X) and a value that may lack leading axes.
 
     Both ways it goes along the first axis in blocks that a processor's cache holds: no temporary has the logits' size.
@@ -351,14 +362,14 @@ def _blocks(first: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
         yield tuple(t[rows] if t.ndim == first.ndim and len(t) == count else t for t in (first, *others))
 
 
-def _kl_gaussian(q: Gaussian, p: Gaussian) -> Tensor:
+def _kl_normal(q: DiagonalNormal, p: DiagonalNormal) -> Tensor:
     # For p = N(0, I): -1/2 sum (1 + log sigma^2 - mu^2 - sigma^2)   (Kingma & Welling 2013, appendix B)
     ratio = 2 * (q.log_scale - p.log_scale)
     distance = ((q.loc - p.loc) * (-p.log_scale).exp()).square()
     return -0.5 * (1 + ratio - distance - ratio.exp()).sum(-1)
 
 
-def _kl_bits(q: Bits, p: Bits) -> Tensor:
+def _kl_bits(q: Bernoulli, p: Bernoulli) -> Tensor:
     # sum mu log(mu / pi) + (1 - mu) log((1 - mu) / (1 - pi)) as cross-entropy minus entropy. Every term of
     # either is non-negative, so nothing overflows; for prior 1/2 the cross-entropy is D log 2.
     mean, complement, logits = torch.sigmoid(q.logits), torch.sigmoid(-q.logits), _finite(p.logits)
@@ -366,7 +377,7 @@ def _kl_bits(q: Bits, p: Bits) -> Tensor:
     return cross - q.entropy()
 
 
-register_kl(Gaussian, Gaussian)(_kl_gaussian)
-register_kl(Bits, Bits)(_kl_bits)
-for _q in (Gaussian(torch.zeros(1), torch.zeros(1)), Bits(torch.zeros(1))):
+register_kl(DiagonalNormal, DiagonalNormal)(_kl_normal)
+register_kl(Bernoulli, Bernoulli)(_kl_bits)
+for _q in (DiagonalNormal(torch.zeros(1), torch.zeros(1)), Bernoulli(torch.zeros(1))):
     kl_divergence(_q, _q)  # torch notes which formula it found, and a step compiled before that is compiled again

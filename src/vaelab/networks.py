@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vaelab.refusals import Refusal, require_choice, require_int
+from vaelab.errors import InputError, require_choice, require_int
 
-__all__ = ["Activation", "Trunk", "multiplied"]
+__all__ = ["MLP", "Activation", "multiplied"]
 
 Activation = Literal["relu", "leaky-relu", "tanh", "silu"]
 # leaky-relu has slope 0.3, as in the networks of DisARM (Dong, Mnih & Tucker, 2020, https://arxiv.org/abs/2006.10680):
@@ -37,7 +37,7 @@ def multiplied(precision: Literal["medium", "highest"]) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-class Trunk(nn.Module):
+class MLP(nn.Module):
     """Standardise the input, then hidden layers: x -> (x - shift) * scale -> [linear, activation] * n.
 
     Args:
@@ -47,7 +47,7 @@ class Trunk(nn.Module):
         shift: subtracted from the input: the mean observation, or 1/2 for bits.
         scale: factor of the centred input: 2 writes bits as -1/+1.
 
-    >>> Trunk(784, [200, 100]).width
+    >>> MLP(784, [200, 100]).width
     100
     """
 
@@ -64,11 +64,11 @@ class Trunk(nn.Module):
         super().__init__()
         require_choice("activation", activation, get_args(Activation))
         if isinstance(hidden_dims, str) or not isinstance(hidden_dims, Sequence):
-            raise Refusal(f"hidden_dims: expected a list of layer widths, such as [200, 200]; got {hidden_dims!r}")
+            raise InputError(f"hidden_dims: expected a list of layer widths, such as [200, 200]; got {hidden_dims!r}")
         width = require_int("input_dim", input_dim, 1)
         filled = torch.as_tensor(shift, dtype=torch.get_default_dtype())
         if filled.shape not in ((), (width,)):
-            raise Refusal(
+            raise InputError(
                 f"shift: expected a number or shape ({width},), one for each input; got {tuple(filled.shape)}"
             )
         self.register_buffer("shift", torch.zeros(width) + filled)  # a copy expanded to one number would have stride 0
@@ -84,7 +84,7 @@ class Trunk(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs (..., input_dim) to features (..., width), or refuse inputs of another size."""
         if x.shape[-1:] != self.shift.shape:
-            raise Refusal(f"network: expected inputs of shape (..., {len(self.shift)}); got {tuple(x.shape)}")
+            raise InputError(f"network: expected inputs of shape (..., {len(self.shift)}); got {tuple(x.shape)}")
         # One axis before the features: of more than two axes a layer would return a view, and an activation that
         # changes a view in place is differentiated by copies.
         features = self._features(x.reshape(-1, x.shape[-1]))

@@ -13,8 +13,8 @@ from torch.distributions import Distribution
 
 from vaelab.chains import Chain, log_factors
 from vaelab.distributions import map_parameters
+from vaelab.errors import InputError, require_choice, require_number
 from vaelab.models.latent import LatentVariableModel
-from vaelab.refusals import Refusal, require_choice, require_number
 
 __all__ = ["ELBO", "IWAE", "OBJECTIVES", "Divergence", "Objective", "Reconstruction", "Terms"]
 
@@ -118,7 +118,7 @@ class ELBO(Objective):
     The reported bound always has beta = 1.
 
     Raises:
-        Refusal: a negative ``beta``, or another word for ``kl``.
+        InputError: a negative ``beta``, or another word for ``kl``.
     """
 
     name: ClassVar[str] = "elbo"
@@ -217,4 +217,4 @@ def check_objective(model: LatentVariableModel, objective: Objective) -> None:
     deterministic = model.code == "point"
     if deterministic != (objective.name == "reconstruction"):
         wanted = "'reconstruction'" if deterministic else "'elbo' or 'iwae'"
-        raise Refusal(f"objective: expected {wanted} for codes of kind {model.code!r}; got {objective.name!r}")
+        raise InputError(f"objective: expected {wanted} for codes of kind {model.code!r}; got {objective.name!r}")

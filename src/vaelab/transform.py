@@ -14,10 +14,10 @@ from torch import Tensor
 from vaelab.data import observations, order_columns
 from vaelab.data.binarise import BINARISATION_SEED, protocol_of
 from vaelab.data.streamed import Streamed
+from vaelab.errors import InputError
 from vaelab.models import LatentVariableModel, MixturePrior
-from vaelab.randomness import seeded
-from vaelab.refusals import Refusal
 from vaelab.runs import Run
+from vaelab.seeds import seeded
 
 __all__ = ["encode"]
 
@@ -38,7 +38,9 @@ def encode(run: Run, name: str | None = None, split: str | None = None) -> dict[
     data = order_columns(run.read_data(place, whole=split is None), run.config["data"].get("columns"))
     chosen = split or ("all" if "all" in data.splits else "test")
     if data.dim != run.data_dim:
-        raise Refusal(f"data: the run {str(run.path)!r} expects {run.data_dim} columns; {str(place)!r} has {data.dim}")
+        raise InputError(
+            f"data: the run {str(run.path)!r} expects {run.data_dim} columns; {str(place)!r} has {data.dim}"
+        )
     if (data.kind, run.config["data"]["kind"]) == ("grey", "binary"):
         said = "%s: the run was trained on bits and these are grey levels, so bits are made of them (%s)"
         logging.getLogger("vaelab").warning(said, place, run.settings.binarisation)

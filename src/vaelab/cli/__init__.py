@@ -14,12 +14,12 @@ from vaelab import __version__
 from vaelab.cli.evaluation import compare, evaluate
 from vaelab.cli.measures import gradients, tightness
 from vaelab.cli.observations import encode, reconstruct, sample, show_data
+from vaelab.cli.output import say
 from vaelab.cli.streams import abandon_broken, write_any_text
 from vaelab.cli.sweeps import sweep
 from vaelab.cli.training import lab, show_settings, train
 from vaelab.cli.usage import EXAMPLES, NEXT, Commands, usage_error
-from vaelab.output import say
-from vaelab.refusals import Refusal, shown
+from vaelab.errors import InputError, shown
 
 __all__ = ["app", "main"]
 
@@ -82,13 +82,13 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 def _explain(error: Exception) -> int:
     """Say in one sentence what went wrong, and return the exit code."""
     if getattr(error, "of_rank_0", False):  # which says it itself
-        return 2 if isinstance(error, Refusal) else 1
+        return 2 if isinstance(error, InputError) else 1
     if hasattr(error, "format_message"):  # typer's usage errors
         say(f"error: {usage_error(error)}")
         return 2
     if isinstance(error, typer.Abort):
         return 130
-    if isinstance(error, Refusal):
+    if isinstance(error, InputError):
         say(f"error: {error}")
         return 2
     if isinstance(error, OSError):
@@ -108,7 +108,7 @@ def _explain(error: Exception) -> int:
 
 
 def _expected(error: Exception) -> bool:
-    return type(error).__name__ in ("Diverged", "LabFailed", "Lost")
+    return type(error).__name__ in ("Diverged", "LabFailed", "PeerLost")
 
 
 @app.callback(invoke_without_command=True)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vaelab.cli.options import SAMPLES, DataFile, Json, Overwrite, RunPath
-from vaelab.output import going_on, print_json, print_table, print_text, print_values, require_report, say
+from vaelab.cli.output import going_on, print_json, print_table, print_text, print_values, require_report, say
 
 if TYPE_CHECKING:
-    from vaelab.report import Member
+    from vaelab.report import ReportedRun
 
 __all__ = ["compare", "evaluate"]
 
@@ -36,12 +36,12 @@ def evaluate(
 
     The numbers are printed and written before anything is drawn.
     """
-    from vaelab.progress import WorkProgress
-    from vaelab.report import Member, write_report
+    from vaelab.cli.progress import WorkProgress
+    from vaelab.report import ReportedRun, write_report
     from vaelab.runs import Run
 
     opened = Run(run)
-    member = Member(opened.name, opened, read=() if data is None else (data,))
+    member = ReportedRun(opened.name, opened, read=() if data is None else (data,))
     with WorkProgress(f"evaluating {opened.name}") as progress:
         records = _measured(member, split, tuple(bound) if bound else None, samples, seed, progress)
     try:
@@ -54,7 +54,7 @@ def evaluate(
 
 
 def _measured(
-    member: Member, split: str, bounds: tuple[Any, ...] | None, samples: int, seed: int, watch: Any
+    member: ReportedRun, split: str, bounds: tuple[Any, ...] | None, samples: int, seed: int, watch: Any
 ) -> list[dict[str, Any]]:
     from vaelab.evaluation import evaluate as measure
 
@@ -87,7 +87,7 @@ def _row(record: dict[str, Any]) -> tuple[str, str, str]:
     return name, f"{value}{f' ± {error:.3f}' if error is not None else ''}{extra}", record.get("note", "")
 
 
-def _keep(member: Member, records: list[dict[str, Any]]) -> None:
+def _keep(member: ReportedRun, records: list[dict[str, Any]]) -> None:
     """Write numbers into the run, say if they could not be written, and what else is there of other weights."""
     if reason := member.keep(records):
         say(f"the numbers were not kept in {member.run.path / 'evaluation.json'}: {reason}")
@@ -115,15 +115,15 @@ def compare(
 
     Runs without an evaluation of their present weights are evaluated first.
     """
-    from vaelab.progress import WorkProgress
-    from vaelab.report import Member, models_table, require_comparable, summary, write_comparison
+    from vaelab.cli.progress import WorkProgress
+    from vaelab.report import ReportedRun, models_table, require_comparable, summary, write_comparison
     from vaelab.runs import Run, remove_report
 
     read = tuple(data or ())
     opened = [Run(path) for path in runs]
-    members = [Member(run.name, run, read) for run in opened]
+    members = [ReportedRun(run.name, run, read) for run in opened]
     if len({member.title for member in members}) < len(members):
-        members = [Member(str(run.path), run, read) for run in opened]
+        members = [ReportedRun(str(run.path), run, read) for run in opened]
     mark = require_comparable(members, force)
     require_report(out, overwrite)
     for member in members:

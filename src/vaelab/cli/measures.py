@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vaelab.cli.options import DataFile, Json, Overwrite, RunPath
-from vaelab.output import going_on, print_json, print_table, print_text, require_target, write
+from vaelab.cli.output import going_on, print_json, print_table, print_text, require_target, write
 
 __all__ = ["gradients", "tightness"]
 
@@ -31,11 +31,11 @@ def gradients(
     as_json: Json = False,
 ) -> None:
     """Measure every gradient estimator on a frozen run: bias, variance and cost; kept in RUN/gradients.json."""
+    from vaelab.cli.progress import WorkProgress
     from vaelab.data import observations
-    from vaelab.evaluation.gradients import measure_gradients
-    from vaelab.progress import WorkProgress
     from vaelab.report import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
     from vaelab.runs import Run
+    from vaelab.studies.gradients import measure_gradients
 
     opened = Run(run)
     read = () if data is None else (data,)
@@ -93,10 +93,10 @@ def tightness(
     The weights of prior and likelihood stay as they are; each recognition network is trained anew on them. Kept in
     RUN/tightness.json.
     """
-    from vaelab.progress import WorkProgress
+    from vaelab.cli.progress import WorkProgress
     from vaelab.report import TIGHTNESS_HEADER, tightness_figure, tightness_notes, tightness_table
     from vaelab.runs import Run
-    from vaelab.training import measure_tightness
+    from vaelab.studies.tightness import measure_tightness
 
     opened = Run(run)
     read = () if data is None else (data,)

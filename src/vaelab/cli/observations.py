@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from vaelab.cli.options import DataFile, Json, LabelColumn, Overwrite, RunPath, ScaleOfValues, ValuesOfData
-from vaelab.output import print_json, require_target, write, write_arrays
-from vaelab.refusals import Refusal
+from vaelab.cli.output import print_json, require_target, write, write_arrays
+from vaelab.errors import InputError
 
 __all__ = ["encode", "reconstruct", "sample", "show_data"]
 
@@ -26,11 +26,11 @@ def sample(
 ) -> None:
     """Draw observations from a run's model, as an image or as arrays."""
     from vaelab import plots
-    from vaelab.report import Member
+    from vaelab.report import ReportedRun
     from vaelab.runs import Run
 
     opened = Run(run)
-    member = Member(opened.name, opened)
+    member = ReportedRun(opened.name, opened)
     default = run / "figures" / f"samples-{kind}.png"
     target = require_target(out, default, (".png", ".npz"), overwrite, member.run.data_places())
     drawn = member.model.sample(n, kind, seed)
@@ -52,13 +52,13 @@ def reconstruct(
     """Show observations above their reconstructions."""
     from vaelab import plots
     from vaelab.data import observations
-    from vaelab.refusals import require_int
-    from vaelab.report import Member
+    from vaelab.errors import require_int
+    from vaelab.report import ReportedRun
     from vaelab.runs import Run
 
     require_int("n", n, 1)
     opened = Run(run)
-    member = Member(opened.name, opened, read=() if data is None else (data,))
+    member = ReportedRun(opened.name, opened, read=() if data is None else (data,))
     default = run / "figures" / "reconstructed.png"
     target = require_target(out, default, (".png", ".npz"), overwrite, member.read or member.run.data_places())
     x = observations(member.data, split, member.run.settings.binarisation).bits(slice(0, n))
@@ -98,7 +98,7 @@ def show_data(
 
     if name is None:
         if (values, scale, label_column) != (None, None, None):
-            raise Refusal("data: expected values, scale and label_column for a file; give its name")
+            raise InputError("data: expected values, scale and label_column for a file; give its name")
         described = {known: describe(load_data(known)) for known in DATASETS}
     else:
         described = {name: describe(load_data(name, values=values, scale=scale, label_column=label_column))}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from vaelab.refusals import Refusal, shown
+from vaelab.errors import InputError, shown
 
 __all__ = [
     "SAMPLES",
@@ -55,7 +55,7 @@ def require_no_data(command: str, word: str) -> None:
     from vaelab.data.readers import FORMATS
 
     if word in DATASETS or word.lower().endswith(FORMATS):
-        raise Refusal(f"{command}: {shown(word)} is data; write vaelab {command} MODEL --data {word}")
+        raise InputError(f"{command}: {shown(word)} is data; write vaelab {command} MODEL --data {word}")
 
 
 def layers_of(command: str, words: list[str] | None, **flags: Any) -> list[dict[str, Any]]:
@@ -67,12 +67,14 @@ def layers_of(command: str, words: list[str] | None, **flags: Any) -> list[dict[
         require_no_data(command, word)
     if len(files) > 1 or "=" in (words or []):
         found = " ".join(map(shown, words or []))
-        raise Refusal(f"{command}: expected one config file at most, then key=value words without spaces; got {found}")
+        raise InputError(
+            f"{command}: expected one config file at most, then key=value words without spaces; got {found}"
+        )
     layers = [read_config(Path(file)) for file in files]
     said = parse_overrides([word for word in words or [] if "=" in word])
     given = {key: value for key, value in flags.items() if value is not None}
     for key in given.keys() & said.keys():
         if said[key] != given[key]:
             option = f"--{key.replace('_', '-')}"
-            raise Refusal(f"{key}: expected one value; got two, {option} {given[key]} and {key}={said[key]}")
+            raise InputError(f"{key}: expected one value; got two, {option} {given[key]} and {key}={said[key]}")
     return [*layers, said, given]

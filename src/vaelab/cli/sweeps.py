@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from vaelab.cli.options import Json, LabelColumn, ModelName, ScaleOfValues, ValuesOfData, Words, layers_of
-from vaelab.output import print_json, print_table, say
+from vaelab.cli.output import print_json, print_table, say
 
 __all__ = ["sweep"]
 
@@ -38,8 +38,8 @@ def sweep(
     latent_dim=[2,10,20] are alternatives, and of a setting that is a list itself hidden_dims=[[200],[400,400]].
     With --random and --guided also ranges: latent_dim=2..50, training.learning_rate=log:1e-4..1e-2.
     """
-    from vaelab.progress import TrainingProgress
-    from vaelab.sweep import Result, read_space, run_sweep, sweep_table
+    from vaelab.cli.progress import TrainingProgress
+    from vaelab.studies.sweep import Result, read_space, run_sweep, sweep_table
 
     layers = layers_of(
         "sweep", settings, data=data, values=values, scale=scale, label_column=label_column, seed=seed, device=device

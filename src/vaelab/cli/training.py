@@ -21,7 +21,7 @@ from vaelab.cli.options import (
     layers_of,
     require_no_data,
 )
-from vaelab.output import leads, print_json, print_table, say
+from vaelab.cli.output import leads, print_json, print_table, say
 
 __all__ = ["lab", "show_settings", "train"]
 
@@ -52,7 +52,7 @@ def train(
     all ranks train one model.
     """
     from vaelab import training
-    from vaelab.progress import TrainingProgress
+    from vaelab.cli.progress import TrainingProgress
     from vaelab.settings import resolve
 
     require_no_data("train", model)
@@ -101,9 +101,9 @@ def lab(
     """Run the whole study on MNIST: all models, all figures, one report."""
     import time
 
-    from vaelab.lab import run_lab, write_lab
-    from vaelab.progress import TrainingProgress
+    from vaelab.cli.progress import TrainingProgress
     from vaelab.report import models_table
+    from vaelab.studies.lab import run_lab, write_lab
 
     started = time.perf_counter()
     options: dict[str, Any] = {"quick": quick, "seed": seed, "device": device}

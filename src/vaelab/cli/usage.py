@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-from vaelab.refusals import Refusal, did_you_mean, shown
+from vaelab.errors import InputError, did_you_mean, shown
 
 __all__ = ["EXAMPLES", "NEXT", "Commands", "usage_error"]
 
@@ -53,13 +53,13 @@ class Commands(TyperGroup):
             return found
         meant = [name for name, others in _OTHER_NAMES.items() if cmd_name.lower() in others.split()]
         if meant:
-            raise Refusal(f"command: there is no {shown(cmd_name)}; write vaelab {meant[0]}")
+            raise InputError(f"command: there is no {shown(cmd_name)}; write vaelab {meant[0]}")
         from vaelab.models import MODELS
 
         if cmd_name in MODELS:
-            raise Refusal(f"command: {shown(cmd_name)} is a model; write vaelab train {cmd_name}")
+            raise InputError(f"command: {shown(cmd_name)} is a model; write vaelab train {cmd_name}")
         hint = did_you_mean(cmd_name, EXAMPLES) or "; vaelab --help lists the commands"
-        raise Refusal(f"command: there is no {shown(cmd_name)}{hint}")
+        raise InputError(f"command: there is no {shown(cmd_name)}{hint}")
 
 
 def usage_error(error: Any) -> str:

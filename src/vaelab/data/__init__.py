@@ -19,7 +19,7 @@ from vaelab.data.readers import FORMATS, read_dataset
 from vaelab.data.resident import Observations
 from vaelab.data.rows import Rows
 from vaelab.data.values import Pixels, ReadOptions, Values
-from vaelab.refusals import Refusal, did_you_mean
+from vaelab.errors import InputError, did_you_mean
 
 __all__ = [
     "DATASETS",
@@ -60,7 +60,7 @@ def load_data(
         label_column: the column of the labels, where it is not called label, labels, class, target, targets or y.
 
     Raises:
-        Refusal: neither a known name nor a readable file, or values that are no bits and no grey levels.
+        InputError: neither a known name nor a readable file, or values that are no bits and no grey levels.
 
     >>> data = load_data("mnist")
     >>> data.dim, data.kind, data.image_shape
@@ -69,12 +69,12 @@ def load_data(
     options = ReadOptions(values, scale, label_column)
     if str(name) in DATASETS:
         if options != ReadOptions():
-            raise Refusal(f"data: expected values, scale and label_column for a file only; {str(name)!r} needs none")
+            raise InputError(f"data: expected values, scale and label_column for a file only; {str(name)!r} needs none")
         return DATASETS[str(name)]()
     path = Path(name)
     if name == "" or (not path.name.endswith(FORMATS) and not os.path.lexists(path)):
         hint = did_you_mean(str(name), DATASETS)
-        raise Refusal(f"data: expected {', '.join(DATASETS)} or a file; got {str(name)!r}{hint}")
+        raise InputError(f"data: expected {', '.join(DATASETS)} or a file; got {str(name)!r}{hint}")
     return read_dataset(path, whole, options)
 
 

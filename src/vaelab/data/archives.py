@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vaelab.data.naming import LABELS, listed
 from vaelab.data.values import ReadOptions
-from vaelab.refusals import Refusal, did_you_mean
+from vaelab.errors import InputError, did_you_mean
 
 __all__ = ["SPLITS", "name_arrays"]
 
@@ -24,7 +24,7 @@ def name_arrays(path: Path, names: Sequence[str], options: ReadOptions) -> dict[
     {'train': 'x_train', 'labels of train': 'y_train', 'test': 'x_test'}
     """
     if len(set(map(str.lower, names))) < len(names):
-        raise Refusal(f"{path}: expected arrays of different names; got {listed(names)}")
+        raise InputError(f"{path}: expected arrays of different names; got {listed(names)}")
     known = {name.lower(): name for name in names}
     found: dict[str, str] = {}
     for role, rows, labels in _candidates(options.label_column):
@@ -35,14 +35,16 @@ def name_arrays(path: Path, names: Sequence[str], options: ReadOptions) -> dict[
             found |= {} if mine is None else {f"labels of {role}": mine}
     splits = [role for role in found if role in SPLITS]
     if "x" in found and splits:
-        raise Refusal(f"{path}: expected an array x, or train, validation and test; got both, x and {listed(splits)}")
+        raise InputError(
+            f"{path}: expected an array x, or train, validation and test; got both, x and {listed(splits)}"
+        )
     if "x" not in found and not {"train", "test"} <= set(splits):
         got = f"only {', '.join(splits)}" if splits else f"{sorted(names)}"
         hint = "" if splits else "; save it under that name with numpy.savez(FILE, x=...)"
-        raise Refusal(f"{path}: expected an array x, or train, validation and test; got {got}{hint}")
+        raise InputError(f"{path}: expected an array x, or train, validation and test; got {got}{hint}")
     if options.label_column is not None and not any(role.startswith("labels") for role in found):
         hint = did_you_mean(options.label_column, names)
-        raise Refusal(f"{path}: label_column: there is no array {options.label_column!r}{hint}; got {listed(names)}")
+        raise InputError(f"{path}: label_column: there is no array {options.label_column!r}{hint}; got {listed(names)}")
     return found
 
 
@@ -60,5 +62,5 @@ def _candidates(label: str | None) -> list[tuple[str, Sequence[str], Sequence[st
 def _one(path: Path, known: Mapping[str, str], wanted: Sequence[str]) -> str | None:
     found = [known[name] for name in wanted if name in known]
     if len(found) > 1:
-        raise Refusal(f"{path}: expected one of the arrays {listed(found)}; got {len(found)} that may be the same")
+        raise InputError(f"{path}: expected one of the arrays {listed(found)}; got {len(found)} that may be the same")
     return found[0] if found else None

@@ -16,7 +16,7 @@ import numpy as np
 
 from vaelab.data.opening import read_exactly, reason_of, require_fits
 from vaelab.data.values import Array
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["idx_header", "npy_header", "npz_headers", "read_idx_from", "read_npy", "read_npz"]
 
@@ -32,14 +32,14 @@ def npy_header(where: object, stream: Stream) -> Header:
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = read[version](stream)
     except Exception as error:  # numpy raises a dozen kinds for a damaged header
-        raise Refusal(f"{where}: expected a readable array of numbers ({reason_of(error)})") from error
+        raise InputError(f"{where}: expected a readable array of numbers ({reason_of(error)})") from error
     if dtype.hasobject:
-        raise Refusal(f"{where}: expected a readable array of numbers; got Python objects, which are not read")
+        raise InputError(f"{where}: expected a readable array of numbers; got Python objects, which are not read")
     if dtype.kind not in "biuf":
         words = " (words)" if dtype.kind in "US" else ""
-        raise Refusal(f"{where}: expected numbers; got dtype {dtype}{words}")
+        raise InputError(f"{where}: expected numbers; got dtype {dtype}{words}")
     if any(size < 0 for size in shape):
-        raise Refusal(f"{where}: expected a readable array of numbers; its header says shape {shape}")
+        raise InputError(f"{where}: expected a readable array of numbers; its header says shape {shape}")
     return shape, fortran, dtype
 
 
@@ -48,7 +48,7 @@ def read_npy(where: Path | str, stream: Stream, size: int | None) -> Array:
     shape, fortran, dtype = npy_header(where, stream)
     nbytes = math.prod(shape) * dtype.itemsize
     if size is not None and nbytes > size - stream.tell():
-        raise Refusal(
+        raise InputError(
             f"{where}: expected a readable array of numbers; its header promises shape {shape} of {dtype}, "
             f"{nbytes:,} bytes, and {size - stream.tell():,} follow"
         )
@@ -68,23 +68,23 @@ def _archive(path: Path, file: FileIO, choose: Choose) -> Iterator[tuple[zipfile
             names = [name.removesuffix(".npy") for name in archive.namelist()]
             if {"format", "shape"} <= set(names) and any(keys <= set(names) for keys in _SPARSE):
                 way = "numpy.save('x.npy', scipy.sparse.load_npz(path).toarray().astype('uint8'))"
-                raise Refusal(f"{path}: expected a table; got a sparse matrix (of scipy.sparse); write it as {way}")
+                raise InputError(f"{path}: expected a table; got a sparse matrix (of scipy.sparse); write it as {way}")
             members = {name: archive.infolist()[names.index(name)] for name in choose(names)}
             for name, member in members.items():
                 if not member.filename.endswith(".npy"):
-                    raise Refusal(f"{path}: expected a readable .npz file of numbers ({name!r} is no array)")
+                    raise InputError(f"{path}: expected a readable .npz file of numbers ({name!r} is no array)")
             yield archive, members
-    except Refusal:
+    except InputError:
         raise
     except Exception as error:  # zipfile and zlib raise a dozen kinds for a damaged file
-        raise Refusal(f"{path}: expected a readable .npz file of numbers ({reason_of(error)})") from error
+        raise InputError(f"{path}: expected a readable .npz file of numbers ({reason_of(error)})") from error
 
 
 def read_npz(path: Path, file: FileIO, choose: Choose) -> dict[str, Array]:
     """Read those arrays of an .npz file that are chosen from their names.
 
     Raises:
-        Refusal: a damaged file, a sparse matrix, members that are not arrays, more than memory may hold.
+        InputError: a damaged file, a sparse matrix, members that are not arrays, more than memory may hold.
     """
     with _archive(path, file, choose) as (archive, members):
         require_fits(path, sum(member.file_size for member in members.values()))
@@ -112,13 +112,13 @@ def idx_header(path: Path, stream: Stream) -> tuple[int, ...]:
         zeros, kind, rank = struct.unpack(">HBB", start)
         shape = struct.unpack(f">{rank}I", stream.read(4 * rank))
     except (EOFError, OSError, zlib.error, struct.error) as error:
-        raise Refusal(
+        raise InputError(
             f"{path}: expected an IDX file; it is damaged or of another format ({reason_of(error)})"
         ) from error
     if (zeros, kind) != (0, 8):
-        raise Refusal(f"{path}: expected an IDX file of unsigned bytes (magic 0x0008..); got {start.hex()}")
+        raise InputError(f"{path}: expected an IDX file of unsigned bytes (magic 0x0008..); got {start.hex()}")
     if rank > 4:
-        raise Refusal(f"{path}: expected an IDX file of at most 3 axes (N, H, W); got {rank}")
+        raise InputError(f"{path}: expected an IDX file of at most 3 axes (N, H, W); got {rank}")
     return shape
 
 
@@ -127,6 +127,6 @@ def read_idx_from(path: Path, stream: Stream, size: int | None) -> Array:
     shape = idx_header(path, stream)
     left, nbytes = size - stream.tell() if size is not None else None, math.prod(shape)
     if left is not None and left != nbytes:
-        raise Refusal(f"{path}: expected {nbytes:,} bytes of data for shape {shape}; got {left:,}")
+        raise InputError(f"{path}: expected {nbytes:,} bytes of data for shape {shape}; got {left:,}")
     require_fits(path, nbytes)
     return read_exactly(path, stream, shape, np.uint8)

@@ -30,7 +30,7 @@ from vaelab.data.values import (
     require_one_meaning,
     require_rows_or_images,
 )
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["Content", "assemble"]
 
@@ -54,7 +54,7 @@ def assemble(path: Path, content: Content, whole: bool, options: ReadOptions) ->
     """Make the data set of a file.
 
     Raises:
-        Refusal: arrays that are neither rows nor images of one shape, columns that may be no pixels, values that are
+        InputError: arrays that are neither rows nor images of one shape, columns that may be no pixels, values that are
             neither bits nor grey levels, labels that are not whole numbers.
     """
     rows = {key: _without_channel(content.arrays[key]) for key in ("x", *SPLITS) if key in content.arrays}
@@ -101,7 +101,7 @@ def _shape_of(path: Path, rows: Mapping[str, Array]) -> tuple[int, ...]:
         require_rows_or_images(path, array.shape)
     if len({array.shape[1:] for array in rows.values()}) > 1:
         found = ", ".join(f"{key} {array.shape}" for key, array in rows.items())
-        raise Refusal(f"{path}: expected splits whose observations have one shape; got {found}")
+        raise InputError(f"{path}: expected splits whose observations have one shape; got {found}")
     for key, array in rows.items():
         require_numbers(f"{path}: {key}", array)
     return next(iter(rows.values())).shape[1:]

@@ -8,9 +8,9 @@ from torch import Tensor
 from vaelab.data.resident import Observations
 from vaelab.data.streamed import Streamed
 from vaelab.data.windows import Windows
-from vaelab.randomness import derive_seed
-from vaelab.ranks import ALONE, Ranks
-from vaelab.refusals import Refusal
+from vaelab.distributed import ALONE, Ranks
+from vaelab.errors import InputError
+from vaelab.seeds import derive_seed
 
 __all__ = ["Batches"]
 
@@ -19,7 +19,7 @@ class Batches:
     """Hands out the batch of any step, or a rank's share of it: every row once an epoch, in a new order, whole batches.
 
     Raises:
-        Refusal: a batch that does not divide among the ranks.
+        InputError: a batch that does not divide among the ranks.
 
     >>> from vaelab.data import load_data, observations
     >>> batches = Batches(observations(load_data("mnist"), "train", "dynamic"), batch_size=100, seed=0)
@@ -33,7 +33,7 @@ class Batches:
         self.batch_size = min(batch_size, len(observed))
         if self.batch_size % ranks.count:
             all_of = f", all there are of the {batch_size} asked for" if self.batch_size < batch_size else ""
-            raise Refusal(
+            raise InputError(
                 f"training.batch_size: expected a multiple of {ranks.count}, the number of ranks; "
                 f"got {self.batch_size}{all_of}"
             )

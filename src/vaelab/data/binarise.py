@@ -11,8 +11,8 @@ from vaelab.data.draws import draw_bits, redraw_bits
 from vaelab.data.resident import Observations, Resident
 from vaelab.data.rows import Rows, on_disk
 from vaelab.data.streamed import Rule, Streamed
-from vaelab.randomness import derive_seed
-from vaelab.refusals import Refusal, require_choice
+from vaelab.errors import InputError, require_choice
+from vaelab.seeds import derive_seed
 
 __all__ = ["BINARISATION_SEED", "Binarisation", "draw_bits", "observations", "protocol_of", "redraw_bits"]
 
@@ -35,13 +35,13 @@ def observations(data: Dataset, split: str, protocol: Binarisation, device: torc
     A split on the disk stays there: it is read, and drawn from, as it is asked for.
 
     Raises:
-        Refusal: an unknown protocol, or ``none`` on data that are not bits.
+        InputError: an unknown protocol, or ``none`` on data that are not bits.
     """
     require_choice("binarisation", protocol, get_args(Binarisation))
     found = data.split(split).pixels
     if protocol == "none" and data.kind != "binary":
         low, high = (found.facts.low, found.facts.high) if isinstance(found, Rows) else (found.min(), found.max())
-        raise Refusal(
+        raise InputError(
             f"binarisation: 'none' expects bits; {data.name} has grey levels in [{low:g}, {high:g}]; "
             "choose dynamic, static or threshold"
         )

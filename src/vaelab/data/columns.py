@@ -11,7 +11,7 @@ from vaelab.data.dataset import Dataset, Split
 from vaelab.data.naming import listed
 from vaelab.data.rows import Rows
 from vaelab.data.values import Pixels
-from vaelab.refusals import Refusal, did_you_mean
+from vaelab.errors import InputError, did_you_mean
 
 __all__ = ["order_columns", "require_same_names"]
 
@@ -22,7 +22,7 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
     Without names on one side columns are matched by place.
 
     Raises:
-        Refusal: a missing or an extra column, or another number of columns.
+        InputError: a missing or an extra column, or another number of columns.
 
     >>> rows = Split(np.array([[0, 1], [1, 1]], np.uint8))
     >>> data = Dataset("votes", {"all": rows}, "binary", 1, columns=("b", "a"))
@@ -31,7 +31,7 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
     """
     if names is None or data.columns is None or tuple(names) == data.columns:
         if names is not None and len(names) != data.dim:
-            raise Refusal(f"data {data.name!r}: expected {len(names)} columns; got {data.dim}")
+            raise InputError(f"data {data.name!r}: expected {len(names)} columns; got {data.dim}")
         return data
     require_same_names(f"data {data.name!r}", names, data.columns)
     order = [data.columns.index(name) for name in names]
@@ -51,7 +51,7 @@ def require_same_names(where: str, expected: Sequence[str], found: Sequence[str]
     missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     if missing or extra:
         as_in = f" {as_in}" if as_in else ""
-        raise Refusal(f"{where}: expected the columns {listed(expected)}{as_in}; {_differing(missing, extra)}")
+        raise InputError(f"{where}: expected the columns {listed(expected)}{as_in}; {_differing(missing, extra)}")
 
 
 def _differing(missing: Sequence[str], extra: Sequence[str]) -> str:

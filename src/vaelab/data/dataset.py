@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vaelab.data.rows import Rows, on_disk
 from vaelab.data.values import Kind, Pixels, require_range, require_values, stored_type
-from vaelab.refusals import Refusal, require_choice, require_number
+from vaelab.errors import InputError, require_choice, require_number
 
 __all__ = ["Dataset", "Split", "require_labels", "split_in_order", "split_shuffled", "split_validation"]
 
@@ -46,8 +46,8 @@ class Dataset:
     Pixels are stored as uint8 or float32: arrays of other types, orders of bytes or of axes are copied.
 
     Raises:
-        Refusal: an unknown kind, values that are missing or not in [0, scale], bits that are not 0 and 1, labels that
-            are not whole numbers, shapes or names that do not fit.
+        InputError: an unknown kind, values that are missing or not in [0, scale], bits that are not 0 and 1, labels
+            that are not whole numbers, shapes or names that do not fit.
 
     >>> rows = np.array([[0, 255, 0], [255, 128, 0]])
     >>> data = Dataset("mine", {"train": Split(rows)}, kind="grey", scale=255)
@@ -69,16 +69,16 @@ class Dataset:
         scale = require_number(f"{where}: scale", self.scale, 0)
         if scale == 0 or (self.kind == "binary" and scale != 1):
             expected = "1, as the data are bits" if self.kind == "binary" else "a number above 0"
-            raise Refusal(f"{where}: scale: expected {expected}; got {self.scale!r}")
+            raise InputError(f"{where}: scale: expected {expected}; got {self.scale!r}")
         if not isinstance(self.splits, Mapping) or not self.splits:
-            raise Refusal(f"{where}: expected at least one split; got none")
+            raise InputError(f"{where}: expected at least one split; got none")
         scale = int(scale) if scale == int(scale) else scale
         checked = {
             name: _checked(f"{where}, split {name!r}", split, self.kind, scale) for name, split in self.splits.items()
         }
         widths = {split.pixels.shape[1] for split in checked.values()}
         if len(widths) != 1:
-            raise Refusal(f"{where}: expected splits of one width; got {sorted(widths)}")
+            raise InputError(f"{where}: expected splits of one width; got {sorted(widths)}")
         object.__setattr__(self, "splits", checked)  # frozen, and complete from here on
         object.__setattr__(self, "scale", scale)
         self._check_names(where)
@@ -87,13 +87,15 @@ class Dataset:
         if self.image_shape is not None:
             shape = tuple(self.image_shape)
             if not all(isinstance(size, Integral) for size in shape) or len(shape) != 2 or math.prod(shape) != self.dim:
-                raise Refusal(f"{where}: expected an image_shape (H, W) of {self.dim} pixels; got {self.image_shape!r}")
+                raise InputError(
+                    f"{where}: expected an image_shape (H, W) of {self.dim} pixels; got {self.image_shape!r}"
+                )
             object.__setattr__(self, "image_shape", (int(shape[0]), int(shape[1])))
         if self.columns is not None:
             names = tuple(self.columns)
             if len(names) != self.dim or len(set(names)) != self.dim:
                 found = f"{len(names)} names, {len(set(names))} of them different"
-                raise Refusal(f"{where}: expected {self.dim} different names of columns; got {found}")
+                raise InputError(f"{where}: expected {self.dim} different names of columns; got {found}")
             object.__setattr__(self, "columns", names)
 
     @property
@@ -108,7 +110,7 @@ class Dataset:
         return torch.from_numpy(means / self.scale).float()
 
     def split(self, name: str) -> Split:
-        """Return the split called ``name``, or raise a :class:`~vaelab.refusals.Refusal`."""
+        """Return the split called ``name``, or raise a :class:`~vaelab.errors.InputError`."""
         require_choice("split", name, self.splits)
         return self.splits[name]
 
@@ -137,11 +139,11 @@ def _checked(where: str, split: Split, kind: Kind, scale: float) -> Split:
     pixels: Any = split.pixels
     if not isinstance(pixels, np.ndarray | Rows):
         way = "x.toarray()" if hasattr(pixels, "toarray") else "numpy.asarray(x)"
-        raise Refusal(f"{where}: expected pixels in a NumPy array; got {type(pixels).__name__}; take {way}")
+        raise InputError(f"{where}: expected pixels in a NumPy array; got {type(pixels).__name__}; take {way}")
     if pixels.ndim != 2:
-        raise Refusal(f"{where}: expected pixels of shape (N, X); got {pixels.shape}")
+        raise InputError(f"{where}: expected pixels of shape (N, X); got {pixels.shape}")
     if len(pixels) == 0:
-        raise Refusal(f"{where}: expected at least one row; got none")
+        raise InputError(f"{where}: expected at least one row; got none")
     labels = require_labels(where, split.labels, len(pixels))
     if isinstance(pixels, Rows):
         require_range(where, pixels.facts.low, pixels.facts.high, kind, scale)
@@ -159,12 +161,12 @@ def require_labels(where: str, labels: npt.NDArray[Any] | None, rows: int) -> np
     if labels is None:
         return None
     if not isinstance(labels, np.ndarray):
-        raise Refusal(f"{where}: expected labels in a NumPy array of integers; got {type(labels).__name__}")
+        raise InputError(f"{where}: expected labels in a NumPy array of integers; got {type(labels).__name__}")
     if labels.shape != (rows,) or labels.dtype.kind not in "biu":
         words = " (words)" if labels.dtype.kind in "USO" else ""
         way = "; store y.astype(int)" if labels.dtype.kind == "f" and labels.shape == (rows,) else ""
         way = "; store y.argmax(1) if they are one-hot" if labels.ndim == 2 and len(labels) == rows else way
-        raise Refusal(
+        raise InputError(
             f"{where}: expected integer labels of shape ({rows},); "
             f"got {labels.dtype}{words} of shape {labels.shape}{way}"
         )
@@ -185,7 +187,7 @@ def split_validation(split: Split, seed: int = 777, where: object = "data") -> d
     """Draw a tenth of the training rows with ``seed`` to validate; the order of the others stays."""
     count = len(split)
     if count < 10:
-        raise Refusal(f"{where}: expected at least 10 rows in train, to take a tenth to validate; got {count}")
+        raise InputError(f"{where}: expected at least 10 rows in train, to take a tenth to validate; got {count}")
     drawn = np.sort(np.random.default_rng(seed).permutation(count)[: count // 10])
     others = np.setdiff1d(np.arange(count), drawn)
     return {name: _chosen(split, rows) for name, rows in (("train", others), ("validation", drawn))}
@@ -195,7 +197,7 @@ def split_shuffled(split: Split, seed: int = 777, where: object = "data") -> dic
     """Shuffle the rows with ``seed``, then give 80 % to train, 10 % to validation and 10 % to test."""
     count = len(split)
     if count < 10:
-        raise Refusal(f"{where}: expected at least 10 rows to split into train, validation and test; got {count}")
+        raise InputError(f"{where}: expected at least 10 rows to split into train, validation and test; got {count}")
     order = np.random.default_rng(seed).permutation(count)
     held_out = count // 10
     sizes = {"train": count - 2 * held_out, "validation": held_out, "test": held_out}

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.ranks import ALONE, Ranks
+from vaelab.distributed import ALONE, Ranks
 
 __all__ = ["draw_bits", "redraw_bits"]
 

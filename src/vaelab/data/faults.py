@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from vaelab.data.layout import BOOLEANS, MISSING, NUMBER, Layout, cells_of
 from vaelab.data.naming import LABELS
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["refuse_table"]
 
@@ -50,14 +50,14 @@ class _Found:
 
     def add(self, number: int, line: str) -> None:
         if line.startswith("#"):
-            raise Refusal(f"{self.path}: line {number} begins with '#': comments are not read; remove the line")
+            raise InputError(f"{self.path}: line {number} begins with '#': comments are not read; remove the line")
         if line.count('"') % 2:
-            raise Refusal(f"{self.path}: line {number} has a quote without its other half; got {line[:60]!r}")
+            raise InputError(f"{self.path}: line {number} has a quote without its other half; got {line[:60]!r}")
         cells = cells_of(line, self.layout.separator)
         if self.layout.open_ended and len(cells) == self.layout.width + 1 and not cells[-1]:
             cells.pop()
         if len(cells) != self.layout.width:
-            raise Refusal(f"{self.path}: line {number}: expected {self.layout.width} cells; got {len(cells)}")
+            raise InputError(f"{self.path}: line {number}: expected {self.layout.width} cells; got {len(cells)}")
         self.rows += 1
         for column, cell in enumerate(cells):
             kind = self._known.get(cell)
@@ -75,7 +75,7 @@ class _Found:
                 self.words.setdefault(column, Counter())[cell[:20]] += 1
             else:
                 where = f"{self.path}: line {number}, {self.layout.column(column)}"
-                raise Refusal(f"{where}: expected a number; got {_short(cell)}, {kind}")
+                raise InputError(f"{where}: expected a number; got {_short(cell)}, {kind}")
 
     def refuse(self) -> NoReturn:
         also = ""
@@ -91,12 +91,12 @@ class _Found:
         if columns:
             shown = ", ".join(repr(word) for word, _ in self.words[columns[0]].most_common(3))
             if self.layout.width == 1 and (mark := _SEPARATORS.search(next(iter(self.words[columns[0]])))):
-                raise Refusal(
+                raise InputError(
                     f"{self.path}: expected cells between commas, semicolons or tabs; got one column, with "
                     f"{mark[0]!r} in its cells ({shown})"
                 )
             more = f" and {len(columns) - 1} more such column{'s' * (len(columns) > 2)}" if len(columns) > 1 else ""
-            raise Refusal(
+            raise InputError(
                 f"{self.path}: expected numbers; got a column of words ({self.layout.column(columns[0])[7:]}: "
                 f"{shown}){more}{'; and ' if also else ''}{also}; "
                 f"{_recode(self.layout, columns[0])}, or leave the column out"
@@ -104,10 +104,10 @@ class _Found:
         if self.words:
             column, (number, cell) = min(self.first_word.items(), key=lambda item: item[1][0])
             where = f"{self.path}: line {number}, {self.layout.column(column)}"
-            raise Refusal(f"{where}: expected a number; got {_short(cell)}")
+            raise InputError(f"{where}: expected a number; got {_short(cell)}")
         if also:
-            raise Refusal(f"{self.path}: expected no missing values; {also}")
-        raise Refusal(f"{self.path}: expected a readable table of numbers")  # NumPy cannot parse it, but we can
+            raise InputError(f"{self.path}: expected no missing values; {also}")
+        raise InputError(f"{self.path}: expected a readable table of numbers")  # NumPy cannot parse it, but we can
 
 
 def _kind(cell: str) -> str:

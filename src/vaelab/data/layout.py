@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["BOOLEANS", "MISSING", "NUMBER", "Layout", "cells_of", "read_layout"]
 
@@ -54,10 +54,10 @@ def read_layout(path: Path, lines: Sequence[str]) -> Layout:
     """Read the layout off the first two lines.
 
     Raises:
-        Refusal: a first line that is neither names nor numbers, or may be both; names that are missing or equal.
+        InputError: a first line that is neither names nor numbers, or may be both; names that are missing or equal.
     """
     if _SEP_LINE.fullmatch(lines[0]):
-        raise Refusal(f"{path}: line 1 is {lines[0]!r}, a word of Excel's and no names; remove the line")
+        raise InputError(f"{path}: line 1 is {lines[0]!r}, a word of Excel's and no names; remove the line")
     separator = _separator(lines[0], path.suffix)
     first = cells_of(lines[0], separator)
     second = cells_of(lines[1], separator) if len(lines) > 1 else None
@@ -66,7 +66,7 @@ def read_layout(path: Path, lines: Sequence[str]) -> Layout:
         first = cells_of(lines[0].lstrip("# "), separator)
         named = all(first) and not all(NUMBER.fullmatch(cell) for cell in first)
         if second is None or len(first) != len(second) or not named:
-            raise Refusal(f"{path}: line 1 begins with '#': comments are not read; remove the line")
+            raise InputError(f"{path}: line 1 begins with '#': comments are not read; remove the line")
         notes.append("line 1 begins with '#' and names the columns")
         names: list[str] | None = first
     else:
@@ -105,7 +105,7 @@ def _names(path: Path, first: Sequence[str], line: str) -> list[str] | None:
     nameless = words == [first[0]] == [""]  # the column of row numbers has no name in a file that pandas writes
     if not words:
         if list(first) == counted and len(first) < 3:
-            raise Refusal(
+            raise InputError(
                 f"{path}: line 1 is {line[:60]!r}, which may be names of columns or a row; "
                 "put a line of names above it, such as " + ",".join("ab"[: len(first)])
             )
@@ -116,7 +116,7 @@ def _names(path: Path, first: Sequence[str], line: str) -> list[str] | None:
         return None
     if not numbers or _rising(numbers):
         return list(first)
-    raise Refusal(f"{path}: expected names of columns or numbers in line 1; got both: {line[:60]!r}")
+    raise InputError(f"{path}: expected names of columns or numbers in line 1; got both: {line[:60]!r}")
 
 
 def _rising(numbers: Sequence[str]) -> bool:
@@ -130,7 +130,7 @@ def _check(path: Path, names: Sequence[str]) -> None:
     known = set()
     for number, name in enumerate(names):
         if not name and number:
-            raise Refusal(f"{path}: expected a name for every column; column {number + 1} has none")
+            raise InputError(f"{path}: expected a name for every column; column {number + 1} has none")
         if name in known:
-            raise Refusal(f"{path}: expected different names of columns; {name[:60]!r} is there more than once")
+            raise InputError(f"{path}: expected different names of columns; {name[:60]!r} is there more than once")
         known.add(name)

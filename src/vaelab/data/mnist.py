@@ -15,7 +15,7 @@ import numpy as np
 from vaelab.data.arrays import read_idx_from
 from vaelab.data.dataset import Dataset, Split, split_in_order
 from vaelab.data.values import Array
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["mnist"]
 
@@ -33,10 +33,10 @@ def _read(folder: Path, name: str) -> Array:
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise Refusal(f"{path}: expected the packaged MNIST file; reinstall vaelab ({error})") from error
+        raise InputError(f"{path}: expected the packaged MNIST file; reinstall vaelab ({error})") from error
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != _MD5[name]:
-        raise Refusal(f"{path}: expected MD5 {_MD5[name]}; got {found}; the file is damaged, reinstall vaelab")
+        raise InputError(f"{path}: expected MD5 {_MD5[name]}; got {found}; the file is damaged, reinstall vaelab")
     return read_idx_from(path, BytesIO(content), len(content))
 
 

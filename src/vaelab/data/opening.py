@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["MEMORY", "open_regular", "read_exactly", "reason_of", "require_fits", "require_regular", "status_of"]
 
@@ -43,16 +43,16 @@ def status_of(path: Path) -> os.stat_result:
     try:
         return path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise Refusal(f"data: expected a named data set or a file; there is no file {str(path)!r}") from None
+        raise InputError(f"data: expected a named data set or a file; there is no file {str(path)!r}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise Refusal(f"data: expected a readable file; got {str(path)!r}: {reason_of(error)}") from None
+        raise InputError(f"data: expected a readable file; got {str(path)!r}: {reason_of(error)}") from None
 
 
 def require_regular(path: Path, mode: int) -> None:
     """Refuse directories, pipes, sockets and devices: they may never end, or never begin."""
     for test, kind in _KINDS.items():
         if test(mode):
-            raise Refusal(f"{path}: expected a file; got {kind}")
+            raise InputError(f"{path}: expected a file; got {kind}")
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def open_regular(path: Path) -> Iterator[FileIO]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # not to wait for a pipe's other end
     except (OSError, ValueError) as error:
-        raise Refusal(f"{path}: expected a readable file; {reason_of(error)}") from None
+        raise InputError(f"{path}: expected a readable file; {reason_of(error)}") from None
     with FileIO(handle) as file:
         require_regular(path, os.fstat(file.fileno()).st_mode)
         yield file
@@ -72,7 +72,7 @@ def require_fits(where: object, nbytes: int, limit: int | None = None, advice: s
     limit = MEMORY if limit is None else limit
     if nbytes > limit:
         advice = advice or "save the rows as .npy or in shards, which stay on the disk"
-        raise Refusal(f"{where}: expected at most {_size(limit)} unpacked; got {_size(nbytes)}; {advice}")
+        raise InputError(f"{where}: expected at most {_size(limit)} unpacked; got {_size(nbytes)}; {advice}")
 
 
 def read_exactly(
@@ -90,13 +90,13 @@ def read_exactly(
             part = stream.read(min(len(left), 2**22))
             if not part:
                 got = expected - len(left)
-                raise Refusal(f"{where}: expected {expected:,} bytes of data for shape {shape}; got {got:,}")
+                raise InputError(f"{where}: expected {expected:,} bytes of data for shape {shape}; got {got:,}")
             left[: len(part)] = part
             left = left[len(part) :]
         if stream.read(1):
-            raise Refusal(f"{where}: expected {expected:,} bytes of data for shape {shape}; got more")
+            raise InputError(f"{where}: expected {expected:,} bytes of data for shape {shape}; got more")
     except (OSError, EOFError, zlib.error) as error:
-        raise Refusal(f"{where}: expected a whole file; it is damaged ({reason_of(error)})") from error
+        raise InputError(f"{where}: expected a whole file; it is damaged ({reason_of(error)})") from error
     return array
 
 

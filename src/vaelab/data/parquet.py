@@ -14,7 +14,7 @@ from vaelab.data.opening import open_regular
 from vaelab.data.roles import is_index_name, label_among
 from vaelab.data.sources import Packed, require_unpackable, stamp_of
 from vaelab.data.values import Array, ReadOptions
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["RowGroup", "row_groups"]
 
@@ -55,7 +55,7 @@ class RowGroup(Packed):
             return values[lists.offset * self.dim :][: self.count * self.dim].reshape(self.count, self.dim)
         flat = lists.flatten()
         if flat.null_count or len(flat) != self.count * self.dim or {len(row) for row in lists} != {self.dim}:
-            raise Refusal(
+            raise InputError(
                 f"{self.path}: expected lists of {self.dim} numbers in {self.columns[0]!r}; got other lengths"
             )
         return flat.to_numpy(zero_copy_only=False).reshape(self.count, self.dim)  # type: ignore[no-any-return]
@@ -68,12 +68,12 @@ class RowGroup(Packed):
             try:
                 table = _pyarrow().ParquetFile(file).read_row_group(self.group, columns=list(columns))
             except Exception as error:  # pyarrow raises a dozen kinds for a damaged file
-                raise Refusal(f"{self.path}: expected a readable Parquet file ({_reason(error)})") from error
+                raise InputError(f"{self.path}: expected a readable Parquet file ({_reason(error)})") from error
         if len(table) != self.count:
-            raise Refusal(f"{self.path}: expected {self.count:,} rows in row group {self.group}; got {len(table):,}")
+            raise InputError(f"{self.path}: expected {self.count:,} rows in row group {self.group}; got {len(table):,}")
         for name, column in zip(table.column_names, table.columns, strict=True):
             if column.null_count:
-                raise Refusal(f"{self.path}: expected no missing values; column {name!r} has {column.null_count}")
+                raise InputError(f"{self.path}: expected no missing values; column {name!r} has {column.null_count}")
         return table.select(list(columns))
 
 
@@ -81,7 +81,7 @@ def _pyarrow() -> Any:
     try:
         import pyarrow.parquet
     except ImportError:
-        raise Refusal('data: Parquet needs pyarrow; pip install "vaelab[parquet]"') from None
+        raise InputError('data: Parquet needs pyarrow; pip install "vaelab[parquet]"') from None
     return pyarrow.parquet
 
 
@@ -89,22 +89,22 @@ def row_groups(path: Path, options: ReadOptions) -> list[RowGroup]:
     """Return the row groups of a file, its schema and sizes looked at and nothing more, but for row numbers.
 
     Raises:
-        Refusal: columns of another meaning than pixels or rows, or a row group too large to be unpacked.
+        InputError: columns of another meaning than pixels or rows, or a row group too large to be unpacked.
     """
     with open_regular(path) as opened:
         try:
             file = _pyarrow().ParquetFile(opened)
             return _row_groups(path, file, options)
-        except Refusal:
+        except InputError:
             raise
         except Exception as error:  # pyarrow raises a dozen kinds for a damaged file
-            raise Refusal(f"{path}: expected a readable Parquet file ({_reason(error)})") from error
+            raise InputError(f"{path}: expected a readable Parquet file ({_reason(error)})") from error
 
 
 def _row_groups(path: Path, file: Any, options: ReadOptions) -> list[RowGroup]:
     stamp, schema, groups = stamp_of(path), file.schema_arrow, []
     if len(set(schema.names)) < len(schema.names):
-        raise Refusal(f"{path}: expected different names of columns; got {listed(schema.names)}")
+        raise InputError(f"{path}: expected different names of columns; got {listed(schema.names)}")
     label = label_among(path, schema.names, options)
     index = tuple(name for name in schema.names if name != label and _is_index(file, schema, name))
     columns = tuple(name for name in schema.names if name != label and name not in index)
@@ -146,9 +146,9 @@ def _meaning(path: Path, fields: list[Any], values: int, count: int) -> tuple[in
     if len(types) > 1:
         first, other = list(types.values())[:2]
         got = f"{_typed(first)} and {_typed(other)}"
-        raise Refusal(f"{path}: expected {_MEANING}; got {got}; make them one type, as df.astype('float32') does")
+        raise InputError(f"{path}: expected {_MEANING}; got {got}; make them one type, as df.astype('float32') does")
     if not fields:
-        raise Refusal(f"{path}: expected {_MEANING}; got no columns of pixels")
+        raise InputError(f"{path}: expected {_MEANING}; got no columns of pixels")
     kind, width = fields[0].type, len(fields)
     if width == 1 and str(kind).startswith("fixed_size_binary"):
         return int(kind.byte_width), np.dtype(np.uint8)
@@ -159,7 +159,7 @@ def _meaning(path: Path, fields: list[Any], values: int, count: int) -> tuple[in
     except NotImplementedError:  # of categories, for one
         dtype = np.dtype(object)
     if dtype.kind not in "biuf":
-        raise Refusal(f"{path}: expected {_MEANING}; got {_typed(fields[0])}")
+        raise InputError(f"{path}: expected {_MEANING}; got {_typed(fields[0])}")
     return width, dtype
 
 

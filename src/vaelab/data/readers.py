@@ -23,7 +23,7 @@ from vaelab.data.opening import open_regular, reason_of, status_of
 from vaelab.data.streaming import read_streamed, streams
 from vaelab.data.tables import read_table
 from vaelab.data.values import Array, ReadOptions
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["FORMATS", "read_dataset", "read_idx"]
 
@@ -92,13 +92,13 @@ def read_dataset(path: Path, whole: bool = False, options: ReadOptions | None = 
     flattened, and their shape is kept for the figures.
 
     Raises:
-        Refusal: a file that is not there, damaged, of another format or too large for memory, values that are neither
-            bits nor grey levels, columns that may be no pixels.
+        InputError: a file that is not there, damaged, of another format or too large for memory, values that are
+            neither bits nor grey levels, columns that may be no pixels.
     """
     options = options or ReadOptions()
     status = status_of(path)
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
-        raise Refusal(f"{path}: expected at least one row and one column; the file is empty")
+        raise InputError(f"{path}: expected at least one row and one column; the file is empty")
     if streams(path):
         return read_streamed(path, whole, options)
     with open_regular(path) as file, _unpacked(file) as (stream, size):
@@ -155,7 +155,7 @@ def _format_of(path: Path, stream: io.BufferedReader[Any], packed: bool) -> Form
     try:
         head = stream.peek(8)[:8]
     except (OSError, EOFError, zlib.error) as error:
-        raise Refusal(f"{path}: expected a readable file; it is damaged ({reason_of(error)})") from error
+        raise InputError(f"{path}: expected a readable file; it is damaged ({reason_of(error)})") from error
     begun = next((kind for start, kind in _BEGINNINGS.items() if head.startswith(start)), None)
     foreign = next((what for start, what in _FOREIGN_BEGINNINGS.items() if head.startswith(start)), None)
     if named is None:
@@ -164,13 +164,13 @@ def _format_of(path: Path, stream: io.BufferedReader[Any], packed: bool) -> Form
         _refuse_ending(path, foreign or _FOREIGN_ENDINGS.get(Path(name).suffix), packed)
     if named == "npz":
         if packed:
-            raise Refusal(
+            raise InputError(
                 f"{path}: expected an .npz file as it is, since it is compressed itself; unpack it with gunzip"
             )
         foreign = None if foreign == _ZIP else foreign
     if foreign is not None or begun not in (None, named):
         found = foreign or _CONTENTS[begun or named]
-        raise Refusal(f"{path}: expected {_CONTENTS[named]}, as its name says; it is {found}")
+        raise InputError(f"{path}: expected {_CONTENTS[named]}, as its name says; it is {found}")
     return named
 
 
@@ -183,4 +183,4 @@ def _refuse_ending(path: Path, foreign: str | None, packed: bool) -> NoReturn:
         got = f"got {path.name!r}; a table of text is to be called {path.stem}.csv"
     else:
         got = f"got {path.suffix!r}"
-    raise Refusal(f"{path}: expected a data file ending in one of {', '.join(FORMATS)}; {got}")
+    raise InputError(f"{path}: expected a data file ending in one of {', '.join(FORMATS)}; {got}")

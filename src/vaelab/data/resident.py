@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vaelab.data.draws import redraw_bits
-from vaelab.ranks import ALONE, Ranks
+from vaelab.distributed import ALONE, Ranks
 
 __all__ = ["Observations", "Resident"]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vaelab.data.naming import LABELS, listed
 from vaelab.data.tables import Table
 from vaelab.data.values import Array, ReadOptions, Seen
-from vaelab.refusals import Refusal, did_you_mean
+from vaelab.errors import InputError, did_you_mean
 
 __all__ = [
     "Roles",
@@ -47,18 +47,20 @@ def label_among(where: object, names: Sequence[str] | None, options: ReadOptions
     """Return which of some names is that of the labels.
 
     Raises:
-        Refusal: no column of the name that was asked for, or several that may be labels.
+        InputError: no column of the name that was asked for, or several that may be labels.
     """
     asked = options.label_column
     if asked is not None:
         if names is None:
-            raise Refusal(f"{where}: label_column: expected names of columns in line 1, {asked!r} among them; got none")
+            raise InputError(
+                f"{where}: label_column: expected names of columns in line 1, {asked!r} among them; got none"
+            )
         if asked not in names:
-            raise Refusal(f"{where}: label_column: there is no column {asked!r}{did_you_mean(asked, names)}")
+            raise InputError(f"{where}: label_column: there is no column {asked!r}{did_you_mean(asked, names)}")
         return asked
     found = [name for name in names or () if name.lower() in LABELS]
     if len(found) > 1:
-        raise Refusal(
+        raise InputError(
             f"{where}: {listed(found)} may all be labels; say which one is with --label-column "
             f"(label_column= in Python), and remove the other"
         )
@@ -69,7 +71,7 @@ def roles_of(path: Path, table: Table, options: ReadOptions) -> Roles:
     """Tell observed columns from labels and row numbers, and say so.
 
     Raises:
-        Refusal: a column that may be row numbers, labels that are not whole numbers, nothing left to observe.
+        InputError: a column that may be row numbers, labels that are not whole numbers, nothing left to observe.
     """
     names, numbers, notes = table.names, table.numbers, list(table.notes)
     label = label_among(path, names, options)
@@ -86,7 +88,7 @@ def roles_of(path: Path, table: Table, options: ReadOptions) -> Roles:
     place = None if label is None or names is None else names.index(label)
     kept = [column for column in range(numbers.shape[1]) if column not in left_out and column != place]
     if not kept:
-        raise Refusal(f"{path}: expected columns to observe; got no column beside labels and row numbers")
+        raise InputError(f"{path}: expected columns to observe; got no column beside labels and row numbers")
     labels = None if place is None else _whole(path, str(label), numbers[:, place])
     if len(kept) == numbers.shape[1]:
         return Roles(numbers, names, labels, tuple(notes))
@@ -104,7 +106,7 @@ def require_no_index(where: object, names: Sequence[str] | None, seen: Seen) -> 
     for column, name in enumerate(names or ()):
         low, high = seen.low[column], seen.high[column]
         if is_index_name(name) and seen.whole[column] and high > 1:
-            raise Refusal(
+            raise InputError(
                 f"{where}: column {name!r} holds whole numbers in [{low:g}, {high:g}] and looks like numbers of rows; "
                 "leave it out of the file, or give it another name if it is observed"
             )
@@ -120,7 +122,9 @@ def _numbers_rows(path: Path, number: int, name: str | None, column: Array) -> b
     nameless, counting = name == "", _counts(column)
     if nameless or (counting and name is not None and is_index_name(name)):
         if len(np.unique(column)) < len(column) or (column != np.trunc(column)).any():
-            raise Refusal(f"{path}: expected a name for every column; the first has none, and does not number the rows")
+            raise InputError(
+                f"{path}: expected a name for every column; the first has none, and does not number the rows"
+            )
         return True
     if counting:
         refuse_counting(path, number, name, float(column[0]), float(column[-1]))
@@ -131,13 +135,15 @@ def refuse_counting(where: object, number: int, name: str | None, first: float, 
     """Refuse a column that counts the rows under a name that does not say so."""
     counts = f"{_called(number, name)} counts {first:g}...{last:g}"
     way = "leave it out of the file" + (", or call it 'index'" if name else "")
-    raise Refusal(f"{where}: {counts}, as row numbers do; {way}")
+    raise InputError(f"{where}: {counts}, as row numbers do; {way}")
 
 
 def _whole(path: Path, name: str, column: Array) -> npt.NDArray[np.int64]:
     if (column != np.trunc(column)).any() or np.abs(column).max() > 2**53:
         low, high = column.min(), column.max()
-        raise Refusal(f"{path}: expected whole numbers as labels; column {name!r} has real ones in [{low:g}, {high:g}]")
+        raise InputError(
+            f"{path}: expected whole numbers as labels; column {name!r} has real ones in [{low:g}, {high:g}]"
+        )
     return column.astype(np.int64)
 
 
@@ -156,7 +162,7 @@ def require_alike(where: object, names: Sequence[str] | None, seen: Seen, option
     ways = ["recode it as 0 and 1", "leave it out of the file"]
     ways += ["say that it holds labels with --label-column"] if found.whole.all() else []
     ways += ["say that all are grey levels with --values unit"] if unit else []
-    raise Refusal(
+    raise InputError(
         f"{where}: {_called(first, names[first] if names is not None else None)} holds {found}{more} beside "
         f"{seen.bits.sum():,} columns of bits; {', '.join(ways[:-1])}, or {ways[-1]}"
     )
@@ -167,7 +173,7 @@ def require_first_alike(where: object, numbers: Array, options: ReadOptions) -> 
     if options != ReadOptions() or len(numbers) < 2 or _are_bits(numbers[:1]) or not _are_bits(numbers[1:]):
         return
     low, high = numbers[0].min(), numbers[0].max()
-    raise Refusal(
+    raise InputError(
         f"{where}: line 1 holds numbers in [{low:g}, {high:g}] and all other lines bits; if they are names of columns, "
         "call those col0, col1, ..."
     )
@@ -198,7 +204,7 @@ def require_no_labels(where: object, names: Sequence[str] | None, pixels: Array,
             others = "hold real numbers" if real else f"go up to {seen.high.max():g}"
             way = "say so with --label-column" if names is not None else "call it 'label' in a line of names"
             other = "call all columns pixel0, pixel1, ..." + (" or save images (N, H, W)" if names is None else "")
-            raise Refusal(
+            raise InputError(
                 f"{where}: {called} looks like labels: it holds all of {low:g}...{high:g}, the others {others}; "
                 f"if it holds labels, {way}; if not, {other}"
             )

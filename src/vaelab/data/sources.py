@@ -21,7 +21,7 @@ from vaelab.data.arrays import idx_header, npy_header, npz_headers, read_npz
 from vaelab.data.naming import listed
 from vaelab.data.opening import open_regular, require_fits
 from vaelab.data.values import Array, ReadOptions, require_rows_or_images
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["Archive", "Packed", "Plain", "Source", "Stamp", "require_unpackable", "stamp_of"]
 
@@ -65,7 +65,7 @@ class Source(ABC):
         """Return rows ``start`` to ``stop`` (not included), shape (stop - start, X), in the file's own type.
 
         Raises:
-            Refusal: a file that is gone, damaged, or not what it was when it was opened.
+            InputError: a file that is gone, damaged, or not what it was when it was opened.
         """
 
     def labels(self) -> Array | None:
@@ -76,12 +76,12 @@ class Source(ABC):
     def opened(self) -> Iterator[FileIO]:
         """Open the file, if it is still the same: rows of two states of it would be mixed."""
         if not self.path.exists():
-            raise Refusal(f"{self.path}: the file is gone since it was opened")
+            raise InputError(f"{self.path}: the file is gone since it was opened")
         with open_regular(self.path) as file:
             status = os.fstat(file.fileno())
             if (status.st_size, status.st_mtime_ns) != self.stamp:
                 sizes = f"{self.stamp[0]:,} bytes then, {status.st_size:,} now"
-                raise Refusal(f"{self.path}: the file has changed since it was opened ({sizes})")
+                raise InputError(f"{self.path}: the file has changed since it was opened ({sizes})")
             yield file
 
 
@@ -129,9 +129,9 @@ class Plain(Source):
             offset = file.tell()
         if offset + math.prod(shape) * dtype.itemsize > size:
             promised = f"its header promises shape {shape} of {dtype}, and {size - offset:,} bytes follow"
-            raise Refusal(f"{path}: expected a readable file of numbers ({promised})")
+            raise InputError(f"{path}: expected a readable file of numbers ({promised})")
         if fortran:
-            raise Refusal(
+            raise InputError(
                 f"{path}: expected rows that lie one after another (C order); save np.ascontiguousarray of it"
             )
         images = _image_shape(path, shape)
@@ -156,7 +156,9 @@ class Plain(Source):
             while len(left) and (got := file.readinto(left)):
                 left = left[got:]
         if len(left):
-            raise Refusal(f"{self.path}: expected rows {start:,} to {stop:,}; the file ends {len(left):,} bytes early")
+            raise InputError(
+                f"{self.path}: expected rows {start:,} to {stop:,}; the file ends {len(left):,} bytes early"
+            )
         return rows
 
 
@@ -179,7 +181,9 @@ class Archive(Packed):
         def choose(names: Sequence[str]) -> Sequence[str]:
             roles.update(name_arrays(path, names, options))
             if "x" not in roles:
-                raise Refusal(f"{path}: expected a readable .npz file with an array x in a shard; got {listed(names)}")
+                raise InputError(
+                    f"{path}: expected a readable .npz file with an array x in a shard; got {listed(names)}"
+                )
             return [roles["x"]]
 
         with open_regular(path) as file:

@@ -13,8 +13,8 @@ from torch import Tensor
 from vaelab.data.draws import draw_bits, redraw_bits
 from vaelab.data.resident import Observations, Resident
 from vaelab.data.rows import Rows
-from vaelab.randomness import derive_seed
-from vaelab.ranks import ALONE, Ranks
+from vaelab.distributed import ALONE, Ranks
+from vaelab.seeds import derive_seed
 
 __all__ = ["Rule", "Streamed"]
 

@@ -20,7 +20,7 @@ from vaelab.data.roles import label_among, refuse_counting, require_alike, requi
 from vaelab.data.rows import Facts, Rows, begin_digest
 from vaelab.data.sources import Archive, Plain, Source, Stamp, stamp_of
 from vaelab.data.values import Array, Coding, ReadOptions, Seen, decide, look, require_one_meaning
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["HELD_OUT", "STREAM_FROM", "read_streamed", "streams"]
 
@@ -50,7 +50,7 @@ def read_streamed(path: Path, whole: bool = False, options: ReadOptions | None =
     memory; all other rows are to train. With ``whole`` nothing is split: every row is in ``all``, on the disk.
 
     Raises:
-        Refusal: no shards, shards that differ (columns of Parquet are matched by name), values that are neither bits
+        InputError: no shards, shards that differ (columns of Parquet are matched by name), values that are neither bits
             nor grey levels, fewer than ten rows.
     """
     files = _shards(path) if path.is_dir() else [path]
@@ -64,15 +64,15 @@ def _shards(folder: Path) -> list[Path]:
     try:
         files = sorted(folder.iterdir())
     except OSError as error:
-        raise Refusal(f"{folder}: expected a readable directory of shards; {reason_of(error)}") from None
+        raise InputError(f"{folder}: expected a readable directory of shards; {reason_of(error)}") from None
     found = [file for file in files if file.suffix in _SHARDS and not file.name.startswith((".", "_"))]
     kinds = sorted({file.suffix for file in found})
     if len(kinds) > 1:
-        raise Refusal(f"{folder}: expected shards of one format; got {' and '.join(kinds)}")
+        raise InputError(f"{folder}: expected shards of one format; got {' and '.join(kinds)}")
     if not found:
         others = listed(sorted({file.suffix for file in files if file.suffix}))
         got = f"files ending in {others}" if others else "none"
-        raise Refusal(f"{folder}: expected shards ending in {', '.join(_SHARDS)}; got {got}")
+        raise InputError(f"{folder}: expected shards ending in {', '.join(_SHARDS)}; got {got}")
     return found
 
 
@@ -86,7 +86,7 @@ def _alike(path: Path, sources: Sequence[Source]) -> tuple[Sequence[Source], lis
     """Return the sources with their columns in the order of the first, and sentences on what was done.
 
     Raises:
-        Refusal: shards of other columns, another width or another type.
+        InputError: shards of other columns, another width or another type.
     """
     first = sources[0]
     ordered, notes = [], []
@@ -98,10 +98,10 @@ def _alike(path: Path, sources: Sequence[Source]) -> tuple[Sequence[Source], lis
                 source = source.with_columns(first.names)
         if (source.dim, source.dtype) != (first.dim, first.dtype):
             expected = f"expected rows of {first.dim} values of {first.dtype} as in {first.path.name}"
-            raise Refusal(f"{source.path}: {expected}; got {source.dim} of {source.dtype}")
+            raise InputError(f"{source.path}: {expected}; got {source.dim} of {source.dtype}")
         if isinstance(source, RowGroup) and isinstance(first, RowGroup):
             if source.label != first.label:
-                raise Refusal(
+                raise InputError(
                     f"{source.path}: expected labels in {first.label!r} as in {first.path.name}; got {source.label!r}"
                 )
             notes += [
@@ -117,14 +117,14 @@ def _alike(path: Path, sources: Sequence[Source]) -> tuple[Sequence[Source], lis
 def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], whole: bool, options: ReadOptions) -> Dataset:
     found = [source for file, _ in files for source in _sources(file, options)]
     if not found:
-        raise Refusal(f"{path}: expected at least one row; got none")
+        raise InputError(f"{path}: expected at least one row; got none")
     if options.label_column is not None and isinstance(found[0], Plain):
         label_among(path, None, options)  # refuses: there are no names
     sources, notes = _alike(path, found)
     first = sources[0]
     count = sum(source.count for source in sources)
     if not count or not first.dim:
-        raise Refusal(f"{path}: expected at least one row and one column; got shape ({count}, {first.dim})")
+        raise InputError(f"{path}: expected at least one row and one column; got shape ({count}, {first.dim})")
     held = () if whole else _draw_held_out(path, count, first.dim * first.dtype.itemsize)
     left_out = np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
     kept, coding, facts = _look(path, sources, left_out, options)
@@ -146,7 +146,7 @@ def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], whole: bool, option
 
 def _draw_held_out(path: Path, count: int, row_bytes: int) -> tuple[npt.NDArray[np.int64], ...]:
     if count < 10:
-        raise Refusal(f"{path}: expected at least 10 rows to split into train, validation and test; got {count}")
+        raise InputError(f"{path}: expected at least 10 rows to split into train, validation and test; got {count}")
     size = max(1, min(count // 10, HELD_OUT, _HELD_OUT_BYTES // row_bytes))
     drawn = np.random.default_rng(_SPLIT_SEED).choice(count, 2 * size, replace=False)
     return np.sort(drawn[:size]), np.sort(drawn[size:])
@@ -199,14 +199,14 @@ def _decide(
     """Say what the values of all shards mean; of some that are at fault, refuse the first by its name."""
     try:
         return decide(str(path), total, options, names)
-    except Refusal:
+    except InputError:
         good = 0
-        fault: Refusal | None = None
+        fault: InputError | None = None
         for file, found in seen.items():
             try:
                 decide(str(file), found, options)
                 good += 1
-            except Refusal as refusal:
+            except InputError as refusal:
                 fault = fault or refusal
         if good and fault is not None:
             raise fault from None
@@ -218,5 +218,5 @@ def _labels(sources: Sequence[Source]) -> npt.NDArray[np.int64] | None:
     labels = [part for part in found if part is not None]
     if labels and len(labels) < len(found):
         without = next(source.path for source, part in zip(sources, found, strict=True) if part is None)
-        raise Refusal(f"{without}: expected labels as in the other shards; got none")
+        raise InputError(f"{without}: expected labels as in the other shards; got none")
     return np.concatenate(labels) if labels else None

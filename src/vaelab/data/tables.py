@@ -16,7 +16,7 @@ from vaelab.data.faults import refuse_table
 from vaelab.data.layout import Layout, read_layout
 from vaelab.data.opening import reason_of, require_fits
 from vaelab.data.values import Array
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["Table", "read_table"]
 
@@ -41,12 +41,12 @@ def read_table(path: Path, stream: IO[bytes]) -> Table:
     ends of lines of every system. No line is passed over: blank lines in the middle and comments are refused.
 
     Raises:
-        Refusal: missing values, words, lines of other lengths, and whatever else is no table of numbers, by line.
+        InputError: missing values, words, lines of other lengths, and whatever else is no table of numbers, by line.
     """
     blocks = _blocks(path, stream)
     _, first = next(blocks, (1, []))
     if not first:
-        raise Refusal(f"{path}: expected at least one row and one column; got none")
+        raise InputError(f"{path}: expected at least one row and one column; got none")
     layout = read_layout(path, first)
     names = 1 if layout.names is not None else 0
     body = chain([(1 + names, first[names:])], blocks)
@@ -62,7 +62,7 @@ def read_table(path: Path, stream: IO[bytes]) -> Table:
         nbytes += part.nbytes
         require_fits(path, nbytes)
     if not parts:
-        raise Refusal(f"{path}: expected at least one row and one column; got a line of names alone")
+        raise InputError(f"{path}: expected at least one row and one column; got a line of names alone")
     return Table(parts[0] if len(parts) == 1 else np.concatenate(parts), layout.names, layout.notes)
 
 
@@ -73,10 +73,10 @@ def _blocks(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
         try:
             read = stream.read(_BLOCK)
         except (OSError, EOFError, zlib.error) as error:
-            raise Refusal(f"{path}: expected a readable file; it is damaged ({reason_of(error)})") from error
+            raise InputError(f"{path}: expected a readable file; it is damaged ({reason_of(error)})") from error
         data, rest = _whole_lines(rest + read, last=not read)
         if len(rest) > _LINE:
-            raise Refusal(f"{path}: line {number} is longer than {_LINE >> 20} MB; expected rows, one a line")
+            raise InputError(f"{path}: line {number} is longer than {_LINE >> 20} MB; expected rows, one a line")
         if data:
             lines = _decoded(path, number, data).split("\n")
             if not lines[-1]:
@@ -85,7 +85,7 @@ def _blocks(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
                 if not line.strip(" "):
                     blank = blank or number + place
                 elif blank:
-                    raise Refusal(f"{path}: line {blank} is empty; expected a row in every line")
+                    raise InputError(f"{path}: line {blank} is empty; expected a row in every line")
             kept = [line for line in lines if line.strip(" ")]  # blank ones are at the end of the file
             yield number, kept
             number += len(lines)
@@ -106,15 +106,17 @@ def _whole_lines(data: bytes, last: bool) -> tuple[bytes, bytes]:
 
 def _decoded(path: Path, number: int, data: bytes) -> str:
     if number == 1 and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise Refusal(f"{path}: expected text in UTF-8; got UTF-16; save it as UTF-8")
+        raise InputError(f"{path}: expected text in UTF-8; got UTF-16; save it as UTF-8")
     if b"\0" in data:
         line = number + data[: data.index(b"\0")].count(b"\n")
-        raise Refusal(f"{path}: expected text; line {line} has a NUL byte")
+        raise InputError(f"{path}: expected text; line {line} has a NUL byte")
     try:
         return data.decode("utf-8-sig" if number == 1 else "utf-8")  # spreadsheets begin a file with a mark
     except UnicodeDecodeError as error:
         line = number + data[: error.start].count(b"\n")
-        raise Refusal(f"{path}: expected text in UTF-8; line {line} has the byte 0x{data[error.start]:02x}") from None
+        raise InputError(
+            f"{path}: expected text in UTF-8; line {line} has the byte 0x{data[error.start]:02x}"
+        ) from None
 
 
 def _parsed(layout: Layout, lines: list[str]) -> Array | None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vaelab.data.naming import listed
-from vaelab.refusals import Refusal, require_choice, require_number
+from vaelab.errors import InputError, require_choice, require_number
 
 __all__ = [
     "Array",
@@ -48,7 +48,7 @@ class ReadOptions:
     read off the file, and a file that does not show it is refused.
 
     Raises:
-        Refusal: an unknown kind of values, a scale that is not positive, or two that contradict each other.
+        InputError: an unknown kind of values, a scale that is not positive, or two that contradict each other.
     """
 
     values: Values | None = None
@@ -61,9 +61,9 @@ class ReadOptions:
         if self.scale is not None:
             require_number("scale", self.scale, 0)
             if self.scale == 0:
-                raise Refusal("scale: expected a number above 0, the value that means white; got 0")
+                raise InputError("scale: expected a number above 0, the value that means white; got 0")
             if self.values in ("bits", "unit"):
-                raise Refusal(
+                raise InputError(
                     f"scale: expected no scale beside values={self.values}, which are never divided; got {self.scale!r}"
                 )
 
@@ -120,10 +120,10 @@ def look(where: str, rows: Array, first: int = 0) -> Seen:
     """Go through rows (N, X) and return what is there; ``first`` is the number of the first row, for the message.
 
     Raises:
-        Refusal: words, objects, records or complex numbers, NaN or infinite values, nothing at all.
+        InputError: words, objects, records or complex numbers, NaN or infinite values, nothing at all.
     """
     if rows.size == 0:
-        raise Refusal(f"{where}: expected at least one row and one column; got shape {rows.shape}")
+        raise InputError(f"{where}: expected at least one row and one column; got shape {rows.shape}")
     require_numbers(where, rows)
     low, high = rows.min(0), rows.max(0)
     if rows.dtype.kind == "f":
@@ -143,14 +143,14 @@ def require_numbers(where: str, array: Array) -> None:
     """Refuse words, objects, records and complex numbers."""
     if array.dtype.kind not in "biuf":
         words = " (words, not numbers)" if array.dtype.kind in "USO" else ""
-        raise Refusal(f"{where}: expected {_EXPECTED}; got dtype {array.dtype}{words}")
+        raise InputError(f"{where}: expected {_EXPECTED}; got dtype {array.dtype}{words}")
 
 
 def require_rows_or_images(where: object, shape: tuple[int, ...]) -> None:
     """Refuse an array that is neither rows (N, X) nor images (N, H, W)."""
     if len(shape) not in (2, 3):
         colour = ", colour images, which vaelab does not model" if len(shape) == 4 and shape[3] in (3, 4) else ""
-        raise Refusal(f"{where}: expected rows (N, X) or images (N, H, W); got shape {shape}{colour}")
+        raise InputError(f"{where}: expected rows (N, X) or images (N, H, W); got shape {shape}{colour}")
 
 
 def require_one_meaning(where: object, highest: Mapping[str, float]) -> None:
@@ -161,7 +161,7 @@ def require_one_meaning(where: object, highest: Mapping[str, float]) -> None:
     most = max(highest, key=lambda where: highest[where])
     for name, high in highest.items():
         if high <= 1 and highest[most] > 2:  # 0, 1, 2 may be counts of which some rows have no 2
-            raise Refusal(
+            raise InputError(
                 f"{where}: expected one scale in all parts; {name} goes up to {high:g} and {most} to {highest[most]:g}"
             )
 
@@ -170,12 +170,12 @@ def _refuse_missing(where: str, rows: Array, first: int) -> None:
     missing = np.isnan(rows)
     if not missing.any():
         row, column = np.argwhere(np.isinf(rows))[0]
-        raise Refusal(
+        raise InputError(
             f"{where}: expected finite numbers; got {rows[row, column]} in row {first + row}, column {column}"
         )
     row, column = np.argwhere(missing)[0]
     count, share = int(missing.sum()), missing.mean()
-    raise Refusal(
+    raise InputError(
         f"{where}: expected no missing values; {share:.1%} of the values are NaN ({count:,} of {rows.size:,}"
         f"{f' from row {first:,} on' if first else ''}), the first in row {first + row}, column {column} "
         "(both counted from 0)".replace("%", " %", 1)
@@ -208,7 +208,7 @@ def decide(where: str, seen: Seen, options: ReadOptions, names: Sequence[str] | 
     grey levels. Whole numbers beyond 0 and 1 of any other type are never divided without a word.
 
     Raises:
-        Refusal: values that are none of these, or not what the options say.
+        InputError: values that are none of these, or not what the options say.
     """
     low, high, whole = seen.low.min(), seen.high.max(), bool(seen.whole.all())
     unit = low >= 0 and high <= 1
@@ -230,13 +230,13 @@ def decide(where: str, seen: Seen, options: ReadOptions, names: Sequence[str] | 
     if seen.byte and high > _DARK:
         return _scaled(where, seen, 255)
     found = f"{seen}{_outside(seen, 1, names)}"
-    raise Refusal(f"{where}: expected {_EXPECTED}; got {found}; {_way_out(seen)}")
+    raise InputError(f"{where}: expected {_EXPECTED}; got {found}; {_way_out(seen)}")
 
 
 def _scaled(where: str, seen: Seen, scale: float, names: Sequence[str] | None = None) -> Coding:
     if seen.low.min() < 0 or seen.high.max() > scale:
         found = f"{seen}{_outside(seen, scale, names)}"
-        raise Refusal(f"{where}: expected values in [0, {scale:g}], as scale={scale:g} says; got {found}")
+        raise InputError(f"{where}: expected values in [0, {scale:g}], as scale={scale:g} says; got {found}")
     if seen.whole.all() and scale == int(scale) and scale <= 255:
         return Coding("grey", int(scale), np.dtype(np.uint8))
     return Coding("grey", 1, np.dtype(np.float32), float(scale))
@@ -251,20 +251,20 @@ def require_values(where: str, pixels: Array, kind: Kind, scale: float) -> None:
     """Refuse pixels, in a data set that says what it holds, that are not bits or not in [0, scale]."""
     require_numbers(where, pixels)
     if isinstance(pixels, np.ma.MaskedArray):
-        raise Refusal(f"{where}: expected no missing values; got a masked array ({pixels.mask.sum():,} masked)")
+        raise InputError(f"{where}: expected no missing values; got a masked array ({pixels.mask.sum():,} masked)")
     low, high = pixels.min(), pixels.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         _refuse_missing(where, pixels, 0)
     require_range(where, float(low), float(high), kind, scale)
     if kind == "binary" and pixels.dtype.kind == "f" and not ((pixels == 0) | (pixels == 1)).all():
-        raise Refusal(f"{where}: expected 0 and 1, as kind='binary' says; got real numbers in [{low:g}, {high:g}]")
+        raise InputError(f"{where}: expected 0 and 1, as kind='binary' says; got real numbers in [{low:g}, {high:g}]")
 
 
 def require_range(where: str, low: float, high: float, kind: Kind, scale: float) -> None:
     """Refuse values that lie outside what a kind and a scale say."""
     if low < 0 or high > scale:
         expected = "0 and 1, as kind='binary'" if kind == "binary" else f"values in [0, {scale:g}], as scale={scale:g}"
-        raise Refusal(f"{where}: expected {expected} says; got values in [{low:g}, {high:g}]")
+        raise InputError(f"{where}: expected {expected} says; got values in [{low:g}, {high:g}]")
 
 
 def _outside(seen: Seen, scale: float, names: Sequence[str] | None) -> str:
@@ -281,7 +281,7 @@ def _outside(seen: Seen, scale: float, names: Sequence[str] | None) -> str:
 
 def _contradict(where: str, expected: str, said: str, seen: Seen) -> Coding:
     hint = "; leave it out for bits, or say which value is white with --scale" if seen.bits.all() else ""
-    raise Refusal(f"{where}: expected {expected}, as {said} says; got {seen}{hint}")
+    raise InputError(f"{where}: expected {expected}, as {said} says; got {seen}{hint}")
 
 
 def _way_out(seen: Seen) -> str:

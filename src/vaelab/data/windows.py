@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from vaelab.data.streamed import Streamed
-from vaelab.randomness import derive_seed
-from vaelab.ranks import ALONE, Ranks
+from vaelab.distributed import ALONE, Ranks
+from vaelab.seeds import derive_seed
 
 __all__ = ["WINDOW_BYTES", "Order", "Windows"]
 

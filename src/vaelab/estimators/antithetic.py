@@ -11,11 +11,11 @@ from torch.distributions import Distribution
 
 from vaelab.chains import Chain
 from vaelab.conditionals import Code
-from vaelab.estimators.contract import Estimate, Estimator, require_bits
+from vaelab.distributed import uniform
+from vaelab.errors import InputError
+from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
-from vaelab.ranks import uniform
-from vaelab.refusals import Refusal
 
 __all__ = ["ARM", "DisARM", "swap_one", "values_of_partners"]
 
@@ -31,7 +31,7 @@ class ARM(Estimator):
         samples: K, codes decoded for each observation: K/2 pairs.
 
     Raises:
-        Refusal: an odd number of codes.
+        InputError: an odd number of codes.
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
@@ -56,7 +56,7 @@ class ARM(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective of all K codes plus l times the estimate of its gradient."""
-        q = require_bits(self.name, q)
+        q = require_bernoulli(self.name, q)
         terms = objective.terms(model, x, q, _pairs(drawn, q.mean.detach()))
         first, second = objective.integrand(terms).detach().chunk(2)  # (K/2, B) each
         gradient = ((first - second).unsqueeze(-1) * (drawn - 0.5)).mean(0)  # (B, D)
@@ -85,7 +85,7 @@ class DisARM(Estimator):
         samples: K: as K/2 pairs, or the K of the importance-weighted bound.
 
     Raises:
-        Refusal: an odd number of codes for the evidence lower bound (by ``check``).
+        InputError: an odd number of codes for the evidence lower bound (by ``check``).
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import IWAE
@@ -129,7 +129,7 @@ class DisARM(Estimator):
         surrogate = objective(objective.values(terms))  # (B,)
         layers = zip(chain.factors(z), chain.split(z), map(chain.split, partners), differences, strict=True)
         for index, (factor, own, partner, difference) in enumerate(layers):
-            logits = require_bits(self.name, factor).logits
+            logits = require_bernoulli(self.name, factor).logits
             weight = 0.5 * torch.sigmoid(logits.detach().abs())  # (B, D) or (M, B, D)
             gradient = difference.unsqueeze(-1) * (own - partner[index]) * weight  # (M, B, D)
             surrogate = surrogate + (gradient * logits).sum((0, -1))
@@ -198,4 +198,4 @@ def _pairs(u: Tensor, p: Tensor) -> Tensor:
 
 def _require_even(samples: int) -> None:
     if samples % 2:
-        raise Refusal(f"estimator.samples: expected an even number, for pairs of codes; got {samples}")
+        raise InputError(f"estimator.samples: expected an even number, for pairs of codes; got {samples}")

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
+from vaelab.distributed import normal, uniform
+from vaelab.errors import InputError, require_choice
 from vaelab.estimators.antithetic import swap_one, values_of_partners
-from vaelab.estimators.contract import Estimate, Estimator, require_bits
+from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
-from vaelab.ranks import normal, uniform
-from vaelab.refusals import Refusal, require_choice
 
 __all__ = ["ARMS", "Copula"]
 
@@ -44,7 +44,7 @@ class ARMS(Estimator):
         copula: ``dirichlet`` or ``gaussian``.
 
     Raises:
-        Refusal: too few codes for the copula.
+        InputError: too few codes for the copula.
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
@@ -60,7 +60,7 @@ class ARMS(Estimator):
         require_choice("estimator.copula", copula, get_args(Copula))
         least = 2 if copula == "dirichlet" else 3
         if samples < least:
-            raise Refusal(f"estimator.samples: expected at least {least} for the copula {copula}; got {samples}")
+            raise InputError(f"estimator.samples: expected at least {least} for the copula {copula}; got {samples}")
         self.copula: Copula = copula
 
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
@@ -82,7 +82,7 @@ class ARMS(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective of the codes plus l times the estimate of its gradient."""
-        q = require_bits(self.name, q)
+        q = require_bernoulli(self.name, q)
         z, coupled = drawn[: self.samples], drawn[-self.samples :]
         if objective.name == "elbo":
             terms = objective.terms(model, x, q, z)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from vaelab.distributed import mean_over_ranks
 from vaelab.distributions import map_parameters
+from vaelab.errors import InputError
 from vaelab.objectives import Objective
-from vaelab.ranks import mean_over_ranks
-from vaelab.refusals import Refusal
 
 __all__ = ["BASELINES", "Baseline", "BaselineName", "leave_one_out"]
 
@@ -144,7 +144,7 @@ class Network(Baseline):
     def forward(self, objective: Objective, values: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the signals and the squared error of C; in training mode take this batch in."""
         if self.network is None:
-            raise Refusal("estimator.baseline: 'network' has the size of the data; call prepare(x, q) before score")
+            raise InputError("estimator.baseline: 'network' has the size of the data; call prepare(x, q) before score")
         predicted = self.centre() + self.network(x).squeeze(-1)  # (B,)
         signal = objective.signal(values, predicted.detach())
         error = objective(values) - predicted  # (B,)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.estimators.contract import Estimate, Estimator, require_bits
+from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli
 from vaelab.estimators.relaxation import logistic, require_temperature, uniform
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective, Terms
@@ -36,7 +36,7 @@ class Concrete(Estimator):
         prior_temperature: t of the prior, above 0.
 
     Raises:
-        Refusal: a temperature of zero or less.
+        InputError: a temperature of zero or less.
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import IWAE
@@ -61,7 +61,7 @@ class Concrete(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective of the relaxed log-weights."""
-        q, prior = require_bits(self.name, q), require_bits(self.name, model.prior(), "prior")
+        q, prior = require_bernoulli(self.name, q), require_bernoulli(self.name, model.prior(), "prior")
         y = logistic(drawn, q.logits) / self.temperature  # (K, B, D)
         log_q = _log_density(y, q.logits, self.temperature)  # (K, B)
         log_p = _log_density(y, prior.logits, self.prior_temperature)

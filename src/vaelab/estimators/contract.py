@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.distributions import Bits
+from vaelab.distributions import Bernoulli
+from vaelab.errors import InputError, require_int
 from vaelab.models.inputs import as_observations
 from vaelab.models.latent import LatentVariableModel, Table
 from vaelab.objectives import Objective, Terms, check_objective
-from vaelab.refusals import Refusal, require_int
 
-__all__ = ["Estimate", "Estimator", "require_bits", "require_encoder", "require_prepared"]
+__all__ = ["Estimate", "Estimator", "require_bernoulli", "require_encoder", "require_prepared"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -80,7 +80,7 @@ class Estimator(nn.Module, ABC):
 
     ``codes`` and ``objectives`` are what it is defined for, ``layered`` whether a code may be a chain of
     layers; ``learning_rate_factor`` and ``betas`` are Adam's for its own parameters, the factor relative to
-    the model's learning rate; ``weighs_kl`` says whether the objective's beta has its effect.
+    the model's learning rate; ``supports_beta`` says whether the objective's beta has its effect.
 
     Args:
         samples: K, codes drawn for each observation.
@@ -93,7 +93,7 @@ class Estimator(nn.Module, ABC):
     layered: ClassVar[bool] = False
     learning_rate_factor: ClassVar[float] = 1.0
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
-    weighs_kl: ClassVar[bool] = True
+    supports_beta: ClassVar[bool] = True
 
     def __init__(self, samples: int = 1) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class Estimator(nn.Module, ABC):
         """Check the model, the objective and observations of any kind of number (B, X), then estimate.
 
         Raises:
-            Refusal: what this estimator cannot work with, or observations that do not fit the model.
+            InputError: what this estimator cannot work with, or observations that do not fit the model.
         """
         self.check(model, objective)
         return self.estimate(model, objective, as_observations(x, model.any_weight))
@@ -137,44 +137,47 @@ class Estimator(nn.Module, ABC):
         return self.samples
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
-        """Raise a :class:`Refusal` if this estimator cannot work with this model and objective."""
+        """Raise a :class:`InputError` if this estimator cannot work with this model and objective."""
         check_objective(model, objective)
         if model.code not in self.codes:
             wanted = " or ".join(sorted(self.codes))
-            raise Refusal(
+            raise InputError(
                 f"estimator: {self.name!r} needs codes of kind {wanted}; the model's codes are of kind {model.code!r}"
             )
         if len(model.layers) > 1 and not self.layered:
-            raise Refusal(
+            raise InputError(
                 f"estimator: {self.name!r} needs a code of one layer; "
                 f"the model's posterior is a chain of layers of sizes {list(model.layers)}"
             )
         if objective.name not in self.objectives:
             wanted = " or ".join(sorted(self.objectives))
-            raise Refusal(f"estimator: {self.name!r} is defined for the objective {wanted}; got {objective.name!r}")
+            raise InputError(f"estimator: {self.name!r} is defined for the objective {wanted}; got {objective.name!r}")
 
 
 def require_encoder(name: str, model: LatentVariableModel) -> None:
-    """Raise a :class:`Refusal` if q(z|x) has nothing to learn, as under mean-field inference."""
+    """Raise a :class:`InputError` if q(z|x) has nothing to learn, as under mean-field inference."""
     if not any(weight.requires_grad for weight in model.posterior.parameters()):
-        raise Refusal(
+        raise InputError(
             f"estimator: {name!r} trains a recognition network; q(z|x) of this model has no parameters "
             "(inference=mean-field goes with estimator.name=mean-field)"
         )
 
 
-def require_bits(name: str, q: Distribution, part: str = "posterior") -> Bits:
-    """Return q as independent bits, or raise a :class:`Refusal` for the estimator of that name, which needs logits."""
-    if not isinstance(q, Bits):
-        raise Refusal(
-            f"estimator: {name!r} needs a {part} of independent bits (Bits, or torch's Independent(Bernoulli, 1)); "
+def require_bernoulli(name: str, q: Distribution, part: str = "posterior") -> Bernoulli:
+    """Return q as independent bits, or raise an :class:`InputError` that names the estimator."""
+    if not isinstance(q, Bernoulli):
+        raise InputError(
+            f"estimator: {name!r} needs a {part} of independent bits (Bernoulli, or torch's "
+            f"Independent(Bernoulli, 1)); "
             f"got {type(q).__name__}"
         )
     return q
 
 
 def require_prepared(name: str, part: M | None) -> M:
-    """Return a network that ``prepare`` has made, or raise a :class:`Refusal` where it was not called."""
+    """Return a network that ``prepare`` has made, or raise a :class:`InputError` where it was not called."""
     if part is None:
-        raise Refusal(f"estimator: {name!r} learns a network of the size of the data; call prepare(x, q) before score")
+        raise InputError(
+            f"estimator: {name!r} learns a network of the size of the data; call prepare(x, q) before score"
+        )
     return part

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
+from vaelab.errors import InputError
 from vaelab.estimators.baselines import leave_one_out
-from vaelab.estimators.contract import Estimate, Estimator, require_bits
+from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
-from vaelab.refusals import Refusal
 
 __all__ = ["DoubleCV"]
 
@@ -31,7 +31,7 @@ class DoubleCV(Estimator):
         samples: K, codes drawn for each observation, at least 2.
 
     Raises:
-        Refusal: fewer than 2 codes.
+        InputError: fewer than 2 codes.
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
@@ -46,7 +46,7 @@ class DoubleCV(Estimator):
     def __init__(self, samples: int = 2) -> None:
         super().__init__(samples)
         if samples < 2:
-            raise Refusal(f"estimator.samples: expected at least 2, to leave one out; got {samples}")
+            raise InputError(f"estimator.samples: expected at least 2, to leave one out; got {samples}")
         self.alpha = nn.Parameter(torch.zeros(()))
 
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
@@ -58,7 +58,7 @@ class DoubleCV(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective plus l times the estimate of its gradient."""
-        q = require_bits(self.name, q)
+        q = require_bernoulli(self.name, q)
         z = drawn.detach().requires_grad_()
         terms = objective.terms(model, x, q, z)
         value = objective.integrand(terms)  # (K, B)

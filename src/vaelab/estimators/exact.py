@@ -10,10 +10,10 @@ from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
 from vaelab.distributions import all_codes
+from vaelab.errors import InputError
 from vaelab.estimators.contract import Estimate, Estimator
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective, Terms
-from vaelab.refusals import Refusal
 
 __all__ = ["Exact"]
 
@@ -31,7 +31,7 @@ class Exact(Estimator):
         samples: K of the importance-weighted bound; the evidence lower bound does not depend on it.
 
     Raises:
-        Refusal: more than 16 bits to enumerate, counting all K codes of a tuple (by ``check``).
+        InputError: more than 16 bits to enumerate, counting all K codes of a tuple (by ``check``).
 
     >>> import torch
     >>> from vaelab.models import bernoulli_vae
@@ -78,6 +78,6 @@ class Exact(Estimator):
         objective = objective.measured()
         bits = model.prior().event_shape[-1] * (1 if objective.closed_form_kl else self.samples)
         if bits > _MOST_BITS:
-            raise Refusal(
+            raise InputError(
                 f"estimator: 'exact' enumerates at most {_MOST_BITS} bits; this model and objective have {bits}"
             )

@@ -10,11 +10,11 @@ from torch.distributions import Distribution
 from torch.utils.checkpoint import checkpoint
 
 from vaelab.conditionals import Code
+from vaelab.errors import InputError
 from vaelab.estimators.contract import Estimate, Estimator
 from vaelab.models.latent import LatentVariableModel
 from vaelab.models.mean_field import MeanFieldBits, MeanFieldPosterior, State
 from vaelab.objectives import Objective
-from vaelab.refusals import Refusal
 
 __all__ = ["MeanFieldEM"]
 
@@ -46,7 +46,7 @@ class MeanFieldEM(Estimator):
     objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
     biased: ClassVar[frozenset[str]] = frozenset({"elbo"})
     layered: ClassVar[bool] = True
-    weighs_kl: ClassVar[bool] = False  # mu and xi raise L as it is
+    supports_beta: ClassVar[bool] = False  # mu and xi raise L as it is
 
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Return the means of q, (1, B, D): nothing is random."""
@@ -79,12 +79,12 @@ class MeanFieldEM(Estimator):
         """Refuse a model with a recognition network, and a KL that is weighed."""
         super().check(model, objective)
         if objective.beta != 1:
-            raise Refusal(f"objective.beta: expected 1 for the estimator {self.name!r}; got {objective.beta:g}")
+            raise InputError(f"objective.beta: expected 1 for the estimator {self.name!r}; got {objective.beta:g}")
         if not isinstance(model.posterior, MeanFieldPosterior):
             raise self._refusal(model)
 
-    def _refusal(self, model: LatentVariableModel) -> Refusal:
-        return Refusal(
+    def _refusal(self, model: LatentVariableModel) -> InputError:
+        return InputError(
             f"estimator: {self.name!r} needs mean-field inference (model sbn, inference=mean-field); "
             f"the model's q(z|x) is a {type(model.posterior).__name__}"
         )

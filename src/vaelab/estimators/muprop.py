@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
 from vaelab.estimators.baselines import BaselineName
-from vaelab.estimators.contract import Estimate, Estimator, require_bits
+from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli
 from vaelab.estimators.score import build_baseline
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
@@ -59,7 +59,7 @@ class MuProp(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective, sum_k signal_k log q(z_k|x), and f'(p) . p with f'(p) constant."""
-        q = require_bits(self.name, q)
+        q = require_bernoulli(self.name, q)
         terms = objective.terms(model, x, q, drawn)
         mean = q.mean.detach().requires_grad_()  # (B, D)
         at_mean = objective.integrand(objective.terms(model, x, q, mean.unsqueeze(0))).squeeze(0)  # (B,)

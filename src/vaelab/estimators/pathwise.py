@@ -10,10 +10,10 @@ from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
 from vaelab.distributions import map_parameters
+from vaelab.errors import InputError
 from vaelab.estimators.contract import Estimate, Estimator
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective, Terms
-from vaelab.refusals import Refusal
 
 __all__ = ["DoublyReparameterised", "Pathwise", "StickingTheLanding"]
 
@@ -41,7 +41,7 @@ class Pathwise(Estimator):
     def draw(self, q: Distribution, objective: Objective) -> Tensor:
         """Draw z (K, B, D) as a differentiable function of q's parameters."""
         if not q.has_rsample:
-            raise Refusal(
+            raise InputError(
                 f"estimator: {self.name!r} needs a posterior whose draws are differentiable (rsample); "
                 f"{type(q).__name__} has none"
             )

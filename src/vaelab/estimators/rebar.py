@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.distributions import Bits
-from vaelab.estimators.contract import Estimate, Estimator, require_bits, require_prepared
+from vaelab.distributions import Bernoulli
+from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli, require_prepared
 from vaelab.estimators.relaxation import conditional_noise, logistic, require_temperature, tied_slope, uniform
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
@@ -41,15 +41,17 @@ class _RelaxedControl(Estimator):
         self.scale = nn.Parameter(torch.ones(()))
 
     @abstractmethod
-    def relax(self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bits, drawn: Tensor) -> Relaxed:
+    def relax(
+        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bernoulli, drawn: Tensor
+    ) -> Relaxed:
         """Return b (K, B, D), c(z~) (K, B), and grad_l c(z) - grad_l c(z~) (B, D), summed over K; q is a constant."""
 
     def score(
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective plus l times the estimate of its gradient."""
-        q = require_bits(self.name, q)
-        held = q.through(torch.Tensor.detach)
+        q = require_bernoulli(self.name, q)
+        held = q.map_parameters(torch.Tensor.detach)
         bits, control, path = self.relax(model, objective, x, held, drawn)
         terms = objective.terms(model, x, q, bits)
         signal = objective.integrand(terms).detach() - control  # (K, B)
@@ -83,7 +85,7 @@ class Rebar(_RelaxedControl):
         temperature: t at the start, above 0.
 
     Raises:
-        Refusal: a temperature of zero or less.
+        InputError: a temperature of zero or less.
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
@@ -108,7 +110,9 @@ class Rebar(_RelaxedControl):
         """Draw the noise u of z, (K, B, D)."""
         return uniform(q, self.samples)
 
-    def relax(self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bits, drawn: Tensor) -> Relaxed:
+    def relax(
+        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bernoulli, drawn: Tensor
+    ) -> Relaxed:
         """Decode one relaxed code for z and z~."""
         baseline = require_prepared(self.name, self.baseline)
         z = logistic(drawn, q.logits).requires_grad_()  # (K, B, D)
@@ -141,7 +145,7 @@ class Relax(_RelaxedControl):
         temperature: t at the start, above 0.
 
     Raises:
-        Refusal: a temperature of zero or less.
+        InputError: a temperature of zero or less.
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
@@ -165,7 +169,9 @@ class Relax(_RelaxedControl):
         """Draw the noise of z and of z~, (2, K, B, D)."""
         return uniform(q, 2, self.samples)
 
-    def relax(self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bits, drawn: Tensor) -> Relaxed:
+    def relax(
+        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bernoulli, drawn: Tensor
+    ) -> Relaxed:
         """Decode both relaxed codes in one call."""
         network = require_prepared(self.name, self.network)
         logits = q.logits.requires_grad_()  # (B, D)

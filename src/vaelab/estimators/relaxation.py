@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaelab import ranks
-from vaelab.refusals import Refusal, require_number
+from vaelab import distributed
+from vaelab.errors import InputError, require_number
 
 __all__ = ["conditional_noise", "logistic", "require_temperature", "tied_slope", "uniform"]
 
@@ -16,7 +16,7 @@ __all__ = ["conditional_noise", "logistic", "require_temperature", "tied_slope",
 def uniform(q: Distribution, *sizes: int) -> Tensor:
     """Draw uniform noise of shape sizes + (B, D), its logit as far from infinite below as it is above."""
     like = q.mean.detach()
-    u = ranks.uniform((*sizes, *like.shape), like)
+    u = distributed.uniform((*sizes, *like.shape), like)
     return u.clamp_(min=torch.finfo(like.dtype).eps / 4)
 
 
@@ -55,5 +55,5 @@ def require_temperature(argument: str, value: float) -> float:
     """Return a temperature, or refuse one that is not above zero."""
     value = require_number(argument, value, 0.0)
     if value == 0:
-        raise Refusal(f"{argument}: expected a temperature above 0; got 0")
+        raise InputError(f"{argument}: expected a temperature above 0; got 0")
     return value

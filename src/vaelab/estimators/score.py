@@ -10,11 +10,11 @@ from torch.distributions import Distribution
 
 from vaelab.chains import Chain
 from vaelab.conditionals import Code
+from vaelab.errors import InputError, require_choice
 from vaelab.estimators.baselines import BASELINES, Baseline, BaselineName
 from vaelab.estimators.contract import Estimate, Estimator
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
-from vaelab.refusals import Refusal, require_choice
 
 __all__ = ["ScoreFunction", "build_baseline"]
 
@@ -92,5 +92,5 @@ def build_baseline(name: BaselineName, samples: int) -> Baseline:
     """Build a baseline by name, or refuse one that needs more codes."""
     require_choice("estimator.baseline", name, BASELINES)
     if name == "leave-one-out" and samples < 2:
-        raise Refusal(f"estimator.samples: expected at least 2 for the baseline leave-one-out; got {samples}")
+        raise InputError(f"estimator.samples: expected at least 2 for the baseline leave-one-out; got {samples}")
     return BASELINES[name]()

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.estimators.contract import Estimate, Estimator, require_bits
+from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli
 from vaelab.estimators.relaxation import logistic, require_temperature, uniform
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective
@@ -65,7 +65,7 @@ class GumbelStraightThrough(Estimator):
         temperature: t, above 0.
 
     Raises:
-        Refusal: a temperature of zero or less.
+        InputError: a temperature of zero or less.
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
@@ -90,7 +90,7 @@ class GumbelStraightThrough(Estimator):
         self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
     ) -> Estimate:
         """The surrogate is the objective of bits that carry the derivative of their relaxation."""
-        q = require_bits(self.name, q)
+        q = require_bernoulli(self.name, q)
         z = logistic(drawn, q.logits)  # (K, B, D)
         relaxed = torch.sigmoid(z / self.temperature)
         bits = (z > 0).to(z.dtype) + (relaxed - relaxed.detach())

@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args
 from vaelab.data import Binarisation, Dataset, Observations, observations
 from vaelab.data.binarise import protocol_of
 from vaelab.data.streamed import Streamed
+from vaelab.errors import InputError, require_choice, require_int
 from vaelab.evaluation.bounds import (
-    Estimated,
+    BoundEstimate,
     Watch,
     elbo,
     exact,
@@ -24,11 +25,10 @@ from vaelab.evaluation.quadrature import quadrature, require_small_code
 from vaelab.models import LatentVariableModel
 from vaelab.models.enumeration import MOST_BITS
 from vaelab.objectives import Reconstruction
-from vaelab.refusals import Refusal, require_choice, require_int
 
 __all__ = [
+    "BoundEstimate",
     "BoundName",
-    "Estimated",
     "active_units",
     "elbo",
     "encode_all",
@@ -77,7 +77,7 @@ def evaluate(
     part together.
 
     Raises:
-        Refusal: an unknown split, bound or protocol, a bound that the model does not have, or a split on the disk.
+        InputError: an unknown split, bound or protocol, a bound that the model does not have, or a split on the disk.
 
     >>> from vaelab.data import load_data
     >>> from vaelab.models import gaussian_vae
@@ -93,7 +93,7 @@ def evaluate(
     require_int("samples", samples, 1)
     observed = observations(data, split, binarisation, model.any_weight.device)
     if isinstance(observed, Streamed):
-        raise Refusal(
+        raise InputError(
             f"split: expected a split in memory; {split!r} of {data.name} is on the disk ({len(observed):,} rows)"
         )
     protocol = {"split": split, "binarisation": protocol_of(data, binarisation), "data": data.name, "seed": seed}
@@ -103,7 +103,7 @@ def evaluate(
         found = list(_of_bounds(model, observed, bounds or ("elbo", "iwae"), samples, seed, watch))
     try:
         units = active_units(model, observed, seed)
-    except Refusal as reason:  # no reason to lose the bounds
+    except InputError as reason:  # no reason to lose the bounds
         _log.warning("active units left out: %s", reason)
     else:
         found.append({"name": "active-units", "value": units.pop("active_units"), **units, "note": COUNTED})
@@ -113,9 +113,9 @@ def evaluate(
 def _of_autoencoder(model: LatentVariableModel, observed: Observations, seed: int) -> Iterator[dict[str, Any]]:
     """Yield the reconstruction error and the log-density of the codes."""
     measured = objective_bound(model, observed, Reconstruction(), 1, seed)
-    yield _record("reconstruction-error", None, Estimated(-measured.values, {}), note=NO_LIKELIHOOD)
+    yield _record("reconstruction-error", None, BoundEstimate(-measured.values, {}), note=NO_LIKELIHOOD)
     codes = encode_all(model, observed).to(model.any_weight.device)
-    yield _record("code-log-density", None, Estimated(model.prior().log_prob(codes).cpu(), {}))
+    yield _record("code-log-density", None, BoundEstimate(model.prior().log_prob(codes).cpu(), {}))
 
 
 def _of_bounds(
@@ -133,9 +133,9 @@ def _of_bounds(
     if "elbo" in bounds:
         measured = elbo(model, observed, few, seed, shares["elbo"])
         yield _record("elbo", few, measured)
-        yield _record("reconstruction", few, Estimated(measured.parts["reconstruction"], {}))
+        yield _record("reconstruction", few, BoundEstimate(measured.parts["reconstruction"], {}))
         more = {"sampled": True, "note": SAMPLED_KL} if measured.sampled else {}
-        yield _record("kl", few, Estimated(measured.parts["kl"], {}), **more)
+        yield _record("kl", few, BoundEstimate(measured.parts["kl"], {}), **more)
     if "iwae" in bounds:
         measured = importance_weighted(model, observed, samples, seed, shares["iwae"])
         effective = float(measured.parts["effective_samples"].median())
@@ -151,7 +151,7 @@ def _of_bounds(
         yield _record("quadrature", None, measured, change=change, note=QUADRATURE.format(change))
 
 
-def _record(name: str, count: int | None, estimated: Estimated, **more: Any) -> dict[str, Any]:
+def _record(name: str, count: int | None, estimated: BoundEstimate, **more: Any) -> dict[str, Any]:
     error = None if math.isnan(estimated.standard_error) else estimated.standard_error
     numbers = {"value": estimated.mean, "standard_error": error, "observations": len(estimated.values)}
     return {"name": name, "samples": count, **numbers, **more}

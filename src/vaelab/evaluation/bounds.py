@@ -12,16 +12,16 @@ from torch import Tensor
 
 from vaelab.data import Observations
 from vaelab.data.resident import Resident
+from vaelab.distributed import ALONE, Ranks
+from vaelab.errors import require_int
 from vaelab.models import Enumeration, LatentVariableModel
 from vaelab.models.inputs import as_observations
 from vaelab.models.latent import Table
 from vaelab.objectives import Objective
-from vaelab.randomness import seeded
-from vaelab.ranks import ALONE, Ranks
-from vaelab.refusals import require_int
+from vaelab.seeds import seeded
 
 __all__ = [
-    "Estimated",
+    "BoundEstimate",
     "Observed",
     "as_split",
     "elbo",
@@ -38,7 +38,7 @@ _ROWS = 1000
 
 
 @dataclass(frozen=True)
-class Estimated:
+class BoundEstimate:
     """Values for each observation, shape (N,), in nats; ``parts`` holds others of the same shape.
 
     ``sampled`` says that the KL among them is an average over the codes drawn, for want of a closed form.
@@ -65,7 +65,7 @@ def as_split(model: LatentVariableModel, observed: Observed) -> Observations:
     """Return observations of any kind of number (N, X) as a split, and a split as it is.
 
     Raises:
-        Refusal: observations that are no table of numbers in [0, 1] on the model's device.
+        InputError: observations that are no table of numbers in [0, 1] on the model's device.
     """
     if isinstance(observed, Observations):
         return observed
@@ -89,7 +89,7 @@ def objective_bound(
     samples: int,
     seed: int,
     ranks: Ranks = ALONE,
-) -> Estimated:
+) -> BoundEstimate:
     """Estimate an objective's bound with ``samples`` codes an observation: what validation needs.
 
     Of several ``ranks`` each takes every so-many-th chunk and leaves the rest at zero, for a sum over the ranks.
@@ -107,7 +107,7 @@ def objective_bound(
             terms = objective.terms(model, x, q, q.sample((samples,)))
             kl = terms.kl if terms.kl.ndim == 1 else terms.kl.mean(0)
             found[:, chunk] = torch.stack([objective.bound(terms), terms.reconstruction.mean(0), kl]).float().cpu()
-    return Estimated(found[0], {"reconstruction": found[1], "kl": found[2]})
+    return BoundEstimate(found[0], {"reconstruction": found[1], "kl": found[2]})
 
 
 def elbo(
@@ -116,14 +116,14 @@ def elbo(
     samples: int = 1,
     seed: int = 0,
     watch: Watch | None = None,
-) -> Estimated:
+) -> BoundEstimate:
     """Evidence lower bound of every observation: mean_k log p(x|z_k) - KL[q(z|x) || p(z)], in nats.
 
     Its ``parts`` are ``reconstruction`` and ``kl``, with bound = reconstruction - kl. A KL without a closed form
     is averaged over the same codes. Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114.
 
     Raises:
-        Refusal: the model has no likelihood of x, or ``samples`` is less than 1.
+        InputError: the model has no likelihood of x, or ``samples`` is less than 1.
     """
     model.require_likelihood()
     require_int("samples", samples, 1)
@@ -141,7 +141,7 @@ def elbo(
             reconstruction.append(total[0] / samples)
             kl.append(total[1] / samples)
     parts = {"reconstruction": torch.cat(reconstruction), "kl": torch.cat(kl)}
-    return Estimated(parts["reconstruction"] - parts["kl"], parts, sampled)
+    return BoundEstimate(parts["reconstruction"] - parts["kl"], parts, sampled)
 
 
 def importance_weighted(
@@ -150,7 +150,7 @@ def importance_weighted(
     samples: int,
     seed: int = 0,
     watch: Watch | None = None,
-) -> Estimated:
+) -> BoundEstimate:
     """Importance-weighted estimate of log p(x): log 1/K sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x).
 
     A lower bound on log p(x) in expectation, tighter as K grows. ``parts`` holds ``effective_samples``,
@@ -173,7 +173,7 @@ def prior_average(
     samples: int,
     seed: int = 0,
     watch: Watch | None = None,
-) -> Estimated:
+) -> BoundEstimate:
     """Plain Monte-Carlo estimate of log p(x): log 1/K sum_k p(x|z_k), z_k ~ p(z).
 
     Its variance is huge unless the code is tiny: hardly any code drawn from the prior explains a given x,
@@ -195,7 +195,7 @@ def _log_mean_exp(
     seed: int,
     watch: Watch | None,
     draw: Callable[[Tensor, int], Tensor],
-) -> Estimated:
+) -> BoundEstimate:
     model.require_likelihood()
     require_int("samples", samples, 1)
     values, effective = [], []
@@ -208,7 +208,7 @@ def _log_mean_exp(
                 second = torch.logaddexp(second, (2 * log_w).logsumexp(0))
             values.append(first - math.log(samples))
             effective.append(torch.where(first.isneginf(), 0, 2 * first - second).exp())
-    return Estimated(torch.cat(values), {"effective_samples": torch.cat(effective)})
+    return BoundEstimate(torch.cat(values), {"effective_samples": torch.cat(effective)})
 
 
 def _watched(model: LatentVariableModel, observed: Observations, samples: int, watch: Watch | None) -> Iterator[Tensor]:
@@ -223,11 +223,11 @@ def _watched(model: LatentVariableModel, observed: Observations, samples: int, w
 
 def exact(
     model: LatentVariableModel, observed: Observed, double: bool = False, watch: Watch | None = None
-) -> Estimated:
+) -> BoundEstimate:
     """Exact log p(x) = log sum_z p(z) p(x|z) over every code of at most 20 bits, in float64 if ``double``.
 
     Raises:
-        Refusal: codes that are not bits, or more than 20 of them.
+        InputError: codes that are not bits, or more than 20 of them.
     """
     observed = as_split(model, observed)
     enumeration = Enumeration(copy.deepcopy(model).double() if double else model)
@@ -237,4 +237,4 @@ def exact(
             values.append(enumeration.log_likelihood(x).cpu())  # (B,)
             if watch is not None:
                 watch(sum(map(len, values)), len(observed))
-    return Estimated(torch.cat(values), {})
+    return BoundEstimate(torch.cat(values), {})

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from vaelab.chains import Chain
-from vaelab.distributions import Bits, Gaussian
+from vaelab.distributions import Bernoulli, DiagonalNormal
 from vaelab.evaluation.bounds import Observed, as_split
 from vaelab.models import LatentVariableModel
-from vaelab.randomness import seeded
+from vaelab.seeds import seeded
 
 __all__ = ["ACTIVE", "active_units", "encode_all"]
 
@@ -101,10 +101,10 @@ def _conditionals(q: Chain, layers: list[Tensor]) -> Iterator[Distribution]:
 
 def _unit_divergences(q: Distribution, model: LatentVariableModel) -> Tensor:
     """Return KL[q(z_j|x) || p(z_j)] summed over observations, (D,), or NaN where the units are no factors."""
-    p = model.prior_of(q) if isinstance(q, Gaussian | Bits) else None
-    for kind in (Gaussian, Bits):
+    p = model.prior_of(q) if isinstance(q, DiagonalNormal | Bernoulli) else None
+    for kind in (DiagonalNormal, Bernoulli):
         if isinstance(q, kind) and isinstance(p, kind):
-            alone = [each.through(lambda parameter: parameter.unsqueeze(-1)) for each in (q, p)]
+            alone = [each.map_parameters(lambda parameter: parameter.unsqueeze(-1)) for each in (q, p)]
             return kl_divergence(*alone).sum(0)  # (B, D) -> (D,)
     return torch.full(q.event_shape, torch.nan)
 

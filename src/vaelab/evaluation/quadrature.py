@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from vaelab.data import Observations
-from vaelab.evaluation.bounds import Estimated
+from vaelab.errors import InputError
+from vaelab.evaluation.bounds import BoundEstimate
 from vaelab.models import LatentVariableModel
-from vaelab.refusals import Refusal
 
 __all__ = ["quadrature", "require_small_code"]
 
@@ -28,15 +28,15 @@ _ROWS = 2000  # observations that are scored at once
 
 
 def require_small_code(model: LatentVariableModel) -> int:
-    """Return the size of the code, 1 or 2, or raise a :class:`~vaelab.refusals.Refusal`."""
+    """Return the size of the code, 1 or 2, or raise a :class:`~vaelab.errors.InputError`."""
     model.require_likelihood()
     size = int(model.prior().event_shape[-1])
     if model.code != "real" or size > 2:
-        raise Refusal(f"quadrature: expected a code of 1 or 2 real numbers; got {size} of kind {model.code!r}")
+        raise InputError(f"quadrature: expected a code of 1 or 2 real numbers; got {size} of kind {model.code!r}")
     return size
 
 
-def quadrature(model: LatentVariableModel, observed: Observations, watch: Watch | None = None) -> Estimated:
+def quadrature(model: LatentVariableModel, observed: Observations, watch: Watch | None = None) -> BoundEstimate:
     """Return log p(x) = log int p(x|z) p(z) dz of every observation by the trapezoidal rule, in nats.
 
     Formula: log sum_g h^D p(x|z_g) p(z_g) over the points z_g of an equidistant grid on [-7, 7]^D, D at most 2. A grid
@@ -49,7 +49,7 @@ def quadrature(model: LatentVariableModel, observed: Observations, watch: Watch 
     at both ends the trapezoidal rule converges faster than any power of h).
 
     Raises:
-        Refusal: a model without likelihood, or a code that is not 1 or 2 real numbers.
+        InputError: a model without likelihood, or a code that is not 1 or 2 real numbers.
 
     >>> from vaelab.data import load_data, observations
     >>> from vaelab.models import gaussian_vae
@@ -79,7 +79,7 @@ def _resolution(model: LatentVariableModel, observed: Observations, size: int) -
 
 def _integrate(
     model: LatentVariableModel, observed: Observations, size: int, intervals: int, watch: Watch | None
-) -> Estimated:
+) -> BoundEstimate:
     """Integrate on a grid; its points with even numbers on every axis are the grid of half the resolution."""
     starts = range(0, len(observed), _ROWS)
     batches = [observed.bits(slice(start, start + _ROWS)).to(model.any_weight) for start in starts]  # (B, X) each
@@ -99,7 +99,7 @@ def _integrate(
     step = 2 * _REACH / intervals
     coarse = torch.cat(even)
     values = torch.logaddexp(coarse, torch.cat(odd)) + size * math.log(step)
-    return Estimated(values, {"change": values - coarse - size * math.log(2 * step)})
+    return BoundEstimate(values, {"change": values - coarse - size * math.log(2 * step)})
 
 
 def _grid(intervals: int, size: int, like: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

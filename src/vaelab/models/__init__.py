@@ -16,19 +16,19 @@ from vaelab.conditionals import (
     BernoulliLikelihood,
     BernoulliPosterior,
     BernoulliPrior,
+    DeltaPosterior,
     GaussianPosterior,
     GaussianPrior,
-    PointPosterior,
 )
+from vaelab.errors import InputError, require_choice, require_int
 from vaelab.models.autoencoder import Covariance, MixturePrior
 from vaelab.models.completion import complete
 from vaelab.models.enumeration import Enumeration
 from vaelab.models.latent import LatentVariableModel, SampleKind
 from vaelab.models.layered import bit_code_size, deep_gaussian_vae, sbn
 from vaelab.models.mean_field import MeanField, MeanFieldPosterior, generative_parts, linear_weights
-from vaelab.networks import Activation, Trunk
-from vaelab.randomness import seeded
-from vaelab.refusals import Refusal, require_choice, require_int
+from vaelab.networks import MLP, Activation
+from vaelab.seeds import seeded
 
 __all__ = [
     "MODELS",
@@ -56,14 +56,12 @@ def real_code_size(data_dim: int) -> int:
     return min(20, max(2, require_int("data_dim", data_dim, 1) // 2))
 
 
-def _encoder(
-    data_dim: int, latent_dim: int, hidden: Sequence[int], activation: Activation, mean: Tensor | None
-) -> Trunk:
+def _encoder(data_dim: int, latent_dim: int, hidden: Sequence[int], activation: Activation, mean: Tensor | None) -> MLP:
     require_int("data_dim", data_dim, 1)
     require_int("latent_dim", latent_dim, 1)
     if mean is not None and tuple(mean.shape) != (data_dim,):
-        raise Refusal(f"data_mean: expected shape ({data_dim},); got {tuple(mean.shape)}")
-    return Trunk(data_dim, hidden, activation, shift=0.0 if mean is None else mean)
+        raise InputError(f"data_mean: expected shape ({data_dim},); got {tuple(mean.shape)}")
+    return MLP(data_dim, hidden, activation, shift=0.0 if mean is None else mean)
 
 
 def gaussian_vae(
@@ -84,7 +82,7 @@ def gaussian_vae(
     latent_dim = real_code_size(data_dim) if latent_dim is None else latent_dim
     with seeded(seed, "weights"):
         trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
-        mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
+        mirror = MLP(latent_dim, hidden_dims[::-1], activation)
         likelihood = BernoulliLikelihood(mirror, data_dim, data_mean)
         return LatentVariableModel(GaussianPrior(latent_dim), likelihood, GaussianPosterior(trunk, latent_dim))
 
@@ -108,7 +106,7 @@ def bernoulli_vae(
     latent_dim = bit_code_size(data_dim) if latent_dim is None else latent_dim
     with seeded(seed, "weights"):
         trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
-        mirror = Trunk(latent_dim, hidden_dims[::-1], activation, shift=0.5, scale=2.0)
+        mirror = MLP(latent_dim, hidden_dims[::-1], activation, shift=0.5, scale=2.0)
         return LatentVariableModel(
             BernoulliPrior(latent_dim, learned=prior == "learned"),
             BernoulliLikelihood(mirror, data_dim, data_mean),
@@ -132,11 +130,11 @@ def autoencoder(
     """
     with seeded(seed, "weights"):
         trunk = _encoder(data_dim, latent_dim, hidden_dims, activation, data_mean)
-        mirror = Trunk(latent_dim, hidden_dims[::-1], activation)
+        mirror = MLP(latent_dim, hidden_dims[::-1], activation)
         return LatentVariableModel(
             MixturePrior(latent_dim, components, covariance),
             BernoulliLikelihood(mirror, data_dim, data_mean),
-            PointPosterior(trunk, latent_dim),
+            DeltaPosterior(trunk, latent_dim),
         )
 
 
@@ -167,7 +165,7 @@ class ModelRow:
     """A row of the table: how to build the model, and its default settings.
 
     ``pace`` is how long, and how fast, it is trained by default. ``sizes`` holds the options whose default depends on
-    the number of columns, each with its rule. ``implied`` holds for an option and a value of it the settings that come
+    the number of columns, each with its rule. ``presets`` holds for an option and a value of it the settings that come
     with them: the estimator and the objective that it names are not to be replaced. ``after_training`` names the
     options that matter only once the training has ended.
     """
@@ -176,7 +174,7 @@ class ModelRow:
     defaults: dict[str, Any] = field(default_factory=dict)
     pace: Pace = _SHORT_PACE
     sizes: dict[str, Callable[[int], object]] = field(default_factory=dict)
-    implied: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    presets: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     after_training: tuple[str, ...] = ()
 
 
@@ -202,7 +200,7 @@ MODELS: dict[str, ModelRow] = {
         {"estimator": {"name": "score-function", "baseline": "leave-one-out", "samples": 4}, "training": _LONG},
         pace=_LONG_PACE,
         sizes={"layers": lambda data_dim: (bit_code_size(data_dim),)},
-        implied={
+        presets={
             "inference": {
                 "wake-sleep": {"estimator": {"name": "wake-sleep", "samples": 4}},
                 "reweighted-wake-sleep": {

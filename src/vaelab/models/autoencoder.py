@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 from vaelab.conditionals import Code
-from vaelab.refusals import Refusal, require_choice, require_int
+from vaelab.errors import InputError, require_choice, require_int
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -64,7 +64,7 @@ class MixturePrior(nn.Module):
         self.latent_dim = require_int("latent_dim", latent_dim, 1)
         candidates = [components] if isinstance(components, int) else list(components)
         if not candidates:
-            raise Refusal("components: expected a number or a list of numbers; got an empty list")
+            raise InputError("components: expected a number or a list of numbers; got an empty list")
         self.candidates = sorted({require_int("components", count, 1) for count in candidates})
         require_choice("covariance", covariance, get_args(Covariance))
         self.covariance: Covariance = covariance
@@ -84,18 +84,18 @@ class MixturePrior(nn.Module):
         grow with their number beyond the differences that BIC judges.
 
         Raises:
-            Refusal: fewer codes than components, codes that are not finite, or that no mixture fits.
+            InputError: fewer codes than components, codes that are not finite, or that no mixture fits.
         """
         array = codes.detach().cpu().double().numpy()
         if not np.isfinite(array).all():
-            raise Refusal("codes: expected finite numbers to fit the mixture to; got NaN or infinite codes")
+            raise InputError("codes: expected finite numbers to fit the mixture to; got NaN or infinite codes")
         if len(array) < max(self.candidates):
-            raise Refusal(f"components: expected at most {len(array)}, the number of codes; got {self.candidates}")
+            raise InputError(f"components: expected at most {len(array)}, the number of codes; got {self.candidates}")
         search = _Search(array, self.covariance, seed)
         for count in self.candidates:
             search.fit(count)
         if not search.bic:
-            raise Refusal(f"components: expected fewer; no mixture of {self.candidates} fits these codes")
+            raise InputError(f"components: expected fewer; no mixture of {self.candidates} fits these codes")
         search.finish()
         while len(self.candidates) > 1:
             further = self._wider(search.bic, len(array))
@@ -135,12 +135,12 @@ class MixturePrior(nn.Module):
     def load(self, arrays: Mapping[str, np.ndarray | Tensor]) -> None:
         """Take the arrays of a fitted mixture, after checking their shapes."""
         if set(arrays) != set(self._shapes(0)):
-            raise Refusal(f"density: expected arrays {sorted(self._shapes(0))}; got {sorted(arrays)}")
+            raise InputError(f"density: expected arrays {sorted(self._shapes(0))}; got {sorted(arrays)}")
         count = len(arrays["weights"])
         for name, shape in self._shapes(count).items():
             value = torch.as_tensor(arrays[name], dtype=self.means.dtype, device=self.means.device)
             if tuple(value.shape) != shape:
-                raise Refusal(f"density: expected {name} of shape {shape}; got {tuple(value.shape)}")
+                raise InputError(f"density: expected {name} of shape {shape}; got {tuple(value.shape)}")
             setattr(self, name, value)
 
     def arrays(self) -> dict[str, Tensor]:
@@ -150,7 +150,7 @@ class MixturePrior(nn.Module):
     def forward(self) -> MixtureSameFamily:
         """Return p(z), event shape (D,), or refuse if nothing has been fitted yet."""
         if len(self.weights) == 0:
-            raise Refusal(
+            raise InputError(
                 "density: this auto-encoder has no density of its codes yet; "
                 "finish its training, or fit it with prior.fit(codes)"
             )

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vaelab.distributions import Bits
+from vaelab.distributions import Bernoulli
+from vaelab.errors import InputError, require_int
 from vaelab.models.enumeration import Enumeration, observed
 from vaelab.models.latent import LatentVariableModel, Table
-from vaelab.randomness import seeded
-from vaelab.refusals import Refusal, require_int
+from vaelab.seeds import seeded
 
 __all__ = ["complete", "gibbs_sweep"]
 
@@ -48,7 +48,7 @@ def complete(
         the completed observations and the mean of each pixel given z, (B, X) each; known pixels are as given.
 
     Raises:
-        Refusal: codes that are not bits, or arguments of the wrong shape or range.
+        InputError: codes that are not bits, or arguments of the wrong shape or range.
 
     >>> from vaelab.models import sbn
     >>> half = torch.arange(6) < 3
@@ -58,10 +58,10 @@ def complete(
     """
     require_int("sweeps", sweeps, 1)
     if model.code != "bits":
-        raise Refusal(f"complete: expected a model with codes of bits; this model's are of kind {model.code!r}")
+        raise InputError(f"complete: expected a model with codes of bits; this model's are of kind {model.code!r}")
     x, mask = observed(model, x, known)
     if mask is None:
-        raise Refusal("known: expected booleans of shape (X,) or (B, X); got None")
+        raise InputError("known: expected booleans of shape (X,) or (B, X); got None")
     bits = int(model.prior().event_shape[0])
     exact = bits <= _EXACT_BITS if exact is None else exact
     with torch.no_grad(), seeded(seed, "complete"):
@@ -91,8 +91,8 @@ def gibbs_sweep(model: LatentVariableModel, x: Tensor, known: Tensor, z: Tensor)
 
 def _log_joint(model: LatentVariableModel, x: Tensor, known: Tensor, z: Tensor) -> Tensor:
     conditional = model.likelihood(z)
-    if not isinstance(conditional, Bits):
-        raise Refusal(f"complete: expected a likelihood of independent bits; got {type(conditional).__name__}")
+    if not isinstance(conditional, Bernoulli):
+        raise InputError(f"complete: expected a likelihood of independent bits; got {type(conditional).__name__}")
     terms = torch.where(known, x * conditional.logits - F.softplus(conditional.logits), torch.zeros_like(x))
     log_prior: Tensor = model.prior().log_prob(z)
     return log_prior + terms.sum(-1)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaelab.distributions import Bits, codes_between
+from vaelab.distributions import Bernoulli, codes_between
+from vaelab.errors import InputError, require_int
 from vaelab.models.inputs import as_observations
 from vaelab.models.latent import LatentVariableModel, Table
-from vaelab.refusals import Refusal, require_int
 
 __all__ = ["MOST_BITS", "Enumeration", "observed"]
 
@@ -36,7 +36,7 @@ class Enumeration:
         model: its codes are bits; of several layers, all of them count. In float64 the sums are too.
 
     Raises:
-        Refusal: codes that are not bits, or more than 20 of them; observations of the wrong shape or range.
+        InputError: codes that are not bits, or more than 20 of them; observations of the wrong shape or range.
 
     >>> from vaelab.models import bernoulli_vae
     >>> Enumeration(bernoulli_vae(6, latent_dim=3)).log_likelihood(torch.ones(4, 6)).shape
@@ -45,10 +45,12 @@ class Enumeration:
 
     def __init__(self, model: LatentVariableModel) -> None:
         if model.code != "bits":
-            raise Refusal(f"exact: only codes of bits can be enumerated; the model's codes are of kind {model.code!r}")
+            raise InputError(
+                f"exact: only codes of bits can be enumerated; the model's codes are of kind {model.code!r}"
+            )
         self.dim = int(model.prior().event_shape[0])
         if self.dim > MOST_BITS:
-            raise Refusal(f"exact: expected at most {MOST_BITS} bits to enumerate; the model has {self.dim}")
+            raise InputError(f"exact: expected at most {MOST_BITS} bits to enumerate; the model has {self.dim}")
         self.model = model
 
     def log_likelihood(self, x: Table, known: Table | None = None) -> Tensor:
@@ -119,8 +121,8 @@ def _log_likelihood(conditional: Distribution, x: Tensor, known: Tensor | None) 
     if known is None:
         whole: Tensor = conditional.log_prob(x)
         return whole
-    if not isinstance(conditional, Bits):
-        raise Refusal(
+    if not isinstance(conditional, Bernoulli):
+        raise InputError(
             "known: expected a likelihood of independent bits, of which some can be left out; "
             f"got {type(conditional).__name__}"
         )
@@ -132,7 +134,7 @@ def observed(model: LatentVariableModel, x: Table, known: Table | None = None) -
     """Return observations (B, X) in the type of the model of bits, zero where not known, and ``known`` (B, X).
 
     Raises:
-        Refusal: a wrong shape or type, or numbers outside [0, 1] where pixels are known.
+        InputError: a wrong shape or type, or numbers outside [0, 1] where pixels are known.
     """
     like = model.any_weight
     if known is None:
@@ -140,7 +142,7 @@ def observed(model: LatentVariableModel, x: Table, known: Table | None = None) -
     else:
         x, known = _partly(x, known, like)
     if x.shape[1] != (pixels := int(model.likelihood(model.prior().mean.unsqueeze(0)).event_shape[0])):
-        raise Refusal(f"x: expected {pixels} pixels in each row, as the model has; got {x.shape[1]}")
+        raise InputError(f"x: expected {pixels} pixels in each row, as the model has; got {x.shape[1]}")
     return x, known
 
 
@@ -151,7 +153,7 @@ def _partly(x: object, known: object, like: Tensor) -> tuple[Tensor, Tensor]:
         as_observations(x, like)  # refuses it
     mask = torch.from_numpy(known.copy()) if isinstance(known, np.ndarray) and known.dtype == bool else known
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool or tuple(mask.shape) not in (shape, shape[1:]):
-        raise Refusal(f"known: expected booleans of shape {shape[1:]} or {shape}; got {_what(known)}")
+        raise InputError(f"known: expected booleans of shape {shape[1:]} or {shape}; got {_what(known)}")
     mask = mask.to(like.device).expand(shape)
     if isinstance(x, np.ndarray):
         return as_observations(np.where(mask.cpu().numpy(), x, 0), like, " where pixels are known"), mask

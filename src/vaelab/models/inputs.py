@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["as_codes", "as_observations"]
 
@@ -20,17 +20,17 @@ def as_observations(x: object, like: Tensor, where: str = "") -> Tensor:
         where: words of a refusal: which cells are looked at, if not all.
 
     Raises:
-        Refusal: no table of numbers, numbers outside [0, 1], NaN, or a tensor on another device.
+        InputError: no table of numbers, numbers outside [0, 1], NaN, or a tensor on another device.
 
     >>> as_observations(np.array([[True, False]]), torch.zeros(1))
     tensor([[1., 0.]])
     """
     table = _tensor("x", x, like, "a tensor or an array of observations, shape (B, X)")
     if table.ndim != 2:
-        raise Refusal(f"x: expected a tensor or an array of observations, shape (B, X); got {_what(x)}")
+        raise InputError(f"x: expected a tensor or an array of observations, shape (B, X); got {_what(x)}")
     if _looked_at(table) and not bool(((table >= 0) & (table <= 1)).all()):
         found = "NaN" if bool(table.isnan().any()) else f"values in [{float(table.min()):g}, {float(table.max()):g}]"
-        raise Refusal(f"x: expected bits or numbers in [0, 1]{where}; got {found}")
+        raise InputError(f"x: expected bits or numbers in [0, 1]{where}; got {found}")
     return table
 
 
@@ -38,16 +38,16 @@ def as_codes(z: object, like: Tensor) -> Tensor:
     """Return codes (..., D) as a tensor in the type of ``like``: finite numbers on its device.
 
     Raises:
-        Refusal: no numbers, numbers that are not finite, or a tensor on another device.
+        InputError: no numbers, numbers that are not finite, or a tensor on another device.
 
     >>> as_codes(np.array([[1, 0]]), torch.zeros(1))
     tensor([[1., 0.]])
     """
     codes = _tensor("z", z, like, "a tensor or an array of codes, shape (..., D)")
     if not codes.ndim:
-        raise Refusal("z: expected a tensor or an array of codes, shape (..., D); got a single number")
+        raise InputError("z: expected a tensor or an array of codes, shape (..., D); got a single number")
     if _looked_at(codes) and not bool(codes.detach().isfinite().all()):
-        raise Refusal("z: expected codes of finite numbers; got NaN or infinite ones")
+        raise InputError("z: expected codes of finite numbers; got NaN or infinite ones")
     return codes
 
 
@@ -55,13 +55,13 @@ def _tensor(name: str, value: object, like: Tensor, expected: str) -> Tensor:
     """Return an array or a tensor in the type of ``like``, or refuse anything else."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "buif":
-            raise Refusal(f"{name}: expected {expected}; got {_what(value)}")
+            raise InputError(f"{name}: expected {expected}; got {_what(value)}")
         plain = np.float64 if value.dtype == np.float64 else np.float32  # a copy: torch may write where NumPy must not
         return torch.from_numpy(np.array(value, plain, order="C")).to(like.device, like.dtype)
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_complex():
-        raise Refusal(f"{name}: expected {expected}; got {_what(value)}")
+        raise InputError(f"{name}: expected {expected}; got {_what(value)}")
     if value.device != like.device:
-        raise Refusal(
+        raise InputError(
             f"{name}: expected a tensor on {like.device}, where the model is; got one on {value.device} "
             f"({name}.to({str(like.device)!r}) moves it)"
         )

@@ -13,9 +13,9 @@ from torch.distributions import Distribution, constraints, kl_divergence
 
 from vaelab.conditionals import Code
 from vaelab.distributions import as_vector
+from vaelab.errors import InputError, require_choice, require_int
 from vaelab.models.inputs import as_codes, as_observations
-from vaelab.randomness import seeded
-from vaelab.refusals import Refusal, require_choice, require_int
+from vaelab.seeds import seeded
 
 __all__ = ["LatentVariableModel", "SampleKind"]
 
@@ -33,15 +33,15 @@ class LatentVariableModel(nn.Module):
         prior() -> p(z), event (D,)    likelihood(z) -> p(x|z), event (X,)    posterior(x) -> q(z|x), event (D,)
 
     Axes before the vector's are kept: z (K, B, D) gives batch shape (K, B). What a part returns is checked, and
-    ``Independent(Normal, 1)`` and ``Independent(Bernoulli, 1)`` are turned into ``Gaussian`` and ``Bits`` on their way
-    out (:func:`vaelab.distributions.as_vector`). ``posterior.code`` says what a code is: ``real`` numbers, ``bits`` or
-    a ``point`` without noise; without it the support of the prior does. Log-densities are in nats per observation.
+    ``Independent(Normal, 1)`` and ``Independent(Bernoulli, 1)`` become ``DiagonalNormal`` and ``Bernoulli`` on their
+    way out (:func:`vaelab.distributions.as_vector`). ``posterior.code`` says what a code is: ``real`` numbers, ``bits``
+    or a ``point`` without noise; without it the support of the prior does. Log-densities are in nats per observation.
 
     Observations and codes may be tensors on the model's device or NumPy arrays of any kind of number; they are checked
     and brought to the model's type once.
 
     Raises:
-        Refusal: parts that are no modules or of different kinds of code; from any method, a part that returns no
+        InputError: parts that are no modules or of different kinds of code; from any method, a part that returns no
             distribution over vectors, or observations that do not fit.
 
     >>> from vaelab.models import gaussian_vae
@@ -57,10 +57,12 @@ class LatentVariableModel(nn.Module):
             if kind is not None:
                 require_choice("posterior.code", kind, get_args(Code))
         if None not in kinds and kinds[0] != kinds[1]:
-            raise Refusal(f"prior: expected codes of the posterior's kind {kinds[1]!r}; got a prior over {kinds[0]!r}")
+            raise InputError(
+                f"prior: expected codes of the posterior's kind {kinds[1]!r}; got a prior over {kinds[0]!r}"
+            )
         for name, part in (("prior", prior), ("likelihood", likelihood), ("posterior", posterior)):
             if not isinstance(part, nn.Module):
-                raise Refusal(f"{name}: expected a torch module that returns a distribution; got {part!r}")
+                raise InputError(f"{name}: expected a torch module that returns a distribution; got {part!r}")
             part.register_forward_hook(partial(_as_part, name))
         self.prior = prior
         self.likelihood = likelihood
@@ -89,7 +91,7 @@ class LatentVariableModel(nn.Module):
         """Return log p(x|z), shape (K, B), for observations x (B, X) and codes z (K, B, D) in the model's type."""
         conditional: Distribution = self.likelihood(z)
         if conditional.event_shape != x.shape[-1:]:
-            raise Refusal(
+            raise InputError(
                 f"x: expected {conditional.event_shape[0]} columns, as p(x|z) of the model has; got {x.shape[-1]}"
             )
         log_likelihood: Tensor = conditional.log_prob(x)
@@ -121,7 +123,7 @@ class LatentVariableModel(nn.Module):
         """Return p(z), or refuse a q of another size, whose density would silently be repeated."""
         prior: Distribution = self.prior()
         if prior.event_shape != q.event_shape:
-            raise Refusal(
+            raise InputError(
                 f"posterior: expected codes of {prior.event_shape[0]} numbers, as the prior has; got {q.event_shape[0]}"
             )
         return prior
@@ -133,7 +135,7 @@ class LatentVariableModel(nn.Module):
         ``iwae``: log 1/K sum_k w_k (Burda et al., 2016, https://arxiv.org/abs/1509.00519).
 
         Raises:
-            Refusal: the model is a deterministic auto-encoder, which has no likelihood of x; or x is no
+            InputError: the model is a deterministic auto-encoder, which has no likelihood of x; or x is no
                 table of numbers in [0, 1] on the model's device.
         """
         require_choice("objective", objective, ("elbo", "iwae"))
@@ -156,7 +158,7 @@ class LatentVariableModel(nn.Module):
             try:
                 mean: Tensor = q.mean
             except NotImplementedError:
-                raise Refusal(
+                raise InputError(
                     f"posterior: expected a distribution whose mean is known; {type(q).__name__} of torch has no mean"
                 ) from None
             return mean
@@ -186,9 +188,9 @@ class LatentVariableModel(nn.Module):
             return chosen
 
     def require_likelihood(self) -> None:
-        """Raise a :class:`Refusal` if x has no likelihood under this model (deterministic auto-encoder)."""
+        """Raise a :class:`InputError` if x has no likelihood under this model (deterministic auto-encoder)."""
         if self.code == "point":
-            raise Refusal(
+            raise InputError(
                 "model: a deterministic auto-encoder has no likelihood of x, so no bound; "
                 "its reconstruction error and the density of its codes are reported instead"
             )
@@ -199,7 +201,7 @@ def _as_part(name: str, module: nn.Module, inputs: tuple[Tensor, ...], found: ob
     distribution = as_vector(found, name)
     expected = inputs[0].shape[:-1] if inputs else torch.Size()
     if distribution.batch_shape != expected:
-        raise Refusal(
+        raise InputError(
             f"{name}: expected a distribution of batch shape {tuple(expected)}, one for each row of its input; "
             f"got batch shape {tuple(distribution.batch_shape)}"
         )
@@ -215,4 +217,6 @@ def _kind(prior: Distribution) -> Code:
         return "bits"
     if support in (constraints.real, constraints.real_vector):
         return "real"
-    raise Refusal("posterior: expected an attribute code, one of real, bits and point: the prior does not show which")
+    raise InputError(
+        "posterior: expected an attribute code, one of real, bits and point: the prior does not show which"
+    )

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from vaelab.chains import ChainPosterior, ChainPrior, FirstLayer
+from vaelab.chains import BottomLayer, ChainPosterior, ChainPrior
 from vaelab.conditionals import (
     BernoulliLikelihood,
     BernoulliPosterior,
@@ -16,12 +16,12 @@ from vaelab.conditionals import (
     GaussianPosterior,
     GaussianPrior,
 )
+from vaelab.errors import InputError, require_choice, require_int, require_number
 from vaelab.models.fields import FieldName
 from vaelab.models.latent import LatentVariableModel
 from vaelab.models.mean_field import MeanFieldPosterior
-from vaelab.networks import Activation, Trunk
-from vaelab.randomness import seeded
-from vaelab.refusals import Refusal, require_choice, require_int, require_number
+from vaelab.networks import MLP, Activation
+from vaelab.seeds import seeded
 
 __all__ = ["Inference", "bit_code_size", "deep_gaussian_vae", "sbn"]
 
@@ -68,7 +68,7 @@ def sbn(
         seed: of the weights; None draws them from torch's global generator.
 
     Raises:
-        Refusal: no layers, mean-field inference of layers that are not linear, or an option of another inference.
+        InputError: no layers, mean-field inference of layers that are not linear, or an option of another inference.
 
     >>> import torch
     >>> model = sbn(6, layers=[4, 3])
@@ -94,14 +94,14 @@ def sbn(
         posterior: nn.Module
         if inference == "mean-field":
             if len(hidden_dims) or encoder_dims is not None:
-                raise Refusal(
+                raise InputError(
                     "inference: 'mean-field' expects linear layers (hidden_dims=[]) and has no recognition network "
                     f"(encoder_dims unset); got {list(hidden_dims)} and {encoder_dims}"
                 )
             posterior = MeanFieldPosterior(top, [likelihood, *below], field, tolerance)
         else:
             if (field, tolerance) != ("product", _TOLERANCE):
-                raise Refusal(
+                raise InputError(
                     f"field, tolerance: go with inference=mean-field; got {field}, {tolerance:g} and {inference!r}"
                 )
             first = BernoulliPosterior(_observed(data_dim, widths, activation, data_mean), sizes[0])
@@ -109,7 +109,7 @@ def sbn(
             posterior = ChainPosterior([first, *above], sizes) if above else first
         if not below:
             return LatentVariableModel(top, likelihood, posterior)
-        return LatentVariableModel(ChainPrior(top, below[::-1], sizes), FirstLayer(likelihood, sizes), posterior)
+        return LatentVariableModel(ChainPrior(top, below[::-1], sizes), BottomLayer(likelihood, sizes), posterior)
 
 
 def deep_gaussian_vae(
@@ -134,7 +134,7 @@ def deep_gaussian_vae(
         seed: of the weights; None draws them from torch's global generator.
 
     Raises:
-        Refusal: no layers, or another number of lists in ``hidden_dims``.
+        InputError: no layers, or another number of lists in ``hidden_dims``.
 
     >>> deep_gaussian_vae(6, layers=[4, 3], hidden_dims=[[5], []]).sample(2).shape
     torch.Size([2, 6])
@@ -142,37 +142,37 @@ def deep_gaussian_vae(
     sizes = _sizes(layers)
     require_int("data_dim", data_dim, 1)
     if len(_list("hidden_dims", hidden_dims)) != len(sizes):
-        raise Refusal(f"hidden_dims: expected {len(sizes)} lists of widths, one for each layer; got {hidden_dims!r}")
+        raise InputError(f"hidden_dims: expected {len(sizes)} lists of widths, one for each layer; got {hidden_dims!r}")
     with seeded(seed, "weights"):
         pairs = list(zip(pairwise(sizes), hidden_dims[1:], strict=True))
         encoders = [GaussianPosterior(_observed(data_dim, hidden_dims[0], activation, data_mean), sizes[0])]
-        encoders += [GaussianPosterior(Trunk(low, widths, activation), high) for (low, high), widths in pairs]
-        decoders = [GaussianPosterior(Trunk(high, widths[::-1], activation), low) for (low, high), widths in pairs]
-        likelihood = BernoulliLikelihood(Trunk(sizes[0], hidden_dims[0][::-1], activation), data_dim, data_mean)
+        encoders += [GaussianPosterior(MLP(low, widths, activation), high) for (low, high), widths in pairs]
+        decoders = [GaussianPosterior(MLP(high, widths[::-1], activation), low) for (low, high), widths in pairs]
+        likelihood = BernoulliLikelihood(MLP(sizes[0], hidden_dims[0][::-1], activation), data_dim, data_mean)
         return LatentVariableModel(
             ChainPrior(GaussianPrior(sizes[-1]), decoders[::-1], sizes),
-            FirstLayer(likelihood, sizes),
+            BottomLayer(likelihood, sizes),
             ChainPosterior(encoders, sizes),
         )
 
 
-def _observed(size: int, widths: Sequence[int], activation: Activation, mean: Tensor | None) -> Trunk:
+def _observed(size: int, widths: Sequence[int], activation: Activation, mean: Tensor | None) -> MLP:
     if mean is not None and tuple(mean.shape) != (size,):
-        raise Refusal(f"data_mean: expected shape ({size},); got {tuple(mean.shape)}")
-    return Trunk(size, widths, activation, shift=0.0 if mean is None else mean)
+        raise InputError(f"data_mean: expected shape ({size},); got {tuple(mean.shape)}")
+    return MLP(size, widths, activation, shift=0.0 if mean is None else mean)
 
 
-def _bits(size: int, widths: Sequence[int], activation: Activation) -> Trunk:
-    return Trunk(size, widths, activation, shift=0.5, scale=2.0)
+def _bits(size: int, widths: Sequence[int], activation: Activation) -> MLP:
+    return MLP(size, widths, activation, shift=0.5, scale=2.0)
 
 
 def _list(name: str, widths: Sequence[Any]) -> Sequence[Any]:
     if isinstance(widths, str) or not isinstance(widths, Sequence):
-        raise Refusal(f"{name}: expected a list; got {widths!r}")
+        raise InputError(f"{name}: expected a list; got {widths!r}")
     return widths
 
 
 def _sizes(layers: Sequence[int]) -> tuple[int, ...]:
     if isinstance(layers, str) or not isinstance(layers, Sequence) or not len(layers):
-        raise Refusal(f"layers: expected a list of layer sizes, such as [200, 200]; got {layers!r}")
+        raise InputError(f"layers: expected a list of layer sizes, such as [200, 200]; got {layers!r}")
     return tuple(require_int(f"layers[{index}]", size, 1) for index, size in enumerate(layers))

@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vaelab.chains import ChainPrior, FirstLayer
+from vaelab.chains import BottomLayer, ChainPrior
 from vaelab.conditionals import BernoulliLikelihood, BernoulliPosterior, Code
-from vaelab.distributions import Bits
+from vaelab.distributions import Bernoulli
+from vaelab.errors import InputError, require_choice, require_int, require_number
 from vaelab.models.fields import FIELDS, FieldName
 from vaelab.models.inputs import as_observations
 from vaelab.models.latent import LatentVariableModel, Table
 from vaelab.networks import multiplied
-from vaelab.refusals import Refusal, require_choice, require_int, require_number
 
 __all__ = ["MeanField", "MeanFieldBits", "MeanFieldPosterior", "State", "generative_parts", "linear_weights"]
 
@@ -27,7 +27,7 @@ def linear_weights(module: nn.Module) -> tuple[Tensor, Tensor]:
     """Return J (C, P) and h (C,) of a conditional P(S_i = 1 | parents) = sigmoid(sum_j J_ij S_j + h_i).
 
     Raises:
-        Refusal: the module is no single linear layer.
+        InputError: the module is no single linear layer.
 
     >>> from vaelab.models import sbn
     >>> J, h = linear_weights(sbn(6, layers=[3]).likelihood)
@@ -35,7 +35,7 @@ def linear_weights(module: nn.Module) -> tuple[Tensor, Tensor]:
     (torch.Size([6, 3]), torch.Size([6]))
     """
     if not isinstance(module, BernoulliLikelihood | BernoulliPosterior) or len(module.trunk.layers):
-        raise Refusal("weights: expected a linear layer of bits; got one with hidden layers between")
+        raise InputError("weights: expected a linear layer of bits; got one with hidden layers between")
     J = module.logits.weight * module.trunk.scale
     return J, module.logits.bias - J @ module.trunk.shift
 
@@ -48,7 +48,7 @@ def generative_parts(model: LatentVariableModel) -> tuple[nn.Module, list[nn.Mod
     >>> [linear_weights(part)[0].shape for part in below]
     [torch.Size([6, 4]), torch.Size([4, 3])]
     """
-    if isinstance(model.prior, ChainPrior) and isinstance(model.likelihood, FirstLayer):
+    if isinstance(model.prior, ChainPrior) and isinstance(model.likelihood, BottomLayer):
         return model.prior.top, [model.likelihood.of_first, *reversed(model.prior.steps)]
     return model.prior, [model.likelihood]
 
@@ -78,7 +78,7 @@ class MeanField:
         field: ``product`` or ``gaussian``.
 
     Raises:
-        Refusal: layers whose sizes do not follow on each other, or observations of another size.
+        InputError: layers whose sizes do not follow on each other, or observations of another size.
 
     >>> inference = MeanField([(torch.eye(3), torch.zeros(3))], top=torch.zeros(3))
     >>> x = torch.tensor([[1.0, 1.0, 0.0]])
@@ -91,14 +91,14 @@ class MeanField:
         for index, (J, h) in enumerate(layers):
             above = len(layers[index + 1][1]) if index + 1 < len(layers) else len(top)
             if tuple(J.shape) != (len(h), above):
-                raise Refusal(f"layers[{index}]: expected J of shape {(len(h), above)}; got {tuple(J.shape)}")
+                raise InputError(f"layers[{index}]: expected J of shape {(len(h), above)}; got {tuple(J.shape)}")
         self.layers, self.top, self.field = list(layers), top, FIELDS[field]()
 
     def start(self, x: Table) -> State:
         """Return mu = 1/2 and xi = 1/2 for every unit."""
         x = as_observations(x, self.top)
         if x.shape[1] != len(self.layers[0][1]):
-            raise Refusal(f"x: expected observations of shape (B, {len(self.layers[0][1])}); got {tuple(x.shape)}")
+            raise InputError(f"x: expected observations of shape (B, {len(self.layers[0][1])}); got {tuple(x.shape)}")
         mu = tuple(x.new_full((len(x), J.shape[1]), 0.5) for J, _ in self.layers)
         return State(mu, tuple(x.new_full((len(x), J.shape[0]), 0.5) for J, _ in self.layers))
 
@@ -162,14 +162,14 @@ class MeanField:
         return max(1, _ELEMENTS // largest)
 
 
-class MeanFieldBits(Bits):
+class MeanFieldBits(Bernoulli):
     """The factorised q(z|x) that inference ended with, and its ``xi``."""
 
     def __init__(self, logits: Tensor, xi: tuple[Tensor, ...] = ()) -> None:
         super().__init__(logits)
         self.xi = xi
 
-    def through(self, function: Callable[[Tensor], Tensor]) -> Self:
+    def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
         return type(self)(function(self.logits), self.xi)
 
 
@@ -184,7 +184,7 @@ class MeanFieldPosterior(nn.Module):
         sweeps: most sweeps.
 
     Raises:
-        Refusal: conditionals that are not linear, or a number out of range.
+        InputError: conditionals that are not linear, or a number out of range.
     """
 
     code: ClassVar[Code] = "bits"
@@ -217,7 +217,7 @@ class MeanFieldPosterior(nn.Module):
             solver = self.solver()
             first = solver.layers[0][0]
             if x.shape[-1:] != first.shape[:1]:
-                raise Refusal(f"network: expected inputs of shape (..., {first.shape[0]}); got {tuple(x.shape)}")
+                raise InputError(f"network: expected inputs of shape (..., {first.shape[0]}); got {tuple(x.shape)}")
             states = [solver.infer(rows, self.tolerance, self.sweeps) for rows in x.to(first).split(solver.rows())]
             mu = torch.cat([torch.cat(state.mu, -1) for state in states])  # (B, D)
             xi = tuple(torch.cat(layer) for layer in zip(*(state.xi for state in states), strict=True))

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from vaelab import plots
 from vaelab.report.belief import TIGHTNESS_HEADER, tightness_figure, tightness_notes, tightness_table
 from vaelab.report.gradients import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
-from vaelab.report.member import Member, require_comparable
+from vaelab.report.member import ReportedRun, require_comparable
 from vaelab.report.sections import sections
 from vaelab.report.tables import command, models_table, protocol, summary
 from vaelab.runs import write_ours
@@ -19,7 +19,7 @@ from vaelab.runs import write_ours
 __all__ = [
     "GRADIENT_HEADER",
     "TIGHTNESS_HEADER",
-    "Member",
+    "ReportedRun",
     "gradient_figure",
     "gradient_notes",
     "gradient_table",
@@ -34,11 +34,11 @@ __all__ = [
 ]
 
 
-def write_report(out: Path, title: str, members: Sequence[Member], mark: str | None = None) -> Path:
+def write_report(out: Path, title: str, members: Sequence[ReportedRun], mark: str | None = None) -> Path:
     """Write ``report.html`` and ``figures/*.png`` under ``out``, and return the path of the page.
 
     Raises:
-        Refusal: a file of that name which vaelab did not write.
+        InputError: a file of that name which vaelab did not write.
     """
     header, rows = models_table(members)
     made, left_out = sections(members)
@@ -60,7 +60,7 @@ def write_report(out: Path, title: str, members: Sequence[Member], mark: str | N
     return out / "report.html"
 
 
-def write_comparison(out: Path, members: Sequence[Member], mark: str | None = None) -> Path:
+def write_comparison(out: Path, members: Sequence[ReportedRun], mark: str | None = None) -> Path:
     """Write a report of several runs under ``out``, and a figure of their bounds."""
     values = {}
     for member in members:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from vaelab import plots
+from vaelab.errors import InputError
 from vaelab.models import LatentVariableModel, generative_parts, linear_weights
-from vaelab.randomness import seeded
-from vaelab.refusals import Refusal
-from vaelab.report.member import Member
+from vaelab.report.member import ReportedRun
 from vaelab.report.section import Section
+from vaelab.seeds import seeded
 
 __all__ = [
     "TIGHTNESS_HEADER",
@@ -58,7 +58,7 @@ def tightness_figure(result: dict[str, Any]) -> bytes:
     return plots.png(plots.gaps(gaps, "nats below the exact log p(x), ± 2 standard errors", title))
 
 
-def tightness(members: Sequence[Member]) -> Section | None:
+def tightness(members: Sequence[ReportedRun]) -> Section | None:
     """The gaps of the first run whose inferences were measured."""
     for member in members:
         result = member.run.tightness()
@@ -86,19 +86,19 @@ def tightness(members: Sequence[Member]) -> Section | None:
     return None
 
 
-def _networks(members: Sequence[Member]) -> list[tuple[Member, Tensor]]:
+def _networks(members: Sequence[ReportedRun]) -> list[tuple[ReportedRun, Tensor]]:
     """Return the belief networks whose first layer is linear, with J (X, D)."""
     found = []
     for member in members:
         if member.run.settings.model == "sbn" and member.data.image_shape:
             try:
                 found.append((member, linear_weights(generative_parts(member.model)[1][0])[0].detach()))
-            except Refusal:
+            except InputError:
                 continue  # hidden layers between the bits and the pixels
     return found
 
 
-def receptive_fields(members: Sequence[Member]) -> Section | None:
+def receptive_fields(members: Sequence[ReportedRun]) -> Section | None:
     """Columns of J as images: what a unit adds to the logits of the pixels when it is on."""
     networks = _networks(members)
     if not networks:
@@ -123,7 +123,7 @@ def receptive_fields(members: Sequence[Member]) -> Section | None:
     return Section("receptive-fields", "What each unit draws", look, " ".join(found), figure)
 
 
-def layer_samples(members: Sequence[Member], count: int = 10, draws: int = 100) -> Section | None:
+def layer_samples(members: Sequence[ReportedRun], count: int = 10, draws: int = 100) -> Section | None:
     """The mean image given the draw of each layer, the layers below averaged out, from the top downwards."""
     for member in members:
         if member.model.code != "bits" or len(member.model.layers) < 2 or not member.data.image_shape:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vaelab import plots
-from vaelab.report.member import Member
+from vaelab.report.member import ReportedRun
 from vaelab.report.section import Section
 
 __all__ = ["GRADIENT_HEADER", "gradient_figure", "gradient_notes", "gradient_table", "gradient_variance"]
@@ -87,7 +87,7 @@ def gradient_figure(result: dict[str, Any]) -> bytes:
     return plots.png(plots.gradient_costs(points, title))
 
 
-def gradient_variance(members: Sequence[Member]) -> Section | None:
+def gradient_variance(members: Sequence[ReportedRun]) -> Section | None:
     """Variance against time of the estimators measured on the first run that has been measured."""
     for member in members:
         result = member.run.gradients()
@@ -105,7 +105,7 @@ def gradient_variance(members: Sequence[Member]) -> Section | None:
     return None
 
 
-def _found(member: Member, result: dict[str, Any]) -> str:
+def _found(member: ReportedRun, result: dict[str, Any]) -> str:
     unbiased = [row for row in result["estimators"] if not row["biased"] and row["variance"] > 0]
     text = f"On {member.title}, {result['draws']} draws on {result['observations']} training observations"
     if unbiased:

@@ -10,17 +10,17 @@ import numpy.typing as npt
 from torch import Tensor
 
 from vaelab.data import Dataset, Observations, observations
+from vaelab.errors import InputError
 from vaelab.models import LatentVariableModel
-from vaelab.refusals import Refusal
 from vaelab.runs import Loaded, Run
 
-__all__ = ["Member", "require_comparable"]
+__all__ = ["ReportedRun", "require_comparable"]
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Member:
+class ReportedRun:
     """A run with a title, its parts loaded when first asked for."""
 
     title: str
@@ -52,7 +52,7 @@ class Member:
         """Write evaluations of this model into its run; return why they could not be written, or an empty string."""
         try:
             self.run.add_evaluations(records, self.loaded.weights)
-        except (OSError, Refusal) as error:
+        except (OSError, InputError) as error:
             self.unkept.extend(records)
             return str(error)
         return ""
@@ -72,7 +72,7 @@ class Member:
         facts = self.run.config["data"]
         shape = facts["image_shape"]
         if shape is None:
-            raise Refusal(f"images: the rows of {facts['name']} have no image shape; give --out FILE.npz for arrays")
+            raise InputError(f"images: the rows of {facts['name']} have no image shape; give --out FILE.npz for arrays")
         return rows.reshape(-1, *shape).cpu().numpy()
 
     def samples(self, count: int, kind: Any) -> Tensor:
@@ -104,7 +104,7 @@ class Member:
         return float(max((row["seconds"] for row in self.run.metrics()), default=0.0))
 
 
-def require_comparable(members: list[Member], force: bool = False) -> str | None:
+def require_comparable(members: list[ReportedRun], force: bool = False) -> str | None:
     """Refuse runs on other data or another binarisation, unless forced; then return the mark to print."""
     differences = []
     for key, what in (("sha256", "data"), ("binarisation", "binarisation")):
@@ -116,5 +116,5 @@ def require_comparable(members: list[Member], force: bool = False) -> str | None
         return None
     message = f"{' and '.join(differences)}, so their numbers do not compare"
     if not force:
-        raise Refusal(f"compare: {message}; --force shows them all the same")
+        raise InputError(f"compare: {message}; --force shows them all the same")
     return f"Not comparable: {message}."

@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from vaelab.data import Dataset
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.report.classes import not_classes
 
 __all__ = ["Reader", "reader_of"]
@@ -27,7 +27,7 @@ class Reader:
     neighbours agree, the number to hold beside what it says of samples.
 
     Raises:
-        Refusal: no labels to learn from, or labels that are not classes.
+        InputError: no labels to learn from, or labels that are not classes.
     """
 
     def __init__(self, data: Dataset) -> None:
@@ -35,12 +35,12 @@ class Reader:
         if train.labels is None:  # rows on the disk
             train = data.splits["validation"]
         if train.labels is None:
-            raise Refusal("neither the training nor the validation split has labels")
+            raise InputError("neither the training nor the validation split has labels")
         labels = train.labels[:10_000]
         if len(labels) < _NEIGHBOURS:
-            raise Refusal(f"{len(labels)} labelled training rows are too few for {_NEIGHBOURS} neighbours")
+            raise InputError(f"{len(labels)} labelled training rows are too few for {_NEIGHBOURS} neighbours")
         if reason := not_classes(labels):
-            raise Refusal(reason)
+            raise InputError(reason)
         scale = np.float32(data.scale)
         self.model = KNeighborsClassifier(_NEIGHBOURS).fit(train.pixels[:10_000] / scale, labels)
         self.classes: npt.NDArray[Any] = self.model.classes_

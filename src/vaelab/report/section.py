@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from vaelab.report.member import Member
+from vaelab.report.member import ReportedRun
 
 __all__ = ["Builder", "LeftOut", "Section"]
 
@@ -34,9 +34,9 @@ class Builder(Protocol):
     """A function from runs to a section, or None where there is nothing of its kind to show.
 
     Raises:
-        Refusal: there is something to show, and the reason why it cannot be drawn.
+        InputError: there is something to show, and the reason why it cannot be drawn.
     """
 
     __name__: str
 
-    def __call__(self, members: Sequence[Member]) -> Section | None: ...
+    def __call__(self, members: Sequence[ReportedRun]) -> Section | None: ...

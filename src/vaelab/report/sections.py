@@ -13,23 +13,23 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from vaelab import plots
+from vaelab.errors import InputError
 from vaelab.evaluation import encode_all
 from vaelab.models import MixturePrior
-from vaelab.randomness import seeded
-from vaelab.refusals import Refusal
 from vaelab.report.belief import layer_samples, receptive_fields, tightness
 from vaelab.report.classes import FOLDS, NEIGHBOURS, not_classes, not_separable
 from vaelab.report.gradients import gradient_variance
-from vaelab.report.member import Array, Member
+from vaelab.report.member import Array, ReportedRun
 from vaelab.report.reader import reader_of
 from vaelab.report.section import Builder, LeftOut, Section
+from vaelab.seeds import seeded
 
 __all__ = ["LeftOut", "Section", "sections"]
 
 _TESTED = 2000  # test images that are reconstructed to count wrong bits
 
 
-def sections(members: Sequence[Member]) -> tuple[list[Section], list[LeftOut]]:
+def sections(members: Sequence[ReportedRun]) -> tuple[list[Section], list[LeftOut]]:
     """Return the sections that apply to these runs, in reading order, and those that could not be drawn.
 
     No figure may cost a number, so whatever a figure fails on, it alone is left out.
@@ -53,7 +53,7 @@ def sections(members: Sequence[Member]) -> tuple[list[Section], list[LeftOut]]:
         name = builder.__name__.replace("_", " ")
         try:
             section = builder(members)
-        except Refusal as refusal:
+        except InputError as refusal:
             left_out.append(LeftOut(name, str(refusal)))
         except Exception as error:  # a fault of ours: said in the report and in the log, and the report goes on
             logging.getLogger("vaelab").warning("the figure %r could not be drawn", name, exc_info=error)
@@ -63,14 +63,14 @@ def sections(members: Sequence[Member]) -> tuple[list[Section], list[LeftOut]]:
     return made, left_out
 
 
-def _generative(members: Sequence[Member]) -> list[Member]:
+def _generative(members: Sequence[ReportedRun]) -> list[ReportedRun]:
     """Runs whose samples are worth showing as images; a map of two dimensions is shown as a map."""
     shown = [m for m in members if m.model.code != "point" and m.data.image_shape]
     wide = [m for m in shown if m.model.posterior(m.test.bits(slice(1))).event_shape[0] > 2]
     return wide or shown
 
 
-def _first(members: Sequence[Member], code: str) -> Member | None:
+def _first(members: Sequence[ReportedRun], code: str) -> ReportedRun | None:
     """Return the first run with a 2-D code of that kind."""
     for member in members:
         if member.model.code == code and member.model.encode(member.test.bits(slice(1))).shape[1] == 2:
@@ -78,13 +78,13 @@ def _first(members: Sequence[Member], code: str) -> Member | None:
     return None
 
 
-def _readable(member: Member, images: torch.Tensor) -> str:
+def _readable(member: ReportedRun, images: torch.Tensor) -> str:
     """Say which classes nearest neighbours find in images, beside what they find in real ones."""
     if member.labels is None or member.data.image_shape is None:
         return ""
     try:
         reader = reader_of(member.data)
-    except Refusal as refusal:
+    except InputError as refusal:
         return f"not read by neighbours ({refusal})"
     classes, agreement = reader.read(images)
     names = reader.classes
@@ -98,7 +98,7 @@ def _readable(member: Member, images: torch.Tensor) -> str:
     )
 
 
-def latent_map(members: Sequence[Member]) -> Section | None:
+def latent_map(members: Sequence[ReportedRun]) -> Section | None:
     """Test-set posterior means of a 2-D Gaussian code, coloured by class."""
     member = _first(members, "real")
     if member is None:
@@ -121,7 +121,7 @@ def latent_map(members: Sequence[Member]) -> Section | None:
     return Section("latent-map", "The latent space, coloured by class", look, found, figure)
 
 
-def _missed(member: Member) -> str:
+def _missed(member: ReportedRun) -> str:
     """Say how far the importance-weighted bound lies below log p(x), where both were computed."""
     truth, bound = member.evaluation("quadrature"), member.evaluation("iwae")
     if truth is None or bound is None:
@@ -134,7 +134,7 @@ def _missed(member: Member) -> str:
     )
 
 
-def _colours(member: Member) -> Array | None:
+def _colours(member: ReportedRun) -> Array | None:
     """Return the labels that a map is coloured by, if there are any that are classes."""
     labels = member.labels
     return None if labels is None or not_classes(labels) else labels
@@ -161,7 +161,7 @@ def _separation(codes: Array, labels: Array) -> str:
     return found
 
 
-def sample_means(members: Sequence[Member]) -> Section | None:
+def sample_means(members: Sequence[ReportedRun]) -> Section | None:
     """Means of p(x|z) for codes drawn from the prior, the models side by side."""
     shown = _generative(members)
     if not shown:
@@ -188,16 +188,16 @@ def sample_means(members: Sequence[Member]) -> Section | None:
     return Section("sample-means", "Generated distributions", look, f"{note} {' '.join(found)}".strip(), figure)
 
 
-def _reads(members: Sequence[Member]) -> bool:
+def _reads(members: Sequence[ReportedRun]) -> bool:
     """Whether there is a reader for any of these runs."""
     for member in members:
         if member.labels is not None:
-            with contextlib.suppress(Refusal):
+            with contextlib.suppress(InputError):
                 return reader_of(member.data) is not None
     return False
 
 
-def sample_modes(members: Sequence[Member]) -> Section | None:
+def sample_modes(members: Sequence[ReportedRun]) -> Section | None:
     """The most probable images of the same draws."""
     shown = _generative(members)
     if not shown:
@@ -220,7 +220,7 @@ def sample_modes(members: Sequence[Member]) -> Section | None:
     return Section("sample-modes", "The same draws' most probable images", look, " ".join(found), figure)
 
 
-def codes_and_mixture(members: Sequence[Member]) -> Section | None:
+def codes_and_mixture(members: Sequence[ReportedRun]) -> Section | None:
     """Codes of a deterministic auto-encoder beside as many samples of their mixture."""
     member = _first(members, "point")
     if member is None or not isinstance(member.model.prior, MixturePrior):
@@ -248,7 +248,7 @@ def codes_and_mixture(members: Sequence[Member]) -> Section | None:
     return Section("codes-and-mixture", "Codes against samples of their mixture", look, found, figure)
 
 
-def mixture_samples(members: Sequence[Member]) -> Section | None:
+def mixture_samples(members: Sequence[ReportedRun]) -> Section | None:
     """Decoded samples of the mixture over an auto-encoder's codes: means beside most probable images."""
     shown = [m for m in members if m.model.code == "point" and m.data.image_shape]
     if not shown:
@@ -265,7 +265,7 @@ def mixture_samples(members: Sequence[Member]) -> Section | None:
     return Section("mixture-samples", "Decoded samples of the mixture", look, found, figure)
 
 
-def training_curves(members: Sequence[Member]) -> Section | None:
+def training_curves(members: Sequence[ReportedRun]) -> Section | None:
     """Validation bounds against training time."""
     histories = {member.title: member.run.metrics() for member in members}
     histories = {title: rows for title, rows in histories.items() if rows}
@@ -296,7 +296,7 @@ def training_curves(members: Sequence[Member]) -> Section | None:
     return Section("training-curves", "Training curves", look, " ".join(found), figure)
 
 
-def reconstructions(members: Sequence[Member]) -> Section | None:
+def reconstructions(members: Sequence[ReportedRun]) -> Section | None:
     """Test observations and what each model makes of them."""
     shown = [member for member in members if member.data.image_shape]
     if not shown:
@@ -323,7 +323,7 @@ def reconstructions(members: Sequence[Member]) -> Section | None:
     return Section("reconstructions", "Reconstructions", look, text, plots.png(plots.reconstructions(rows)))
 
 
-def plane(members: Sequence[Member], side: int = 20) -> Section | None:
+def plane(members: Sequence[ReportedRun], side: int = 20) -> Section | None:
     """The decoded grid over a 2-D Gaussian code, at equal quantiles of the prior."""
     member = _first(members, "real")
     if member is None or member.data.image_shape is None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vaelab.data import DATASETS
-from vaelab.report.member import Member
+from vaelab.report.member import ReportedRun
 from vaelab.settings import words
 
 __all__ = ["Row", "command", "models_table", "protocol", "summary"]
@@ -24,7 +24,7 @@ def _with_error(record: dict[str, Any] | None, digits: int = 2) -> str:
     return f"{record['value']:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
 
 
-def models_table(members: Sequence[Member]) -> tuple[Row, list[Row]]:
+def models_table(members: Sequence[ReportedRun]) -> tuple[Row, list[Row]]:
     """Return a header and a row for each run: bounds on the test split in nats, ± one standard error over images.
 
     The column of log p(x) itself is there if any run has it, summed or integrated over all codes.
@@ -64,7 +64,7 @@ def _units(record: dict[str, Any] | None) -> str:
     return f"{record['value']} of {record['units']}{nats}"
 
 
-def summary(member: Member) -> dict[str, Any]:
+def summary(member: ReportedRun) -> dict[str, Any]:
     """Return a run in plain values: what it is, what it cost, every evaluation of it."""
     return {
         "model": member.title,
@@ -75,7 +75,7 @@ def summary(member: Member) -> dict[str, Any]:
     }
 
 
-def command(member: Member) -> str:
+def command(member: ReportedRun) -> str:
     """Return the command that trains this run again; data that were given in Python are called FILE."""
     settings = member.run.settings
     unknown = member.run.source.kind == "python" and settings.data not in DATASETS
@@ -94,7 +94,7 @@ def _how_many(count: int, of: int) -> str:
     return "yes" if count == of else "no" if count == 0 else f"{count} of {of} trainings"
 
 
-def protocol(members: Sequence[Member]) -> list[tuple[str, str]]:
+def protocol(members: Sequence[ReportedRun]) -> list[tuple[str, str]]:
     """Return the data protocol and the versions, as pairs of a name and a text."""
     first = members[0].run.config
     data, versions = first["data"], first["versions"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs.files import write_file
 
 __all__ = ["Checkpoints"]
@@ -45,13 +45,13 @@ class Checkpoints:
         Where the last is damaged, a line in the log of Python's ``logging`` says so and the one before it is returned.
 
         Raises:
-            Refusal: no checkpoint is left that is whole.
+            InputError: no checkpoint is left that is whole.
         """
-        refused: Refusal | None = None
+        refused: InputError | None = None
         for path in filter(Path.exists, self._paths()):
             try:
                 state = _read(path)
-            except Refusal as refusal:
+            except InputError as refusal:
                 refused = refusal
                 continue
             if refused is not None:
@@ -72,8 +72,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content, seal, expected = path.read_bytes().rpartition(_SEAL)
         if not seal or hashlib.sha256(content).digest() != expected:
-            raise Refusal("the SHA-256 written with it is another")
+            raise InputError("the SHA-256 written with it is another")
         state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a file that is no checkpoint
-        raise Refusal(f"{path}: expected a checkpoint; it is damaged ({error})") from error
+        raise InputError(f"{path}: expected a checkpoint; it is damaged ({error})") from error
     return state

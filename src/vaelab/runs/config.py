@@ -13,7 +13,7 @@ from pydantic import Field
 import vaelab
 from vaelab.data import DATASETS, Dataset
 from vaelab.data.binarise import BINARISATION_SEED, protocol_of
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs.sealed import Schema, unseal
 from vaelab.settings import Settings, resolve
 
@@ -90,9 +90,9 @@ def read_config(path: Path) -> dict[str, Any]:
     """Return what the config.json of a run directory holds, or refuse what is no run directory."""
     where = path / "config.json"
     if not path.is_dir():
-        raise Refusal(f"run: there is no run directory {str(path)!r}")
+        raise InputError(f"run: there is no run directory {str(path)!r}")
     if not where.is_file():
-        raise Refusal(f"run: {str(path)!r} is no run directory (it has no config.json)")
+        raise InputError(f"run: {str(path)!r} is no run directory (it has no config.json)")
     config = unseal(where, ConfigFile)
     settings_in(config, where)
     return config
@@ -103,7 +103,7 @@ def settings_in(config: dict[str, Any], where: Path) -> Settings:
     try:
         values = config["settings"]
         return resolve(values["model"], values)
-    except Refusal as refusal:
-        raise Refusal(f"{where}: {refusal}") from refusal
+    except InputError as refusal:
+        raise InputError(f"{where}: {refusal}") from refusal
     except (KeyError, TypeError) as error:
-        raise Refusal(f"{where}: expected settings and data; it is damaged ({error!r})") from error
+        raise InputError(f"{where}: expected settings and data; it is damaged ({error!r})") from error

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs.config import read_config
 from vaelab.runs.files import is_ours, is_temporary, lock, remove_leftovers
 
@@ -41,7 +41,7 @@ def locked(path: str | Path) -> Iterator[None]:
     What killed processes left half-written is removed.
 
     Raises:
-        Refusal: another process holds it, or it holds other things than a run.
+        InputError: another process holds it, or it holds other things than a run.
     """
     path = Path(path)
     if entries(path):
@@ -57,13 +57,13 @@ def locked(path: str | Path) -> Iterator[None]:
 def held(path: Path, seconds: float, refusal: str) -> Iterator[None]:
     """Hold a lock file, waited for that long; a crash frees it, and the empty file stays."""
     if path.is_symlink():
-        raise Refusal(f"{path}: expected the lock of vaelab; this is a link, which is left alone")
+        raise InputError(f"{path}: expected the lock of vaelab; this is a link, which is left alone")
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
         end = time.monotonic() + seconds
         while not lock(handle, path):
             if time.monotonic() >= end:
-                raise Refusal(refusal)
+                raise InputError(refusal)
             time.sleep(_LOOK)
         yield
     finally:
@@ -91,8 +91,8 @@ def require_run(path: Path) -> None:
     """Refuse a directory that is not empty and does not open as a run."""
     try:
         read_config(path)
-    except Refusal as refusal:
-        raise Refusal(
+    except InputError as refusal:
+        raise InputError(
             f"out: {str(path)!r} is not empty and no run directory; it is left alone ({refusal})"
         ) from refusal
 
@@ -101,7 +101,7 @@ def require_removable(path: Path, read: Iterable[str | Path] = ()) -> None:
     """Refuse to replace a directory that holds the working directory, a home, or what the command reads.
 
     Raises:
-        Refusal: such as ``.``, ``/``, ``~``, or the directory of the data.
+        InputError: such as ``.``, ``/``, ``~``, or the directory of the data.
     """
     own = path.resolve()
     kept = {"the working directory": Path.cwd(), "your home directory": Path.home()}
@@ -109,7 +109,7 @@ def require_removable(path: Path, read: Iterable[str | Path] = ()) -> None:
     for what, kept_path in kept.items():
         there = kept_path.resolve()
         if own == there or own in there.parents:
-            raise Refusal(
+            raise InputError(
                 f"out: expected a directory of its own to overwrite; {str(path)!r} is or holds {what}, so nothing is "
                 "removed; choose another"
             )
@@ -119,7 +119,7 @@ def require_own_page(path: Path) -> None:
     """Refuse a directory whose ``report.html`` vaelab did not write."""
     page = path / "report.html"
     if os.path.lexists(page) and not is_ours(page):
-        raise Refusal(f"out: {str(page)!r} was not written by vaelab; it is left alone, so choose another directory")
+        raise InputError(f"out: {str(page)!r} was not written by vaelab; it is left alone, so choose another directory")
 
 
 def remove_run(path: Path, config: bool = True) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["is_ours", "is_temporary", "lock", "remove_leftovers", "replaced", "write_file", "write_ours"]
 
@@ -136,8 +136,8 @@ def write_ours(path: Path, content: bytes | str) -> None:
     """Write a figure or a page, in place of an earlier one that vaelab wrote, and of nothing else.
 
     Raises:
-        Refusal: there is a file that vaelab did not write.
+        InputError: there is a file that vaelab did not write.
     """
     if os.path.lexists(path) and not is_ours(path):
-        raise Refusal(f"{path}: expected a file that vaelab wrote, to replace it; this one is left alone")
+        raise InputError(f"{path}: expected a file that vaelab wrote, to replace it; this one is left alone")
     write_file(path, content)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs.files import write_file
 from vaelab.runs.sealed import Schema
 
@@ -48,7 +48,7 @@ class Metrics:
         """Return the logged rows, up to a step; a last line that a crash cut short is left out.
 
         Raises:
-            Refusal: a line that is damaged.
+            InputError: a line that is damaged.
         """
         *lines, last = self.path.read_bytes().split(b"\n") if self.path.exists() else [b""]
         rows = [self._row(line, number) for number, line in enumerate(lines, 1)]
@@ -69,7 +69,7 @@ class Metrics:
                 raise ValueError
             Row.model_validate(row)
         except (ValueError, TypeError, RecursionError, ValidationError):
-            raise Refusal(
+            raise InputError(
                 f"{self.path}: line {number} is damaged: it is not what its checksum says, or no row of vaelab"
             ) from None
         return row

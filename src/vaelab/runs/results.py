@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs.directory import RESULTS_LOCK, clean, held
 from vaelab.runs.files import write_file
 from vaelab.runs.sealed import Schema, parse_json, seal, unseal
@@ -105,14 +105,14 @@ class Results:
             TypeAdapter(list[Evaluation]).validate_python(content)
         except ValidationError as error:
             where = ".".join(map(str, error.errors()[0]["loc"]))
-            raise Refusal(f"{path}: {where}: expected a record of an evaluation; the file is damaged") from None
+            raise InputError(f"{path}: {where}: expected a record of an evaluation; the file is damaged") from None
         return content
 
     def add_evaluations(self, records: list[dict[str, Any]], weights: str) -> None:
         """Add evaluations of weights; one of the same name, weights, split, protocol and seed is replaced.
 
         Raises:
-            Refusal: the file that is there is damaged, or another process holds it for half a minute.
+            InputError: the file that is there is damaged, or another process holds it for half a minute.
         """
         marked = [record | {"weights": weights} for record in records]
         new = {_identity(record) for record in marked}

@@ -15,8 +15,8 @@ from typing import Any
 from torch import Tensor
 
 from vaelab.data import Dataset, order_columns
+from vaelab.errors import InputError
 from vaelab.models import LatentVariableModel, MixturePrior
-from vaelab.refusals import Refusal
 from vaelab.runs.checkpoints import Checkpoints
 from vaelab.runs.config import DataSource, configuration, read_config, settings_in, source_of
 from vaelab.runs.directory import entries, remove_run, require_removable, require_run
@@ -78,7 +78,7 @@ class Run:
         source = source if source is not None else source_of(data.name, data)
         if entries(path):
             if not overwrite:
-                raise Refusal(
+                raise InputError(
                     f"out: expected a new or empty directory; {str(path)!r} is not empty "
                     "(--resume continues it, --overwrite replaces it)"
                 )
@@ -99,14 +99,14 @@ class Run:
         directory and those above it; or in ``names`` alone, files or named data sets.
 
         Raises:
-            Refusal: they are not there, or what is there cannot be read, or other data are there.
+            InputError: they are not there, or what is there cannot be read, or other data are there.
         """
         facts, others = self.config["data"], []
-        refused: Refusal | None = None
+        refused: InputError | None = None
         for place in names or self.data_places():
             try:
                 data = self._in_order(self.read_data(place))
-            except Refusal as refusal:
+            except InputError as refusal:
                 refused = refused or (refusal if names or Path(place).exists() else None)
                 continue
             if data.sha256() == facts["sha256"]:
@@ -114,7 +114,7 @@ class Run:
                 return data if named else dataclasses.replace(data, name=facts["name"]), place
             others.append(place)
         if others:
-            raise Refusal(
+            raise InputError(
                 f"data: {str(others[0])!r} is not the data that {self.path} was trained on (SHA-256); "
                 "--data FILE says where they are"
             )
@@ -122,7 +122,7 @@ class Run:
             raise refused
         came = "were given in Python" if self.source.kind == "python" else f"were read from {self.source.given!r}"
         said = f"the data {facts['name']!r} of {self.path} {came} and are not found"
-        raise Refusal(f"data: {said}; --data FILE says where they are")
+        raise InputError(f"data: {said}; --data FILE says where they are")
 
     def read_data(self, place: str | Path, whole: bool = False) -> Dataset:
         """Read data as the run's settings say, whatever data they are.
@@ -131,10 +131,10 @@ class Run:
         """
         try:
             return self.settings.load_data(place, whole=whole)
-        except Refusal:
+        except InputError:
             if self.config["format_version"] > 1 or self.settings.scale is not None:
                 raise
-            with suppress(Refusal):
+            with suppress(InputError):
                 return self.settings.model_copy(update={"scale": 255.0}).load_data(place, whole=whole)
             raise
 
@@ -162,7 +162,7 @@ class Run:
         """Return the data with their columns in the run's order, if they are the run's columns."""
         try:
             return order_columns(data, self.config["data"].get("columns"))
-        except Refusal:
+        except InputError:
             return data
 
     def moved_data(self, source: DataSource) -> None:
@@ -199,19 +199,19 @@ class Run:
         A training may replace them meanwhile: they are read again until all are of one moment.
 
         Raises:
-            Refusal: weights that are missing, damaged, or of another model.
+            InputError: weights that are missing, damaged, or of another model.
         """
         for _ in range(_TRIES):
             before = self._stamps()
             try:
                 loaded = self._load()
-            except Refusal:
+            except InputError:
                 if self._stamps() == before:
                     raise
                 continue
             if self._stamps() == before:
                 return loaded
-        raise Refusal(f"{self.path}: the weights were replaced {_TRIES} times while they were read; try again later")
+        raise InputError(f"{self.path}: the weights were replaced {_TRIES} times while they were read; try again later")
 
     def _load(self) -> Loaded:
         model = self.settings.build_model(self.data_dim)
@@ -221,7 +221,7 @@ class Run:
             model.load_state_dict(tensors)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
-            raise Refusal(f"{path}: the weights do not fit the model of config.json ({reason})") from error
+            raise InputError(f"{path}: the weights do not fit the model of config.json ({reason})") from error
         if isinstance(model.prior, MixturePrior) and density.exists():
             arrays, mixture = load_tensors(density)
             model.prior.load(arrays)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 
 __all__ = ["FORMAT_VERSION", "Schema", "parse_json", "seal", "unseal"]
 
@@ -45,28 +45,28 @@ def unseal(path: Path, schema: type[Schema], sealed_only: bool = False) -> dict[
     A file of format version 1 has no SHA-256; it is checked against the schema alone, unless ``sealed_only``.
 
     Raises:
-        Refusal: a file that is damaged, cut, changed by hand, of a newer format, or another kind of file.
+        InputError: a file that is damaged, cut, changed by hand, of a newer format, or another kind of file.
     """
     content = parse_json(path)
     if not isinstance(content, dict):
-        raise Refusal(f"{path}: expected a JSON object; got {_kind_of(content)}")
+        raise InputError(f"{path}: expected a JSON object; got {_kind_of(content)}")
     version = content.get("format_version", 1)
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise Refusal(f"{path}: expected a format_version; it is damaged, or no file of vaelab")
+        raise InputError(f"{path}: expected a format_version; it is damaged, or no file of vaelab")
     if version > FORMAT_VERSION:
-        raise Refusal(
+        raise InputError(
             f"{path}: expected format_version up to {FORMAT_VERSION}; got {version}, written by a newer vaelab"
         )
     sha256 = content.pop("sha256", None)
     if (sealed_only or version > 1 or sha256 is not None) and sha256 != _checksum(content):
-        raise Refusal(f"{path}: expected the SHA-256 written with it; the file is damaged, or was changed by hand")
+        raise InputError(f"{path}: expected the SHA-256 written with it; the file is damaged, or was changed by hand")
     try:
         schema.model_validate(content)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
         said = fault["msg"][0].lower() + fault["msg"][1:]
-        raise Refusal(f"{path}: {where}: {said}; it is damaged, or no file of vaelab") from None
+        raise InputError(f"{path}: {where}: {said}; it is damaged, or no file of vaelab") from None
     return content
 
 
@@ -75,7 +75,7 @@ def parse_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise Refusal(f"{path}: expected readable JSON; it is damaged ({error})") from error
+        raise InputError(f"{path}: expected readable JSON; it is damaged ({error})") from error
 
 
 def _checksum(content: dict[str, Any]) -> str:

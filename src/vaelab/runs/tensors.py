@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs.files import write_file
 
 __all__ = ["load_tensors", "save_tensors", "sha256_of"]
@@ -35,11 +35,11 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
         tensors = safetensors.torch.load(content)
         expected = _said(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except FileNotFoundError:
-        raise Refusal(f"{path}: expected the weights of the run; the file is missing") from None
+        raise InputError(f"{path}: expected the weights of the run; the file is missing") from None
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise Refusal(f"{path}: expected a safetensors file; it is damaged ({error})") from error
+        raise InputError(f"{path}: expected a safetensors file; it is damaged ({error})") from error
     if expected is None or expected != _checksum(tensors):
-        raise Refusal(f"{path}: expected the SHA-256 written with it; the file is damaged")
+        raise InputError(f"{path}: expected the SHA-256 written with it; the file is damaged")
     return tensors, expected
 
 

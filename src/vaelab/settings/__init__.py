@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from vaelab.errors import InputError, shown
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import MODELS, ModelRow
 from vaelab.objectives import OBJECTIVES
-from vaelab.refusals import Refusal, shown
 from vaelab.settings.checks import require_name, validate
 from vaelab.settings.hints import KEYS, hint_for_key
 from vaelab.settings.layers import merge, nested
@@ -34,7 +34,7 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
     """Return the settings of a run of ``model``: the table's defaults, then each layer over the one before.
 
     Raises:
-        Refusal: an unknown model, key or choice, a value of the wrong type or out of range.
+        InputError: an unknown model, key or choice, a value of the wrong type or out of range.
 
     >>> resolve("gaussian-vae", {"latent_dim": 5}).estimator
     {'name': 'pathwise', 'samples': 1}
@@ -43,27 +43,27 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
     row = MODELS[model]
     values: dict[str, Any] = merge({"objective": {"name": "elbo"}}, row.defaults)
     layers = tuple(nested(_table(layer).items()) for layer in layers)
-    implied = [_implied(row, option, layers) for option in row.implied]
-    for layer in (*implied, *layers):
+    presets = [_implied(row, option, layers) for option in row.presets]
+    for layer in (*presets, *layers):
         if layer.get("model", model) != model:
-            raise Refusal(f"model: the settings are for {shown(layer['model'])}; the command says {model!r}")
+            raise InputError(f"model: the settings are for {shown(layer['model'])}; the command says {model!r}")
         length = layer.get("training")
         if isinstance(length, Mapping) and {"epochs", "steps"} & set(length):  # either replaces the other
             values = merge(values, {"training": {"epochs": None, "steps": None}})
         values = merge(values, layer)
     for key, table in (("objective", OBJECTIVES), ("estimator", ESTIMATORS)):
         values[key] = _complete(key, table, values[key])
-        for option, layer in zip(row.implied, implied, strict=True):
+        for option, layer in zip(row.presets, presets, strict=True):
             if key in layer and values[key]["name"] != layer[key]["name"]:
                 wanted, got = layer[key]["name"], values[key]["name"]
-                raise Refusal(f"{option}: {values.get(option)!r} goes with {key}.name={wanted}; got {got!r}")
+                raise InputError(f"{option}: {values.get(option)!r} goes with {key}.name={wanted}; got {got!r}")
     kind = options_class(row.build, Settings, "Settings")
     return cast(Settings, validate(kind, {**values, "model": model}))
 
 
 def _table(layer: object) -> Mapping[str, Any]:
     if not isinstance(layer, Mapping):
-        raise Refusal(f"settings: expected a table of keys and values; got {shown(layer)}")
+        raise InputError(f"settings: expected a table of keys and values; got {shown(layer)}")
     return layer
 
 
@@ -71,7 +71,7 @@ def _implied(row: ModelRow, option: str, layers: Sequence[Mapping[str, Any]]) ->
     """Return the settings that come with the value of an option that the layers end up with."""
     _, default = options_of(row.build)[option]
     chosen = next((layer[option] for layer in reversed(layers) if option in layer), default)
-    return row.implied[option].get(chosen, {}) if isinstance(chosen, str) else {}
+    return row.presets[option].get(chosen, {}) if isinstance(chosen, str) else {}
 
 
 def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object)
         if isinstance(chosen, str):
             require_name(f"{key}.name", chosen, table)
         example = f"{key}.name={chosen if isinstance(chosen, str) else next(iter(table))}"
-        raise Refusal(f"{key}: expected a table with a name, such as {example}; got {shown(chosen)}")
+        raise InputError(f"{key}: expected a table with a name, such as {example}; got {shown(chosen)}")
     require_name(f"{key}.name", chosen["name"], table)
     options = {name: value for name, value in chosen.items() if name != "name"}
     kind = options_class(table[chosen["name"]], Checked, key)

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from vaelab.refusals import Refusal, require_choice, shown
+from vaelab.errors import InputError, require_choice, shown
 from vaelab.settings.hints import hint_for_key, hint_for_name
 from vaelab.settings.reading import parse_overrides
 from vaelab.settings.schema import Settings
@@ -46,7 +46,7 @@ _EXPECTED = {
 def require_name(key: str, name: object, table: Mapping[str, Any]) -> None:
     """Refuse a name that a table does not have; for the names of other libraries and of papers, say ours."""
     if isinstance(name, str) and name not in table and (hint := hint_for_name(key, name)):
-        raise Refusal(f"{key}: there is no {shown(name)}; {hint}")
+        raise InputError(f"{key}: there is no {shown(name)}; {hint}")
     require_choice(key, name, table)
 
 
@@ -59,7 +59,7 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
     path = _path(fault["loc"])
     key = ".".join(part for part in (where, path) if part) or "settings"
     if fault["type"] == "extra_forbidden":
-        raise Refusal(f"{shown(key)[1:-1]}: no such setting{_instead(kind, key, where)}")
+        raise InputError(f"{shown(key)[1:-1]}: no such setting{_instead(kind, key, where)}")
     if fault["type"] in ("value_error", "bool", "large"):
         message = fault["msg"].removeprefix("Value error, ")
     elif fault["type"] in _EXPECTED:
@@ -67,7 +67,7 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
     else:
         message = f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
     got = "" if fault["type"] == "value_error" else f"; got {shown(fault['input'])}"
-    raise Refusal(f"{key}: {message}{got}{_as_list(key, fault)}")
+    raise InputError(f"{key}: {message}{got}{_as_list(key, fault)}")
 
 
 def _path(parts: Iterable[int | str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vaelab.refusals import Refusal, shown
+from vaelab.errors import InputError, shown
 
 __all__ = ["merge", "nested"]
 
@@ -35,7 +35,7 @@ def nested(settings: Iterable[tuple[object, Any]], prefix: str = "") -> dict[str
     """Return settings as tables within a table, whether a key is dotted or its table is written out.
 
     Raises:
-        Refusal: a key that is no text or has an empty part, and a setting that is given two different values.
+        InputError: a key that is no text or has an empty part, and a setting that is given two different values.
 
     >>> nested([("training.steps", 5), ("training", {"clip": 1.0})])
     {'training': {'steps': 5, 'clip': 1.0}}
@@ -43,7 +43,7 @@ def nested(settings: Iterable[tuple[object, Any]], prefix: str = "") -> dict[str
     tables: dict[str, Any] = {}
     for key, value in settings:
         if not isinstance(key, str) or not all(part.strip() for part in key.split(".")):
-            raise Refusal(f"settings: expected names as keys, such as training.steps; got {shown(key)}")
+            raise InputError(f"settings: expected names as keys, such as training.steps; got {shown(key)}")
         head, dot, rest = key.partition(".")
         path = prefix + head
         inner: Any = {rest: value} if dot else value
@@ -59,5 +59,5 @@ def _joined(path: str, one: Any, other: Any) -> Any:
         both = {key: _joined(f"{path}.{key}", one[key], other[key]) for key in one if key in other}
         return {**one, **other, **both}
     if type(one) is not type(other) or one != other:
-        raise Refusal(f"{path}: expected one value; got two, {shown(one)} and {shown(other)}")
+        raise InputError(f"{path}: expected one value; got two, {shown(one)} and {shown(other)}")
     return one

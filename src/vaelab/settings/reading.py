@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from vaelab.refusals import Refusal, shown
+from vaelab.errors import InputError, shown
 from vaelab.settings.layers import nested
 
 __all__ = ["parse_overrides", "read_config"]
@@ -42,7 +42,7 @@ def parse_overrides(words: list[str]) -> dict[str, Any]:
     """Turn ``key.sub=value`` words into nested settings; a value is read as in a YAML file.
 
     Raises:
-        Refusal: a word that is no ``key=value``, a value that cannot be read, one setting with two values.
+        InputError: a word that is no ``key=value``, a value that cannot be read, one setting with two values.
 
     >>> parse_overrides(["latent_dim=010", "estimator.samples=4", "hidden_dims=[200, 200]"])
     {'latent_dim': 10, 'estimator': {'samples': 4}, 'hidden_dims': [200, 200]}
@@ -53,13 +53,13 @@ def parse_overrides(words: list[str]) -> dict[str, Any]:
 def _pair(word: str) -> tuple[str, Any]:
     key, equals, text = word.partition("=")
     if not equals or not key.strip():
-        raise Refusal(f"settings: expected key=value; got {shown(word)}")
+        raise InputError(f"settings: expected key=value; got {shown(word)}")
     text = text.strip()
     try:
         return key, _read_yaml(text) if text[:1] in ("[", "{", '"', "'") else _scalar(text)
     except (_Unreadable, yaml.YAMLError) as error:
         reason = f" ({error})" if isinstance(error, _Unreadable) else ""
-        raise Refusal(
+        raise InputError(
             f"{shown(key)[1:-1]}: expected a value such as 20, relu or [200, 200]; got {shown(text)}{reason}"
         ) from None
 
@@ -70,24 +70,24 @@ def read_config(path: Path) -> dict[str, Any]:
     A dotted key is read as the word is: ``training.steps: 10`` is ``training: {steps: 10}``.
 
     Raises:
-        Refusal: no such file, another kind of file, content that is not keys and values.
+        InputError: no such file, another kind of file, content that is not keys and values.
     """
     kind, text = _text_of(path)
     try:
         content = _READERS[kind](text)
-    except Refusal as refusal:
-        raise Refusal(f"config: {shown(str(path))}: {refusal}") from None
+    except InputError as refusal:
+        raise InputError(f"config: {shown(str(path))}: {refusal}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Refusal(f"config: {shown(str(path))} is not readable as {kind} ({_reason(error)})") from None
+        raise InputError(f"config: {shown(str(path))} is not readable as {kind} ({_reason(error)})") from None
     if isinstance(content, dict) and "format_version" in content:
         content = content.get("settings")
     if not isinstance(content, dict):
         what = "nothing" if content is None else type(content).__name__
-        raise Refusal(f"config: expected {shown(str(path))} to hold keys and values; got {what}")
+        raise InputError(f"config: expected {shown(str(path))} to hold keys and values; got {what}")
     try:
         return nested(content.items())
-    except Refusal as refusal:
-        raise Refusal(f"config: {shown(str(path))}: {refusal}") from None
+    except InputError as refusal:
+        raise InputError(f"config: {shown(str(path))}: {refusal}") from None
 
 
 def _text_of(path: Path) -> tuple[str, str]:
@@ -96,21 +96,21 @@ def _text_of(path: Path) -> tuple[str, str]:
     try:
         if not path.is_file():
             if path.exists():
-                raise Refusal(f"config: expected a file; {name} is a directory or a device")
-            raise Refusal(f"config: there is no file {name}; a setting is one word, key=value without spaces")
+                raise InputError(f"config: expected a file; {name} is a directory or a device")
+            raise InputError(f"config: there is no file {name}; a setting is one word, key=value without spaces")
         if path.suffix.lower() not in _FORMATS:
-            raise Refusal(f"config: expected a file ending in {', '.join(_FORMATS)}; got {name}")
+            raise InputError(f"config: expected a file ending in {', '.join(_FORMATS)}; got {name}")
         kind = _FORMATS[path.suffix.lower()]
         with path.open("rb") as file:
             content = file.read(_LARGEST[kind] + 1)
     except OSError as error:
-        raise Refusal(f"config: {name} cannot be read ({error.strerror})") from None
+        raise InputError(f"config: {name} cannot be read ({error.strerror})") from None
     if len(content) > _LARGEST[kind]:
-        raise Refusal(f"config: expected at most {_LARGEST[kind]:,} bytes of settings; {name} is larger")
+        raise InputError(f"config: expected at most {_LARGEST[kind]:,} bytes of settings; {name} is larger")
     try:
         return kind, content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Refusal(f"config: {name} is not readable as {kind} (no UTF-8 text: {error.reason})") from None
+        raise InputError(f"config: {name} is not readable as {kind} (no UTF-8 text: {error.reason})") from None
 
 
 def _reason(error: Exception) -> str:

@@ -28,10 +28,10 @@ from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from vaelab.data import Binarisation, Dataset, Values, load_data
+from vaelab.errors import LARGEST, InputError, shown
 from vaelab.estimators import ESTIMATORS, Estimator
 from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import OBJECTIVES, Objective
-from vaelab.refusals import LARGEST, Refusal, shown
 
 __all__ = ["Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of"]
 
@@ -180,7 +180,7 @@ def _require_memory(build: Callable[..., LatentVariableModel], data_dim: int, op
     if needed > memory:
         asked = ", ".join(f"{name}={shown(value)}" for name, value in options.items() if _parts_are_sizes(value))
         size = f"{count:.2g} weights" if math.isfinite(count) else "more weights than torch can count"
-        raise Refusal(
+        raise InputError(
             f"model: expected a network that can be trained in {memory / 1e9:,.0f} GB of memory; got {asked}: {size}"
         )
 

@@ -12,28 +12,27 @@ from typing import Any
 import torch
 
 from vaelab.data import Batches, Dataset, observations
+from vaelab.distributed import PeerLost
+from vaelab.errors import InputError
 from vaelab.evaluation import encode_all
 from vaelab.models import LatentVariableModel, MixturePrior
-from vaelab.randomness import seeded
-from vaelab.ranks import Lost
-from vaelab.refusals import Refusal
 from vaelab.runs import Run, locked, source_of
+from vaelab.seeds import seeded
 from vaelab.settings import Settings, TrainingSettings, words
 from vaelab.training.checks import check_settings
 from vaelab.training.engine import choose_precision
 from vaelab.training.length import for_data
-from vaelab.training.loop import Fitted, fit
+from vaelab.training.loop import FitResult, fit
 from vaelab.training.parallel import TIMEOUT, Processes, joined
 from vaelab.training.record import Diverged, Row
 from vaelab.training.resume import reopen
 from vaelab.training.surroundings import choose_device, own_torch
-from vaelab.training.tightness import measure_tightness
 from vaelab.training.verdict import Verdict
 
 __all__ = [
     "Diverged",
-    "Fitted",
-    "Lost",
+    "FitResult",
+    "PeerLost",
     "Processes",
     "Row",
     "TrainingSettings",
@@ -43,7 +42,6 @@ __all__ = [
     "fit",
     "for_data",
     "joined",
-    "measure_tightness",
     "train",
 ]
 
@@ -58,7 +56,7 @@ def train(
     overwrite: bool = False,
     watch: Callable[[Row], None] | None = None,
     rank_timeout: float = TIMEOUT,
-) -> tuple[Run, Fitted]:
+) -> tuple[Run, FitResult]:
     """Train from settings into a run directory; an auto-encoder also gets the mixture of its codes.
 
     What the settings leave to the data, the size of the code and the length of the training, is written to config.json
@@ -69,9 +67,9 @@ def train(
     its share of every batch, and rank 0 alone writes; they wait ``rank_timeout`` seconds for each other.
 
     Raises:
-        Refusal: settings that contradict each other or the run, a directory that is not empty, or one into which
+        InputError: settings that contradict each other or the run, a directory that is not empty, or one into which
             another process is training, or processes with other settings or data than rank 0.
-        Lost: another process does not answer, or has left.
+        PeerLost: another process does not answer, or has left.
     """
     with joined(rank_timeout) as processes, ExitStack() as held:
         given, data = data, data if data is not None else settings.load_data()
@@ -96,7 +94,7 @@ def train(
                 return reopen(out, chosen, data, source).config
             return Run.create(out, chosen, data, overwrite, source).config
 
-        run = Run(out, processes.by_leader(open_run))
+        run = Run(out, processes.on_rank_zero(open_run))
         settings = run.settings  # also of the other ranks: precision=auto means what rank 0 took it for
         with seeded(settings.seed, "weights"):
             model = settings.build_model(data.dim, observed.mean())
@@ -133,9 +131,13 @@ def _require_alike(ranks: Sequence[_Rank]) -> None:
         if ranks[0].settings != rank.settings:
             pairs = ((ranks[0].settings, rank.settings), (rank.settings, ranks[0].settings))
             first, own = (next((word for word in one if word not in other), "none such") for one, other in pairs)
-            raise Refusal(f"ranks: expected the same settings on all; got {first} on rank 0 and {own} on rank {number}")
+            raise InputError(
+                f"ranks: expected the same settings on all; got {first} on rank 0 and {own} on rank {number}"
+            )
         if ranks[0].data != rank.data:
-            raise Refusal(f"ranks: expected the same data on all; rank {number} has other data than rank 0 (SHA-256)")
+            raise InputError(
+                f"ranks: expected the same data on all; rank {number} has other data than rank 0 (SHA-256)"
+            )
 
 
 def _with_precision(settings: Settings, device: str) -> Settings:

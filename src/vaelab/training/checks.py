@@ -7,10 +7,10 @@ import os
 import torch
 
 from vaelab.data import Dataset
+from vaelab.errors import InputError
 from vaelab.estimators import Estimator
 from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.objectives import ELBO, Objective
-from vaelab.refusals import Refusal
 from vaelab.settings import Settings, TrainingSettings
 
 __all__ = ["check_fit", "check_settings", "training_rows"]
@@ -20,14 +20,14 @@ def check_settings(settings: Settings, data: Dataset) -> None:
     """Refuse settings that do not go together or with the data; nothing is drawn or allocated for it.
 
     Raises:
-        Refusal: see :func:`check_fit`; or more components of a mixture than rows to fit it to.
+        InputError: see :func:`check_fit`; or more components of a mixture than rows to fit it to.
     """
     with torch.device("meta"):  # shapes alone
         model = settings.build_model(data.dim)
     check_fit(model, data, settings.build_objective(), settings.build_estimator(), settings.training)
     rows = training_rows(data)
     if isinstance(model.prior, MixturePrior) and max(model.prior.candidates) > rows:
-        raise Refusal(
+        raise InputError(
             f"components: expected at most {rows}, the rows of the training split; got {max(model.prior.candidates)}"
         )
 
@@ -38,8 +38,8 @@ def check_fit(
     """Refuse what cannot be trained together.
 
     Raises:
-        Refusal: an objective or estimator that the model does not have, no rows to train or to validate on, a rise of
-            beta that has no meaning or does not end, or codes of a step that are larger than the memory.
+        InputError: an objective or estimator that the model does not have, no rows to train or to validate on, a rise
+            of beta that has no meaning or does not end, or codes of a step that are larger than the memory.
     """
     estimator.check(model, objective)
     rows = training_rows(data)
@@ -51,7 +51,7 @@ def training_rows(data: Dataset) -> int:
     """Return the rows of the training split, or refuse data with nothing to train or to validate on."""
     for split in ("train", "validation"):
         if not len(data.splits.get(split, ())):
-            raise Refusal(f"data: expected rows in the split {split!r}; {data.name!r} has none there")
+            raise InputError(f"data: expected rows in the split {split!r}; {data.name!r} has none there")
     return len(data.splits["train"])
 
 
@@ -60,12 +60,12 @@ def _check_kl_warmup(training: TrainingSettings, objective: Objective, estimator
     if not training.kl_warmup:
         return
     if not isinstance(objective, ELBO):
-        raise Refusal(f"training.kl_warmup: expected 0 for the objective {objective.name!r}, which has no beta")
-    if not estimator.weighs_kl:
-        raise Refusal(f"training.kl_warmup: expected 0 for the estimator {estimator.name!r}, which knows no beta")
+        raise InputError(f"training.kl_warmup: expected 0 for the objective {objective.name!r}, which has no beta")
+    if not estimator.supports_beta:
+        raise InputError(f"training.kl_warmup: expected 0 for the estimator {estimator.name!r}, which knows no beta")
     total = training.steps or (training.epochs or 1) * (rows // min(training.batch_size, rows))
     if training.kl_warmup >= total:
-        raise Refusal(
+        raise InputError(
             f"training.kl_warmup: expected less than {total}, the steps of the training; got {training.kl_warmup}, "
             "so beta would rise to the end, and no weights could be chosen by the bound"
         )
@@ -76,7 +76,7 @@ def _check_memory(batch: int, samples: int, rows: int, columns: int) -> None:
     needed = 2 * 4 * samples * min(batch, rows) * columns
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > there:
-        raise Refusal(
+        raise InputError(
             f"estimator.samples: {samples} codes of {min(batch, rows)} observations of {columns} numbers need "
             f"{needed / 1e9:,.0f} GB; this machine has {there / 1e9:,.0f} GB (fewer samples, or a smaller batch_size)"
         )

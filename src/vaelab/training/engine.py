@@ -15,8 +15,8 @@ from torch._dynamo.exc import BackendCompilerFailed
 from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_files
 from torch.distributions import Distribution
 
+from vaelab.errors import InputError
 from vaelab.networks import multiplied
-from vaelab.refusals import Refusal
 from vaelab.settings import TrainingSettings
 
 __all__ = ["Engine", "choose_precision"]
@@ -73,7 +73,7 @@ class Engine:
         Call it inside :meth:`running`.
 
         Raises:
-            Refusal: from a call, where this function does not compile though others do.
+            InputError: from a call, where this function does not compile though others do.
         """
         if not self.compiled:
             return function
@@ -84,7 +84,7 @@ class Engine:
             try:
                 return graph(*tensors, **kwargs)  # type: ignore[arg-type]
             except BackendCompilerFailed as error:  # going on without is too late: other ranks may be a message further
-                raise Refusal(
+                raise InputError(
                     f"training.compile: this step does not compile ({_reason(error)}); train without"
                 ) from error
 

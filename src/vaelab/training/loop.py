@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from vaelab.data import Batches, Binarisation, Dataset, observations
+from vaelab.errors import InputError
 from vaelab.estimators import Estimator
 from vaelab.evaluation import objective_bound
 from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import ELBO, Objective
-from vaelab.randomness import seed_step, seeded
-from vaelab.refusals import Refusal
 from vaelab.runs import Run
+from vaelab.seeds import seed_step, seeded
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training.adam import Adam, Group, clipped
 from vaelab.training.average import Average
@@ -32,11 +32,11 @@ from vaelab.training.surroundings import choose_device, own_torch, require_ordin
 from vaelab.training.variance import GradientVariance
 from vaelab.training.verdict import Verdict, judge
 
-__all__ = ["Fitted", "fit"]
+__all__ = ["FitResult", "fit"]
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FitResult:
     """The result of a training.
 
     ``best`` is the validation bound (nats) of the weights that were kept, ``verdict`` whether more steps would help; it
@@ -67,7 +67,7 @@ def fit(
     watch: Callable[[Row], None] | None = None,
     processes: Processes | None = None,
     **training: Any,
-) -> Fitted:
+) -> FitResult:
     """Train a model on the ``train`` split and leave it with the weights of the best validation bound.
 
     Training starts from the weights that the model has, so a second call goes on from where the first ended. Ctrl-C and
@@ -92,10 +92,10 @@ def fit(
         **training: fields of :class:`TrainingSettings`, instead of ``settings``.
 
     Raises:
-        Refusal: settings, estimator and objective that do not go with the model or the data, a device that is not
+        InputError: settings, estimator and objective that do not go with the model or the data, a device that is not
             there, or weights that cannot be trained: not float32, or made under ``torch.inference_mode``.
         Diverged: the bound stopped being finite; says at which step, and what to try.
-        Lost: another process does not answer, or has left.
+        PeerLost: another process does not answer, or has left.
 
     >>> from vaelab.data import load_data
     >>> from vaelab.models import gaussian_vae
@@ -104,7 +104,7 @@ def fit(
     (20, 'finished')
     """
     if settings is not None and training:
-        raise Refusal(f"fit: expected settings or their fields by name, not both; got {', '.join(training)} as well")
+        raise InputError(f"fit: expected settings or their fields by name, not both; got {', '.join(training)} as well")
     name = {"real": "gaussian-vae", "bits": "bernoulli-vae", "point": "autoencoder"}[model.code]
     if model.code == "bits" and len(model.layers) > 1:
         name = "sbn"
@@ -222,19 +222,19 @@ def fit(
     model.eval()
     number = request.signal or (signal.SIGTERM if interrupted else None)  # another rank may have been told
     verdict = judge(best.curve, settings, total, early, label(objective)) if ended != "interrupted" else None
-    return Fitted(step, best.bound, best.step, log.seconds, ended, number, verdict)
+    return FitResult(step, best.bound, best.step, log.seconds, ended, number, verdict)
 
 
 def _resume(parts: dict[str, Any], run: Run | None, processes: Processes) -> int:
     """Load the last checkpoint of the run on every rank, if there is one, and return the step to go on from."""
-    state = processes.by_leader(lambda: run.load_checkpoint() if run is not None else None)
+    state = processes.on_rank_zero(lambda: run.load_checkpoint() if run is not None else None)
     step = 0
     if state is None and processes.ranks.count > 1:  # equal seeds may round differently on unequal machines
         for name in ("model", "estimator"):
-            parts[name].load_state_dict(processes.by_leader(parts[name].state_dict))
+            parts[name].load_state_dict(processes.on_rank_zero(parts[name].state_dict))
     if state is not None:
         if missing := [name for name in parts if name not in state]:
-            raise Refusal(
+            raise InputError(
                 f"resume: expected a checkpoint that holds {' and '.join(missing)}; this one was written by an earlier "
                 "vaelab, so start anew (--overwrite)"
             )

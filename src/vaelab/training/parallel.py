@@ -16,8 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from vaelab.ranks import ALONE, Lost, Ranks, ask_ranks, sharing, tell_ranks, total_over_ranks
-from vaelab.refusals import Refusal, require_number
+from vaelab.distributed import ALONE, PeerLost, Ranks, all_gather, all_reduce, broadcast, sharing
+from vaelab.errors import InputError, require_number
 
 __all__ = ["TIMEOUT", "Processes", "joined"]
 
@@ -33,7 +33,7 @@ class Processes:
     """What the ranks of a training say to each other; alone, nothing.
 
     Raises:
-        Lost: from any exchange, where a rank does not answer in time or has left.
+        PeerLost: from any exchange, where a rank does not answer in time or has left.
     """
 
     def __init__(self, ranks: Ranks = ALONE, roll: dist.ProcessGroup | None = None) -> None:
@@ -69,7 +69,7 @@ class Processes:
         found = [gradient for gradient in gradients if gradient is not None]
         asked = stop if isinstance(stop, Tensor) else means.new_full((1,), stop[0])
         flat = torch.cat([means, asked, *(gradient.flatten() for gradient in found)])
-        total_over_ranks(flat)
+        all_reduce(flat)
         flat /= self.ranks.count
         means, asked, *parts = flat.split([len(means), 1, *(gradient.numel() for gradient in found)])
         own = iter(parts)
@@ -80,7 +80,7 @@ class Processes:
         if self.ranks.count == 1:
             return tensor
         with self._roll_call():
-            total_over_ranks(tensor)
+            all_reduce(tensor)
         return tensor
 
     def each(self, said: T) -> list[T]:
@@ -88,9 +88,9 @@ class Processes:
         if self.ranks.count == 1:
             return [said]
         with self._roll_call():
-            return ask_ranks(said, self.ranks.count)
+            return all_gather(said, self.ranks.count)
 
-    def by_leader(self, action: Callable[[], T]) -> T:
+    def on_rank_zero(self, action: Callable[[], T]) -> T:
         """Let rank 0 act and return what it found on every rank; what it refuses, all refuse."""
         if self.ranks.count == 1:
             return action()
@@ -101,7 +101,7 @@ class Processes:
             except Exception as error:
                 said = [None, error]
         with self._roll_call():
-            tell_ranks(said)
+            broadcast(said)
         if said[1] is not None:
             said[1].of_rank_0 = not self.leads  # it is told once
             raise said[1]
@@ -117,8 +117,8 @@ class Processes:
         """Say who is missing when an exchange failed."""
         try:
             yield
-        except Lost as lost:
-            raise Lost(f"ranks: {self._missing()} ({lost})") from lost
+        except PeerLost as lost:
+            raise PeerLost(f"ranks: {self._missing()} ({lost})") from lost
 
     def _missing(self) -> str:
         """Return who does not answer a roll call, in which every rank asks every other, so that any may be missing."""
@@ -154,8 +154,8 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
     process group that is there already, as in Ray Train or a notebook, is used and left as it is, its own time-out too.
 
     Raises:
-        Refusal: a time-out that is not a number of seconds, or an environment that no launcher sets.
-        Lost: the processes did not come together in ``timeout`` seconds.
+        InputError: a time-out that is not a number of seconds, or an environment that no launcher sets.
+        PeerLost: the processes did not come together in ``timeout`` seconds.
     """
     wait = timedelta(seconds=require_number("rank_timeout", timeout, 1, _LONGEST))
     if dist.is_available() and dist.is_initialized():
@@ -169,7 +169,9 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
         yield Processes()
         return
     if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
-        raise Refusal(f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, so {' and '.join(missing)} must be set; see torchrun")
+        raise InputError(
+            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, so {' and '.join(missing)} must be set; see torchrun"
+        )
     count = _number("WORLD_SIZE", 1)
     rank, port = _number("RANK", 0, count - 1), _number("MASTER_PORT", 1, _PORTS)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -178,7 +180,7 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
             backend, store=_store(rank, count, port, wait), rank=rank, world_size=count, timeout=wait
         )
     except (RuntimeError, ValueError) as error:
-        raise Lost(f"ranks: they did not come together ({str(error).splitlines()[0]})") from error
+        raise PeerLost(f"ranks: they did not come together ({str(error).splitlines()[0]})") from error
     try:
         yield _processes(wait)
     finally:
@@ -188,7 +190,7 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
 def _number(name: str, low: int, high: int = _MOST) -> int:
     said = os.environ[name]
     if not said.isdecimal() or not low <= int(said) <= high:
-        raise Refusal(f"{name}: expected a whole number from {low} to {high}, as torchrun sets it; got {said!r}")
+        raise InputError(f"{name}: expected a whole number from {low} to {high}, as torchrun sets it; got {said!r}")
     return int(said)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vaelab.data import Dataset
+from vaelab.errors import InputError
 from vaelab.models import MODELS
-from vaelab.refusals import Refusal
 from vaelab.runs import DataSource, Run
 from vaelab.settings import Settings
 
@@ -29,12 +29,12 @@ def reopen(out: str | Path, settings: Settings, data: Dataset, source: DataSourc
     after = MODELS[settings.model].after_training
     for name in [*had, *(name for name in asked if name not in had)]:
         if name not in (*_MAY_DIFFER, *after) and had.get(name) != asked.get(name):
-            raise Refusal(
+            raise InputError(
                 f"resume: {name} is {had.get(name)!r} in {str(out)!r} and {asked.get(name)!r} in this command; "
                 f"a run goes on with its own settings ({', '.join(('device', *after))} may differ)"
             )
     if run.config["data"].get("sha256") != data.sha256():
-        raise Refusal(f"resume: the data are not those that {str(out)!r} was started with (SHA-256)")
+        raise InputError(f"resume: the data are not those that {str(out)!r} was started with (SHA-256)")
     if source.kind == "file" and source != run.source:
         run.moved_data(source)
     if any(had[name] != asked[name] for name in after):

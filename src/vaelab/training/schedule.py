@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.settings import TrainingSettings
 
 __all__ = ["kl_weight", "learning_rate"]
@@ -13,7 +13,7 @@ __all__ = ["kl_weight", "learning_rate"]
 def learning_rate(settings: TrainingSettings, step: int, total: int) -> float:
     """Return the learning rate of a step: a linear rise over ``warmup`` steps, then constant or a cosine to zero."""
     if settings.learning_rate is None:
-        raise Refusal("training.learning_rate: expected a number; fit and train choose one for their data")
+        raise InputError("training.learning_rate: expected a number; fit and train choose one for their data")
     rise = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
     if settings.schedule == "constant":
         return settings.learning_rate * rise

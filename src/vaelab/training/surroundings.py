@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 
+from vaelab.errors import InputError
 from vaelab.models import LatentVariableModel
-from vaelab.randomness import own_generators
-from vaelab.refusals import Refusal
+from vaelab.seeds import own_generators
 
 __all__ = ["choose_device", "own_torch", "require_ordinary", "require_trainable"]
 
@@ -27,7 +27,7 @@ def choose_device(name: str) -> str:
             raise RuntimeError("tensors without numbers")
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise Refusal(f"device: expected auto, cpu or an available accelerator; got {name!r} ({reason})") from None
+        raise InputError(f"device: expected auto, cpu or an available accelerator; got {name!r} ({reason})") from None
     return name
 
 
@@ -36,7 +36,7 @@ def own_torch() -> Iterator[None]:
     """Inside the block, torch takes gradients and makes float32 numbers on the CPU; after it, all is as before.
 
     What is changed for the block: the grad mode, inference mode, automatic mixed precision, the default type, the
-    default device, and the random generators, for which other threads wait (see :mod:`vaelab.randomness`).
+    default device, and the random generators, for which other threads wait (see :mod:`vaelab.seeds`).
     """
     with ExitStack() as kept:
         kept.enter_context(own_generators())
@@ -56,11 +56,11 @@ def require_trainable(model: LatentVariableModel) -> None:
     """Refuse a model whose weights cannot be trained.
 
     Raises:
-        Refusal: no weight takes gradients, or see :func:`require_ordinary`.
+        InputError: no weight takes gradients, or see :func:`require_ordinary`.
     """
     require_ordinary("model", model)
     if not any(weight.requires_grad for weight in model.parameters()):
-        raise Refusal(
+        raise InputError(
             "model: expected weights to train; none of them takes gradients (model.requires_grad_(True) changes that)"
         )
 
@@ -69,15 +69,17 @@ def require_ordinary(what: str, module: nn.Module) -> None:
     """Refuse weights of another type than float32, made under ``torch.inference_mode``, or without numbers."""
     for name, weight in module.named_parameters():
         if weight.is_inference():
-            raise Refusal(
+            raise InputError(
                 f"{what}: {name} was made under torch.inference_mode() and cannot be trained; "
                 f"build the {what} outside of it"
             )
         if weight.is_meta:
-            raise Refusal(
+            raise InputError(
                 f"{what}: {name} is on the device 'meta', so it has no numbers; "
                 f"build the {what} under torch.device('cpu')"
             )
         if weight.dtype != torch.float32:
             kind = str(weight.dtype).removeprefix("torch.")
-            raise Refusal(f"{what}: expected weights of type float32; {name} is {kind} ({what}.float() converts them)")
+            raise InputError(
+                f"{what}: expected weights of type float32; {name} is {kind} ({what}.float() converts them)"
+            )

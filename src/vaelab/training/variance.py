@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaelab.errors import InputError
 from vaelab.models import LatentVariableModel
-from vaelab.refusals import Refusal
 
 __all__ = ["GradientVariance"]
 
@@ -35,7 +35,7 @@ class GradientVariance:
         self.weights = [weight for weight in learning if id(weight) in encoder]
         self.rows = [row for row, weight in enumerate(learning) if id(weight) in encoder]
         if not self.weights:
-            raise Refusal("training.log_gradient_variance: q(z|x) of this model has no parameters; expected false")
+            raise InputError("training.log_gradient_variance: q(z|x) of this model has no parameters; expected false")
         self.decay, self.steps = decay, 0
         size = sum(weight.numel() for weight in self.weights)
         # In float64: the two moments nearly cancel where the gradient's mean is large.

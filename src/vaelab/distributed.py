@@ -16,21 +16,21 @@ from torch import Tensor
 
 __all__ = [
     "ALONE",
-    "Lost",
+    "PeerLost",
     "Ranks",
-    "ask_ranks",
+    "all_gather",
+    "all_reduce",
+    "broadcast",
     "mean_over_ranks",
     "normal",
     "sharing",
-    "tell_ranks",
-    "total_over_ranks",
     "uniform",
 ]
 
 T = TypeVar("T")
 
 
-class Lost(RuntimeError):
+class PeerLost(RuntimeError):
     """A rank did not answer in time, or has left."""
 
 
@@ -91,45 +91,45 @@ def mean_over_ranks(value: Tensor) -> Tensor:
     """Return the mean of a tensor over the ranks, without a gradient: of a batch's mean, that of the whole batch."""
     if _now.count == 1:
         return value
-    return total_over_ranks(value.detach().clone()) / _now.count
+    return all_reduce(value.detach().clone()) / _now.count
 
 
-def total_over_ranks(value: Tensor) -> Tensor:
+def all_reduce(value: Tensor) -> Tensor:
     """Return a tensor summed over the ranks, in place.
 
     Raises:
-        Lost: a rank did not answer in time, or has left.
+        PeerLost: a rank did not answer in time, or has left.
     """
-    with _lost_if_it_fails():
+    with _peer_lost_on_failure():
         dist.all_reduce(value)
     return value
 
 
-def tell_ranks(said: list[Any]) -> None:
+def broadcast(said: list[Any]) -> None:
     """Fill the list with what rank 0 has in it.
 
     Raises:
-        Lost: as :func:`total_over_ranks`.
+        PeerLost: as :func:`all_reduce`.
     """
-    with _lost_if_it_fails():
+    with _peer_lost_on_failure():
         dist.broadcast_object_list(said, src=0)
 
 
-def ask_ranks(said: T, count: int) -> list[T]:
+def all_gather(said: T, count: int) -> list[T]:
     """Return what each of ``count`` ranks says, by rank.
 
     Raises:
-        Lost: as :func:`total_over_ranks`.
+        PeerLost: as :func:`all_reduce`.
     """
     heard: list[Any] = [None] * count
-    with _lost_if_it_fails():
+    with _peer_lost_on_failure():
         dist.all_gather_object(heard, said)
     return heard
 
 
 @contextmanager
-def _lost_if_it_fails() -> Iterator[None]:
+def _peer_lost_on_failure() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # what torch raises of gloo and NCCL has no name of its own in all versions
-        raise Lost((str(error).splitlines() or ["no answer"])[0]) from error
+        raise PeerLost((str(error).splitlines() or ["no answer"])[0]) from error

@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from vaelab import plots
+from vaelab.errors import InputError
 from vaelab.objectives import IWAE
-from vaelab.refusals import Refusal
 from vaelab.runs import Run, Schema, seal, unseal, write_file
 from vaelab.settings import Settings
-from vaelab.sweep.space import Combination, Space, short_names, words_of
+from vaelab.studies.sweep.space import Combination, Space, short_names, words_of
 
-__all__ = ["Result", "Yardstick", "read_result", "require_sweep", "sweep_table", "write_results", "yardstick"]
+__all__ = ["Metric", "Result", "metric_of", "read_result", "require_sweep", "sweep_table", "write_results"]
 
 _SAMPLES = 10  # codes an observation: more than enough for a mean over the validation split
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class Metric:
     """The evaluation on the validation split by which all combinations are compared: a record, of ``samples`` codes."""
 
     record: str
@@ -34,7 +34,7 @@ class Yardstick:
     sign: int = 1
 
 
-def yardstick(settings: Sequence[Settings]) -> Yardstick:
+def metric_of(settings: Sequence[Settings]) -> Metric:
     """Return the bound that suits every combination.
 
     The ELBO; where one of them maximises an importance-weighted bound, that bound for all, with K = 100. An
@@ -42,10 +42,10 @@ def yardstick(settings: Sequence[Settings]) -> Yardstick:
     """
     objectives = {each.objective["name"] for each in settings}
     if "reconstruction" in objectives:
-        return Yardstick("reconstruction-error", "reconstruction", ("--samples", "1"), sign=-1)
+        return Metric("reconstruction-error", "reconstruction", ("--samples", "1"), sign=-1)
     if IWAE.name in objectives:
-        return Yardstick("iwae-100", "IWAE (K = 100)", ("--bound", "iwae", "--samples", "100"), 100)
-    return Yardstick("elbo", "ELBO", ("--bound", "elbo", "--samples", str(_SAMPLES)), _SAMPLES)
+        return Metric("iwae-100", "IWAE (K = 100)", ("--bound", "iwae", "--samples", "100"), 100)
+    return Metric("elbo", "ELBO", ("--bound", "elbo", "--samples", str(_SAMPLES)), _SAMPLES)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Result:
     failure: str | None = None
 
 
-def read_result(name: str, values: Combination, run: Run, measure: Yardstick) -> Result | None:
+def read_result(name: str, values: Combination, run: Run, measure: Metric) -> Result | None:
     """Return the result of a run that is finished and evaluated, or None."""
     if not run.finished:
         return None
@@ -72,7 +72,7 @@ def read_result(name: str, values: Combination, run: Run, measure: Yardstick) ->
     return Result(name, values, value, error, max(row["seconds"] for row in run.metrics()))
 
 
-def sweep_table(results: Sequence[Result], space: Space, measure: Yardstick) -> tuple[list[str], list[list[str]]]:
+def sweep_table(results: Sequence[Result], space: Space, measure: Metric) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows, in the order given: settings, bound ± standard error, seconds of training."""
     header = [*short_names(list(space.varied)).values(), f"validation {measure.title}", "seconds"]
     rows = []
@@ -87,7 +87,7 @@ def sweep_table(results: Sequence[Result], space: Space, measure: Yardstick) -> 
 
 
 def write_results(
-    out: Path, results: Sequence[Result], space: Space, measure: Yardstick, search: dict[str, Any]
+    out: Path, results: Sequence[Result], space: Space, measure: Metric, search: dict[str, Any]
 ) -> dict[str, Any]:
     """Write ``sweep.json``, ``sweep.csv`` and, of two results and more, ``sweep.png``; return what is in the JSON."""
     content = {
@@ -114,7 +114,7 @@ def write_results(
     return content
 
 
-def _draw(out: Path, results: Sequence[Result], space: Space, measure: Yardstick) -> None:
+def _draw(out: Path, results: Sequence[Result], space: Space, measure: Metric) -> None:
     """Write ``sweep.png``."""
     reached = [result for result in results if result.bound is not None]
     if len(reached) > 1:
@@ -137,10 +137,10 @@ def require_sweep(out: Path) -> None:
     """Refuse a directory with a ``sweep.json``, ``sweep.csv`` or ``sweep.png`` that no sweep of vaelab wrote.
 
     Raises:
-        Refusal: such a file, or a ``sweep.json`` that is damaged.
+        InputError: such a file, or a ``sweep.json`` that is damaged.
     """
     there = [out / f"sweep.{kind}" for kind in ("json", "csv", "png") if os.path.lexists(out / f"sweep.{kind}")]
     if there and there[0].suffix != ".json":
-        raise Refusal(f"out: {str(there[0])!r} stands without a sweep.json of vaelab; it is left alone")
+        raise InputError(f"out: {str(there[0])!r} stands without a sweep.json of vaelab; it is left alone")
     if there:
         unseal(there[0], SweepFile)

@@ -12,13 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from vaelab.data import Dataset, observations
-from vaelab.processes import Job, Watch, run_side_by_side, share_cores
-from vaelab.refusals import Refusal, require_int
+from vaelab.errors import InputError, require_int
 from vaelab.runs import Run, lock
 from vaelab.settings import Settings, words
-from vaelab.sweep.results import Result, Yardstick, read_result, require_sweep, sweep_table, write_results, yardstick
-from vaelab.sweep.search import Guided, Listed, Search, corners, drawn, grid
-from vaelab.sweep.space import Combination, Space, name_of, read_space, words_of
+from vaelab.studies.jobs import Job, Watch, run_side_by_side, share_cores
+from vaelab.studies.sweep.results import (
+    Metric,
+    Result,
+    metric_of,
+    read_result,
+    require_sweep,
+    sweep_table,
+    write_results,
+)
+from vaelab.studies.sweep.search import Listed, OptunaSearch, Search, corners, drawn, grid
+from vaelab.studies.sweep.space import Combination, Space, name_of, read_space, words_of
 from vaelab.training import check_settings, choose_device, for_data
 
 __all__ = ["Result", "Sweep", "read_space", "run_sweep", "sweep_table"]
@@ -31,7 +39,7 @@ class Sweep:
     """The results of a sweep, best first, the yardstick they were compared by, and the content of ``sweep.json``."""
 
     results: list[Result]
-    measure: Yardstick
+    measure: Metric
     content: dict[str, Any]
 
 
@@ -65,19 +73,19 @@ def run_sweep(
         ended: called with each result when it is there.
 
     Raises:
-        Refusal: a combination that cannot be trained, a directory that is not empty or in use, a run in it with
+        InputError: a combination that cannot be trained, a directory that is not empty or in use, a run in it with
             other settings.
     """
     if random is not None and guided is not None:
-        raise Refusal(f"sweep: expected random or guided, one of the two; got {random} and {guided}")
+        raise InputError(f"sweep: expected random or guided, one of the two; got {random} and {guided}")
     if jobs is not None:
         require_int("jobs", jobs, 1)
     if out.exists() and (not out.is_dir() or any(out.iterdir())) and not resume:
-        raise Refusal(f"out: expected a new or empty directory; {str(out)!r} is not empty (--resume continues it)")
+        raise InputError(f"out: expected a new or empty directory; {str(out)!r} is not empty (--resume continues it)")
     require_sweep(out)
     search: Search
     if guided is not None:
-        search, listed = Guided(space, guided, seed, out), corners(space)
+        search, listed = OptunaSearch(space, guided, seed, out), corners(space)
     else:
         listed = grid(space) if random is None else drawn(space, random, seed)
         search = Listed(listed)
@@ -86,7 +94,7 @@ def run_sweep(
     observations(data, "train", first.binarisation)
     workers, threads = share_cores(first.device, jobs)
     choose_device(first.device)
-    measure = yardstick([_checked(space, values, data) for values in listed])
+    measure = metric_of([_checked(space, values, data) for values in listed])
     for values in listed:
         _require_own(out, space, values, data)
 
@@ -122,8 +130,8 @@ def _checked(space: Space, values: Combination, data: Dataset) -> Settings:
     settings = for_data(space.resolve(values), data)
     try:
         check_settings(settings, data)
-    except Refusal as refusal:
-        raise Refusal(f"{words_of(values)}: {refusal}") from None
+    except InputError as refusal:
+        raise InputError(f"{words_of(values)}: {refusal}") from None
     return settings
 
 
@@ -136,9 +144,9 @@ def _require_own(out: Path, space: Space, values: Combination, data: Dataset) ->
     had, asked = _said(run.settings), _said(for_data(space.resolve(values), data))
     if had != asked:
         differing = [" ".join(word for word in one if word not in other) for one, other in ((had, asked), (asked, had))]
-        raise Refusal(f"resume: {str(path)!r} was trained with {differing[0]}; this command says {differing[1]}")
+        raise InputError(f"resume: {str(path)!r} was trained with {differing[0]}; this command says {differing[1]}")
     if run.config["data"].get("sha256") != data.sha256():
-        raise Refusal(f"resume: the data are not those that {str(path)!r} was trained on (SHA-256)")
+        raise InputError(f"resume: the data are not those that {str(path)!r} was trained on (SHA-256)")
 
 
 def _said(settings: Settings) -> list[str]:
@@ -147,14 +155,14 @@ def _said(settings: Settings) -> list[str]:
     return [word for word in said if not word.startswith("training.precision=")]
 
 
-def _job(space: Space, values: Combination, out: Path, data: Dataset, measure: Yardstick) -> Job:
+def _job(space: Space, values: Combination, out: Path, data: Dataset, measure: Metric) -> Job:
     """Return what is left to do for a combination."""
     name = name_of(values)
     path = out / name
     try:
         settings = _checked(space, values, data)
         _require_own(out, space, values, data)
-    except Refusal as refusal:  # a proposal between the corners that were checked
+    except InputError as refusal:  # a proposal between the corners that were checked
         return Job(name, path, [], failure=str(refusal))
     if (path / "config.json").exists() and read_result(name, values, Run(path), measure) is not None:
         return Job(name, path, [])
@@ -171,7 +179,7 @@ def _held(out: Path) -> Iterator[int]:
         end = time.monotonic() + _PATIENCE
         while not lock(handle, out):
             if time.monotonic() > end:
-                raise Refusal(f"out: another sweep is at work in {str(out)!r}")
+                raise InputError(f"out: another sweep is at work in {str(out)!r}")
             time.sleep(0.2)
         yield handle
     finally:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vaelab.refusals import Refusal, did_you_mean
+from vaelab.errors import InputError, did_you_mean
 
 __all__ = [
     "going_on",
@@ -143,22 +143,22 @@ def require_target(
     a directory that it reads.
 
     Raises:
-        Refusal: a file of another kind, one that is there, or one that is read.
+        InputError: a file of another kind, one that is there, or one that is read.
     """
     from vaelab.runs import is_ours
 
     target = out if out is not None else default
     if target.suffix not in suffixes:
         hint = did_you_mean(target.suffix, suffixes)
-        raise Refusal(f"out: expected a file ending in {' or '.join(suffixes)}; got {str(target)!r}{hint}")
+        raise InputError(f"out: expected a file ending in {' or '.join(suffixes)}; got {str(target)!r}{hint}")
     for source in read:
         if any(_same(place, Path(source)) for place in (target, target.parent)):
             said = f"{str(target)!r} is, or lies in, {str(source)!r}, the data that are read"
-            raise Refusal(f"out: {said}; choose another name")
+            raise InputError(f"out: {said}; choose another name")
     if target.is_dir():
-        raise Refusal(f"out: expected a file to write; {str(target)!r} is a directory")
+        raise InputError(f"out: expected a file to write; {str(target)!r} is a directory")
     if os.path.lexists(target) and not overwrite and not (out is None and is_ours(target)):
-        raise Refusal(f"out: expected a new file; {str(target)!r} is there already (--overwrite replaces it)")
+        raise InputError(f"out: expected a new file; {str(target)!r} is there already (--overwrite replaces it)")
     return target
 
 
@@ -174,11 +174,11 @@ def require_report(out: Path | None, overwrite: bool = False) -> None:
     if out is None or not os.path.lexists(out):
         return
     if not out.is_dir():
-        raise Refusal(f"out: expected a directory; {str(out)!r} is a file, which is left alone")
+        raise InputError(f"out: expected a directory; {str(out)!r} is a file, which is left alone")
     if not any(out.iterdir()):
         return
     if not overwrite:
-        raise Refusal(f"out: expected a new or empty directory; {str(out)!r} is not empty (--overwrite replaces it)")
+        raise InputError(f"out: expected a new or empty directory; {str(out)!r} is not empty (--overwrite replaces it)")
     require_removable(out)
     require_own_page(out)
 

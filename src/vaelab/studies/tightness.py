@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from vaelab.data import Binarisation, Dataset, Observations, observations
+from vaelab.errors import require_int
 from vaelab.estimators import Estimator, ReweightedWakeSleep, ScoreFunction, WakeSleep
-from vaelab.evaluation import Estimated, elbo, exact, importance_weighted
+from vaelab.evaluation import BoundEstimate, elbo, exact, importance_weighted
 from vaelab.models import LatentVariableModel, MeanFieldPosterior, generative_parts, sbn
 from vaelab.objectives import ELBO, IWAE, Objective
-from vaelab.randomness import seeded
-from vaelab.refusals import require_int
+from vaelab.seeds import seeded
 from vaelab.settings import TrainingSettings
 from vaelab.training.loop import fit
 from vaelab.training.surroundings import own_torch
@@ -66,7 +66,7 @@ def measure_tightness(
         watch: called with methods done and methods in all.
 
     Raises:
-        Refusal: codes that cannot be enumerated, or layers that are not linear.
+        InputError: codes that cannot be enumerated, or layers that are not linear.
     """
     require_int("rows", rows, 2)
     require_int("steps", steps, 1)
@@ -108,7 +108,7 @@ def measure_tightness(
     }
 
 
-Found = tuple[str, dict[str, Estimated], float]
+Found = tuple[str, dict[str, BoundEstimate], float]
 
 
 def _fields(frozen: LatentVariableModel, observed: Observations, samples: int, seed: int) -> Iterator[Found]:
@@ -123,7 +123,7 @@ def _fields(frozen: LatentVariableModel, observed: Observations, samples: int, s
                 x = observed.bits(slice(start, start + 500)).to(next(frozen.parameters()))
                 values.append(posterior.solver().bound(x, posterior.state_of(posterior(x))))
         seconds = time.perf_counter() - started
-        yield name, {"L": Estimated(torch.cat(values), {}), "elbo": elbo(model, observed, samples, seed)}, seconds
+        yield name, {"L": BoundEstimate(torch.cat(values), {}), "elbo": elbo(model, observed, samples, seed)}, seconds
 
 
 def _encoder(frozen: LatentVariableModel, encoder_dims: Sequence[int], seed: int) -> LatentVariableModel:
@@ -135,11 +135,11 @@ def _encoder(frozen: LatentVariableModel, encoder_dims: Sequence[int], seed: int
     return LatentVariableModel(frozen.prior, frozen.likelihood, posterior.to(next(frozen.parameters())))
 
 
-def _rows(found: Found, truth: Estimated) -> list[dict[str, Any]]:
+def _rows(found: Found, truth: BoundEstimate) -> list[dict[str, Any]]:
     name, bounds, seconds = found
     rows = []
     for bound, measured in bounds.items():
-        gap = Estimated(truth.values.double().cpu() - measured.values.double().cpu(), {})
+        gap = BoundEstimate(truth.values.double().cpu() - measured.values.double().cpu(), {})
         rows.append(
             {
                 "method": name,

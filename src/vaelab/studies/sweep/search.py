@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vaelab.randomness import derive_seed
-from vaelab.refusals import Refusal, require_int
+from vaelab.errors import InputError, require_int
 from vaelab.runs import write_file
-from vaelab.sweep.space import Combination, Range, Space, name_of, words_of
+from vaelab.seeds import derive_seed
+from vaelab.studies.sweep.space import Combination, Range, Space, name_of, words_of
 
-__all__ = ["Guided", "Listed", "Search", "corners", "drawn", "grid"]
+__all__ = ["Listed", "OptunaSearch", "Search", "corners", "drawn", "grid"]
 
 _REPEATS = 10  # proposals in a row that were made before, until a new one is drawn instead
 
@@ -49,7 +49,7 @@ def grid(space: Space) -> list[Combination]:
     """Return every combination, in the order of the command."""
     for key, part in space.varied.items():
         if isinstance(part, Range):
-            raise Refusal(f"{key}: a range has no end of values; give a list, or --random N or --guided N")
+            raise InputError(f"{key}: a range has no end of values; give a list, or --random N or --guided N")
     parts = [part for part in space.varied.values() if not isinstance(part, Range)]
     return [dict(zip(space.varied, values, strict=True)) for values in itertools.product(*parts)]
 
@@ -57,7 +57,7 @@ def grid(space: Space) -> list[Combination]:
 def drawn(space: Space, count: int, seed: int) -> list[Combination]:
     """Draw different combinations; the first of many are those of few.
 
-    >>> from vaelab.sweep.space import read_space
+    >>> from vaelab.studies.sweep.space import read_space
     >>> space = read_space("gaussian-vae", {"latent_dim": "2..50"})
     >>> drawn(space, 2, seed=0) == drawn(space, 3, seed=0)[:2]
     True
@@ -80,7 +80,7 @@ def _draw_new(space: Space, generator: np.random.Generator, known: Container[str
         }
         if name_of(values) not in known:
             return values
-    raise Refusal("sweep: expected ranges that hold as many different combinations as were asked for")
+    raise InputError("sweep: expected ranges that hold as many different combinations as were asked for")
 
 
 def corners(space: Space) -> list[Combination]:
@@ -92,10 +92,12 @@ def corners(space: Space) -> list[Combination]:
 def _require_room(option: str, space: Space, count: int) -> None:
     require_int(option, count, 1)
     if count > space.size:
-        raise Refusal(f"{option}: expected at most {space.size:.0f}, the different combinations there are; got {count}")
+        raise InputError(
+            f"{option}: expected at most {space.size:.0f}, the different combinations there are; got {count}"
+        )
 
 
-class Guided:
+class OptunaSearch:
     """Combinations proposed by optuna's tree-structured Parzen estimator, each from the bounds of those before.
 
     Its journal ``folder/optuna.jsonl`` holds what was proposed and what came of it. Opened again, it first gives back
@@ -106,12 +108,12 @@ class Guided:
     https://arxiv.org/abs/1907.10902 (optuna).
 
     Raises:
-        Refusal: optuna is not installed, more combinations than there are, or a journal of another sweep.
+        InputError: optuna is not installed, more combinations than there are, or a journal of another sweep.
     """
 
     def __init__(self, space: Space, count: int, seed: int, folder: Path) -> None:
         if find_spec("optuna") is None:
-            raise Refusal("guided: expected optuna, which is not installed; pip install 'vaelab[sweep]' installs it")
+            raise InputError("guided: expected optuna, which is not installed; pip install 'vaelab[sweep]' installs it")
         _require_room("guided", space, count)
         self.space, self.count, self.seed, self.folder = space, count, seed, folder
         self.open: dict[str, int] = {}
@@ -157,7 +159,7 @@ class Guided:
         )
         described = words_of(self.space.varied) + f" --seed {self.seed}"
         if (had := study.user_attrs.get("space", described)) != described:
-            raise Refusal(f"resume: {journal} holds a search over {had}; this command says {described}")
+            raise InputError(f"resume: {journal} holds a search over {had}; this command says {described}")
         study.set_user_attr("space", described)
         return study
 

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from vaelab.data import Observations
+from vaelab.errors import InputError, require_choice, require_int
 from vaelab.estimators import ESTIMATORS, Estimate, Estimator, Exact, Pathwise, ScoreFunction
 from vaelab.estimators.baselines import BASELINES, Network
-from vaelab.evaluation.bias import DIRECTIONS, FALSE_ALARM, Reference, bias_limit, largest_z
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective
-from vaelab.randomness import derive_seed, own_generators, seeded
-from vaelab.refusals import Refusal, require_choice, require_int
+from vaelab.seeds import derive_seed, own_generators, seeded
+from vaelab.studies.bias import DIRECTIONS, FALSE_ALARM, Reference, bias_limit, largest_z
 
 __all__ = ["gradient_rows", "measure_gradients"]
 
@@ -106,21 +106,21 @@ def measure_gradients(
         watch: called with rows done and rows in all.
 
     Raises:
-        Refusal: a model without sampled codes, fewer than 2 draws, an unknown estimator, or none applicable.
+        InputError: a model without sampled codes, fewer than 2 draws, an unknown estimator, or none applicable.
     """
     require_int("draws", draws, 2)
     require_int("rows", rows, 1)
     require_int("samples", samples, 1)
     if model.code == "point":
-        raise Refusal("gradients: a deterministic auto-encoder draws no codes, so no gradient of it is sampled")
+        raise InputError("gradients: a deterministic auto-encoder draws no codes, so no gradient of it is sampled")
     if not any(weight.requires_grad for weight in model.posterior.parameters()):
-        raise Refusal(
+        raise InputError(
             "gradients: q(z|x) of this model has no parameters (mean-field inference), so no gradient to estimate"
         )
     chosen = _chosen(estimators, without)
     ready, refused = _build(model, objective, samples, chosen)
     if not ready:
-        raise Refusal(f"gradients: none of the estimators applies; {refused[0]['reason']}")
+        raise InputError(f"gradients: none of the estimators applies; {refused[0]['reason']}")
     warmup = draws if warmup is None else require_int("warmup", warmup, 0)
     bench = _Bench(model, objective, observed, min(rows, len(observed)), seed)
     references: dict[int, Reference] = {}
@@ -214,7 +214,7 @@ class _Bench:
         exact = Exact(samples=samples)
         try:
             exact.check(self.model, self.objective)
-        except Refusal:
+        except InputError:
             estimator: Estimator = Pathwise(samples)
             if self.model.code == "bits":  # for the evidence bound two codes are as unbiased as one
                 estimator = ScoreFunction(max(samples, 2), "leave-one-out")
@@ -351,7 +351,7 @@ def _chosen(estimators: Sequence[str] | None, without: Sequence[str]) -> list[st
 
     labels = [label for label in rows if (not estimators or named(label, estimators)) and not named(label, without)]
     if not labels:
-        raise Refusal("gradients: no estimator is left to measure")
+        raise InputError("gradients: no estimator is left to measure")
     return labels
 
 
@@ -366,7 +366,7 @@ def _build(
             try:
                 estimator = ESTIMATORS[name](samples=count, **options)
                 estimator.check(model, objective)
-            except Refusal as refusal:
+            except InputError as refusal:
                 reason = str(refusal)
             else:
                 ready.append((label, estimator))

@@ -11,10 +11,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 
+from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import MODELS
 from vaelab.objectives import OBJECTIVES
-from vaelab.refusals import Refusal
 from vaelab.settings import Settings, TrainingSettings, options_of, require_name, resolve
 
 __all__ = ["Combination", "Range", "Space", "name_of", "read_space", "short_names", "words_of"]
@@ -82,8 +82,8 @@ class Space:
         """Return the settings of a combination, or refuse it in a sentence that names it."""
         try:
             return resolve(self.model, *(_filled(layer, values) for layer in self.layers))
-        except Refusal as refusal:
-            raise Refusal(f"{words_of(values)}: {refusal}") from None
+        except InputError as refusal:
+            raise InputError(f"{words_of(values)}: {refusal}") from None
 
 
 def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
@@ -93,7 +93,7 @@ def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
     range, ``log:low..high`` one on a log scale; for a setting that is an integer, of integers.
 
     Raises:
-        Refusal: nothing varies, or something that may not; an empty list, one value twice, an empty range.
+        InputError: nothing varies, or something that may not; an empty list, one value twice, an empty range.
 
     >>> space = read_space("gaussian-vae", {"latent_dim": [2, 10], "hidden_dims": [200, 200]})
     >>> space.varied, space.size
@@ -116,10 +116,10 @@ def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
                 notes[key] = f"{key}={text} is one value; alternatives are {key}=[{text},...]"
     for key in _INCOMPARABLE:
         if key in varied:
-            raise Refusal(f"{key}: bounds under several do not compare; sweep other settings, once for each {key}")
+            raise InputError(f"{key}: bounds under several do not compare; sweep other settings, once for each {key}")
     if not varied:
         hint = "".join(f" ({note})" for note in notes.values())
-        raise Refusal(f"sweep: expected a setting with alternatives, such as latent_dim=[2,10]; got none{hint}")
+        raise InputError(f"sweep: expected a setting with alternatives, such as latent_dim=[2,10]; got none{hint}")
     return Space(model, tuple(dict(layer) for layer in layers), varied, tuple(notes.values()))
 
 
@@ -173,13 +173,13 @@ def _depth(value: Any) -> int:
 
 def _alternatives(key: str, values: Sequence[Any]) -> tuple[Any, ...]:
     if not values:
-        raise Refusal(f"{key}: expected alternatives; got an empty list")
+        raise InputError(f"{key}: expected alternatives; got an empty list")
     numbers = [float(value) if isinstance(value, str) and re.fullmatch(_NUMBER, value) else value for value in values]
     for index, value in enumerate(numbers):
         if isinstance(value, Mapping):
-            raise Refusal(f"{key}: expected alternatives that are values; got the table {value!r}")
+            raise InputError(f"{key}: expected alternatives that are values; got the table {value!r}")
         if _plain(value) in map(_plain, numbers[:index]):  # 1 and 1.0 would share a run directory
-            raise Refusal(f"{key}: {_compact(value)} stands twice among its alternatives")
+            raise InputError(f"{key}: {_compact(value)} stands twice among its alternatives")
     return tuple(numbers)
 
 
@@ -188,11 +188,11 @@ def _range(key: str, text: str, log: bool, low: float, high: float, model: str) 
     parts = get_args(kind) or (kind,)
     whole = int in parts and float not in parts
     if not low < high:
-        raise Refusal(f"{key}: expected a range from low to high; got {text!r}")
+        raise InputError(f"{key}: expected a range from low to high; got {text!r}")
     if log and low <= 0:
-        raise Refusal(f"{key}: expected a range above 0 on a log scale; got {text!r}")
+        raise InputError(f"{key}: expected a range above 0 on a log scale; got {text!r}")
     if whole and not (low.is_integer() and high.is_integer()):
-        raise Refusal(f"{key}: expected a range of integers; got {text!r}")
+        raise InputError(f"{key}: expected a range of integers; got {text!r}")
     return Range(int(low), int(high), log, whole) if whole else Range(low, high, log, whole)
 
 

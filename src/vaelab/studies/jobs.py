@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vaelab.refusals import Refusal
+from vaelab.errors import InputError
 from vaelab.runs import read_metrics
 from vaelab.training import choose_device
 
@@ -93,7 +93,7 @@ class Job:
         """Return what the training logged since the last call."""
         try:
             rows = read_metrics(self.path / "metrics.jsonl")
-        except Refusal:  # the command that reads the run says what is damaged
+        except InputError:  # the command that reads the run says what is damaged
             return []
         fresh, self.seen = rows[self.seen :], len(rows)
         return fresh

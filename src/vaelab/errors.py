@@ -8,12 +8,12 @@ import reprlib
 from collections.abc import Iterable
 from numbers import Integral, Real
 
-__all__ = ["LARGEST", "Refusal", "did_you_mean", "require_choice", "require_int", "require_number", "shown"]
+__all__ = ["LARGEST", "InputError", "did_you_mean", "require_choice", "require_int", "require_number", "shown"]
 
 LARGEST = 2**31 - 1  # of a size or a count: beyond it is a mistake
 
 
-class Refusal(ValueError):
+class InputError(ValueError):
     """A mistake of the caller's, told in one sentence; the command line exits with 2 on it."""
 
 
@@ -52,30 +52,30 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 
 def require_choice(argument: str, value: object, choices: Iterable[str]) -> None:
-    """Raise a :class:`Refusal` unless ``value`` is one of ``choices``."""
+    """Raise a :class:`InputError` unless ``value`` is one of ``choices``."""
     known = list(choices)
     if not isinstance(value, str) or value not in known:
         hint = did_you_mean(shown(value), known)
-        raise Refusal(f"{argument}: expected one of {', '.join(known)}; got {shown(value)}{hint}")
+        raise InputError(f"{argument}: expected one of {', '.join(known)}; got {shown(value)}{hint}")
 
 
 def require_int(argument: str, value: object, minimum: int) -> int:
     """Return ``value`` if it is an integer (numpy's too) from ``minimum`` to :data:`LARGEST`, else refuse."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise Refusal(f"{argument}: expected an integer of at least {minimum}; got {shown(value)}")
+        raise InputError(f"{argument}: expected an integer of at least {minimum}; got {shown(value)}")
     number = int(value)
     if number > LARGEST:
-        raise Refusal(f"{argument}: expected an integer of at most {LARGEST:,}; got {shown(value)}")
+        raise InputError(f"{argument}: expected an integer of at most {LARGEST:,}; got {shown(value)}")
     return number
 
 
 def require_number(argument: str, value: object, low: float, high: float = float("inf")) -> float:
-    """Return ``value`` as a float if it is finite and ``low <= value <= high``, else raise a :class:`Refusal`."""
+    """Return ``value`` as a float if it is finite and ``low <= value <= high``, else raise a :class:`InputError`."""
     try:
         number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     except OverflowError:
         number = math.inf
     if not math.isfinite(number) or not low <= number <= high:
         limit = f"in [{low:g}, {high:g}]" if high != float("inf") else f"of at least {low:g}"
-        raise Refusal(f"{argument}: expected a number {limit}; got {shown(value)}")
+        raise InputError(f"{argument}: expected a number {limit}; got {shown(value)}")
     return number

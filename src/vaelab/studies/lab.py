@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaelab.data import load_data
-from vaelab.processes import Job, Watch, run_side_by_side, share_cores
-from vaelab.refusals import Refusal
-from vaelab.report import Member, write_report
+from vaelab.errors import InputError
+from vaelab.report import ReportedRun, write_report
 from vaelab.runs import Run, is_ours, locked, remove_report, remove_run, require_own_page, require_removable
 from vaelab.settings import parse_overrides, resolve
+from vaelab.studies.jobs import Job, Watch, run_side_by_side, share_cores
 from vaelab.training import check_settings, choose_device, for_data
 
 __all__ = ["STUDY", "Entry", "LabFailed", "run_lab", "write_lab"]
@@ -101,14 +101,14 @@ def run_lab(
     resume: bool = False,
     overwrite: bool = False,
     watch: Watch | None = None,
-) -> list[Member]:
+) -> list[ReportedRun]:
     """Train and evaluate every model of :data:`STUDY` under ``out/runs``, and return them in the report's order.
 
     On a processor two trainings run side by side, each with half of the cores: networks of this size gain little
     from more threads. On an accelerator they run one after the other.
 
     Raises:
-        Refusal: ``out`` is not empty (and neither ``resume`` nor ``overwrite``), or holds a page of others.
+        InputError: ``out`` is not empty (and neither ``resume`` nor ``overwrite``), or holds a page of others.
         LabFailed: a training or an evaluation failed.
     """
     choose_device(device)
@@ -119,7 +119,7 @@ def run_lab(
     require_own_page(out)
     if out.exists() and any(out.iterdir()) and not resume:
         if not overwrite:
-            raise Refusal(f"out: {str(out)!r} is not empty (--resume continues it, --overwrite replaces it)")
+            raise InputError(f"out: {str(out)!r} is not empty (--resume continues it, --overwrite replaces it)")
         _remove_lab(out, data)
     count = samples if samples is not None else (5 if quick else 200)
     jobs = [_job(entry, out, quick, seed, data, device, count) for entry in STUDY]
@@ -128,16 +128,16 @@ def run_lab(
         for job in ended:
             if job.failure is not None:
                 message = f"{job.name}: {job.failure}"
-                raise Refusal(message) if job.refused else LabFailed(message)
+                raise InputError(message) if job.refused else LabFailed(message)
     by_name = {entry.name: entry for entry in STUDY}
-    members = [Member(by_name[name].title, Run(out / "runs" / name)) for name in _ORDER]
+    members = [ReportedRun(by_name[name].title, Run(out / "runs" / name)) for name in _ORDER]
     for member in members:
         if not member.evaluations():
             raise LabFailed(f"{member.run.path.name}: its numbers were not kept; {member.run.path}.log says why")
     return members
 
 
-def write_lab(out: Path, members: Sequence[Member], quick: bool = False) -> Path:
+def write_lab(out: Path, members: Sequence[ReportedRun], quick: bool = False) -> Path:
     """Write the report of the study, and return its path."""
     title = "A study of variational auto-encoders on binarised MNIST" + (" (quick)" if quick else "")
     return write_report(out, title, members)
@@ -156,7 +156,7 @@ def _remove_lab(out: Path, data: str) -> None:
     runs = [out / "runs" / entry.name for entry in STUDY]
     there = [path for path in runs if path.exists() and not (path.is_dir() and not any(path.iterdir()))]
     if not there and not is_ours(out / "report.html"):
-        raise Refusal(f"out: {str(out)!r} is not empty and no lab of ours; it is left alone")
+        raise InputError(f"out: {str(out)!r} is not empty and no lab of ours; it is left alone")
     require_removable(out, [data])
     with ExitStack() as held:
         for path in there:  # refuses what is no run, and a run that is being trained
