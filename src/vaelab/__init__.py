@@ -40,7 +40,7 @@ _ROOM_OF = {
     "deep_gaussian_vae": "models",
     "gaussian_vae": "models",
     "sbn": "models",
-    "seeded": "randomness",
+    "seeded": "seeds",
     "Run": "runs",
     "resolve": "settings",
     "fit": "training",
