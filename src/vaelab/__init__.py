@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vaelab.data import Dataset, Split, load_data
+    from vaelab.data import Dataset, DataSpec, Split, load_data
     from vaelab.evaluation import evaluate
     from vaelab.models import (
         LatentVariableModel,
@@ -30,6 +30,7 @@ _ROOMS = (
     "transform",
 )
 _ROOM_OF = {
+    "DataSpec": "data",
     "Dataset": "data",
     "Split": "data",
     "load_data": "data",
@@ -48,6 +49,7 @@ _ROOM_OF = {
 }
 
 __all__ = [
+    "DataSpec",
     "Dataset",
     "LatentVariableModel",
     "Run",

@@ -18,6 +18,7 @@ from vaelab.data.naming import listed
 from vaelab.data.readers import FORMATS, read_dataset
 from vaelab.data.resident import Observations
 from vaelab.data.rows import Rows
+from vaelab.data.spec import DataSpec
 from vaelab.data.values import Pixels, ReadOptions, Values
 from vaelab.errors import InputError, did_you_mean
 
@@ -25,6 +26,7 @@ __all__ = [
     "DATASETS",
     "Batches",
     "Binarisation",
+    "DataSpec",
     "Dataset",
     "Observations",
     "Split",

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from vaelab.data.rows import Rows, on_disk
+from vaelab.data.spec import DataSpec
 from vaelab.data.values import Kind, Pixels, require_range, require_values, stored_type
 from vaelab.errors import InputError, require_choice, require_number
 
@@ -108,6 +110,16 @@ class Dataset:
         pixels = self.splits["train"].pixels
         means = pixels.means() if isinstance(pixels, Rows) else pixels.mean(0, dtype=np.float64)
         return torch.from_numpy(means / self.scale).float()
+
+    @cached_property
+    def spec(self) -> DataSpec:
+        """What a model is told of the data: the shape of an observation, kind, names of columns, mean.
+
+        >>> Dataset("mine", {"train": Split(np.eye(4, dtype=np.uint8))}, "binary", 1, (2, 2)).spec.image_shape
+        (2, 2)
+        """
+        mean = self.mean().clamp(0, 1) if "train" in self.splits else None
+        return DataSpec(self.image_shape or (self.dim,), mean, self.columns, self.kind)
 
     def split(self, name: str) -> Split:
         """Return the split called ``name``, or raise a :class:`~vaelab.errors.InputError`."""
