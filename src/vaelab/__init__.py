@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -20,15 +21,10 @@ if TYPE_CHECKING:
     )
     from vaelab.runs import Run
     from vaelab.seeds import seeded
-    from vaelab.settings import resolve
-    from vaelab.training import fit, train
+    from vaelab.training import fit
 
-# Loaded on first use, so that `vaelab --help` need not wait for torch: the rooms, and the names that most users need.
-_ROOMS = (
-    *("errors", "seeds", "distributed", "data", "distributions", "networks", "conditionals", "chains", "models"),
-    *("objectives", "estimators", "evaluation", "settings", "runs", "training", "plots", "report", "studies"),
-    "transform",
-)
+# The room of each name. A room is imported when it, or a name from it, is first used: torch takes a second to import,
+# and `vaelab --help` does not need it.
 _ROOM_OF = {
     "DataSpec": "data",
     "Dataset": "data",
@@ -43,9 +39,7 @@ _ROOM_OF = {
     "sbn": "models",
     "seeded": "seeds",
     "Run": "runs",
-    "resolve": "settings",
     "fit": "training",
-    "train": "training",
 }
 
 __all__ = [
@@ -62,20 +56,23 @@ __all__ = [
     "fit",
     "gaussian_vae",
     "load_data",
-    "resolve",
     "sbn",
     "seeded",
-    "train",
 ]
+
+
+def _rooms() -> set[str]:
+    """Return the names of the modules of this package."""
+    return {module.name for module in iter_modules(__path__)} - {"__main__"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _ROOM_OF:
         return getattr(import_module(f"vaelab.{_ROOM_OF[name]}"), name)
-    if name in _ROOMS:
+    if name in _rooms():
         return import_module(f"vaelab.{name}")
     raise AttributeError(f"module 'vaelab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_ROOMS])
+    return sorted({*__all__, *_rooms()})

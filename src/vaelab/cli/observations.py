@@ -13,13 +13,13 @@ from vaelab.errors import InputError
 
 __all__ = ["encode", "reconstruct", "sample", "show_data"]
 
-Kind = Literal["mean", "mode", "draw"]
+Kind = Literal["draw", "mean", "mode"]
 
 
 def sample(
     run: RunPath,
     n: Annotated[int, typer.Option("-n", help="How many.")] = 100,
-    kind: Annotated[Kind, typer.Option(help="Means of p(x|z), its most probable images, or draws.")] = "mean",
+    kind: Annotated[Kind, typer.Option(help="Draws from p(x|z), its means or its modes.")] = "draw",
     out: Annotated[Path | None, typer.Option(help=".png or .npz  [default: RUN/figures/samples-KIND.png]")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the codes drawn.")] = 0,
     overwrite: Overwrite = False,

@@ -19,7 +19,7 @@ from vaelab.seeds import seeded
 
 __all__ = ["LatentVariableModel", "SampleKind"]
 
-SampleKind = Literal["mean", "mode", "draw"]
+SampleKind = Literal["draw", "mean", "mode"]
 
 
 Table = Tensor | npt.NDArray[Any]  # observations (B, X) or codes (..., D) of any kind of number
@@ -46,7 +46,7 @@ class LatentVariableModel(nn.Module):
 
     >>> from vaelab.models import gaussian_vae
     >>> model = gaussian_vae(data_dim=6, latent_dim=2, hidden_dims=[8])
-    >>> model.posterior(torch.zeros(3, 6)).mean.shape, model.sample(4, kind="draw").shape
+    >>> model.posterior(torch.zeros(3, 6)).mean.shape, model.sample(4).shape
     (torch.Size([3, 2]), torch.Size([4, 6]))
     """
 
@@ -174,11 +174,15 @@ class LatentVariableModel(nn.Module):
         code = self.encode(x)
         return self.decode((code > 0.5).to(code.dtype) if self.code == "bits" else code)
 
-    def sample(self, n: int, kind: SampleKind = "mean", seed: int | None = None) -> Tensor:
-        """Return n observations x ~ p(x|z), z ~ p(z), shape (n, X).
+    def sample(self, n: int, kind: SampleKind = "draw", seed: int | None = None) -> Tensor:
+        """Draw n observations from the model: z ~ p(z), then x ~ p(x|z); shape (n, X).
 
-        ``mean`` gives the means of p(x|z), ``mode`` the most probable bits, ``draw`` bits drawn from it.
-        The same ``seed`` gives the same codes for every kind, and leaves the global generator alone.
+        ``kind`` says what is returned for each code z: ``draw``, a sample of p(x|z); ``mean``, the mean of p(x|z);
+        ``mode``, its most probable value. The same ``seed`` gives the same codes for every kind. A call with a seed
+        leaves torch's global generator as it was.
+
+        Raises:
+            InputError: ``n`` is less than 1, or an unknown ``kind``.
         """
         require_int("n", n, 1)
         require_choice("kind", kind, get_args(SampleKind))
