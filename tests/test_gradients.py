@@ -16,12 +16,12 @@ from vaelab import plots
 from vaelab.data import observations
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, ScoreFunction
-from vaelab.evaluation import gradients as measuring
 from vaelab.objectives import ELBO, IWAE
 from vaelab.report import ReportedRun
 from vaelab.report.gradients import _bias_found
 from vaelab.report.sections import sections
 from vaelab.runs import Run
+from vaelab.studies import gradients as measuring
 from vaelab.studies.bias import DIRECTIONS, FALSE_ALARM, Reference, bias_limit, largest_z
 from vaelab.studies.gradients import gradient_rows, measure_gradients
 from vaelab.training.variance import GradientVariance

@@ -1,4 +1,4 @@
-"""Rooms: randomness, training. Training under any state of the session's torch, which is left as it was; threads."""
+"""Rooms: seeds, training. Training under any state of the session's torch, which is left as it was; threads."""
 
 import contextlib
 import os
