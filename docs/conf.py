@@ -6,7 +6,6 @@ import importlib
 import pkgutil
 import sys
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -35,16 +34,6 @@ myst_heading_anchors = 3
 myst_substitutions = {"settings": settings(), "study": study()}
 myst_substitutions |= {"throughput": throughput(), "quality": quality(), "scaling": scaling()}
 
+default_role = "formula"  # what stands between single backticks in a docstring: docs/mathml.py
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-
-
-def _keep_signs(app: Any, what: str, name: str, object_: Any, options: Any, lines: list[str]) -> None:
-    """Keep the bars of |x| and the underscores of z_-k in docstrings, which reStructuredText would read as links."""
-    for number, line in enumerate(lines):
-        if "``" not in line and ">>>" not in line:
-            lines[number] = line.replace("|", "\\|").replace("_-", "\\_-")
-
-
-def setup(app: Any) -> None:
-    app.connect("autodoc-process-docstring", _keep_signs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,11 @@ def test_the_page_opens_whole_offline_and_fits_the_screen(browser, page, width):
     assert len(images) == 8
     assert all(complete and natural > 300 and alt for complete, natural, alt in images)
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    heights = tab.eval_on_selector_all("math", "all => all.map(f => f.getBoundingClientRect().height)")
+    assert len(heights) >= 5
+    assert min(heights) > 6  # a browser has set the formulae: nothing is left of their plain text
+    text = re.sub(r"<(pre|math).*?</\1>", "", page.read_text(), flags=re.S)
+    assert not re.findall(r"[pq]\(\w\|\w\)|\\[a-z]+|`", text)
     for link in tab.eval_on_selector_all("nav a", "all => all.map(a => a.getAttribute('href'))"):
         assert tab.query_selector(link) is not None
     tab.close()

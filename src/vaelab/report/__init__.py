@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vaelab import plots
+from vaelab.formulae import STYLE, typeset
 from vaelab.report.belief import TIGHTNESS_HEADER, tightness_figure, tightness_notes, tightness_table
 from vaelab.report.gradients import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
 from vaelab.report.member import ReportedRun, require_comparable
@@ -45,8 +46,10 @@ def write_report(out: Path, title: str, members: Sequence[ReportedRun], mark: st
     for section in made:
         write_ours(out / "figures" / f"{section.name}.png", section.figure)
     environment = Environment(loader=PackageLoader("vaelab.report"), autoescape=True, undefined=StrictUndefined)
+    environment.filters["typeset"] = typeset
     page = environment.get_template("report.html").render(
         title=title,
+        style=STYLE,
         mark=mark,
         header=header,
         rows=rows,
