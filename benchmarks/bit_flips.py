@@ -21,6 +21,7 @@ from torch import Tensor
 
 from vaelab.data import Dataset, Split
 from vaelab.errors import InputError
+from vaelab.evaluation import EvaluationRecord
 from vaelab.runs import Run, Schema, seal, unseal, write_file
 from vaelab.settings import resolve
 from vaelab.studies.tightness import measure_tightness
@@ -54,9 +55,11 @@ def prepare(path: Path) -> Path:
     training = {"steps": 12, "batch_size": 20, "log_every": 3, "validate_every": 12}
     run, _ = train(resolve("sbn", {"layers": [3], "training": training}), path, data=data)
     loaded = run.load()
-    facts = {"split": "test", "binarisation": "none", "data": "patterns", "seed": 0, "observations": 50}
+    facts: dict[str, Any] = {"split": "test", "binarisation": "none", "data": "patterns", "seed": 0, "observations": 50}
     numbers = {"elbo": -3.21234567891, "iwae-10": -3.1, "exact": -3.09}
-    run.add_evaluations([{"name": name, "value": value, **facts} for name, value in numbers.items()], loaded.weights)
+    run.add_evaluations(
+        [EvaluationRecord(name=name, value=value, **facts) for name, value in numbers.items()], loaded.weights
+    )
     run.save_tightness(measure_tightness(loaded.model, data, rows=10, steps=2, samples=2), loaded.weights)
     estimator = {"estimator": "arm", "samples": 4, "milliseconds": 1.5, "variance": 2.25, "biased": False}
     measured = {"draws": 20, "observations": 100, "samples": 4, "estimators": [estimator, estimator | {"samples": 8}]}

@@ -364,6 +364,6 @@ def test_a_posterior_without_a_mean_is_evaluated_all_the_same(caplog):
     model, data = wrapped(build("gaussian"), posterior=transformed).float(), binary_data()
     with pytest.raises(InputError, match="posterior: expected a distribution whose mean is known; Transformed"):
         model.encode(torch.ones(2, X))
-    names = [record["name"] for record in evaluate(model, data, samples=3, binarisation="none")]
+    names = [record.name for record in evaluate(model, data, samples=3, binarisation="none")]
     assert names == ["elbo", "reconstruction", "kl", "iwae-3"]
     assert "active units left out" in caplog.text

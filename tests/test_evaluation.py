@@ -138,33 +138,33 @@ def test_mean_and_standard_error():
 @pytest.mark.parametrize("rows", [30, 1])
 def test_evaluate_records_every_number_with_its_name_error_and_protocol(name, rows):
     records = evaluate(build(name), binary_data(rows=(20, 20, rows)), samples=20, binarisation="none", seed=4)
-    names = [record["name"] for record in records]
+    names = [record.name for record in records]
     if name == "autoencoder":
         assert names == ["reconstruction-error", "code-log-density", "active-units"]
-        assert "no likelihood of x" in records[0]["note"]
+        assert "no likelihood of x" in records[0].note
     else:
         assert names == ["elbo", "reconstruction", "kl", "iwae-20", "active-units"]
-        assert records[0]["value"] == pytest.approx(records[1]["value"] - records[2]["value"])
-        assert [record.get("samples") for record in records] == [10, 10, 10, 20, None]
+        assert records[0].value == pytest.approx(records[1].value - records[2].value)
+        assert [record.samples for record in records] == [10, 10, 10, 20, None]
     for record in records:
-        assert {key: record[key] for key in ("split", "binarisation", "data", "seed")} == {
+        assert {key: getattr(record, key) for key in ("split", "binarisation", "data", "seed")} == {
             "split": "test",
             "binarisation": "none",
             "data": "patterns",
             "seed": 4,
         }
-        assert math.isfinite(record["value"])
-        if record["name"] != "active-units":
-            assert record["observations"] == rows
-            assert (record["standard_error"] is None) == (rows == 1)
+        assert math.isfinite(record.value)
+        if record.name != "active-units":
+            assert record.observations == rows
+            assert (record.standard_error is None) == (rows == 1)
 
 
 def test_evaluate_gives_what_is_asked_for(held_out):
     model, data = build(BITS[0]), binary_data(rows=(20, 20, ROWS))
     records = evaluate(model, data, bounds=("exact", "prior"), samples=10, binarisation="none")
-    assert [record["name"] for record in records] == ["prior-10", "exact", "active-units"]
-    assert records[1]["value"] == exact(model, held_out).mean
-    assert "variance is huge" in records[0]["note"]
+    assert [record.name for record in records] == ["prior-10", "exact", "active-units"]
+    assert records[1].value == exact(model, held_out).mean
+    assert "variance is huge" in records[0].note
 
 
 def test_active_units_of_bits_are_those_that_tell_something_of_x():
@@ -243,10 +243,10 @@ def test_the_noise_of_draws_makes_no_real_unit_active(held_out):
 @pytest.mark.parametrize("name", VARIATIONAL)
 def test_a_sampled_kl_is_marked_as_an_estimate(name):
     model, data = build(name), binary_data()
-    kl = next(record for record in evaluate(model, data, binarisation="none") if record["name"] == "kl")
-    assert kl.get("sampled", False) == (name in LAYERED)
-    assert ("can be negative" in kl.get("note", "")) == (name in LAYERED)
-    assert kl["standard_error"] > 0
+    kl = evaluate(model, data, binarisation="none")["kl"]
+    assert kl.sampled == (name in LAYERED)
+    assert ("can be negative" in kl.note) == (name in LAYERED)
+    assert kl.standard_error > 0
 
 
 @pytest.mark.parametrize("asked", [None, ("elbo",), ("iwae", "prior"), ("elbo", "iwae", "prior", "exact")])

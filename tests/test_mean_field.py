@@ -252,7 +252,7 @@ def test_evaluation_needs_no_special_case(layers):
     spread = (1 / weighted.parts["effective_samples"] - 1 / 3000).clamp_min(0).sqrt()
     assert ((weighted.values - truth).abs() / spread.clamp_min(1e-3)).max() < 5.5
     assert elbo(model, held_out, 100).mean < float(truth.mean())
-    names = [record["name"] for record in evaluate(model, data, bounds=("elbo", "exact"), binarisation="none")]
+    names = [record.name for record in evaluate(model, data, bounds=("elbo", "exact"), binarisation="none")]
     assert names == ["elbo", "reconstruction", "kl", "exact", "active-units"]
     assert q.event_shape == (sum(layers),)
 

@@ -96,7 +96,7 @@ def test_numbers_that_cannot_be_printed_are_kept(vaelab, run, monkeypatch):
     def broken(*_):
         raise BrokenPipeError
 
-    monkeypatch.setattr(evaluation, "_print_records", broken)
+    monkeypatch.setattr(evaluation, "_print_result", broken)
     vaelab("evaluate", run.path, "--samples", 1, "--no-report")
     assert len(run.evaluations()) > 3
 

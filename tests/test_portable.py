@@ -80,7 +80,7 @@ def test_a_run_whose_data_are_gone_takes_them_from_the_file_that_is_named(
     result = vaelab(name, "elsewhere/run", *words, "--data", "elsewhere/y.npy")
     assert result.code == 0, result.err
     if name == "evaluate":
-        assert {record["data"] for record in Run("elsewhere/run").evaluations()} == {"x.npy"}
+        assert {record.data for record in Run("elsewhere/run").evaluations()} == {"x.npy"}
 
 
 def test_a_moved_run_samples_from_anywhere_without_its_data(vaelab, project, tmp_path, monkeypatch):
@@ -89,7 +89,7 @@ def test_a_moved_run_samples_from_anywhere_without_its_data(vaelab, project, tmp
     shutil.move(project / "runs" / "g", moved)
     monkeypatch.chdir("/")
     assert vaelab("sample", moved, "-n", 4).code == 0
-    assert (moved / "figures" / "samples-mean.png").exists()
+    assert (moved / "figures" / "samples-draw.png").exists()
 
 
 def test_a_project_that_is_moved_as_a_whole_finds_its_data(vaelab, project, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from benchmarks import bit_flips
 
 from tests.commands import CommandLine
 from tests.laws import binary_data
-from tests.training_process import RECORD, run_training, start, wait_for_step
+from tests.training_process import RECORD, changed, run_training, start, wait_for_step
 from vaelab.errors import InputError
 from vaelab.runs import Run, seal
 from vaelab.settings import resolve
@@ -52,7 +52,7 @@ def test_numbers_of_an_interrupted_training_are_not_those_of_its_end(vaelab, dat
     assert fitted.ended == "finished"
     assert run.weights() not in (early[0]["weights"], None)
     assert run.evaluations() == []
-    assert run.all_evaluations() == early
+    assert [record.to_dict() for record in run.all_evaluations()] == early
 
     (row,) = json.loads(vaelab("compare", out, *flags, "--json").out)["runs"]
     assert {record["weights"] for record in row["evaluations"]} == {run.weights()}
@@ -69,9 +69,9 @@ def test_an_evaluation_while_training_goes_on_is_of_the_weights_it_has_read(tmp_
     run.save_weights({name: value + 1 for name, value in loaded.model.state_dict().items()})
     run.add_evaluations([RECORD], loaded.weights)
     assert run.evaluations() == []
-    run.add_evaluations([RECORD | {"value": 2.0}], run.load().weights)
-    assert [record["value"] for record in run.evaluations()] == [2.0]
-    assert [record["value"] for record in run.all_evaluations()] == [1.0, 2.0]
+    run.add_evaluations([changed(value=2.0)], run.load().weights)
+    assert [record.value for record in run.evaluations()] == [2.0]
+    assert [record.value for record in run.all_evaluations()] == [1.0, 2.0]
 
 
 @pytest.mark.parametrize("what", ["gradients", "tightness"])
@@ -105,7 +105,7 @@ def test_numbers_of_format_version_1_name_no_weights_and_are_not_shown(tmp_path)
     (run.path / "config.json").write_text(json.dumps(config | {"format_version": 1}))
     rows = run.metrics()
     (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (run.path / "evaluation.json").write_text(json.dumps([RECORD]))
+    (run.path / "evaluation.json").write_text(json.dumps([RECORD.to_dict()]))
     old = Run(run.path)
     assert old.settings == run.settings
     assert old.metrics() == rows
@@ -135,12 +135,12 @@ def test_format_version_1_took_a_csv_of_whole_numbers_for_grey_levels(vaelab, tm
 def test_an_evaluation_replaces_the_one_of_the_same_protocol_and_weights(tmp_path):
     run, _ = run_training(tmp_path / "run", more={"training": {"steps": 4}})
     keys = ("name", "split", "binarisation", "data")
-    others = [RECORD | {key: "other"} for key in keys] + [RECORD | {"samples": 7}, RECORD | {"seed": 1}]
+    others = [changed(**{key: "other"}) for key in keys] + [changed(samples=7), changed(seed=1)]
     run.add_evaluations([RECORD, *others], "a")
-    run.add_evaluations([RECORD | {"value": 2.0}], "a")
+    run.add_evaluations([changed(value=2.0)], "a")
     run.add_evaluations([RECORD], "b")
-    expected = [*(other | {"weights": "a"} for other in others), RECORD | {"value": 2.0, "weights": "a"}]
-    assert sorted(map(str, run.all_evaluations())) == sorted(map(str, [*expected, RECORD | {"weights": "b"}]))
+    expected = [*(other.model_copy(update={"weights": "a"}) for other in others), changed(value=2.0, weights="a")]
+    assert sorted(map(str, run.all_evaluations())) == sorted(map(str, [*expected, changed(weights="b")]))
 
 
 # ---------------------------------------------------------------- damage
@@ -211,7 +211,7 @@ def test_evaluations_side_by_side_lose_nothing(tmp_path):
             code = 1
             try:
                 for seed in range(20):
-                    run.add_evaluations([RECORD | {"seed": 100 * number + seed}], "w")
+                    run.add_evaluations([changed(seed=100 * number + seed)], "w")
                 code = 0
             finally:
                 os._exit(code)

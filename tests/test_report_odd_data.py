@@ -116,7 +116,7 @@ def test_log_p_has_a_column_and_a_sentence_where_a_run_knows_it(tmp_path, monkey
     truth = evaluate(run.load_model(), data, bounds=("quadrature",))
     run.add_evaluations(truth, run.weights())
     header, rows = models_table([ReportedRun("run", run)])
-    value = f"{truth[0]['value']:.2f}"
+    value = f"{truth[0].value:.2f}"
     assert rows[0][header.index("log p(x)")].startswith(value)
     found = {section.name: section.found for section in sections([ReportedRun("run", run)])[0]}
     assert f"log p(x) is {value}" in found["latent-map"]

@@ -282,7 +282,7 @@ import resource, sys
 from vaelab.runs import Run
 from pathlib import Path
 import torch
-from tests.training_process import RECORD
+from tests.training_process import changed
 run = Run(sys.argv[1])
 model, state = run.load_model(), run.load_checkpoint()
 for weight in model.parameters():
@@ -291,7 +291,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 failed = 0
 for write in (lambda: run.save_weights(model.state_dict()), lambda: run.save_checkpoint(state),
               lambda: run.forget_after(1000),
-              lambda: run.add_evaluations([RECORD | {"note": "x" * 200}], "w")):
+              lambda: run.add_evaluations([changed(note="x" * 200)], "w")):
     try:
         write()
     except OSError:

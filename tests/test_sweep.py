@@ -67,7 +67,7 @@ def test_a_sweep_compares_what_ends_well_and_reports_what_fails(vaelab, bits, tm
     run = Run(out / good["name"])
     assert run.finished
     assert run.settings.training.learning_rate == 0.01
-    assert {record["split"] for record in run.evaluations()} == {"validation"}, "the test split is not looked at"
+    assert {record.split for record in run.evaluations()} == {"validation"}, "the test split is not looked at"
 
     assert "--resume continues it" in vaelab.refused(*words)
     longer = ["training.steps=50" if word == "training.steps=40" else word for word in words]

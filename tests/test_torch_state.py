@@ -55,7 +55,7 @@ def test_samples_and_evaluations_wait_for_a_training_in_another_thread():
     model, data = model_of(1), binary_data()
 
     def drawn(_):
-        return [model.sample(4, "draw", seed=0).tolist(), [row["value"] for row in evaluate(model, data, samples=2)]]
+        return [model.sample(4, "draw", seed=0).tolist(), [row.value for row in evaluate(model, data, samples=2)]]
 
     alone, weights = drawn(0), trained()
     with ThreadPoolExecutor(3) as pool:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from tests.laws import binary_data
+from vaelab.evaluation import EvaluationRecord
 from vaelab.settings import resolve
 from vaelab.training import train
 
@@ -32,15 +33,12 @@ OPTIONS = {
 }
 ESTIMATOR = {"name": "score-function", "baseline": "running-average", "samples": 2}
 
-RECORD = {  # of an evaluation
-    "name": "elbo",
-    "samples": 10,
-    "split": "test",
-    "binarisation": "none",
-    "data": "x",
-    "seed": 0,
-    "value": 1.0,
-}
+RECORD = EvaluationRecord(name="elbo", samples=10, split="test", binarisation="none", data="x", seed=0, value=1.0)
+
+
+def changed(**fields):
+    """Return the record with other values of some fields."""
+    return RECORD.model_copy(update=fields)
 
 
 def run_training(out, watch=None, model="bernoulli-vae", more=None, **options):

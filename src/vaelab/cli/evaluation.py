@@ -12,6 +12,7 @@ from vaelab.cli.options import SAMPLES, DataFile, Json, Overwrite, RunPath
 from vaelab.cli.output import going_on, print_json, print_table, print_text, print_values, require_report, say
 
 if TYPE_CHECKING:
+    from vaelab.evaluation import Evaluation, Watch
     from vaelab.report import ReportedRun
 
 __all__ = ["compare", "evaluate"]
@@ -43,57 +44,42 @@ def evaluate(
     opened = Run(run)
     member = ReportedRun(opened.name, opened, read=() if data is None else (data,))
     with WorkProgress(f"evaluating {opened.name}") as progress:
-        records = _measured(member, split, tuple(bound) if bound else None, samples, seed, progress)
+        result = _evaluated(member, split, tuple(bound) if bound else None, samples, seed, progress)
     try:
-        _print_records(run, records, as_json)
+        _print_result(run, result, as_json)
     finally:
-        _keep(member, records)
+        _keep(member, result)
     if report:
         with going_on("the report was not written"):
             say(f"report: {write_report(run, opened.name, [member])}")
 
 
-def _measured(
-    member: ReportedRun, split: str, bounds: tuple[Any, ...] | None, samples: int, seed: int, watch: Any
-) -> list[dict[str, Any]]:
-    from vaelab.evaluation import evaluate as measure
+def _evaluated(
+    member: ReportedRun, split: str, bounds: tuple[Any, ...] | None, samples: int, seed: int, watch: Watch
+) -> Evaluation:
+    from vaelab.evaluation import evaluate
 
     binarisation = member.run.settings.binarisation
-    records = measure(member.model, member.data, split, bounds, samples, binarisation, seed, watch)
-    return [record | {"weights": member.loaded.weights} for record in records]
+    result = evaluate(member.model, member.data, split, bounds, samples, binarisation, seed, watch)
+    return result.of_weights(member.loaded.weights)
 
 
-def _print_records(run: Path, records: list[dict[str, Any]], as_json: bool) -> None:
+def _print_result(run: Path, result: Evaluation, as_json: bool) -> None:
     if as_json:
-        print_json({"run": str(run), "evaluations": records})
-        sys.stdout.flush()
-        return
-    print_values([_row(record) for record in records])
-    first = records[0]
-    print_text(
-        f"(nats per observation; {first['split']} split of {first['data']}, binarisation {first['binarisation']})"
-    )
+        print_json({"run": str(run), "evaluations": [record.to_dict() for record in result]})
+    else:
+        print_values([(*record.cells(), record.note) for record in result])
+        print_text(result.protocol())
     sys.stdout.flush()
 
 
-def _row(record: dict[str, Any]) -> tuple[str, str, str]:
-    """Return the name, the value with its standard error, and the note of a record."""
-    error = record.get("standard_error")
-    value = f"{record['value']:.3f}" if isinstance(record["value"], float) else str(record["value"])
-    extra = f" of {record['units']}" if "units" in record else ""
-    if "nats_per_active_unit" in record:
-        extra += f", {record['nats_per_active_unit']:.2f} nat each ({record['measure']})"
-    name = f"{record['name']} (sampled)" if record.get("sampled") else record["name"]
-    return name, f"{value}{f' ± {error:.3f}' if error is not None else ''}{extra}", record.get("note", "")
-
-
-def _keep(member: ReportedRun, records: list[dict[str, Any]]) -> None:
-    """Write numbers into the run, say if they could not be written, and what else is there of other weights."""
-    if reason := member.keep(records):
+def _keep(member: ReportedRun, result: Evaluation) -> None:
+    """Write numbers into the run; report a failure to write them, and numbers of other weights that are there."""
+    if reason := member.keep(result):
         say(f"the numbers were not kept in {member.run.path / 'evaluation.json'}: {reason}")
         return
     with going_on("earlier numbers were not read"):
-        weights = [record.get("weights") for record in member.run.all_evaluations()]
+        weights = [record.weights for record in member.run.all_evaluations()]
         others = sum(each != member.loaded.weights for each in weights)
         if others:
             which = "other or unknown" if None in weights else "other"
@@ -129,8 +115,8 @@ def compare(
     for member in members:
         if member.evaluation("elbo") is None and member.evaluation("reconstruction-error") is None:
             with WorkProgress(f"evaluating {member.title}") as progress:
-                records = _measured(member, "test", None, samples, 0, progress)
-            _keep(member, records)
+                result = _evaluated(member, "test", None, samples, 0, progress)
+            _keep(member, result)
     if as_json:
         print_json({"mark": mark, "runs": [summary(member) for member in members]})
     else:

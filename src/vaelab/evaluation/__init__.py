@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args
 
+from torch import Tensor
+
 from vaelab.data import Binarisation, Dataset, Observations, observations
 from vaelab.data.binarise import protocol_of
 from vaelab.data.streamed import Streamed
@@ -22,6 +24,7 @@ from vaelab.evaluation.bounds import (
 )
 from vaelab.evaluation.diagnostics import active_units, encode_all
 from vaelab.evaluation.quadrature import quadrature, require_small_code
+from vaelab.evaluation.result import Evaluation, EvaluationRecord
 from vaelab.models import LatentVariableModel
 from vaelab.models.enumeration import MOST_BITS
 from vaelab.objectives import Reconstruction
@@ -29,6 +32,9 @@ from vaelab.objectives import Reconstruction
 __all__ = [
     "BoundEstimate",
     "BoundName",
+    "Evaluation",
+    "EvaluationRecord",
+    "Watch",
     "active_units",
     "elbo",
     "encode_all",
@@ -41,6 +47,7 @@ __all__ = [
 ]
 
 _log = logging.getLogger("vaelab")
+_Number = tuple[dict[str, Any], Tensor | None]
 BoundName = Literal["elbo", "iwae", "prior", "exact", "quadrature"]
 SAMPLES = 100  # K of the importance-weighted estimate, if nobody says another: see docs/evaluation.md for its time
 _GRID = 150  # work of a numerical integration, in codes of each observation's own: what it took on MNIST
@@ -66,8 +73,8 @@ def evaluate(
     binarisation: Binarisation = "dynamic",
     seed: int = 0,
     watch: Watch | None = None,
-) -> list[dict[str, Any]]:
-    """Evaluate a model on a split: one record a number, each with name, value, standard error and protocol.
+) -> Evaluation:
+    """Evaluate a model on a split: a table of numbers, each with its name, standard error and protocol.
 
     ``elbo`` (its reconstruction and KL parts beside it, from at most 10 codes) and ``iwae-K`` for K =
     ``samples``, ``prior-K``, ``exact`` and ``quadrature`` as asked for; then the active units. A KL that has no closed
@@ -81,9 +88,11 @@ def evaluate(
 
     >>> from vaelab.data import load_data
     >>> from vaelab.models import gaussian_vae
-    >>> records = evaluate(gaussian_vae(784, 2), load_data("mnist"), bounds=("elbo",))
-    >>> [record["name"] for record in records]
+    >>> result = evaluate(gaussian_vae(784, 2, seed=0), load_data("mnist"), bounds=("elbo",), samples=1)
+    >>> [record.name for record in result]
     ['elbo', 'reconstruction', 'kl', 'active-units']
+    >>> result["elbo"].value < 0, result.values["elbo"].shape
+    (True, torch.Size([10000]))
     """
     for bound in bounds or ():
         require_choice("bound", bound, get_args(BoundName))
@@ -96,7 +105,12 @@ def evaluate(
         raise InputError(
             f"split: expected a split in memory; {split!r} of {data.name} is on the disk ({len(observed):,} rows)"
         )
-    protocol = {"split": split, "binarisation": protocol_of(data, binarisation), "data": data.name, "seed": seed}
+    protocol: dict[str, Any] = {
+        "split": split,
+        "binarisation": protocol_of(data, binarisation),
+        "data": data.name,
+        "seed": seed,
+    }
     if model.code == "point":
         found = list(_of_autoencoder(model, observed, seed))
     else:
@@ -106,11 +120,12 @@ def evaluate(
     except InputError as reason:  # no reason to lose the bounds
         _log.warning("active units left out: %s", reason)
     else:
-        found.append({"name": "active-units", "value": units.pop("active_units"), **units, "note": COUNTED})
-    return [record | protocol for record in found]
+        found.append(({"name": "active-units", "value": units.pop("active_units"), **units, "note": COUNTED}, None))
+    records = tuple(EvaluationRecord(**content, **protocol) for content, _ in found)
+    return Evaluation(records, {content["name"]: values for content, values in found if values is not None})
 
 
-def _of_autoencoder(model: LatentVariableModel, observed: Observations, seed: int) -> Iterator[dict[str, Any]]:
+def _of_autoencoder(model: LatentVariableModel, observed: Observations, seed: int) -> Iterator[_Number]:
     """Yield the reconstruction error and the log-density of the codes."""
     measured = objective_bound(model, observed, Reconstruction(), 1, seed)
     yield _record("reconstruction-error", None, BoundEstimate(-measured.values, {}), note=NO_LIKELIHOOD)
@@ -125,7 +140,7 @@ def _of_bounds(
     samples: int,
     seed: int,
     watch: Watch | None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[_Number]:
     """Yield the bounds that are asked for; the work of each is the number of codes it scores for an observation."""
     few = min(samples, _MOST)
     works = {"elbo": few, "iwae": samples, "prior": samples, "exact": _enumeration(model), "quadrature": _GRID}
@@ -151,10 +166,11 @@ def _of_bounds(
         yield _record("quadrature", None, measured, change=change, note=QUADRATURE.format(change))
 
 
-def _record(name: str, count: int | None, estimated: BoundEstimate, **more: Any) -> dict[str, Any]:
+def _record(name: str, count: int | None, estimated: BoundEstimate, **more: Any) -> _Number:
+    """Return a record without its protocol, and the values of the observations."""
     error = None if math.isnan(estimated.standard_error) else estimated.standard_error
     numbers = {"value": estimated.mean, "standard_error": error, "observations": len(estimated.values)}
-    return {"name": name, "samples": count, **numbers, **more}
+    return {"name": name, "samples": count, **numbers, **more}, estimated.values
 
 
 def _enumeration(model: LatentVariableModel) -> int:

@@ -69,7 +69,7 @@ def write_comparison(out: Path, members: Sequence[ReportedRun], mark: str | None
     for member in members:
         record = member.evaluation("elbo")
         if record is not None:
-            values[member.title] = (record["value"], record["standard_error"] or 0.0)
+            values[member.title] = (float(record.value), record.standard_error or 0.0)
     if values:
         figure = plots.bounds(values, "ELBO on the test split (nats), ± 2 standard errors")
         write_ours(out / "figures" / "bounds.png", plots.png(figure))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from vaelab.data import Dataset, Observations, observations
 from vaelab.errors import InputError
+from vaelab.evaluation import EvaluationRecord
 from vaelab.models import LatentVariableModel
 from vaelab.runs import Loaded, Run
 
@@ -26,7 +28,7 @@ class ReportedRun:
     title: str
     run: Run
     read: tuple[str, ...] = ()  # where the data may be, instead of where they were read
-    unkept: list[dict[str, Any]] = field(default_factory=list, compare=False)  # evaluations that could not be written
+    unkept: list[EvaluationRecord] = field(default_factory=list, compare=False)  # evaluations that could not be written
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -43,12 +45,12 @@ class ReportedRun:
         """The data that the run was trained on."""
         return self.run.load_data(*self.read)
 
-    def evaluations(self) -> list[dict[str, Any]]:
+    def evaluations(self) -> list[EvaluationRecord]:
         """Return the evaluations of the weights that this model has, those first that could not be written."""
-        kept = [record for record in self.run.all_evaluations() if record.get("weights") == self.loaded.weights]
+        kept = [record for record in self.run.all_evaluations() if record.weights == self.loaded.weights]
         return [*self.unkept, *kept]
 
-    def keep(self, records: list[dict[str, Any]]) -> str:
+    def keep(self, records: Sequence[EvaluationRecord]) -> str:
         """Write evaluations of this model into its run; return why they could not be written, or an empty string."""
         try:
             self.run.add_evaluations(records, self.loaded.weights)
@@ -79,14 +81,14 @@ class ReportedRun:
         """Draw observations; the codes are the same for every kind."""
         return self.model.sample(count, kind=kind, seed=self.seed)
 
-    def evaluation(self, prefix: str, split: str = "test") -> dict[str, Any] | None:
+    def evaluation(self, prefix: str, split: str = "test") -> EvaluationRecord | None:
         """Return the evaluation of that name; of ``iwae-K`` the one with the largest K."""
         found = [
             record
             for record in self.evaluations()
-            if record["split"] == split and (record["name"] == prefix or record["name"].startswith(f"{prefix}-"))
+            if record.split == split and record.name in (prefix, f"{prefix}-{record.samples}")
         ]
-        return max(found, key=lambda record: record.get("samples") or 0, default=None)
+        return max(found, key=lambda record: record.samples or 0, default=None)
 
     @property
     def labels(self) -> Array | None:

@@ -126,10 +126,10 @@ def _missed(member: ReportedRun) -> str:
     truth, bound = member.evaluation("quadrature"), member.evaluation("iwae")
     if truth is None or bound is None:
         return ""
-    integral, error, below = truth["value"], truth["standard_error"] or 0.0, truth["value"] - bound["value"]
+    integral, error, below = truth.value, truth.standard_error or 0.0, truth.value - bound.value
     return (
         f" Integrated over the plane, log p(x) is {integral:.2f} ± {error:.2f} nats, and the bound of "
-        f"{bound['samples']:,} codes drawn from q(z|x) is {bound['value']:.2f}: {below:.2f} nats are lost where q(z|x) "
+        f"{bound.samples:,} codes drawn from q(z|x) is {bound.value:.2f}: {below:.2f} nats are lost where q(z|x) "
         "misses codes that explain an observation as well."
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vaelab.data import DATASETS
+from vaelab.evaluation import EvaluationRecord
 from vaelab.report.member import ReportedRun
 from vaelab.settings import words
 
@@ -17,11 +18,8 @@ _SPEEDS = ("average", "compile")
 _HEADER: Row = ["model", "code", "parameters", "minutes", "ELBO", "IWAE", "log p(x)", "active units", "reconstruction"]
 
 
-def _with_error(record: dict[str, Any] | None, digits: int = 2) -> str:
-    if record is None:
-        return "-"
-    error = record.get("standard_error")
-    return f"{record['value']:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
+def _with_error(record: EvaluationRecord | None) -> str:
+    return "-" if record is None else record.cells(digits=2)[1]
 
 
 def models_table(members: Sequence[ReportedRun]) -> tuple[Row, list[Row]]:
@@ -33,18 +31,18 @@ def models_table(members: Sequence[ReportedRun]) -> tuple[Row, list[Row]]:
     for member in members:
         iwae, units = member.evaluation("iwae"), member.evaluation("active-units")
         kind = {"real": "real", "bits": "bits", "point": "real, no noise"}[member.model.code]
-        reconstruction = member.evaluation("reconstruction") or {}
+        reconstruction = member.evaluation("reconstruction")
         loss = member.evaluation("reconstruction-error")
-        value = -loss["value"] if loss else reconstruction.get("value")
+        value = -loss.value if loss else reconstruction.value if reconstruction else None
         truth = member.evaluation("quadrature") or member.evaluation("exact")
         rows.append(
             [
                 member.title,
-                f"{units['units'] if units else '?'} {kind}",
+                f"{units.units if units else '?'} {kind}",
                 f"{member.parameters:,}",
                 f"{member.seconds / 60:.1f}",
                 _with_error(member.evaluation("elbo")),
-                f"{_with_error(iwae)} (K = {iwae['samples']})" if iwae else "-",
+                f"{_with_error(iwae)} (K = {iwae.samples})" if iwae else "-",
                 _with_error(truth),
                 _units(units),
                 "-" if value is None else f"{value:.2f}",
@@ -56,12 +54,12 @@ def models_table(members: Sequence[ReportedRun]) -> tuple[Row, list[Row]]:
     return [_HEADER[place] for place in known], [[row[place] for place in known] for row in rows]
 
 
-def _units(record: dict[str, Any] | None) -> str:
+def _units(record: EvaluationRecord | None) -> str:
     """Return how many units are active, and what each of them carries on average."""
     if record is None:
         return "-"
-    nats = f", {record['nats_per_active_unit']:.2f} nat each" if "nats_per_active_unit" in record else ""
-    return f"{record['value']} of {record['units']}{nats}"
+    nats = f", {record.nats_per_active_unit:.2f} nat each" if record.nats_per_active_unit is not None else ""
+    return f"{record.value} of {record.units}{nats}"
 
 
 def summary(member: ReportedRun) -> dict[str, Any]:
@@ -71,7 +69,7 @@ def summary(member: ReportedRun) -> dict[str, Any]:
         "run": str(member.run.path),
         "parameters": member.parameters,
         "seconds": member.seconds,
-        "evaluations": member.evaluations(),
+        "evaluations": [record.to_dict() for record in member.evaluations()],
     }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from vaelab.errors import InputError
+from vaelab.evaluation import EvaluationRecord
 from vaelab.runs.directory import RESULTS_LOCK, clean, held
 from vaelab.runs.files import write_file
 from vaelab.runs.sealed import Schema, parse_json, seal, unseal
@@ -18,24 +20,10 @@ _WAIT = 30.0  # seconds that another process may take to add its numbers
 _SAME = ("name", "samples", "split", "binarisation", "data", "seed", "weights")
 
 
-class Evaluation(Schema):
-    """What every evaluation has. Those of format version 1 do not name their weights."""
-
-    name: str
-    value: float
-    split: str
-    binarisation: str
-    data: str
-    seed: int
-    samples: int | None = None
-    standard_error: float | None = None
-    weights: str | None = None
-
-
 class EvaluationFile(Schema):
     """The file evaluation.json."""
 
-    records: list[Evaluation]
+    records: list[EvaluationRecord]
 
 
 class MeasuredEstimator(Schema):
@@ -92,33 +80,27 @@ class Results:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def evaluations(self) -> list[dict[str, Any]]:
+    def evaluations(self) -> list[EvaluationRecord]:
         """Return every evaluation, of whatever weights."""
         path = self.path / "evaluation.json"
         if not path.exists():
             return []
-        content = parse_json(path)
-        if not isinstance(content, list):
-            records: list[dict[str, Any]] = unseal(path, EvaluationFile, sealed_only=True)["records"]
-            return records
-        try:  # format version 1
-            TypeAdapter(list[Evaluation]).validate_python(content)
-        except ValidationError as error:
-            where = ".".join(map(str, error.errors()[0]["loc"]))
-            raise InputError(f"{path}: {where}: expected a record of an evaluation; the file is damaged") from None
-        return content
+        if isinstance(content := parse_json(path), list):
+            return _of_version_1(path, content)
+        return EvaluationFile.model_validate(unseal(path, EvaluationFile, sealed_only=True)).records
 
-    def add_evaluations(self, records: list[dict[str, Any]], weights: str) -> None:
+    def add_evaluations(self, records: Iterable[EvaluationRecord], weights: str) -> None:
         """Add evaluations of weights; one of the same name, weights, split, protocol and seed is replaced.
 
         Raises:
             InputError: the file that is there is damaged, or another process holds it for half a minute.
         """
-        marked = [record | {"weights": weights} for record in records]
+        marked = [record.model_copy(update={"weights": weights}) for record in records]
         new = {_identity(record) for record in marked}
         with self._held():
             kept = [record for record in self.evaluations() if _identity(record) not in new]
-            write_file(self.path / "evaluation.json", seal({"records": kept + marked}))
+            content = {"records": [record.to_dict() for record in kept + marked]}
+            write_file(self.path / "evaluation.json", seal(content))
 
     def measured(self, what: str) -> dict[str, Any] | None:
         """Return the content of gradients.json or tightness.json, or None if it was not measured."""
@@ -140,5 +122,13 @@ class Results:
         return held(self.path / RESULTS_LOCK, _WAIT, refusal)
 
 
-def _identity(record: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(record.get(key) for key in _SAME)
+def _of_version_1(path: Path, content: list[Any]) -> list[EvaluationRecord]:
+    try:
+        return TypeAdapter(list[EvaluationRecord]).validate_python(content)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise InputError(f"{path}: {where}: expected a record of an evaluation; the file is damaged") from None
+
+
+def _identity(record: EvaluationRecord) -> tuple[Any, ...]:
+    return tuple(getattr(record, key) for key in _SAME)

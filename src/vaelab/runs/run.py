@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vaelab.data import Dataset, order_columns
 from vaelab.errors import InputError
+from vaelab.evaluation import EvaluationRecord
 from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.runs.checkpoints import Checkpoints
 from vaelab.runs.config import DataSource, configuration, read_config, settings_in, source_of
@@ -263,16 +264,16 @@ class Run:
         """Drop the rows logged after ``step``, which a resumed training will log again."""
         self._metrics.forget_after(step)
 
-    def evaluations(self) -> list[dict[str, Any]]:
+    def evaluations(self) -> list[EvaluationRecord]:
         """Return the evaluations of the present weights."""
         present = self.weights()
-        return [record for record in self.all_evaluations() if present and record.get("weights") == present]
+        return [record for record in self.all_evaluations() if present and record.weights == present]
 
-    def all_evaluations(self) -> list[dict[str, Any]]:
+    def all_evaluations(self) -> list[EvaluationRecord]:
         """Return every evaluation; ``weights`` is the SHA-256 of what it was made of, missing in format version 1."""
         return self._results.evaluations()
 
-    def add_evaluations(self, records: list[dict[str, Any]], weights: str) -> None:
+    def add_evaluations(self, records: Iterable[EvaluationRecord], weights: str) -> None:
         """Add evaluations of weights; one of the same name, weights, split, protocol and seed is replaced."""
         self._results.add_evaluations(records, weights)
 

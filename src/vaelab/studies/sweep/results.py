@@ -65,10 +65,10 @@ def read_result(name: str, values: Combination, run: Run, measure: Metric) -> Re
     if not run.finished:
         return None
     wanted = {"name": measure.record, "samples": measure.samples, "split": "validation", "seed": 0}
-    records = [record for record in run.evaluations() if all(record.get(key) == wanted[key] for key in wanted)]
+    records = [record for record in run.evaluations() if all(getattr(record, key) == wanted[key] for key in wanted)]
     if not records:
         return None
-    value, error = measure.sign * records[-1]["value"], records[-1]["standard_error"]
+    value, error = measure.sign * records[-1].value, records[-1].standard_error
     return Result(name, values, value, error, max(row["seconds"] for row in run.metrics()))
 
 

@@ -1,0 +1,172 @@
+"""The result of an evaluation: numbers with their standard errors, which print themselves as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any, overload
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from vaelab.errors import InputError, did_you_mean, shown
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Evaluation", "EvaluationRecord"]
+
+_ALWAYS = ("name", "samples", "value", "standard_error", "observations")  # keys of every record, null or not
+
+
+class EvaluationRecord(BaseModel):
+    """One number of an evaluation, in nats per observation unless it is a count. A run keeps it in evaluation.json.
+
+    Args:
+        name: the bound and its K, such as ``elbo`` or ``iwae-100``.
+        samples: K, the codes drawn for each observation; None for a number without draws.
+        value: the mean over the observations.
+        standard_error: standard error of that mean; None for a single observation, and for a count.
+        observations: how many observations; None for a count of units.
+        split, binarisation, data, seed: what was evaluated, under which protocol, from which seed.
+        weights: SHA-256 of the weights that were evaluated; None where no file holds them.
+        note: how to read the number.
+        sampled: whether a KL is an average over the codes drawn, because it has no closed form.
+        median_effective_samples: median over the observations of (sum w)^2 / sum w^2, between 1 and K.
+        change: how much the last halving of the grid's step changed an integral, in nats.
+        units: how many units the code has.
+        nats, nats_per_active_unit: information that the active units carry, together and each.
+        measure: what ``nats`` measures, ``KL`` or ``mutual information``.
+        average_bit_entropy: mean entropy of the average bits of the code.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    name: str
+    samples: int | None = None
+    value: int | float
+    standard_error: float | None = None
+    observations: int | None = None
+    split: str
+    binarisation: str
+    data: str
+    seed: int
+    weights: str | None = None
+    note: str = ""
+    sampled: bool = False
+    median_effective_samples: float | None = None
+    change: float | None = None
+    units: int | None = None
+    nats: float | None = None
+    nats_per_active_unit: float | None = None
+    measure: str | None = None
+    average_bit_entropy: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON values; what does not apply to this number is left out."""
+        return {**dict.fromkeys(_ALWAYS), **self.model_dump(mode="json", exclude_defaults=True)}
+
+    def cells(self, digits: int = 3) -> tuple[str, str]:
+        """Return the name, and the value with its standard error, as they are printed."""
+        value = f"{self.value:.{digits}f}" if isinstance(self.value, float) else str(self.value)
+        if self.standard_error is not None:
+            value += f" ± {self.standard_error:.{digits}f}"
+        if self.units is not None:
+            value += f" of {self.units}"
+        if self.nats_per_active_unit is not None:
+            value += f", {self.nats_per_active_unit:.2f} nat each ({self.measure})"
+        return f"{self.name} (sampled)" if self.sampled else self.name, value
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluation(Sequence[EvaluationRecord]):
+    """The records of one evaluation, in order: a sequence that is printed as a table.
+
+    Args:
+        records: the numbers.
+        values: for the name of each mean, the values of all observations, shape (N,).
+
+    >>> elbo = EvaluationRecord(
+    ...     name="elbo", value=-109.8, standard_error=0.3, observations=100,
+    ...     split="test", binarisation="dynamic", data="mnist", seed=0,
+    ... )
+    >>> result = Evaluation((elbo,))
+    >>> print(result)
+    elbo  -109.800 ± 0.300
+    (nats per observation; 100 observations, test split of mnist, binarisation dynamic)
+    >>> result["elbo"].value, result.to_dict()["elbo"]["standard_error"]
+    (-109.8, 0.3)
+    """
+
+    records: tuple[EvaluationRecord, ...]
+    values: Mapping[str, Tensor] = field(default_factory=dict, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[EvaluationRecord]:
+        return iter(self.records)
+
+    @overload
+    def __getitem__(self, key: int | str) -> EvaluationRecord: ...
+    @overload
+    def __getitem__(self, key: slice) -> Evaluation: ...
+    def __getitem__(self, key: int | str | slice) -> EvaluationRecord | Evaluation:
+        """Return a record by its name or place; a bound's name without its K gives the one with the largest K."""
+        if isinstance(key, slice):
+            return Evaluation(self.records[key], self.values)
+        if not isinstance(key, str):
+            return self.records[key]
+        found = [record for record in self.records if record.name in (key, f"{key}-{record.samples}")]
+        if not found:
+            names = [record.name for record in self.records]
+            raise InputError(f"name: expected one of {', '.join(names)}; got {shown(key)}{did_you_mean(key, names)}")
+        return max(found, key=lambda record: record.samples or 0)
+
+    def of_weights(self, weights: str) -> Evaluation:
+        """Return the same evaluation with the SHA-256 of the evaluated weights in every record."""
+        records = tuple(record.model_copy(update={"weights": weights}) for record in self.records)
+        return Evaluation(records, self.values)
+
+    def protocol(self) -> str:
+        """Return what was evaluated, in one line; empty where there is no record."""
+        if not self.records:
+            return ""
+        first = self.records[0]
+        rows = f"{first.observations:,} observations, " if first.observations is not None else ""
+        what = f"{first.split} split of {first.data}, binarisation {first.binarisation}"
+        return f"(nats per observation; {rows}{what})"
+
+    def __str__(self) -> str:
+        cells = [record.cells() for record in self.records]
+        width = max((len(name) for name, _ in cells), default=0)
+        return "\n".join([*(f"{name:{width}}  {value}" for name, value in cells), self.protocol()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook."""
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
+            for name, value in (record.cells() for record in self.records)
+        )
+        return f"<table><caption>{escape(self.protocol())}</caption>{rows}</table>"
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Return each record as JSON values, under its name."""
+        return {record.name: record.to_dict() for record in self.records}
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a pandas data frame with one row for each record.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise InputError(
+                "to_frame: expected pandas to be installed (pip install pandas); to_dict() works without it"
+            ) from None
+        return pandas.DataFrame([record.to_dict() for record in self.records]).set_index("name")
