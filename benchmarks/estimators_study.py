@@ -127,7 +127,7 @@ def train_one(net: str, label: str, seed: int, budget: int, path: Path) -> str:
             seed=seed,
             watch=watch,
         )
-        if fitted.ended == "interrupted":
+        if fitted.stop_reason == "interrupted":
             raise KeyboardInterrupt
         test = observations(data, "test", "dynamic")
         bounds = {"elbo": elbo(model, test, 10), "iwae-100": importance_weighted(model, test, 100)}

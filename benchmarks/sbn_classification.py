@@ -111,7 +111,7 @@ def networks(method: str, parts: tuple[Part, Part, Part], seed: int) -> list[Any
             model = settings.build_model(64, data.mean())
         estimator, objective = settings.build_estimator(), settings.build_objective()
         fitted = fit(model, data, estimator=estimator, objective=objective, settings=settings.training, seed=seed)
-        if fitted.ended == "interrupted":
+        if fitted.stop_reason == "interrupted":
             raise KeyboardInterrupt
         trained.append(model)
     return trained

@@ -41,8 +41,8 @@ def run_one(name: str, steps: int, runs: Path) -> dict[str, Any]:
         "training": {**TRAINING, "steps": steps},
     }
     settings = resolve("sbn", layer)
-    run, fitted = train(settings, runs / f"sbn-{name}-{steps}", resume=True, watch=lambda row: show(name, row))
-    if fitted.ended == "interrupted":
+    run, fitted = train(settings, runs / f"sbn-{name}-{steps}", resume=True, callback=lambda row: show(name, row))
+    if fitted.stop_reason == "interrupted":
         raise KeyboardInterrupt
     model, test = run.load_model(), observations(load_data("mnist"), "test", "dynamic")
     found = {"elbo": elbo(model, test, 10)}
@@ -53,7 +53,7 @@ def run_one(name: str, steps: int, runs: Path) -> dict[str, Any]:
         "seconds": round(fitted.seconds),
         "seed": settings.seed,
         "best_step": fitted.best_step,
-        "validation": round(fitted.best, 3),
+        "validation": round(fitted.best_bound, 3),
         "test": {key: [round(bound.mean, 3), round(bound.standard_error, 3)] for key, bound in found.items()},
         "threads": torch.get_num_threads(),
         "settings": settings.model_dump(mode="json"),

@@ -100,7 +100,7 @@ def measure(name: str, data: Dataset, way: str, seed: int) -> dict[str, Any]:
     except Diverged as diverged:
         return row | {"failure": str(diverged), "seconds": round(time.perf_counter() - started, 1)}
     row |= {"seconds": round(time.perf_counter() - started, 1), "steps": fitted.steps, "best_step": fitted.best_step}
-    row |= {"validation": round(fitted.best, 3), "rising": fitted.verdict.rising if fitted.verdict else None}
+    row |= {"validation": round(fitted.best_bound, 3), "rising": fitted.verdict.rising if fitted.verdict else None}
     found = importance_weighted(model, observations(data, "test", "none"), SAMPLES, seed)
     return row | {"test": round(found.mean, 3), "standard_error": round(found.standard_error, 3)}
 

@@ -38,7 +38,7 @@ def trained(mnist, model="gaussian-vae", estimator="pathwise", **training):
         mnist,
         estimator=settings.build_estimator(),
         settings=settings.training,
-        watch=rows.append,
+        callback=rows.append,
     )
     return net, rows
 

@@ -494,7 +494,7 @@ def test_an_estimator_trains_and_comes_back_from_its_state(name, options):
         log_every=10,
         validate_every=50,
         binarisation="none",
-        watch=rows.append,
+        callback=rows.append,
     )
     bounds = [row["train/bound"] for row in rows]
     assert sum(bounds[-3:]) / 3 > bounds[0] + 1.5, bounds

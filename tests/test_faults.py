@@ -37,7 +37,7 @@ def assert_same(run, whole):
 
 def go_on_to_the_end(out, whole):
     run, fitted = run_training(out, resume=True)
-    assert fitted.ended == "finished"
+    assert fitted.stop_reason == "finished"
     assert_same(run, whole)
 
 
@@ -169,7 +169,7 @@ def test_weights_of_a_later_validation_than_the_checkpoint_do_not_outlive_a_resu
     last = killed_at_48(out)
     truncate(last)
     run, told = run_training(out, lambda row: os.kill(os.getpid(), signal.SIGINT), resume=True)
-    assert (told.ended, told.best_step) == ("interrupted", 20)
+    assert (told.stop_reason, told.best_step) == ("interrupted", 20)
     assert largest_difference(weights_of(out), run.load_checkpoint()["best"]["weights"]) == 0
     go_on_to_the_end(out, whole)
 

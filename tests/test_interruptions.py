@@ -22,8 +22,8 @@ def whole(tmp_path_factory):
 
 def assert_same(path, whole, fitted):
     run, expected = whole
-    assert (fitted.ended, fitted.steps) == ("finished", expected.steps)
-    assert (fitted.best, fitted.best_step) == (expected.best, expected.best_step)
+    assert (fitted.stop_reason, fitted.steps) == ("finished", expected.steps)
+    assert (fitted.best_bound, fitted.best_step) == (expected.best_bound, expected.best_step)
     assert rows_of(Run(path)) == rows_of(run)
     assert largest_difference(weights_of(path), weights_of(run.path)) == 0
     assert not list(path.rglob("*.tmp"))

@@ -125,12 +125,12 @@ def test_what_was_chosen_is_in_the_run_and_a_resume_compares_like_with_like(tmp_
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_training(tmp_path / "run", watch=stop, model="gaussian-vae", more=open_ended)
+        run_training(tmp_path / "run", callback=stop, model="gaussian-vae", more=open_ended)
     saved = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
     training = saved["training"]
     assert (saved["latent_dim"], training["steps"], training["validate_every"]) == (2, 156_000, 20)
     with pytest.raises(ZeroDivisionError):
-        run_training(tmp_path / "run", watch=stop, model="gaussian-vae", more=open_ended, resume=True)
+        run_training(tmp_path / "run", callback=stop, model="gaussian-vae", more=open_ended, resume=True)
     more = {**open_ended, "training": {"steps": 9}}
     with pytest.raises(InputError, match=r"resume: training\.steps is 156000 in .* and 9 in this command"):
         run_training(tmp_path / "run", model="gaussian-vae", more=more, resume=True)
@@ -141,8 +141,8 @@ def test_a_small_table_is_fitted_by_default_and_the_training_ends_when_it_overfi
     for name, more in {"20 epochs": {"epochs": 20}, "default": {}}.items():
         model = gaussian_vae(data.dim, hidden_dims=[16], data_mean=data.mean(), seed=0)
         fitted[name] = fit(model, data, binarisation="none", **more)
-    assert fitted["default"].best > fitted["20 epochs"].best + 0.1
-    assert fitted["default"].ended == "early"
+    assert fitted["default"].best_bound > fitted["20 epochs"].best_bound + 0.1
+    assert fitted["default"].stop_reason == "patience"
     assert fitted["default"].steps == fitted["default"].best_step + 1000
 
 
@@ -156,19 +156,19 @@ def test_no_patience_is_used_up_and_nothing_is_chosen_while_beta_rises():
     """Without the rule this training ends before beta has risen: the bound falls while it is small."""
     rows = []
     model = gaussian_vae(5, 3, [8], seed=0)
-    fitted = fit(model, binary_data(), binarisation="none", learning_rate=0.05, watch=rows.append, **RISE)
+    fitted = fit(model, binary_data(), binarisation="none", learning_rate=0.05, callback=rows.append, **RISE)
     validated = {row["step"]: row["val/bound"] for row in rows if "val/bound" in row}
     assert list(validated)[:30] == list(range(10, 301, 10))  # all are logged
     after = {step: bound for step, bound in validated.items() if step >= 300}
     assert fitted.steps >= 300 + 3 * 10
-    assert fitted.best == max(after.values())
+    assert fitted.best_bound == max(after.values())
     assert fitted.best_step >= 300
 
 
 def test_no_patience_is_used_up_while_the_learning_rate_rises():
     more = {"kl_warmup": 0, "warmup": 200, "patience": 1, "learning_rate": 1e-30}  # nothing ever gets better
     fitted = fit(gaussian_vae(5, 3, [8], seed=0), binary_data(), binarisation="none", **{**RISE, **more})
-    assert (fitted.ended, fitted.steps) == ("early", 210)
+    assert (fitted.stop_reason, fitted.steps) == ("patience", 210)
 
 
 def test_the_average_begins_anew_when_beta_has_its_value():
@@ -317,7 +317,7 @@ def test_the_mixture_can_be_corrected_after_the_training(tmp_path):
     rows, weights = run.metrics(), run.load_model().state_dict()
     more = {"components": 5, "covariance": "diag"}
     again, resumed = run_training(tmp_path / "run", model="autoencoder", more=more, resume=True)
-    assert (resumed.ended, resumed.best) == ("finished", fitted.best)
+    assert (resumed.stop_reason, resumed.best_bound) == ("finished", fitted.best_bound)
     assert again.metrics() == rows
     assert largest_difference(again.load_model().state_dict(), weights) == 0
     reopened = Run(tmp_path / "run")

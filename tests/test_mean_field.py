@@ -266,7 +266,7 @@ def test_training_by_mean_field_raises_log_p(field):
     before = exact(model, held_out).mean
     steps = {"steps": 150, "batch_size": 60, "learning_rate": 0.05, "warmup": 0, "validate_every": 50}
     rows = []
-    fit(model, data, estimator=MeanFieldEM(), objective=ELBO(), binarisation="none", watch=rows.append, **steps)
+    fit(model, data, estimator=MeanFieldEM(), objective=ELBO(), binarisation="none", callback=rows.append, **steps)
     assert exact(model, held_out).mean > before + 1.0
     bounds = [row["train/bound"] for row in rows]
     assert bounds[-1] > bounds[0]

@@ -251,7 +251,7 @@ training = {"steps": 3, "batch_size": 20, "precision": precision, **more}
 settings = resolve("gaussian-vae", COMMON, {"data": "x.npy", "training": training})
 try:
     _, fitted = room.train(settings, sys.argv[1], data=binary_data(seed=seed), rank_timeout=60)
-    print(fitted.ended, fitted.steps)
+    print(fitted.stop_reason, fitted.steps)
 except InputError as refusal:
     print(refusal)
 """

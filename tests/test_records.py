@@ -49,7 +49,7 @@ def test_numbers_of_an_interrupted_training_are_not_those_of_its_end(vaelab, dat
     early = json.loads(vaelab("evaluate", out, *flags, "--no-report", "--json").out)["evaluations"]
     assert {record["weights"] for record in early} == {Run(out).weights()}
     run, fitted = run_training(out, resume=True)
-    assert fitted.ended == "finished"
+    assert fitted.stop_reason == "finished"
     assert run.weights() not in (early[0]["weights"], None)
     assert run.evaluations() == []
     assert [record.to_dict() for record in run.all_evaluations()] == early

@@ -73,7 +73,7 @@ ONE = {
 def test_a_code_of_one_number_is_written_and_read(kind, tmp_path):
     options = {"data": "x", "binarisation": "none", "training": {"steps": 2, "batch_size": 20}, **ONE[kind]}
     run, fitted = train(resolve(kind, options), tmp_path / "run", data=binary_data())
-    assert fitted.ended == "finished"
+    assert fitted.stop_reason == "finished"
     assert torch.equal(answers(run), answers(Run(tmp_path / "run")))
 
 

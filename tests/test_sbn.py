@@ -414,7 +414,7 @@ def test_a_run_of_every_inference_is_written_resumed_and_read(inference, tmp_pat
     words = {"layers": [3, 2], "inference": inference, "data": str(tmp_path / "x.npy")}
     settings = resolve("sbn", words, {"training": {"steps": 20, "batch_size": 20, "validate_every": 10}})
     run, fitted = train(settings, tmp_path / "run")
-    assert fitted.ended == "finished"
+    assert fitted.stop_reason == "finished"
     again, _ = train(settings, tmp_path / "run", resume=True)
     x = torch.from_numpy(data.splits["test"].pixels).float()
     assert torch.equal(run.load_model().encode(x), again.load_model().encode(x))

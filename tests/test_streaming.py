@@ -406,9 +406,9 @@ def test_a_resumed_training_is_the_training_that_was_never_stopped(model, tmp_pa
 
     straight, fitted = train(settings, tmp_path / "straight")
     with pytest.raises(Killed):
-        train(settings, tmp_path / "resumed", watch=killed)
+        train(settings, tmp_path / "resumed", callback=killed)
     resumed, again = train(settings, tmp_path / "resumed", resume=True)
-    assert (fitted.steps, fitted.best) == (again.steps, again.best)
+    assert (fitted.steps, fitted.best_bound) == (again.steps, again.best_bound)
     expected, found = straight.load_model().state_dict(), resumed.load_model().state_dict()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 

@@ -44,7 +44,7 @@ def trained(model=None, **options):
 
 def test_trainings_in_threads_are_those_made_in_turn(tmp_path):
     def best(name):
-        return run_training(tmp_path / name)[1].best
+        return run_training(tmp_path / name)[1].best_bound
 
     in_turn = best("alone")
     with ThreadPoolExecutor(3) as pool:

@@ -57,12 +57,12 @@ def test_training_raises_the_bound_and_keeps_the_weights_of_the_best_validation(
     key = "val/reconstruction" if model == "autoencoder" else "val/bound"
     validated = [(row[key], row["step"]) for row in rows if key in row]
     assert [step for _, step in validated] == list(range(20, 401, 20))
-    assert (fitted.best, fitted.best_step) == max(validated, key=lambda pair: pair[0])
-    assert fitted.best > validated[0][0] + 0.3
+    assert (fitted.best_bound, fitted.best_step) == max(validated, key=lambda pair: pair[0])
+    assert fitted.best_bound > validated[0][0] + 0.3
     held_out = observations(binary_data(), "validation", "none")
     objective = Reconstruction() if model == "autoencoder" else ELBO()
     samples = run.settings.estimator["samples"]
-    assert objective_bound(run.load_model(), held_out, objective, samples, 0).mean == fitted.best
+    assert objective_bound(run.load_model(), held_out, objective, samples, 0).mean == fitted.best_bound
     assert [row["step"] for row in rows if row.get("finished")] == [400]
 
 
@@ -81,15 +81,15 @@ def test_weights_that_get_worse_are_not_those_that_are_kept(name):
                 getattr(model.likelihood, "of_first", model.likelihood).logits.weight.mul_(30)
 
     length = {"steps": 80, "validate_every": 20, "log_every": 20}
-    fitted = fit(model, data, **length, binarisation="none", watch=ruin)
+    fitted = fit(model, data, **length, binarisation="none", callback=ruin)
     key = "val/reconstruction" if name == "autoencoder" else "val/bound"
     validated = {row["step"]: row[key] for row in seen}
-    assert fitted.best == max(validated.values()) == validated[fitted.best_step]
+    assert fitted.best_bound == max(validated.values()) == validated[fitted.best_step]
     assert fitted.best_step <= 60
     held_out = observations(data, "validation", "none")
     objective = Reconstruction() if name == "autoencoder" else ELBO()
     samples = {"bits": 4 if len(model.layers) > 1 else 2}.get(model.code, 1)  # as in training
-    assert objective_bound(model, held_out, objective, samples, 0).mean == fitted.best
+    assert objective_bound(model, held_out, objective, samples, 0).mean == fitted.best_bound
     assert not model.training
 
 
@@ -97,12 +97,12 @@ def test_patience_stops_and_a_stopped_run_stays_stopped(tmp_path):
     more = {"training": {"steps": 5000, "learning_rate": 0.3, "schedule": "constant", "patience": 3}}
     run, fitted = run_training(tmp_path / "run", more=more)
     rows = run.metrics()
-    assert fitted.ended == "early"
+    assert fitted.stop_reason == "patience"
     assert fitted.steps == fitted.best_step + 3 * 20 < 5000
     assert rows[-1]["finished"]
     kept = weights_of(run.path)
     again, resumed = run_training(tmp_path / "run", more=more, resume=True)
-    assert (resumed.ended, resumed.steps, resumed.best) == ("early", fitted.steps, fitted.best)
+    assert (resumed.stop_reason, resumed.steps, resumed.best_bound) == ("patience", fitted.steps, fitted.best_bound)
     assert again.metrics() == rows
     assert largest_difference(weights_of(run.path), kept) == 0
 
@@ -111,7 +111,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path):
     run, fitted = run_training(tmp_path / "run", model="autoencoder")
     kept, rows = weights_of(run.path), run.metrics()
     _, again = run_training(tmp_path / "run", model="autoencoder", resume=True)
-    assert (again.ended, again.steps, again.best_step) == ("finished", fitted.steps, fitted.best_step)
+    assert (again.stop_reason, again.steps, again.best_step) == ("finished", fitted.steps, fitted.best_step)
     assert run.metrics() == rows
     assert largest_difference(weights_of(run.path), kept) == 0
 
@@ -140,7 +140,7 @@ def test_a_nan_stops_with_the_step_and_advice_and_keeps_the_last_good_checkpoint
             estimator=run.settings.build_estimator(),
             binarisation="none",
             run=run,
-            watch=poison(model, 48),
+            callback=poison(model, 48),
         )
     assert run.load_checkpoint()["step"] == 40
     assert all(value.isfinite().all() for value in run.load_checkpoint()["model"].values())
@@ -192,7 +192,9 @@ def test_the_bound_reported_while_the_kl_warms_up_has_beta_one():
         seen = []
         model = build("gaussian").float()
         with contextlib.suppress(StopIteration):
-            fit(model, binary_data(), steps=1001, log_every=1, kl_warmup=warmup, binarisation="none", watch=two(seen))
+            fit(
+                model, binary_data(), steps=1001, log_every=1, kl_warmup=warmup, binarisation="none", callback=two(seen)
+            )
         rows.append(seen)
     (plain, plain_next), (warmed, warmed_next) = rows
     assert (
@@ -258,7 +260,7 @@ def test_the_learning_rate_follows_its_schedule():
         build("gaussian").float(),
         binary_data(),
         settings=cosine.model_copy(update={"log_every": 1}),
-        watch=seen.append,
+        callback=seen.append,
         binarisation="none",
     )
     assert [row["lr"] for row in seen] == [learning_rate(cosine, step, 100) for step in range(100)]
@@ -269,8 +271,8 @@ def test_the_learning_rate_follows_its_schedule():
 @pytest.mark.parametrize("name", MODELS)
 def test_the_default_estimator_suits_the_model(name):
     fitted = fit(build(name).float(), binary_data(), steps=3, binarisation="none")
-    assert (fitted.steps, fitted.ended, fitted.best_step) == (3, "finished", 3)
-    assert math.isfinite(fitted.best)
+    assert (fitted.steps, fitted.stop_reason, fitted.best_step) == (3, "finished", 3)
+    assert math.isfinite(fitted.best_bound)
 
 
 def test_training_leaves_the_global_generator_alone_and_works_outside_the_main_thread():
@@ -279,7 +281,7 @@ def test_training_leaves_the_global_generator_alone_and_works_outside_the_main_t
     torch.manual_seed(3)
     model, ended = build("gaussian").float(), []
     thread = threading.Thread(
-        target=lambda: ended.append(fit(model, binary_data(), steps=3, binarisation="none").ended)
+        target=lambda: ended.append(fit(model, binary_data(), steps=3, binarisation="none").stop_reason)
     )
     thread.start()
     thread.join()

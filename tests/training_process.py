@@ -41,10 +41,10 @@ def changed(**fields):
     return RECORD.model_copy(update=fields)
 
 
-def run_training(out, watch=None, model="bernoulli-vae", more=None, **options):
+def run_training(out, callback=None, model="bernoulli-vae", more=None, **options):
     """Train the small model into ``out``; with the running average, the estimator has a state to lose as well."""
     layers = [OPTIONS, {"estimator": ESTIMATOR} if model == "bernoulli-vae" else {}, more or {}]
-    return train(resolve(model, *layers), out, data=binary_data(), watch=watch, **options)
+    return train(resolve(model, *layers), out, data=binary_data(), callback=callback, **options)
 
 
 def start(out, pace="0.05", **more):
@@ -77,7 +77,7 @@ def main(out, seconds="0"):
 
     print(0, flush=True)  # everything is imported
     _, fitted = run_training(out, tell, resume=Path(out).exists())
-    print(fitted.ended, fitted.steps, flush=True)
+    print(fitted.stop_reason, fitted.steps, flush=True)
 
 
 if __name__ == "__main__":

@@ -82,10 +82,10 @@ def main() -> None:
         binarisation=settings.binarisation,
         seed=settings.seed,
         run=run,
-        watch=recorded if options.recipe else timed,
+        callback=recorded if options.recipe else timed,
     )
     for row, weights in kept:  # handed over now, an answer a turn
-        torch.save(weights, weights_file(options.folder, row["step"]))
+        torch.save(weights, weights_file(options.folder, int(row["step"])))
         turns.pause(
             step=row["step"],
             trained_seconds=row["seconds"],

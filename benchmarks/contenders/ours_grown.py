@@ -61,7 +61,7 @@ def main() -> None:
         estimator=settings.build_estimator(),
         objective=settings.build_objective(),
         settings=settings.training,
-        watch=watch,
+        callback=watch,
     )
 
 

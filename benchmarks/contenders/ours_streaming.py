@@ -59,7 +59,7 @@ def main() -> None:
     forget()
     turns.begin()
     model = settings.build_model(data.dim, mean)
-    fit(model, data, settings=settings.training, watch=watch)
+    fit(model, data, settings=settings.training, callback=watch)
 
 
 if __name__ == "__main__":

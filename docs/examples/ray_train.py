@@ -17,10 +17,10 @@ def worker(config: dict[str, str]) -> None:
     from vaelab.training import train
 
     words = {"latent_dim": 2, "hidden_dims": [64], "training": {"steps": 400, "batch_size": 100, "log_every": 100}}
-    run, fitted = train(resolve("gaussian-vae", words), config["out"], resume=True, watch=print)
+    run, fitted = train(resolve("gaussian-vae", words), config["out"], resume=True, callback=print)
     rank = ray.train.get_context().get_world_rank()
-    ray.train.report({"bound": fitted.best, "steps": fitted.steps})
-    print(f"rank {rank}: {fitted.steps} steps, validation bound {fitted.best:.2f} nats, {run.path}")
+    ray.train.report({"bound": fitted.best_bound, "steps": fitted.steps})
+    print(f"rank {rank}: {fitted.steps} steps, validation bound {fitted.best_bound:.2f} nats, {run.path}")
 
 
 if __name__ == "__main__":

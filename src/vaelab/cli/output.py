@@ -16,7 +16,7 @@ from vaelab.errors import InputError, did_you_mean
 
 __all__ = [
     "going_on",
-    "leads",
+    "is_rank_zero",
     "print_json",
     "print_table",
     "require_report",
@@ -27,14 +27,14 @@ __all__ = [
 ]
 
 
-def leads() -> bool:
+def is_rank_zero() -> bool:
     """Return whether this process is rank 0, or the only one: the one that reports."""
     return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
 def say(text: str) -> None:
     """Print to standard error; a rank other than 0 names its number."""
-    print(text if leads() else f"rank {os.environ['RANK']}: {text}", file=sys.stderr)
+    print(text if is_rank_zero() else f"rank {os.environ['RANK']}: {text}", file=sys.stderr)
 
 
 def print_json(content: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +20,7 @@ from vaelab.cli.options import (
     layers_of,
     require_no_data,
 )
-from vaelab.cli.output import leads, print_json, print_table, say
+from vaelab.cli.output import is_rank_zero, print_json, print_table, say
 
 __all__ = ["lab", "show_settings", "train"]
 
@@ -65,29 +64,29 @@ def train(
     path = out if out is not None else Path("runs") / model
 
     with TrainingProgress() as progress:
-        run, fitted = training.train(
+        run, result = training.train(
             resolved,
             path,
             resume=resume,
             overwrite=overwrite,
             rank_timeout=rank_timeout,
-            watch=lambda row: progress.row(path.name, row),
+            callback=lambda row: progress.row(path.name, row),
         )
-    if not leads():
+    if not is_rank_zero():
         pass
     elif as_json:
-        print_json({"run": str(run.path), **asdict(fitted), "best": fitted.best if fitted.best_step else None})
-    elif fitted.ended == "interrupted":
+        print_json({"run": str(run.path), **result.to_dict()})
+    elif result.stop_reason == "interrupted":
         again = shlex.join(word for word in sys.argv[1:] if word not in ("--resume", "--overwrite"))
-        say(f"stopped and saved at step {fitted.steps:,}; go on with: vaelab {again} --resume")
+        say(f"stopped and saved at step {result.steps:,}; go on with: vaelab {again} --resume")
     else:
         label = "reconstruction" if resolved.objective["name"] == "reconstruction" else "bound"
-        best = f"best validation {label} {fitted.best:.2f} nats at step {fitted.best_step:,}"
-        say(f"{path}: {best}, {fitted.seconds:.0f} s")
-        if fitted.verdict is not None:
-            say(fitted.verdict.sentence)
-    if fitted.signal is not None and fitted.ended == "interrupted":
-        raise typer.Exit(128 + fitted.signal)
+        best = f"best validation {label} {result.best_bound:.2f} nats at step {result.best_step:,}"
+        say(f"{path}: {best}, {result.seconds:.0f} s")
+        if result.verdict is not None:
+            say(result.verdict.sentence)
+    if result.signal is not None and result.stop_reason == "interrupted":
+        raise typer.Exit(128 + result.signal)
 
 
 def lab(

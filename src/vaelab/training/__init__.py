@@ -22,9 +22,10 @@ from vaelab.settings import Settings, TrainingSettings, words
 from vaelab.training.checks import check_settings
 from vaelab.training.engine import choose_precision
 from vaelab.training.length import for_data
-from vaelab.training.loop import FitResult, fit
-from vaelab.training.parallel import TIMEOUT, Processes, joined
-from vaelab.training.record import Diverged, Row
+from vaelab.training.loop import fit
+from vaelab.training.parallel import TIMEOUT, ProcessGroup, joined
+from vaelab.training.record import Diverged
+from vaelab.training.result import FitResult, History, Row
 from vaelab.training.resume import reopen
 from vaelab.training.surroundings import choose_device, own_torch
 from vaelab.training.verdict import Verdict
@@ -32,8 +33,9 @@ from vaelab.training.verdict import Verdict
 __all__ = [
     "Diverged",
     "FitResult",
+    "History",
     "PeerLost",
-    "Processes",
+    "ProcessGroup",
     "Row",
     "TrainingSettings",
     "Verdict",
@@ -54,7 +56,7 @@ def train(
     data: Dataset | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    watch: Callable[[Row], None] | None = None,
+    callback: Callable[[Row], None] | None = None,
     rank_timeout: float = TIMEOUT,
 ) -> tuple[Run, FitResult]:
     """Train from settings into a run directory; an auto-encoder also gets the mixture of its codes.
@@ -81,7 +83,7 @@ def train(
         ranks: list[_Rank] = []
         if processes.ranks.count > 1:
             said = [f"model={settings.model}", f"seed={settings.seed}", f"device={torch.device(device).type}"]
-            ranks = processes.each(_Rank(said + words(settings), data.sha256(), resume))
+            ranks = processes.all_gather(_Rank(said + words(settings), data.sha256(), resume))
 
         def open_run() -> dict[str, Any]:
             _require_alike(ranks)
@@ -98,7 +100,7 @@ def train(
         settings = run.settings  # also of the other ranks: precision=auto means what rank 0 took it for
         with seeded(settings.seed, "weights"):
             model = settings.build_model(data.dim, observed.mean())
-        fitted = fit(
+        result = fit(
             model,
             data,
             estimator=settings.build_estimator(),
@@ -107,13 +109,13 @@ def train(
             binarisation=settings.binarisation,
             seed=settings.seed,
             device=device,
-            run=run if processes.leads else None,
-            watch=watch if processes.leads else None,
+            run=run if processes.is_rank_zero else None,
+            callback=callback if processes.is_rank_zero else None,
             processes=processes,
         )
-        if fitted.ended != "interrupted" and processes.leads:
+        if result.stop_reason != "interrupted" and processes.is_rank_zero:
             fit_density(model, data, settings, run)
-        return run, fitted
+        return run, result
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,31 +25,15 @@ from vaelab.training.checks import check_fit, training_rows
 from vaelab.training.engine import Engine
 from vaelab.training.interrupts import stop_requests
 from vaelab.training.length import at_pace, default_interval
-from vaelab.training.parallel import Processes
-from vaelab.training.record import Best, Log, Row, Saving, label
+from vaelab.training.parallel import ProcessGroup
+from vaelab.training.record import Best, Log, Saving, label
+from vaelab.training.result import FitResult, History, Row, StopReason
 from vaelab.training.schedule import kl_weight, learning_rate
 from vaelab.training.surroundings import choose_device, own_torch, require_ordinary, require_trainable
 from vaelab.training.variance import GradientVariance
-from vaelab.training.verdict import Verdict, judge
+from vaelab.training.verdict import judge
 
-__all__ = ["FitResult", "fit"]
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """The result of a training.
-
-    ``best`` is the validation bound (nats) of the weights that were kept, ``verdict`` whether more steps would help; it
-    is None after an interruption.
-    """
-
-    steps: int
-    best: float
-    best_step: int
-    seconds: float
-    ended: Literal["finished", "early", "interrupted"]
-    signal: int | None = None
-    verdict: Verdict | None = None
+__all__ = ["fit"]
 
 
 @own_torch()
@@ -64,8 +48,8 @@ def fit(
     seed: int = 0,
     device: str = "cpu",
     run: Run | None = None,
-    watch: Callable[[Row], None] | None = None,
-    processes: Processes | None = None,
+    callback: Callable[[Row], None] | None = None,
+    processes: ProcessGroup | None = None,
     **training: Any,
 ) -> FitResult:
     """Train a model on the ``train`` split and leave it with the weights of the best validation bound.
@@ -86,9 +70,9 @@ def fit(
             that training starts from are the builder's: ``gaussian_vae(..., seed=0)``.
         device: where to train: ``cpu``, ``cuda``, or ``auto`` for an accelerator if there is one.
         run: a run directory to log to, checkpoint in and resume from.
-        watch: called with each logged row.
+        callback: called with each logged row.
         processes: those that train this model together, each called with the same arguments but ``run`` and
-            ``watch``, which are rank 0's; this one alone if left out. See :func:`vaelab.training.joined`.
+            ``callback``, which are rank 0's; this one alone if left out. See :func:`vaelab.training.joined`.
         **training: fields of :class:`TrainingSettings`, instead of ``settings``.
 
     Raises:
@@ -99,8 +83,8 @@ def fit(
 
     >>> from vaelab.data import load_data
     >>> from vaelab.models import gaussian_vae
-    >>> fitted = fit(gaussian_vae(784, latent_dim=2, hidden_dims=[16]), load_data("mnist"), steps=20)
-    >>> fitted.steps, fitted.ended
+    >>> result = fit(gaussian_vae(784, latent_dim=2, hidden_dims=[16]), load_data("mnist"), steps=20)
+    >>> result.steps, result.stop_reason
     (20, 'finished')
     """
     if settings is not None and training:
@@ -118,7 +102,7 @@ def fit(
     require_trainable(model)
     require_ordinary("estimator", estimator)
     model.to(device).train()
-    processes = processes or Processes()
+    processes = processes or ProcessGroup()
     ranks = processes.ranks
 
     where = torch.device(device)
@@ -160,11 +144,14 @@ def fit(
         parts["variance"] = variance
     step = _resume(parts, run, processes)
 
+    history = History(run.metrics() if run is not None else [])
+
     def report(row: Row) -> None:
+        history.append(row)
         if run is not None:
             run.log(row)
-        if watch is not None:
-            watch(row)
+        if callback is not None:
+            callback(row)
 
     early = best.out_of_patience  # at once, where a run that had stopped early is resumed
     interrupted = False
@@ -197,7 +184,7 @@ def fit(
                 row = log.row(step, total, batches.batch_size, rate, objective) | (variance.row() if variance else {})
                 if validate:
                     found = objective_bound(kept, held_out, objective, estimator.samples, seed, ranks)
-                    bound = float(processes.total(found.values).double().mean())
+                    bound = float(processes.all_reduce(found.values).double().mean())
                     row |= {f"val/{label(objective)}": bound}
                     best.offer(bound, step)
                     early = best.out_of_patience
@@ -215,17 +202,17 @@ def fit(
                     run.save_checkpoint({name: part.state_dict() for name, part in parts.items()} | {"step": step})
             if validate:
                 log.start()  # validating and saving is no training time
-    ended: Literal["finished", "early", "interrupted"]
-    ended = "early" if early and step < total else "interrupted" if interrupted else "finished"
-    if ended != "interrupted":
+    reason: StopReason
+    reason = "patience" if early and step < total else "interrupted" if interrupted else "finished"
+    if reason != "interrupted":
         best.restore(model)
     model.eval()
     number = request.signal or (signal.SIGTERM if interrupted else None)  # another rank may have been told
-    verdict = judge(best.curve, settings, total, early, label(objective)) if ended != "interrupted" else None
-    return FitResult(step, best.bound, best.step, log.seconds, ended, number, verdict)
+    verdict = judge(best.curve, settings, total, early, label(objective)) if reason != "interrupted" else None
+    return FitResult(step, best.bound, best.step, log.seconds, reason, history, number, verdict)
 
 
-def _resume(parts: dict[str, Any], run: Run | None, processes: Processes) -> int:
+def _resume(parts: dict[str, Any], run: Run | None, processes: ProcessGroup) -> int:
     """Load the last checkpoint of the run on every rank, if there is one, and return the step to go on from."""
     state = processes.on_rank_zero(lambda: run.load_checkpoint() if run is not None else None)
     step = 0

@@ -19,7 +19,7 @@ from torch import Tensor
 from vaelab.distributed import ALONE, PeerLost, Ranks, all_gather, all_reduce, broadcast, sharing
 from vaelab.errors import InputError, require_number
 
-__all__ = ["TIMEOUT", "Processes", "joined"]
+__all__ = ["TIMEOUT", "ProcessGroup", "joined"]
 
 T = TypeVar("T")
 TIMEOUT = 600.0  # seconds that a rank is waited for; compiling a step or validating takes less
@@ -29,7 +29,7 @@ _LOOK = 0.02  # seconds between two looks of rank 0 for those that come
 _kept: dict[int, Any] = {}  # by port, the stores that this process keeps for the others
 
 
-class Processes:
+class ProcessGroup:
     """What the ranks of a training say to each other; alone, nothing.
 
     Raises:
@@ -40,7 +40,7 @@ class Processes:
         self.ranks, self._roll = ranks, roll
 
     @property
-    def leads(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this is rank 0, which alone writes and reports."""
         return self.ranks.rank == 0
 
@@ -75,7 +75,7 @@ class Processes:
         own = iter(parts)
         return means, [None if part is None else next(own).view(part.shape) for part in gradients], asked
 
-    def total(self, tensor: Tensor) -> Tensor:
+    def all_reduce(self, tensor: Tensor) -> Tensor:
         """Return the sum of a tensor over the ranks."""
         if self.ranks.count == 1:
             return tensor
@@ -83,7 +83,7 @@ class Processes:
             all_reduce(tensor)
         return tensor
 
-    def each(self, said: T) -> list[T]:
+    def all_gather(self, said: T) -> list[T]:
         """Return what every rank says, by rank, on every rank."""
         if self.ranks.count == 1:
             return [said]
@@ -95,7 +95,7 @@ class Processes:
         if self.ranks.count == 1:
             return action()
         said: list[Any] = [None, None]
-        if self.leads:
+        if self.is_rank_zero:
             try:
                 said = [action(), None]
             except Exception as error:
@@ -103,7 +103,7 @@ class Processes:
         with self._roll_call():
             broadcast(said)
         if said[1] is not None:
-            said[1].of_rank_0 = not self.leads  # it is told once
+            said[1].of_rank_0 = not self.is_rank_zero  # it is told once
             raise said[1]
         return said[0]  # type: ignore[no-any-return]
 
@@ -147,7 +147,7 @@ def _answers(group: dist.ProcessGroup, other: int) -> bool:
 
 
 @contextmanager
-def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
+def joined(timeout: float = TIMEOUT) -> Iterator[ProcessGroup]:
     """Join the training's other processes inside the block: those of torchrun, or of a process group that exists.
 
     The environment of torchrun (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT) is what other launchers give too. A
@@ -166,7 +166,7 @@ def joined(timeout: float = TIMEOUT) -> Iterator[Processes]:
             processes.leave()
         return
     if "WORLD_SIZE" not in os.environ or _number("WORLD_SIZE", 1) == 1 or not dist.is_available():
-        yield Processes()
+        yield ProcessGroup()
         return
     if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
         raise InputError(
@@ -231,8 +231,8 @@ def _store(rank: int, count: int, port: int, wait: timedelta) -> Any:
     return dist.PrefixStore(word, store)  # type: ignore[attr-defined]
 
 
-def _processes(wait: timedelta) -> Processes:
+def _processes(wait: timedelta) -> ProcessGroup:
     ranks = Ranks(dist.get_rank(), dist.get_world_size())
     # a second group for the roll call: after a failure the first one is broken
     roll = dist.new_group(backend="gloo", timeout=wait) if ranks.count > 1 else None
-    return Processes(ranks, roll)
+    return ProcessGroup(ranks, roll)

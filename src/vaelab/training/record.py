@@ -15,10 +15,10 @@ from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings
+from vaelab.training.result import Row
 
-__all__ = ["Best", "Diverged", "Log", "Row", "Saving", "label"]
+__all__ = ["Best", "Diverged", "Log", "Saving", "label"]
 
-Row = dict[str, Any]
 _LONGEST = 300.0  # seconds between checkpoints at most, however far apart validations are
 _QUICK, _SHARE = 0.25, 10  # a checkpoint that takes longer, in seconds, is at most an eleventh of the time
 

@@ -1,0 +1,91 @@
+"""What a training returns: its logged rows, its best bound, and why it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from vaelab.training.verdict import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["FitResult", "History", "Row", "StopReason"]
+
+Row = dict[str, float]  # a row of the log: numbers by name
+StopReason = Literal["finished", "patience", "interrupted"]
+
+
+class History(list[Row]):
+    """The logged rows of a training, a list of dictionaries.
+
+    Every row has ``step``, ``steps`` (of the whole training), ``seconds`` (of training so far), ``lr`` and
+    ``images_per_second``, and the means over the steps since the row before: ``train/bound``,
+    ``train/reconstruction`` (the mean log-likelihood) and ``train/kl``, in nats. Rows of a validation also have
+    ``val/bound``. For a deterministic auto-encoder ``reconstruction`` takes the place of ``bound``.
+
+    >>> history = History([{"step": 10, "train/bound": -9.0}, {"step": 20, "train/bound": -8.0, "val/bound": -8.5}])
+    >>> history.column("val/bound")
+    [(20, -8.5)]
+    """
+
+    def column(self, name: str) -> list[tuple[int, float]]:
+        """Return (step, value) of every row that has a value of this name."""
+        return [(int(row["step"]), row[name]) for row in self if name in row]
+
+    def plot(self) -> Figure:
+        """Draw the value in training and in validation against the seconds of training; returns a matplotlib figure."""
+        from vaelab.plots import curves
+
+        label = objective_label(self)
+        lines = {
+            name: [{"seconds": row["seconds"], "value": row[key]} for row in self if key in row]
+            for name, key in (("training", f"train/{label}"), ("validation", f"val/{label}"))
+        }
+        return curves(lines, ("value",), f"{label} (nats per observation)")
+
+
+def objective_label(rows: Iterable[Row]) -> Literal["bound", "reconstruction"]:
+    """Return the name under which the objective is logged: an auto-encoder has a reconstruction, not a bound."""
+    return "bound" if any("val/bound" in row or "train/bound" in row for row in rows) else "reconstruction"
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The result of a training; printed, it is a few lines of text.
+
+    Attributes:
+        steps: optimiser steps that were made.
+        best_bound: the best validation bound in nats, which is that of the weights that the model now has; minus
+            infinity if no validation was made.
+        best_step: the step of that validation, 0 if there was none.
+        seconds: of training, without validation and writing.
+        stop_reason: ``finished``, ``patience`` (no better validation for too long) or ``interrupted``.
+        history: the logged rows, those before a resumption included.
+        signal: the number of the signal that interrupted the training.
+        verdict: whether more steps would help; None after an interruption.
+    """
+
+    steps: int
+    best_bound: float
+    best_step: int
+    seconds: float
+    stop_reason: StopReason
+    history: History = field(repr=False)
+    signal: int | None = None
+    verdict: Verdict | None = None
+
+    def __str__(self) -> str:
+        first = f"{self.steps:,} steps in {self.seconds:.1f} s ({self.stop_reason})"
+        label = objective_label(self.history)
+        best = f"best validation {label} {self.best_bound:.2f} nats at step {self.best_step:,}"
+        return "\n".join(
+            [first, *([best] if self.best_step else []), *([self.verdict.sentence] if self.verdict else [])]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the history, as JSON holds it: ``best_bound`` is None if there was no validation."""
+        values = {name: value for name, value in vars(self).items() if name != "history"}
+        verdict = asdict(self.verdict) if self.verdict is not None else None
+        return values | {"best_bound": self.best_bound if self.best_step else None, "verdict": verdict}
