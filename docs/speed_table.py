@@ -20,10 +20,10 @@ def _facts(found: dict[str, Any]) -> str:
 def throughput() -> str:
     """Return a table for each case: medians over the rounds, and ratios within the same round."""
     found = json.loads((RESULTS / "throughput.json").read_text())
-    parts = [_facts(found) + " Medians over the rounds; ratios are within a round."]
+    parts = [_facts(found) + " Medians over the rounds; each ratio is computed within a round."]
     for result in found["results"]:
         lines = [f"**{result['title']}**", ""]
-        lines += ["| contender | ms a step | images/s | × its matrix products | × as fast as pythae |"]
+        lines += ["| contender | ms per step | images/s | × its matrix products | × as fast as pythae |"]
         lines += ["|---|---|---|---|---|"]
         for row in result["rows"]:
             rival = f"{row['times_as_fast_as_pythae'][1]:.2f}" if "times_as_fast_as_pythae" in row else ""
@@ -38,7 +38,7 @@ def quality() -> str:
     """Return the seconds of training until a threshold, medians over seeds."""
     found = json.loads((RESULTS / "time_to_quality.json").read_text())
     lines = [f"{_facts(found)} {found['protocol']}.", ""]
-    lines += ["| until | recipe | seconds: median [range] | × vaelab's | seeds that reached it | best ELBO |"]
+    lines += ["| test ELBO | recipe | seconds until reached: median [range] | × vaelab's | seeds that reached it | best ELBO |"]
     lines += ["|---|---|---|---|---|---|"]
     for row in found["rows"]:
         reached = row["median_seconds"] is not None
@@ -55,8 +55,8 @@ def quality() -> str:
 def scaling() -> str:
     """Return what a second rank gives beside a second thread."""
     found = json.loads((RESULTS / "scaling.json").read_text())
-    lines = [_facts(found) + " Medians over the rounds; ratios are within a round.", ""]
-    lines += ["| training | way | images/s [range] | of 1 rank x 2 threads |", "|---|---|---|---|"]
+    lines = [_facts(found) + " Medians over the rounds; each ratio is computed within a round.", ""]
+    lines += ["| training | processes | images/s [range] | relative to 1 rank × 2 threads |", "|---|---|---|---|"]
     for name, rows in found["results"].items():
         for row in rows:
             low, high = row["range"]
