@@ -38,7 +38,7 @@ def quality() -> str:
     """Return the seconds of training until a threshold, medians over seeds."""
     found = json.loads((RESULTS / "time_to_quality.json").read_text())
     lines = [f"{_facts(found)} {found['protocol']}.", ""]
-    lines += ["| test ELBO | recipe | seconds until reached: median [range] | × vaelab's | seeds that reached it | best ELBO |"]
+    lines += ["| test ELBO | recipe | seconds: median [range] | × vaelab's | seeds that reached it | best ELBO |"]
     lines += ["|---|---|---|---|---|---|"]
     for row in found["rows"]:
         reached = row["median_seconds"] is not None
