@@ -90,7 +90,7 @@ def train_one(net: str, label: str, seed: int, budget: int, path: Path) -> str:
     """Train one estimator, evaluate it on the test split, and write what came of it to ``path``."""
     import torch
 
-    from vaelab.data import load_data, observations
+    from vaelab.data import load_data
     from vaelab.evaluation import elbo, importance_weighted
     from vaelab.seeds import seeded
     from vaelab.training import Diverged, fit
@@ -99,7 +99,7 @@ def train_one(net: str, label: str, seed: int, budget: int, path: Path) -> str:
     data = load_data("mnist")
     settings, evaluations = settings_of(net, label, seed, budget)
     with seeded(seed, "weights"):
-        model = settings.build_model(data.dim, data.mean())
+        model = settings.build_model(data.dim, data.spec.mean)
     curve: list[dict[str, float]] = []
     started = time.process_time()
 
@@ -129,7 +129,7 @@ def train_one(net: str, label: str, seed: int, budget: int, path: Path) -> str:
         )
         if fitted.stop_reason == "interrupted":
             raise KeyboardInterrupt
-        test = observations(data, "test", "dynamic")
+        test = data.test.observations()
         bounds = {"elbo": elbo(model, test, 10), "iwae-100": importance_weighted(model, test, 100)}
         result["test"] = {name: [found.mean, found.standard_error] for name, found in bounds.items()}
     except Diverged as error:

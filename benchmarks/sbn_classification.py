@@ -71,7 +71,7 @@ def mnist_folds() -> Iterator[tuple[Part, Part, Part]]:
     def reduced(name: str) -> Part:
         split = data.splits[name]
         assert split.labels is not None
-        return np.stack([small(image) for image in split.pixels[:].reshape(-1, 28, 28)]), split.labels
+        return np.stack([small(image) for image in split.x[:].reshape(-1, 28, 28)]), split.labels
 
     def small(image: Array) -> Array:
         rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
@@ -108,7 +108,7 @@ def networks(method: str, parts: tuple[Part, Part, Part], seed: int) -> list[Any
             continue
         settings = resolve("sbn", {"layers": LAYERS, **METHODS[method], "training": training})
         with seeded(seed, "weights", digit):
-            model = settings.build_model(64, data.mean())
+            model = settings.build_model(64, data.spec.mean)
         estimator, objective = settings.build_estimator(), settings.build_objective()
         fitted = fit(model, data, estimator=estimator, objective=objective, settings=settings.training, seed=seed)
         if fitted.stop_reason == "interrupted":
@@ -127,8 +127,8 @@ def exact_network(data: Any, seed: int, digit: int) -> Any:
     from vaelab.seeds import seeded
 
     with seeded(seed, "weights", digit):
-        model = sbn(64, layers=[EXACT_BITS], data_mean=data.mean())
-    train, validation = (torch.from_numpy(data.splits[name].pixels).float() for name in ("train", "validation"))
+        model = sbn(64, layers=[EXACT_BITS], data_mean=data.spec.mean)
+    train, validation = (torch.from_numpy(data.splits[name].x).float() for name in ("train", "validation"))
     weights = {name: weight for name, weight in model.named_parameters() if not name.startswith("posterior")}
     optimiser, exact = torch.optim.Adam(weights.values(), lr=FIELD["learning_rate"]), Enumeration(model)
     best, kept, since = -math.inf, copy.deepcopy(model), 0

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from vaelab.data import load_data, observations
+from vaelab.data import load_data
 from vaelab.evaluation import exact
 from vaelab.models import sbn
 from vaelab.seeds import seeded
@@ -31,7 +31,7 @@ PASSES = 5
 def measure(bits: int) -> dict[str, Any]:
     """Time log p(x) with ``bits`` bits in single and in double precision; images a second."""
     count = max(10, min(5000, 2**24 // 2**bits))
-    whole = observations(load_data("mnist"), "test", "dynamic")
+    whole = load_data("mnist").test.observations()
     images = whole.first(count)
     with seeded(0, "network"):
         model = sbn(images.dim, layers=[bits])

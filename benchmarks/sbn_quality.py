@@ -29,7 +29,7 @@ def run_one(name: str, steps: int, runs: Path) -> dict[str, Any]:
     """Train one network, or go on with it, and return what it reaches on the test split."""
     import torch
 
-    from vaelab.data import load_data, observations
+    from vaelab.data import load_data
     from vaelab.evaluation import elbo, importance_weighted
     from vaelab.settings import resolve
     from vaelab.training import train
@@ -44,7 +44,7 @@ def run_one(name: str, steps: int, runs: Path) -> dict[str, Any]:
     run, fitted = train(settings, runs / f"sbn-{name}-{steps}", resume=True, callback=lambda row: show(name, row))
     if fitted.stop_reason == "interrupted":
         raise KeyboardInterrupt
-    model, test = run.load_model(), observations(load_data("mnist"), "test", "dynamic")
+    model, test = run.load_model(), load_data("mnist").test.observations()
     found = {"elbo": elbo(model, test, 10)}
     found |= {f"iwae-{count}": importance_weighted(model, test, count) for count in SAMPLES}
     return {

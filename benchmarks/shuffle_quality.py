@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vaelab.data.rows import BLOCK_BYTES
-from vaelab.data.windows import WINDOW_BYTES, Order
+from vaelab.data.streaming.order import WINDOW_BYTES, Order
+from vaelab.data.streaming.rows import BLOCK_BYTES
 
 HERE = Path(__file__).parent
 ROWS, ROW_BYTES, BATCH, CLASSES = 2**32 // 784, 784, 100, 10

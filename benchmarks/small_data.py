@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vaelab.data import Dataset, Split, load_data, observations
+from vaelab.data import Dataset, Split, load_data
 from vaelab.evaluation import importance_weighted
 from vaelab.seeds import seeded
 from vaelab.settings import resolve
@@ -85,23 +85,23 @@ def images(count: int = 300, side: int = 64) -> Dataset:
 
 def measure(name: str, data: Dataset, way: str, seed: int) -> dict[str, Any]:
     """Train one model one way and return what came of it."""
-    settings = for_data(resolve("gaussian-vae", {"binarisation": "none", "seed": seed}, WAYS[way]), data)
+    settings = for_data(resolve("gaussian-vae", {"seed": seed}, WAYS[way]), data)
     training = settings.training
     if way != "default":  # validated each epoch, however short: as it was
         epoch = max(1, len(data.splits["train"]) // training.batch_size)
         training = training.model_copy(update={"validate_every": epoch})
     size = settings.model_dump()["latent_dim"]
     with seeded(seed, "weights"):
-        model = settings.build_model(data.dim, data.mean())
+        model = settings.build_model(data.dim, data.spec.mean)
     row: dict[str, Any] = {"data": name, "way": way, "seed": seed, "latent_dim": size}
     started = time.perf_counter()
     try:
-        fitted = fit(model, data, settings=training, binarisation="none", seed=seed)
+        fitted = fit(model, data, settings=training, seed=seed)
     except Diverged as diverged:
         return row | {"failure": str(diverged), "seconds": round(time.perf_counter() - started, 1)}
     row |= {"seconds": round(time.perf_counter() - started, 1), "steps": fitted.steps, "best_step": fitted.best_step}
     row |= {"validation": round(fitted.best_bound, 3), "rising": fitted.verdict.rising if fitted.verdict else None}
-    found = importance_weighted(model, observations(data, "test", "none"), SAMPLES, seed)
+    found = importance_weighted(model, data.test.observations(), SAMPLES, seed)
     return row | {"test": round(found.mean, 3), "standard_error": round(found.standard_error, 3)}
 
 

@@ -37,7 +37,7 @@ def make_file(path: Path, gigabytes: float) -> None:
     """Write images of MNIST as often as they fit, each pixel that is not black up to 7 levels darker."""
     from vaelab.data import load_data
 
-    images = load_data("mnist").split("train").pixels[:].reshape(-1, 28, 28)
+    images = load_data("mnist").split("train").x[:].reshape(-1, 28, 28)
     count = int(gigabytes * 2**30) // 784 + 1
     noise = np.random.default_rng(0)
     with path.open("wb") as file:

@@ -36,7 +36,7 @@ def save_pixels(folder: Path) -> Path:
     from vaelab.data import load_data
 
     path = folder / "pixels.pt"
-    torch.save(torch.from_numpy(load_data("mnist").split("train").pixels), path)
+    torch.save(torch.from_numpy(load_data("mnist").split("train").x), path)
     return path
 
 

@@ -30,7 +30,7 @@ from contenders.environment import PEERS, peers_python
 from contenders.machine import machine, threads_in_words
 from contenders.turns import weights_file
 from throughput import save_pixels, start
-from vaelab.data import Observations, load_data, observations
+from vaelab.data import Observations, load_data
 from vaelab.evaluation import elbo
 from vaelab.models import LatentVariableModel, bernoulli_vae, gaussian_vae
 
@@ -116,7 +116,7 @@ def run(task: str, name: str, seed: int, arguments: argparse.Namespace, python: 
     """Train one contender and return its curve: seconds of training and test ELBO after each epoch."""
     case, threshold, recipes = TASKS[task]
     recipe = recipes[name]
-    test = observations(load_data("mnist"), "test", "dynamic")
+    test = load_data("mnist").test.observations()
     steps = -(-ROWS // CASES[case].batch_size)  # the loaders' last batch is a short one
     most = min(recipe.most, arguments.most) if arguments.most else recipe.most
     more = ["--seed", str(seed)] + (["--epochs", str(arguments.most)] if arguments.most else [])

@@ -28,7 +28,7 @@ CASES = {
     "autoencoder": ("autoencoder", {"latent_dim": 2}),
     "stream": ("gaussian-vae", {"latent_dim": 2}),  # from shards on the disk
 }
-COMMON = {"binarisation": "none", "device": "cpu"}
+COMMON = {"device": "cpu"}
 TRAINING = {"steps": 24, "batch_size": 32, "log_every": 4, "validate_every": 12, "warmup": 4, "precision": "float32"}
 
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vaelab.data import load_data, opening, streaming, tables
+from vaelab.data import load_data, opening, tables
+from vaelab.data.streaming import read
 from vaelab.errors import InputError
 
 BITS = np.random.default_rng(0).integers(0, 2, (40, 6)).astype(np.uint8)
@@ -74,9 +75,9 @@ def test_a_shard_that_is_no_file_is_refused(make, ending, tmp_path):
 
 
 def test_a_file_that_becomes_a_pipe_is_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(streaming, "STREAM_FROM", 0)
+    monkeypatch.setattr(read, "STREAM_FROM", 0)
     np.save(tmp_path / "x.npy", BITS)
-    train = load_data(tmp_path / "x.npy").split("train").pixels
+    train = load_data(tmp_path / "x.npy").split("train").x
     (tmp_path / "x.npy").unlink()
     fifo(tmp_path / "x.npy")
     with pytest.raises(InputError, match="got a pipe"):
@@ -140,7 +141,7 @@ PROMISES = {
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(("name", "content", "sentence"), PROMISES.values(), ids=PROMISES)
 def test_headers_that_promise_too_much_are_refused(name, content, sentence, streamed, tmp_path, monkeypatch):
-    monkeypatch.setattr(streaming, "STREAM_FROM", 0 if streamed else 2**30)
+    monkeypatch.setattr(read, "STREAM_FROM", 0 if streamed else 2**30)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=sentence if not streamed else "expected"):
         load_data(tmp_path / name)
@@ -154,7 +155,7 @@ def test_headers_that_promise_too_much_are_refused(name, content, sentence, stre
 def test_a_row_group_that_promises_too_much_is_refused(tmp_path, monkeypatch):
     pq.write_table(pa.table({"a": np.zeros(2**22), "b": np.zeros(2**22)}), tmp_path / "x.parquet", row_group_size=2**22)
     assert (tmp_path / "x.parquet").stat().st_size < 2**16
-    monkeypatch.setattr("vaelab.data.sources._UNPACKED", 2**25)
+    monkeypatch.setattr("vaelab.data.streaming.sources._UNPACKED", 2**25)
     with pytest.raises(InputError, match=r"expected at most 33\.6 MB unpacked; got 67\.1 MB; .*row_group_size"):
         load_data(tmp_path / "x.parquet")
 

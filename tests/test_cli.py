@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from tests.commands import CommandLine
+from vaelab.report import ReportedRun
+from vaelab.runs import Run
 
 TINY = ("hidden_dims=[16]", "training.steps=40", "training.batch_size=50", "training.log_every=20")
 MODELS = {
@@ -86,6 +88,21 @@ def test_evaluate_prints_keeps_and_reports(vaelab, run):
     assert all(record["binarisation"] == "dynamic" and record["split"] == "test" for record in kept["records"])
     assert (run / "report.html").stat().st_size > 10_000
     assert list((run / "figures").glob("*.png"))
+
+
+def test_another_binarisation_has_to_be_asked_for_and_is_marked(vaelab, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained["gaussian-vae"], run)
+    asked = ("evaluate", run, "--samples", 2, "--bound", "elbo", "--no-report")
+    for options, protocol in (((), "dynamic"), (("--binarisation", "threshold"), "threshold")):
+        records = json.loads(vaelab(*asked, *options, "--json").out)["evaluations"]
+        assert {record["binarisation"] for record in records} == {protocol}
+    kept = [record["binarisation"] for record in json.loads((run / "evaluation.json").read_text())["records"]]
+    assert (kept.count("dynamic"), kept.count("threshold")) == (4, 4)
+    out = vaelab(*asked, "--binarisation", "threshold").out
+    assert "binarisation threshold; trained under dynamic)" in out
+    assert ReportedRun("x", Run(run)).evaluation("elbo").binarisation == "dynamic"
+    assert "expected dynamic, static or threshold" in vaelab.refused(*asked, "--binarisation", "none")
 
 
 def test_evaluate_says_in_plain_words_that_an_autoencoder_has_no_likelihood(vaelab, trained):

@@ -23,7 +23,6 @@ from torch.distributions.transforms import AffineTransform
 
 from tests.laws import B, D, X, binary_data, build, gradients, observations_of
 from vaelab import fit
-from vaelab.data import observations
 from vaelab.distributions import Bernoulli, DiagonalNormal, map_parameters
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, MeanFieldEM
@@ -208,8 +207,8 @@ def test_a_model_of_custom_parts_trains_copies_and_pickles():
     custom = wrapped(model, posterior=independent_normal, likelihood=independent_bits)
     twin, again = copy.deepcopy(custom), pickle.loads(pickle.dumps(wrapped(model, independent_normal)))
     assert isinstance(again.posterior(observations_of().float()), DiagonalNormal)
-    fit(model, binary_data(), steps=3, binarisation="none")
-    fit(twin, binary_data(), steps=3, binarisation="none")
+    fit(model, binary_data(), steps=3)
+    fit(twin, binary_data(), steps=3)
     weights = dict(model.named_parameters())
     for name, weight in twin.named_parameters():
         assert torch.allclose(weight, weights[name.replace("part.", "")], atol=1e-5)
@@ -356,14 +355,14 @@ def test_a_training_step_checks_nothing_again(monkeypatch):
         raise AssertionError
 
     monkeypatch.setattr(contract, "as_observations", never)
-    fit(build("gaussian").float(), binary_data(), steps=2, binarisation="none")
-    assert observations(binary_data(), "test", "none").dim == X
+    fit(build("gaussian").float(), binary_data(), steps=2)
+    assert binary_data().test.observations().dim == X
 
 
 def test_a_posterior_without_a_mean_is_evaluated_all_the_same(caplog):
     model, data = wrapped(build("gaussian"), posterior=transformed).float(), binary_data()
     with pytest.raises(InputError, match="posterior: expected a distribution whose mean is known; Transformed"):
         model.encode(torch.ones(2, X))
-    names = [record.name for record in evaluate(model, data, samples=3, binarisation="none")]
+    names = [record.name for record in evaluate(model, data, samples=3)]
     assert names == ["elbo", "reconstruction", "kl", "iwae-3"]
     assert "active units left out" in caplog.text

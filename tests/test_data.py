@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import math
 import shutil
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
@@ -11,10 +12,10 @@ import pytest
 import torch
 
 from tests.laws import assert_batches_have_no_history, binary_data
-from vaelab.data import Batches, Dataset, Split, describe, observations
-from vaelab.data.binarise import draw_bits, redraw_bits
-from vaelab.data.dataset import split_shuffled
+from vaelab.data import Batches, Dataset, Split, describe
+from vaelab.data.binarisation import draw_bits, redraw_bits
 from vaelab.data.mnist import _split
+from vaelab.data.splits import split_shuffled
 from vaelab.errors import InputError
 
 SPLITS = ("train", "validation", "test")
@@ -29,7 +30,7 @@ def grey_data(scale=255, rows=(60, 20, 20), dim=16):
 
 
 def test_mnist_is_mnist(mnist):
-    assert {name: split.pixels.shape for name, split in mnist.splits.items()} == {
+    assert {name: split.x.shape for name, split in mnist.splits.items()} == {
         "train": (50_000, 784),
         "validation": (10_000, 784),
         "test": (10_000, 784),
@@ -39,7 +40,7 @@ def test_mnist_is_mnist(mnist):
     assert mnist.split("test").labels[:8].tolist() == [7, 2, 1, 0, 4, 1, 4, 9]
     assert np.bincount(mnist.split("test").labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     # MD5 of the pixels of the original files, header left out, joined again from the splits
-    whole = np.concatenate([mnist.split("train").pixels, mnist.split("validation").pixels])
+    whole = np.concatenate([mnist.split("train").x, mnist.split("validation").x])
     header = bytes.fromhex("000008030000ea600000001c0000001c")
     assert hashlib.md5(header + whole.tobytes()).hexdigest() == "6bbc9ace898e44ae57da46a324031adb"
 
@@ -100,17 +101,17 @@ def test_redrawn_bits_use_every_byte_of_the_noise_once():
 
 
 def test_dynamic_redraws_training_pixels_and_fixes_the_others(mnist):
-    train = observations(mnist, "train", "dynamic")
+    train = mnist.train.observations()
     rows = torch.arange(50)
     assert not torch.equal(train.bits(rows), train.bits(rows))
     assert torch.allclose(
-        train.mean(), torch.from_numpy(mnist.split("train").pixels).double().mean(0).float() / 255, atol=1e-5
+        train.mean(), torch.from_numpy(mnist.split("train").x).double().mean(0).float() / 255, atol=1e-5
     )
     for split in ("validation", "test"):
-        held_out = observations(mnist, split, "dynamic")
-        assert torch.equal(held_out.bits(slice(None)), observations(mnist, split, "dynamic").bits(slice(None)))
+        held_out = mnist.split(split).observations()
+        assert torch.equal(held_out.bits(slice(None)), mnist.split(split).observations().bits(slice(None)))
         assert torch.equal(held_out.bits(rows), held_out.bits(slice(0, 50)))
-        pixels = torch.from_numpy(mnist.split(split).pixels)
+        pixels = torch.from_numpy(mnist.split(split).x)
         bits = held_out.bits(slice(None))
         assert not bits[pixels == 0].any()
         assert bits[pixels == 255].all()
@@ -121,42 +122,85 @@ def test_dynamic_redraws_training_pixels_and_fixes_the_others(mnist):
 def test_static_and_threshold_are_drawn_once(scale):
     data = grey_data(scale)
     for split in SPLITS:
-        static = observations(data, split, "static")
-        assert torch.equal(static.bits(slice(None)), observations(data, split, "static").bits(slice(None)))
-        grey = data.split(split).pixels / data.scale
-        threshold = observations(data, split, "threshold")
+        static = data.with_binarisation("static").split(split).observations()
+        assert torch.equal(
+            static.bits(slice(None)), data.with_binarisation("static").split(split).observations().bits(slice(None))
+        )
+        grey = data.split(split).x / data.scale
+        threshold = data.with_binarisation("threshold").split(split).observations()
         assert np.array_equal(threshold.bits(slice(None)).numpy(), (grey > 0.5).astype(np.float32))
         assert np.array_equal(threshold.mean().numpy(), (grey > 0.5).astype(np.float32).mean(0))
     same = Dataset("same", dict.fromkeys(SPLITS, data.split("train")), "grey", scale)
-    drawn = [observations(same, split, "static").pixels for split in SPLITS]
+    drawn = [same.with_binarisation("static").split(split).observations().values for split in SPLITS]
     assert not torch.equal(drawn[0], drawn[1])  # one seed, but not the same noise on every split
     assert not torch.equal(drawn[1], drawn[2])
 
 
-def test_bits_are_taken_as_they_are_under_every_protocol():
+def test_bits_are_taken_as_they_are():
     data = binary_data()
-    for protocol in ("dynamic", "static", "threshold", "none"):
-        for split in SPLITS:
-            assert np.array_equal(
-                observations(data, split, protocol).bits(slice(None)).numpy(), data.split(split).pixels
-            )
+    assert data.binarisation == data.with_binarisation("none").binarisation == "none"
+    for split in SPLITS:
+        assert np.array_equal(data.split(split).observations().bits(slice(None)).numpy(), data.split(split).x)
 
 
 @pytest.mark.parametrize("scale", [255, 1])
 def test_a_protocol_that_does_not_fit_is_refused(scale):
-    with pytest.raises(InputError, match=r"binarisation: 'none' expects bits; greys has grey levels in \[0, "):
-        observations(grey_data(scale), "train", "none")
-    with pytest.raises(InputError, match="did you mean 'dynamic'"):
-        observations(grey_data(scale), "train", "dynamc")
+    greys, bits = grey_data(scale), binary_data()
+    for change in (greys.with_binarisation, lambda protocol: replace(greys, binarisation=protocol)):
+        with pytest.raises(
+            InputError, match="expected dynamic, static or threshold, as the data 'greys' are grey level"
+        ):
+            change("none")
+        with pytest.raises(InputError, match="did you mean 'dynamic'"):
+            change("dynamc")
+    for protocol in ("dynamic", "static", "threshold"):
+        with pytest.raises(InputError, match=f"expected none .*, as the data 'patterns' are bits; got '{protocol}'"):
+            bits.with_binarisation(protocol)
     with pytest.raises(InputError, match="did you mean 'validation'"):
-        observations(grey_data(scale), "valid", "dynamic")
+        greys.split("valid")
+
+
+def test_a_batch_is_the_first_rows_as_an_evaluation_sees_them():
+    for protocol in ("dynamic", "static", "threshold"):
+        data = grey_data().with_binarisation(protocol)
+        for split in (data.train, data.validation, data.test):
+            x = split.batch(8)
+            assert (x.shape, x.dtype) == ((8, 16), torch.float32)
+            assert torch.equal(x, split.batch(20)[:8])
+            if protocol != "dynamic" or split is not data.train:
+                assert torch.equal(x, split.observations().bits(slice(0, 8)))
+    static = grey_data().with_binarisation("static")
+    assert torch.equal(grey_data().train.batch(30), static.train.batch(30))
+    with pytest.raises(InputError, match="size: expected at most 20, the rows of the split; got 21"):
+        static.test.batch(21)
+    with pytest.raises(InputError, match=r"expected a split of a data set, such as data\.test; got one that belongs"):
+        Split(static.test.x).batch(1)
+
+
+def test_the_batches_of_an_epoch_hold_every_row_once():
+    data = binary_data(rows=(64, 20, 20), dim=12)
+    rows = torch.cat(list(data.train.batches(16, seed=3)))
+    assert rows.shape == (64, 12)
+    assert sorted(map(bytes, rows.byte().numpy())) == sorted(map(bytes, data.train.x))
+    assert not torch.equal(rows, torch.cat(list(data.train.batches(16, seed=4))))
+    assert [len(x) for x in data.test.batches(8)] == [8, 8]
+
+
+def test_the_mean_of_a_spec_is_that_of_the_bits_a_model_sees():
+    greys = grey_data()
+    for protocol in ("dynamic", "static", "threshold"):
+        data = greys.with_binarisation(protocol)
+        assert torch.equal(data.spec.mean, data.train.observations().mean())
+    assert not torch.equal(greys.spec.mean, greys.with_binarisation("static").spec.mean)
+    assert data.with_binarisation("threshold") is data
+    assert greys.binarisation == "dynamic"
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 30, 60, 1000])
 def test_an_epoch_shows_every_row_once_in_a_new_order(batch_size):
     pixels = np.unpackbits(np.arange(60, dtype=np.uint8).reshape(60, 1), axis=1)  # each row is its own number
     data = Dataset("rows", dict.fromkeys(SPLITS, Split(pixels)), "binary", 1)
-    batches = Batches(observations(data, "train", "none"), batch_size, seed=5)
+    batches = Batches(data.train.observations(), batch_size, seed=5)
     size = min(batch_size, 60)
     assert batches.steps_per_epoch == 60 // size
     epochs = []
@@ -170,7 +214,7 @@ def test_an_epoch_shows_every_row_once_in_a_new_order(batch_size):
 
 
 def test_a_batch_depends_on_the_seed_and_the_step_alone():
-    observed = observations(grey_data(), "train", "dynamic")
+    observed = grey_data().train.observations()
     assert_batches_have_no_history(observed, 8)
 
 
@@ -178,11 +222,11 @@ def test_the_checksum_tells_data_apart():
     data = binary_data()
     assert data.sha256() == binary_data().sha256() != binary_data(seed=1).sha256()
     train = data.split("train")
-    changed = train.pixels.copy()
+    changed = train.x.copy()
     changed[3, 2] ^= 1
     labels = train.labels.copy()
     labels[0] += 1
-    for other in (Split(changed, train.labels), Split(train.pixels, labels), Split(train.pixels)):
+    for other in (Split(changed, train.labels), Split(train.x, labels), Split(train.x)):
         assert Dataset("x", {**data.splits, "train": other}, "binary", 1).sha256() != data.sha256()
     assert Dataset("x", data.splits, "grey", 1).sha256() != data.sha256()
 
@@ -191,10 +235,10 @@ def test_shuffled_splits_are_a_partition_and_the_same_each_time():
     split = Split(np.arange(137).reshape(137, 1), np.arange(137))
     parts = split_shuffled(split)
     assert {name: len(part) for name, part in parts.items()} == {"train": 111, "validation": 13, "test": 13}
-    rows = np.concatenate([part.pixels[:, 0] for part in parts.values()])
+    rows = np.concatenate([part.x[:, 0] for part in parts.values()])
     assert sorted(rows) == list(range(137))
-    assert all(np.array_equal(part.pixels[:, 0], part.labels) for part in parts.values())
-    assert np.array_equal(parts["test"].pixels, split_shuffled(split)["test"].pixels)
+    assert all(np.array_equal(part.x[:, 0], part.labels) for part in parts.values())
+    assert np.array_equal(parts["test"].x, split_shuffled(split)["test"].x)
 
 
 BIT = np.ones((3, 2), np.uint8)
@@ -205,7 +249,7 @@ BIT = np.ones((3, 2), np.uint8)
     [
         ({"train": Split(BIT), "test": Split(BIT[:0])}, ", split 'test': expected at least one row; got none"),
         ({"train": Split(BIT), "test": Split(BIT[:, :1])}, r": expected splits of one width; got \[1, 2\]"),
-        ({"train": Split(BIT[0])}, r", split 'train': expected pixels of shape \(N, X\); got \(2,\)"),
+        ({"train": Split(BIT[0])}, r", split 'train': expected x of shape \(N, X\); got \(2,\)"),
         (
             {"train": Split(BIT, np.zeros(2, int))},
             r", split 'train': expected integer labels of shape \(3,\); got",

@@ -38,7 +38,7 @@ def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def first(split: Split) -> Split:
         labels = None if split.labels is None else split.labels[:200]
-        return replace(split, pixels=split.pixels[:200], labels=labels)
+        return replace(split, x=split.x[:200], labels=labels)
 
     few = replace(whole, splits={name: first(split) for name, split in whole.splits.items()})
     monkeypatch.setattr("vaelab.data.load_data", lambda name, *words, **more: few)

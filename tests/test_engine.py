@@ -32,7 +32,7 @@ def trained(mnist, model="gaussian-vae", estimator="pathwise", **training):
     layer = {"hidden_dims": [64], "latent_dim": 8, "estimator": {"name": estimator}}
     settings = resolve(model, layer, {"training": {"batch_size": 50, **training}})
     torch.manual_seed(0)
-    net, rows = settings.build_model(784, mnist.mean()), []
+    net, rows = settings.build_model(784, mnist.spec.mean), []
     fit(
         net,
         mnist,

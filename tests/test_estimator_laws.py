@@ -493,7 +493,6 @@ def test_an_estimator_trains_and_comes_back_from_its_state(name, options):
         warmup=0,
         log_every=10,
         validate_every=50,
-        binarisation="none",
         callback=rows.append,
     )
     bounds = [row["train/bound"] for row in rows]
@@ -526,7 +525,7 @@ def test_what_an_estimator_learns_moves_at_its_own_rate():
 
 def fit_one_step(estimator):
     model = resolve("bernoulli-vae", {"latent_dim": 3, "hidden_dims": [8]}).build_model(12)
-    options = {"steps": 1, "learning_rate": 0.02, "warmup": 0, "schedule": "constant", "binarisation": "none"}
+    options = {"steps": 1, "learning_rate": 0.02, "warmup": 0, "schedule": "constant"}
     fit(model, patterns(), estimator=estimator, objective=ELBO(), **options)
 
 

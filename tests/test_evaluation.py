@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from tests.laws import BITS, LAYERED, MODELS, VARIATIONAL, X, binary_data, build, enumerate_bits
-from vaelab.data import Dataset, Split, observations
+from vaelab.data import Dataset, Split
 from vaelab.distributions import all_codes
 from vaelab.errors import InputError
 from vaelab.evaluation import (
@@ -30,7 +30,7 @@ ROWS = 30
 
 @pytest.fixture(scope="module")
 def held_out():
-    return observations(binary_data(rows=(20, 20, ROWS)), "test", "none")
+    return binary_data(rows=(20, 20, ROWS)).test.observations()
 
 
 def table_of(observed):
@@ -50,7 +50,7 @@ def test_exact_is_the_brute_force_sum(name, elements, held_out, monkeypatch):
     estimated = exact(model, held_out)
     assert torch.allclose(estimated.values, enumerate_bits(model, table_of(held_out), 1, "exact"), atol=1e-12)
     every = torch.cartesian_prod(*[torch.tensor([0, 1], dtype=torch.uint8)] * X)
-    all_x = observations(Dataset("all", {"train": Split(every.numpy())}, "binary", 1), "train", "none")
+    all_x = Dataset("all", {"train": Split(every.numpy())}, "binary", 1).train.observations()
     assert float(exact(model, all_x).values.exp().sum()) == pytest.approx(1, abs=1e-12)
 
 
@@ -137,7 +137,7 @@ def test_mean_and_standard_error():
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("rows", [30, 1])
 def test_evaluate_records_every_number_with_its_name_error_and_protocol(name, rows):
-    records = evaluate(build(name), binary_data(rows=(20, 20, rows)), samples=20, binarisation="none", seed=4)
+    records = evaluate(build(name), binary_data(rows=(20, 20, rows)), samples=20, seed=4)
     names = [record.name for record in records]
     if name == "autoencoder":
         assert names == ["reconstruction-error", "code-log-density", "active-units"]
@@ -161,7 +161,7 @@ def test_evaluate_records_every_number_with_its_name_error_and_protocol(name, ro
 
 def test_evaluate_gives_what_is_asked_for(held_out):
     model, data = build(BITS[0]), binary_data(rows=(20, 20, ROWS))
-    records = evaluate(model, data, bounds=("exact", "prior"), samples=10, binarisation="none")
+    records = evaluate(model, data, bounds=("exact", "prior"), samples=10)
     assert [record.name for record in records] == ["prior-10", "exact", "active-units"]
     assert records[1].value == exact(model, held_out).mean
     assert "variance is huge" in records[0].note
@@ -174,7 +174,7 @@ def test_active_units_of_bits_are_those_that_tell_something_of_x():
         model.posterior.logits.weight.copy_(torch.tensor([[40.0, 0], [0, 0], [0, 0]]))
         model.posterior.logits.bias.copy_(torch.tensor([-20.0, 20, 0]))
     pixels = np.array([[0, 1], [1, 0], [1, 1], [0, 0]] * 5, np.uint8)
-    observed = observations(Dataset("x", {"test": Split(pixels)}, "binary", 1), "test", "none")
+    observed = Dataset("x", {"test": Split(pixels)}, "binary", 1).test.observations()
     units = active_units(model, observed)
     assert (units["active_units"], units["units"]) == (1, 3)
     assert units["average_bit_entropy"] == pytest.approx(2 / 3 * math.log(2), abs=1e-6)
@@ -243,7 +243,7 @@ def test_the_noise_of_draws_makes_no_real_unit_active(held_out):
 @pytest.mark.parametrize("name", VARIATIONAL)
 def test_a_sampled_kl_is_marked_as_an_estimate(name):
     model, data = build(name), binary_data()
-    kl = evaluate(model, data, binarisation="none")["kl"]
+    kl = evaluate(model, data)["kl"]
     assert kl.sampled == (name in LAYERED)
     assert ("can be negative" in kl.note) == (name in LAYERED)
     assert kl.standard_error > 0
@@ -255,7 +255,7 @@ def test_the_progress_is_that_of_the_whole(asked):
     heard = []
     data = binary_data(rows=(20, 20, 2500))
     watch = lambda done, total: heard.append(done / total)  # noqa: E731
-    evaluate(build(BITS[0]), data, bounds=asked, samples=30, binarisation="none", watch=watch)
+    evaluate(build(BITS[0]), data, bounds=asked, samples=30, watch=watch)
     assert heard == sorted(heard)
     assert heard[-1] == 1
     assert len(heard) == 3 * len(asked or ("elbo", "iwae"))  # chunks of a thousand rows

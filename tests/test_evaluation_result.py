@@ -17,7 +17,7 @@ ROWS = 30
 
 @pytest.fixture(scope="module", params=["gaussian", "bits, learned prior", "two layers of bits", "autoencoder"])
 def result(request: pytest.FixtureRequest) -> Evaluation:
-    return evaluate(build(request.param), binary_data(rows=(20, 20, ROWS)), samples=7, binarisation="none")
+    return evaluate(build(request.param), binary_data(rows=(20, 20, ROWS)), samples=7)
 
 
 def test_the_table_has_every_number_on_a_line_and_the_protocol(result: Evaluation) -> None:
@@ -63,13 +63,13 @@ def test_values_of_the_observations_average_to_the_record(result: Evaluation) ->
 
 def test_values_are_those_of_the_bound() -> None:
     model, data = build("gaussian"), binary_data(rows=(20, 20, ROWS))
-    result = evaluate(model, data, samples=7, binarisation="none")
-    x = torch.from_numpy(data.split("test").pixels)
+    result = evaluate(model, data, samples=7)
+    x = torch.from_numpy(data.split("test").x)
     assert torch.equal(result.values["elbo"], elbo(model, x, 7).values)
 
 
 def test_a_record_is_found_by_its_name() -> None:
-    result = evaluate(build("gaussian"), binary_data(), samples=7, binarisation="none")
+    result = evaluate(build("gaussian"), binary_data(), samples=7)
     assert result["iwae"] is result["iwae-7"] is result[3]
     assert list(result[:2]) == [result["elbo"], result["reconstruction"]]
     with pytest.raises(InputError, match=r"name: expected one of elbo, .*; got 'ielbo' \(did you mean 'elbo'\?\)"):
@@ -77,7 +77,7 @@ def test_a_record_is_found_by_its_name() -> None:
 
 
 def test_the_largest_k_is_found() -> None:
-    one = evaluate(build("gaussian"), binary_data(), bounds=("iwae",), samples=2, binarisation="none")["iwae"]
+    one = evaluate(build("gaussian"), binary_data(), bounds=("iwae",), samples=2)["iwae"]
     two = one.model_copy(update={"name": "iwae-9", "samples": 9})
     assert Evaluation((one, two, one))["iwae"] is two
 

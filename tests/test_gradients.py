@@ -13,7 +13,6 @@ from tests.commands import CommandLine
 from tests.laws import binary_data, build, gradients, largest_difference, score_every_tuple
 from tests.training_process import run_training
 from vaelab import plots
-from vaelab.data import observations
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, ScoreFunction
 from vaelab.objectives import ELBO, IWAE
@@ -32,9 +31,7 @@ LEAVE_ONE_OUT = "score-function, leave-one-out"
 
 def measured(name, objective, draws=40, dim=4, **options):
     options = {"rows": 10, "samples": 2, "warmup": 10, **options}
-    result = measure_gradients(
-        build(name, dim), objective, observations(binary_data(), "train", "none"), draws=draws, **options
-    )
+    result = measure_gradients(build(name, dim), objective, binary_data().train.observations(), draws=draws, **options)
     return result, {row["estimator"]: row for row in result["estimators"]}
 
 
@@ -158,7 +155,7 @@ def two_rows(data):
     """The batch that ``measure_gradients`` draws: its seed, spelt out."""
     from vaelab.seeds import seeded
 
-    observed = observations(data, "train", "none")
+    observed = data.train.observations()
     with seeded(0, "gradients", "batch"):
         return observed.bits(torch.randperm(len(observed))[:2]).double()
 
@@ -170,7 +167,7 @@ def test_pathwise_has_far_less_variance_than_the_score_function():
 
 
 def test_the_model_is_left_as_it_was_and_the_same_seed_gives_the_same_numbers():
-    model, observed = build(BITS, 3), observations(binary_data(), "train", "none")
+    model, observed = build(BITS, 3), binary_data().train.observations()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     clock = {"milliseconds", "efficiency"}
     state = torch.get_rng_state()

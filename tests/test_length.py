@@ -139,8 +139,8 @@ def test_what_was_chosen_is_in_the_run_and_a_resume_compares_like_with_like(tmp_
 def test_a_small_table_is_fitted_by_default_and_the_training_ends_when_it_overfits():
     data, fitted = with_rows(60, 60), {}
     for name, more in {"20 epochs": {"epochs": 20}, "default": {}}.items():
-        model = gaussian_vae(data.dim, hidden_dims=[16], data_mean=data.mean(), seed=0)
-        fitted[name] = fit(model, data, binarisation="none", **more)
+        model = gaussian_vae(data.dim, hidden_dims=[16], data_mean=data.spec.mean, seed=0)
+        fitted[name] = fit(model, data, **more)
     assert fitted["default"].best_bound > fitted["20 epochs"].best_bound + 0.1
     assert fitted["default"].stop_reason == "patience"
     assert fitted["default"].steps == fitted["default"].best_step + 1000
@@ -156,7 +156,7 @@ def test_no_patience_is_used_up_and_nothing_is_chosen_while_beta_rises():
     """Without the rule this training ends before beta has risen: the bound falls while it is small."""
     rows = []
     model = gaussian_vae(5, 3, [8], seed=0)
-    fitted = fit(model, binary_data(), binarisation="none", learning_rate=0.05, callback=rows.append, **RISE)
+    fitted = fit(model, binary_data(), learning_rate=0.05, callback=rows.append, **RISE)
     validated = {row["step"]: row["val/bound"] for row in rows if "val/bound" in row}
     assert list(validated)[:30] == list(range(10, 301, 10))  # all are logged
     after = {step: bound for step, bound in validated.items() if step >= 300}
@@ -167,7 +167,7 @@ def test_no_patience_is_used_up_and_nothing_is_chosen_while_beta_rises():
 
 def test_no_patience_is_used_up_while_the_learning_rate_rises():
     more = {"kl_warmup": 0, "warmup": 200, "patience": 1, "learning_rate": 1e-30}  # nothing ever gets better
-    fitted = fit(gaussian_vae(5, 3, [8], seed=0), binary_data(), binarisation="none", **{**RISE, **more})
+    fitted = fit(gaussian_vae(5, 3, [8], seed=0), binary_data(), **{**RISE, **more})
     assert (fitted.stop_reason, fitted.steps) == ("patience", 210)
 
 
@@ -258,7 +258,7 @@ def test_the_end_of_a_training_says_whether_more_steps_would_help():
     for steps, rate in ((100, 1e-3), (800, 1e-2)):
         model = gaussian_vae(5, 3, [8], seed=0)
         more = {"steps": steps, "learning_rate": rate, "warmup": 0, "validate_every": 10}
-        rising.append(fit(model, data, binarisation="none", **more).verdict.rising)
+        rising.append(fit(model, data, **more).verdict.rising)
     assert rising == [True, False]
 
 
@@ -267,9 +267,7 @@ def test_the_end_of_a_training_says_whether_more_steps_would_help():
 
 def with_rows(train, validation):
     whole = binary_data((240, 60, 60))
-    cut = {
-        name: Split(whole.splits[name].pixels[:count]) for name, count in (("train", train), ("validation", validation))
-    }
+    cut = {name: Split(whole.splits[name].x[:count]) for name, count in (("train", train), ("validation", validation))}
     return Dataset("cut", {**cut, "test": whole.splits["test"]}, "binary", 1)
 
 
@@ -293,7 +291,7 @@ REFUSED = {
 @pytest.mark.parametrize("kind", REFUSED)
 def test_settings_that_cannot_work_are_refused_before_anything_is_written(kind, tmp_path):
     model, more, sentence = REFUSED[kind]
-    settings, data = resolve(model, {"binarisation": "none"}, more), with_rows(40, 10)
+    settings, data = resolve(model, more), with_rows(40, 10)
     with pytest.raises(InputError, match=sentence):
         check_settings(for_data(settings, data), data)
     with pytest.raises(InputError, match=sentence):
@@ -306,7 +304,7 @@ def test_data_without_a_split_are_refused(split):
     whole = binary_data()
     data = Dataset("cut", {name: part for name, part in whole.splits.items() if name != split}, "binary", 1)
     with pytest.raises(InputError, match=f"data: expected rows in the split '{split}'; 'cut' has none"):
-        fit(gaussian_vae(5, 2, [4]), data, binarisation="none")
+        fit(gaussian_vae(5, 2, [4]), data)
 
 
 # ---------------------------------------------------------------- what may change on resume

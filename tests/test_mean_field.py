@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from tests.laws import binary_data, enumerate_bits, observations_of
-from vaelab.data import observations
 from vaelab.errors import InputError
 from vaelab.estimators import MeanFieldEM, ScoreFunction
 from vaelab.evaluation import elbo, evaluate, exact, importance_weighted
@@ -244,7 +243,7 @@ def test_the_posterior_is_found_row_by_row_and_repeats_itself():
 @pytest.mark.parametrize("layers", [[3], [2, 1]])
 def test_evaluation_needs_no_special_case(layers):
     model, data = network(layers, 0.5), binary_data(dim=X)
-    held_out = observations(data, "test", "none")
+    held_out = data.test.observations()
     truth = exact(model, held_out).values
     q = model.posterior(held_out.bits(slice(None)).double())
     assert torch.allclose(truth, Enumeration(model).log_likelihood(held_out.bits(slice(None))))
@@ -252,7 +251,7 @@ def test_evaluation_needs_no_special_case(layers):
     spread = (1 / weighted.parts["effective_samples"] - 1 / 3000).clamp_min(0).sqrt()
     assert ((weighted.values - truth).abs() / spread.clamp_min(1e-3)).max() < 5.5
     assert elbo(model, held_out, 100).mean < float(truth.mean())
-    names = [record.name for record in evaluate(model, data, bounds=("elbo", "exact"), binarisation="none")]
+    names = [record.name for record in evaluate(model, data, bounds=("elbo", "exact"))]
     assert names == ["elbo", "reconstruction", "kl", "exact", "active-units"]
     assert q.event_shape == (sum(layers),)
 
@@ -262,11 +261,11 @@ def test_training_by_mean_field_raises_log_p(field):
     torch.manual_seed(0)
     data = binary_data(dim=8)
     model = sbn(8, layers=[4, 2], inference="mean-field", field=field)
-    held_out = observations(data, "validation", "none")
+    held_out = data.validation.observations()
     before = exact(model, held_out).mean
     steps = {"steps": 150, "batch_size": 60, "learning_rate": 0.05, "warmup": 0, "validate_every": 50}
     rows = []
-    fit(model, data, estimator=MeanFieldEM(), objective=ELBO(), binarisation="none", callback=rows.append, **steps)
+    fit(model, data, estimator=MeanFieldEM(), objective=ELBO(), callback=rows.append, **steps)
     assert exact(model, held_out).mean > before + 1.0
     bounds = [row["train/bound"] for row in rows]
     assert bounds[-1] > bounds[0]
@@ -301,9 +300,7 @@ def test_what_cannot_work_is_refused():
             "objective.beta: expected 1 for the estimator 'mean-f",
         ),
         (
-            lambda: fit(
-                network([3]), binary_data(), estimator=MeanFieldEM(), binarisation="none", steps=2, kl_warmup=2
-            ),
+            lambda: fit(network([3]), binary_data(), estimator=MeanFieldEM(), steps=2, kl_warmup=2),
             "training.kl_warmup: expected 0 for the estimator 'mean-field', which knows no beta",
         ),
         (lambda: linear_weights(bernoulli_vae(X, 3, [4]).likelihood), "weights: expected a linear layer of bits"),

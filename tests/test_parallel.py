@@ -16,7 +16,7 @@ import torch
 from tests import parallel_process
 from tests.laws import binary_data, largest_difference
 from tests.test_training import rows_of, weights_of
-from vaelab.data import Batches, load_data, observations
+from vaelab.data import Batches, load_data
 from vaelab.distributed import Ranks, sharing
 from vaelab.distributions import Bernoulli, DiagonalNormal
 from vaelab.errors import InputError
@@ -77,7 +77,7 @@ def rank_processes(launcher):
 def both(tmp_path_factory):
     """Return the folders of every case trained by one process and by two."""
     alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
-    shards, x = tmp_path_factory.mktemp("shards"), binary_data().split("train").pixels
+    shards, x = tmp_path_factory.mktemp("shards"), binary_data().split("train").x
     for number, part in enumerate(np.array_split(x, 3)):
         np.save(shards / f"{number}.npy", part)
     process = torchrun("tests.parallel_process", str(together), str(shards))
@@ -102,7 +102,7 @@ def test_two_ranks_make_the_training_of_one(both, name):
 
 
 def test_a_rank_draws_its_rows_of_the_noise_and_reads_its_rows_of_the_batch():
-    observed = observations(load_data("mnist"), "train", "dynamic")
+    observed = load_data("mnist").train.observations()
     q, p = DiagonalNormal(torch.zeros(6, 3), torch.zeros(6, 3)), Bernoulli(torch.zeros(6, 4))
 
     def parts(rank, count):
@@ -121,7 +121,7 @@ def test_a_rank_draws_its_rows_of_the_noise_and_reads_its_rows_of_the_batch():
 
 
 def test_a_batch_that_is_all_the_data_is_refused_with_the_number_that_was_asked_for():
-    observed = observations(binary_data(), "train", "none")
+    observed = binary_data().train.observations()
     said = f"got {len(observed)}, all there are of the 10000 asked for"
     ranks = next(Ranks(0, count) for count in range(2, 9) if len(observed) % count)
     with pytest.raises(InputError, match=f"expected a multiple of {ranks.count}, the number of ranks; {said}"):

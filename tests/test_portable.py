@@ -144,7 +144,7 @@ def test_data_given_in_python_are_asked_for_and_never_taken_for_others(vaelab, t
     assert f"the data 'patterns' of {run.path} were given in Python and are not found; --data FILE says where" in said
     splits = binary_data().splits
     labels = {f"{name}_labels": split.labels for name, split in splits.items()}
-    np.savez(tmp_path / "p.npz", **{name: split.pixels for name, split in splits.items()}, **labels)
+    np.savez(tmp_path / "p.npz", **{name: split.x for name, split in splits.items()}, **labels)
     assert vaelab("evaluate", run.path, *QUICK, "--no-report", "--data", tmp_path / "p.npz").code == 0
 
 

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from vaelab.data import Dataset, Split
-from vaelab.data.resident import Resident
+from vaelab.data.observations import Resident
 from vaelab.distributions import all_codes
 from vaelab.errors import InputError
 from vaelab.evaluation import evaluate, importance_weighted, quadrature

@@ -57,7 +57,7 @@ def read(tmp_path, name, content):
 
 def whole(data):
     """Return the rows of all splits, sorted, so that the shuffle does not matter."""
-    rows = np.concatenate([data.splits[name].pixels for name in data.splits])
+    rows = np.concatenate([data.splits[name].x for name in data.splits])
     return rows[np.lexsort(rows.T)]
 
 
@@ -97,9 +97,9 @@ def test_every_format_is_read_as_it_stands(name, content, rows, kind, scale, ima
     assert (data.kind, data.scale, data.image_shape, data.dim) == (kind, scale, image_shape, 6)
     assert np.array_equal(whole(data), ordered(rows))
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 32, "validation": 4, "test": 4}
-    assert data.split("train").pixels.dtype == (np.float32 if rows is REALS else np.uint8)
+    assert data.split("train").x.dtype == (np.float32 if rows is REALS else np.uint8)
     everything = load_data(tmp_path / name, whole=True)
-    assert np.array_equal(everything.split("all").pixels, rows.reshape(40, 6))
+    assert np.array_equal(everything.split("all").x, rows.reshape(40, 6))
 
 
 def test_named_splits_and_labels_are_kept(tmp_path):
@@ -107,12 +107,12 @@ def test_named_splits_and_labels_are_kept(tmp_path):
     parts = {"train": BITS[:20], "validation": BITS[20:30], "test": BITS[30:]}
     data = read(tmp_path, "x.npz", npz(**parts, train_labels=labels[:20], test_labels=labels[30:]))
     for name, rows in parts.items():
-        assert np.array_equal(data.split(name).pixels, rows)
+        assert np.array_equal(data.split(name).x, rows)
     assert np.array_equal(data.split("test").labels, labels[30:])
     assert data.split("validation").labels is None
     mixed = read(tmp_path, "y.npz", npz(x=np.stack([labels, labels[::-1]], 1).astype(np.uint8) * 6, y=labels * 6))
     for split in mixed.splits.values():
-        assert np.array_equal(split.pixels[:, 0], split.labels)
+        assert np.array_equal(split.x[:, 0], split.labels)
 
 
 NAN = REALS.copy()

@@ -32,7 +32,7 @@ def data(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "patterns.npz"
     splits = binary_data().splits
     labels = {f"{name}_labels": split.labels for name, split in splits.items()}
-    np.savez(path, **{name: split.pixels for name, split in splits.items()}, **labels)
+    np.savez(path, **{name: split.x for name, split in splits.items()}, **labels)
     return path
 
 

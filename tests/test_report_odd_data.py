@@ -10,7 +10,7 @@ import pytest
 
 from vaelab import plots
 from vaelab.data import Dataset, Split
-from vaelab.data.dataset import split_shuffled
+from vaelab.data.splits import split_shuffled
 from vaelab.evaluation import evaluate
 from vaelab.report import ReportedRun, models_table, write_report
 from vaelab.report.sections import sections

@@ -40,7 +40,7 @@ def copy_of(trained, tmp_path):
 def answers(run):
     """Return what the model of a run says of a table of bits, and what it makes up."""
     model = run.load_model()
-    x = torch.from_numpy(binary_data().split("test").pixels).float()
+    x = torch.from_numpy(binary_data().split("test").x).float()
     return torch.cat([model.reconstruct(x), model.sample(50, seed=0)])
 
 

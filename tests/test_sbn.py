@@ -11,7 +11,7 @@ import torch
 
 from tests.commands import CommandLine
 from tests.laws import binary_data, largest_difference, observations_of
-from vaelab.data import Dataset, Split, observations
+from vaelab.data import Dataset, Split
 from vaelab.distributions import all_codes
 from vaelab.errors import InputError
 from vaelab.evaluation import exact
@@ -194,7 +194,7 @@ def test_twelve_bits_of_mnist_size_are_summed_fast_and_twenty_fit_the_memory():
 
 def test_single_and_double_precision_agree():
     data = binary_data(dim=X)
-    model, held_out = network([4]).float(), observations(data, "test", "none")
+    model, held_out = network([4]).float(), data.test.observations()
     single, double = exact(model, held_out), exact(model, held_out, double=True)
     assert double.values.dtype == torch.float64
     assert (single.values - double.values).abs().max() < 1e-4
@@ -372,11 +372,11 @@ def test_every_inference_raises_the_exact_log_p(inference, layers):
     settings = resolve("sbn", {"layers": layers, "inference": inference})
     assert (settings.estimator["name"], settings.objective["name"]) == INFERENCES[inference]
     torch.manual_seed(0)
-    model, held_out = settings.build_model(8), observations(data, "validation", "none")
+    model, held_out = settings.build_model(8), data.validation.observations()
     before = exact(model, held_out).mean
     steps = {"steps": 300, "batch_size": 60, "learning_rate": 0.03, "warmup": 0, "validate_every": 100}
     estimator, objective = settings.build_estimator(), settings.build_objective()
-    fit(model, data, estimator=estimator, objective=objective, binarisation="none", **steps)
+    fit(model, data, estimator=estimator, objective=objective, **steps)
     assert exact(model, held_out).mean > before + 1.0
 
 
@@ -410,13 +410,13 @@ def test_an_inference_names_its_estimator_and_another_is_refused():
 @pytest.mark.parametrize("inference", INFERENCES)
 def test_a_run_of_every_inference_is_written_resumed_and_read(inference, tmp_path):
     data = binary_data(dim=8)
-    np.save(tmp_path / "x.npy", data.splits["train"].pixels)
+    np.save(tmp_path / "x.npy", data.splits["train"].x)
     words = {"layers": [3, 2], "inference": inference, "data": str(tmp_path / "x.npy")}
     settings = resolve("sbn", words, {"training": {"steps": 20, "batch_size": 20, "validate_every": 10}})
     run, fitted = train(settings, tmp_path / "run")
     assert fitted.stop_reason == "finished"
     again, _ = train(settings, tmp_path / "run", resume=True)
-    x = torch.from_numpy(data.splits["test"].pixels).float()
+    x = torch.from_numpy(data.splits["test"].x).float()
     assert torch.equal(run.load_model().encode(x), again.load_model().encode(x))
     assert not any(name.startswith("posterior") for name in run.load_model().state_dict()) or inference != "mean-field"
 
@@ -445,5 +445,5 @@ def test_a_data_set_of_one_pixel_and_a_layer_of_one_bit():
     data = Dataset("coin", {"train": rows, "validation": rows, "test": rows}, "binary", 1)
     model = sbn(1, layers=[1], inference="mean-field")
     settings = resolve("sbn", {"inference": "mean-field"})
-    fit(model, data, estimator=settings.build_estimator(), steps=5, binarisation="none")
-    assert float(exact(model, observations(data, "test", "none")).mean) < 0
+    fit(model, data, estimator=settings.build_estimator(), steps=5)
+    assert float(exact(model, data.test.observations()).mean) < 0

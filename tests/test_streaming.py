@@ -15,11 +15,13 @@ import torch
 
 from tests.commands import CommandLine
 from tests.laws import assert_batches_have_no_history
-from vaelab.data import Batches, Dataset, Split, load_data, observations, rows, streaming, windows
-from vaelab.data.rows import BLOCK_BYTES as BLOCK
-from vaelab.data.rows import Rows
-from vaelab.data.streamed import Streamed
-from vaelab.data.windows import WINDOW_BYTES as WINDOW
+from vaelab.data import Batches, Dataset, Split, load_data
+from vaelab.data.streaming import order, read, rows
+from vaelab.data.streaming.observations import Streamed
+from vaelab.data.streaming.order import WINDOW_BYTES as WINDOW
+from vaelab.data.streaming.order import Order
+from vaelab.data.streaming.rows import BLOCK_BYTES as BLOCK
+from vaelab.data.streaming.rows import Rows
 from vaelab.errors import InputError
 from vaelab.runs import Run
 from vaelab.settings import resolve
@@ -36,8 +38,8 @@ LABELS = np.arange(COUNT) % 2
 def _small(monkeypatch):
     """Blocks of 5 rows and windows of 40, and every .npy and IDX file stays on the disk."""
     monkeypatch.setattr(rows, "BLOCK_BYTES", 5 * WIDTH)
-    monkeypatch.setattr(windows, "WINDOW_BYTES", 40 * WIDTH)
-    monkeypatch.setattr(streaming, "STREAM_FROM", 0)
+    monkeypatch.setattr(order, "WINDOW_BYTES", 40 * WIDTH)
+    monkeypatch.setattr(read, "STREAM_FROM", 0)
 
 
 def cut(array, parts=4):
@@ -103,7 +105,7 @@ def numbers(pixels):
 @pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
 def test_rows_on_the_disk_are_split_once_and_are_all_there(write, tmp_path):
     data = load_data(write(tmp_path, GREYS, LABELS))
-    train, validation, test = (data.split(name).pixels for name in ("train", "validation", "test"))
+    train, validation, test = (data.split(name).x for name in ("train", "validation", "test"))
     assert isinstance(train, Rows)
     assert isinstance(validation, np.ndarray)
     assert (len(train), len(validation), len(test)) == (320, 40, 40)
@@ -114,7 +116,7 @@ def test_rows_on_the_disk_are_split_once_and_are_all_there(write, tmp_path):
         assert 4 < numbers(part).mean() / COUNT * 10 < 6  # from all over the file
     assert np.array_equal(train[:], GREYS[numbers(train[:])])
     assert np.array_equal(train[37:222], train[:][37:222])
-    assert torch.allclose(data.mean(), torch.from_numpy(train[:].mean(0) / 255).float())
+    assert torch.allclose(data.spec.mean, torch.from_numpy(train[:].mean(0) / 255).float())
     labels = data.split("test").labels
     if write in (npz_shards, parquet_columns, parquet_lists):
         assert np.array_equal(labels, LABELS[numbers(test)])
@@ -139,10 +141,10 @@ def test_the_same_rows_are_the_same_data_in_every_format(write, tmp_path):
 def test_bits_and_real_numbers_become_what_they_become_in_memory(array, tmp_path, monkeypatch):
     file = one_npy(tmp_path, array.reshape(COUNT, 4, 2))
     data = load_data(file, whole=True)
-    monkeypatch.setattr(streaming, "STREAM_FROM", 2**30)
+    monkeypatch.setattr(read, "STREAM_FROM", 2**30)
     resident = load_data(file, whole=True)
     assert (data.kind, data.scale, data.image_shape) == (resident.kind, resident.scale, (4, 2))
-    pixels, expected = data.split("all").pixels, resident.split("all").pixels
+    pixels, expected = data.split("all").x, resident.split("all").x
     assert (isinstance(pixels, Rows), isinstance(expected, Rows)) == (True, False)
     assert pixels[:].dtype == expected.dtype
     assert np.array_equal(pixels[:], expected)
@@ -151,7 +153,7 @@ def test_bits_and_real_numbers_become_what_they_become_in_memory(array, tmp_path
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 150, 1000])
 @pytest.mark.parametrize("write", [one_npy, npy_shards, npz_shards], ids=lambda write: write.__name__)
 def test_an_epoch_shows_every_row_once_in_a_new_order(write, batch_size, tmp_path):
-    observed = observations(load_data(write(tmp_path, GREYS)), "train", "dynamic")
+    observed = load_data(write(tmp_path, GREYS)).train.observations()
     batches = Batches(observed, batch_size, seed=5)
     size = min(batch_size, 320)
     assert batches.steps_per_epoch == 320 // size
@@ -176,8 +178,8 @@ def of_bits(bits):
 @pytest.mark.parametrize("write", [one_npy, npz_shards, parquet_columns], ids=lambda write: write.__name__)
 def test_a_batch_holds_the_rows_it_says_and_any_share_of_them(write, tmp_path):
     data = load_data(write(tmp_path, BITS))
-    every = of_bits(torch.from_numpy(data.split("train").pixels[:]))
-    batches = Batches(observations(data, "train", "none"), 30, seed=1)
+    every = of_bits(torch.from_numpy(data.split("train").x[:]))
+    batches = Batches(data.train.observations(), 30, seed=1)
     for step in (0, 1, 9, 3, 25, 10):  # 320 rows of windows of about 20: most batches are of two or three
         chosen = batches.rows(step)
         assert np.array_equal(of_bits(batches(step)), every[chosen])
@@ -185,14 +187,14 @@ def test_a_batch_holds_the_rows_it_says_and_any_share_of_them(write, tmp_path):
 
 
 def test_a_batch_depends_on_the_seed_and_the_step_alone(tmp_path):
-    observed = observations(load_data(npy_shards(tmp_path, GREYS)), "train", "dynamic")
+    observed = load_data(npy_shards(tmp_path, GREYS)).train.observations()
     assert_batches_have_no_history(observed, 30)
 
 
 def test_the_shuffle_of_a_sorted_file_is_as_good_as_documented():
     """1 GiB of rows of 784 bytes in ten sorted classes, default blocks and windows; see docs/streaming.md."""
     count, batch, window = 2**30 // 784, 100, WINDOW // 784
-    order = windows.Order(np.append(np.arange(0, count, BLOCK // 784), count), window, seed=0)
+    order = Order(np.append(np.arange(0, count, BLOCK // 784), count), window, seed=0)
     shown = np.concatenate([order.rows((0, number)).numpy() for number in range(order.count(0))])
     assert np.array_equal(np.sort(shown), np.arange(count))
 
@@ -209,7 +211,7 @@ def test_the_shuffle_of_a_sorted_file_is_as_good_as_documented():
 
 
 def test_no_more_than_two_windows_are_in_memory(tmp_path):
-    batches = Batches(observations(load_data(npy_shards(tmp_path, GREYS)), "train", "dynamic"), 10, seed=0)
+    batches = Batches(load_data(npy_shards(tmp_path, GREYS)).train.observations(), 10, seed=0)
     for step in range(100):
         batches(step)
         held = [window.result().kept for window in batches._order._windows.values()]
@@ -220,9 +222,9 @@ def test_no_more_than_two_windows_are_in_memory(tmp_path):
 @pytest.mark.parametrize("protocol", ["static", "threshold"])
 def test_bits_drawn_once_are_the_same_wherever_they_are_read(protocol, tmp_path):
     data = load_data(npz_shards(tmp_path, GREYS))
-    observed = observations(data, "train", protocol)
+    observed = data.with_binarisation(protocol).train.observations()
     bits = observed.bits(slice(None))
-    pixels = torch.from_numpy(data.split("train").pixels[:])
+    pixels = torch.from_numpy(data.split("train").x[:])
     assert torch.equal(observed.bits(slice(31, 207)), bits[31:207])
     chosen = torch.tensor([300, 2, 77, 3])
     assert torch.equal(observed.bits(chosen), bits[chosen])
@@ -240,8 +242,8 @@ def test_bits_drawn_once_are_the_same_wherever_they_are_read(protocol, tmp_path)
 
 
 def test_what_needs_many_rows_at_once_gets_enough_of_them(tmp_path, monkeypatch):
-    monkeypatch.setattr("vaelab.data.streamed._SAMPLE_ROWS", 100)
-    observed = observations(load_data(npy_shards(tmp_path, BITS)), "train", "none")
+    monkeypatch.setattr("vaelab.data.streaming.observations._SAMPLE_ROWS", 100)
+    observed = load_data(npy_shards(tmp_path, BITS)).train.observations()
     sample = observed.sample()
     found = of_bits(sample.bits(slice(None)))
     assert 100 <= len(set(found)) == len(found) <= 105
@@ -255,19 +257,22 @@ def test_a_memory_map_stays_on_the_disk(place, tmp_path):
     data = Dataset("mine", {"train": Split(mapped), "validation": Split(GREYS[:20])}, "grey", 255)
     copied = Dataset("mine", {"train": Split(GREYS[place]), "validation": Split(GREYS[:20])}, "grey", 255)
     assert data.sha256() == copied.sha256()
-    observed = observations(data, "train", "dynamic")
+    observed = data.train.observations()
     assert isinstance(observed, Streamed)
     assert np.array_equal(observed.rows[:], GREYS[place])
-    assert torch.allclose(observed.mean(), copied.mean())
-    assert torch.equal(data.mean(), copied.mean())
+    assert torch.allclose(observed.mean(), copied.spec.mean)
+    assert torch.equal(data.spec.mean, copied.spec.mean)
 
 
 def test_a_private_map_or_one_across_its_rows_is_taken_as_an_array(tmp_path):
     np.save(tmp_path / "x.npy", GREYS)
     for mapped in (np.load(tmp_path / "x.npy", mmap_mode="c"), np.load(tmp_path / "x.npy", mmap_mode="c")[:, ::2]):
         data = Dataset("mine", {"train": Split(mapped)}, "grey", 255)
-        assert torch.equal(observations(data, "train", "static").mean(), observations(data, "train", "static").mean())
-        assert not isinstance(observations(data, "train", "static"), Streamed)
+        assert torch.equal(
+            data.with_binarisation("static").train.observations().mean(),
+            data.with_binarisation("static").train.observations().mean(),
+        )
+        assert not isinstance(data.with_binarisation("static").train.observations(), Streamed)
 
 
 def damaged(folder, array=GREYS, **shards):
@@ -362,7 +367,7 @@ def test_what_is_no_data_is_refused_in_one_sentence(write, sentence, tmp_path):
 
 
 def test_a_shard_too_large_to_be_unpacked_is_refused_before_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("vaelab.data.sources._UNPACKED", 2**10)
+    monkeypatch.setattr("vaelab.data.streaming.sources._UNPACKED", 2**10)
     npz_shards(tmp_path, GREYS)
     with pytest.raises(InputError, match=r"npz: expected at most 1\.0 kB unpacked; got 1\.1 kB; write smaller shards"):
         load_data(tmp_path)
@@ -381,7 +386,7 @@ def test_a_shard_too_large_to_be_unpacked_is_refused_before_it_is(tmp_path, monk
 )
 def test_a_file_that_changes_while_it_is_trained_on_ends_the_training_in_a_sentence(damage, sentence, tmp_path):
     file = one_npy(tmp_path, GREYS)
-    batches = Batches(observations(load_data(file), "train", "dynamic"), 20, seed=0)
+    batches = Batches(load_data(file).train.observations(), 20, seed=0)
     batches(0)
     assert all(window.result() for window in batches._order._windows.values())  # nothing is being read
     damage(file)
@@ -419,8 +424,8 @@ def test_the_commands_on_a_directory_of_shards(tmp_path, capsys, monkeypatch, ca
     folder.mkdir()
     npz_shards(folder, GREYS, LABELS)
     looked = []
-    look = streaming._look
-    monkeypatch.setattr(streaming, "_look", lambda *given: looked.append(1) or look(*given))
+    look = read._look
+    monkeypatch.setattr(read, "_look", lambda *given: looked.append(1) or look(*given))
     out = tmp_path / "run"
     words = ["latent_dim=2", "hidden_dims=[6]", "training.steps=10"]
     trained = run("train", "gaussian-vae", *words, "--data", folder, "--out", out)
@@ -441,7 +446,7 @@ def test_the_commands_on_a_directory_of_shards(tmp_path, capsys, monkeypatch, ca
     codes = np.load(tmp_path / "codes.npz")
     assert codes["codes"].shape == codes["stddev"].shape == (COUNT, 2)
     assert np.array_equal(codes["labels"], LABELS)
-    one = Run(out).load_model().encode(observations(load_data(folder, whole=True), "all", "dynamic").bits(slice(9, 10)))
+    one = Run(out).load_model().encode(load_data(folder, whole=True).split("all").observations().bits(slice(9, 10)))
     assert np.allclose(codes["codes"][9], one.numpy(), atol=1e-6)
 
 
@@ -478,7 +483,7 @@ def test_data_larger_than_the_memory_they_may_have_train(tmp_path):
 
 
 def test_rows_of_another_step_are_not_given(tmp_path):
-    batches = Batches(observations(load_data(npy_shards(tmp_path, GREYS)), "train", "dynamic"), 10, seed=0)
+    batches = Batches(load_data(npy_shards(tmp_path, GREYS)).train.observations(), 10, seed=0)
     with pytest.raises(IndexError, match="expected rows of this step"):
         batches.bits(0, batches.rows(25))
 

@@ -109,7 +109,7 @@ READ = {
 def test_tables_are_read_as_people_write_them(name, content, names, labels, note, block, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "_BLOCK", block)
     data = load(tmp_path, name, content)
-    assert np.array_equal(data.split("all").pixels, BITS)
+    assert np.array_equal(data.split("all").x, BITS)
     assert (data.kind, data.scale) == ("binary", 1)
     if names is not ...:
         assert data.columns == (None if names is None else tuple(names))
@@ -274,7 +274,7 @@ def test_parquet_names_labels_and_row_numbers_as_csv_does(name, tmp_path):
     columns = {name: DIGITS} | {name: BITS[:, place] for place, name in enumerate(NAMES)} | {"__index_level_0__": ROWS}
     pq.write_table(pa.table(columns), tmp_path / "x.parquet", row_group_size=15)
     data = load_data(tmp_path / "x.parquet", whole=True)
-    assert np.array_equal(data.split("all").pixels[:], BITS)
+    assert np.array_equal(data.split("all").x[:], BITS)
     assert np.array_equal(data.split("all").labels, DIGITS)
     assert data.columns == tuple(NAMES)
     assert "column '__index_level_0__' of x.parquet numbers the rows and is left out" in data.notes
@@ -307,7 +307,7 @@ def test_labels_among_grey_levels_are_asked_about(tmp_path):
     named = load(tmp_path, "x.csv", text(table, ["label", *NAMES]), scale=255)
     assert np.array_equal(named.split("all").labels, DIGITS)
     as_pixel = load(tmp_path, "x.csv", text(table, [f"p{number}" for number in range(7)]), scale=255)
-    assert np.array_equal(as_pixel.split("all").pixels, table)
+    assert np.array_equal(as_pixel.split("all").x, table)
 
 
 def shards(folder, second):
@@ -329,9 +329,9 @@ def test_columns_of_shards_meet_by_name(tmp_path):
     assert straight.notes == ()
     assert crossed.notes == ("the columns of b.parquet are put in the order of a.parquet",)
     for name in straight.splits:
-        assert np.array_equal(straight.split(name).pixels[:], crossed.split(name).pixels[:])
+        assert np.array_equal(straight.split(name).x[:], crossed.split(name).x[:])
     whole = load_data(tmp_path / "crossed", whole=True)
-    assert np.array_equal(whole.split("all").pixels[:], BITS)
+    assert np.array_equal(whole.split("all").x[:], BITS)
     for names, sentence in (
         (NAMES[:-1], "b.parquet: expected the columns 'q0', 'q1', 'q2' and 3 more as in a.parquet; 'q5' is missing"),
         ([*NAMES, "extra"], "'extra' is not among them"),
@@ -346,7 +346,7 @@ def test_columns_of_a_data_set_are_put_in_the_order_of_a_run(tmp_path):
     data = Dataset("mine", {"all": Split(BITS, DIGITS)}, "binary", 1, columns=columns)
     order = [4, 0, 5, 2, 1, 3]
     ordered = order_columns(data, [columns[place] for place in order])
-    assert np.array_equal(ordered.split("all").pixels, BITS[:, order])
+    assert np.array_equal(ordered.split("all").x, BITS[:, order])
     assert np.array_equal(ordered.split("all").labels, DIGITS)
     again = Dataset("mine", {"all": Split(BITS[:, order], DIGITS)}, "binary", 1)
     assert ordered.sha256() == again.sha256()
@@ -361,8 +361,8 @@ def test_columns_of_a_data_set_are_put_in_the_order_of_a_run(tmp_path):
         order_columns(again, columns[:5])
     streamed = load_data(shards(tmp_path / "x", NAMES), whole=True)
     reordered = order_columns(streamed, NAMES[::-1])
-    assert np.array_equal(reordered.split("all").pixels[:], BITS[:, ::-1])
-    assert np.allclose(reordered.split("all").pixels.means(), BITS[:, ::-1].mean(0))
+    assert np.array_equal(reordered.split("all").x[:], BITS[:, ::-1])
+    assert np.allclose(reordered.split("all").x.means(), BITS[:, ::-1].mean(0))
 
 
 def test_arrays_of_an_archive_have_the_names_that_people_give(tmp_path):
@@ -379,7 +379,7 @@ def test_arrays_of_an_archive_have_the_names_that_people_give(tmp_path):
     data = loaded(x_train=images[:30], y_train=DIGITS[:30, None], x_test=images[30:], y_test=DIGITS[30:, None])
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 27, "validation": 3, "test": 10}
     assert "there is no validation split" in data.notes[0]
-    rows = np.concatenate([data.split(name).pixels for name in ("train", "validation")])
+    rows = np.concatenate([data.split(name).x for name in ("train", "validation")])
     assert sorted(map(bytes, rows)) == sorted(map(bytes, images[:30].reshape(30, 6)))
     assert np.array_equal(data.split("test").labels, DIGITS[30:])
     with pytest.raises(InputError, match="got both, x and 'train', 'test'"):
@@ -455,4 +455,4 @@ def test_any_table_is_read_as_it_is_or_refused(tmp_path, data):
     kept = [
         place for place in range(len(rows[0])) if found.columns is None or rows[0][place].strip(' "') in found.columns
     ]
-    assert np.allclose(found.split("all").pixels, np.array(expected)[:, kept], rtol=1e-6)
+    assert np.allclose(found.split("all").x, np.array(expected)[:, kept], rtol=1e-6)

@@ -11,7 +11,6 @@ import torch
 from tests.commands import CommandLine
 from tests.laws import binary_data, observations_of
 from vaelab import plots
-from vaelab.data import observations
 from vaelab.errors import InputError
 from vaelab.evaluation import exact
 from vaelab.models import generative_parts, linear_weights, sbn
@@ -38,8 +37,8 @@ def test_no_bound_exceeds_log_p_and_the_model_stays_as_it_is(layers, inference):
     """Bounds that sample within 5 standard errors of the gap, the others exactly."""
     model, data = network(layers, inference=inference), binary_data(dim=X)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    result = measure_tightness(model, data, binarisation="none", rows=40, steps=100, samples=50)
-    truth = exact(model, observations(data, "test", "none")).values[:40]
+    result = measure_tightness(model, data, rows=40, steps=100, samples=50)
+    truth = exact(model, data.test.observations()).values[:40]
     assert result["exact"]["value"] == pytest.approx(float(truth.double().mean()), abs=1e-6)
     by_name = {(row["method"], row["bound"]): row for row in result["rows"]}
     assert len(by_name) == len(result["rows"]) == 10
@@ -54,10 +53,7 @@ def test_no_bound_exceeds_log_p_and_the_model_stays_as_it_is(layers, inference):
 
 def test_the_same_seed_gives_the_same_numbers():
     model, data = network([3]), binary_data(dim=X)
-    results = [
-        measure_tightness(model, data, binarisation="none", rows=10, steps=5, samples=5, seed=seed)
-        for seed in (0, 0, 1)
-    ]
+    results = [measure_tightness(model, data, rows=10, steps=5, samples=5, seed=seed) for seed in (0, 0, 1)]
     values = [[row["value"] for row in result["rows"]] for result in results]
     assert values[0] == values[1] != values[2]
 
@@ -72,7 +68,7 @@ def test_what_cannot_be_measured_is_refused():
         (network([3]), {"samples": 0}, "samples: expected an integer of at least 1"),
     ]:
         with pytest.raises(InputError, match=sentence):
-            measure_tightness(model, data, binarisation="none", **options)
+            measure_tightness(model, data, **options)
 
 
 def test_the_command_the_file_and_the_section(tmp_path, capsys, monkeypatch):

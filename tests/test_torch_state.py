@@ -15,7 +15,6 @@ import torch
 from tests.laws import TABLE, binary_data, largest_difference
 from tests.test_training import weights_of
 from tests.training_process import run_training
-from vaelab.data import observations
 from vaelab.errors import InputError
 from vaelab.estimators import Rebar
 from vaelab.evaluation import encode_all, evaluate
@@ -26,7 +25,7 @@ from vaelab.studies.gradients import measure_gradients
 from vaelab.studies.tightness import measure_tightness
 from vaelab.training import choose_device, fit
 
-LENGTH = {"steps": 6, "batch_size": 32, "validate_every": 3, "binarisation": "none"}
+LENGTH = {"steps": 6, "batch_size": 32, "validate_every": 3}
 
 
 def model_of(seed=0, data_dim=5):
@@ -114,8 +113,8 @@ def test_every_builder_draws_its_weights_from_its_seed(name):
 
 def test_fit_with_the_builders_seed_is_the_run_of_that_seed(tmp_path):
     run, _ = run_training(tmp_path / "run", model="gaussian-vae")
-    model, data = gaussian_vae(5, 3, [8], data_mean=binary_data().mean(), seed=0), binary_data()
-    fit(model, data, settings=run.settings.training, binarisation="none", seed=0)
+    model, data = gaussian_vae(5, 3, [8], data_mean=binary_data().spec.mean, seed=0), binary_data()
+    fit(model, data, settings=run.settings.training, seed=0)
     assert largest_difference(model.state_dict(), run.load_model().state_dict()) == 0
 
 
@@ -238,7 +237,7 @@ def state():
 
 
 def bits():
-    return observations(binary_data(), "test", "none")
+    return binary_data().test.observations()
 
 
 def fail(row):
@@ -256,7 +255,7 @@ DOORS = {
         bernoulli_vae(5, 3, [8], seed=0), ELBO(), bits(), rows=8, draws=2, estimators=["rebar"], warmup=2
     ),
     "tightness": lambda model, path: measure_tightness(
-        bernoulli_vae(5, 3, [], seed=0), binary_data(), binarisation="none", rows=8, steps=2, samples=2
+        bernoulli_vae(5, 3, [], seed=0), binary_data(), rows=8, steps=2, samples=2
     ),
     "refused": lambda model, path: trained(model, latent_dim=7),
     "failed": lambda model, path: run_training(path, fail),

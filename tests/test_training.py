@@ -9,7 +9,6 @@ import torch
 
 from tests.laws import MODELS, binary_data, build, largest_difference
 from tests.training_process import run_training
-from vaelab.data import observations
 from vaelab.errors import InputError
 from vaelab.estimators import Pathwise, ScoreFunction
 from vaelab.evaluation import objective_bound
@@ -59,7 +58,7 @@ def test_training_raises_the_bound_and_keeps_the_weights_of_the_best_validation(
     assert [step for _, step in validated] == list(range(20, 401, 20))
     assert (fitted.best_bound, fitted.best_step) == max(validated, key=lambda pair: pair[0])
     assert fitted.best_bound > validated[0][0] + 0.3
-    held_out = observations(binary_data(), "validation", "none")
+    held_out = binary_data().validation.observations()
     objective = Reconstruction() if model == "autoencoder" else ELBO()
     samples = run.settings.estimator["samples"]
     assert objective_bound(run.load_model(), held_out, objective, samples, 0).mean == fitted.best_bound
@@ -81,12 +80,12 @@ def test_weights_that_get_worse_are_not_those_that_are_kept(name):
                 getattr(model.likelihood, "of_first", model.likelihood).logits.weight.mul_(30)
 
     length = {"steps": 80, "validate_every": 20, "log_every": 20}
-    fitted = fit(model, data, **length, binarisation="none", callback=ruin)
+    fitted = fit(model, data, **length, callback=ruin)
     key = "val/reconstruction" if name == "autoencoder" else "val/bound"
     validated = {row["step"]: row[key] for row in seen}
     assert fitted.best_bound == max(validated.values()) == validated[fitted.best_step]
     assert fitted.best_step <= 60
-    held_out = observations(data, "validation", "none")
+    held_out = data.validation.observations()
     objective = Reconstruction() if name == "autoencoder" else ELBO()
     samples = {"bits": 4 if len(model.layers) > 1 else 2}.get(model.code, 1)  # as in training
     assert objective_bound(model, held_out, objective, samples, 0).mean == fitted.best_bound
@@ -138,7 +137,6 @@ def test_a_nan_stops_with_the_step_and_advice_and_keeps_the_last_good_checkpoint
             binary_data(),
             settings=longer,
             estimator=run.settings.build_estimator(),
-            binarisation="none",
             run=run,
             callback=poison(model, 48),
         )
@@ -192,9 +190,7 @@ def test_the_bound_reported_while_the_kl_warms_up_has_beta_one():
         seen = []
         model = build("gaussian").float()
         with contextlib.suppress(StopIteration):
-            fit(
-                model, binary_data(), steps=1001, log_every=1, kl_warmup=warmup, binarisation="none", callback=two(seen)
-            )
+            fit(model, binary_data(), steps=1001, log_every=1, kl_warmup=warmup, callback=two(seen))
         rows.append(seen)
     (plain, plain_next), (warmed, warmed_next) = rows
     assert (
@@ -214,7 +210,7 @@ def test_clipping_bounds_the_gradient_that_the_optimiser_sees(monkeypatch):
 
     monkeypatch.setattr(Adam, "step", noted)
     for clip in (None, 1e-3):
-        fit(build("gaussian").float(), binary_data(), steps=1, warmup=0, clip=clip, binarisation="none")
+        fit(build("gaussian").float(), binary_data(), steps=1, warmup=0, clip=clip)
     assert norms[0] > 0.1
     assert norms[1] == pytest.approx(1e-3, rel=1e-4)
 
@@ -245,8 +241,8 @@ def test_adam_takes_the_steps_of_torchs_own(compiling, monkeypatch):
 
 def test_an_epoch_is_the_whole_batches_of_the_training_split():
     data = binary_data()  # 240 training rows
-    assert fit(build("gaussian").float(), data, epochs=3, batch_size=50, binarisation="none").steps == 3 * 4
-    assert fit(build("gaussian").float(), data, steps=7, batch_size=1000, binarisation="none").steps == 7
+    assert fit(build("gaussian").float(), data, epochs=3, batch_size=50).steps == 3 * 4
+    assert fit(build("gaussian").float(), data, steps=7, batch_size=1000).steps == 7
 
 
 def test_the_learning_rate_follows_its_schedule():
@@ -261,7 +257,6 @@ def test_the_learning_rate_follows_its_schedule():
         binary_data(),
         settings=cosine.model_copy(update={"log_every": 1}),
         callback=seen.append,
-        binarisation="none",
     )
     assert [row["lr"] for row in seen] == [learning_rate(cosine, step, 100) for step in range(100)]
     assert [kl_weight(TrainingSettings(steps=9, kl_warmup=4), step) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
@@ -270,7 +265,7 @@ def test_the_learning_rate_follows_its_schedule():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_default_estimator_suits_the_model(name):
-    fitted = fit(build(name).float(), binary_data(), steps=3, binarisation="none")
+    fitted = fit(build(name).float(), binary_data(), steps=3)
     assert (fitted.steps, fitted.stop_reason, fitted.best_step) == (3, "finished", 3)
     assert math.isfinite(fitted.best_bound)
 
@@ -280,9 +275,7 @@ def test_training_leaves_the_global_generator_alone_and_works_outside_the_main_t
     expected = torch.rand(1)
     torch.manual_seed(3)
     model, ended = build("gaussian").float(), []
-    thread = threading.Thread(
-        target=lambda: ended.append(fit(model, binary_data(), steps=3, binarisation="none").stop_reason)
-    )
+    thread = threading.Thread(target=lambda: ended.append(fit(model, binary_data(), steps=3).stop_reason))
     thread.start()
     thread.join()
     assert ended == ["finished"]
@@ -297,7 +290,6 @@ def test_training_leaves_the_global_generator_alone_and_works_outside_the_main_t
         ("autoencoder", {"objective": ELBO()}, "objective: expected 'reconstruction'"),
         ("autoencoder", {"objective": IWAE()}, "objective: expected 'reconstruction'"),
         ("gaussian", {"objective": Reconstruction()}, "objective: expected 'elbo' or 'iwae'"),
-        ("gaussian", {"binarisation": "dynamik"}, "did you mean 'dynamic'"),
         ("gaussian", {"learningrate": 0.1}, "did you mean 'training.learning_rate'"),
         ("gaussian", {"epochs": 2}, "expected epochs or steps, one of the two"),
         ("gaussian", {"settings": TrainingSettings(steps=2)}, "not both; got steps"),
@@ -305,7 +297,7 @@ def test_training_leaves_the_global_generator_alone_and_works_outside_the_main_t
     ],
 )
 def test_what_cannot_work_is_refused_in_one_sentence(name, options, sentence):
-    options = {"binarisation": "none", "steps": 2, **options}
+    options = {"steps": 2, **options}
     with pytest.raises(InputError, match=sentence) as refused:
         fit(build(name).float(), binary_data(), **options)
     assert "\n" not in str(refused.value)
@@ -314,7 +306,7 @@ def test_what_cannot_work_is_refused_in_one_sentence(name, options, sentence):
 @pytest.mark.parametrize("build_model", [gaussian_vae, autoencoder])
 def test_data_of_another_width_are_refused(build_model):
     with pytest.raises(InputError, match=r"expected inputs of shape \(..., 7\); got \(\d+, 5\)"):
-        fit(build_model(7), binary_data(), steps=2, binarisation="none")
+        fit(build_model(7), binary_data(), steps=2)
 
 
 def test_a_device_that_is_not_there_is_refused():

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from tests.commands import CommandLine
-from vaelab.data import Dataset, Split, load_data, observations, streaming
-from vaelab.data.binarise import draw_bits, redraw_bits
-from vaelab.data.streamed import Streamed
+from vaelab.data import Dataset, Split, load_data
+from vaelab.data.binarisation import draw_bits, redraw_bits
+from vaelab.data.streaming import read
+from vaelab.data.streaming.observations import Streamed
 from vaelab.errors import InputError
 
 GENERATOR = np.random.default_rng(0)
@@ -119,7 +120,7 @@ def check(path, numbers, said, meaning):
         assert "\n" not in str(refused.value)
         return
     data = load_data(path, whole=True, **said)
-    pixels = data.split("all").pixels[:]
+    pixels = data.split("all").x[:]
     assert (data.kind, data.scale, pixels.dtype) == meaning
     scale = said.get("scale", 255 if data.scale == 255 else 1)
     assert np.allclose(pixels / data.scale, numbers / scale, rtol=1e-6, atol=0)
@@ -213,9 +214,9 @@ def test_a_bit_is_one_with_probability_pixel_over_scale(levels, scale, where, tm
         rows = np.load(tmp_path / "x.npy", mmap_mode="r")
     data = Dataset("levels", {"train": Split(rows)}, "grey", scale)
     p = np.asarray(levels, float) / scale
-    assert np.allclose(data.mean(), p, atol=1e-6)
+    assert np.allclose(data.spec.mean, p, atol=1e-6)
     for protocol, again in (("dynamic", True), ("static", False), ("threshold", False)):
-        observed = observations(data, "train", protocol)
+        observed = data.with_binarisation(protocol).train.observations()
         assert isinstance(observed, Streamed) == (where == "disk")
         bits, more = observed.bits(slice(None)), observed.bits(slice(None))
         inner = (p > 0) & (p < 1)
@@ -287,9 +288,9 @@ def test_a_memory_map_is_checked_in_parts(tmp_path):
     mapped = of(np.load(npy(tmp_path, BITS), mmap_mode="r"), "binary")
     copied = of(BITS, "binary")
     assert mapped.sha256() == copied.sha256()
-    assert torch.equal(mapped.mean(), copied.mean())
-    bits = observations(mapped, "train", "none").bits(slice(None))
-    assert torch.equal(bits, observations(copied, "train", "none").bits(slice(None)))
+    assert torch.equal(mapped.spec.mean, copied.spec.mean)
+    bits = mapped.train.observations().bits(slice(None))
+    assert torch.equal(bits, copied.train.observations().bits(slice(None)))
 
 
 @pytest.mark.parametrize(
@@ -307,24 +308,24 @@ def test_a_memory_map_is_checked_in_parts(tmp_path):
 def test_arrays_of_any_layout_are_stored_alike(change):
     changed = change(REALS)
     data = of(changed)
-    pixels = data.split("train").pixels
+    pixels = data.split("train").x
     assert np.array_equal(pixels, changed.astype(np.float32))
     assert (pixels.dtype, pixels.flags.c_contiguous, pixels.flags.writeable) == (np.float32, True, True)
     assert data.sha256() == of(np.array(changed, np.float32)).sha256()
-    assert observations(data, "train", "dynamic").bits(slice(0, 3)).shape == (3, 6)
+    assert data.train.observations().bits(slice(0, 3)).shape == (3, 6)
 
 
 def test_a_right_array_is_not_copied():
     pixels = BITS.astype(np.uint8)
-    assert of(pixels, "binary").split("train").pixels is pixels
+    assert of(pixels, "binary").split("train").x is pixels
 
 
 def test_large_files_are_divided_as_they_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(streaming, "STREAM_FROM", 0)
+    monkeypatch.setattr(read, "STREAM_FROM", 0)
     for numbers, scale in ((GREYS * 257, 65535), (ANSWERS, 5), (REALS * 9, 9)):
         data = load_data(npy(tmp_path, numbers), scale=scale)
-        train = data.split("train").pixels
-        assert isinstance(observations(data, "train", "dynamic"), Streamed)
-        grey = np.concatenate([data.split(name).pixels[:] for name in data.splits]) / data.scale
+        train = data.split("train").x
+        assert isinstance(data.train.observations(), Streamed)
+        grey = np.concatenate([data.split(name).x[:] for name in data.splits]) / data.scale
         assert np.allclose(np.sort(grey.ravel()), np.sort(numbers.ravel()) / scale, rtol=1e-6)
-        assert np.allclose(data.mean(), train[:].mean(0) / data.scale, rtol=1e-6)
+        assert np.allclose(data.spec.mean, train[:].mean(0) / data.scale, rtol=1e-6)

@@ -60,7 +60,7 @@ def main() -> None:
         chosen |= {"steps": 10**9, "validate_every": 10**9, "log_every": options.steps}
     settings = settings_of(options, chosen)
     with seeded(options.seed, "weights"):
-        model = settings.build_model(data.dim, data.mean())
+        model = settings.build_model(data.dim, data.spec.mean)
     kept: list[tuple[Row, dict[str, Tensor]]] = []
     run = Run.create(options.folder / "run", settings, data) if options.recipe else None
 
@@ -79,7 +79,6 @@ def main() -> None:
         estimator=settings.build_estimator(),
         objective=settings.build_objective(),
         settings=settings.training,
-        binarisation=settings.binarisation,
         seed=settings.seed,
         run=run,
         callback=recorded if options.recipe else timed,

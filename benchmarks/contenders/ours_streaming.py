@@ -39,7 +39,7 @@ def main() -> None:
     path = Path(told["data"])
     started = time.perf_counter()
     data = load_data(told["data"])
-    mean = data.mean()
+    mean = data.spec.mean
     loaded = time.perf_counter() - started
     steps, batch = told["steps"], told["batch"]
     training = {"steps": 10**9, "validate_every": 10**9, "log_every": steps // 5, "batch_size": batch}

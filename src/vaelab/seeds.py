@@ -18,8 +18,9 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["derive_seed", "own_generators", "seed_step", "seeded"]
+__all__ = ["DATA_SEED", "derive_seed", "own_generators", "seed_step", "seeded"]
 
+DATA_SEED = 777  # of the splits of a file and of bits that are drawn once: the same in every run
 _lock = threading.RLock()  # the thread that holds it may take it again: a training validates, a watcher samples
 
 

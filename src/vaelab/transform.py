@@ -11,13 +11,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vaelab.data import observations, order_columns
-from vaelab.data.binarise import BINARISATION_SEED, protocol_of
-from vaelab.data.streamed import Streamed
+from vaelab.data import order_columns
+from vaelab.data.streaming.observations import Streamed
 from vaelab.errors import InputError
 from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.runs import Run
-from vaelab.seeds import seeded
+from vaelab.seeds import DATA_SEED, seeded
 
 __all__ = ["encode"]
 
@@ -41,12 +40,14 @@ def encode(run: Run, name: str | None = None, split: str | None = None) -> dict[
         raise InputError(
             f"data: the run {str(run.path)!r} expects {run.data_dim} columns; {str(place)!r} has {data.dim}"
         )
-    if (data.kind, run.config["data"]["kind"]) == ("grey", "binary"):
-        said = "%s: the run was trained on bits and these are grey levels, so bits are made of them (%s)"
-        logging.getLogger("vaelab").warning(said, place, run.settings.binarisation)
+    if data.kind == run.config["data"]["kind"]:
+        data = data.with_binarisation(run.binarisation)
+    elif data.kind == "grey":
+        message = "%s: the run was trained on bits and these are grey levels, so bits are made of them (%s)"
+        logging.getLogger("vaelab").warning(message, place, data.binarisation)
     model = run.load_model()
-    observed = observations(data, chosen, protocol_of(data, run.settings.binarisation))
-    with torch.no_grad(), seeded(BINARISATION_SEED, "encode"):
+    observed = data.split(chosen).observations()
+    with torch.no_grad(), seeded(DATA_SEED, "encode"):
         if isinstance(observed, Streamed):
             arrays = _in_parts(model, observed)
         else:

@@ -30,6 +30,9 @@ def evaluate(
     ] = SAMPLES,
     seed: Annotated[int, typer.Option(help="Seed of the codes drawn.")] = 0,
     data: DataFile = None,
+    binarisation: Annotated[
+        str | None, typer.Option(help="dynamic, static or threshold  [default: that of the training]")
+    ] = None,
     report: Annotated[bool, typer.Option(help="Also write RUN/report.html and RUN/figures.")] = True,
     as_json: Json = False,
 ) -> None:
@@ -44,7 +47,7 @@ def evaluate(
     opened = Run(run)
     member = ReportedRun(opened.name, opened, read=() if data is None else (data,))
     with WorkProgress(f"evaluating {opened.name}") as progress:
-        result = _evaluated(member, split, tuple(bound) if bound else None, samples, seed, progress)
+        result = _evaluated(member, split, tuple(bound) if bound else None, samples, seed, progress, binarisation)
     try:
         _print_result(run, result, as_json)
     finally:
@@ -55,13 +58,19 @@ def evaluate(
 
 
 def _evaluated(
-    member: ReportedRun, split: str, bounds: tuple[Any, ...] | None, samples: int, seed: int, watch: Watch
+    member: ReportedRun,
+    split: str,
+    bounds: tuple[Any, ...] | None,
+    samples: int,
+    seed: int,
+    watch: Watch,
+    binarisation: Any = None,
 ) -> Evaluation:
     from vaelab.evaluation import evaluate
 
-    binarisation = member.run.settings.binarisation
-    result = evaluate(member.model, member.data, split, bounds, samples, binarisation, seed, watch)
-    return result.of_weights(member.loaded.weights)
+    data = member.data if binarisation is None else member.data.with_binarisation(binarisation)
+    result = evaluate(member.model, data, split, bounds, samples, seed, watch)
+    return result.of_weights(member.loaded.weights).trained_under(member.run.binarisation)
 
 
 def _print_result(run: Path, result: Evaluation, as_json: bool) -> None:

@@ -32,7 +32,6 @@ def gradients(
 ) -> None:
     """Measure every gradient estimator on a frozen run: bias, variance and cost; kept in RUN/gradients.json."""
     from vaelab.cli.progress import WorkProgress
-    from vaelab.data import observations
     from vaelab.report import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
     from vaelab.runs import Run
     from vaelab.studies.gradients import measure_gradients
@@ -40,12 +39,12 @@ def gradients(
     opened = Run(run)
     read = () if data is None else (data,)
     target = require_target(out, run / "figures" / "gradients.png", (".png",), overwrite, read or opened.data_places())
-    loaded = opened.load()
+    loaded, observed = opened.load(), opened.load_data(*read)
     with WorkProgress(f"measuring {opened.name}") as progress:
         result = measure_gradients(
             loaded.model,
             opened.settings.build_objective(),
-            observations(opened.load_data(*read), split, opened.settings.binarisation),
+            observed.split(split).observations(),
             draws=draws,
             rows=rows,
             samples=samples,
@@ -59,7 +58,7 @@ def gradients(
         "weights": loaded.weights,
         "data": opened.settings.data,
         "split": split,
-        "binarisation": opened.settings.binarisation,
+        "binarisation": opened.binarisation,
     }
     try:
         if as_json:
@@ -106,7 +105,6 @@ def tightness(
         result = measure_tightness(
             loaded.model,
             opened.load_data(*read),
-            binarisation=opened.settings.binarisation,
             rows=rows,
             steps=steps,
             samples=samples,
@@ -114,7 +112,7 @@ def tightness(
             seed=seed,
             watch=progress,
         )
-    result |= {"weights": loaded.weights, "data": opened.settings.data, "binarisation": opened.settings.binarisation}
+    result |= {"weights": loaded.weights, "data": opened.settings.data, "binarisation": opened.binarisation}
     try:
         if as_json:
             print_json({"run": str(run), **result})

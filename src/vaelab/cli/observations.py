@@ -51,7 +51,6 @@ def reconstruct(
 ) -> None:
     """Show observations above their reconstructions."""
     from vaelab import plots
-    from vaelab.data import observations
     from vaelab.errors import require_int
     from vaelab.report import ReportedRun
     from vaelab.runs import Run
@@ -61,7 +60,7 @@ def reconstruct(
     member = ReportedRun(opened.name, opened, read=() if data is None else (data,))
     default = run / "figures" / "reconstructed.png"
     target = require_target(out, default, (".png", ".npz"), overwrite, member.read or member.run.data_places())
-    x = observations(member.data, split, member.run.settings.binarisation).bits(slice(0, n))
+    x = member.data.split(split).observations().bits(slice(0, n))
     decoded = member.model.reconstruct(x)
     if target.suffix == ".npz":
         write_arrays(target, {"x": x.numpy(), "reconstruction": decoded.numpy()})

@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 
 from vaelab.data.batches import Batches
-from vaelab.data.binarise import Binarisation, observations
+from vaelab.data.binarisation import Binarisation
 from vaelab.data.columns import order_columns
-from vaelab.data.dataset import Dataset, Split
+from vaelab.data.dataset import Dataset
 from vaelab.data.mnist import mnist
 from vaelab.data.naming import listed
+from vaelab.data.observations import Observations, Resident
 from vaelab.data.readers import FORMATS, read_dataset
-from vaelab.data.resident import Observations
-from vaelab.data.rows import Rows
 from vaelab.data.spec import DataSpec
-from vaelab.data.values import Pixels, ReadOptions, Values
+from vaelab.data.splits import Split
+from vaelab.data.streaming.observations import Streamed
+from vaelab.data.streaming.rows import Rows
+from vaelab.data.values import ReadOptions, Stored, Values
 from vaelab.errors import InputError, did_you_mean
 
 __all__ = [
@@ -29,11 +31,12 @@ __all__ = [
     "DataSpec",
     "Dataset",
     "Observations",
+    "Resident",
     "Split",
+    "Streamed",
     "Values",
     "describe",
     "load_data",
-    "observations",
     "order_columns",
 ]
 
@@ -47,6 +50,7 @@ def load_data(
     values: Values | None = None,
     scale: float | None = None,
     label_column: str | None = None,
+    binarisation: Binarisation | None = None,
 ) -> Dataset:
     """Return a named data set, or read a file (.npz, .npy, .csv, IDX) or a directory of shards.
 
@@ -60,41 +64,44 @@ def load_data(
             [0, 1]); None where the file shows it.
         scale: S if the values are grey levels 0...S; they are divided by S.
         label_column: the column of the labels, where it is not called label, labels, class, target, targets or y.
+        binarisation: how grey levels become bits: ``dynamic`` (the default) draws training bits anew each time they
+            are seen and the bits of the other splits once; ``static`` draws all bits once; ``threshold`` sets those
+            whose grey level exceeds 1/2. Data that are bits have ``none``.
 
     Raises:
         InputError: neither a known name nor a readable file, or values that are no bits and no grey levels.
 
     >>> data = load_data("mnist")
-    >>> data.dim, data.kind, data.image_shape
-    (784, 'grey', (28, 28))
+    >>> data.dim, data.kind, data.image_shape, data.binarisation
+    (784, 'grey', (28, 28), 'dynamic')
     """
     options = ReadOptions(values, scale, label_column)
     if str(name) in DATASETS:
         if options != ReadOptions():
             raise InputError(f"data: expected values, scale and label_column for a file only; {str(name)!r} needs none")
-        return DATASETS[str(name)]()
+        return DATASETS[str(name)]().with_binarisation(binarisation)
     path = Path(name)
     if name == "" or (not path.name.endswith(FORMATS) and not os.path.lexists(path)):
         hint = did_you_mean(str(name), DATASETS)
         raise InputError(f"data: expected {', '.join(DATASETS)} or a file; got {str(name)!r}{hint}")
-    return read_dataset(path, whole, options)
+    return read_dataset(path, whole, options).with_binarisation(binarisation)
 
 
 def describe(data: Dataset) -> dict[str, Any]:
     """Return the facts of a data set as plain values: shape, columns, values, kind, splits, classes, checksum."""
     splits = data.splits.values()
     labels = next((split.labels for split in splits if split.labels is not None), None)
-    ranges = [_range(split.pixels) for split in splits]
-    streamed = any(isinstance(split.pixels, Rows | np.memmap) for split in splits)
+    ranges = [_range(split.x) for split in splits]
+    streamed = any(isinstance(split.x, Rows | np.memmap) for split in splits)
     return {
         "rows": {name: len(split) for name, split in data.splits.items()},
         "columns": data.dim,
         "column names": None if data.columns is None else listed(data.columns),
         "image_shape": list(data.image_shape) if data.image_shape else None,
         "kind": data.kind,
-        "values": f"{next(iter(splits)).pixels.dtype} in [{min(ranges)[0]:g}, {max(high for _, high in ranges):g}]",
+        "values": f"{next(iter(splits)).x.dtype} in [{min(ranges)[0]:g}, {max(high for _, high in ranges):g}]",
         "meaning": "bits" if data.kind == "binary" else f"grey levels, {data.scale:g} is white",
-        "mean": round(sum(_mean(s.pixels, data.scale) * len(s) for s in splits) / sum(map(len, splits)), 4),
+        "mean": round(sum(_mean(s.x, data.scale) * len(s) for s in splits) / sum(map(len, splits)), 4),
         "classes": None if labels is None else len(np.unique(labels)),
         "binarisation": "none" if data.kind == "binary" else "dynamic, static or threshold",
         "training rows": "on the disk" if streamed else "in memory",
@@ -103,11 +110,11 @@ def describe(data: Dataset) -> dict[str, Any]:
     }
 
 
-def _range(pixels: Pixels | Rows) -> tuple[float, float]:
-    if isinstance(pixels, Rows):
-        return pixels.facts.low, pixels.facts.high
-    return float(pixels.min()), float(pixels.max())
+def _range(x: Stored | Rows) -> tuple[float, float]:
+    if isinstance(x, Rows):
+        return x.facts.low, x.facts.high
+    return float(x.min()), float(x.max())
 
 
-def _mean(pixels: Pixels | Rows, scale: float) -> float:
-    return float((pixels.means() if isinstance(pixels, Rows) else pixels).mean() / scale)
+def _mean(x: Stored | Rows, scale: float) -> float:
+    return float((x.means() if isinstance(x, Rows) else x).mean() / scale)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from vaelab.data.content import SPLITS
 from vaelab.data.naming import LABELS, listed
 from vaelab.data.values import ReadOptions
 from vaelab.errors import InputError, did_you_mean
 
-__all__ = ["SPLITS", "name_arrays"]
+__all__ = ["name_arrays"]
 
-SPLITS = ("train", "validation", "test")
 _WORDS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 _ROWS = ("{}", "x_{}", "{}_x", "{}_data", "{}_images")
 _LABELS = ("{}_labels", "{}_label", "y_{}", "{}_y", "labels_{}")

@@ -1,17 +1,18 @@
-"""From the arrays of a file to a data set: columns get their roles, values their meaning, rows their split."""
+"""From arrays to the parts of a data set: columns get their roles, values their meaning, rows their split."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
-from vaelab.data.archives import SPLITS
-from vaelab.data.dataset import Dataset, Split, require_labels, split_shuffled, split_validation
+from vaelab.data.content import SPLITS, Content
 from vaelab.data.roles import (
     label_among,
     require_alike,
@@ -20,9 +21,10 @@ from vaelab.data.roles import (
     require_no_labels,
     roles_of,
 )
-from vaelab.data.tables import Table
+from vaelab.data.splits import Split, require_labels, split_shuffled, split_validation
 from vaelab.data.values import (
     Array,
+    Kind,
     ReadOptions,
     decide,
     look,
@@ -31,31 +33,32 @@ from vaelab.data.values import (
     require_rows_or_images,
 )
 from vaelab.errors import InputError
+from vaelab.seeds import DATA_SEED
 
-__all__ = ["Content", "assemble"]
+__all__ = ["Assembled", "assemble", "assemble_arrays"]
+
+_TENTH = f"there is no validation split: it is a tenth of train, drawn with seed {DATA_SEED}"
+_SHUFFLED = f"split 80 % / 10 % / 10 % into train, validation and test, shuffled with seed {DATA_SEED}"
 
 
 @dataclass(frozen=True)
-class Content:
-    """The arrays of a file: ``x``, or the splits by name, and ``labels of x`` and so on if there are any.
+class Assembled:
+    """What a data set is made of: the arguments of :class:`~vaelab.data.Dataset` but its name and binarisation."""
 
-    ``names`` are those of the columns of ``x``; an ``archive`` names its arrays and not their columns, a
-    ``text`` has numbers of no type.
-    """
-
-    arrays: Mapping[str, Array]
-    names: tuple[str, ...] | None = None
-    notes: tuple[str, ...] = ()
-    archive: bool = False
-    text: bool = False
+    splits: Mapping[str, Split]
+    kind: Kind
+    scale: float
+    image_shape: tuple[int, int] | None
+    columns: tuple[str, ...] | None
+    notes: tuple[str, ...]
 
 
-def assemble(path: Path, content: Content, whole: bool, options: ReadOptions) -> Dataset:
-    """Make the data set of a file.
+def assemble(path: Path, content: Content, split: bool, options: ReadOptions) -> Assembled:
+    """Return the parts of the data set of a file; without ``split`` the rows of one array are the split ``all``.
 
     Raises:
-        InputError: arrays that are neither rows nor images of one shape, columns that may be no pixels, values that are
-            neither bits nor grey levels, labels that are not whole numbers.
+        InputError: arrays that are neither rows nor images of one shape, columns that may be no observed values, values
+            that are neither bits nor grey levels, labels that are not whole numbers.
     """
     rows = {key: _without_channel(content.arrays[key]) for key in ("x", *SPLITS) if key in content.arrays}
     labels = {key: _column(content.arrays.get(f"labels of {key}")) for key in rows}
@@ -63,48 +66,128 @@ def assemble(path: Path, content: Content, whole: bool, options: ReadOptions) ->
     names, notes = content.names, content.notes
     told = dataclasses.replace(options, label_column=None) if content.archive else options
     if list(rows) == ["x"] and len(shape) == 1 and rows["x"].size:
-        roles = roles_of(path, Table(rows["x"], names, notes), told)
-        rows, names, notes = {"x": roles.pixels}, roles.names, roles.notes
+        roles = roles_of(path, rows["x"], names, notes, told)
+        rows, names, notes = {"x": roles.x}, roles.names, roles.notes
         labels = labels if roles.labels is None else {"x": roles.labels}
     else:
-        label_among(path, names, told)  # refuses a column that cannot be
+        label_among(path, names, told)  # raises for a label column, which there cannot be
+    splits, kind, scale = _splits_of(path, rows, labels, names, options, content.text)
+    if "x" in splits:
+        splits = split_shuffled(splits["x"], path) if split else {"all": splits["x"]}
+    elif "validation" not in splits:
+        splits = {**split_validation(splits["train"], path), "test": splits["test"]}
+        notes = (*notes, _TENTH)
+    return Assembled(splits, kind, scale, _image_shape(shape), names, notes)
+
+
+def assemble_arrays(
+    x: Any,
+    y: Any,
+    validation: Any,
+    test: Any,
+    *,
+    columns: Sequence[str] | None,
+    image_shape: tuple[int, int] | None,
+    options: ReadOptions,
+) -> Assembled:
+    """Return the parts of the data set of arrays; see :meth:`~vaelab.data.Dataset.from_arrays`."""
+    given = {"x" if validation is None and test is None else "train": (x, y)}
+    given |= {
+        name: part if isinstance(part, tuple) and len(part) == 2 else (part, None)
+        for name, part in (("validation", validation), ("test", test))
+        if part is not None
+    }
+    rows = {name: _without_channel(_as_array(name, part)) for name, (part, _) in given.items()}
+    labels = {
+        name: None if part is None else _column(_as_array(f"labels of {name}", part))
+        for name, (_, part) in given.items()
+    }
+    shape = _shape_of("data", rows)
+    names = None if columns is None else tuple(map(str, columns))
+    if names is not None and len(names) != math.prod(shape):
+        raise InputError(f"columns: expected {math.prod(shape)} names, one for each column; got {len(names)}")
+    if image_shape is not None and len(shape) == 2 and tuple(image_shape) != shape:
+        raise InputError(f"image_shape: expected {shape}, the shape of the images given; got {image_shape}")
+    splits, kind, scale = _splits_of("data", rows, labels, names, options)
+    notes: tuple[str, ...] = ()
+    if "x" in splits:
+        splits, notes = split_shuffled(splits["x"]), (_SHUFFLED,)
+    elif "validation" not in splits:
+        splits, notes = {**split_validation(splits["train"]), "test": splits["test"]}, (_TENTH,)
+    elif "test" not in splits:
+        notes = ("there is no test split",)
+    return Assembled(splits, kind, scale, image_shape or _image_shape(shape), names, notes)
+
+
+def _splits_of(
+    where: object,
+    rows: Mapping[str, Array],
+    labels: Mapping[str, Array | None],
+    names: tuple[str, ...] | None,
+    options: ReadOptions,
+    text: bool = False,
+) -> tuple[dict[str, Split], Kind, float]:
+    """Decide what the values of all splits mean, and return the splits as they are stored, with kind and scale."""
+    tabular = next(iter(rows.values())).ndim == 2
     flat = {key: array.reshape(len(array), math.prod(array.shape[1:])) for key, array in rows.items()}
     stacked = next(iter(flat.values())) if len(flat) == 1 else np.concatenate(list(flat.values()))
-    seen = look(str(path), stacked)
-    if content.text:  # whole numbers of no type: that they are stored as bytes says nothing
+    seen = look(str(where), stacked)
+    if text:  # numbers of no type: that they are stored as bytes says nothing
         seen = dataclasses.replace(seen, byte=False)
-    if content.text and names is None:
-        require_first_alike(path, stacked, options)
-    if len(shape) == 1:
-        require_no_index(path, names, seen)
-        require_alike(path, names, seen, options)
-        if all(found is None for found in labels.values()):
-            require_no_labels(path, names, stacked, seen)
-    require_one_meaning(path, {key: float(part.max()) for key, part in flat.items() if part.size})
-    coding = decide(str(path), seen, options, names)
+    if text and names is None:
+        require_first_alike(where, stacked, options)
+    if tabular:
+        require_no_index(where, names, seen)
+        require_alike(where, names, seen, options)
+        if all(part is None for part in labels.values()):
+            require_no_labels(where, names, stacked, seen)
+    require_one_meaning(where, {key: float(part.max()) for key, part in flat.items() if part.size})
+    coding = decide(str(where), seen, options, names)
     splits = {
-        key: Split(coding.store(part), require_labels(f"{path}: labels of {key}", labels[key], len(part)))
+        key: Split(coding.store(part), require_labels(f"{where}: labels of {key}", labels[key], len(part)))
         for key, part in flat.items()
     }
-    if "x" in splits:
-        splits = {"all": splits["x"]} if whole else split_shuffled(splits["x"], where=path)
-    elif "validation" not in splits:
-        splits = {**split_validation(splits["train"], where=path), "test": splits["test"]}
-        notes = (*notes, "there is no validation split: it is a tenth of train, drawn with seed 777")
-    image_shape = (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
-    return Dataset(path.name, splits, coding.kind, coding.scale, image_shape, names, notes)
+    return splits, coding.kind, coding.scale
 
 
-def _shape_of(path: Path, rows: Mapping[str, Array]) -> tuple[int, ...]:
+def _as_array(argument: str, value: object) -> Array:
+    """Return a NumPy array, torch tensor or nested list as a NumPy array, or raise an InputError."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputError(f"{argument}: expected no missing values; got a masked array ({value.mask.sum():,} masked)")
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, list | tuple):
+        try:
+            return np.array(value)
+        except ValueError:
+            raise InputError(f"{argument}: expected rows of one length; got a list of rows of several") from None
+    way = ""
+    if hasattr(value, "toarray"):
+        way = "; take x.toarray()"
+    elif hasattr(value, "to_numpy"):
+        way = "; take x.to_numpy(), and give the names as columns=list(x.columns)"
+    raise InputError(
+        f"{argument}: expected a NumPy array, a torch tensor or a nested list; got {type(value).__name__}{way}"
+    )
+
+
+def _shape_of(where: object, rows: Mapping[str, Array]) -> tuple[int, ...]:
     """Return the shape of one observation, (X,) or (H, W)."""
     for array in rows.values():
-        require_rows_or_images(path, array.shape)
+        require_rows_or_images(where, array.shape)
     if len({array.shape[1:] for array in rows.values()}) > 1:
-        found = ", ".join(f"{key} {array.shape}" for key, array in rows.items())
-        raise InputError(f"{path}: expected splits whose observations have one shape; got {found}")
+        got = ", ".join(f"{key} {array.shape}" for key, array in rows.items())
+        raise InputError(f"{where}: expected splits whose observations have one shape; got {got}")
     for key, array in rows.items():
-        require_numbers(f"{path}: {key}", array)
+        require_numbers(f"{where}: {key}", array)
     return next(iter(rows.values())).shape[1:]
+
+
+def _image_shape(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    return (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
 
 
 def _without_channel(array: Array) -> Array:

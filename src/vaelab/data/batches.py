@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vaelab.data.resident import Observations
-from vaelab.data.streamed import Streamed
-from vaelab.data.windows import Windows
+from vaelab.data.observations import Observations
+from vaelab.data.streaming.observations import Streamed
+from vaelab.data.streaming.order import Windows
 from vaelab.distributed import ALONE, Ranks
 from vaelab.errors import InputError
 from vaelab.seeds import derive_seed
@@ -21,8 +21,8 @@ class Batches:
     Raises:
         InputError: a batch that does not divide among the ranks.
 
-    >>> from vaelab.data import load_data, observations
-    >>> batches = Batches(observations(load_data("mnist"), "train", "dynamic"), batch_size=100, seed=0)
+    >>> from vaelab.data import load_data
+    >>> batches = Batches(load_data("mnist").train.observations(), batch_size=100, seed=0)
     >>> rows = batches.rows(7)
     >>> rows.shape, batches(7).shape, batches.bits(7, rows[:10]).shape
     (torch.Size([100]), torch.Size([100, 784]), torch.Size([10, 784]))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
-from vaelab.data.dataset import Dataset, Split
+from vaelab.data.dataset import Dataset
 from vaelab.data.naming import listed
-from vaelab.data.rows import Rows
-from vaelab.data.values import Pixels
+from vaelab.data.splits import Split
+from vaelab.data.streaming.rows import Rows
+from vaelab.data.values import Stored
 from vaelab.errors import InputError, did_you_mean
 
 __all__ = ["order_columns", "require_same_names"]
@@ -26,7 +28,7 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
 
     >>> rows = Split(np.array([[0, 1], [1, 1]], np.uint8))
     >>> data = Dataset("votes", {"all": rows}, "binary", 1, columns=("b", "a"))
-    >>> order_columns(data, ["a", "b"]).split("all").pixels.tolist()
+    >>> order_columns(data, ["a", "b"]).split("all").x.tolist()
     [[1, 0], [1, 1]]
     """
     if names is None or data.columns is None or tuple(names) == data.columns:
@@ -37,12 +39,8 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
     order = [data.columns.index(name) for name in names]
     splits = {}
     for name, split in data.splits.items():
-        pixels: Pixels | Rows
-        if isinstance(split.pixels, Rows):
-            pixels = split.pixels.in_order(names, order)
-        else:
-            pixels = np.take(split.pixels, order, axis=1)  # type: ignore[assignment]
-        splits[name] = Split(pixels, split.labels)
+        x = split.x.in_order(names, order) if isinstance(split.x, Rows) else np.take(split.x, order, axis=1)
+        splits[name] = Split(cast(Stored, x), split.labels)
     return dataclasses.replace(data, splits=splits, columns=tuple(names))
 
 

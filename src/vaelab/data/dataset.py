@@ -1,60 +1,56 @@
-"""A data set: named splits of pixels, what their values mean, and a checksum that identifies them."""
+"""A data set: named splits, what their values mean, how they become bits, and a checksum that identifies them."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
 from typing import Any, get_args
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from vaelab.data.rows import Rows, on_disk
+from vaelab.data.assembly import assemble_arrays
+from vaelab.data.binarisation import Binarisation, bit_rule, protocol_of
 from vaelab.data.spec import DataSpec
-from vaelab.data.values import Kind, Pixels, require_range, require_values, stored_type
+from vaelab.data.splits import Split, checked_split
+from vaelab.data.streaming.rows import Rows, on_disk
+from vaelab.data.values import Kind, ReadOptions, Values
 from vaelab.errors import InputError, require_choice, require_number
 
-__all__ = ["Dataset", "Split", "require_labels", "split_in_order", "split_shuffled", "split_validation"]
-
-
-@dataclass(frozen=True)
-class Split:
-    """The rows of one split: ``pixels`` of shape (N, X) and, if known, ``labels`` of shape (N,).
-
-    Rows that stay on the disk are a numpy.memmap, or the :class:`~vaelab.data.rows.Rows` that a large file is read as.
-    """
-
-    pixels: Pixels | Rows
-    labels: npt.NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.pixels)
+__all__ = ["Dataset"]
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Observations in three splits (``train``, ``validation``, ``test``).
+    """Observations in named splits, usually ``train``, ``validation`` and ``test``.
 
-    ``pixels / scale`` is the grey level in [0, 1]: uint8 grey levels have ``scale`` 255, bits stored as
-    uint8 and floating-point grey levels have ``scale`` 1. Nothing was clipped or rescaled to get there.
-    ``columns`` are the names of the X columns, where they have names; ``notes`` say what a reader left out or renamed.
+    ``split.x / scale`` is in [0, 1]: for ``kind="binary"`` the values are 0 and 1 and ``scale`` is 1, for
+    ``kind="grey"`` they are grey levels 0...``scale``. Values are stored as uint8 or float32, and copied where they
+    come in another type or order. :meth:`from_arrays` finds kind and scale itself.
 
-    Pixels are stored as uint8 or float32: arrays of other types, orders of bytes or of axes are copied.
+    Args:
+        name: what to call the data.
+        splits: the rows of each split.
+        kind: ``binary`` or ``grey``.
+        scale: the value that stands for 1.
+        image_shape: (H, W) if rows are images.
+        columns: names of the X columns.
+        notes: sentences on what a reader left out or renamed.
+        binarisation: how grey levels become bits: ``dynamic``, ``static`` or ``threshold``; None is ``dynamic``. For
+            data that are bits ``none``.
 
     Raises:
         InputError: an unknown kind, values that are missing or not in [0, scale], bits that are not 0 and 1, labels
-            that are not whole numbers, shapes or names that do not fit.
+            that are not whole numbers, shapes, names or a binarisation that do not fit.
 
     >>> rows = np.array([[0, 255, 0], [255, 128, 0]])
     >>> data = Dataset("mine", {"train": Split(rows)}, kind="grey", scale=255)
-    >>> data.mean()
-    tensor([0.5000, 0.7510, 0.0000])
+    >>> data.binarisation, data.spec.mean
+    ('dynamic', tensor([0.5000, 0.7510, 0.0000]))
     """
 
     name: str
@@ -64,6 +60,7 @@ class Dataset:
     image_shape: tuple[int, int] | None = None
     columns: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    binarisation: Binarisation = None  # type: ignore[assignment]  # None is replaced by the default of the kind
 
     def __post_init__(self) -> None:
         where = f"data {self.name!r}"
@@ -75,15 +72,25 @@ class Dataset:
         if not isinstance(self.splits, Mapping) or not self.splits:
             raise InputError(f"{where}: expected at least one split; got none")
         scale = int(scale) if scale == int(scale) else scale
-        checked = {
-            name: _checked(f"{where}, split {name!r}", split, self.kind, scale) for name, split in self.splits.items()
+        protocol = protocol_of(self.name, self.kind, self.binarisation)
+        splits = {
+            name: checked_split(f"{where}, split {name!r}", split, self.kind, scale)
+            for name, split in self.splits.items()
         }
-        widths = {split.pixels.shape[1] for split in checked.values()}
+        widths = {split.x.shape[1] for split in splits.values()}
         if len(widths) != 1:
             raise InputError(f"{where}: expected splits of one width; got {sorted(widths)}")
-        object.__setattr__(self, "splits", checked)  # frozen, and complete from here on
-        object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "scale", scale)  # frozen, and complete from here on
+        self._set_binarisation(splits, protocol)
         self._check_names(where)
+
+    def _set_binarisation(self, splits: Mapping[str, Split], protocol: Binarisation) -> None:
+        bound = {
+            name: Split(split.x, split.labels, bit_rule=bit_rule(protocol, self.scale, name))
+            for name, split in splits.items()
+        }
+        object.__setattr__(self, "splits", bound)
+        object.__setattr__(self, "binarisation", protocol)
 
     def _check_names(self, where: str) -> None:
         if self.image_shape is not None:
@@ -96,128 +103,130 @@ class Dataset:
         if self.columns is not None:
             names = tuple(self.columns)
             if len(names) != self.dim or len(set(names)) != self.dim:
-                found = f"{len(names)} names, {len(set(names))} of them different"
-                raise InputError(f"{where}: expected {self.dim} different names of columns; got {found}")
+                got = f"{len(names)} names, {len(set(names))} of them different"
+                raise InputError(f"{where}: expected {self.dim} different names of columns; got {got}")
             object.__setattr__(self, "columns", names)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        y: Any = None,
+        *,
+        validation: Any = None,
+        test: Any = None,
+        columns: Sequence[str] | None = None,
+        image_shape: tuple[int, int] | None = None,
+        values: Values | None = None,
+        scale: float | None = None,
+        binarisation: Binarisation | None = None,
+        name: str = "arrays",
+    ) -> Dataset:
+        """Return a data set of arrays: rows (N, X) or images (N, H, W), as NumPy arrays, torch tensors or nested lists.
+
+        Kind and scale are found by the rule of files: 0 and 1 are bits, real numbers in [0, 1] and uint8 values above
+        127 are grey levels; for other values say what they are with ``values`` or ``scale``. Without ``validation`` and
+        ``test`` the rows are shuffled with seed 777 and split 80 % / 10 % / 10 %; ``notes`` say so.
+
+        Args:
+            x: the rows, or the training rows where other splits are given.
+            y: labels of the rows, whole numbers (N,). No model sees them.
+            validation: rows, or a pair (rows, labels). If only ``test`` is given, it is a tenth of ``x``.
+            test: rows, or a pair (rows, labels).
+            columns: names of the X columns.
+            image_shape: (H, W) if the rows (N, X) are images.
+            values: ``bits``, ``grey`` (0...255) or ``unit`` (in [0, 1]).
+            scale: S if the values are grey levels 0...S.
+            binarisation: how grey levels become bits; None is ``dynamic``.
+            name: what to call the data.
+
+        Raises:
+            InputError: arrays that are not numbers, or of shapes that do not fit, missing values, values that are
+                neither bits nor grey levels, fewer than ten rows to split.
+
+        >>> rows = np.random.default_rng(0).integers(0, 2, (100, 6))
+        >>> data = Dataset.from_arrays(rows, columns=list("abcdef"))
+        >>> data.kind, len(data.train), data.notes
+        ('binary', 80, ('split 80 % / 10 % / 10 % into train, validation and test, shuffled with seed 777',))
+        """
+        parts = assemble_arrays(
+            x,
+            y,
+            validation,
+            test,
+            columns=columns,
+            image_shape=image_shape,
+            options=ReadOptions(values, scale),
+        )
+        return cls(name, **vars(parts), binarisation=binarisation)  # type: ignore[arg-type]
 
     @property
     def dim(self) -> int:
-        """Number of pixels or columns X of an observation."""
-        return int(next(iter(self.splits.values())).pixels.shape[1])
-
-    def mean(self) -> Tensor:
-        """Mean grey level of each pixel over the training split, shape (X,), in [0, 1]: a model's ``data_mean``."""
-        pixels = self.splits["train"].pixels
-        means = pixels.means() if isinstance(pixels, Rows) else pixels.mean(0, dtype=np.float64)
-        return torch.from_numpy(means / self.scale).float()
+        """Number of columns X of an observation."""
+        return int(next(iter(self.splits.values())).x.shape[1])
 
     @cached_property
     def spec(self) -> DataSpec:
-        """What a model is told of the data: the shape of an observation, kind, names of columns, mean.
-
-        >>> Dataset("mine", {"train": Split(np.eye(4, dtype=np.uint8))}, "binary", 1, (2, 2)).spec.image_shape
-        (2, 2)
-        """
-        mean = self.mean().clamp(0, 1) if "train" in self.splits else None
+        """What a model is told of the data. The mean is that of the training split, under the binarisation."""
+        mean = self.train.observations().mean() if "train" in self.splits else None
         return DataSpec(self.image_shape or (self.dim,), mean, self.columns, self.kind)
 
+    @property
+    def train(self) -> Split:
+        """The training split; an InputError if there is none, as for the other two."""
+        return self.split("train")
+
+    @property
+    def validation(self) -> Split:
+        """The validation split."""
+        return self.split("validation")
+
+    @property
+    def test(self) -> Split:
+        """The test split."""
+        return self.split("test")
+
     def split(self, name: str) -> Split:
-        """Return the split called ``name``, or raise a :class:`~vaelab.errors.InputError`."""
+        """Return the split called ``name``, or raise an :class:`~vaelab.errors.InputError`."""
         require_choice("split", name, self.splits)
         return self.splits[name]
 
+    def with_binarisation(self, protocol: Binarisation | None) -> Dataset:
+        """Return the same data under another binarisation; None is the default.
+
+        Raises:
+            InputError: an unknown protocol, or one that does not suit the data.
+
+        >>> from vaelab.data import load_data
+        >>> load_data("mnist").with_binarisation("static").binarisation
+        'static'
+        """
+        chosen = protocol_of(self.name, self.kind, protocol)
+        if chosen == self.binarisation:
+            return self
+        changed = copy.copy(self)  # not dataclasses.replace, which would check every value again
+        changed.__dict__.pop("spec", None)
+        changed._set_binarisation(self.splits, chosen)
+        return changed
+
     def sha256(self) -> str:
-        """Checksum of every split's pixels and labels: two data sets that share it are the same data."""
+        """Checksum of the values and labels of every split: data sets that share it hold the same data.
+
+        The binarisation is not part of it.
+        """
         digest = hashlib.sha256(f"{self.kind}/{self.scale}".encode())
         for name in sorted(self.splits):
             split = self.splits[name]
-            rows = on_disk(split.pixels, self.scale)
-            dtype = split.pixels.dtype if rows is None else rows.dtype
-            digest.update(f"{name}{split.pixels.shape}{dtype}".encode())
-            if isinstance(split.pixels, Rows):
-                digest.update(split.pixels.facts.digest)  # found by the pass that is made over a large file
-            elif rows is not None:  # read, for the pages of a map would fill the memory
+            rows = on_disk(split.x, self.scale)
+            dtype = split.x.dtype if rows is None else rows.dtype
+            digest.update(f"{name}{split.x.shape}{dtype}".encode())
+            if isinstance(split.x, Rows):
+                digest.update(split.x.facts.digest)  # computed when the file was read through
+            elif rows is not None:  # read by position: the pages of a memory map would fill the memory
                 for _, _, chunk in rows.chunks():
                     digest.update(np.ascontiguousarray(chunk, rows.dtype).data)
             else:
-                digest.update(np.ascontiguousarray(split.pixels).data)
+                digest.update(np.ascontiguousarray(split.x).data)
             if split.labels is not None:
                 digest.update(np.ascontiguousarray(split.labels, dtype="<i8").data)
         return digest.hexdigest()
-
-
-def _checked(where: str, split: Split, kind: Kind, scale: float) -> Split:
-    """Return a split as it is stored, or refuse what the data set says it is not."""
-    pixels: Any = split.pixels
-    if not isinstance(pixels, np.ndarray | Rows):
-        way = "x.toarray()" if hasattr(pixels, "toarray") else "numpy.asarray(x)"
-        raise InputError(f"{where}: expected pixels in a NumPy array; got {type(pixels).__name__}; take {way}")
-    if pixels.ndim != 2:
-        raise InputError(f"{where}: expected pixels of shape (N, X); got {pixels.shape}")
-    if len(pixels) == 0:
-        raise InputError(f"{where}: expected at least one row; got none")
-    labels = require_labels(where, split.labels, len(pixels))
-    if isinstance(pixels, Rows):
-        require_range(where, pixels.facts.low, pixels.facts.high, kind, scale)
-    elif (mapped := on_disk(pixels, scale)) is not None:  # looked through in parts, for it may be larger than memory
-        for _, _, chunk in mapped.chunks():
-            require_values(where, chunk, kind, scale)
-    else:
-        require_values(where, pixels, kind, scale)
-        pixels = np.require(pixels, stored_type(pixels.dtype, scale), ["C", "W", "E"])
-    return split if pixels is split.pixels and labels is split.labels else Split(pixels, labels)
-
-
-def require_labels(where: str, labels: npt.NDArray[Any] | None, rows: int) -> npt.NDArray[np.int64] | None:
-    """Return labels as int64, or refuse what are not whole numbers, one a row."""
-    if labels is None:
-        return None
-    if not isinstance(labels, np.ndarray):
-        raise InputError(f"{where}: expected labels in a NumPy array of integers; got {type(labels).__name__}")
-    if labels.shape != (rows,) or labels.dtype.kind not in "biu":
-        words = " (words)" if labels.dtype.kind in "USO" else ""
-        way = "; store y.astype(int)" if labels.dtype.kind == "f" and labels.shape == (rows,) else ""
-        way = "; store y.argmax(1) if they are one-hot" if labels.ndim == 2 and len(labels) == rows else way
-        raise InputError(
-            f"{where}: expected integer labels of shape ({rows},); "
-            f"got {labels.dtype}{words} of shape {labels.shape}{way}"
-        )
-    return labels.astype(np.int64, copy=False)
-
-
-def split_in_order(split: Split, sizes: Mapping[str, int]) -> dict[str, Split]:
-    """Cut consecutive splits of the given sizes from ``split``, first rows first."""
-    parts, start = {}, 0
-    for name, size in sizes.items():
-        rows = slice(start, start + size)
-        parts[name] = Split(split.pixels[rows], None if split.labels is None else split.labels[rows])
-        start += size
-    return parts
-
-
-def split_validation(split: Split, seed: int = 777, where: object = "data") -> dict[str, Split]:
-    """Draw a tenth of the training rows with ``seed`` to validate; the order of the others stays."""
-    count = len(split)
-    if count < 10:
-        raise InputError(f"{where}: expected at least 10 rows in train, to take a tenth to validate; got {count}")
-    drawn = np.sort(np.random.default_rng(seed).permutation(count)[: count // 10])
-    others = np.setdiff1d(np.arange(count), drawn)
-    return {name: _chosen(split, rows) for name, rows in (("train", others), ("validation", drawn))}
-
-
-def split_shuffled(split: Split, seed: int = 777, where: object = "data") -> dict[str, Split]:
-    """Shuffle the rows with ``seed``, then give 80 % to train, 10 % to validation and 10 % to test."""
-    count = len(split)
-    if count < 10:
-        raise InputError(f"{where}: expected at least 10 rows to split into train, validation and test; got {count}")
-    order = np.random.default_rng(seed).permutation(count)
-    held_out = count // 10
-    sizes = {"train": count - 2 * held_out, "validation": held_out, "test": held_out}
-    return split_in_order(_chosen(split, order), sizes)
-
-
-def _chosen(split: Split, rows: npt.NDArray[np.int64]) -> Split:
-    """Return rows of a split by their numbers, in that order."""
-    if isinstance(split.pixels, Rows):
-        raise TypeError("expected rows in memory; those on the disk are split when they are looked through")
-    return Split(split.pixels[rows], None if split.labels is None else split.labels[rows])

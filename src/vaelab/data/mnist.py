@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from vaelab.data.arrays import read_idx_from
-from vaelab.data.dataset import Dataset, Split, split_in_order
+from vaelab.data.dataset import Dataset
+from vaelab.data.splits import Split, split_in_order
 from vaelab.data.values import Array
 from vaelab.errors import InputError
 

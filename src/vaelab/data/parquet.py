@@ -12,7 +12,7 @@ import numpy as np
 from vaelab.data.naming import LABELS, listed
 from vaelab.data.opening import open_regular
 from vaelab.data.roles import is_index_name, label_among
-from vaelab.data.sources import Packed, require_unpackable, stamp_of
+from vaelab.data.streaming.sources import Packed, require_unpackable, stamp_of
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 

@@ -16,11 +16,12 @@ from typing import Any, Literal, NoReturn
 
 from vaelab.data.archives import name_arrays
 from vaelab.data.arrays import read_idx_from, read_npy, read_npz
-from vaelab.data.assembly import Content, assemble
+from vaelab.data.assembly import assemble
+from vaelab.data.content import Content
 from vaelab.data.dataset import Dataset
 from vaelab.data.naming import listed
 from vaelab.data.opening import open_regular, reason_of, status_of
-from vaelab.data.streaming import read_streamed, streams
+from vaelab.data.streaming.read import read_streamed, streams
 from vaelab.data.tables import read_table
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
@@ -103,7 +104,7 @@ def read_dataset(path: Path, whole: bool = False, options: ReadOptions | None = 
         return read_streamed(path, whole, options)
     with open_regular(path) as file, _unpacked(file) as (stream, size):
         content = _read(path, file, stream, size, options)
-    data = assemble(path, content, whole, options)
+    data = Dataset(path.name, **vars(assemble(path, content, not whole, options)))
     for note in data.notes:
         logging.getLogger("vaelab").warning("%s: %s", path, note)
     return data

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vaelab.data.naming import LABELS, listed
-from vaelab.data.tables import Table
 from vaelab.data.values import Array, ReadOptions, Seen
 from vaelab.errors import InputError, did_you_mean
 
@@ -37,7 +36,7 @@ _CLASSES, _SHARE = 100, 0.7  # labels have no more classes, and no class a large
 class Roles:
     """The columns that are observed (N, X) with their names, the labels (N,), and sentences on what was left out."""
 
-    pixels: Array
+    x: Array
     names: tuple[str, ...] | None
     labels: npt.NDArray[np.int64] | None
     notes: tuple[str, ...]
@@ -67,13 +66,15 @@ def label_among(where: object, names: Sequence[str] | None, options: ReadOptions
     return found[0] if found else None
 
 
-def roles_of(path: Path, table: Table, options: ReadOptions) -> Roles:
-    """Tell observed columns from labels and row numbers, and say so.
+def roles_of(
+    path: Path, numbers: Array, names: tuple[str, ...] | None, notes: Sequence[str], options: ReadOptions
+) -> Roles:
+    """Separate the observed columns of a table (N, X) from labels and row numbers; the notes say which is which.
 
     Raises:
         InputError: a column that may be row numbers, labels that are not whole numbers, nothing left to observe.
     """
-    names, numbers, notes = table.names, table.numbers, list(table.notes)
+    notes = list(notes)
     label = label_among(path, names, options)
     if label is not None:
         notes.append(f"the labels are in column {label!r}")
@@ -183,9 +184,9 @@ def _are_bits(numbers: Array) -> bool:
     return bool(((numbers == 0) | (numbers == 1)).all())
 
 
-def require_no_labels(where: object, names: Sequence[str] | None, pixels: Array, seen: Seen) -> None:
+def require_no_labels(where: object, names: Sequence[str] | None, x: Array, seen: Seen) -> None:
     """Refuse grey levels whose first or last column looks like labels: few classes, all there, none of most rows."""
-    last = pixels.shape[1] - 1
+    last = x.shape[1] - 1
     real = (~seen.whole).sum() >= 0.9 * last  # all others but a few
     for column in {0, last} if last > 1 else ():
         low, high = seen.low[column], seen.high[column]
@@ -198,8 +199,8 @@ def require_no_labels(where: object, names: Sequence[str] | None, pixels: Array,
             continue
         if names is not None and _stem(names[column]) == _stem(names[1 if column == 0 else last - 1]) != "":
             continue  # pixel0 beside pixel1
-        counts = np.bincount(pixels[:, column].astype(np.int64))[int(low) :]
-        if counts.all() and counts.max() < _SHARE * len(pixels):
+        counts = np.bincount(x[:, column].astype(np.int64))[int(low) :]
+        if counts.all() and counts.max() < _SHARE * len(x):
             called = _called(column, None if names is None else names[column])
             others = "hold real numbers" if real else f"go up to {seen.high.max():g}"
             way = "say so with --label-column" if names is not None else "call it 'label' in a line of names"

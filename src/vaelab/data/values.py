@@ -16,9 +16,9 @@ __all__ = [
     "Array",
     "Coding",
     "Kind",
-    "Pixels",
     "ReadOptions",
     "Seen",
+    "Stored",
     "Values",
     "decide",
     "look",
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
-Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+Stored = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Kind = Literal["binary", "grey"]
 Values = Literal["grey", "bits", "unit"]
 
@@ -191,7 +191,7 @@ class Coding:
     dtype: np.dtype[Any]
     divisor: float = 1.0
 
-    def store(self, array: Array) -> Pixels:
+    def store(self, array: Array) -> Stored:
         """Return numbers as pixels."""
         divided = array if self.divisor == 1 else array / self.divisor
         return divided.astype(self.dtype, copy=False)

@@ -9,9 +9,8 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from vaelab.data import Binarisation, Dataset, Observations, observations
-from vaelab.data.binarise import protocol_of
-from vaelab.data.streamed import Streamed
+from vaelab.data import Dataset, Observations
+from vaelab.data.streaming.observations import Streamed
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.evaluation.bounds import (
     BoundEstimate,
@@ -70,7 +69,6 @@ def evaluate(
     split: str = "test",
     bounds: tuple[BoundName, ...] | None = None,
     samples: int = SAMPLES,
-    binarisation: Binarisation = "dynamic",
     seed: int = 0,
     watch: Watch | None = None,
 ) -> Evaluation:
@@ -84,7 +82,7 @@ def evaluate(
     part together.
 
     Raises:
-        InputError: an unknown split, bound or protocol, a bound that the model does not have, or a split on the disk.
+        InputError: an unknown split or bound, a bound that the model does not have, or a split on the disk.
 
     >>> from vaelab.data import load_data
     >>> from vaelab.models import gaussian_vae
@@ -100,14 +98,14 @@ def evaluate(
     if "quadrature" in (bounds or ()):
         require_small_code(model)  # before the others are computed
     require_int("samples", samples, 1)
-    observed = observations(data, split, binarisation, model.any_weight.device)
+    observed = data.split(split).observations(model.any_weight.device)
     if isinstance(observed, Streamed):
         raise InputError(
             f"split: expected a split in memory; {split!r} of {data.name} is on the disk ({len(observed):,} rows)"
         )
     protocol: dict[str, Any] = {
         "split": split,
-        "binarisation": protocol_of(data, binarisation),
+        "binarisation": data.binarisation,
         "data": data.name,
         "seed": seed,
     }

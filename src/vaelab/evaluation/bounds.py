@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vaelab.data import Observations
-from vaelab.data.resident import Resident
+from vaelab.data.observations import Resident
 from vaelab.distributed import ALONE, Ranks
 from vaelab.errors import require_int
 from vaelab.models import Enumeration, LatentVariableModel

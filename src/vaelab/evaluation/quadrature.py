@@ -51,9 +51,9 @@ def quadrature(model: LatentVariableModel, observed: Observations, watch: Watch 
     Raises:
         InputError: a model without likelihood, or a code that is not 1 or 2 real numbers.
 
-    >>> from vaelab.data import load_data, observations
+    >>> from vaelab.data import load_data
     >>> from vaelab.models import gaussian_vae
-    >>> observed = observations(load_data("mnist"), "test", "dynamic").first(3)
+    >>> observed = load_data("mnist").test.observations().first(3)
     >>> found = quadrature(gaussian_vae(784, latent_dim=1, hidden_dims=[8]), observed)
     >>> found.values.shape, bool(found.parts["change"].abs().max() < 1e-3)
     (torch.Size([3]), True)

@@ -30,6 +30,7 @@ class EvaluationRecord(BaseModel):
         standard_error: standard error of that mean; None for a single observation, and for a count.
         observations: how many observations; None for a count of units.
         split, binarisation, data, seed: what was evaluated, under which protocol, from which seed.
+        trained_binarisation: binarisation that the model was trained under, if it is another.
         weights: SHA-256 of the weights that were evaluated; None where no file holds them.
         note: how to read the number.
         sampled: whether a KL is an average over the codes drawn, because it has no closed form.
@@ -52,6 +53,7 @@ class EvaluationRecord(BaseModel):
     binarisation: str
     data: str
     seed: int
+    trained_binarisation: str | None = None
     weights: str | None = None
     note: str = ""
     sampled: bool = False
@@ -126,8 +128,15 @@ class Evaluation(Sequence[EvaluationRecord]):
 
     def of_weights(self, weights: str) -> Evaluation:
         """Return the same evaluation with the SHA-256 of the evaluated weights in every record."""
-        records = tuple(record.model_copy(update={"weights": weights}) for record in self.records)
-        return Evaluation(records, self.values)
+        return self._with(weights=weights)
+
+    def trained_under(self, binarisation: str) -> Evaluation:
+        """Return the same evaluation; its records name the binarisation of the training if it is another."""
+        other = any(record.binarisation != binarisation for record in self.records)
+        return self._with(trained_binarisation=binarisation) if other else self
+
+    def _with(self, **fields: str) -> Evaluation:
+        return Evaluation(tuple(record.model_copy(update=fields) for record in self.records), self.values)
 
     def protocol(self) -> str:
         """Return what was evaluated, in one line; empty where there is no record."""
@@ -136,6 +145,7 @@ class Evaluation(Sequence[EvaluationRecord]):
         first = self.records[0]
         rows = f"{first.observations:,} observations, " if first.observations is not None else ""
         what = f"{first.split} split of {first.data}, binarisation {first.binarisation}"
+        what += f"; trained under {first.trained_binarisation}" if first.trained_binarisation else ""
         return f"(nats per observation; {rows}{what})"
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy.typing as npt
 from torch import Tensor
 
-from vaelab.data import Dataset, Observations, observations
+from vaelab.data import Dataset, Observations
 from vaelab.errors import InputError
 from vaelab.evaluation import EvaluationRecord
 from vaelab.models import LatentVariableModel
@@ -61,8 +61,8 @@ class ReportedRun:
 
     @cached_property
     def test(self) -> Observations:
-        """The test split under the run's own binarisation."""
-        return observations(self.data, "test", self.run.settings.binarisation)
+        """The test split as the model sees it, under the run's binarisation."""
+        return self.data.test.observations()
 
     @property
     def seed(self) -> int:
@@ -82,11 +82,12 @@ class ReportedRun:
         return self.model.sample(count, kind=kind, seed=self.seed)
 
     def evaluation(self, prefix: str, split: str = "test") -> EvaluationRecord | None:
-        """Return the evaluation of that name; of ``iwae-K`` the one with the largest K."""
+        """Return the evaluation of that name under the run's binarisation; of ``iwae-K`` that with the largest K."""
         found = [
             record
             for record in self.evaluations()
-            if record.split == split and record.name in (prefix, f"{prefix}-{record.samples}")
+            if (record.split, record.binarisation) == (split, self.run.binarisation)
+            and record.name in (prefix, f"{prefix}-{record.samples}")
         ]
         return max(found, key=lambda record: record.samples or 0, default=None)
 

@@ -42,9 +42,9 @@ class Reader:
         if reason := not_classes(labels):
             raise InputError(reason)
         scale = np.float32(data.scale)
-        self.model = KNeighborsClassifier(_NEIGHBOURS).fit(train.pixels[:10_000] / scale, labels)
+        self.model = KNeighborsClassifier(_NEIGHBOURS).fit(train.x[:10_000] / scale, labels)
         self.classes: npt.NDArray[Any] = self.model.classes_
-        self.real = self.read(torch.from_numpy(test.pixels[:1000] / scale))[1]
+        self.real = self.read(torch.from_numpy(test.x[:1000] / scale))[1]
 
     def read(self, images: Tensor) -> tuple[npt.NDArray[Any], float]:
         """Return the class of each row (N,), and the share of rows on which all five neighbours agree."""

@@ -11,10 +11,10 @@ import torch
 from pydantic import Field
 
 import vaelab
-from vaelab.data import DATASETS, Dataset
-from vaelab.data.binarise import BINARISATION_SEED, protocol_of
+from vaelab.data import DATASETS, Binarisation, Dataset
 from vaelab.errors import InputError
 from vaelab.runs.sealed import Schema, unseal
+from vaelab.seeds import DATA_SEED
 from vaelab.settings import Settings, resolve
 
 __all__ = ["DataSource", "configuration", "read_config", "settings_in", "source_of"]
@@ -37,7 +37,7 @@ class DataFacts(Schema):
     dim: int = Field(ge=1)
     image_shape: list[int] | None
     splits: dict[str, int]
-    binarisation: str
+    binarisation: Binarisation
     binarisation_seed: int
     scale: float = 1
     columns: list[str] | None = None
@@ -79,8 +79,8 @@ def configuration(settings: Settings, data: Dataset, source: DataSource) -> dict
             "columns": data.columns,
             "labels": any(split.labels is not None for split in data.splits.values()),
             "splits": {name: len(split) for name, split in data.splits.items()},
-            "binarisation": protocol_of(data, settings.binarisation),
-            "binarisation_seed": BINARISATION_SEED,
+            "binarisation": data.binarisation,
+            "binarisation_seed": DATA_SEED,
             "source": source.model_dump(),
         },
     }

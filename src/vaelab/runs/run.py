@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from vaelab.data import Dataset, order_columns
+from vaelab.data import Binarisation, Dataset, order_columns
 from vaelab.errors import InputError
 from vaelab.evaluation import EvaluationRecord
 from vaelab.models import LatentVariableModel, MixturePrior
@@ -111,6 +111,7 @@ class Run:
                 refused = refused or (refusal if names or Path(place).exists() else None)
                 continue
             if data.sha256() == facts["sha256"]:
+                data = data.with_binarisation(self.binarisation)
                 named = data.name == facts["name"]
                 return data if named else dataclasses.replace(data, name=facts["name"]), place
             others.append(place)
@@ -126,18 +127,25 @@ class Run:
         raise InputError(f"data: {said}; --data FILE says where they are")
 
     def read_data(self, place: str | Path, whole: bool = False) -> Dataset:
-        """Read data as the run's settings say, whatever data they are.
+        """Read data as the run's settings say, whatever data they are; their binarisation is the default.
 
         Format version 1 took whole numbers of a CSV for grey levels 0...255; for its runs they are still taken so.
         """
+        settings = self.settings.model_copy(update={"binarisation": None})
         try:
-            return self.settings.load_data(place, whole=whole)
+            return settings.load_data(place, whole=whole)
         except InputError:
             if self.config["format_version"] > 1 or self.settings.scale is not None:
                 raise
             with suppress(InputError):
-                return self.settings.model_copy(update={"scale": 255.0}).load_data(place, whole=whole)
+                return settings.model_copy(update={"scale": 255.0}).load_data(place, whole=whole)
             raise
+
+    @property
+    def binarisation(self) -> Binarisation:
+        """How the grey levels of the data became bits in the training."""
+        protocol: Binarisation = self.config["data"]["binarisation"]
+        return protocol
 
     @property
     def name(self) -> str:

@@ -93,7 +93,7 @@ def words(settings: Settings, unset: bool = False) -> list[str]:
     """Return every setting but model, data, seed and device as ``key.sub=value`` words, with ``unset`` the others too.
 
     >>> words(resolve("gaussian-vae", {"latent_dim": 2}))[:3]
-    ['binarisation=dynamic', 'objective.name=elbo', 'objective.beta=1.0']
+    ['objective.name=elbo', 'objective.beta=1.0', 'objective.kl=closed-form']
     """
     values = settings.model_dump(mode="json", exclude=None if unset else {"model", "data", "seed", "device"})
     found = []

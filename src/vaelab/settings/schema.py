@@ -118,7 +118,9 @@ class Settings(Checked):
     )
     scale: float | None = Field(default=None, gt=0, description="the value of white in a data file")
     label_column: str | None = Field(default=None, description="the column of the labels in a data file")
-    binarisation: Binarisation = "dynamic"
+    binarisation: Binarisation | None = Field(
+        default=None, description="how grey levels become bits; unset, dynamic, and none for data that are bits"
+    )
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = "auto"
     objective: dict[str, Any]
@@ -138,6 +140,7 @@ class Settings(Checked):
             values=self.values,
             scale=self.scale,
             label_column=self.label_column,
+            binarisation=self.binarisation,
         )
 
     def build_model(self, data_dim: int, data_mean: Tensor | None = None) -> LatentVariableModel:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaelab.data import Binarisation, Dataset, Observations, observations
+from vaelab.data import Dataset, Observations
 from vaelab.errors import require_int
 from vaelab.estimators import Estimator, ReweightedWakeSleep, ScoreFunction, WakeSleep
 from vaelab.evaluation import BoundEstimate, elbo, exact, importance_weighted
@@ -38,7 +38,6 @@ def measure_tightness(
     model: LatentVariableModel,
     data: Dataset,
     *,
-    binarisation: Binarisation = "dynamic",
     rows: int = 1000,
     steps: int = 2000,
     samples: int = 100,
@@ -57,7 +56,6 @@ def measure_tightness(
     Args:
         model: bits of linear layers, at most 20 in all.
         data: the test split is measured on; the encoders are trained on the training split.
-        binarisation: protocol by which grey levels become bits.
         rows: test observations.
         steps: training of each recognition network.
         samples: K of the importance-weighted bound, and codes of each evidence lower bound.
@@ -74,8 +72,7 @@ def measure_tightness(
     frozen = copy.deepcopy(model).eval()
     for weight in frozen.parameters():
         weight.requires_grad_(False)
-    test = observations(data, "test", binarisation)
-    observed = test.first(rows)
+    observed = data.test.observations().first(rows)
     truth = exact(frozen, observed)  # refuses what it cannot enumerate
     table: list[dict[str, Any]] = []
     length = TrainingSettings(steps=steps, validate_every=steps, learning_rate=_LEARNING_RATE, warmup=0)
@@ -86,9 +83,7 @@ def measure_tightness(
     for done, (name, (build, objective)) in enumerate(ENCODERS.items()):
         started = time.perf_counter()
         encoder = _encoder(frozen, encoder_dims, seed)
-        fit(
-            encoder, data, estimator=build(), objective=objective, settings=length, binarisation=binarisation, seed=seed
-        )
+        fit(encoder, data, estimator=build(), objective=objective, settings=length, seed=seed)
         seconds = time.perf_counter() - started
         bounds = {
             "elbo": elbo(encoder, observed, samples, seed),

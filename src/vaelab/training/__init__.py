@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from vaelab.data import Batches, Dataset, observations
+from vaelab.data import Batches, Dataset
 from vaelab.distributed import PeerLost
 from vaelab.errors import InputError
 from vaelab.evaluation import encode_all
@@ -76,9 +76,14 @@ def train(
     with joined(rank_timeout) as processes, ExitStack() as held:
         given, data = data, data if data is not None else settings.load_data()
         source = source_of(settings.data, given)
-        settings = settings.model_copy(update={"data": source.given})
+        if given is not None and settings.binarisation not in (None, given.binarisation):
+            raise InputError(
+                f"binarisation: the settings say {settings.binarisation!r} and the data set {given.name!r} has "
+                f"{given.binarisation!r}; leave it out of the settings, or give data.with_binarisation(...)"
+            )
+        settings = settings.model_copy(update={"data": source.given, "binarisation": data.binarisation})
         device = choose_device(settings.device)
-        observed = observations(data, "train", settings.binarisation)
+        observed = data.train.observations()
         out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
         ranks: list[_Rank] = []
         if processes.ranks.count > 1:
@@ -90,7 +95,7 @@ def train(
             chosen = for_data(_with_precision(settings, device), data)
             check_settings(chosen, data)  # all of it before anything is written
             Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
-            observations(data, "validation", settings.binarisation)
+            data.validation.observations()
             held.enter_context(locked(out))
             if (resume or any(rank.resume for rank in ranks)) and (out / "config.json").exists():
                 return reopen(out, chosen, data, source).config
@@ -106,7 +111,6 @@ def train(
             estimator=settings.build_estimator(),
             objective=settings.build_objective(),
             settings=settings.training,
-            binarisation=settings.binarisation,
             seed=settings.seed,
             device=device,
             run=run if processes.is_rank_zero else None,
@@ -154,7 +158,7 @@ def fit_density(model: LatentVariableModel, data: Dataset, settings: Settings, r
         return {}
     device = next(model.parameters()).device
     with seeded(settings.seed, "density"):  # under dynamic binarisation the codes are of freshly drawn bits
-        codes = encode_all(model, observations(data, "train", settings.binarisation, device).sample())
+        codes = encode_all(model, data.train.observations(device).sample())
     bic = model.prior.fit(codes, settings.seed)
     run.save_density(model.prior)
     return bic

@@ -18,14 +18,14 @@ _LEAST_PATIENCE = 8  # and validations: epochs, of a large data set
 
 
 def for_data(settings: Settings, data: Dataset) -> Settings:
-    """Return the settings with what depends on the data: the size of the code, and the pace of the training.
+    """Return the settings with what depends on the data: binarisation, size of the code, pace of the training.
 
     What the user has set stays as it is.
     """
     row = MODELS[settings.model]
     sizes = {name: size(data.dim) for name, size in row.sizes.items() if getattr(settings, name) is None}
     training = at_pace(settings.training, row.pace, training_rows(data), data.dim)
-    return settings.model_copy(update={**sizes, "training": training})
+    return settings.model_copy(update={**sizes, "binarisation": data.binarisation, "training": training})
 
 
 def at_pace(settings: TrainingSettings, pace: Pace, rows: int, columns: int) -> TrainingSettings:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaelab.data import Batches, Binarisation, Dataset, observations
+from vaelab.data import Batches, Dataset
 from vaelab.errors import InputError
 from vaelab.estimators import Estimator
 from vaelab.evaluation import objective_bound
@@ -44,7 +44,6 @@ def fit(
     estimator: Estimator | None = None,
     objective: Objective | None = None,
     settings: TrainingSettings | None = None,
-    binarisation: Binarisation = "dynamic",
     seed: int = 0,
     device: str = "cpu",
     run: Run | None = None,
@@ -65,7 +64,6 @@ def fit(
         estimator: gradient estimator; the default suits the model's code.
         objective: what is maximised; the ELBO, or the reconstruction for an auto-encoder.
         settings: how long and how to step, or give its fields by name (``epochs=10``).
-        binarisation: protocol by which grey levels become bits.
         seed: of everything random here: the same model and seed give the same weights on the same machine. The weights
             that training starts from are the builder's: ``gaussian_vae(..., seed=0)``.
         device: where to train: ``cpu``, ``cuda``, or ``auto`` for an accelerator if there is one.
@@ -106,8 +104,8 @@ def fit(
     ranks = processes.ranks
 
     where = torch.device(device)
-    batches = Batches(observations(data, "train", binarisation, where), settings.batch_size, seed, ranks)
-    held_out = observations(data, "validation", binarisation, where)
+    batches = Batches(data.train.observations(where), settings.batch_size, seed, ranks)
+    held_out = data.validation.observations(where)
     total = settings.steps or (settings.epochs or 1) * batches.steps_per_epoch
     every = settings.validate_every or default_interval(batches.steps_per_epoch, total)
     weights = [weight for weight in model.parameters() if weight.requires_grad]

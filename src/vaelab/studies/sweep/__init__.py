@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vaelab.data import Dataset, observations
+from vaelab.data import Dataset
 from vaelab.errors import InputError, require_int
 from vaelab.runs import Run, lock
 from vaelab.settings import Settings, words
@@ -91,7 +91,6 @@ def run_sweep(
         search = Listed(listed)
     first = space.resolve(listed[0])
     data = first.load_data()
-    observations(data, "train", first.binarisation)
     workers, threads = share_cores(first.device, jobs)
     choose_device(first.device)
     measure = metric_of([_checked(space, values, data) for values in listed])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vaelab.data.streamed import Streamed
+from vaelab.data.streaming.observations import Streamed
 from vaelab.distributed import ALONE, Ranks
 from vaelab.seeds import derive_seed
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data.draws import draw_bits, redraw_bits
-from vaelab.data.resident import Observations, Resident
-from vaelab.data.rows import Rows
+from vaelab.data.binarisation import BitRule, redraw_bits
+from vaelab.data.observations import Observations, Resident
+from vaelab.data.streaming.rows import Rows
 from vaelab.distributed import ALONE, Ranks
-from vaelab.seeds import derive_seed
+from vaelab.seeds import DATA_SEED
 
-__all__ = ["Rule", "Streamed"]
+__all__ = ["Streamed"]
 
-Rule = Literal["redraw", "draw once", "threshold", "as it is"]
-_SEED = 777
 _SAMPLE_ROWS, _SAMPLE_BYTES = 50_000, 2**28
 
 
@@ -27,14 +24,12 @@ _SAMPLE_ROWS, _SAMPLE_BYTES = 50_000, 2**28
 class Streamed(Observations):
     """One split on the disk, with its rule for turning grey levels into bits.
 
-    Under ``draw once`` the bits of a block are drawn with a seed that derives from 777, the split and the number of
-    the block, so that they are the same each time they are read, and nothing has to be kept.
+    Under ``draw once`` the seed of a block is derived from 777, the split and the number of the block, so its bits are
+    the same each time it is read, and nothing has to be kept.
     """
 
     rows: Rows
-    scale: float
-    rule: Rule
-    split: str
+    rule: BitRule
     target: torch.device
 
     def __len__(self) -> int:
@@ -51,17 +46,12 @@ class Streamed(Observations):
     def block(self, number: int) -> Tensor:
         """Return what is kept of a block in memory, shape (n, X): bits as uint8, or grey levels to be redrawn."""
         start, stop = self.rows.blocks[number : number + 2].tolist()
-        pixels = torch.from_numpy(self.rows[start:stop])
-        if self.rule == "threshold":
-            return (pixels > self.scale / 2).to(torch.uint8)
-        if self.rule == "draw once":
-            generator = torch.Generator().manual_seed(derive_seed(_SEED, self.split, number))
-            return draw_bits(pixels, self.scale, generator).to(torch.uint8)
-        return pixels
+        values = torch.from_numpy(self.rows[start:stop])
+        return self.rule.fixed_bits(values, number) if self.rule.how in ("draw once", "threshold") else values
 
     def shown(self, kept: Tensor, ranks: Ranks = ALONE) -> Tensor:
         """Return the bits of what is kept in memory, float32."""
-        return redraw_bits(kept, self.scale, ranks) if self.rule == "redraw" else kept.float()
+        return redraw_bits(kept, self.rule.scale, ranks) if self.rule.how == "redraw" else kept.float()
 
     def bits(self, rows: Tensor | slice, ranks: Ranks = ALONE) -> Tensor:
         return self.shown(self._kept(rows).to(self.device), ranks)
@@ -73,8 +63,8 @@ class Streamed(Observations):
                 yield self.shown(kept.to(self.device))
 
     def mean(self) -> Tensor:
-        if self.rule in ("redraw", "as it is"):
-            return torch.from_numpy(self.rows.means() / self.scale).float()
+        if self.rule.how in ("redraw", "as it is"):
+            return torch.from_numpy(self.rows.means() / self.rule.scale).float()
         blocks = (self.block(number) for number in range(len(self.rows.blocks) - 1))
         total = sum((block.sum(0, dtype=torch.float64) for block in blocks), torch.zeros(self.dim, dtype=torch.float64))
         return (total / len(self)).float()
@@ -86,13 +76,13 @@ class Streamed(Observations):
         """Return 50 000 rows or more, or 256 MB if that is less: blocks drawn with seed 777."""
         starts = self.rows.blocks
         enough = min(_SAMPLE_ROWS, max(1, _SAMPLE_BYTES // self.dim))
-        drawn = np.random.default_rng(_SEED).permutation(len(starts) - 1)
+        drawn = np.random.default_rng(DATA_SEED).permutation(len(starts) - 1)
         count = int(np.searchsorted(np.cumsum(np.diff(starts)[drawn]), enough)) + 1
         return self._resident(torch.cat([self.block(number) for number in sorted(drawn[:count].tolist())]))
 
     def _resident(self, kept: Tensor) -> Resident:
-        redraw = self.rule == "redraw"
-        return Resident(kept.to(self.device), self.scale if redraw else 1, redraw)
+        redraw = self.rule.how == "redraw"
+        return Resident(kept.to(self.device), self.rule.scale if redraw else 1, redraw)
 
     def _kept(self, rows: Tensor | slice) -> Tensor:
         if isinstance(rows, slice):

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from vaelab.data.sources import Packed, Plain, Source
+from vaelab.data.streaming.sources import Packed, Plain, Source
 from vaelab.data.values import Array, Coding, stored_type
 
 __all__ = ["BLOCK_BYTES", "Facts", "Rows", "begin_digest", "on_disk"]

@@ -12,22 +12,23 @@ import numpy as np
 import numpy.typing as npt
 
 from vaelab.data.columns import require_same_names
-from vaelab.data.dataset import Dataset, Split, require_labels
+from vaelab.data.dataset import Dataset
 from vaelab.data.naming import listed
 from vaelab.data.opening import open_regular, reason_of, require_regular, status_of
 from vaelab.data.parquet import RowGroup, row_groups
 from vaelab.data.roles import label_among, refuse_counting, require_alike, require_no_index, require_no_labels
-from vaelab.data.rows import Facts, Rows, begin_digest
-from vaelab.data.sources import Archive, Plain, Source, Stamp, stamp_of
+from vaelab.data.splits import Split, require_labels
+from vaelab.data.streaming.rows import Facts, Rows, begin_digest
+from vaelab.data.streaming.sources import Archive, Plain, Source, Stamp, stamp_of
 from vaelab.data.values import Array, Coding, ReadOptions, Seen, decide, look, require_one_meaning
 from vaelab.errors import InputError
+from vaelab.seeds import DATA_SEED
 
 __all__ = ["HELD_OUT", "STREAM_FROM", "read_streamed", "streams"]
 
 STREAM_FROM = 2**30  # bytes: the same on every machine, so that the same file is the same run
 HELD_OUT = 10_000  # rows of validation and of test at the most, and no more bytes of each than
 _HELD_OUT_BYTES = 2**28
-_SPLIT_SEED = 777
 _SHARDS = (".npy", ".npz", ".parquet")
 
 
@@ -148,7 +149,7 @@ def _draw_held_out(path: Path, count: int, row_bytes: int) -> tuple[npt.NDArray[
     if count < 10:
         raise InputError(f"{path}: expected at least 10 rows to split into train, validation and test; got {count}")
     size = max(1, min(count // 10, HELD_OUT, _HELD_OUT_BYTES // row_bytes))
-    drawn = np.random.default_rng(_SPLIT_SEED).choice(count, 2 * size, replace=False)
+    drawn = np.random.default_rng(DATA_SEED).choice(count, 2 * size, replace=False)
     return np.sort(drawn[:size]), np.sort(drawn[size:])
 
 

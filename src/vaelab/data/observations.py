@@ -1,0 +1,90 @@
+"""Observations: one split as a model sees it, as bits, and the split whose rows are in memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vaelab.data.binarisation import redraw_bits
+from vaelab.distributed import ALONE, Ranks
+
+__all__ = ["Observations", "Resident"]
+
+
+class Observations(ABC):
+    """The bits of one split, of rows that are in memory or are read from the disk."""
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Observation size X."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Device of the bits."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def bits(self, rows: Tensor | slice, ranks: Ranks = ALONE) -> Tensor:
+        """Return the bits of some rows, float32 of shape (B, X); drawn anew for training rows under ``dynamic``.
+
+        Of several ``ranks`` the rows are those of this one.
+        """
+
+    @abstractmethod
+    def mean(self) -> Tensor:
+        """Return the probability of a one in each column over the split, shape (X,)."""
+
+    @abstractmethod
+    def first(self, count: int) -> Resident:
+        """Return the first rows, in memory."""
+
+    @abstractmethod
+    def sample(self) -> Resident:
+        """Return rows in memory: the whole split if it is there already, otherwise 50 000 rows of it or so."""
+
+
+@dataclass(frozen=True)
+class Resident(Observations):
+    """A split in memory, on a device.
+
+    With ``redraw`` (training rows under ``dynamic`` binarisation) ``values / scale`` is the probability of a one, and
+    bits are drawn anew each time they are seen. Otherwise ``values`` are the bits.
+    """
+
+    values: Tensor  # (N, X) uint8 or float32
+    scale: float
+    redraw: bool
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def dim(self) -> int:
+        return int(self.values.shape[1])
+
+    @property
+    def device(self) -> torch.device:
+        return self.values.device
+
+    def bits(self, rows: Tensor | slice, ranks: Ranks = ALONE) -> Tensor:
+        # index_select copies whole rows: much faster than advanced indexing
+        values = self.values[rows] if isinstance(rows, slice) else self.values.index_select(0, rows)  # (B, X)
+        return redraw_bits(values, self.scale, ranks) if self.redraw else values.float()
+
+    def mean(self) -> Tensor:
+        parts = self.values.split(1000)  # in float64, as rows on the disk are: the same data have the same mean
+        total = torch.stack([part.sum(0, dtype=torch.float64) for part in parts]).sum(0)
+        return (total / len(self) / self.scale).float()
+
+    def first(self, count: int) -> Resident:
+        return Resident(self.values[:count], self.scale, self.redraw)
+
+    def sample(self) -> Resident:
+        return self

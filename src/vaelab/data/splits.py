@@ -1,0 +1,176 @@
+"""A split: rows of a data set with their labels, and how rows are divided into splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vaelab.data.batches import Batches
+from vaelab.data.binarisation import BitRule
+from vaelab.data.observations import Observations, Resident
+from vaelab.data.streaming.observations import Streamed
+from vaelab.data.streaming.rows import Rows, on_disk
+from vaelab.data.values import Array, Kind, Stored, require_range, require_values, stored_type
+from vaelab.errors import InputError, require_int
+from vaelab.seeds import DATA_SEED
+
+__all__ = ["Split", "checked_split", "require_labels", "split_in_order", "split_shuffled", "split_validation"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of one split: ``x`` of shape (N, X), their values as they are stored, and ``labels`` (N,) or None.
+
+    Rows that stay on the disk are a numpy.memmap, or the :class:`~vaelab.data.streaming.rows.Rows` that a large file
+    is read as. A split that is taken from a data set (``data.test``) can also give bits, under the binarisation of the
+    data set: :meth:`batch`, :meth:`batches`, :meth:`observations`.
+
+    >>> from vaelab.data import load_data
+    >>> load_data("mnist").test.batch(64).shape
+    torch.Size([64, 784])
+    """
+
+    x: Stored | Rows
+    labels: npt.NDArray[np.int64] | None = None
+    bit_rule: BitRule | None = field(default=None, repr=False, compare=False, kw_only=True)  # set by the data set
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def observations(self, device: torch.device | str = "cpu") -> Observations:
+        """Return the split as a model sees it: its bits, on ``device``. Rows on the disk stay there.
+
+        Raises:
+            InputError: the split does not belong to a data set.
+        """
+        return _observe(self.x, self._rule(), torch.device(device))
+
+    def batch(self, size: int) -> Tensor:
+        """Return the bits of the first ``size`` rows, float32 of shape (size, X): the same bits at every call.
+
+        They are the bits that an evaluation sees. Training rows under ``dynamic`` binarisation have new bits each time
+        they are seen in a training; here they have those that ``static`` gives them.
+
+        Raises:
+            InputError: a size that is not between 1 and the number of rows.
+        """
+        if require_int("size", size, 1) > len(self):
+            raise InputError(f"size: expected at most {len(self):,}, the rows of the split; got {size:,}")
+        return _observe(self.x, self._rule().fixed(), torch.device("cpu")).bits(slice(0, size))
+
+    def batches(self, size: int, seed: int = 0, device: torch.device | str = "cpu") -> Iterator[Tensor]:
+        """Yield the batches of one epoch, float32 of shape (size, X): whole batches, every row at most once.
+
+        The order of the rows is a function of ``seed``: give each epoch another one. Bits that are drawn anew come from
+        torch's generator.
+
+        >>> from vaelab.data import load_data
+        >>> len(list(load_data("mnist").validation.batches(100)))
+        100
+        """
+        batches = Batches(self.observations(device), require_int("size", size, 1), seed)
+        return (batches(step) for step in range(batches.steps_per_epoch))
+
+    def _rule(self) -> BitRule:
+        if self.bit_rule is None:
+            raise InputError("split: expected a split of a data set, such as data.test; got one that belongs to none")
+        return self.bit_rule
+
+
+def _observe(x: Stored | Rows, rule: BitRule, device: torch.device) -> Observations:
+    rows = on_disk(x, rule.scale)
+    if rows is not None:
+        return Streamed(rows, rule, device)
+    values = torch.from_numpy(x)
+    if rule.how in ("redraw", "as it is"):
+        return Resident(values.to(device), rule.scale, redraw=rule.how == "redraw")
+    return Resident(rule.fixed_bits(values).to(device), 1, redraw=False)  # drawn on the CPU: the same on every device
+
+
+def checked_split(where: str, split: Split, kind: Kind, scale: float) -> Split:
+    """Return a split as it is stored, uint8 or float32, rows in C order.
+
+    Raises:
+        InputError: values that are not what ``kind`` and ``scale`` say, labels that are not whole numbers, no rows.
+    """
+    x: Any = split.x
+    if not isinstance(x, np.ndarray | Rows):
+        way = "x.toarray()" if hasattr(x, "toarray") else "numpy.asarray(x)"
+        raise InputError(f"{where}: expected x in a NumPy array; got {type(x).__name__}; take {way}")
+    if x.ndim != 2:
+        raise InputError(f"{where}: expected x of shape (N, X); got {x.shape}")
+    if len(x) == 0:
+        raise InputError(f"{where}: expected at least one row; got none")
+    labels = require_labels(where, split.labels, len(x))
+    if isinstance(x, Rows):
+        require_range(where, x.facts.low, x.facts.high, kind, scale)
+    elif (mapped := on_disk(x, scale)) is not None:  # checked in parts, as it may be larger than memory
+        for _, _, chunk in mapped.chunks():
+            require_values(where, chunk, kind, scale)
+    else:
+        require_values(where, x, kind, scale)
+        x = np.require(x, stored_type(x.dtype, scale), ["C", "W", "E"])
+    return Split(x, labels)
+
+
+def require_labels(where: str, labels: Array | None, rows: int) -> npt.NDArray[np.int64] | None:
+    """Return labels as int64, or raise an InputError if they are not whole numbers, one for each row."""
+    if labels is None:
+        return None
+    if not isinstance(labels, np.ndarray):
+        raise InputError(f"{where}: expected labels in a NumPy array of integers; got {type(labels).__name__}")
+    if labels.shape != (rows,) or labels.dtype.kind not in "biu":
+        words = " (words)" if labels.dtype.kind in "USO" else ""
+        way = "; store y.astype(int)" if labels.dtype.kind == "f" and labels.shape == (rows,) else ""
+        way = "; store y.argmax(1) if they are one-hot" if labels.ndim == 2 and len(labels) == rows else way
+        raise InputError(
+            f"{where}: expected integer labels of shape ({rows},); "
+            f"got {labels.dtype}{words} of shape {labels.shape}{way}"
+        )
+    return labels.astype(np.int64, copy=False)
+
+
+def split_in_order(split: Split, sizes: Mapping[str, int]) -> dict[str, Split]:
+    """Cut consecutive splits of the given sizes from ``split``, first rows first."""
+    parts, start = {}, 0
+    for name, size in sizes.items():
+        rows = slice(start, start + size)
+        parts[name] = Split(split.x[rows], None if split.labels is None else split.labels[rows])
+        start += size
+    return parts
+
+
+def split_validation(split: Split, where: object = "data") -> dict[str, Split]:
+    """Draw a tenth of the training rows, with seed 777, for validation; the others keep their order."""
+    count = len(split)
+    if count < 10:
+        raise InputError(
+            f"{where}: expected at least 10 rows in train, a tenth of which become the validation split; got {count}"
+        )
+    drawn = np.sort(np.random.default_rng(DATA_SEED).permutation(count)[: count // 10])
+    others = np.setdiff1d(np.arange(count), drawn)
+    return {name: _chosen(split, rows) for name, rows in (("train", others), ("validation", drawn))}
+
+
+def split_shuffled(split: Split, where: object = "data") -> dict[str, Split]:
+    """Shuffle the rows with seed 777; 80 % become train, 10 % validation and 10 % test."""
+    count = len(split)
+    if count < 10:
+        raise InputError(f"{where}: expected at least 10 rows to split into train, validation and test; got {count}")
+    order = np.random.default_rng(DATA_SEED).permutation(count)
+    held_out = count // 10
+    sizes = {"train": count - 2 * held_out, "validation": held_out, "test": held_out}
+    return split_in_order(_chosen(split, order), sizes)
+
+
+def _chosen(split: Split, rows: npt.NDArray[np.int64]) -> Split:
+    """Return rows of a split by their numbers, in that order."""
+    if isinstance(split.x, Rows):
+        raise TypeError("expected rows in memory; rows on the disk are split when the file is read through")
+    return Split(split.x[rows], None if split.labels is None else split.labels[rows])
