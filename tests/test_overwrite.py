@@ -321,7 +321,7 @@ def test_tightness_keeps_to_the_same_rule(vaelab, folder):
 
 
 def test_a_figure_in_the_run_is_replaced_if_vaelab_wrote_it(vaelab, folder):
-    words, figure = ("sample", "run", "-n", 4), Path("run/figures/samples-mean.png")
+    words, figure = ("sample", "run", "-n", 4), Path("run/figures/samples-draw.png")
     assert vaelab(*words).code == 0
     assert vaelab(*words, "--seed", 1).code == 0
     figure.write_text("years of work")
