@@ -22,8 +22,9 @@ from torch import Tensor
 from vaelab.data import Dataset, Split
 from vaelab.errors import InputError
 from vaelab.evaluation import EvaluationRecord
-from vaelab.runs import Run, Schema, seal, unseal, write_file
+from vaelab.runs import Run
 from vaelab.settings import resolve
+from vaelab.storage import Schema, seal, unseal, write_file
 from vaelab.studies.tightness import measure_tightness
 from vaelab.training import train
 

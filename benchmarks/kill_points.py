@@ -28,8 +28,9 @@ import torch
 from vaelab import transform
 from vaelab.cli import main as vaelab
 from vaelab.data import load_data
-from vaelab.runs import Run, unseal
-from vaelab.runs.sealed import Schema
+from vaelab.runs import Run
+from vaelab.storage import unseal
+from vaelab.storage.sealed import Schema
 from vaelab.studies import lab, sweep  # imported here, so that a command does not wait for it in each process
 
 RESULTS = Path(__file__).parent / "results" / "kill_points.json"

@@ -6,7 +6,7 @@ import os
 import pytest
 from benchmarks.kill_points import CASES, kill, points, prepare
 
-from vaelab.runs.files import is_temporary, remove_leftovers, replaced, write_file
+from vaelab.storage.files import is_temporary, remove_leftovers, replaced, write_file
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from tests.commands import CommandLine
 from vaelab import plots
-from vaelab.runs import Run, is_ours, seal
+from vaelab.runs import Run
 from vaelab.settings import parse_overrides, resolve
+from vaelab.storage import is_ours, seal
 from vaelab.studies.lab import STUDY, _words
 
 TINY = ("gaussian-vae", "latent_dim=2", "hidden_dims=[8]", "training.steps=6", "training.batch_size=20")

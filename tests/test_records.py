@@ -17,8 +17,9 @@ from tests.commands import CommandLine
 from tests.laws import binary_data
 from tests.training_process import RECORD, changed, run_training, start, wait_for_step
 from vaelab.errors import InputError
-from vaelab.runs import Run, seal
+from vaelab.runs import Run
 from vaelab.settings import resolve
+from vaelab.storage import seal
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from tests.laws import binary_data
 from tests.training_process import RECORD, run_training
 from vaelab.errors import InputError
-from vaelab.runs import Run, locked, seal, write_file
+from vaelab.runs import Run, locked
 from vaelab.settings import resolve
+from vaelab.storage import seal, write_file
 from vaelab.training import train
 
 KINDS = ["gaussian-vae", "bernoulli-vae", "autoencoder"]

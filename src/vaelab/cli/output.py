@@ -145,7 +145,7 @@ def require_target(
     Raises:
         InputError: a file of another kind, one that is there, or one that is read.
     """
-    from vaelab.runs import is_ours
+    from vaelab.storage import is_ours
 
     target = out if out is not None else default
     if target.suffix not in suffixes:
@@ -185,7 +185,7 @@ def require_report(out: Path | None, overwrite: bool = False) -> None:
 
 def write(target: Path, content: bytes) -> None:
     """Write a file and say so."""
-    from vaelab.runs import write_file
+    from vaelab.storage import write_file
 
     write_file(target, content)
     say(f"wrote {target}")
@@ -195,7 +195,7 @@ def write_arrays(target: Path, arrays: dict[str, Any]) -> None:
     """Write arrays by name to an .npz file, which is there when it is whole; they may be larger than memory."""
     import numpy as np
 
-    from vaelab.runs import replaced
+    from vaelab.storage import replaced
 
     with replaced(target) as file:
         np.savez_compressed(file, **arrays)

@@ -15,7 +15,7 @@ from vaelab.report.gradients import GRADIENT_HEADER, gradient_figure, gradient_n
 from vaelab.report.member import ReportedRun, require_comparable
 from vaelab.report.sections import sections
 from vaelab.report.tables import command, models_table, protocol, summary
-from vaelab.runs import write_ours
+from vaelab.storage import write_ours
 
 __all__ = [
     "GRADIENT_HEADER",

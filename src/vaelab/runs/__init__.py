@@ -19,29 +19,18 @@ from __future__ import annotations
 
 from vaelab.runs.config import DataSource, source_of
 from vaelab.runs.directory import locked, remove_report, remove_run, require_own_page, require_removable
-from vaelab.runs.files import is_ours, lock, replaced, write_file, write_ours
 from vaelab.runs.metrics import read_metrics
 from vaelab.runs.run import Loaded, Run
-from vaelab.runs.sealed import FORMAT_VERSION, Schema, seal, unseal
 
 __all__ = [
-    "FORMAT_VERSION",
     "DataSource",
     "Loaded",
     "Run",
-    "Schema",
-    "is_ours",
-    "lock",
     "locked",
     "read_metrics",
     "remove_report",
     "remove_run",
-    "replaced",
     "require_own_page",
     "require_removable",
-    "seal",
     "source_of",
-    "unseal",
-    "write_file",
-    "write_ours",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from vaelab.errors import InputError
-from vaelab.runs.files import write_file
+from vaelab.storage.files import write_file
 
 __all__ = ["Checkpoints"]
 

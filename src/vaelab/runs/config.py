@@ -13,9 +13,9 @@ from pydantic import Field
 import vaelab
 from vaelab.data import DATASETS, Binarisation, Dataset
 from vaelab.errors import InputError
-from vaelab.runs.sealed import Schema, unseal
 from vaelab.seeds import DATA_SEED
 from vaelab.settings import Settings, resolve
+from vaelab.storage.sealed import Schema, unseal
 
 __all__ = ["DataSource", "configuration", "read_config", "settings_in", "source_of"]
 

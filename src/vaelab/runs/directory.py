@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vaelab.errors import InputError
 from vaelab.runs.config import read_config
-from vaelab.runs.files import is_ours, is_temporary, lock, remove_leftovers
+from vaelab.storage.files import is_ours, is_temporary, lock, remove_leftovers
 
 __all__ = [
     "clean",

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from vaelab.errors import InputError
-from vaelab.runs.files import write_file
-from vaelab.runs.sealed import Schema
+from vaelab.storage.files import write_file
+from vaelab.storage.sealed import Schema
 
 __all__ = ["Metrics", "read_metrics"]
 

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from vaelab.errors import InputError
 from vaelab.evaluation import EvaluationRecord
 from vaelab.runs.directory import RESULTS_LOCK, clean, held
-from vaelab.runs.files import write_file
-from vaelab.runs.sealed import Schema, parse_json, seal, unseal
+from vaelab.storage.files import write_file
+from vaelab.storage.sealed import Schema, parse_json, seal, unseal
 
 __all__ = ["Results"]
 

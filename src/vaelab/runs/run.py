@@ -21,12 +21,12 @@ from vaelab.models import LatentVariableModel, MixturePrior
 from vaelab.runs.checkpoints import Checkpoints
 from vaelab.runs.config import DataSource, configuration, read_config, settings_in, source_of
 from vaelab.runs.directory import entries, remove_run, require_removable, require_run
-from vaelab.runs.files import write_file
 from vaelab.runs.metrics import Metrics
 from vaelab.runs.results import Results
-from vaelab.runs.sealed import seal
-from vaelab.runs.tensors import load_tensors, save_tensors, sha256_of
 from vaelab.settings import Settings
+from vaelab.storage.files import write_file
+from vaelab.storage.sealed import seal
+from vaelab.storage.tensors import load_tensors, save_tensors, sha256_of
 
 __all__ = ["Loaded", "Run"]
 

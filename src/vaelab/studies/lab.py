@@ -10,8 +10,9 @@ from pathlib import Path
 from vaelab.data import load_data
 from vaelab.errors import InputError
 from vaelab.report import ReportedRun, write_report
-from vaelab.runs import Run, is_ours, locked, remove_report, remove_run, require_own_page, require_removable
+from vaelab.runs import Run, locked, remove_report, remove_run, require_own_page, require_removable
 from vaelab.settings import parse_overrides, resolve
+from vaelab.storage import is_ours
 from vaelab.studies.jobs import Job, Watch, run_side_by_side, share_cores
 from vaelab.training import check_settings, choose_device, for_data
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from vaelab.data import Dataset
 from vaelab.errors import InputError, require_int
-from vaelab.runs import Run, lock
+from vaelab.runs import Run
 from vaelab.settings import Settings, words
+from vaelab.storage import lock
 from vaelab.studies.jobs import Job, Watch, run_side_by_side, share_cores
 from vaelab.studies.sweep.results import (
     Metric,

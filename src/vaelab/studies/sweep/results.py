@@ -14,8 +14,9 @@ from typing import Any
 from vaelab import plots
 from vaelab.errors import InputError
 from vaelab.objectives import IWAE
-from vaelab.runs import Run, Schema, seal, unseal, write_file
+from vaelab.runs import Run
 from vaelab.settings import Settings
+from vaelab.storage import Schema, seal, unseal, write_file
 from vaelab.studies.sweep.space import Combination, Space, short_names, words_of
 
 __all__ = ["Metric", "Result", "metric_of", "read_result", "require_sweep", "sweep_table", "write_results"]

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from vaelab.errors import InputError, require_int
-from vaelab.runs import write_file
 from vaelab.seeds import derive_seed
+from vaelab.storage import write_file
 from vaelab.studies.sweep.space import Combination, Range, Space, name_of, words_of
 
 __all__ = ["Listed", "OptunaSearch", "Search", "corners", "drawn", "grid"]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vaelab.errors import InputError
-from vaelab.runs.files import write_file
+from vaelab.storage.files import write_file
 
 __all__ = ["load_tensors", "save_tensors", "sha256_of"]
 

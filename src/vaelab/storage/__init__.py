@@ -1,0 +1,18 @@
+"""Files that are whole or not there at all: written atomically, with checksums, never a pickle."""
+
+from __future__ import annotations
+
+from vaelab.storage.files import is_ours, lock, replaced, write_file, write_ours
+from vaelab.storage.sealed import FORMAT_VERSION, Schema, seal, unseal
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Schema",
+    "is_ours",
+    "lock",
+    "replaced",
+    "seal",
+    "unseal",
+    "write_file",
+    "write_ours",
+]
