@@ -140,7 +140,7 @@ def _splits_of(
         require_no_index(where, names, seen)
         require_alike(where, names, seen, options)
         if all(part is None for part in labels.values()):
-            require_no_labels(where, names, stacked, seen)
+            require_no_labels(where, names, stacked, seen, options)
     require_one_meaning(where, {key: float(part.max()) for key, part in flat.items() if part.size})
     coding = decide(str(where), seen, options, names)
     splits = {

@@ -156,7 +156,7 @@ class Dataset:
             test,
             columns=columns,
             image_shape=image_shape,
-            options=ReadOptions(values, scale),
+            options=ReadOptions(values, scale, arrays=True),
         )
         return cls(name, **vars(parts), binarisation=binarisation)  # type: ignore[arg-type]
 

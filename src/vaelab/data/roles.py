@@ -109,7 +109,7 @@ def require_no_index(where: object, names: Sequence[str] | None, seen: Seen) -> 
         if is_index_name(name) and seen.whole[column] and high > 1:
             raise InputError(
                 f"{where}: column {name!r} holds whole numbers in [{low:g}, {high:g}] and looks like numbers of rows; "
-                "leave it out of the file, or give it another name if it is observed"
+                "leave it out, or give it another name if it is observed"
             )
 
 
@@ -135,7 +135,7 @@ def _numbers_rows(path: Path, number: int, name: str | None, column: Array) -> b
 def refuse_counting(where: object, number: int, name: str | None, first: float, last: float) -> NoReturn:
     """Refuse a column that counts the rows under a name that does not say so."""
     counts = f"{_called(number, name)} counts {first:g}...{last:g}"
-    way = "leave it out of the file" + (", or call it 'index'" if name else "")
+    way = "leave it out" + (", or call it 'index'" if name else "")
     raise InputError(f"{where}: {counts}, as row numbers do; {way}")
 
 
@@ -160,9 +160,10 @@ def require_alike(where: object, names: Sequence[str] | None, seen: Seen, option
     found = seen.of([first])
     more = f", and {len(other) - 1} more are not bits either," if len(other) > 1 else ""
     unit = (found.low >= 0).all() and (found.high <= 1).all()
-    ways = ["recode it as 0 and 1", "leave it out of the file"]
-    ways += ["say that it holds labels with --label-column"] if found.whole.all() else []
-    ways += ["say that all are grey levels with --values unit"] if unit else []
+    ways = ["recode it as 0 and 1", "leave it out"]
+    labels = options.way("say that it holds labels with --label-column", "give it as y if it holds labels")
+    ways += [labels] if found.whole.all() else []
+    ways += ["say that all are grey levels with " + options.way("--values unit", "values='unit'")] if unit else []
     raise InputError(
         f"{where}: {_called(first, names[first] if names is not None else None)} holds {found}{more} beside "
         f"{seen.bits.sum():,} columns of bits; {', '.join(ways[:-1])}, or {ways[-1]}"
@@ -184,7 +185,7 @@ def _are_bits(numbers: Array) -> bool:
     return bool(((numbers == 0) | (numbers == 1)).all())
 
 
-def require_no_labels(where: object, names: Sequence[str] | None, x: Array, seen: Seen) -> None:
+def require_no_labels(where: object, names: Sequence[str] | None, x: Array, seen: Seen, options: ReadOptions) -> None:
     """Refuse grey levels whose first or last column looks like labels: few classes, all there, none of most rows."""
     last = x.shape[1] - 1
     real = (~seen.whole).sum() >= 0.9 * last  # all others but a few
@@ -203,8 +204,10 @@ def require_no_labels(where: object, names: Sequence[str] | None, x: Array, seen
         if counts.all() and counts.max() < _SHARE * len(x):
             called = _called(column, None if names is None else names[column])
             others = "hold real numbers" if real else f"go up to {seen.high.max():g}"
-            way = "say so with --label-column" if names is not None else "call it 'label' in a line of names"
-            other = "call all columns pixel0, pixel1, ..." + (" or save images (N, H, W)" if names is None else "")
+            in_file = "say so with --label-column" if names is not None else "call it 'label' in a line of names"
+            way = options.way(in_file, "give it as y")
+            other = options.way("call all columns pixel0, pixel1, ...", "give columns=['pixel0', 'pixel1', ...]")
+            other += options.way(" or save images (N, H, W)", " or images (N, H, W)") if names is None else ""
             raise InputError(
                 f"{where}: {called} looks like labels: it holds all of {low:g}...{high:g}, the others {others}; "
                 f"if it holds labels, {way}; if not, {other}"

@@ -41,7 +41,7 @@ _DARK = 127  # no picture of 256 grey levels is darker than half in every pixel 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read a file: what its values are, the value that is white, and the column of the labels.
+    """How to read data: what the values are, the value that is white, and the column of the labels.
 
     ``values`` is ``bits`` (0 and 1), ``grey`` (grey levels 0...255, or real ones in [0, 1]) or ``unit`` (real numbers
     in [0, 1], grey levels even if all are 0 or 1); with ``scale`` S the values are grey levels 0...S. What is None is
@@ -54,6 +54,7 @@ class ReadOptions:
     values: Values | None = None
     scale: float | None = None
     label_column: str | None = None
+    arrays: bool = False  # given as arrays in Python, not as a file: errors then name other ways out
 
     def __post_init__(self) -> None:
         if self.values is not None:
@@ -66,6 +67,10 @@ class ReadOptions:
                 raise InputError(
                     f"scale: expected no scale beside values={self.values}, which are never divided; got {self.scale!r}"
                 )
+
+    def way(self, of_file: str, of_arrays: str) -> str:
+        """Return what to tell the user to do: for a file, or for arrays in Python."""
+        return of_arrays if self.arrays else of_file
 
 
 @dataclass(frozen=True)
@@ -214,28 +219,28 @@ def decide(where: str, seen: Seen, options: ReadOptions, names: Sequence[str] | 
     unit = low >= 0 and high <= 1
     bits = unit and whole
     if options.scale is not None:
-        return _scaled(where, seen, options.scale, names)
+        return _scaled(where, seen, options.scale, options, names)
     if options.values == "bits":
-        return BITS if bits else _contradict(where, "0 and 1", "values=bits", seen)
+        return BITS if bits else _contradict(where, "0 and 1", "values=bits", seen, options)
     if options.values == "unit":
-        return UNIT if unit else _contradict(where, "real numbers in [0, 1]", "values=unit", seen)
+        return UNIT if unit else _contradict(where, "real numbers in [0, 1]", "values=unit", seen, options)
     if options.values == "grey":
         if unit and not whole:
             return UNIT
         if bits or not whole or low < 0 or high > 255:
-            _contradict(where, "whole numbers 0...255 or real numbers in [0, 1]", "values=grey", seen)
-        return _scaled(where, seen, 255)
+            _contradict(where, "whole numbers 0...255 or real numbers in [0, 1]", "values=grey", seen, options)
+        return _scaled(where, seen, 255, options)
     if unit:
         return BITS if whole else UNIT
     if seen.byte and high > _DARK:
-        return _scaled(where, seen, 255)
-    found = f"{seen}{_outside(seen, 1, names)}"
-    raise InputError(f"{where}: expected {_EXPECTED}; got {found}; {_way_out(seen)}")
+        return _scaled(where, seen, 255, options)
+    found = f"{seen}{_outside(seen, 1, options, names)}"
+    raise InputError(f"{where}: expected {_EXPECTED}; got {found}; {_way_out(seen, options)}")
 
 
-def _scaled(where: str, seen: Seen, scale: float, names: Sequence[str] | None = None) -> Coding:
+def _scaled(where: str, seen: Seen, scale: float, options: ReadOptions, names: Sequence[str] | None = None) -> Coding:
     if seen.low.min() < 0 or seen.high.max() > scale:
-        found = f"{seen}{_outside(seen, scale, names)}"
+        found = f"{seen}{_outside(seen, scale, options, names)}"
         raise InputError(f"{where}: expected values in [0, {scale:g}], as scale={scale:g} says; got {found}")
     if seen.whole.all() and scale == int(scale) and scale <= 255:
         return Coding("grey", int(scale), np.dtype(np.uint8))
@@ -267,7 +272,7 @@ def require_range(where: str, low: float, high: float, kind: Kind, scale: float)
         raise InputError(f"{where}: expected {expected} says; got values in [{low:g}, {high:g}]")
 
 
-def _outside(seen: Seen, scale: float, names: Sequence[str] | None) -> str:
+def _outside(seen: Seen, scale: float, options: ReadOptions, names: Sequence[str] | None) -> str:
     """Name the columns outside [0, scale], if they are few beside the others."""
     (outside,) = np.nonzero((seen.low < 0) | (seen.high > scale))
     if len(outside) > max(1, len(seen.low) // 10) or len(outside) == len(seen.low):
@@ -275,16 +280,18 @@ def _outside(seen: Seen, scale: float, names: Sequence[str] | None) -> str:
     called = (
         listed([names[int(place)] for place in outside]) if names is not None else ", ".join(map(str, outside[:3] + 1))
     )
-    label = ": if it holds labels, say so with --label-column" if names is not None and len(outside) == 1 else ""
+    way = options.way("say so with --label-column", "give it as y")
+    label = f": if it holds labels, {way}" if names is not None and len(outside) == 1 else ""
     return f" (outside [0, {scale:g}] in column{'s' * (len(outside) > 1)} {called} only{label})"
 
 
-def _contradict(where: str, expected: str, said: str, seen: Seen) -> Coding:
-    hint = "; leave it out for bits, or say which value is white with --scale" if seen.bits.all() else ""
-    raise InputError(f"{where}: expected {expected}, as {said} says; got {seen}{hint}")
+def _contradict(where: str, expected: str, option: str, seen: Seen, options: ReadOptions) -> Coding:
+    scale = options.way("--scale", "scale=")
+    hint = f"; leave it out for bits, or say which value is white with {scale}" if seen.bits.all() else ""
+    raise InputError(f"{where}: expected {expected}, as {option} says; got {seen}{hint}")
 
 
-def _way_out(seen: Seen) -> str:
+def _way_out(seen: Seen, options: ReadOptions) -> str:
     low, high = float(seen.low.min()), float(seen.high.max())
     if (seen.two and low != 0) or low == high:
         return "recode them as 0 and 1"
@@ -295,7 +302,5 @@ def _way_out(seen: Seen) -> str:
     white = next((usual for usual in (255, 65535) if usual // 2 < high <= usual), high)
     other = " or 255" if seen.byte else ""
     recode = "recode them as 0 and 1; " if seen.two else ""
-    return (
-        f"{recode}if they are grey levels, say which value is white: --scale {white:g}{other} "
-        f"(in Python and in settings scale={white:g})"
-    )
+    way = f"--scale {white:g}{other} (in Python and in settings scale={white:g})"
+    return f"{recode}if they are grey levels, say which value is white: {options.way(way, f'scale={white:g}{other}')}"

@@ -176,7 +176,7 @@ def _look(
         _require_no_count(path, sources[0].names, sample, keep, total)
         require_alike(path, sources[0].names, total, options)
         if len(sample) and not any(source.labelled for source in sources):
-            require_no_labels(path, sources[0].names, sample, total)
+            require_no_labels(path, sources[0].names, sample, total, options)
     coding = _decide(path, seen, total, options, sources[0].names)
     require_one_meaning(path, {file.name: float(found.high.max()) for file, found in seen.items()})
     low, high = float(total.low.min()) / coding.divisor, float(total.high.max()) / coding.divisor
