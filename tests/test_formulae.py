@@ -89,6 +89,7 @@ def test_a_text_with_formulae_becomes_html():
     html = typeset("a < b: log p(x|z) over `K` codes")
     assert re.sub(r"<math.*?</math>", "F", html) == "a &lt; b: F over F codes"
     assert typeset(typeset("a < b")) == "a &lt; b"
+    assert typeset(r"a run called `\frac`") == r"a run called `\frac`"
 
 
 SMALL_CONF = """

@@ -17,7 +17,7 @@ from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, ScoreFunction
 from vaelab.objectives import ELBO, IWAE
 from vaelab.report import ReportedRun
-from vaelab.report.gradients import _bias_found
+from vaelab.report.gradients import _bias_finding
 from vaelab.report.sections import sections
 from vaelab.runs import Run
 from vaelab.studies import gradients as measuring
@@ -107,7 +107,7 @@ def report_on(*rows):
         {"estimator": name, "biased": biased, "bias_z": first, "bias_z_again": second}
         for name, biased, first, second in rows
     ]
-    return _bias_found(
+    return _bias_finding(
         {"estimators": estimators, "bias_limit": 4.0, "bias_limit_again": 3.3, "false_alarm_of_report": 1e-4}
     )
 
@@ -116,11 +116,11 @@ def test_the_report_never_calls_a_proven_estimator_biased():
     text = report_on(("arm", False, 4.2, 1.0), ("disarm", False, 0.3, None), ("concrete", True, 9.0, None))
     assert "measured so beyond |z| = 4.00: concrete." in text
     assert "The others are proven unbiased" in text
-    assert "arm exceeded |z| = 4.00 at first (4.20) and not with fresh draws (1.00): chance." in text
+    assert "arm exceeded |z| = 4.00 at first (4.20) and not with fresh draws (1.00): this is chance." in text
     twice = report_on(("arm", False, 4.2, 5.0))
-    assert "in at most 0.01% of reports: a fault of the measurement or of the code" in twice
+    assert "in at most 0.01% of reports: the measurement or the code is wrong" in twice
     assert "biased by construction" not in twice.lower()
-    assert "too little for these draws to show it: concrete." in report_on(("concrete", True, 1.0, None))
+    assert "too little to be significant with these draws: concrete." in report_on(("concrete", True, 1.0, None))
     assert report_on(("disarm", False, 0.3, None)).endswith("none exceeds |z| = 4.00.")
 
 
@@ -235,7 +235,7 @@ def test_the_report_has_the_section_only_for_a_run_that_was_measured(vaelab, run
     (run.path / "gradients.json").unlink(missing_ok=True)
     assert "gradient-variance" not in [section.name for section in sections([ReportedRun("run", run)])[0]]
     assert vaelab("gradients", run.path, "--draws", 3, "--rows", 8, "--samples", 2).code == 0
-    found = {section.name: section.found for section in sections([ReportedRun("run", run)])[0]}["gradient-variance"]
+    found = {section.name: section.finding for section in sections([ReportedRun("run", run)])[0]}["gradient-variance"]
     assert "running average has" in found
     assert "proven unbiased by enumeration" in found
     assert "Found biased" not in found

@@ -77,13 +77,13 @@ def test_every_section_applies_and_says_what_these_runs_show(members):
         "plane",
     ]
     for section in made.values():
-        assert any(letter.isdigit() for letter in section.found), section.name
+        assert any(letter.isdigit() for letter in section.finding), section.name
 
 
 def test_sentences_are_computed_from_the_runs(members):
     """The same builders on other runs give other numbers."""
-    first = {section.name: section.found for section in sections(members[:1])[0]}
-    other = {section.name: section.found for section in sections(members)[0]}
+    first = {section.name: section.finding for section in sections(members[:1])[0]}
+    other = {section.name: section.finding for section in sections(members)[0]}
     assert first["training-curves"] != other["training-curves"]
     assert "bits: " in other["reconstructions"]
     assert "bits: " not in first["reconstructions"]

@@ -63,7 +63,7 @@ def test_every_model_is_reported_on_odd_data(case, tmp_path, monkeypatch):
         members.append(ReportedRun(model, run))
     made, left_out = sections(members)
     assert [each for each in left_out if "Error" in each.reason] == []
-    said = " ".join([section.found for section in made] + [each.reason for each in left_out])
+    said = " ".join([section.finding for section in made] + [each.reason for each in left_out])
     assert ODD[case][3] in said
     if data.image_shape is not None:
         assert {"sample-means", "reconstructions", "plane"} <= {section.name for section in made}
@@ -118,7 +118,7 @@ def test_log_p_has_a_column_and_a_sentence_where_a_run_knows_it(tmp_path, monkey
     header, rows = models_table([ReportedRun("run", run)])
     value = f"{truth[0].value:.2f}"
     assert rows[0][header.index("log p(x)")].startswith(value)
-    found = {section.name: section.found for section in sections([ReportedRun("run", run)])[0]}
+    found = {section.name: section.finding for section in sections([ReportedRun("run", run)])[0]}
     assert f"log p(x) is {value}" in found["latent-map"]
 
 
@@ -128,7 +128,7 @@ def test_what_the_page_says_of_data_and_training_is_true_of_these(tmp_path):
     member = ReportedRun("run", run)
     said = dict(protocol([member]))
     assert said["binarisation"] == "none"
-    assert "averages of the weights, which are good sooner: yes; compiled steps: no" in said["speed"]
+    assert "averaged weights: yes; compiled steps: no" in said["speed"]
     assert "--data FILE" in command(member), "they were given in Python"
 
 

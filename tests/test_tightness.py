@@ -93,7 +93,7 @@ def test_the_command_the_file_and_the_section(tmp_path, capsys, monkeypatch):
     names = [section.name for section in sections(members)[0]]
     assert names[-3:] == ["tightness", "receptive-fields", "layers"]
     for section in (tightness(members), receptive_fields(members), layer_samples(members)):
-        assert any(letter.isdigit() for letter in section.found)
+        assert any(letter.isdigit() for letter in section.finding)
     assert "at most 20 bits" in vaelab.refused("tightness", _wide(tmp_path, vaelab))
 
 

@@ -8,6 +8,7 @@ that grow.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from xml.etree import ElementTree
 
@@ -127,6 +128,9 @@ def typeset(text: str) -> Markup:
     """
     parts, place = [], 0
     for found in _FORMULA.finditer(text):
-        parts += [escape(text[place : found.start()]), Markup(mathml(latex_of(found[0].strip("`"))))]
+        formula: str = escape(found[0])
+        with contextlib.suppress(ValueError):  # backticks in a title need not be a formula
+            formula = Markup(mathml(latex_of(found[0].strip("`"))))
+        parts += [escape(text[place : found.start()]), formula]
         place = found.end()
     return Markup("").join([*parts, escape(text[place:])])

@@ -38,6 +38,9 @@ _INDEX = re.compile(r"[+-]?\w+(?:[+-]\w+)*")  # y_l+1 and z_-k: an index has no 
 def latex_of(plain: str) -> str:
     r"""Return a plain formula as LaTeX.
 
+    Raises:
+        ValueError: a sign that has another meaning in LaTeX.
+
     >>> latex_of("log p(x) >= log 1/K sum_k w_k")
     '\\log p(x)\\ge \\log \\frac{1}{K}\\sum _{k}w_{k}'
     """
@@ -97,4 +100,6 @@ def _symbol(kind: str, text: str, after: str) -> str:
         return _WORDS[text] + " " if text in _WORDS else text if len(text) == 1 else rf"\operatorname{{{text}}}"
     if kind == "sign":
         return _SIGNS[text] + " "
+    if text in "\\$&#":
+        raise ValueError(f"formula: expected plain text such as 'log p(x)'; got {text!r}")
     return {"left": r"\langle ", "right": r"\rangle ", "space": ""}.get(kind, text)

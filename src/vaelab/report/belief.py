@@ -68,34 +68,34 @@ def tightness(members: Sequence[ReportedRun]) -> Section | None:
         field, amortised = by_name["mean field, product", "L"], by_name["amortised", "elbo"]
         weighted = by_name["amortised", f"iwae-{result['samples']}"]
         exact = result["exact"]
-        look = (
-            "With so few bits log p(x) is summed over every code, so each bound can be held against the truth. The "
-            "weights are the same throughout; only where q(z|x) comes from differs. Mean-field inference adapts q to "
-            "each image by itself; a recognition network has to do it in one pass, and pays for that. Many codes "
-            "(iwae) make good most of it. Hollow: the Gaussian field's own value, which is no bound."
+        guide = (
+            "With so few bits, log p(x) is summed over every code, so the gap of each bound is known. The weights are "
+            "the same in all rows; only the source of q(z|x) differs. Mean-field inference optimises `q` for each "
+            "image separately. A recognition network computes it in one pass, which costs accuracy. Many codes (iwae) "
+            "recover most of it. Hollow points: the value of the Gaussian field, which is not a bound."
         )
-        found = (
-            f"{member.title}: log p(x) = {exact['value']:.2f} ± {exact['standard_error']:.2f} nats. The mean field's L "
-            f"lies {field['gap']:.2f} ± {field['gap_standard_error']:.2f} below it, the amortised evidence bound "
-            f"{amortised['gap']:.2f} ± {amortised['gap_standard_error']:.2f}, and with {result['samples']} codes "
-            f"{weighted['gap']:.2f} ± {weighted['gap_standard_error']:.2f}. Mean-field inference took "
-            f"{1000 * field['seconds'] / result['observations']:.1f} ms an image; each recognition network was trained "
-            f"for {result['steps']:,} steps."
+        finding = (
+            f"{member.title}: log p(x) = {exact['value']:.2f} ± {exact['standard_error']:.2f} nats. The bound `L` of "
+            f"the mean field lies {field['gap']:.2f} ± {field['gap_standard_error']:.2f} below it, the amortised "
+            f"evidence bound {amortised['gap']:.2f} ± {amortised['gap_standard_error']:.2f}, and with "
+            f"{result['samples']} codes {weighted['gap']:.2f} ± {weighted['gap_standard_error']:.2f}. Mean-field "
+            f"inference took {1000 * field['seconds'] / result['observations']:.1f} ms an image; each recognition "
+            f"network was trained for {result['steps']:,} steps."
         )
-        return Section("tightness", "How loose is each inference?", look, found, tightness_figure(result))
+        return Section("tightness", "How loose is each inference?", guide, finding, tightness_figure(result))
     return None
 
 
 def _networks(members: Sequence[ReportedRun]) -> list[tuple[ReportedRun, Tensor]]:
     """Return the belief networks whose first layer is linear, with J (X, D)."""
-    found = []
+    networks = []
     for member in members:
         if member.run.settings.model == "sbn" and member.data.image_shape:
             try:
-                found.append((member, linear_weights(generative_parts(member.model)[1][0])[0].detach()))
+                networks.append((member, linear_weights(generative_parts(member.model)[1][0])[0].detach()))
             except InputError:
                 continue  # hidden layers between the bits and the pixels
-    return found
+    return networks
 
 
 def receptive_fields(members: Sequence[ReportedRun]) -> Section | None:
@@ -103,24 +103,24 @@ def receptive_fields(members: Sequence[ReportedRun]) -> Section | None:
     networks = _networks(members)
     if not networks:
         return None
-    panels, found = {}, []
+    panels, finding = {}, []
     for member, J in networks:
         strength = J.square().sum(0)
         chosen = strength.argsort(descending=True)[:_FIELDS]
         panels[f"{member.title}: {len(chosen)} of {J.shape[1]} units"] = member.images(J[:, chosen].T)
         sizes = J.abs().amax(0)
         local = float((J.abs() > sizes / 2).float().mean())
-        found.append(
+        finding.append(
             f"{member.title}: the strongest weight of a unit is {float(sizes.median()):.1f} in the median, and "
             f"{local:.1%} of its weights exceed half of its strongest."
         )
-    look = (
-        "Each image is a column of J: red where a unit, when it is on, makes a pixel likelier, blue where it makes it "
-        "less likely, white where it leaves it alone. With few units each has to draw a whole stroke or digit; with "
-        "many, each draws or erases a short stroke in one place."
+    guide = (
+        "Each image is a column of `J`: red where an active unit raises the probability of a pixel, blue where it "
+        "lowers it, white where it has no effect. With few units, each must draw a whole stroke or digit; with many, "
+        "each draws or erases a short stroke in one place."
     )
     figure = plots.png(plots.receptive_fields(panels, 10))
-    return Section("receptive-fields", "What each unit draws", look, " ".join(found), figure)
+    return Section("receptive-fields", "What each unit draws", guide, " ".join(finding), figure)
 
 
 def layer_samples(members: Sequence[ReportedRun], count: int = 10, draws: int = 100) -> Section | None:
@@ -135,15 +135,16 @@ def layer_samples(members: Sequence[ReportedRun], count: int = 10, draws: int = 
         rows = {name: member.images(mean) for name, mean in zip(names, means, strict=True)}
         spread = [float(mean.var(0).mean().sqrt()) for mean in means]
         doubt = [float(((mean > 0.1) & (mean < 0.9)).float().mean()) for mean in means]
-        look = (
-            "Each column is one draw from the prior, read from the top: what the image is on average once a layer is "
-            "known and the layers below are not. The top layer settles what is drawn, the lower ones how."
+        guide = (
+            "Each column is one draw from the prior. Each row is the mean image given one layer, averaged over the "
+            "layers below it. The top layer decides which digit is drawn, the lower layers decide its details."
         )
-        found = f"{member.title}: " + "; ".join(
-            f"{name}, {unsure:.0%} of the pixels are undecided and a pixel's mean varies by {varies:.2f} between draws"
+        finding = f"{member.title}: " + "; ".join(
+            f"{name}, {unsure:.0%} of the pixels are uncertain and the mean of a pixel has standard deviation "
+            f"{varies:.2f} over draws"
             for name, unsure, varies in zip(names, doubt, spread, strict=True)
         )
-        return Section("layers", "What each layer adds", look, f"{found}.", plots.png(plots.reconstructions(rows)))
+        return Section("layers", "What each layer adds", guide, f"{finding}.", plots.png(plots.reconstructions(rows)))
     return None
 
 

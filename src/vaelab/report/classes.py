@@ -1,4 +1,4 @@
-"""Whether labels can be shown as classes, and what they can be used for; if not, the reason."""
+"""Whether labels can be shown as classes and predicted by neighbours; if not, the reason."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["FOLDS", "NEIGHBOURS", "not_classes", "not_separable"]
 
 Labels = npt.NDArray[np.int64]
 FOLDS, NEIGHBOURS = 5, 15
-_MOST = 30  # classes that names and colours tell apart in one picture
+_MOST = 30  # more classes cannot be distinguished by names and colours in one picture
 
 
 def not_classes(labels: Labels) -> str:
-    """Return why labels are not shown as classes, or an empty string where they are.
+    """Return why labels are not shown as classes, or an empty string if they are.
 
     >>> not_classes(np.array([0, 1, 1]))
     ''
@@ -29,7 +29,7 @@ def not_classes(labels: Labels) -> str:
 
 
 def not_separable(labels: Labels) -> str:
-    """Return why the classes cannot be told by neighbours in cross-validation, or an empty string where they can."""
+    """Return why neighbours cannot predict the classes in cross-validation, or an empty string if they can."""
     if reason := not_classes(labels):
         return reason
     values, counts = np.unique(labels, return_counts=True)

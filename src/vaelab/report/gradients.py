@@ -1,4 +1,4 @@
-"""The measured gradient estimators of a run: its table, its figure and its section of a report."""
+"""The measured gradient estimators of a run: table, figure and section of a report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GRADIENT_HEADER = ["estimator", "K", "proven", "bias |z|", "variance", "SNR", "m
 
 
 def gradient_table(result: dict[str, Any]) -> list[list[str]]:
-    """Return a row for each estimator of a ``gradients.json``, the most efficient first."""
+    """Return a row for each estimator of a ``gradients.json``; the most efficient comes first."""
     rows = []
     for row in result["estimators"]:
         error = row["variance_error"]
@@ -37,14 +37,14 @@ def gradient_table(result: dict[str, Any]) -> list[list[str]]:
 
 
 def _bias(row: dict[str, Any], result: dict[str, Any]) -> str:
-    """Return the deviate of each look, and which are over their limit."""
+    """Return the deviate of each test, marked if it exceeds its limit."""
     if row["bias_z"] is None:
         return "0"
-    found = f"{row['bias_z']:.1f}" + (" (over)" if row["bias_z"] > result["bias_limit"] else "")
+    first = f"{row['bias_z']:.1f}" + (" (over)" if row["bias_z"] > result["bias_limit"] else "")
     second = row.get("bias_z_again")
     if second is None:
-        return found
-    return f"{found}, again {second:.1f}" + (" (over)" if second > result["bias_limit_again"] else "")
+        return first
+    return f"{first}, again {second:.1f}" + (" (over)" if second > result["bias_limit_again"] else "")
 
 
 def _number(value: float | None) -> str:
@@ -52,7 +52,7 @@ def _number(value: float | None) -> str:
 
 
 def gradient_notes(result: dict[str, Any]) -> list[str]:
-    """Return the sentences below the table: what was measured, how bias is judged, what was refused."""
+    """Return the sentences below the table: the measurement, the test for bias, and the refused estimators."""
     reference = result["reference"]
     against = "the exact gradient"
     if reference["name"] != "exact":
@@ -63,7 +63,7 @@ def gradient_notes(result: dict[str, Any]) -> list[str]:
         f"{result['draws']} draws on one batch of {result['observations']} observations, objective "
         f"{result['objective']}; variance averaged over {result['encoder_parameters']:,} encoder parameters; "
         f"up to {result['warmup']} warm-up steps; {result['threads']} threads",
-        "proven: what the tests find of the estimator's mean, every outcome enumerated or integrated",
+        "proven: whether the tests show that the estimator is unbiased, by enumeration or integration of every outcome",
         f"bias against {against}: |z| is the largest of {result['directions']} projections of the error; any unbiased "
         f"estimator exceeds {result['bias_limit']:.2f} in at most {result['false_alarm']:.0%} of reports, and is then "
         f"measured again with fresh draws: over both limits in at most {result['false_alarm_of_report']:.2%} of them",
@@ -93,19 +93,19 @@ def gradient_variance(members: Sequence[ReportedRun]) -> Section | None:
         result = member.run.gradients()
         if result is None or not any(row["variance"] > 0 for row in result["estimators"]):
             continue
-        look = (
-            "Each point is a gradient estimator on the same frozen model and the same batch: how much its estimates "
-            "scatter against what a step costs. Down and to the left is better; along a grey line the two trade "
-            "evenly, as if one estimator were averaged over more steps. Hollow squares are biased: their small "
-            "variance is no merit of its own."
+        guide = (
+            "Each point is a gradient estimator on the same frozen model and the same batch: the variance of its "
+            "estimates against the time of a step. Lower and further left is better. On a grey line, variance times "
+            "time is constant, as if one estimator were averaged over more steps. Hollow squares are biased: a small "
+            "variance alone does not make them accurate."
         )
         return Section(
-            "gradient-variance", "Gradient estimators", look, _found(member, result), gradient_figure(result)
+            "gradient-variance", "Gradient estimators", guide, _finding(member, result), gradient_figure(result)
         )
     return None
 
 
-def _found(member: ReportedRun, result: dict[str, Any]) -> str:
+def _finding(member: ReportedRun, result: dict[str, Any]) -> str:
     unbiased = [row for row in result["estimators"] if not row["biased"] and row["variance"] > 0]
     text = f"On {member.title}, {result['draws']} draws on {result['observations']} training observations"
     if unbiased:
@@ -119,14 +119,14 @@ def _found(member: ReportedRun, result: dict[str, Any]) -> str:
         if average and others:
             ratio = average["variance"] / others["variance"]
             text += f"; the running average has {ratio:.1f} times the variance of leave-one-out"
-    text += f". {_bias_found(result)}"
+    text += f". {_bias_finding(result)}"
     if result["left_out"]:
         text += f" Left out: {', '.join(result['left_out'])}."
     return text
 
 
-def _bias_found(result: dict[str, Any]) -> str:
-    """Return the sentences on bias: of those that have one by construction, and of those proven to have none."""
+def _bias_finding(result: dict[str, Any]) -> str:
+    """Return the sentences on bias: of estimators biased by construction, and of those proven to be unbiased."""
     limit, rows = result["bias_limit"], [row for row in result["estimators"] if row["bias_z"] is not None]
     biased = [row for row in rows if row["biased"]]
     shown = [row["estimator"] for row in biased if row["bias_z"] > limit]
@@ -135,7 +135,7 @@ def _bias_found(result: dict[str, Any]) -> str:
     if shown:
         text.append(f"Biased by construction, and measured so beyond |z| = {limit:.2f}: {', '.join(shown)}.")
     if hidden:
-        text.append(f"Biased by construction, too little for these draws to show it: {', '.join(hidden)}.")
+        text.append(f"Biased by construction, by too little to be significant with these draws: {', '.join(hidden)}.")
     over = [row for row in rows if not row["biased"] and row["bias_z"] > limit]
     if len(biased) < len(rows):
         none = "" if over else f"; none exceeds |z| = {limit:.2f}"
@@ -145,10 +145,10 @@ def _bias_found(result: dict[str, Any]) -> str:
         once = f"{row['estimator']} exceeded |z| = {limit:.2f} at first ({row['bias_z']:.2f})"
         if again is None or again <= result["bias_limit_again"]:
             after = "" if again is None else f" and not with fresh draws ({again:.2f})"
-            text.append(f"{once}{after}: chance.")
+            text.append(f"{once}{after}: this is chance.")
         else:
             text.append(
-                f"{once} and again with fresh draws ({again:.2f}), which chance does in at most "
-                f"{result['false_alarm_of_report']:.2%} of reports: a fault of the measurement or of the code."
+                f"{once} and again with fresh draws ({again:.2f}), which happens by chance in at most "
+                f"{result['false_alarm_of_report']:.2%} of reports: the measurement or the code is wrong."
             )
     return " ".join(text)

@@ -1,4 +1,4 @@
-"""One run as a report sees it: its title, its model, the test data it is judged on."""
+"""One run for a report: its title, its model, and the test data it is evaluated on."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """A run with a title, its parts loaded when first asked for."""
+    """A run with a title; its parts are loaded on first use."""
 
     title: str
     run: Run
-    read: tuple[str, ...] = ()  # where the data may be, instead of where they were read
+    read: tuple[str, ...] = ()  # further paths where the data may be
     unkept: list[EvaluationRecord] = field(default_factory=list, compare=False)  # evaluations that could not be written
 
     @cached_property
@@ -46,7 +46,7 @@ class ReportedRun:
         return self.run.load_data(*self.read)
 
     def evaluations(self) -> list[EvaluationRecord]:
-        """Return the evaluations of the weights that this model has, those first that could not be written."""
+        """Return the evaluations of this model's weights; those that could not be written come first."""
         kept = [record for record in self.run.all_evaluations() if record.weights == self.loaded.weights]
         return [*self.unkept, *kept]
 
@@ -83,13 +83,13 @@ class ReportedRun:
 
     def evaluation(self, prefix: str, split: str = "test") -> EvaluationRecord | None:
         """Return the evaluation of that name under the run's binarisation; of ``iwae-K`` that with the largest K."""
-        found = [
+        records = [
             record
             for record in self.evaluations()
             if (record.split, record.binarisation) == (split, self.run.binarisation)
             and record.name in (prefix, f"{prefix}-{record.samples}")
         ]
-        return max(found, key=lambda record: record.samples or 0, default=None)
+        return max(records, key=lambda record: record.samples or 0, default=None)
 
     @property
     def labels(self) -> Array | None:
@@ -117,7 +117,7 @@ def require_comparable(members: list[ReportedRun], force: bool = False) -> str |
             differences.append(f"the runs differ in {what} ({listed})")
     if not differences:
         return None
-    message = f"{' and '.join(differences)}, so their numbers do not compare"
+    message = f"{' and '.join(differences)}, so their numbers are not comparable"
     if not force:
-        raise InputError(f"compare: {message}; --force shows them all the same")
+        raise InputError(f"compare: {message}; --force shows them nevertheless")
     return f"Not comparable: {message}."

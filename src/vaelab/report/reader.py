@@ -1,4 +1,4 @@
-"""A nearest-neighbour reader of images, to judge samples by."""
+"""A nearest-neighbour classifier of images, for comparing samples with real images."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _NEIGHBOURS = 5
 
 
 class Reader:
-    """Reads the class of images by five neighbours among the first 10 000 training images.
+    """Classifies images by five nearest neighbours among the first 10 000 training images.
 
-    Nothing is trained or tuned; ``real`` is the share of the first 1000 test images on which all five
-    neighbours agree, the number to hold beside what it says of samples.
+    Nothing is trained or tuned. ``real`` is the share of the first 1000 test images on which all five neighbours
+    agree, for comparison with samples.
 
     Raises:
         InputError: no labels to learn from, or labels that are not classes.

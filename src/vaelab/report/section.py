@@ -1,4 +1,4 @@
-"""What a section of a report is."""
+"""The parts of a section of a report."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Section:
 
     name: str
     title: str
-    look: str
-    found: str
+    guide: str
+    finding: str
     figure: bytes
 
 

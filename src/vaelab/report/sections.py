@@ -1,4 +1,4 @@
-"""Sections of a report: a figure, what to look for in it, and what these runs show, computed from them."""
+"""Sections of a report: a figure, how to read it, and what these runs show, computed from them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TESTED = 2000  # test images that are reconstructed to count wrong bits
 def sections(members: Sequence[ReportedRun]) -> tuple[list[Section], list[LeftOut]]:
     """Return the sections that apply to these runs, in reading order, and those that could not be drawn.
 
-    No figure may cost a number, so whatever a figure fails on, it alone is left out.
+    A figure that fails is left out; the numbers and the other figures are still shown.
     """
     builders: tuple[Builder, ...] = (
         latent_map,
@@ -55,7 +55,7 @@ def sections(members: Sequence[ReportedRun]) -> tuple[list[Section], list[LeftOu
             section = builder(members)
         except InputError as refusal:
             left_out.append(LeftOut(name, str(refusal)))
-        except Exception as error:  # a fault of ours: said in the report and in the log, and the report goes on
+        except Exception as error:  # an error in vaelab: noted in the report and in the log, and the report is finished
             logging.getLogger("vaelab").warning("the figure %r could not be drawn", name, exc_info=error)
             left_out.append(LeftOut(name, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"))
         else:
@@ -64,7 +64,7 @@ def sections(members: Sequence[ReportedRun]) -> tuple[list[Section], list[LeftOu
 
 
 def _generative(members: Sequence[ReportedRun]) -> list[ReportedRun]:
-    """Runs whose samples are worth showing as images; a map of two dimensions is shown as a map."""
+    """Return the runs whose samples are shown as images, without those of 2-D codes if there are others."""
     shown = [m for m in members if m.model.code != "point" and m.data.image_shape]
     wide = [m for m in shown if m.model.posterior(m.test.bits(slice(1))).event_shape[0] > 2]
     return wide or shown
@@ -79,13 +79,13 @@ def _first(members: Sequence[ReportedRun], code: str) -> ReportedRun | None:
 
 
 def _readable(member: ReportedRun, images: torch.Tensor) -> str:
-    """Say which classes nearest neighbours find in images, beside what they find in real ones."""
+    """Return which classes nearest neighbours see in images, compared with real images."""
     if member.labels is None or member.data.image_shape is None:
         return ""
     try:
         reader = reader_of(member.data)
     except InputError as refusal:
-        return f"not read by neighbours ({refusal})"
+        return f"not classified by neighbours ({refusal})"
     classes, agreement = reader.read(images)
     names = reader.classes
     counts = np.array([(classes == name).sum() for name in names])
@@ -107,18 +107,18 @@ def latent_map(members: Sequence[ReportedRun]) -> Section | None:
     title = f"{member.title}: posterior means of {len(codes):,} test observations"
     figure = plots.png(plots.latent_map(codes, _colours(member), title))
     spread = codes.std(0)
-    found = (
+    finding = (
         f"The means have standard deviation {spread[0]:.2f} and {spread[1]:.2f} along the two axes (the prior's is 1). "
     )
     if member.labels is not None:
-        found += _separation(codes, member.labels)
-    found += _missed(member)
-    look = (
-        "Each dot is one test image, placed at the mean of q(z|x). No class was told to the model: islands of one "
-        "colour are what it found by itself. Classes that share strokes lie next to each other or overlap; the "
-        "KL term pulls everything towards the origin, so islands touch."
+        finding += _separation(codes, member.labels)
+    finding += _missed(member)
+    guide = (
+        "Each dot is one test image, placed at the mean of q(z|x). The model has not seen any class label, so islands "
+        "of one colour are structure that it discovered. Classes that share strokes lie next to each other or overlap. "
+        "The KL term pulls all codes towards the origin, so islands touch."
     )
-    return Section("latent-map", "The latent space, coloured by class", look, found, figure)
+    return Section("latent-map", "The latent space, coloured by class", guide, finding, figure)
 
 
 def _missed(member: ReportedRun) -> str:
@@ -129,8 +129,8 @@ def _missed(member: ReportedRun) -> str:
     integral, error, below = truth.value, truth.standard_error or 0.0, truth.value - bound.value
     return (
         f" Integrated over the plane, log p(x) is {integral:.2f} ± {error:.2f} nats, and the bound of "
-        f"{bound.samples:,} codes drawn from q(z|x) is {bound.value:.2f}: {below:.2f} nats are lost where q(z|x) "
-        "misses codes that explain an observation as well."
+        f"{bound.samples:,} codes drawn from q(z|x) is {bound.value:.2f}. The difference of {below:.2f} nats comes "
+        "from codes that also explain an observation and that q(z|x) misses."
     )
 
 
@@ -144,7 +144,7 @@ def _separation(codes: Array, labels: Array) -> str:
     if reason := not_classes(labels):
         return f"Not coloured by class: {reason}."
     if reason := not_separable(labels):
-        return f"How well neighbours tell the classes apart was not measured: {reason}."
+        return f"The accuracy of neighbours was not measured: {reason}."
     predicted = cross_val_predict(KNeighborsClassifier(NEIGHBOURS), codes, labels, cv=FOLDS)
     names = np.unique(labels)
     confusion = confusion_matrix(labels, predicted, labels=names)
@@ -152,13 +152,14 @@ def _separation(codes: Array, labels: Array) -> str:
     np.fill_diagonal(both, 0)
     first, second = sorted(int(index) for index in np.unravel_index(both.argmax(), both.shape))
     chance = max((labels == name).mean() for name in names)
-    found = (
-        f"Fifteen neighbours on the two coordinates alone name the class of {(predicted == labels).mean():.1%} of the "
-        f"observations (always guessing the commonest: {chance:.1%}; five-fold cross-validation)."
+    finding = (
+        f"Fifteen nearest neighbours on the two coordinates alone predict the class of "
+        f"{(predicted == labels).mean():.1%} of the observations (the most frequent class alone: {chance:.1%}; "
+        "five-fold cross-validation)."
     )
     if both.any():
-        found += f" The pair most often confused is {names[first]} and {names[second]}, {both[first, second]} times."
-    return found
+        finding += f" Classes {names[first]} and {names[second]} are confused most often ({both[first, second]} times)."
+    return finding
 
 
 def sample_means(members: Sequence[ReportedRun]) -> Section | None:
@@ -168,28 +169,27 @@ def sample_means(members: Sequence[ReportedRun]) -> Section | None:
         return None
     panels = {m.title: m.images(m.samples(64, "mean")) for m in shown}
     figure = plots.png(plots.image_grids(panels, 8))
-    found = []
+    finding = []
     for member in shown:
         means = member.samples(500, "mean")
         unsure = float(((means > 0.1) & (means < 0.9)).float().mean())
-        text = f"{member.title}: {unsure:.0%} of the pixels are undecided (probability between 0.1 and 0.9)"
+        text = f"{member.title}: {unsure:.0%} of the pixels are uncertain (probability between 0.1 and 0.9)"
         readable = _readable(member, means)
-        found.append(f"{text}; {readable}." if readable else f"{text}.")
-    look = (
-        "Each image is the mean of p(x|z) for one z drawn from the prior: the generated distribution itself, before "
-        "any pixel is drawn. Grey is doubt about a pixel. Look for whole strokes of one digit against blends of "
-        "several."
+        finding.append(f"{text}; {readable}." if readable else f"{text}.")
+    guide = (
+        "Each image is the mean of p(x|z) for one `z` drawn from the prior: the generated distribution, before any "
+        "pixel is drawn. Grey pixels are uncertain. Compare whole strokes of one digit with blends of several digits."
     )
     note = (
-        " Of 500 samples, read by five nearest neighbours among at most 10,000 training images:"
+        " 500 samples, classified by their five nearest neighbours among at most 10,000 training images:"
         if _reads(shown)
         else ""
     )
-    return Section("sample-means", "Generated distributions", look, f"{note} {' '.join(found)}".strip(), figure)
+    return Section("sample-means", "Generated distributions", guide, f"{note} {' '.join(finding)}".strip(), figure)
 
 
 def _reads(members: Sequence[ReportedRun]) -> bool:
-    """Whether there is a reader for any of these runs."""
+    """Return whether the samples of any of these runs can be classified."""
     for member in members:
         if member.labels is not None:
             with contextlib.suppress(InputError):
@@ -204,24 +204,24 @@ def sample_modes(members: Sequence[ReportedRun]) -> Section | None:
         return None
     panels = {m.title: m.images(m.samples(64, "mode")) for m in shown}
     figure = plots.png(plots.image_grids(panels, 8))
-    found = []
+    finding = []
     for member in shown:
         modes, means = member.samples(500, "mode"), member.samples(500, "mean")
         ink, expected = float(modes.mean()), float(means.mean())
         data = float(member.test.mean().mean())
-        found.append(
+        finding.append(
             f"{member.title}: {ink:.1%} of the pixels are set in the most probable images, {expected:.1%} expected "
             f"under p(x|z), {data:.1%} in the test data."
         )
-    look = (
-        "The same codes as above; every pixel takes its likelier value. Strokes that the mean shows in pale grey "
-        "vanish here, so modes carry less ink than the data wherever the model is in doubt."
+    guide = (
+        "The same codes as above, with every pixel at its more probable value. Strokes that are pale grey in the mean "
+        "disappear here, so modes have fewer black pixels than the data wherever the model is uncertain."
     )
-    return Section("sample-modes", "The same draws' most probable images", look, " ".join(found), figure)
+    return Section("sample-modes", "The same draws' most probable images", guide, " ".join(finding), figure)
 
 
 def codes_and_mixture(members: Sequence[ReportedRun]) -> Section | None:
-    """Codes of a deterministic auto-encoder beside as many samples of their mixture."""
+    """Codes of a deterministic auto-encoder, and as many samples of their mixture."""
     member = _first(members, "point")
     if member is None or not isinstance(member.model.prior, MixturePrior):
         return None
@@ -233,36 +233,37 @@ def codes_and_mixture(members: Sequence[ReportedRun]) -> Section | None:
     figure = plots.png(
         plots.codes_and_mixture(codes.numpy(), _colours(member), drawn.numpy(), means, covariances, titles)
     )
-    held_out, own = float(prior().log_prob(codes).mean()), float(prior().log_prob(drawn).mean())
-    found = (
+    held_out, of_samples = float(prior().log_prob(codes).mean()), float(prior().log_prob(drawn).mean())
+    finding = (
         f"The mixture has {len(means)} components ({prior.covariance} covariance"
         f"{', ' + prior.choice() if prior.choice() else ''}). "
-        f"Its log-density is {held_out:.2f} nats a held-out code and {own:.2f} a sample of its own: "
-        f"a difference of {own - held_out:.2f}, zero if it described the codes perfectly."
+        f"Its mean log-density is {held_out:.2f} nats for held-out codes and {of_samples:.2f} for its own samples. "
+        f"The difference of {of_samples - held_out:.2f} would be zero for a perfect fit."
     )
-    look = (
-        "Without noise and without KL nothing asks the codes to look like a prior: their cloud has whatever shape the "
-        "decoder liked. A Gaussian mixture fitted to the training codes (ellipses: two standard deviations) makes the "
-        "auto-encoder generative. Look for mass of the mixture where there are no codes: it decodes to no digit."
+    guide = (
+        "Without noise and without a KL, the training does not bring the distribution of the codes close to a prior, "
+        "so it may have any shape. A Gaussian mixture fitted to the training codes (ellipses: two standard "
+        "deviations) makes the auto-encoder generative. Where the mixture has mass but there are no codes, the "
+        "decoder does not produce digits."
     )
-    return Section("codes-and-mixture", "Codes against samples of their mixture", look, found, figure)
+    return Section("codes-and-mixture", "Codes against samples of their mixture", guide, finding, figure)
 
 
 def mixture_samples(members: Sequence[ReportedRun]) -> Section | None:
-    """Decoded samples of the mixture over an auto-encoder's codes: means beside most probable images."""
+    """Decoded samples of the mixture over an auto-encoder's codes: means and most probable images."""
     shown = [m for m in members if m.model.code == "point" and m.data.image_shape]
     if not shown:
         return None
     member = shown[0]
     panels = {f"{member.title}: {kind}s": member.images(member.samples(64, kind)) for kind in ("mean", "mode")}
     readable = _readable(member, member.samples(500, "mean"))
-    found = f"Of 500 decoded samples, read as above: {readable}." if readable else ""
-    look = (
-        "Samples of the mixture, decoded. Where the mixture fits, they are as sharp as reconstructions; between "
-        "components they are blends. The auto-encoder still has no likelihood of x: these images are all it can offer."
+    finding = f"500 decoded samples, classified as above: {readable}." if readable else ""
+    guide = (
+        "Decoded samples of the mixture. Where the mixture fits the codes, they are as sharp as reconstructions; "
+        "between components they are blends. The auto-encoder still has no likelihood of `x`."
     )
     figure = plots.png(plots.image_grids(panels, 8))
-    return Section("mixture-samples", "Decoded samples of the mixture", look, found, figure)
+    return Section("mixture-samples", "Decoded samples of the mixture", guide, finding, figure)
 
 
 def training_curves(members: Sequence[ReportedRun]) -> Section | None:
@@ -276,28 +277,28 @@ def training_curves(members: Sequence[ReportedRun]) -> Section | None:
         key.removeprefix("val/") for key in keys if any(key in row for rows in histories.values() for row in rows)
     ]
     figure = plots.png(plots.curves(histories, keys, f"validation {' or '.join(logged)} (nats per observation)"))
-    found = []
+    finding = []
     for title, rows in histories.items():
         validations = [(row["step"], row[key]) for row in rows for key in keys if key in row]
         if len(validations) < 2:
             continue
         step, best = max(validations, key=lambda pair: pair[1])
         before = validations[-max(2, len(validations) // 5)][1]
-        found.append(
+        finding.append(
             f"{title}: best {best:.1f} at step {step:,} of {validations[-1][0]:,}, "
-            f"{best - before:+.1f} over the last fifth."
+            f"{best - before:+.1f} over the last fifth of the validations."
         )
-    look = (
-        "The bound on held-out data while training; for an auto-encoder the reconstruction term alone, which is no "
-        "bound and compares with no other line. A learning rate that falls to zero flattens "
-        "every curve at its end; whether more steps would help is seen before that. A curve that falls overfits, and "
-        "the weights of its best point were kept."
+    guide = (
+        "The bound on held-out data during training; for an auto-encoder the reconstruction, which is not a bound and "
+        "is not comparable with the other lines. A learning rate that falls to zero flattens every curve at its end, "
+        "so look at the part before that to see whether more steps would help. A falling curve shows overfitting; the "
+        "weights of its best point were kept."
     )
-    return Section("training-curves", "Training curves", look, " ".join(found), figure)
+    return Section("training-curves", "Training curves", guide, " ".join(finding), figure)
 
 
 def reconstructions(members: Sequence[ReportedRun]) -> Section | None:
-    """Test observations and what each model makes of them."""
+    """Test observations and their reconstructions by each model."""
     shown = [member for member in members if member.data.image_shape]
     if not shown:
         return None
@@ -307,20 +308,22 @@ def reconstructions(members: Sequence[ReportedRun]) -> Section | None:
         firsts = np.unique(labels, return_index=True)[1][:12]
         chosen = np.concatenate([firsts, np.setdiff1d(np.arange(len(labels))[:24], firsts)])[:12]
     rows = {"test image": shown[0].images(shown[0].test.bits(torch.from_numpy(chosen)))}
-    found = []
+    finding = []
     for member in shown:
         x = member.test.bits(slice(0, _TESTED))
         decoded = member.model.reconstruct(x)
         wrong = float(((decoded > 0.5) != (x > 0.5)).float().sum(1).mean())
         rows[member.title] = member.images(member.model.reconstruct(member.test.bits(torch.from_numpy(chosen))))
-        found.append(f"{member.title}: {wrong:.0f} of {x.shape[1]} bits wrong.")
-    look = (
-        "Each column is one test image; below it the mean of p(x|z) at its most probable code. Two numbers can hold "
-        "the kind of digit but not its hand; twenty or two hundred units keep slant and thickness too. Binarisation "
-        "noise at the edges is not reproduced, and should not be."
+        finding.append(f"{member.title}: {wrong:.0f} of {x.shape[1]} bits are wrong.")
+    guide = (
+        "Each column is one test image and, below it, the mean of p(x|z) at its most probable code. A code of two "
+        "numbers can represent the digit but not the handwriting; twenty or two hundred units also represent slant "
+        "and thickness. The binarisation noise at the edges is not reproduced, and should not be."
     )
-    text = f"On the first {min(_TESTED, len(shown[0].test)):,} test images, thresholded at one half: " + " ".join(found)
-    return Section("reconstructions", "Reconstructions", look, text, plots.png(plots.reconstructions(rows)))
+    text = f"On the first {min(_TESTED, len(shown[0].test)):,} test images, with a threshold of one half: " + " ".join(
+        finding
+    )
+    return Section("reconstructions", "Reconstructions", guide, text, plots.png(plots.reconstructions(rows)))
 
 
 def plane(members: Sequence[ReportedRun], side: int = 20) -> Section | None:
@@ -333,10 +336,10 @@ def plane(members: Sequence[ReportedRun], side: int = 20) -> Section | None:
     means = member.model.decode(torch.stack([first, second], -1).reshape(-1, 2))  # (side^2, X)
     figure = plots.png(plots.plane(member.images(means), side, f"{member.title}: p(x|z) over the plane"))
     readable = _readable(member, means)
-    found = f"Of the {side * side} decoded points, read by five nearest neighbours: {readable}." if readable else ""
-    look = (
-        "The plane of the map above, decoded at equal steps of prior probability (inverse normal CDF): every tile "
-        "stands for the same share of samples. Digits turn into one another; the room a digit takes is how often it "
-        "is generated."
+    finding = f"{side * side} decoded points, classified by five nearest neighbours: {readable}." if readable else ""
+    guide = (
+        "The plane of the map above, decoded at equal steps of prior probability (inverse normal distribution "
+        "function). Every tile represents the same share of samples, so the area of a digit shows how often it is "
+        "generated."
     )
-    return Section("plane", "The decoded plane", look, found, figure)
+    return Section("plane", "The decoded plane", guide, finding, figure)

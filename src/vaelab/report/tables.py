@@ -1,4 +1,4 @@
-"""The tables of a report: every model in one row, and what it takes to make the same again."""
+"""The tables of a report: every model in one row, and the commands and versions that repeat them."""
 
 from __future__ import annotations
 
@@ -108,8 +108,7 @@ def protocol(members: Sequence[ReportedRun]) -> list[tuple[str, str]]:
         ("selection", "weights of the best validation bound; nothing was chosen on the test split"),
         (
             "speed",
-            f"matrix products in {precisions}; averages of the weights, which are good sooner: {averaged}; "
-            f"compiled steps: {compiled}",
+            f"matrix products in {precisions}; averaged weights: {averaged}; compiled steps: {compiled}",
         ),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]
