@@ -276,7 +276,7 @@ REFUSED = {
     "unknown key": ({"latentdim": 3}, r"latentdim: no such setting \(did you mean 'latent_dim'\?\)"),
     "key of another model": ({"components": 3}, "components: no such setting"),
     "nested unknown key": ({"training": {"epoch": 3}}, r"training\.epoch: no such setting; write training\.epochs=20"),
-    "key without its table": ({"learning_rate": 3}, r"did you mean 'training\.learning_rate'"),
+    "key without its table": ({"lerning_rate": 3}, r"did you mean 'training\.learning_rate'"),
     "unknown estimator": ({"estimator": {"name": "pathwize"}}, "did you mean 'pathwise'"),
     "unknown option": (
         {"estimator": {"sample": 3}},
@@ -445,3 +445,57 @@ def test_refusals_of_numbers_and_words():
         with pytest.raises(InputError, match=r"a: expected an integer of at most 2,147,483,647; got .{1,40}$"):
             require_int("a", value, 3)
     assert did_you_mean("xyz", ["gaussian-vae"]) == ""
+
+
+# ---------------------------------------------------------------- short names
+
+
+def _leaf_settings(model):
+    values = resolve(model).model_dump(mode="json")
+    return [f"{table}.{key}" for table, part in values.items() if isinstance(part, dict) for key in part]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_setting_in_a_table_has_its_last_word_as_a_name_or_is_ambiguous(model):
+    for name in _leaf_settings(model):
+        table, _, word = name.partition(".")
+        value = getattr(resolve(model), table)
+        value = value[word] if isinstance(value, dict) else getattr(value, word)
+        if word == "name":
+            with pytest.raises(InputError, match=r"^name: expected the full name of a setting, objective.name or est"):
+                resolve(model, {word: value})
+        else:
+            assert resolve(model, {word: value}) == resolve(model, {table: {word: value}})
+
+
+@pytest.mark.parametrize("layer", [{"steps": 7}, {"training.steps": 7}, {"training": {"steps": 7}}])
+def test_a_short_name_means_the_full_one_in_words_and_files(layer, tmp_path):
+    (tmp_path / "a.yaml").write_text(json.dumps(layer))
+    assert resolve("gaussian-vae", read_config(tmp_path / "a.yaml")).training.steps == 7
+    assert resolve("gaussian-vae", {"training": {"steps": 3}}, layer).training.steps == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["steps=5", "training.steps=6"], "training.steps: expected one value; got two, 5 and 6"),
+        (["steps=few"], "training.steps: expected an integer; got 'few'"),
+        (["steps=-1"], "training.steps: expected at least 1; got -1"),
+        (["temperature=2"], "estimator.temperature: no such setting"),
+        (["stps=5"], "stps: no such setting (did you mean 'training.steps'?)"),
+    ],
+)
+def test_a_fault_under_a_short_name_is_told_of_the_full_one(words, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        resolve("gaussian-vae", parse_overrides(words))
+
+
+def test_a_setting_of_the_model_comes_before_those_of_tables():
+    """``latent_dim`` or ``prior`` is the model's, whatever an estimator calls its options."""
+    from vaelab.settings import short_names
+
+    def build(*, samples: int = 3):
+        """A model with an option that estimators have too."""
+
+    assert short_names.with_full_names(build, {"samples": 8}) == {"samples": 8}
+    assert short_names.with_full_names(MODELS["gaussian-vae"].build, {"samples": 8}) == {"estimator": {"samples": 8}}

@@ -271,3 +271,11 @@ def test_without_optuna_one_sentence_says_how_to_install_it(valley, tmp_path, mo
     with pytest.raises(InputError, match=r"pip install 'vaelab\[sweep\]'"):
         run_sweep(valley, tmp_path / "s", guided=3)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_short_name_varies_the_setting_it_means():
+    space = read_space("gaussian-vae", {"learning_rate": [1e-3, 1e-2], "steps": 5})
+    assert space.varied == {"training.learning_rate": (1e-3, 1e-2)}
+    assert space.resolve({"training.learning_rate": 1e-2}).training.learning_rate == 1e-2
+    with pytest.raises(InputError, match=r"expected the full name of a setting, objective\.name or estimator\.name"):
+        read_space("gaussian-vae", {"name": ["elbo", "iwae"]})

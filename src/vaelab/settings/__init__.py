@@ -15,6 +15,7 @@ from vaelab.settings.hints import KEYS, hint_for_key
 from vaelab.settings.layers import merge, nested
 from vaelab.settings.reading import parse_overrides, read_config
 from vaelab.settings.schema import Checked, Settings, TrainingSettings, build, options_class, options_of
+from vaelab.settings.short_names import with_full_names
 
 __all__ = [
     "Settings",
@@ -26,6 +27,7 @@ __all__ = [
     "read_config",
     "require_name",
     "resolve",
+    "with_full_names",
     "words",
 ]
 
@@ -42,7 +44,7 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
     require_name("model", model, MODELS)
     row = MODELS[model]
     values: dict[str, Any] = merge({"objective": {"name": "elbo"}}, row.defaults)
-    layers = tuple(nested(_table(layer).items()) for layer in layers)
+    layers = tuple(with_full_names(row.build, nested(_table(layer).items())) for layer in layers)
     presets = [_implied(row, option, layers) for option in row.presets]
     for layer in (*presets, *layers):
         if layer.get("model", model) != model:

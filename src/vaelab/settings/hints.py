@@ -32,9 +32,9 @@ KEYS = {
     "hidden_dims=[[200],[200]]": "hidden hidden_dim hidden_size hidden_sizes hidden_units hidden_layers units "
     "width widths n_hidden n_layers num_layers h_dim",
     "activation=relu": "nonlinearity non_linearity act",
-    "objective.beta=4": "beta kl_weight kl_coef beta_kl",
+    "objective.beta=4": "kl_weight kl_coef beta_kl",
     "objective.name=elbo": "loss criterion",
-    "estimator.samples=4": "samples k n_samples num_samples particles num_particles importance_samples mc_samples",
+    "estimator.samples=4": "k n_samples num_samples particles num_particles importance_samples mc_samples",
     "estimator.name=score-function": "gradient gradient_estimator grad_estimator",
     "estimator.name=score-function estimator.baseline=leave-one-out": "baseline control_variate",
     "estimator.name=rebar estimator.temperature=0.5": "temperature temp tau",
@@ -105,7 +105,7 @@ def hint_for_key(key: str, accepted: Callable[[str], bool]) -> str:
             return reason
     for words, names in KEYS.items():
         keys = [word.partition("=")[0] for word in words.split()]
-        if last in names.split() and key not in keys and accepted(words):
+        if last in names.split() and (key not in keys or len(keys) > 1) and accepted(words):
             return f"write {words}"
     return ""
 

@@ -15,7 +15,7 @@ from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import MODELS
 from vaelab.objectives import OBJECTIVES
-from vaelab.settings import Settings, TrainingSettings, options_of, require_name, resolve
+from vaelab.settings import Settings, TrainingSettings, options_of, require_name, resolve, with_full_names
 
 __all__ = ["Combination", "Range", "Space", "name_of", "read_space", "short_names", "words_of"]
 
@@ -102,7 +102,8 @@ def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
     require_name("model", model, MODELS)
     varied: dict[str, tuple[Any, ...] | Range] = {}
     notes: dict[str, str] = {}
-    for layer in layers:
+    named = tuple(with_full_names(MODELS[model].build, layer) for layer in layers)
+    for layer in named:
         for key, value in _leaves(layer):
             varied.pop(key, None)
             notes.pop(key, None)
@@ -120,7 +121,7 @@ def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
     if not varied:
         hint = "".join(f" ({note})" for note in notes.values())
         raise InputError(f"sweep: expected a setting with alternatives, such as latent_dim=[2,10]; got none{hint}")
-    return Space(model, tuple(dict(layer) for layer in layers), varied, tuple(notes.values()))
+    return Space(model, named, varied, tuple(notes.values()))
 
 
 def _leaves(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
