@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vaelab.data import load_data, opening, tables
+from vaelab.data import load_data, opening
+from vaelab.data.formats import text as text_format
 from vaelab.data.streaming import read
 from vaelab.errors import InputError
 
@@ -210,13 +211,13 @@ def test_bombs_are_refused_within_a_tenth_of_their_size(tmp_path):
 
 def test_a_table_counts_what_it_holds(tmp_path, monkeypatch):
     monkeypatch.setattr(opening, "MEMORY", 1000)
-    monkeypatch.setattr(tables, "_BLOCK", 100)
+    monkeypatch.setattr(text_format, "_BLOCK", 100)
     (tmp_path / "x.csv").write_text("1,0\n" * 600)
     with pytest.raises(
         InputError, match=r"x\.csv: expected at most 1\.0 kB unpacked; got 1\.1 kB; save the rows as .npy"
     ):
         load_data(tmp_path / "x.csv")
-    monkeypatch.setattr(tables, "_LINE", 1000)
+    monkeypatch.setattr(text_format, "_LINE", 1000)
     (tmp_path / "x.csv").write_text("a,b\n0,1\n" + "1,0," * 600)
     with pytest.raises(InputError, match="line 3 is longer than"):
         load_data(tmp_path / "x.csv")

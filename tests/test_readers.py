@@ -14,7 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vaelab.data import load_data
-from vaelab.data.readers import read_dataset, read_idx
+from vaelab.data.formats import idx as idx_format
+from vaelab.data.opening import open_unpacked
+from vaelab.data.readers import read_dataset
+from vaelab.data.values import ReadOptions
 from vaelab.errors import InputError
 
 BITS = np.random.default_rng(0).integers(0, 2, (40, 6)).astype(np.uint8)
@@ -98,7 +101,7 @@ def test_every_format_is_read_as_it_stands(name, content, rows, kind, scale, ima
     assert np.array_equal(whole(data), ordered(rows))
     assert {name: len(split) for name, split in data.splits.items()} == {"train": 32, "validation": 4, "test": 4}
     assert data.split("train").x.dtype == (np.float32 if rows is REALS else np.uint8)
-    everything = load_data(tmp_path / name, whole=True)
+    everything = load_data(tmp_path / name, split=False)
     assert np.array_equal(everything.split("all").x, rows.reshape(40, 6))
 
 
@@ -257,6 +260,7 @@ def test_a_file_with_any_bit_flipped_is_read_or_refused_and_never_a_traceback(na
 
 def test_an_idx_file_is_its_array(tmp_path):
     (tmp_path / "x.idx").write_bytes(idx(GREYS))
-    array = read_idx(tmp_path / "x.idx")
+    with open_unpacked(tmp_path / "x.idx") as opened:
+        array = idx_format.read(opened, ReadOptions()).arrays["x"]
     assert np.array_equal(array, GREYS)
     assert array.flags.writeable

@@ -140,9 +140,9 @@ def test_the_same_rows_are_the_same_data_in_every_format(write, tmp_path):
 @pytest.mark.parametrize("array", [GREYS > 99, (GREYS > 99).astype(np.int64), (GREYS > 99) * 1.0, GREYS / 255])
 def test_bits_and_real_numbers_become_what_they_become_in_memory(array, tmp_path, monkeypatch):
     file = one_npy(tmp_path, array.reshape(COUNT, 4, 2))
-    data = load_data(file, whole=True)
+    data = load_data(file, split=False)
     monkeypatch.setattr(read, "STREAM_FROM", 2**30)
-    resident = load_data(file, whole=True)
+    resident = load_data(file, split=False)
     assert (data.kind, data.scale, data.image_shape) == (resident.kind, resident.scale, (4, 2))
     pixels, expected = data.split("all").x, resident.split("all").x
     assert (isinstance(pixels, Rows), isinstance(expected, Rows)) == (True, False)
@@ -446,7 +446,7 @@ def test_the_commands_on_a_directory_of_shards(tmp_path, capsys, monkeypatch, ca
     codes = np.load(tmp_path / "codes.npz")
     assert codes["codes"].shape == codes["stddev"].shape == (COUNT, 2)
     assert np.array_equal(codes["labels"], LABELS)
-    one = Run(out).load_model().encode(load_data(folder, whole=True).split("all").observations().bits(slice(9, 10)))
+    one = Run(out).load_model().encode(load_data(folder, split=False).split("all").observations().bits(slice(9, 10)))
     assert np.allclose(codes["codes"][9], one.numpy(), atol=1e-6)
 
 

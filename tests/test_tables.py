@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.commands import CommandLine
-from vaelab.data import Dataset, Split, load_data, order_columns, tables
+from vaelab.data import Dataset, Split, load_data, order_columns
+from vaelab.data.formats import text as text_format
 from vaelab.errors import InputError
 
 GENERATOR = np.random.default_rng(0)
@@ -33,7 +34,7 @@ def beside(column, array=BITS):
 
 def load(tmp_path, name, content, **said):
     (tmp_path / name).write_bytes(content)
-    return load_data(tmp_path / name, whole=True, **said)
+    return load_data(tmp_path / name, split=False, **said)
 
 
 NUMBERED = [str(number) for number in range(6)]
@@ -107,7 +108,7 @@ READ = {
 @pytest.mark.parametrize("block", [2**22, 100])
 @pytest.mark.parametrize(("name", "content", "names", "labels", "note"), READ.values(), ids=READ)
 def test_tables_are_read_as_people_write_them(name, content, names, labels, note, block, tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "_BLOCK", block)
+    monkeypatch.setattr(text_format, "_BLOCK", block)
     data = load(tmp_path, name, content)
     assert np.array_equal(data.split("all").x, BITS)
     assert (data.kind, data.scale) == ("binary", 1)
@@ -231,7 +232,7 @@ REFUSED = {
 @pytest.mark.parametrize("block", [2**22, 100])
 @pytest.mark.parametrize(("content", "sentence"), REFUSED.values(), ids=REFUSED)
 def test_every_fault_of_a_table_is_named(content, sentence, block, tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "_BLOCK", block)
+    monkeypatch.setattr(text_format, "_BLOCK", block)
     with pytest.raises(InputError, match=sentence) as refused:
         load(tmp_path, "x.csv", content)
     assert "x.csv" in str(refused.value)
@@ -251,12 +252,12 @@ def test_labels_have_any_name_that_is_said(tmp_path):
         load(tmp_path, "x.csv", text(BITS), label_column="digit")
     table = pa.table({"digit": DIGITS.astype(np.uint8)} | {name: BITS[:, place] for place, name in enumerate(NAMES)})
     pq.write_table(table, tmp_path / "x.parquet")
-    data = load_data(tmp_path / "x.parquet", whole=True, label_column="digit")
+    data = load_data(tmp_path / "x.parquet", split=False, label_column="digit")
     assert np.array_equal(data.split("all").labels, DIGITS)
     assert data.columns == tuple(NAMES)
     np.savez(tmp_path / "x.npz", x=BITS, digit=DIGITS)
     assert "not read: the array 'digit'" in load_data(tmp_path / "x.npz").notes
-    assert np.array_equal(load_data(tmp_path / "x.npz", whole=True, label_column="digit").split("all").labels, DIGITS)
+    assert np.array_equal(load_data(tmp_path / "x.npz", split=False, label_column="digit").split("all").labels, DIGITS)
     with pytest.raises(InputError, match="label_column: there is no array 'digits'"):
         load_data(tmp_path / "x.npz", label_column="digits")
     np.save(tmp_path / "x.npy", BITS)
@@ -265,7 +266,7 @@ def test_labels_have_any_name_that_is_said(tmp_path):
     (tmp_path / "shards").mkdir()
     for number in range(2):
         np.savez(tmp_path / "shards" / f"{number}.npz", x=BITS, digit=DIGITS)
-    found = load_data(tmp_path / "shards", whole=True, label_column="digit").split("all").labels
+    found = load_data(tmp_path / "shards", split=False, label_column="digit").split("all").labels
     assert np.array_equal(found, np.tile(DIGITS, 2))
 
 
@@ -273,7 +274,7 @@ def test_labels_have_any_name_that_is_said(tmp_path):
 def test_parquet_names_labels_and_row_numbers_as_csv_does(name, tmp_path):
     columns = {name: DIGITS} | {name: BITS[:, place] for place, name in enumerate(NAMES)} | {"__index_level_0__": ROWS}
     pq.write_table(pa.table(columns), tmp_path / "x.parquet", row_group_size=15)
-    data = load_data(tmp_path / "x.parquet", whole=True)
+    data = load_data(tmp_path / "x.parquet", split=False)
     assert np.array_equal(data.split("all").x[:], BITS)
     assert np.array_equal(data.split("all").labels, DIGITS)
     assert data.columns == tuple(NAMES)
@@ -330,7 +331,7 @@ def test_columns_of_shards_meet_by_name(tmp_path):
     assert crossed.notes == ("the columns of b.parquet are put in the order of a.parquet",)
     for name in straight.splits:
         assert np.array_equal(straight.split(name).x[:], crossed.split(name).x[:])
-    whole = load_data(tmp_path / "crossed", whole=True)
+    whole = load_data(tmp_path / "crossed", split=False)
     assert np.array_equal(whole.split("all").x[:], BITS)
     for names, sentence in (
         (NAMES[:-1], "b.parquet: expected the columns 'q0', 'q1', 'q2' and 3 more as in a.parquet; 'q5' is missing"),
@@ -359,7 +360,7 @@ def test_columns_of_a_data_set_are_put_in_the_order_of_a_run(tmp_path):
         order_columns(Dataset("mine", {"all": Split(BITS)}, "binary", 1, columns=("A", *columns[1:])), columns)
     with pytest.raises(InputError, match="expected 5 columns; got 6"):
         order_columns(again, columns[:5])
-    streamed = load_data(shards(tmp_path / "x", NAMES), whole=True)
+    streamed = load_data(shards(tmp_path / "x", NAMES), split=False)
     reordered = order_columns(streamed, NAMES[::-1])
     assert np.array_equal(reordered.split("all").x[:], BITS[:, ::-1])
     assert np.allclose(reordered.split("all").x.means(), BITS[:, ::-1].mean(0))
@@ -443,7 +444,7 @@ def test_any_table_is_read_as_it_is_or_refused(tmp_path, data):
     content = "\n".join(",".join(row) for row in rows) + "\n"
     (tmp_path / "x.csv").write_text(content)
     try:
-        found = load_data(tmp_path / "x.csv", whole=True)
+        found = load_data(tmp_path / "x.csv", split=False)
     except InputError:
         return
     while rows[-1] == [""]:  # the end of a file

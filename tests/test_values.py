@@ -119,7 +119,7 @@ def check(path, numbers, said, meaning):
         assert str(path.parent) in str(refused.value)
         assert "\n" not in str(refused.value)
         return
-    data = load_data(path, whole=True, **said)
+    data = load_data(path, split=False, **said)
     pixels = data.split("all").x[:]
     assert (data.kind, data.scale, pixels.dtype) == meaning
     scale = said.get("scale", 255 if data.scale == 255 else 1)

@@ -34,7 +34,7 @@ def encode(run: Run, name: str | None = None, split: str | None = None) -> dict[
     disk the codes are there too, in temporary files that are gone with the arrays.
     """
     place = name if name is not None else run.find_data()[1]
-    data = order_columns(run.read_data(place, whole=split is None), run.config["data"].get("columns"))
+    data = order_columns(run.read_data(place, split=split is not None), run.config["data"].get("columns"))
     chosen = split or ("all" if "all" in data.splits else "test")
     if data.dim != run.data_dim:
         raise InputError(

@@ -52,9 +52,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 def require_no_data(command: str, word: str) -> None:
     """Refuse data where a model or a setting is expected."""
     from vaelab.data import DATASETS
-    from vaelab.data.readers import FORMATS
+    from vaelab.data.formats.table import ENDINGS
 
-    if word in DATASETS or word.lower().endswith(FORMATS):
+    if word in DATASETS or word.lower().endswith(ENDINGS):
         raise InputError(f"{command}: {shown(word)} is data; write vaelab {command} MODEL --data {word}")
 
 

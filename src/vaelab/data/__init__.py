@@ -13,10 +13,11 @@ from vaelab.data.batches import Batches
 from vaelab.data.binarisation import Binarisation
 from vaelab.data.columns import order_columns
 from vaelab.data.dataset import Dataset
+from vaelab.data.formats.table import ENDINGS
 from vaelab.data.mnist import mnist
 from vaelab.data.naming import listed
 from vaelab.data.observations import Observations, Resident
-from vaelab.data.readers import FORMATS, read_dataset
+from vaelab.data.readers import read_dataset
 from vaelab.data.spec import DataSpec
 from vaelab.data.splits import Split
 from vaelab.data.streaming.observations import Streamed
@@ -45,21 +46,21 @@ DATASETS: dict[str, Callable[[], Dataset]] = {"mnist": mnist}
 
 def load_data(
     name: str | Path,
-    whole: bool = False,
     *,
+    split: bool = True,
     values: Values | None = None,
     scale: float | None = None,
     label_column: str | None = None,
     binarisation: Binarisation | None = None,
 ) -> Dataset:
-    """Return a named data set, or read a file (.npz, .npy, .csv, IDX) or a directory of shards.
+    """Return a named data set, or read a file ({formats}) or a directory of shards.
 
-    With ``whole`` a file of one array is not split: its rows stay in their order, as the split ``all``. Shards, and
-    what is larger than 1 GiB, stay on the disk.
+    The rows of a file of one array are split into 80 % train, 10 % validation and 10 % test with seed 777. Shards, and
+    large files of plain rows, stay on the disk.
 
     Args:
         name: a named data set, a file or a directory.
-        whole: do not split a file of one array.
+        split: whether to split a file of one array; otherwise its rows keep their order, as the split ``all``.
         values: what the values are: ``bits`` (0 and 1), ``grey`` (grey levels 0...255) or ``unit`` (real numbers in
             [0, 1]); None where the file shows it.
         scale: S if the values are grey levels 0...S; they are divided by S.
@@ -81,10 +82,13 @@ def load_data(
             raise InputError(f"data: expected values, scale and label_column for a file only; {str(name)!r} needs none")
         return DATASETS[str(name)]().with_binarisation(binarisation)
     path = Path(name)
-    if name == "" or (not path.name.endswith(FORMATS) and not os.path.lexists(path)):
+    if name == "" or (not path.name.lower().endswith(ENDINGS) and not os.path.lexists(path)):
         hint = did_you_mean(str(name), DATASETS)
         raise InputError(f"data: expected {', '.join(DATASETS)} or a file; got {str(name)!r}{hint}")
-    return read_dataset(path, whole, options).with_binarisation(binarisation)
+    return read_dataset(path, split, options).with_binarisation(binarisation)
+
+
+load_data.__doc__ = (load_data.__doc__ or "").replace("{formats}", ", ".join(ENDINGS))
 
 
 def describe(data: Dataset) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vaelab.data.arrays import read_idx_from
 from vaelab.data.dataset import Dataset
+from vaelab.data.formats.idx import read_idx
 from vaelab.data.splits import Split, split_in_order
 from vaelab.data.values import Array
 from vaelab.errors import InputError
@@ -38,7 +38,7 @@ def _read(folder: Path, name: str) -> Array:
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != _MD5[name]:
         raise InputError(f"{path}: expected MD5 {_MD5[name]}; got {found}; the file is damaged, reinstall vaelab")
-    return read_idx_from(path, BytesIO(content), len(content))
+    return read_idx(path, BytesIO(content), len(content))
 
 
 def _split(folder: Path, prefix: str) -> Split:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import gzip
+import io
 import os
 import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import IO, Any
@@ -17,8 +20,22 @@ import numpy.typing as npt
 
 from vaelab.errors import InputError
 
-__all__ = ["MEMORY", "open_regular", "read_exactly", "reason_of", "require_fits", "require_regular", "status_of"]
+__all__ = [
+    "GZIP",
+    "MEMORY",
+    "Opened",
+    "Stream",
+    "open_regular",
+    "open_unpacked",
+    "read_exactly",
+    "reason_of",
+    "require_fits",
+    "require_regular",
+    "status_of",
+]
 
+Stream = IO[bytes] | FileIO
+GZIP = b"\x1f\x8b"
 MEMORY = 2**31  # bytes: the most that is unpacked into memory, of any file
 _KINDS = {
     stat.S_ISDIR: "a directory",
@@ -53,6 +70,29 @@ def require_regular(path: Path, mode: int) -> None:
     for test, kind in _KINDS.items():
         if test(mode):
             raise InputError(f"{path}: expected a file; got {kind}")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file that is open: the file itself, and the stream of what was packed into it (the same if it is not gzipped).
+
+    ``size`` is the number of bytes in the stream, or None if that is not known before it is unpacked.
+    """
+
+    path: Path
+    file: FileIO
+    stream: io.BufferedReader[Any]
+    size: int | None
+
+
+@contextmanager
+def open_unpacked(path: Path) -> Iterator[Opened]:
+    """Open a regular file to read, gzipped or not."""
+    with open_regular(path) as file:
+        packed = file.read(2) == GZIP
+        file.seek(0)
+        with io.BufferedReader(gzip.GzipFile(fileobj=file) if packed else file) as stream:
+            yield Opened(path, file, stream, None if packed else os.fstat(file.fileno()).st_size)
 
 
 @contextmanager

@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import logging
-import os
 import stat
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from io import FileIO
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import NoReturn
 
-from vaelab.data.archives import name_arrays
-from vaelab.data.arrays import read_idx_from, read_npy, read_npz
 from vaelab.data.assembly import assemble
 from vaelab.data.content import Content
 from vaelab.data.dataset import Dataset
-from vaelab.data.naming import listed
-from vaelab.data.opening import open_regular, reason_of, status_of
+from vaelab.data.formats.table import ENDINGS, FORMATS, Format, format_of
+from vaelab.data.opening import Opened, open_unpacked, reason_of, status_of
 from vaelab.data.streaming.read import read_streamed, streams
-from vaelab.data.tables import read_table
-from vaelab.data.values import Array, ReadOptions
+from vaelab.data.values import ReadOptions
 from vaelab.errors import InputError
 
-__all__ = ["FORMATS", "read_dataset", "read_idx"]
+__all__ = ["read_dataset"]
 
-Format = Literal["npy", "npz", "idx", "text"]
-_ENDINGS: Mapping[str, Format] = {
-    ".npz": "npz",
-    ".npy": "npy",
-    ".csv": "text",
-    ".tsv": "text",
-    ".amat": "text",
-    ".idx": "idx",
-    "-ubyte": "idx",
-}
-_CONTENTS: Mapping[Format, str] = {
-    "npz": "an .npz archive of arrays",
-    "npy": "a .npy array",
-    "idx": "an IDX file",
-    "text": "a table of text",
-}
-FORMATS = (*_ENDINGS, ".parquet", ".gz")
-_BEGINNINGS: Mapping[bytes, Format] = {b"\x93NUMPY": "npy", b"\0\0\x08": "idx"}
 _ZIP = "a zip archive"
 _FOREIGN_BEGINNINGS = {
     b"MATLAB": "a MATLAB file",
@@ -60,7 +34,6 @@ _FOREIGN_BEGINNINGS = {
     b"\x80\x05": "a pickle, which is never opened",
     b"\x89PNG": "one image",
     b"\xff\xd8\xff": "one image",
-    b"PAR1": "a Parquet file, which is to end in .parquet",
 }
 _FOREIGN_ENDINGS = {
     ".mat": "a MATLAB file",
@@ -83,105 +56,71 @@ _FOREIGN_ENDINGS = {
 }
 
 
-def read_dataset(path: Path, whole: bool = False, options: ReadOptions | None = None) -> Dataset:
+def read_dataset(path: Path, split: bool = True, options: ReadOptions | None = None) -> Dataset:
     """Read a user's file: one table (split 80/10/10 with seed 777), or arrays train, validation and test.
 
-    With ``whole`` one array is left in its order, as a split called ``all``. Shards, Parquet, and a .npy or
-    uncompressed IDX file above 1 GiB, stay on the disk (:mod:`vaelab.data.streaming`).
+    Without ``split`` the rows of one array keep their order, as a split called ``all``. Shards, Parquet, and a .npy or
+    uncompressed IDX file above 1 GiB, stay on the disk (:mod:`vaelab.data.streaming.read`).
 
-    An .npz may carry labels: ``y`` beside ``x``, or ``train_labels`` and so on. Images (N, H, W) are
+    An .npz may hold labels: ``y`` beside ``x``, or ``train_labels`` and so on. Images (N, H, W) are
     flattened, and their shape is kept for the figures.
 
     Raises:
-        InputError: a file that is not there, damaged, of another format or too large for memory, values that are
-            neither bits nor grey levels, columns that may be no pixels.
+        InputError: a file that is missing, damaged, of another format or too large for memory, values that are
+            neither bits nor grey levels, columns that may not be observed values.
     """
     options = options or ReadOptions()
     status = status_of(path)
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise InputError(f"{path}: expected at least one row and one column; the file is empty")
     if streams(path):
-        return read_streamed(path, whole, options)
-    with open_regular(path) as file, _unpacked(file) as (stream, size):
-        content = _read(path, file, stream, size, options)
-    data = Dataset(path.name, **vars(assemble(path, content, not whole, options)))
+        return read_streamed(path, split, options)
+    with open_unpacked(path) as opened:
+        content = _reader_of(opened)(opened, options)
+    data = Dataset(path.name, **vars(assemble(path, content, split, options)))
     for note in data.notes:
         logging.getLogger("vaelab").warning("%s: %s", path, note)
     return data
 
 
-def read_idx(path: Path) -> Array:
-    """Read an IDX file of unsigned bytes, gzipped or not (format: LeCun, Cortes & Burges, MNIST page)."""
-    with open_regular(path) as file, _unpacked(file) as (stream, size):
-        return read_idx_from(path, stream, size)
-
-
-def _read(path: Path, file: FileIO, stream: io.BufferedReader[Any], size: int | None, options: ReadOptions) -> Content:
-    kind = _format_of(path, stream, size is None)
-    if kind == "npz":
-        return _read_archive(path, file, options)
-    if kind == "text":
-        table = read_table(path, stream)
-        return Content({"x": table.numbers}, table.names, table.notes, text=True)
-    return Content({"x": read_npy(path, stream, size) if kind == "npy" else read_idx_from(path, stream, size)})
-
-
-def _read_archive(path: Path, file: FileIO, options: ReadOptions) -> Content:
-    roles: dict[str, str] = {}
-    unread: list[str] = []
-
-    def choose(names: Sequence[str]) -> Sequence[str]:
-        roles.update(name_arrays(path, names, options))
-        unread.extend(name for name in names if name not in roles.values())
-        return list(roles.values())
-
-    arrays = read_npz(path, file, choose)
-    notes = (f"not read: the array{'s' if len(unread) > 1 else ''} {listed(unread)}",) if unread else ()
-    return Content({role: arrays[name] for role, name in roles.items()}, notes=notes, archive=True)
-
-
-@contextmanager
-def _unpacked(file: FileIO) -> Iterator[tuple[io.BufferedReader[Any], int | None]]:
-    """Open what was packed into a file, or the file itself; the size is given if it is known beforehand."""
-    packed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    with io.BufferedReader(gzip.GzipFile(fileobj=file) if packed else file) as stream:
-        yield stream, None if packed else os.fstat(file.fileno()).st_size
-
-
-def _format_of(path: Path, stream: io.BufferedReader[Any], packed: bool) -> Format:
-    """Return the format of a file by its name, or of a .gz file of any name by how it begins."""
+def _reader_of(opened: Opened) -> Callable[[Opened, ReadOptions], Content]:
+    """Return what reads a file: by its name, or for a .gz file of any name by its first bytes."""
+    path, packed = opened.path, opened.size is None
     name = path.name.lower().removesuffix(".gz") if packed else path.name.lower()
-    named = next((kind for ending, kind in _ENDINGS.items() if name.endswith(ending)), None)
+    named = format_of(name)
     try:
-        head = stream.peek(8)[:8]
+        head = opened.stream.peek(8)[:8]
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: expected a readable file; it is damaged ({reason_of(error)})") from error
-    begun = next((kind for start, kind in _BEGINNINGS.items() if head.startswith(start)), None)
-    foreign = next((what for start, what in _FOREIGN_BEGINNINGS.items() if head.startswith(start)), None)
+    begun = next((known for known in FORMATS if known.begins and head.startswith(known.begins)), None)
+    foreign = next((called for start, called in _FOREIGN_BEGINNINGS.items() if head.startswith(start)), None)
     if named is None:
-        if packed and begun is not None:
-            return begun
-        _refuse_ending(path, foreign or _FOREIGN_ENDINGS.get(Path(name).suffix), packed)
-    if named == "npz":
-        if packed:
-            raise InputError(
-                f"{path}: expected an .npz file as it is, since it is compressed itself; unpack it with gunzip"
-            )
-        foreign = None if foreign == _ZIP else foreign
+        if packed and begun is not None and begun.gzipped and begun.read is not None:
+            return begun.read
+        _refuse_ending(path, foreign or _FOREIGN_ENDINGS.get(Path(name).suffix), begun, packed)
+    if packed and not named.gzipped:
+        raise InputError(
+            f"{path}: expected {named.called} as it is, since it is compressed itself; unpack it with gunzip"
+        )
+    if begun is named:
+        foreign = None  # a format that is a zip archive itself
     if foreign is not None or begun not in (None, named):
-        found = foreign or _CONTENTS[begun or named]
-        raise InputError(f"{path}: expected {_CONTENTS[named]}, as its name says; it is {found}")
-    return named
+        found = foreign or (begun or named).called
+        raise InputError(f"{path}: expected {named.called}, as its name says; it is {found}")
+    if named.read is None:
+        raise InputError(f"{path}: expected a file to read into memory; {named.called} stays on the disk")
+    return named.read
 
 
-def _refuse_ending(path: Path, foreign: str | None, packed: bool) -> NoReturn:
+def _refuse_ending(path: Path, foreign: str | None, begun: Format | None, packed: bool) -> NoReturn:
     if foreign is not None:
         got = f"it is {foreign}; save its arrays with numpy.savez"
+    elif begun is not None and not packed:
+        got = f"it is {begun.called}, which is to end in {begun.endings[0]}"
     elif packed:
         got = "the .gz file holds none of them; call a packed table NAME.csv.gz"
     elif path.suffix.lower() in (".txt", ".dat", ".data", ""):
         got = f"got {path.name!r}; a table of text is to be called {path.stem}.csv"
     else:
         got = f"got {path.suffix!r}"
-    raise InputError(f"{path}: expected a data file ending in one of {', '.join(FORMATS)}; {got}")
+    raise InputError(f"{path}: expected a data file ending in one of {', '.join(ENDINGS)}; {got}")

@@ -126,19 +126,19 @@ class Run:
         said = f"the data {facts['name']!r} of {self.path} {came} and are not found"
         raise InputError(f"data: {said}; --data FILE says where they are")
 
-    def read_data(self, place: str | Path, whole: bool = False) -> Dataset:
+    def read_data(self, place: str | Path, split: bool = True) -> Dataset:
         """Read data as the run's settings say, whatever data they are; their binarisation is the default.
 
         Format version 1 took whole numbers of a CSV for grey levels 0...255; for its runs they are still taken so.
         """
         settings = self.settings.model_copy(update={"binarisation": None})
         try:
-            return settings.load_data(place, whole=whole)
+            return settings.load_data(place, split=split)
         except InputError:
             if self.config["format_version"] > 1 or self.settings.scale is not None:
                 raise
             with suppress(InputError):
-                return settings.model_copy(update={"scale": 255.0}).load_data(place, whole=whole)
+                return settings.model_copy(update={"scale": 255.0}).load_data(place, split=split)
             raise
 
     @property

@@ -132,11 +132,11 @@ class Settings(Checked):
     def _a_name_may_be_a_number(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    def load_data(self, name: str | Path | None = None, whole: bool = False) -> Dataset:
+    def load_data(self, name: str | Path | None = None, split: bool = True) -> Dataset:
         """Load the data, or other data that are to be read in the same way."""
         return load_data(
             self.data if name is None else name,
-            whole,
+            split=split,
             values=self.values,
             scale=self.scale,
             label_column=self.label_column,

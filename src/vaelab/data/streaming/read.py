@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from vaelab.data.columns import require_same_names
 from vaelab.data.dataset import Dataset
+from vaelab.data.formats.table import FORMATS, format_of
 from vaelab.data.naming import listed
-from vaelab.data.opening import open_regular, reason_of, require_regular, status_of
-from vaelab.data.parquet import RowGroup, row_groups
+from vaelab.data.opening import GZIP, open_regular, reason_of, require_regular, status_of
 from vaelab.data.roles import label_among, refuse_counting, require_alike, require_no_index, require_no_labels
 from vaelab.data.splits import Split, require_labels
 from vaelab.data.streaming.rows import Facts, Rows, begin_digest
-from vaelab.data.streaming.sources import Archive, Plain, Source, Stamp, stamp_of
+from vaelab.data.streaming.sources import Source, Stamp, stamp_of
 from vaelab.data.values import Array, Coding, ReadOptions, Seen, decide, look, require_one_meaning
 from vaelab.errors import InputError
 from vaelab.seeds import DATA_SEED
@@ -29,26 +29,27 @@ __all__ = ["HELD_OUT", "STREAM_FROM", "read_streamed", "streams"]
 STREAM_FROM = 2**30  # bytes: the same on every machine, so that the same file is the same run
 HELD_OUT = 10_000  # rows of validation and of test at the most, and no more bytes of each than
 _HELD_OUT_BYTES = 2**28
-_SHARDS = (".npy", ".npz", ".parquet")
 
 
 def streams(path: Path) -> bool:
-    """Say whether data stay on the disk: shards, Parquet, and a .npy or uncompressed IDX file above 1 GiB."""
-    if path.is_dir() or path.suffix == ".parquet":
+    """Return whether data stay on the disk: a directory of shards, Parquet, a .npy or plain IDX file above 1 GiB."""
+    if path.is_dir():
         return True
-    status = status_of(path)
+    status, known = status_of(path), format_of(path.name)
     require_regular(path, status.st_mode)
-    if not path.name.endswith((".npy", ".idx", "-ubyte")) or status.st_size <= STREAM_FROM:
+    if known is None or known.on_disk == "never" or (known.on_disk == "large" and status.st_size <= STREAM_FROM):
         return False
+    if known.on_disk == "always":
+        return True
     with open_regular(path) as file:
-        return file.read(2) != b"\x1f\x8b"  # gzip
+        return file.read(2) != GZIP
 
 
-def read_streamed(path: Path, whole: bool = False, options: ReadOptions | None = None) -> Dataset:
+def read_streamed(path: Path, split: bool = True, options: ReadOptions | None = None) -> Dataset:
     """Look through a large file or a directory of shards once, and return it with its training rows on the disk.
 
     Validation and test are a tenth each, at most 10 000 rows and 256 MB, drawn row by row with seed 777 and held in
-    memory; all other rows are to train. With ``whole`` nothing is split: every row is in ``all``, on the disk.
+    memory; all other rows are to train. Without ``split`` every row is in the split ``all``, on the disk.
 
     Raises:
         InputError: no shards, shards that differ (columns of Parquet are matched by name), values that are neither bits
@@ -57,7 +58,7 @@ def read_streamed(path: Path, whole: bool = False, options: ReadOptions | None =
     files = _shards(path) if path.is_dir() else [path]
     for file in files:
         require_regular(file, status_of(file).st_mode)
-    return _read(path, tuple((file, stamp_of(file)) for file in files), whole, options or ReadOptions())
+    return _read(path, tuple((file, stamp_of(file)) for file in files), split, options or ReadOptions())
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -66,21 +67,23 @@ def _shards(folder: Path) -> list[Path]:
         files = sorted(folder.iterdir())
     except OSError as error:
         raise InputError(f"{folder}: expected a readable directory of shards; {reason_of(error)}") from None
-    found = [file for file in files if file.suffix in _SHARDS and not file.name.startswith((".", "_"))]
+    endings = tuple(ending for known in FORMATS if known.shards for ending in known.endings)
+    found = [file for file in files if file.name.endswith(endings) and not file.name.startswith((".", "_"))]
     kinds = sorted({file.suffix for file in found})
     if len(kinds) > 1:
         raise InputError(f"{folder}: expected shards of one format; got {' and '.join(kinds)}")
     if not found:
         others = listed(sorted({file.suffix for file in files if file.suffix}))
         got = f"files ending in {others}" if others else "none"
-        raise InputError(f"{folder}: expected shards ending in {', '.join(_SHARDS)}; got {got}")
+        raise InputError(f"{folder}: expected shards ending in {', '.join(endings)}; got {got}")
     return found
 
 
 def _sources(file: Path, options: ReadOptions) -> Sequence[Source]:
-    if file.suffix == ".npz":
-        return [Archive.of(file, options)]
-    return row_groups(file, options) if file.suffix == ".parquet" else [Plain.at(file)]
+    known = format_of(file.name)
+    if known is None or known.sources is None:
+        raise InputError(f"{file}: expected a file whose rows can stay on the disk; got {file.name!r}")
+    return known.sources(file, options)
 
 
 def _alike(path: Path, sources: Sequence[Source]) -> tuple[Sequence[Source], list[str]]:
@@ -92,7 +95,7 @@ def _alike(path: Path, sources: Sequence[Source]) -> tuple[Sequence[Source], lis
     first = sources[0]
     ordered, notes = [], []
     for source in sources:
-        if isinstance(source, RowGroup) and source.names is not None and first.names is not None:
+        if source.names is not None and first.names is not None:
             require_same_names(str(source.path), first.names, source.names, f"as in {first.path.name}")
             if source.names != first.names:
                 notes.append(f"the columns of {source.path.name} are put in the order of {first.path.name}")
@@ -100,44 +103,41 @@ def _alike(path: Path, sources: Sequence[Source]) -> tuple[Sequence[Source], lis
         if (source.dim, source.dtype) != (first.dim, first.dtype):
             expected = f"expected rows of {first.dim} values of {first.dtype} as in {first.path.name}"
             raise InputError(f"{source.path}: {expected}; got {source.dim} of {source.dtype}")
-        if isinstance(source, RowGroup) and isinstance(first, RowGroup):
-            if source.label != first.label:
-                raise InputError(
-                    f"{source.path}: expected labels in {first.label!r} as in {first.path.name}; got {source.label!r}"
-                )
-            notes += [
-                f"column {name!r} of {source.path.name} numbers the rows and is left out" for name in source.index
-            ]
+        if source.names is not None and source.label != first.label:
+            raise InputError(
+                f"{source.path}: expected labels in {first.label!r} as in {first.path.name}; got {source.label!r}"
+            )
+        notes += [f"column {name!r} of {source.path.name} numbers the rows and is left out" for name in source.index]
         ordered.append(source)
-    if isinstance(first, RowGroup) and first.label is not None:
+    if first.names is not None and first.label is not None:
         notes.append(f"the labels are in column {first.label!r}")
     return ordered, list(dict.fromkeys(notes))
 
 
 @lru_cache(maxsize=4)  # commands that look at several runs would look through the same file for each
-def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], whole: bool, options: ReadOptions) -> Dataset:
+def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], split: bool, options: ReadOptions) -> Dataset:
     found = [source for file, _ in files for source in _sources(file, options)]
     if not found:
         raise InputError(f"{path}: expected at least one row; got none")
-    if options.label_column is not None and isinstance(found[0], Plain):
+    if options.label_column is not None and found[0].names is None and found[0].label is None:
         label_among(path, None, options)  # refuses: there are no names
     sources, notes = _alike(path, found)
     first = sources[0]
     count = sum(source.count for source in sources)
     if not count or not first.dim:
         raise InputError(f"{path}: expected at least one row and one column; got shape ({count}, {first.dim})")
-    held = () if whole else _draw_held_out(path, count, first.dim * first.dtype.itemsize)
+    held = _draw_held_out(path, count, first.dim * first.dtype.itemsize) if split else ()
     left_out = np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
     kept, coding, facts = _look(path, sources, left_out, options)
     labels = _labels(sources)
-    if whole:
+    if not split:
         splits = {"all": Split(Rows(sources, coding, facts=facts), labels)}
     else:
         splits = {"train": Split(Rows(sources, coding, left_out, facts))}
         for name, rows in zip(("validation", "test"), held, strict=True):
             mine = labels[rows] if labels is not None else None
             splits[name] = Split(coding.store(kept[np.searchsorted(left_out, rows)]), mine)
-        sizes = [f"{len(split):,}" for split in splits.values()]
+        sizes = [f"{len(part):,}" for part in splits.values()]
         message = "%s stays on the disk: %s rows to train, %s to validate and %s to test"
         logging.getLogger("vaelab").warning(message, path, *sizes)
     for note in notes:
@@ -175,7 +175,7 @@ def _look(
         require_no_index(path, sources[0].names, total)
         _require_no_count(path, sources[0].names, sample, keep, total)
         require_alike(path, sources[0].names, total, options)
-        if len(sample) and not any(source.labelled for source in sources):
+        if len(sample) and not any(source.label is not None for source in sources):
             require_no_labels(path, sources[0].names, sample, total, options)
     coding = _decide(path, seen, total, options, sources[0].names)
     require_one_meaning(path, {file.name: float(found.high.max()) for file, found in seen.items()})

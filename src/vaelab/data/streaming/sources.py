@@ -6,7 +6,7 @@ import math
 import mmap
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,15 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from vaelab.data.archives import name_arrays
-from vaelab.data.arrays import idx_header, npy_header, npz_headers, read_npz
-from vaelab.data.naming import listed
 from vaelab.data.opening import open_regular, require_fits
-from vaelab.data.values import Array, ReadOptions, require_rows_or_images
+from vaelab.data.values import Array, require_rows_or_images
 from vaelab.errors import InputError
 
-__all__ = ["Archive", "Packed", "Plain", "Source", "Stamp", "require_unpackable", "stamp_of"]
+__all__ = ["Header", "Packed", "Plain", "Source", "Stamp", "image_shape_of", "require_unpackable", "stamp_of"]
 
+Header = tuple[tuple[int, ...], bool, np.dtype[Any]]  # shape, whether the first axis runs fastest, type
 Stamp = tuple[int, int]  # bytes, nanoseconds: what tells that a file is another
 _UNPACKED = 2**28  # bytes: the most that is unpacked at once
 
@@ -52,9 +50,14 @@ class Source(ABC):
         return None
 
     @property
-    def labelled(self) -> bool:
-        """Whether there are labels."""
-        return False
+    def label(self) -> str | None:
+        """The name of the column or array of labels, if there is one."""
+        return None
+
+    @property
+    def index(self) -> tuple[str, ...]:
+        """The names of the columns that number the rows, and are left out."""
+        return ()
 
     def with_columns(self, names: Sequence[str]) -> Source:
         """Return the same rows with their columns, which have names, in this order."""
@@ -118,14 +121,11 @@ class Plain(Source):
     offset: int = 0
 
     @classmethod
-    def at(cls, path: Path) -> Plain:
-        """Find the rows of a .npy or IDX file, by its header alone."""
+    def at(cls, path: Path, header: Callable[[Path, FileIO], Header]) -> Plain:
+        """Return the rows of a file whose shape and type ``header`` reads off its beginning."""
         with open_regular(path) as file:
-            size, fortran, dtype = os.fstat(file.fileno()).st_size, False, np.dtype(np.uint8)
-            if path.suffix == ".npy":
-                shape, fortran, dtype = npy_header(path, file)
-            else:
-                shape = idx_header(path, file)
+            size = os.fstat(file.fileno()).st_size
+            shape, fortran, dtype = header(path, file)
             offset = file.tell()
         if offset + math.prod(shape) * dtype.itemsize > size:
             promised = f"its header promises shape {shape} of {dtype}, and {size - offset:,} bytes follow"
@@ -134,15 +134,17 @@ class Plain(Source):
             raise InputError(
                 f"{path}: expected rows that lie one after another (C order); save np.ascontiguousarray of it"
             )
-        images = _image_shape(path, shape)
-        return cls(path, stamp_of(path), shape[0], math.prod(shape[1:]), dtype, images, offset)
+        return cls(path, stamp_of(path), shape[0], math.prod(shape[1:]), dtype, image_shape_of(path, shape), offset)
 
     @classmethod
     def of(cls, array: np.memmap[Any, Any]) -> Plain:
-        """Find the rows of a memory-mapped array in its file: C order, a named file."""
+        """Return the rows of a memory-mapped array of a named file, in C order, by their place in that file."""
         path = Path(str(array.filename))
+        mapped: Any = array
+        while isinstance(mapped, np.ndarray):
+            mapped = mapped.base  # at the end the mmap.mmap itself
         # A slice keeps the offset of the map it was cut from, so the addresses tell its place.
-        beginning = np.frombuffer(array._mmap, np.uint8).ctypes.data  # type: ignore[attr-defined]
+        beginning = np.frombuffer(mapped, np.uint8).ctypes.data
         place = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY + array.ctypes.data - beginning
         dim = int(np.prod(array.shape[1:]))
         shape = (array.shape[1], array.shape[2]) if array.ndim == 3 else None
@@ -162,49 +164,7 @@ class Plain(Source):
         return rows
 
 
-@dataclass(frozen=True)
-class Archive(Packed):
-    """A shard in .npz: rows or images ``x``, and labels ``y`` if there are any, under the names they have there."""
-
-    x: str = "x"
-    y: str | None = None
-
-    @property
-    def labelled(self) -> bool:
-        return self.y is not None
-
-    @classmethod
-    def of(cls, path: Path, options: ReadOptions) -> Archive:
-        """Read the header of ``x`` alone."""
-        roles: dict[str, str] = {}
-
-        def choose(names: Sequence[str]) -> Sequence[str]:
-            roles.update(name_arrays(path, names, options))
-            if "x" not in roles:
-                raise InputError(
-                    f"{path}: expected a readable .npz file with an array x in a shard; got {listed(names)}"
-                )
-            return [roles["x"]]
-
-        with open_regular(path) as file:
-            ((shape, _, dtype),) = npz_headers(path, file, choose).values()
-        images = _image_shape(path, shape)
-        count, dim = shape[0], math.prod(shape[1:])
-        require_unpackable(path, count * dim * dtype.itemsize, "write smaller shards, or .npy")
-        return cls(path, stamp_of(path), count, dim, dtype, images, roles["x"], roles.get("labels of x"))
-
-    def unpack(self) -> Array:
-        return self._array(self.x).reshape(self.count, self.dim)
-
-    def labels(self) -> Array | None:
-        return None if self.y is None else self._array(self.y)
-
-    def _array(self, name: str) -> Array:
-        with self.opened() as file:
-            return read_npz(self.path, file, lambda names: [name])[name]
-
-
-def _image_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int] | None:
+def image_shape_of(path: Path, shape: tuple[int, ...]) -> tuple[int, int] | None:
     """Return the shape of images (N, H, W), of one channel perhaps, or None for rows (N, X)."""
     if len(shape) == 4 and 1 in (shape[1], shape[3]):
         shape = (shape[0], *(shape[1:3] if shape[3] == 1 else shape[2:]))

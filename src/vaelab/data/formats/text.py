@@ -5,37 +5,28 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from vaelab.data.faults import refuse_table
-from vaelab.data.layout import Layout, read_layout
-from vaelab.data.opening import reason_of, require_fits
-from vaelab.data.values import Array
+from vaelab.data.content import Content
+from vaelab.data.formats.text_faults import refuse_table
+from vaelab.data.formats.text_layout import Layout, read_layout
+from vaelab.data.opening import Opened, reason_of, require_fits
+from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
-__all__ = ["Table", "read_table"]
+__all__ = ["read"]
 
 _BLOCK = 2**22  # bytes that are read at once
 _LINE = 2**26  # bytes of the longest line
 _TRUE_FALSE = re.compile(r"\b(?:(true)|false)\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Table:
-    """Numbers (N, X), the names of their columns if they have names, and what was noticed on the way."""
-
-    numbers: Array
-    names: tuple[str, ...] | None = None
-    notes: tuple[str, ...] = ()
-
-
-def read_table(path: Path, stream: IO[bytes]) -> Table:
-    """Read numbers separated by commas, semicolons, tabs or blanks, below a line of names or not.
+def read(opened: Opened, options: ReadOptions) -> Content:
+    """Read numbers (N, X) separated by commas, semicolons, tabs or blanks, below a line of names or not.
 
     Quotes around cells, a separator at the end of every line, and true and false for 1 and 0 are understood, and the
     ends of lines of every system. No line is passed over: blank lines in the middle and comments are refused.
@@ -43,7 +34,7 @@ def read_table(path: Path, stream: IO[bytes]) -> Table:
     Raises:
         InputError: missing values, words, lines of other lengths, and whatever else is no table of numbers, by line.
     """
-    blocks = _blocks(path, stream)
+    path, blocks = opened.path, _blocks(opened.path, opened.stream)
     _, first = next(blocks, (1, []))
     if not first:
         raise InputError(f"{path}: expected at least one row and one column; got none")
@@ -63,7 +54,8 @@ def read_table(path: Path, stream: IO[bytes]) -> Table:
         require_fits(path, nbytes)
     if not parts:
         raise InputError(f"{path}: expected at least one row and one column; got a line of names alone")
-    return Table(parts[0] if len(parts) == 1 else np.concatenate(parts), layout.names, layout.notes)
+    numbers = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return Content({"x": numbers}, layout.names, layout.notes, text=True)
 
 
 def _blocks(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, list[str]]]:

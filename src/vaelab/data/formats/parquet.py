@@ -16,7 +16,7 @@ from vaelab.data.streaming.sources import Packed, require_unpackable, stamp_of
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
-__all__ = ["RowGroup", "row_groups"]
+__all__ = ["RowGroup", "sources"]
 
 _MEANING = (
     "columns of one type of number, each a pixel; or one column of lists of numbers or of binary values of one "
@@ -30,13 +30,17 @@ class RowGroup(Packed):
 
     group: int = 0
     columns: tuple[str, ...] = ()
-    label: str | None = None
-    index: tuple[str, ...] = ()  # columns that number the rows, and are left out
+    label_column: str | None = None
+    index_columns: tuple[str, ...] = ()
     lists: bool = False  # one column, of lists or of bytes
 
     @property
-    def labelled(self) -> bool:
-        return self.label is not None
+    def label(self) -> str | None:
+        return self.label_column
+
+    @property
+    def index(self) -> tuple[str, ...]:
+        return self.index_columns
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -61,7 +65,7 @@ class RowGroup(Packed):
         return flat.to_numpy(zero_copy_only=False).reshape(self.count, self.dim)  # type: ignore[no-any-return]
 
     def labels(self) -> Array | None:
-        return None if self.label is None else self._table((self.label,)).column(0).to_numpy()
+        return None if self.label_column is None else self._table((self.label_column,)).column(0).to_numpy()
 
     def _table(self, columns: tuple[str, ...]) -> Any:
         with self.opened() as file:
@@ -85,7 +89,7 @@ def _pyarrow() -> Any:
     return pyarrow.parquet
 
 
-def row_groups(path: Path, options: ReadOptions) -> list[RowGroup]:
+def sources(path: Path, options: ReadOptions) -> Sequence[RowGroup]:
     """Return the row groups of a file, its schema and sizes looked at and nothing more, but for row numbers.
 
     Raises:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
-from vaelab.data.layout import BOOLEANS, MISSING, NUMBER, Layout, cells_of
+from vaelab.data.formats.text_layout import BOOLEANS, MISSING, NUMBER, Layout, cells_of
 from vaelab.data.naming import LABELS
 from vaelab.errors import InputError
 

@@ -1,0 +1,3 @@
+"""The formats of data files: one file for each, and the table that lists them."""
+
+__all__ = []

@@ -1,0 +1,56 @@
+"""IDX files of unsigned bytes, the format of MNIST."""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vaelab.data.content import Content
+from vaelab.data.opening import Opened, Stream, read_exactly, reason_of, require_fits
+from vaelab.data.streaming.sources import Header, Plain, Source
+from vaelab.data.values import Array, ReadOptions
+from vaelab.errors import InputError
+
+__all__ = ["read", "read_idx", "sources"]
+
+
+def read(opened: Opened, options: ReadOptions) -> Content:
+    """Read an IDX file."""
+    return Content({"x": read_idx(opened.path, opened.stream, opened.size)})
+
+
+def sources(path: Path, options: ReadOptions) -> Sequence[Source]:
+    """Return the rows of an IDX file as they lie on the disk."""
+    return [Plain.at(path, _header)]
+
+
+def _header(path: Path, stream: Stream) -> Header:
+    """Return the shape in the header of an IDX file (format: LeCun, Cortes & Burges, MNIST page)."""
+    try:
+        start = stream.read(4)
+        zeros, kind, rank = struct.unpack(">HBB", start)
+        shape = struct.unpack(f">{rank}I", stream.read(4 * rank))
+    except (EOFError, OSError, zlib.error, struct.error) as error:
+        raise InputError(
+            f"{path}: expected an IDX file; it is damaged or of another format ({reason_of(error)})"
+        ) from error
+    if (zeros, kind) != (0, 8):
+        raise InputError(f"{path}: expected an IDX file of unsigned bytes (magic 0x0008..); got {start.hex()}")
+    if rank > 4:
+        raise InputError(f"{path}: expected an IDX file of at most 3 axes (N, H, W); got {rank}")
+    return shape, False, np.dtype(np.uint8)
+
+
+def read_idx(path: Path, stream: Stream, size: int | None) -> Array:
+    """Read an IDX file of unsigned bytes, of ``size`` bytes or of a size that is not known before it is unpacked."""
+    shape, _, _ = _header(path, stream)
+    left, nbytes = size - stream.tell() if size is not None else None, math.prod(shape)
+    if left is not None and left != nbytes:
+        raise InputError(f"{path}: expected {nbytes:,} bytes of data for shape {shape}; got {left:,}")
+    require_fits(path, nbytes)
+    return read_exactly(path, stream, shape, np.uint8)

@@ -1,0 +1,107 @@
+"""The table of data formats: how a file of each is recognised, what it holds, and what reads it.
+
+A new format is one file beside this one and one row here; the documentation, the errors and the reader follow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vaelab.data.content import Content
+from vaelab.data.formats import idx, npy, npz, parquet, text
+from vaelab.data.opening import Opened
+from vaelab.data.streaming.sources import Source
+from vaelab.data.values import ReadOptions
+
+__all__ = ["ENDINGS", "FORMATS", "Format", "format_of"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format of data files.
+
+    Args:
+        endings: how the names of its files end.
+        called: what a file is called in a message.
+        holds: what is read from a file, for the documentation.
+        read: reads an open file into memory; None for a format whose rows always stay on the disk.
+        sources: returns the rows of a file where they lie on the disk; None if they cannot stay there.
+        on_disk: whether a file stays on the disk: ``never``, ``large`` (above 1 GiB) or ``always``.
+        shards: whether a directory of such files is one data set.
+        gzipped: whether a file may be gzipped, as NAME.csv.gz.
+        begins: the first bytes of a file, where they are always the same.
+    """
+
+    endings: tuple[str, ...]
+    called: str
+    holds: str
+    read: Callable[[Opened, ReadOptions], Content] | None = None
+    sources: Callable[[Path, ReadOptions], Sequence[Source]] | None = None
+    on_disk: Literal["never", "large", "always"] = "never"
+    shards: bool = False
+    gzipped: bool = True
+    begins: bytes | None = None
+
+
+FORMATS = (
+    Format(
+        (".npy",),
+        "a .npy array",
+        "one array",
+        npy.read,
+        npy.sources,
+        on_disk="large",
+        shards=True,
+        begins=b"\x93NUMPY",
+    ),
+    Format(
+        (".npz",),
+        "an .npz archive of arrays",
+        "an array `x`, with labels `y` if there are any; or arrays `train`, `validation` and `test`, with "
+        "`train_labels` and so on (`x_train`, `y_train`, `val` and similar names are understood)",
+        npz.read,
+        npz.sources,
+        shards=True,
+        gzipped=False,
+        begins=b"PK\x03\x04",
+    ),
+    Format(
+        (".csv", ".tsv", ".amat"),
+        "a table of text",
+        "a table of numbers, one observation a line",
+        text.read,
+    ),
+    Format(
+        (".idx", "-ubyte"),
+        "an IDX file",
+        "an array of unsigned bytes",
+        idx.read,
+        idx.sources,
+        on_disk="large",
+        begins=b"\0\0\x08",
+    ),
+    Format(
+        (".parquet",),
+        "a Parquet file",
+        "a table of numbers, or one column of lists",
+        None,
+        parquet.sources,
+        on_disk="always",
+        shards=True,
+        gzipped=False,
+        begins=b"PAR1",
+    ),
+)
+ENDINGS = (*(ending for known in FORMATS for ending in known.endings), ".gz")
+
+
+def format_of(name: str) -> Format | None:
+    """Return the format of a file by its name, or None.
+
+    >>> format_of("answers.csv").called
+    'a table of text'
+    """
+    return next((known for known in FORMATS if name.lower().endswith(known.endings)), None)
