@@ -68,13 +68,12 @@ def label(name: str, objective: str, options: dict[str, Any]) -> str:
 def build(name: str, objective: str, options: dict[str, Any], device: str) -> tuple[Estimator, Callable[[], None]]:
     """Return an estimator and a training step with it: estimate, backward, Adam."""
     torch.manual_seed(0)
-    estimator = ESTIMATORS[name](**options).to(device).train()
-    make = bernoulli_vae if "bits" in estimator.codes else gaussian_vae
+    make = bernoulli_vae if "bits" in ESTIMATORS[name].codes else gaussian_vae
     model = make(X, latent_dim=D, hidden_dims=HIDDEN, activation="leaky-relu").to(device)
+    estimator = ESTIMATORS[name](model, **options).train()
     goal = OBJECTIVES[objective]()
     estimator.check(model, goal)
     x = (torch.rand(BATCH, X, device=device) < 0.13).float()
-    estimator.prepare(x, model.posterior(x))
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = torch.optim.Adam([*weights, *estimator.parameters()], lr=1e-4, fused=True)
 
@@ -156,7 +155,7 @@ def main() -> None:
                 "estimator": name,
                 "milliseconds": round(1000 * statistics.median(times[name]), 3),
                 "ratio": round(ratio, 3),
-                "decoder_evaluations": estimator.decoder_evaluations(objective, D),
+                "decoder_evaluations": estimator.decoder_evaluations(objective),
                 "peak_megabytes": round(peak_memory(configuration, options.device), 1),
             }
         )

@@ -54,6 +54,7 @@ LEARNING_RATE = 2e-3
 def settings_of(net: str, label: str, seed: int, budget: int) -> tuple[Any, int]:
     """Return the settings of one training, and the decoder evaluations of its steps."""
     from vaelab.errors import InputError
+    from vaelab.estimators import Sizes
     from vaelab.settings import resolve
 
     options = dict(ESTIMATORS[label])
@@ -71,7 +72,7 @@ def settings_of(net: str, label: str, seed: int, budget: int) -> tuple[Any, int]
             settings = resolve("bernoulli-vae", layer, {"estimator": {**options, "samples": samples}})
         except InputError:  # too few codes for a baseline
             continue
-        evaluations = settings.build_estimator().decoder_evaluations(settings.build_objective(), LATENT_DIM)
+        evaluations = settings.build_estimator(Sizes(784, LATENT_DIM)).decoder_evaluations(settings.build_objective())
         if evaluations <= EVALUATIONS or samples == 1:
             break
     steps = budget // evaluations
@@ -121,7 +122,7 @@ def train_one(net: str, label: str, seed: int, budget: int, path: Path) -> str:
         fitted = fit(
             model,
             data,
-            estimator=settings.build_estimator(),
+            estimator=settings.build_estimator(model),
             objective=settings.build_objective(),
             settings=settings.training,
             seed=seed,

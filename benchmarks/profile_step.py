@@ -48,7 +48,7 @@ def train(steps: int, training: dict[str, Any], watch: Callable[[Row], None]) ->
         fit(
             model,
             data,
-            estimator=settings.build_estimator(),
+            estimator=settings.build_estimator(model),
             objective=settings.build_objective(),
             settings=settings.training,
             watch=watch,

@@ -109,7 +109,7 @@ def networks(method: str, parts: tuple[Part, Part, Part], seed: int) -> list[Any
         settings = resolve("sbn", {"layers": LAYERS, **METHODS[method], "training": training})
         with seeded(seed, "weights", digit):
             model = settings.build_model(64, data.spec.mean)
-        estimator, objective = settings.build_estimator(), settings.build_objective()
+        estimator, objective = settings.build_estimator(model), settings.build_objective()
         fitted = fit(model, data, estimator=estimator, objective=objective, settings=settings.training, seed=seed)
         if fitted.stop_reason == "interrupted":
             raise KeyboardInterrupt
@@ -155,6 +155,7 @@ def scores(method: str, model: Any, x: Array, seen: Array) -> Array:
     import torch
 
     from vaelab.models import Enumeration, MeanField
+    from vaelab.objectives import IWAE
     from vaelab.seeds import seeded
 
     bits, mask = torch.from_numpy(x).float(), torch.from_numpy(seen)
@@ -162,7 +163,7 @@ def scores(method: str, model: Any, x: Array, seen: Array) -> Array:
         if method == "exact":
             return np.asarray(Enumeration(model).log_likelihood(bits, mask.expand(bits.shape)))
         if "field" not in method:
-            return np.asarray(model.bound(bits, 100, "iwae"))
+            return np.asarray(model.bound(bits, 100, IWAE()))
         solver = model.posterior.solver()
         (J, h), *others = solver.layers
         solver = MeanField([(J[mask], h[mask]), *others], solver.top, model.posterior.field)  # unseen units drop out

@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import estimators_table
 from choosing_table import markdown as study
 from formats_table import markdown as formats
 from settings_table import markdown as settings
@@ -33,6 +34,11 @@ myst_enable_extensions = ["substitution", "dollarmath"]
 myst_update_mathjax = False  # formulae are MathML: docs/mathml.py
 myst_heading_anchors = 3
 myst_substitutions = {"settings": settings(), "study": study(), "formats": formats()}
+myst_substitutions |= {
+    "estimators": estimators_table.estimators(),
+    "biases": estimators_table.biases(),
+    "baselines": estimators_table.baselines(),
+}
 myst_substitutions |= {"throughput": throughput(), "quality": quality(), "scaling": scaling()}
 
 default_role = "formula"  # what stands between single backticks in a docstring: docs/mathml.py

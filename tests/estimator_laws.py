@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal
 
-from vaelab.estimators import ESTIMATORS, Estimator
+from vaelab.estimators import ESTIMATORS, Estimator, Expectation
 from vaelab.models import LatentVariableModel, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
 from vaelab.objectives import ELBO, IWAE, Objective
 
@@ -328,7 +328,7 @@ def side_by_side(law: Law) -> Law:
 
 def everything(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
     """What is not random: all codes."""
-    drawn = ESTIMATORS["exact"]().draw(model.posterior(x), ELBO())
+    drawn = ESTIMATORS["exact"](model).draw(Expectation(model, ELBO(), x, model.posterior(x)))
     return drawn, torch.ones(len(x)).double()
 
 
@@ -422,11 +422,10 @@ class Row:
         options = "".join(f" {value}" for value in self.options.values())
         return f"{self.estimator}{options} {self.objective} K={self.samples} D={self.bits} {self.kind}"
 
-    def build(self, model: LatentVariableModel, x: Tensor) -> Estimator:
+    def build(self, model: LatentVariableModel) -> Estimator:
         torch.manual_seed(3)
-        estimator = ESTIMATORS[self.estimator](samples=self.samples, **self.options).double()
+        estimator = ESTIMATORS[self.estimator](model, samples=self.samples, **self.options)
         estimator.check(model, OBJECTIVES[self.objective])
-        estimator.prepare(x, model.posterior(x))
         self.prime(estimator)
         return estimator.eval()
 
@@ -434,11 +433,11 @@ class Row:
 def expectation(row: Row, law: Law | None = None, objective: Objective | None = None) -> tuple[Gradients, Gradients]:
     """The expected gradient of the surrogate, by part, and the exact gradient."""
     model, x = build_model(row.kind, row.bits), observations()
-    estimator, objective = row.build(model, x), objective or OBJECTIVES[row.objective]
+    estimator, objective = row.build(model), objective or OBJECTIVES[row.objective]
     drawn, weight = (law or row.law)(model, x, row.samples)
     repeated = x.repeat(len(weight) // len(x), 1)
     assert torch.allclose(weight.view(-1, len(x)).sum(0), torch.ones(len(x)).double(), rtol=0, atol=1e-12)
-    estimate = estimator.score(model, objective, repeated, model.posterior(repeated), drawn)
+    estimate = estimator.score(Expectation(model, objective, repeated, model.posterior(repeated)), drawn)
     ours = gradients(model, (weight * estimate.surrogate).sum())
     return ours, gradients(model, exact_bound(model, x, objective, row.samples).sum())
 

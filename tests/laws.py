@@ -9,6 +9,7 @@ from torch.distributions import Bernoulli, kl_divergence
 
 from vaelab.data import Batches, Dataset, Split
 from vaelab.distributions import all_codes
+from vaelab.estimators import Expectation
 from vaelab.models import autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
 from vaelab.seeds import seed_step, seeded
 
@@ -136,7 +137,7 @@ def score_every_tuple(model, estimator, objective, x):
     repeated = x.repeat(len(tuples), 1)  # (T B, X)
     q = model.posterior(repeated)
     probability = log_bernoulli(q.logits, z).sum(0).exp().detach()  # (T B,)
-    return probability, estimator.score(model, objective, repeated, q, z)
+    return probability, estimator.score(Expectation(model, objective, repeated, q), z)
 
 
 def assert_batches_have_no_history(observed, size):

@@ -19,7 +19,7 @@ from torch.distributions import MultivariateNormal
 
 from tests.laws import BITS, build, code_tuples, enumerate_bits, log_bernoulli, observations_of, score_every_tuple
 from vaelab.distributions import Bernoulli, DiagonalNormal, all_codes
-from vaelab.estimators import ScoreFunction
+from vaelab.estimators import Expectation, ScoreFunction
 from vaelab.estimators.baselines import leave_one_out
 from vaelab.models import Enumeration, MixturePrior, linear_weights, sbn
 from vaelab.objectives import ELBO, IWAE
@@ -162,11 +162,11 @@ def test_the_best_constant_baseline_has_the_least_variance():
 def test_the_gradient_of_the_importance_weighted_bound_is_its_formula():
     """Every pair of codes: the surrogate's gradient by the logits is sum_k (L - b_k - share_k) (z_k - mu)."""
     model, x = build(BITS[1]), observations_of(1)
-    estimator = ScoreFunction(2, "leave-one-out").double()
+    estimator = ScoreFunction(model, 2, "leave-one-out")
     z = code_tuples(3, 2).transpose(0, 1)  # (K, T, D)
     rows = x.expand(z.shape[1], -1)
     logits = model.posterior(rows).logits.detach().requires_grad_()
-    estimate = estimator.score(model, IWAE(), rows, Bernoulli(logits), z)
+    estimate = estimator.score(Expectation(model, IWAE(), rows, Bernoulli(logits)), z)
     (ours,) = torch.autograd.grad(estimate.surrogate.sum(), logits)
     with torch.no_grad():
         values = model.log_weight(rows, z, Bernoulli(logits))  # (K, T)

@@ -36,7 +36,7 @@ def trained(mnist, model="gaussian-vae", estimator="pathwise", **training):
     fit(
         net,
         mnist,
-        estimator=settings.build_estimator(),
+        estimator=settings.build_estimator(net),
         settings=settings.training,
         callback=rows.append,
     )
@@ -98,9 +98,8 @@ def test_every_estimator_is_captured_with_its_gradients(name):
     build = bernoulli_vae if "bits" in kind.codes else gaussian_vae
     torch.manual_seed(0)
     model, x = build(12, latent_dim=4, hidden_dims=[6]), torch.rand(5, 12).round()
-    objective = resolve("gaussian-vae", {"objective": {"name": sorted(kind.objectives)[0]}}).build_objective()
-    estimator = kind(samples=2)
-    estimator.prepare(x, model.posterior(x))
+    objective = resolve("gaussian-vae", {"objective": {"name": kind.objectives()[0]}}).build_objective()
+    estimator = kind(model, samples=2)
     state = {key: value.clone() for key, value in estimator.state_dict().items()}
     weights = [weight for weight in [*model.parameters(), *estimator.parameters()] if weight.requires_grad]
 

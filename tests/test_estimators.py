@@ -9,6 +9,8 @@ import torch
 from tests.laws import (
     BITS,
     MODELS,
+    D,
+    X,
     build,
     enumerate_bits,
     gradients,
@@ -17,7 +19,7 @@ from tests.laws import (
     score_every_tuple,
 )
 from vaelab.errors import InputError
-from vaelab.estimators import ESTIMATORS, Pathwise, ScoreFunction
+from vaelab.estimators import ESTIMATORS, Expectation, Pathwise, ScoreFunction, Sizes
 from vaelab.estimators.baselines import BASELINES, Baseline, leave_one_out
 from vaelab.objectives import ELBO, IWAE, Reconstruction
 
@@ -33,9 +35,9 @@ SCORES = [
 EXACT = 1e-11
 
 
-def score_function(baseline, samples):
+def score_function(model, baseline, samples):
     """Return the estimator in evaluation mode; a running average has a past, so that it subtracts something."""
-    estimator = ScoreFunction(samples, baseline).double().eval()
+    estimator = ScoreFunction(model, samples, baseline).eval()
     for name, buffer in estimator.named_buffers():
         buffer.fill_(-4.2 if name.endswith("total") else 0.6)
     return estimator
@@ -56,7 +58,7 @@ def exact_gradient(model, objective, x, samples):
 @pytest.mark.parametrize("name", BITS)
 def test_the_score_function_is_unbiased_for_every_weight(name, baseline, samples, objective):
     model, x = build(name, latent_dim=3 if samples < 3 else 2), observations_of()
-    ours = expected_gradient(model, score_function(baseline, samples), objective, x)
+    ours = expected_gradient(model, score_function(model, baseline, samples), objective, x)
     exact = exact_gradient(model, objective, x, samples)
     assert largest_difference(ours, exact) < EXACT
     trained = {"posterior", "likelihood", *(["prior"] if "learned" in name else [])}
@@ -73,8 +75,8 @@ class SeesItsOwnCode(Baseline):
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
 def test_the_sum_over_codes_finds_a_wrong_baseline(objective):
     model, x = build(BITS[0]), observations_of()
-    estimator = score_function("none", 2)
-    estimator.baseline = SeesItsOwnCode()
+    estimator = score_function(model, "none", 2)
+    estimator.baselines[0] = SeesItsOwnCode(X)
     wrong = expected_gradient(model, estimator, objective, x)
     assert largest_difference(wrong, exact_gradient(model, objective, x, 2)) > 0.05
 
@@ -82,10 +84,10 @@ def test_the_sum_over_codes_finds_a_wrong_baseline(objective):
 @pytest.mark.parametrize("objective", [ELBO(0.4), IWAE()], ids=["elbo", "iwae"])
 def test_the_reported_bound_has_the_expectation_of_the_bound_with_beta_one(objective):
     model, x = build(BITS[1]), observations_of()
-    probability, estimate = score_every_tuple(model, score_function("leave-one-out", 2), objective, x)
+    probability, estimate = score_every_tuple(model, score_function(model, "leave-one-out", 2), objective, x)
     reported = (probability * estimate.bound).view(-1, len(x)).sum(0)
     assert torch.allclose(reported, enumerate_bits(model, x, 2, objective.name), atol=1e-12)
-    elbo = (probability * (estimate.reconstruction - estimate.kl)).view(-1, len(x)).sum(0)
+    elbo = (probability * (estimate.log_likelihood - estimate.kl)).view(-1, len(x)).sum(0)
     assert torch.allclose(elbo, enumerate_bits(model, x, 1, "elbo"), atol=1e-12)
 
 
@@ -102,11 +104,11 @@ def test_the_score_function_agrees_with_the_pathwise_gradient_on_a_gaussian_code
     def integrated(estimator, detach):
         q = model.posterior(repeated)
         z = q.loc + q.stddev * noise
-        estimate = estimator.score(model, objective, repeated, q, z.detach() if detach else z)
+        estimate = estimator.score(Expectation(model, objective, repeated, q), z.detach() if detach else z)
         return gradients(model, (probability * estimate.surrogate).sum())
 
-    by_score = integrated(score_function(baseline, 1), detach=True)
-    by_path = integrated(Pathwise(1), detach=False)
+    by_score = integrated(score_function(model, baseline, 1), detach=True)
+    by_path = integrated(Pathwise(model, 1), detach=False)
     assert max(gradient.abs().max() for gradient in by_path.values()) > 0.1
     assert largest_difference(by_score, by_path) < 1e-8
 
@@ -117,7 +119,8 @@ def test_the_score_function_agrees_with_the_pathwise_gradient_on_a_gaussian_code
     [("gaussian", ELBO()), ("gaussian", ELBO(0.4)), ("gaussian", IWAE()), ("autoencoder", Reconstruction())],
 )
 def test_the_pathwise_gradient_is_that_of_differences_with_common_noise(name, objective, samples):
-    model, x, estimator = build(name, latent_dim=2, hidden_dims=(3,)), observations_of(), Pathwise(samples)
+    model, x = build(name, latent_dim=2, hidden_dims=(3,)), observations_of()
+    estimator = Pathwise(model, samples)
 
     def surrogate():
         torch.manual_seed(5)
@@ -151,7 +154,7 @@ def test_leave_one_out_is_its_definition(objective, samples):
 
 
 def test_the_running_average_is_the_weighted_mean_of_the_past_and_knows_nothing_of_the_present():
-    baseline, objective, x = BASELINES["running-average"]().double(), ELBO(), observations_of(3)
+    baseline, objective, x = BASELINES["running-average"](X).double(), ELBO(), observations_of(3)
 
     def signal_of(baseline, values):
         signal, loss = baseline(objective, values, x)
@@ -169,7 +172,7 @@ def test_the_running_average_is_the_weighted_mean_of_the_past_and_knows_nothing_
     kept = {name: buffer.clone() for name, buffer in baseline.named_buffers()}
     signal_of(baseline.eval(), torch.full((2, 3), 100.0).double())
     assert all(torch.equal(buffer, kept[name]) for name, buffer in baseline.named_buffers())
-    again = BASELINES["running-average"]().double()
+    again = BASELINES["running-average"](X).double()
     again.load_state_dict(baseline.state_dict())
     values = torch.randn(2, 3).double()
     assert torch.equal(signal_of(again.eval(), values), signal_of(baseline, values))
@@ -178,7 +181,8 @@ def test_the_running_average_is_the_weighted_mean_of_the_past_and_knows_nothing_
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("kind", [Pathwise, ScoreFunction])
 def test_an_estimator_goes_with_a_model_or_is_refused(name, kind):
-    model, estimator = build(name), kind(samples=2)
+    model = build(name)
+    estimator = kind(model, samples=2)
     objective = Reconstruction() if name == "autoencoder" else ELBO()
     if model.code not in kind.codes:
         with pytest.raises(InputError, match=f"estimator: '{kind.name}' needs codes of kind"):
@@ -197,11 +201,11 @@ def test_an_estimator_goes_with_a_model_or_is_refused(name, kind):
 @pytest.mark.parametrize("kind", ESTIMATORS.values(), ids=ESTIMATORS.keys())
 def test_a_number_of_codes_that_is_none_is_refused(kind, samples):
     with pytest.raises(InputError, match=r"estimator\.samples: expected an integer of at least 1"):
-        kind(samples=samples)
+        kind(Sizes(X, D), samples=samples)
 
 
 def test_options_of_the_score_function_that_cannot_work_are_refused():
     with pytest.raises(InputError, match=r"at least 2 for the baseline leave-one-out; got 1"):
-        ScoreFunction(1, "leave-one-out")
+        ScoreFunction(Sizes(X, D), 1, "leave-one-out")
     with pytest.raises(InputError, match="did you mean 'running-average'"):
-        ScoreFunction(2, "runing-average")
+        ScoreFunction(Sizes(X, D), 2, "runing-average")

@@ -139,7 +139,7 @@ def test_the_variance_of_leave_one_out_is_the_enumerated_one():
     encoder = {key for key, _ in model.named_parameters() if key.startswith("posterior")}
     variance, size = 0.0, 0
     for row in x:  # independent given x: the variance of the mean over rows is the sum of theirs over B^2
-        probability, estimate = score_every_tuple(model, ScoreFunction(2), objective, row.unsqueeze(0))
+        probability, estimate = score_every_tuple(model, ScoreFunction(model, 2), objective, row.unsqueeze(0))
         each = [gradients(model, value) for value in estimate.surrogate]
         for key in encoder:
             draws = torch.stack([gradient[key] for gradient in each]).flatten(1)  # (T, P)

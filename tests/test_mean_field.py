@@ -11,7 +11,7 @@ import torch
 
 from tests.laws import binary_data, enumerate_bits, observations_of
 from vaelab.errors import InputError
-from vaelab.estimators import MeanFieldEM, ScoreFunction
+from vaelab.estimators import Expectation, MeanFieldEM, ScoreFunction
 from vaelab.evaluation import elbo, evaluate, exact, importance_weighted
 from vaelab.models import (
     Enumeration,
@@ -165,11 +165,12 @@ def test_where_inference_ends_no_step_in_mu_or_xi_gains(layers, field):
 @pytest.mark.parametrize(("layers", "field"), list(itertools.product(LAYERS, FIELDS)))
 def test_the_gradient_of_learning_is_that_of_differences_at_fixed_mu_and_xi(layers, field):
     model, x = network(layers, 1.0, field), observations_of(6, X)
-    q, estimator = model.posterior(x), MeanFieldEM()
+    q, estimator = model.posterior(x), MeanFieldEM(model)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
 
     def bound():
-        return estimator.score(model, ELBO(), x, q, estimator.draw(q, ELBO())).surrogate.sum()
+        expectation = Expectation(model, ELBO(), x, q)
+        return estimator.score(expectation, estimator.draw(expectation)).surrogate.sum()
 
     ours, step = torch.autograd.grad(bound(), weights), 1e-5
     with torch.no_grad():
@@ -265,7 +266,7 @@ def test_training_by_mean_field_raises_log_p(field):
     before = exact(model, held_out).mean
     steps = {"steps": 150, "batch_size": 60, "learning_rate": 0.05, "warmup": 0, "validate_every": 50}
     rows = []
-    fit(model, data, estimator=MeanFieldEM(), objective=ELBO(), callback=rows.append, **steps)
+    fit(model, data, estimator=MeanFieldEM(model), objective=ELBO(), callback=rows.append, **steps)
     assert exact(model, held_out).mean > before + 1.0
     bounds = [row["train/bound"] for row in rows]
     assert bounds[-1] > bounds[0]
@@ -277,7 +278,7 @@ def test_a_model_of_two_layers_under_mean_field_has_its_evidence_bound():
     q = model.posterior(x)
     codes = torch.tensor(list(itertools.product([0.0, 1.0], repeat=3))).double().unsqueeze(1)
     terms = ELBO().terms(model, x, q, codes)
-    weighed = (q.log_prob(codes).exp() * ELBO().values(terms)).sum(0)
+    weighed = (q.log_prob(codes).exp() * terms.log_weights).sum(0)
     joint = model.log_joint(x, codes)
     assert torch.allclose(weighed, (q.log_prob(codes).exp() * (joint - q.log_prob(codes))).sum(0), atol=1e-12)
 
@@ -293,14 +294,17 @@ def test_what_cannot_work_is_refused():
         (lambda: sbn(X, hidden_dims=[4], inference="mean-field"), r"'mean-field' expects linear layers .* got \[4\]"),
         (lambda: sbn(X, inference="mean-feild"), "did you mean 'mean-field'"),
         (lambda: sbn(X, inference="mean-field", field="gausian"), "field: expected one of product, gaussian"),
-        (lambda: MeanFieldEM().check(recognition, ELBO()), "needs mean-field inference .*; the model's q"),
-        (lambda: MeanFieldEM().check(network([3]), IWAE()), "is defined for the objective elbo; got 'iwae'"),
+        (lambda: MeanFieldEM(recognition).check(recognition, ELBO()), "needs mean-field inference .*; the model's q"),
         (
-            lambda: MeanFieldEM().check(network([3]), ELBO(beta=2)),
+            lambda: MeanFieldEM(network([3])).check(network([3]), IWAE()),
+            "is defined for the objective elbo; got 'iwae'",
+        ),
+        (
+            lambda: MeanFieldEM(network([3])).check(network([3]), ELBO(beta=2)),
             "objective.beta: expected 1 for the estimator 'mean-f",
         ),
         (
-            lambda: fit(network([3]), binary_data(), estimator=MeanFieldEM(), steps=2, kl_warmup=2),
+            lambda: fit(network([3]), binary_data(), estimator=MeanFieldEM(network([3])), steps=2, kl_warmup=2),
             "training.kl_warmup: expected 0 for the estimator 'mean-field', which knows no beta",
         ),
         (lambda: linear_weights(bernoulli_vae(X, 3, [4]).likelihood), "weights: expected a linear layer of bits"),
@@ -317,7 +321,7 @@ def test_what_cannot_work_is_refused():
     ]:
         with pytest.raises(InputError, match=sentence):
             call()
-    ScoreFunction().check(network([3]), ELBO())  # the model learns from codes of q; q has nothing to learn
+    ScoreFunction(network([3])).check(network([3]), ELBO())  # the model learns from codes of q; q has nothing to learn
     assert network([3]).posterior(torch.empty(0, X).double()).logits.shape == (0, 3)
 
 

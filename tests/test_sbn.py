@@ -375,7 +375,7 @@ def test_every_inference_raises_the_exact_log_p(inference, layers):
     model, held_out = settings.build_model(8), data.validation.observations()
     before = exact(model, held_out).mean
     steps = {"steps": 300, "batch_size": 60, "learning_rate": 0.03, "warmup": 0, "validate_every": 100}
-    estimator, objective = settings.build_estimator(), settings.build_objective()
+    estimator, objective = settings.build_estimator(model), settings.build_objective()
     fit(model, data, estimator=estimator, objective=objective, **steps)
     assert exact(model, held_out).mean > before + 1.0
 
@@ -383,7 +383,8 @@ def test_every_inference_raises_the_exact_log_p(inference, layers):
 def test_an_inference_names_its_estimator_and_another_is_refused():
     def check(*layers):
         settings = resolve("sbn", *layers)
-        settings.build_estimator().check(settings.build_model(X), settings.build_objective())
+        model = settings.build_model(X)
+        settings.build_estimator(model).check(model, settings.build_objective())
 
     check({"inference": "wake-sleep"}, {"estimator": {"samples": 3}})
     for layers, sentence in [
@@ -445,5 +446,5 @@ def test_a_data_set_of_one_pixel_and_a_layer_of_one_bit():
     data = Dataset("coin", {"train": rows, "validation": rows, "test": rows}, "binary", 1)
     model = sbn(1, layers=[1], inference="mean-field")
     settings = resolve("sbn", {"inference": "mean-field"})
-    fit(model, data, estimator=settings.build_estimator(), steps=5)
+    fit(model, data, estimator=settings.build_estimator(model), steps=5)
     assert float(exact(model, data.test.observations()).mean) < 0

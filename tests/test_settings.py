@@ -20,7 +20,7 @@ def test_the_defaults_of_every_model_can_be_built(model):
     settings = resolve(model)
     assert (settings.training.epochs, settings.training.steps) == (None, None)  # the data decide
     built = settings.build_model(6)
-    settings.build_estimator().check(built, settings.build_objective())
+    settings.build_estimator(built).check(built, settings.build_objective())
     dumped = settings.model_dump(mode="json")
     assert resolve(model, json.loads(json.dumps(dumped))).model_dump(mode="json") == dumped
 
@@ -68,7 +68,7 @@ def test_options_reach_what_is_built():
     assert model.prior.logits.shape == (3,)
     assert model.likelihood.logits.out_features == 6
     assert settings.build_objective().beta == 0.5
-    assert settings.build_estimator().samples == 7
+    assert settings.build_estimator(model).samples == 7
     mixture = resolve("autoencoder", {"components": 4, "covariance": "diag"}).build_model(6).prior
     assert (mixture.candidates, mixture.covariance) == ([4], "diag")
 
@@ -327,7 +327,8 @@ def _accepted(model: str, words: list[str]) -> bool:
     """Whether a model takes the words, and its estimator and objective go with it."""
     try:
         settings = resolve(model, parse_overrides(words))
-        settings.build_estimator().check(settings.build_model(6), settings.build_objective())
+        built = settings.build_model(6)
+        settings.build_estimator(built).check(built, settings.build_objective())
     except InputError:
         return False
     return True

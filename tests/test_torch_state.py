@@ -198,7 +198,7 @@ def test_weights_that_cannot_be_trained_are_refused(kind):
 
 def test_an_estimator_that_cannot_learn_is_refused():
     model = bernoulli_vae(5, 3, [8], seed=0)
-    estimator = under(torch.inference_mode(), lambda: Rebar(2))
+    estimator = under(torch.inference_mode(), lambda: Rebar(model, 2))
     with pytest.raises(InputError, match=r"^estimator: .* was made under torch.inference_mode"):
         trained(model, estimator=estimator)
 

@@ -136,7 +136,7 @@ def test_a_nan_stops_with_the_step_and_advice_and_keeps_the_last_good_checkpoint
             model,
             binary_data(),
             settings=longer,
-            estimator=run.settings.build_estimator(),
+            estimator=run.settings.build_estimator(model),
             run=run,
             callback=poison(model, 48),
         )
@@ -285,8 +285,8 @@ def test_training_leaves_the_global_generator_alone_and_works_outside_the_main_t
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
-        ("bits, uniform prior", {"estimator": Pathwise()}, "estimator: 'pathwise' needs codes of kind"),
-        ("autoencoder", {"estimator": ScoreFunction()}, "estimator: 'score-function' needs codes of kind"),
+        ("bits, uniform prior", {"estimator": Pathwise}, "estimator: 'pathwise' needs codes of kind"),
+        ("autoencoder", {"estimator": ScoreFunction}, "estimator: 'score-function' needs codes of kind"),
         ("autoencoder", {"objective": ELBO()}, "objective: expected 'reconstruction'"),
         ("autoencoder", {"objective": IWAE()}, "objective: expected 'reconstruction'"),
         ("gaussian", {"objective": Reconstruction()}, "objective: expected 'elbo' or 'iwae'"),
@@ -297,9 +297,11 @@ def test_training_leaves_the_global_generator_alone_and_works_outside_the_main_t
     ],
 )
 def test_what_cannot_work_is_refused_in_one_sentence(name, options, sentence):
-    options = {"steps": 2, **options}
+    model, options = build(name).float(), {"steps": 2, **options}
+    if "estimator" in options:
+        options["estimator"] = options["estimator"](model)
     with pytest.raises(InputError, match=sentence) as refused:
-        fit(build(name).float(), binary_data(), **options)
+        fit(model, binary_data(), **options)
     assert "\n" not in str(refused.value)
 
 

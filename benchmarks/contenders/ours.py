@@ -76,7 +76,7 @@ def main() -> None:
     fit(
         model,
         data,
-        estimator=settings.build_estimator(),
+        estimator=settings.build_estimator(model),
         objective=settings.build_objective(),
         settings=settings.training,
         seed=settings.seed,

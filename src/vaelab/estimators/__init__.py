@@ -1,6 +1,7 @@
 """Gradient estimators: this file is their table.
 
-Adding one: a class that keeps the promises of :class:`Estimator`, a row here, a row of the tests.
+A new estimator is a class derived from :class:`Estimator` in a file of this folder, a row here, and a row of the laws
+that the tests prove (``tests/laws/table.py``). Settings, help and documentation read this table.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from vaelab.estimators.antithetic import ARM, DisARM
 from vaelab.estimators.arms import ARMS
 from vaelab.estimators.concrete import Concrete
-from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.estimators.contract import Estimate, Estimator, Expectation, Sizes
 from vaelab.estimators.double_cv import DoubleCV
 from vaelab.estimators.exact import Exact
 from vaelab.estimators.mean_field import MeanFieldEM
@@ -31,6 +32,7 @@ __all__ = [
     "Estimate",
     "Estimator",
     "Exact",
+    "Expectation",
     "GumbelStraightThrough",
     "MeanFieldEM",
     "MuProp",
@@ -40,6 +42,7 @@ __all__ = [
     "ReweightedWakeSleep",
     "Rodeo",
     "ScoreFunction",
+    "Sizes",
     "StickingTheLanding",
     "StraightThrough",
     "WakeSleep",

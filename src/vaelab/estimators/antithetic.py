@@ -12,15 +12,26 @@ from torch.distributions import Distribution
 from vaelab.chains import Chain
 from vaelab.conditionals import Code
 from vaelab.distributed import uniform
-from vaelab.errors import InputError
-from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli
+from vaelab.distributions import Bernoulli
+from vaelab.estimators.contract import (
+    BernoulliEstimator,
+    Cost,
+    Estimate,
+    Estimator,
+    Expectation,
+    Sizes,
+    require_bernoulli,
+    require_samples,
+)
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import Objective
+from vaelab.objectives import Objective, Terms
 
 __all__ = ["ARM", "DisARM", "swap_one", "values_of_partners"]
 
+_PAIRS = ", for pairs of codes"
 
-class ARM(Estimator):
+
+class ARM(BernoulliEstimator):
     """Augment-REINFORCE-merge: one uniform drives a pair of codes and weighs their difference.
 
     Formula: with z = 1(u > 1 - p) and z' = 1(u < p), u uniform on (0, 1)^D and p = sigmoid(l),
@@ -28,6 +39,7 @@ class ARM(Estimator):
     Source: Yin & Zhou (2019), https://arxiv.org/abs/1807.11143.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K, codes decoded for each observation: K/2 pairs.
 
     Raises:
@@ -35,32 +47,27 @@ class ARM(Estimator):
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
-    >>> ARM(samples=2)(bernoulli_vae(6, latent_dim=3), ELBO(), torch.ones(4, 6)).surrogate.shape
+    >>> model = bernoulli_vae(6, latent_dim=3)
+    >>> ARM(model, samples=2)(model, ELBO(), torch.ones(4, 6)).surrogate.shape
     torch.Size([4])
     """
 
     name: ClassVar[str] = "arm"
-    codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
-    objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
 
-    def __init__(self, samples: int = 2) -> None:
-        super().__init__(samples)
-        _require_even(samples)
+    def __init__(self, model: LatentVariableModel | Sizes, samples: int = 2) -> None:
+        super().__init__(model, samples)
+        require_samples(samples, 2, _PAIRS, even=True)
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+    def draw(self, expectation: Expectation) -> Tensor:
         """Draw uniform noise u (K/2, B, D)."""
-        p = q.mean.detach()
+        p = expectation.q.mean.detach()
         return uniform((self.samples // 2, *p.shape), p)
 
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
-        """The surrogate is the objective of all K codes plus l times the estimate of its gradient."""
-        q = require_bernoulli(self.name, q)
-        terms = objective.terms(model, x, q, _pairs(drawn, q.mean.detach()))
-        first, second = objective.integrand(terms).detach().chunk(2)  # (K/2, B) each
-        gradient = ((first - second).unsqueeze(-1) * (drawn - 0.5)).mean(0)  # (B, D)
-        return Estimate.of(objective, terms, objective(objective.values(terms)) + (gradient * q.logits).sum(-1))
+    def gradient(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> tuple[Terms, Tensor, Tensor | None]:
+        """The differences within the pairs multiply the noise."""
+        terms = expectation.terms(_pairs(drawn, q.mean.detach()))
+        first, second = terms.signal_terms.detach().chunk(2)  # (K/2, B) each
+        return terms, ((first - second).unsqueeze(-1) * (drawn - 0.5)).mean(0), None
 
 
 class DisARM(Estimator):
@@ -82,6 +89,7 @@ class DisARM(Estimator):
     Yin, Ho, Yan, Qian & Zhou (2020), https://arxiv.org/abs/2006.06448.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K: as K/2 pairs, or the K of the importance-weighted bound.
 
     Raises:
@@ -89,69 +97,71 @@ class DisARM(Estimator):
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import IWAE
-    >>> DisARM(samples=4)(bernoulli_vae(6, latent_dim=3), IWAE(), torch.ones(5, 6)).surrogate.shape
+    >>> model = bernoulli_vae(6, latent_dim=3)
+    >>> DisARM(model, samples=4)(model, IWAE(), torch.ones(5, 6)).surrogate.shape
     torch.Size([5])
     """
 
     name: ClassVar[str] = "disarm"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
     layered: ClassVar[bool] = True
+    cost: ClassVar[Cost] = Cost(0.5, layers=0.5)
+    cost_of_iwae: ClassVar[Cost | None] = Cost(1, layers=1)
 
-    def __init__(self, samples: int = 2) -> None:
-        super().__init__(samples)
+    def __init__(self, model: LatentVariableModel | Sizes, samples: int = 2) -> None:
+        super().__init__(model, samples)
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+    def draw(self, expectation: Expectation) -> Tensor:
         """Draw M codes and a partner of each for each layer, (M (1 + L), B, D): pairs, where there is one layer."""
+        is_mean = expectation.objective.combination == "mean"
         with torch.no_grad():
-            return _branches(_as_chain(q), self.samples // 2 if objective.name == "elbo" else self.samples)
+            return _branches(_as_chain(expectation.q), self.samples // 2 if is_mean else self.samples)
 
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
+    def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the objective of the codes plus l times the estimate of its gradient, for each layer."""
-        chain = _as_chain(q)
-        count = len(chain.sizes)
-        z, *partners = drawn.chunk(1 + count)  # (M, B, D) each
-        if objective.name == "elbo":
-            terms = objective.terms(model, x, q, drawn)
-            first, *others = objective.integrand(terms).detach().chunk(1 + count)
-            differences = [(first - other) / len(first) for other in others]  # (M, B) each
-        else:
-            apart = values_of_partners(objective, model, x, q, torch.cat(partners)).chunk(count)
-            z = z.clone()  # else the graph would keep the partners' memory as well
-            terms = objective.terms(model, x, q, z)
-            values = objective.values(terms).detach()
-            differences = []
-            for partnered in apart:  # (M, B) each
-                among_codes = objective(values) - swap_one(values, partnered)
-                among_partners = swap_one(partnered, values) - objective(partnered)
-                differences.append((among_codes + among_partners) / 2)
-        surrogate = objective(objective.values(terms))  # (B,)
+        objective, chain = expectation.objective, _as_chain(expectation.q)
+        terms, z, partners, differences = self._differences(expectation, drawn, len(chain.sizes))
+        surrogate = objective(terms.log_weights)  # (B,)
         layers = zip(chain.factors(z), chain.split(z), map(chain.split, partners), differences, strict=True)
-        for index, (factor, own, partner, difference) in enumerate(layers):
+        for index, (factor, code, partner, difference) in enumerate(layers):
             logits = require_bernoulli(self.name, factor).logits
             weight = 0.5 * torch.sigmoid(logits.detach().abs())  # (B, D) or (M, B, D)
-            gradient = difference.unsqueeze(-1) * (own - partner[index]) * weight  # (M, B, D)
+            gradient = difference.unsqueeze(-1) * (code - partner[index]) * weight  # (M, B, D)
             surrogate = surrogate + (gradient * logits).sum((0, -1))
         return Estimate.of(objective, terms, surrogate)
 
-    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
-        """K, or 2 K for the importance-weighted bound; half as many again for each further layer."""
-        return (1 + layers) * (self.samples // 2 if objective.name == "elbo" else self.samples)
+    def _differences(
+        self, expectation: Expectation, drawn: Tensor, layers: int
+    ) -> tuple[Terms, Tensor, list[Tensor], list[Tensor]]:
+        """Return the scored codes, the codes and their partners by layer, and the differences by layer, (M, B) each."""
+        objective = expectation.objective
+        z, *partners = drawn.chunk(1 + layers)  # (M, B, D) each
+        if objective.combination == "mean":
+            terms = expectation.terms(drawn)
+            first, *others = terms.signal_terms.detach().chunk(1 + layers)
+            return terms, z, partners, [(first - other) / len(first) for other in others]
+        by_layer = values_of_partners(expectation, torch.cat(partners)).chunk(layers)
+        z = z.clone()  # else the graph would keep the partners' memory as well
+        terms = expectation.terms(z)
+        values = terms.log_weights.detach()
+        differences = []
+        for partnered in by_layer:  # (M, B) each
+            among_codes = objective(values) - swap_one(values, partnered)
+            among_partners = swap_one(partnered, values) - objective(partnered)
+            differences.append((among_codes + among_partners) / 2)
+        return terms, z, partners, differences
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
         """Refuse an odd number of codes where they form pairs among themselves."""
         super().check(model, objective)
-        if objective.name == "elbo":
-            _require_even(self.samples)
+        if objective.combination == "mean":
+            require_samples(self.samples, 2, _PAIRS, even=True)
 
 
-def values_of_partners(
-    objective: Objective, model: LatentVariableModel, x: Tensor, q: Distribution, partners: Tensor
-) -> Tensor:
-    """Return the values of codes that serve the encoder's gradient alone, (K, B), without a graph."""
+def values_of_partners(expectation: Expectation, partners: Tensor) -> Tensor:
+    """Return the log-weights of codes that serve the encoder's gradient alone, (K, B), without a graph."""
     with torch.no_grad():
-        return objective.values(objective.terms(model, x, q, partners))
+        return expectation.terms(partners).log_weights
 
 
 def swap_one(values: Tensor, others: Tensor) -> Tensor:
@@ -194,8 +204,3 @@ def _branches(chain: Chain, count: int) -> Tensor:
 def _pairs(u: Tensor, p: Tensor) -> Tensor:
     # Numbers are joined, not truth values: a compiler makes vector instructions of the one and not of the other.
     return torch.cat([(u > 1 - p).to(u.dtype), (u < p).to(u.dtype)])
-
-
-def _require_even(samples: int) -> None:
-    if samples % 2:
-        raise InputError(f"estimator.samples: expected an even number, for pairs of codes; got {samples}")

@@ -8,22 +8,21 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
-from vaelab.conditionals import Code
 from vaelab.distributed import normal, uniform
-from vaelab.errors import InputError, require_choice
+from vaelab.distributions import Bernoulli
+from vaelab.errors import require_choice
 from vaelab.estimators.antithetic import swap_one, values_of_partners
-from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli
+from vaelab.estimators.contract import BernoulliEstimator, Cost, Expectation, Sizes, require_samples
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import Objective
+from vaelab.objectives import Combination, Terms
 
 __all__ = ["ARMS", "Copula"]
 
 Copula = Literal["dirichlet", "gaussian"]
 
 
-class ARMS(Estimator):
+class ARMS(BernoulliEstimator):
     """Antithetic-REINFORCE-multi-sample: leave-one-out over K codes that avoid one another.
 
     Formula: with K bits of mean p and correlation rho for every pair, p = sigmoid(l),
@@ -40,6 +39,7 @@ class ARMS(Estimator):
     Source: Dimitriev & Zhou (2021), https://arxiv.org/abs/2105.14141.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K, at least 2 (3 for the Gaussian copula).
         copula: ``dirichlet`` or ``gaussian``.
 
@@ -48,24 +48,24 @@ class ARMS(Estimator):
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
-    >>> ARMS(samples=4)(bernoulli_vae(6, latent_dim=3), ELBO(), torch.ones(5, 6)).surrogate.shape
+    >>> model = bernoulli_vae(6, latent_dim=3)
+    >>> ARMS(model, samples=4)(model, ELBO(), torch.ones(5, 6)).surrogate.shape
     torch.Size([5])
     """
 
     name: ClassVar[str] = "arms"
-    codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
+    combinations: ClassVar[frozenset[Combination]] = frozenset({"mean", "log-mean-exp"})
+    cost_of_iwae: ClassVar[Cost | None] = Cost(2)
 
-    def __init__(self, samples: int = 4, copula: Copula = "dirichlet") -> None:
-        super().__init__(samples)
+    def __init__(self, model: LatentVariableModel | Sizes, samples: int = 4, copula: Copula = "dirichlet") -> None:
+        super().__init__(model, samples)
         require_choice("estimator.copula", copula, get_args(Copula))
-        least = 2 if copula == "dirichlet" else 3
-        if samples < least:
-            raise InputError(f"estimator.samples: expected at least {least} for the copula {copula}; got {samples}")
+        require_samples(samples, 2 if copula == "dirichlet" else 3, f" for the copula {copula}")
         self.copula: Copula = copula
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+    def draw(self, expectation: Expectation) -> Tensor:
         """Draw K coupled codes (K, B, D); for the importance-weighted bound after K independent ones."""
-        p = q.mean.detach()
+        p = expectation.q.mean.detach()
         noise = normal if self.copula == "gaussian" else uniform
         free = noise((self.samples, *p.shape), p)
         if self.copula == "gaussian":
@@ -76,27 +76,23 @@ class ARMS(Estimator):
             u = (1 - exponential / exponential.sum(0)) ** (self.samples - 1)
             coupled = torch.where(p > 0.5, 1 - u, u) < p
         z = coupled.to(p.dtype)
-        return z if objective.name == "elbo" else torch.cat([q.sample((self.samples,)), z])
+        return z if expectation.objective.combination == "mean" else torch.cat([super().draw(expectation), z])
 
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
-        """The surrogate is the objective of the codes plus l times the estimate of its gradient."""
-        q = require_bernoulli(self.name, q)
+    def gradient(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> tuple[Terms, Tensor, Tensor | None]:
+        """The signals multiply the coupled codes less their mean, divided by 1 - rho."""
         z, coupled = drawn[: self.samples], drawn[-self.samples :]
-        if objective.name == "elbo":
-            terms = objective.terms(model, x, q, z)
-            values = objective.integrand(terms).detach()  # (K, B)
+        if expectation.objective.combination == "mean":
+            terms = expectation.terms(z)
+            values = terms.signal_terms.detach()  # (K, B)
         else:
-            others = values_of_partners(objective, model, x, q, coupled)  # (K, B)
+            others = values_of_partners(expectation, coupled)  # (K, B)
             z = z.clone()  # else the graph would keep the coupled codes' memory as well
-            terms = objective.terms(model, x, q, z)
+            terms = expectation.terms(z)
             # (K coupled, K replaced, B): each coupled code in the place of each code, summed over the places
-            values = swap_one(objective.values(terms).detach(), others.unsqueeze(1)).sum(1)
+            values = swap_one(terms.log_weights.detach(), others.unsqueeze(1)).sum(1)
         signal = (values - values.mean(0)) / (self.samples - 1)  # (K, B)
-        p = q.mean.detach()
-        gradient = (signal.unsqueeze(-1) * (coupled - p)).sum(0) * self._decorrelation(q.logits.detach())
-        return Estimate.of(objective, terms, objective(objective.values(terms)) + (gradient * q.logits).sum(-1))
+        residual = coupled - q.mean.detach()  # (K, B, D)
+        return terms, (signal.unsqueeze(-1) * residual).sum(0) * self._decorrelation(q.logits.detach()), None
 
     def _decorrelation(self, logits: Tensor) -> Tensor:
         """Return 1 / (1 - rho), (B, D), for bits of these logits: p (1 - p) / (p - P(both are one))."""
@@ -107,10 +103,6 @@ class ARMS(Estimator):
         else:
             both = (2 * m ** (1 / (self.samples - 1)) - 1).clamp_min(0) ** (self.samples - 1)
         return (1 - m) / (1 - both / m)
-
-    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
-        """K, or 2 K for the importance-weighted bound."""
-        return self.samples if objective.name == "elbo" else 2 * self.samples
 
 
 def _both_below(limit: Tensor, correlation: float) -> Tensor:

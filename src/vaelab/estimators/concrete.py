@@ -8,13 +8,12 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli
+from vaelab.estimators.contract import Cost, Estimate, Estimator, Expectation, Sizes, require_bernoulli
 from vaelab.estimators.relaxation import logistic, require_temperature, uniform
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import Objective, Terms
+from vaelab.objectives import Combination, Terms
 
 __all__ = ["Concrete"]
 
@@ -31,6 +30,7 @@ class Concrete(Estimator):
     also Jang, Gu & Poole (2017), https://arxiv.org/abs/1611.01144.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K, codes drawn for each observation.
         temperature: t of the posterior, above 0.
         prior_temperature: t of the prior, above 0.
@@ -40,40 +40,46 @@ class Concrete(Estimator):
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import IWAE
-    >>> Concrete(samples=5)(bernoulli_vae(6, latent_dim=3), IWAE(), torch.ones(4, 6)).relaxed.shape
+    >>> model = bernoulli_vae(6, latent_dim=3)
+    >>> Concrete(model, samples=5)(model, IWAE(), torch.ones(4, 6)).relaxed.shape
     torch.Size([4])
     """
 
     name: ClassVar[str] = "concrete"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
-    biased: ClassVar[frozenset[str]] = frozenset({"elbo", "iwae"})
+    biased: ClassVar[frozenset[Combination]] = frozenset({"mean", "log-mean-exp"})
+    bias: ClassVar[str] = "it is exact for the bound of a relaxed model, in which codes lie between 0 and 1"
+    cost: ClassVar[Cost] = Cost(2)  # the relaxed codes, and the bits they round to
 
-    def __init__(self, samples: int = 1, temperature: float = 2 / 3, prior_temperature: float = 0.5) -> None:
-        super().__init__(samples)
+    def __init__(
+        self,
+        model: LatentVariableModel | Sizes,
+        samples: int = 1,
+        temperature: float = 2 / 3,
+        prior_temperature: float = 0.5,
+    ) -> None:
+        super().__init__(model, samples)
         self.temperature = require_temperature("estimator.temperature", temperature)
         self.prior_temperature = require_temperature("estimator.prior_temperature", prior_temperature)
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+    def draw(self, expectation: Expectation) -> Tensor:
         """Draw uniform noise u (K, B, D)."""
-        return uniform(q, self.samples)
+        return uniform(expectation.q, self.samples)
 
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
+    def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the objective of the relaxed log-weights."""
-        q, prior = require_bernoulli(self.name, q), require_bernoulli(self.name, model.prior(), "prior")
+        model, objective = expectation.model, expectation.objective
+        q = require_bernoulli(self.name, expectation.q)
+        prior = require_bernoulli(self.name, model.prior(), "prior")
         y = logistic(drawn, q.logits) / self.temperature  # (K, B, D)
         log_q = _log_density(y, q.logits, self.temperature)  # (K, B)
         log_p = _log_density(y, prior.logits, self.prior_temperature)
-        relaxed = Terms(model.log_likelihood(x, torch.sigmoid(y)), log_q - log_p)
+        log_likelihood = model.log_likelihood(expectation.x, torch.sigmoid(y))
+        relaxed = Terms(log_likelihood, log_q - log_p, objective.beta)
         with torch.no_grad():
-            discrete = objective.terms(model, x, q, (y > 0).to(y.dtype))
-        surrogate = objective(objective.values(relaxed))
+            discrete = expectation.terms((y > 0).to(y.dtype))
+        surrogate = objective(relaxed.log_weights)
         return Estimate.of(objective, discrete, surrogate, relaxed=objective.bound(relaxed))
-
-    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
-        """K relaxed codes, and the K bits they round to."""
-        return 2 * self.samples
 
 
 def _log_density(y: Tensor, logits: Tensor, temperature: float) -> Tensor:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -14,26 +16,42 @@ from vaelab.distributions import Bernoulli
 from vaelab.errors import InputError, require_int
 from vaelab.models.inputs import as_observations
 from vaelab.models.latent import LatentVariableModel, Table
-from vaelab.objectives import Objective, Terms, check_objective
+from vaelab.models.mean_field import MeanFieldPosterior
+from vaelab.objectives import OBJECTIVES, Combination, Objective, Terms, check_objective
 
-__all__ = ["Estimate", "Estimator", "require_bernoulli", "require_encoder", "require_prepared"]
+__all__ = [
+    "ANY_COMBINATION",
+    "BernoulliEstimator",
+    "Cost",
+    "Estimate",
+    "Estimator",
+    "Expectation",
+    "Inference",
+    "Sizes",
+    "require_bernoulli",
+    "require_samples",
+]
 
-M = TypeVar("M", bound=nn.Module)
+Inference = Literal["any", "network", "mean-field"]
+ANY_COMBINATION: frozenset[Combination] = frozenset(get_args(Combination))
 
 
 class Estimate(NamedTuple):
-    """What an estimator returns for a batch, in nats, each of shape (B,) unless said otherwise.
+    """What an estimator returns for a batch, in nats, each of shape (B,) unless another is given.
 
-    ``bound`` is the number to report. The gradient of ``surrogate`` is the estimate of the gradient of
-    the objective, for all parameters of the model; its value means nothing. ``reconstruction`` and ``kl``
-    are the two parts of the evidence lower bound that the same codes give, for the log. ``auxiliary``,
-    shape (), is a loss whose gradient is for the estimator's own parameters and never reaches the model.
-    ``relaxed`` is the bound under relaxed codes, where that is what is trained.
+    Attributes:
+        bound: the number to report.
+        surrogate: its gradient is the estimate of the gradient of the objective, for all parameters of the model; its
+            value has no meaning.
+        log_likelihood: mean of log p(x|z) over the codes, for the log.
+        kl: KL part of the evidence lower bound that the same codes give, for the log.
+        auxiliary: loss of shape () for the parameters of the estimator; its gradient never reaches the model.
+        relaxed: bound under relaxed codes, where that is what is trained.
     """
 
     bound: Tensor
     surrogate: Tensor
-    reconstruction: Tensor
+    log_likelihood: Tensor
     kl: Tensor
     auxiliary: Tensor | None = None
     relaxed: Tensor | None = None
@@ -47,13 +65,12 @@ class Estimate(NamedTuple):
         auxiliary: Tensor | None = None,
         relaxed: Tensor | None = None,
     ) -> Estimate:
-        """Gather what there is to report of the scored codes; only the two losses keep their graphs."""
-        kl = terms.kl if terms.kl.ndim == 1 else terms.kl.mean(0)  # (B,)
+        """Gather what there is to report of scored codes; only the two losses keep their graphs."""
         return cls(
             objective.bound(terms).detach(),
             surrogate,
-            terms.reconstruction.mean(0).detach(),
-            kl.detach(),
+            terms.log_likelihood.mean(0).detach(),
+            terms.mean_kl.detach(),
             auxiliary,
             None if relaxed is None else relaxed.detach(),
         )
@@ -64,50 +81,149 @@ class Estimate(NamedTuple):
         return loss if self.auxiliary is None else loss + self.auxiliary
 
     def means(self) -> Tensor:
-        """Return the means over the batch that a log wants: bound, reconstruction, KL and, if there is one, relaxed."""
-        parts = (self.bound, self.reconstruction, self.kl, *(() if self.relaxed is None else (self.relaxed,)))
+        """Return the means over the batch for a log: bound, log-likelihood, KL and, if there is one, relaxed bound."""
+        parts = (self.bound, self.log_likelihood, self.kl, *(() if self.relaxed is None else (self.relaxed,)))
         return torch.stack(parts).mean(1)
 
 
+@dataclass(frozen=True)
+class Expectation:
+    """E_q[objective] for one batch: an estimator estimates its gradient.
+
+    Attributes:
+        model: the model.
+        objective: what is maximised.
+        x: observations, (B, X), in the type of the model.
+        q: q(z|x), batch shape (B,), event shape (D,).
+    """
+
+    model: LatentVariableModel
+    objective: Objective
+    x: Tensor
+    q: Distribution
+
+    def terms(self, z: Tensor, q: Distribution | None = None) -> Terms:
+        """Score codes z (K, B, D), with one call of the decoder; under another q where one is given."""
+        return self.objective.terms(self.model, self.x, self.q if q is None else q, z)
+
+
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """What an estimator must know of a model to make the networks that it learns.
+
+    Attributes:
+        data_dim: X.
+        latent_dim: D.
+        layers: layers of a code, L.
+        like: an empty tensor of the type and on the device of the model.
+
+    >>> from vaelab.models import bernoulli_vae
+    >>> sizes = Sizes.of(bernoulli_vae(6, latent_dim=3))
+    >>> sizes.data_dim, sizes.latent_dim, sizes.layers
+    (6, 3, 1)
+    """
+
+    data_dim: int
+    latent_dim: int
+    layers: int = 1
+    like: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    @classmethod
+    def of(cls, model: LatentVariableModel | Sizes) -> Sizes:
+        """Return the sizes of a model; sizes stay as they are."""
+        if isinstance(model, Sizes):
+            return model
+        if not isinstance(model, LatentVariableModel):
+            raise InputError(f"estimator: expected the model that it is for; got {model!r}")
+        return cls(model.data_dim, model.latent_dim, max(1, len(model.layers)), model.any_weight.new_empty(0))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Codes that a training step decodes for each observation: ``samples`` K + ``layers`` L K + ``fixed``, or 2^D.
+
+    >>> str(Cost(2)), str(Cost(1, fixed=1)), str(Cost(0.5, layers=0.5)), Cost(0.5, layers=0.5).count(4, 200, 2)
+    ('2 K', 'K + 1', '(1 + L) K/2', 6)
+    """
+
+    samples: float = 1
+    layers: float = 0
+    fixed: int = 0
+    enumerates: bool = False
+
+    def count(self, samples: int, latent_dim: int, layers: int = 1) -> int:
+        """Return the number for K samples of codes of D numbers in L layers."""
+        if self.enumerates:
+            return int(2**latent_dim)
+        return int((self.samples + self.layers * layers) * samples) + self.fixed
+
+    def __str__(self) -> str:
+        if self.enumerates:
+            return "2^D"
+        samples = {0: "", 0.5: "K/2", 1: "K"}.get(self.samples, f"{self.samples:g} K")
+        parts = [f"(1 + L) {samples}" if self.layers else samples, str(self.fixed or "")]
+        return " + ".join(part for part in parts if part) or "0"
+
+
 class Estimator(nn.Module, ABC):
-    """What every estimator guarantees.
+    """Base of all gradient estimators. A new one is a class with ``score``, and a row of ``ESTIMATORS``.
 
-    ``draw`` returns everything that is random (codes, or the uniform noise they are made of; ``extend`` adds
-    what the model itself draws), and ``score`` is a function of it, so that a test can hand in what was drawn.
-    The expectation of the surrogate's gradient is the gradient of the expected objective, unless the
-    objective's name is in ``biased``. Whatever it learns (a running average, a network) is in its
-    ``state_dict`` and changes only in training mode. It draws from torch's default generator.
+    ``draw`` returns everything that is random: K codes from q(z|x), unless a class draws something else. ``score`` is
+    a function of it, so that a test can hand in what was drawn. The expectation of the surrogate's gradient is the
+    gradient of the expected objective, except for objectives in ``biased``. What an estimator learns, by gradient or as
+    an average, is made by the constructor from the sizes of the model, so that ``parameters()`` is complete from the
+    start; it is in the ``state_dict``, and changes only in training mode. Noise comes from torch's default generator.
 
-    ``codes`` and ``objectives`` are what it is defined for, ``layered`` whether a code may be a chain of
-    layers; ``learning_rate_factor`` and ``betas`` are Adam's for its own parameters, the factor relative to
-    the model's learning rate; ``supports_beta`` says whether the objective's beta has its effect.
+    Attributes:
+        name: what users type.
+        codes: kinds of code that it works with.
+        layered: whether a code may be a chain of layers.
+        inference: kind of inference that q(z|x) must be of: ``network`` (an encoder that learns), ``mean-field``, or
+            ``any``.
+        combinations: combinations of log-weights that it is defined for.
+        biased: those among them for which it is biased.
+        bias: why it is biased, for the documentation.
+        learns: what it learns, for the documentation.
+        supports_beta: whether the objective's beta has its effect.
+        learning_rate_factor: learning rate of its parameters relative to the model's.
+        betas: Adam's for its parameters.
+        cost: codes decoded in a step.
+        cost_of_iwae: the same under a log-mean-exp, where it differs.
+        variants: options of which a comparison of estimators has a row for each: label -> options.
 
     Args:
+        model: the model that it is for, or its :class:`Sizes`.
         samples: K, codes drawn for each observation.
     """
 
     name: ClassVar[str]
     codes: ClassVar[frozenset[Code]]
-    objectives: ClassVar[frozenset[str]] = frozenset({"elbo", "iwae"})
-    biased: ClassVar[frozenset[str]] = frozenset()
     layered: ClassVar[bool] = False
+    inference: ClassVar[Inference] = "any"
+    combinations: ClassVar[frozenset[Combination]] = frozenset({"mean", "log-mean-exp"})
+    biased: ClassVar[frozenset[Combination]] = frozenset()
+    bias: ClassVar[str] = ""
+    learns: ClassVar[str] = ""
+    supports_beta: ClassVar[bool] = True
     learning_rate_factor: ClassVar[float] = 1.0
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
-    supports_beta: ClassVar[bool] = True
+    cost: ClassVar[Cost] = Cost()
+    cost_of_iwae: ClassVar[Cost | None] = None
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
-    def __init__(self, samples: int = 1) -> None:
+    def __init__(self, model: LatentVariableModel | Sizes, samples: int = 1) -> None:
         super().__init__()
+        self.sizes = Sizes.of(model)
         self.samples = require_int("estimator.samples", samples, 1)
 
     @abstractmethod
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
-        """Draw what is random: codes z (K, B, D) from q(z|x), or uniform noise."""
+    def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
+        """Estimate the gradient of the expectation from what was drawn."""
 
-    @abstractmethod
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
-        """Score what was drawn from q for observations x (B, X)."""
+    def draw(self, expectation: Expectation) -> Tensor:
+        """Draw what is random: K codes z (K, B, D) from q(z|x), without a gradient."""
+        z: Tensor = expectation.q.sample((self.samples,))
+        return z
 
     def forward(self, model: LatentVariableModel, objective: Objective, x: Table) -> Estimate:
         """Check the model, the objective and observations of any kind of number (B, X), then estimate.
@@ -116,28 +232,32 @@ class Estimator(nn.Module, ABC):
             InputError: what this estimator cannot work with, or observations that do not fit the model.
         """
         self.check(model, objective)
-        return self.estimate(model, objective, as_observations(x, model.any_weight))
+        x = as_observations(x, model.any_weight)
+        if x.shape[-1] != self.sizes.data_dim:
+            raise InputError(
+                f"x: expected {self.sizes.data_dim} columns, as p(x|z) of the model has; got {x.shape[-1]}"
+            )
+        return self.estimate(model, objective, x)
 
     def estimate(self, model: LatentVariableModel, objective: Objective, x: Tensor) -> Estimate:
         """Draw and score, with one call of the encoder: a training step, in which everything was checked before."""
-        q: Distribution = model.posterior(x)
-        self.prepare(x, q)
-        drawn = self.extend(model, x, self.draw(q, objective))
-        return self.score(model, objective, x, q, drawn)
+        expectation = Expectation(model, objective, x, model.posterior(x))
+        return self.score(expectation, self.draw(expectation))
 
-    def extend(self, model: LatentVariableModel, x: Tensor, drawn: Tensor) -> Tensor:
-        """Add to what was drawn from q what is drawn from the model itself: nothing, but for wake-sleep."""
-        return drawn
+    def decoder_evaluations(self, objective: Objective) -> int:
+        """Return how many codes a training step decodes for each observation."""
+        own = self.cost_of_iwae if objective.combination == "log-mean-exp" else None
+        return (own or self.cost).count(self.samples, self.sizes.latent_dim, self.sizes.layers)
 
-    def prepare(self, x: Tensor, q: Distribution) -> None:
-        """Create, once, the parameters whose sizes depend on the observations (B, X) or the codes (B, D)."""
-
-    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
-        """Return how many codes of ``latent_dim`` numbers a training step decodes for each observation."""
-        return self.samples
+    @classmethod
+    def objectives(cls) -> list[str]:
+        """Return the names of the objectives that it is defined for."""
+        return [
+            name for name, kind in OBJECTIVES.items() if kind.combination in cls.combinations and kind.codes & cls.codes
+        ]
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
-        """Raise a :class:`InputError` if this estimator cannot work with this model and objective."""
+        """Raise an :class:`~vaelab.errors.InputError` if this estimator cannot work with the model and objective."""
         check_objective(model, objective)
         if model.code not in self.codes:
             wanted = " or ".join(sorted(self.codes))
@@ -149,35 +269,67 @@ class Estimator(nn.Module, ABC):
                 f"estimator: {self.name!r} needs a code of one layer; "
                 f"the model's posterior is a chain of layers of sizes {list(model.layers)}"
             )
-        if objective.name not in self.objectives:
-            wanted = " or ".join(sorted(self.objectives))
+        if objective.combination not in self.combinations:
+            wanted = " or ".join(self.objectives())
             raise InputError(f"estimator: {self.name!r} is defined for the objective {wanted}; got {objective.name!r}")
+        _check_inference(self, model)
+        if (size := model.latent_dim) != self.sizes.latent_dim:
+            raise InputError(
+                f"estimator: {self.name!r} was made for a model with codes of {self.sizes.latent_dim} numbers; "
+                f"the codes of this model have {size}, so make another: {type(self).__name__}(model)"
+            )
 
 
-def require_encoder(name: str, model: LatentVariableModel) -> None:
-    """Raise a :class:`InputError` if q(z|x) has nothing to learn, as under mean-field inference."""
-    if not any(weight.requires_grad for weight in model.posterior.parameters()):
+def _check_inference(estimator: Estimator, model: LatentVariableModel) -> None:
+    """Refuse a q(z|x) that the estimator cannot train."""
+    is_field = isinstance(model.posterior, MeanFieldPosterior)
+    if estimator.inference == "mean-field" and not is_field:
         raise InputError(
-            f"estimator: {name!r} trains a recognition network; q(z|x) of this model has no parameters "
+            f"estimator: {estimator.name!r} needs mean-field inference (model sbn, inference=mean-field); "
+            f"the model's q(z|x) is a {type(model.posterior).__name__}"
+        )
+    learns = any(weight.requires_grad for weight in model.posterior.parameters())
+    if estimator.inference == "network" and not learns:
+        raise InputError(
+            f"estimator: {estimator.name!r} trains a recognition network; q(z|x) of this model has no parameters "
             "(inference=mean-field goes with estimator.name=mean-field)"
         )
 
 
+class BernoulliEstimator(Estimator):
+    """Base of the estimators that give a gradient for the logits l of independent bits.
+
+    ``gradient`` estimates grad_l E_q[f(z)]. The surrogate is the objective of the scored codes plus l times that
+    estimate, held constant: its gradient reaches the encoder through the logits.
+    """
+
+    codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
+    combinations: ClassVar[frozenset[Combination]] = frozenset({"mean"})
+
+    @abstractmethod
+    def gradient(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> tuple[Terms, Tensor, Tensor | None]:
+        """Return the scored codes, the estimate of grad_l E_q[f(z)], (B, D), and the auxiliary loss, if any."""
+
+    def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
+        """The surrogate is the objective of the codes plus l times the estimate of its gradient."""
+        q, objective = require_bernoulli(self.name, expectation.q), expectation.objective
+        terms, gradient, auxiliary = self.gradient(expectation, q, drawn)
+        surrogate = objective(terms.log_weights) + (gradient.detach() * q.logits).sum(-1)  # (B,)
+        return Estimate.of(objective, terms, surrogate, auxiliary)
+
+
 def require_bernoulli(name: str, q: Distribution, part: str = "posterior") -> Bernoulli:
-    """Return q as independent bits, or raise an :class:`InputError` that names the estimator."""
+    """Return q as independent bits, or raise an :class:`~vaelab.errors.InputError` for an estimator of that name."""
     if not isinstance(q, Bernoulli):
         raise InputError(
             f"estimator: {name!r} needs a {part} of independent bits (Bernoulli, or torch's "
-            f"Independent(Bernoulli, 1)); "
-            f"got {type(q).__name__}"
+            f"Independent(Bernoulli, 1)); got {type(q).__name__}"
         )
     return q
 
 
-def require_prepared(name: str, part: M | None) -> M:
-    """Return a network that ``prepare`` has made, or raise a :class:`InputError` where it was not called."""
-    if part is None:
-        raise InputError(
-            f"estimator: {name!r} learns a network of the size of the data; call prepare(x, q) before score"
-        )
-    return part
+def require_samples(samples: int, least: int, reason: str, even: bool = False) -> None:
+    """Raise an :class:`~vaelab.errors.InputError` for fewer codes than ``least``, or an odd number of them."""
+    if samples < least or (even and samples % 2):
+        wanted = "an even number" if even else f"at least {least}"
+        raise InputError(f"estimator.samples: expected {wanted}{reason}; got {samples}")

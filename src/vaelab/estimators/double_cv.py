@@ -6,19 +6,17 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
-from vaelab.conditionals import Code
-from vaelab.errors import InputError
+from vaelab.distributions import Bernoulli
 from vaelab.estimators.baselines import leave_one_out
-from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli
+from vaelab.estimators.contract import BernoulliEstimator, Expectation, Sizes, require_samples
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import Objective
+from vaelab.objectives import Terms
 
 __all__ = ["DoubleCV"]
 
 
-class DoubleCV(Estimator):
+class DoubleCV(BernoulliEstimator):
     """Leave-one-out plus a linear control variate whose slope comes from the other codes.
 
     Formula: with s_k the mean of f'(z_j) over j != k and v_k = f(z_k) + alpha s_k . (z_k - p), p = sigmoid(l),
@@ -28,6 +26,7 @@ class DoubleCV(Estimator):
     Source: Titsias & Shi (2022), https://arxiv.org/abs/2111.05300.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K, codes drawn for each observation, at least 2.
 
     Raises:
@@ -35,40 +34,31 @@ class DoubleCV(Estimator):
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
-    >>> DoubleCV(samples=3)(bernoulli_vae(6, latent_dim=3), ELBO(), torch.ones(5, 6)).surrogate.shape
+    >>> model = bernoulli_vae(6, latent_dim=3)
+    >>> DoubleCV(model, samples=3)(model, ELBO(), torch.ones(5, 6)).surrogate.shape
     torch.Size([5])
     """
 
     name: ClassVar[str] = "double-cv"
-    codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
-    objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
+    learns: ClassVar[str] = "the weight of the control variate"
 
-    def __init__(self, samples: int = 2) -> None:
-        super().__init__(samples)
-        if samples < 2:
-            raise InputError(f"estimator.samples: expected at least 2, to leave one out; got {samples}")
+    def __init__(self, model: LatentVariableModel | Sizes, samples: int = 2) -> None:
+        super().__init__(model, samples)
+        require_samples(samples, 2, ", to leave one out")
         self.alpha = nn.Parameter(torch.zeros(()))
+        self.to(self.sizes.like)
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
-        """Draw z (K, B, D)."""
-        z: Tensor = q.sample((self.samples,))
-        return z
-
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
-        """The surrogate is the objective plus l times the estimate of its gradient."""
-        q = require_bernoulli(self.name, q)
+    def gradient(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> tuple[Terms, Tensor, Tensor | None]:
+        """The auxiliary loss is the mean square of the estimate."""
         z = drawn.detach().requires_grad_()
-        terms = objective.terms(model, x, q, z)
-        value = objective.integrand(terms)  # (K, B)
+        terms = expectation.terms(z)
+        value = terms.signal_terms  # (K, B)
         (slopes,) = torch.autograd.grad(value.sum(), z, retain_graph=True)  # (K, B, D)
         slope = slopes.mean(0)  # (B, D)
         others = (self.samples * slope - slopes) / (self.samples - 1)
         residual = drawn - q.mean.detach()  # (K, B, D)
         values = value.detach() + self.alpha * (others * residual).sum(-1)
-        signal = leave_one_out(objective, values)  # (K, B), over K already
+        signal = leave_one_out(expectation.objective, values)  # (K, B), over K already
         correction = self.alpha * q.variance.detach() * slope
         gradient = (signal.unsqueeze(-1) * residual).sum(0) - correction  # (B, D)
-        surrogate = objective(objective.values(terms)) + (gradient.detach() * q.logits).sum(-1)
-        return Estimate.of(objective, terms, surrogate, gradient.square().sum(-1).mean())
+        return terms, gradient, gradient.square().sum(-1).mean()

@@ -6,14 +6,13 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
 from vaelab.distributions import all_codes
 from vaelab.errors import InputError
-from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.estimators.contract import ANY_COMBINATION, Cost, Estimate, Estimator, Expectation
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import Objective, Terms
+from vaelab.objectives import Combination, Objective, Terms
 
 __all__ = ["Exact"]
 
@@ -28,6 +27,7 @@ class Exact(Estimator):
     that of the sum. Shapes: codes (2^D, 1, D), shared by all observations.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K of the importance-weighted bound; the evidence lower bound does not depend on it.
 
     Raises:
@@ -37,7 +37,7 @@ class Exact(Estimator):
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
     >>> model, x = bernoulli_vae(6, latent_dim=3), torch.ones(4, 6)
-    >>> bool(torch.equal(Exact()(model, ELBO(), x).bound, Exact()(model, ELBO(), x).bound))
+    >>> bool(torch.equal(Exact(model)(model, ELBO(), x).bound, Exact(model)(model, ELBO(), x).bound))
     True
     """
 
@@ -45,38 +45,36 @@ class Exact(Estimator):
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
     layered: ClassVar[bool] = True
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+    combinations: ClassVar[frozenset[Combination]] = ANY_COMBINATION
+    cost: ClassVar[Cost] = Cost(enumerates=True)  # decoded once for all observations together
+
+    def draw(self, expectation: Expectation) -> Tensor:
         """Return all codes, (2^D, 1, D): nothing is random."""
+        q = expectation.q
         return all_codes(q.event_shape[-1], q.mean.detach()).unsqueeze(1)
 
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
+    def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the expected objective."""
-        objective = objective.measured()
-        terms = objective.terms(model, x, q, drawn)  # (2^D, B)
+        objective, q = expectation.objective.with_closed_form_kl(), expectation.q
+        terms = objective.terms(expectation.model, expectation.x, q, drawn)  # (2^D, B)
         log_q: Tensor = q.log_prob(drawn)  # (2^D, B)
-        if objective.closed_form_kl:
-            probability = log_q.exp()
-            reconstruction = (probability * terms.reconstruction).sum(0, keepdim=True)  # (1, B)
-            expected = Terms(reconstruction, (probability * terms.kl).sum(0) if terms.log_q else terms.kl)
-            return Estimate.of(objective, expected, objective(objective.values(expected)))
+        probability = log_q.exp()
+        if objective.combination == "mean":
+            log_likelihood = (probability * terms.log_likelihood).sum(0, keepdim=True)  # (1, B)
+            kl = terms.kl if terms.kl.ndim == 1 else (probability * terms.kl).sum(0)  # (B,)
+            expected = Terms(log_likelihood, kl, terms.beta)
+            return Estimate.of(objective, expected, objective(expected.log_weights))
         numbers = torch.arange(len(drawn), device=drawn.device)
         tuples = torch.cartesian_prod(*[numbers] * self.samples).view(-1, self.samples).T  # (K, 2^(D K))
         weight = log_q[tuples].sum(0).exp()  # (2^(D K), B)
-        bound = (weight * objective(objective.values(terms)[tuples])).sum(0)  # (B,)
-        parts = [(log_q.exp() * part).sum(0).detach() for part in (terms.reconstruction, terms.kl)]
+        bound = (weight * objective(terms.log_weights[tuples])).sum(0)  # (B,)
+        parts = [(probability * part).sum(0).detach() for part in (terms.log_likelihood, terms.kl)]
         return Estimate(bound.detach(), bound, *parts)
-
-    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
-        """2^D, decoded once for all observations together."""
-        return int(2**latent_dim)
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
         """Refuse what cannot be enumerated."""
         super().check(model, objective)
-        objective = objective.measured()
-        bits = model.prior().event_shape[-1] * (1 if objective.closed_form_kl else self.samples)
+        bits = model.latent_dim * (1 if objective.combination == "mean" else self.samples)
         if bits > _MOST_BITS:
             raise InputError(
                 f"estimator: 'exact' enumerates at most {_MOST_BITS} bits; this model and objective have {bits}"

@@ -6,15 +6,14 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 from torch.utils.checkpoint import checkpoint
 
 from vaelab.conditionals import Code
 from vaelab.errors import InputError
-from vaelab.estimators.contract import Estimate, Estimator
+from vaelab.estimators.contract import Cost, Estimate, Estimator, Expectation, Inference
 from vaelab.models.latent import LatentVariableModel
 from vaelab.models.mean_field import MeanFieldBits, MeanFieldPosterior, State
-from vaelab.objectives import Objective
+from vaelab.objectives import Combination, Objective
 
 __all__ = ["MeanFieldEM"]
 
@@ -32,59 +31,50 @@ class MeanFieldEM(Estimator):
     (1996), https://arxiv.org/abs/cs/9603102.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K, codes drawn from q where the evidence lower bound is validated.
 
     >>> from vaelab.models import sbn
     >>> from vaelab.objectives import ELBO
     >>> model = sbn(6, layers=[3], inference="mean-field")
-    >>> MeanFieldEM()(model, ELBO(), torch.ones(4, 6)).bound.shape
+    >>> MeanFieldEM(model)(model, ELBO(), torch.ones(4, 6)).bound.shape
     torch.Size([4])
     """
 
     name: ClassVar[str] = "mean-field"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
-    objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
-    biased: ClassVar[frozenset[str]] = frozenset({"elbo"})
     layered: ClassVar[bool] = True
+    inference: ClassVar[Inference] = "mean-field"
+    combinations: ClassVar[frozenset[Combination]] = frozenset({"mean"})
+    biased: ClassVar[frozenset[Combination]] = frozenset({"mean"})
+    bias: ClassVar[str] = "it is exact for L, a bound below the evidence lower bound of the same q"
     supports_beta: ClassVar[bool] = False  # mu and xi raise L as it is
+    cost: ClassVar[Cost] = Cost(0)
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+    def draw(self, expectation: Expectation) -> Tensor:
         """Return the means of q, (1, B, D): nothing is random."""
-        return q.mean.detach().unsqueeze(0)
+        return expectation.q.mean.detach().unsqueeze(0)
 
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
+    def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is L itself, mu and xi held constant."""
-        if not isinstance(model.posterior, MeanFieldPosterior) or not isinstance(q, MeanFieldBits):
-            raise self._refusal(model)
-        solver, state = model.posterior.solver(), model.posterior.state_of(q)
+        posterior, q = expectation.model.posterior, expectation.q
+        assert isinstance(posterior, MeanFieldPosterior)  # see ``check``
+        assert isinstance(q, MeanFieldBits)
+        solver, state = posterior.solver(), posterior.state_of(q)
         rows = solver.rows()
-        chunks = zip(x.split(rows), *(part.split(rows) for part in (*state.mu, *state.xi)), strict=True)
+        chunks = zip(expectation.x.split(rows), *(part.split(rows) for part in (*state.mu, *state.xi)), strict=True)
         visible, rest = [], []
-        for one, *parts in chunks:
+        for x, *parts in chunks:
             chunk = State(tuple(parts[: len(state.mu)]), tuple(parts[len(state.mu) :]))
-            found = checkpoint(solver.parts, one, chunk, use_reentrant=False)  # its graph is made when it is needed
-            visible.append(found[0])
-            rest.append(found[1])
-        reconstruction, others = torch.cat(visible), torch.cat(rest)
-        bound = reconstruction + others  # (B,)
-        return Estimate(bound.detach(), bound, reconstruction.detach(), -others.detach())
-
-    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
-        """No code is decoded."""
-        return 0
+            of_x, others = checkpoint(solver.parts, x, chunk, use_reentrant=False)  # its graph is made when needed
+            visible.append(of_x)
+            rest.append(others)
+        log_likelihood, remainder = torch.cat(visible), torch.cat(rest)
+        bound = log_likelihood + remainder  # (B,)
+        return Estimate(bound.detach(), bound, log_likelihood.detach(), -remainder.detach())
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
-        """Refuse a model with a recognition network, and a KL that is weighed."""
+        """Refuse a model with a recognition network, and a beta other than 1."""
         super().check(model, objective)
         if objective.beta != 1:
             raise InputError(f"objective.beta: expected 1 for the estimator {self.name!r}; got {objective.beta:g}")
-        if not isinstance(model.posterior, MeanFieldPosterior):
-            raise self._refusal(model)
-
-    def _refusal(self, model: LatentVariableModel) -> InputError:
-        return InputError(
-            f"estimator: {self.name!r} needs mean-field inference (model sbn, inference=mean-field); "
-            f"the model's q(z|x) is a {type(model.posterior).__name__}"
-        )

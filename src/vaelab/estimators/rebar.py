@@ -8,22 +8,21 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
-from vaelab.conditionals import Code
 from vaelab.distributions import Bernoulli
-from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli, require_prepared
+from vaelab.estimators.baselines import observation_network
+from vaelab.estimators.contract import BernoulliEstimator, Cost, Expectation, Sizes
 from vaelab.estimators.relaxation import conditional_noise, logistic, require_temperature, tied_slope, uniform
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import Objective
+from vaelab.objectives import Terms
 
 __all__ = ["Rebar", "Relax"]
 
 Relaxed = tuple[Tensor, Tensor, Tensor]
 
 
-class _RelaxedControl(Estimator):
-    """The estimator the two papers share; they differ in the control variate c(z) and in its noise.
+class _RelaxedControl(BernoulliEstimator):
+    """The estimator that the two papers share; they differ in the control variate c(z) and in its noise.
 
     Formula: with z = l + logit(u), the bit b = 1(z > 0) and z~ a draw of z given b,
     grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~).
@@ -31,41 +30,32 @@ class _RelaxedControl(Estimator):
     variance.
     """
 
-    codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
-    objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
-
-    def __init__(self, samples: int, temperature: float) -> None:
-        super().__init__(samples)
+    def __init__(self, model: LatentVariableModel | Sizes, samples: int, temperature: float) -> None:
+        super().__init__(model, samples)
         temperature = require_temperature("estimator.temperature", temperature)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         self.scale = nn.Parameter(torch.ones(()))
 
     @abstractmethod
-    def relax(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bernoulli, drawn: Tensor
-    ) -> Relaxed:
+    def relax(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> Relaxed:
         """Return b (K, B, D), c(z~) (K, B), and grad_l c(z) - grad_l c(z~) (B, D), summed over K; q is a constant."""
 
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
-        """The surrogate is the objective plus l times the estimate of its gradient."""
-        q = require_bernoulli(self.name, q)
+    def gradient(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> tuple[Terms, Tensor, Tensor | None]:
+        """The auxiliary loss has the gradient of the mean square of the estimate."""
         held = q.map_parameters(torch.Tensor.detach)
-        bits, control, path = self.relax(model, objective, x, held, drawn)
-        terms = objective.terms(model, x, q, bits)
-        signal = objective.integrand(terms).detach() - control  # (K, B)
+        bits, control, path = self.relax(expectation, held, drawn)
+        terms = expectation.terms(bits)
+        signal = terms.signal_terms.detach() - control  # (K, B)
         scored = (signal.unsqueeze(-1) * (bits - held.mean)).sum(0)
         gradient = (scored + path) / self.samples  # (B, D)
-        auxiliary = self._for_own(gradient.square().sum(-1).mean()) if self.training else None
-        surrogate = objective(objective.values(terms)) + (gradient.detach() * q.logits).sum(-1)
-        return Estimate.of(objective, terms, surrogate, auxiliary)
+        return terms, gradient, self._for_parameters(gradient.square().sum(-1).mean()) if self.training else None
 
-    def _for_own(self, loss: Tensor) -> Tensor:
+    def _for_parameters(self, loss: Tensor) -> Tensor:
         """Return a scalar whose gradient is that of ``loss`` for the control variate, and nothing for the model."""
-        own = list(self.parameters())
-        found = torch.autograd.grad(loss, own, retain_graph=True)
-        return torch.stack([(gradient * weight).sum() for gradient, weight in zip(found, own, strict=True)]).sum()
+        parameters = list(self.parameters())
+        gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
+        products = [(gradient * weight).sum() for gradient, weight in zip(gradients, parameters, strict=True)]
+        return torch.stack(products).sum()
 
 
 class Rebar(_RelaxedControl):
@@ -81,6 +71,7 @@ class Rebar(_RelaxedControl):
     Shapes: u (K, B, D). Source: Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), https://arxiv.org/abs/1703.07370.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K, independent estimates averaged; two decoder evaluations each.
         temperature: t at the start, above 0.
 
@@ -89,44 +80,36 @@ class Rebar(_RelaxedControl):
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
-    >>> Rebar()(bernoulli_vae(6, latent_dim=3), ELBO(), torch.ones(5, 6)).auxiliary.shape
+    >>> model = bernoulli_vae(6, latent_dim=3)
+    >>> Rebar(model)(model, ELBO(), torch.ones(5, 6)).auxiliary.shape
     torch.Size([])
     """
 
     name: ClassVar[str] = "rebar"
+    learns: ClassVar[str] = "temperature, scale and a network of the observation"
     learning_rate_factor: ClassVar[float] = 10.0
     betas: ClassVar[tuple[float, float]] = (0.9, 0.99999)
+    cost: ClassVar[Cost] = Cost(2)  # the bits, and the relaxed code
 
-    def __init__(self, samples: int = 1, temperature: float = 0.5) -> None:
-        super().__init__(samples, temperature)
-        self.baseline: nn.Sequential | None = None
+    def __init__(self, model: LatentVariableModel | Sizes, samples: int = 1, temperature: float = 0.5) -> None:
+        super().__init__(model, samples, temperature)
+        self.baseline = observation_network(self.sizes.data_dim)
+        self.to(self.sizes.like)
 
-    def prepare(self, x: Tensor, q: Distribution) -> None:
-        """Create C for observations (B, X)."""
-        if self.baseline is None:
-            self.baseline = nn.Sequential(nn.Linear(x.shape[-1], 100), nn.Tanh(), nn.Linear(100, 1)).to(x)
-
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+    def draw(self, expectation: Expectation) -> Tensor:
         """Draw the noise u of z, (K, B, D)."""
-        return uniform(q, self.samples)
+        return uniform(expectation.q, self.samples)
 
-    def relax(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bernoulli, drawn: Tensor
-    ) -> Relaxed:
+    def relax(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> Relaxed:
         """Decode one relaxed code for z and z~."""
-        baseline = require_prepared(self.name, self.baseline)
         z = logistic(drawn, q.logits).requires_grad_()  # (K, B, D)
         t = self.log_temperature.exp()
         relaxed = torch.sigmoid((z + q.logits * (t * t / (t + 1))) / t)
-        control = self.scale * objective.integrand(objective.terms(model, x, q, relaxed))  # (K, B)
+        control = self.scale * expectation.terms(relaxed, q).signal_terms  # (K, B)
         (slope,) = torch.autograd.grad(control.sum(), z, create_graph=self.training)
-        # What z_t owes to l directly is in both gradients, and falls out.
+        # The part of z_t that depends on l directly is in both gradients, so it cancels.
         path = (slope * (1 - tied_slope(z.detach(), q.logits))).sum(0)
-        return (z > 0).to(z.dtype), control + baseline(x).squeeze(-1), path
-
-    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
-        """The bits, and the relaxed code."""
-        return 2 * self.samples
+        return (z > 0).to(z.dtype), control + self.baseline(expectation.x).squeeze(-1), path
 
 
 class Relax(_RelaxedControl):
@@ -141,6 +124,7 @@ class Relax(_RelaxedControl):
     https://arxiv.org/abs/2006.10680.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K, independent estimates averaged; three decoder evaluations each.
         temperature: t at the start, above 0.
 
@@ -149,44 +133,36 @@ class Relax(_RelaxedControl):
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
-    >>> Relax()(bernoulli_vae(6, latent_dim=3), ELBO(), torch.ones(5, 6)).auxiliary.shape
+    >>> model = bernoulli_vae(6, latent_dim=3)
+    >>> Relax(model)(model, ELBO(), torch.ones(5, 6)).auxiliary.shape
     torch.Size([])
     """
 
     name: ClassVar[str] = "relax"
+    learns: ClassVar[str] = "temperature, scale and a network of the observation and the relaxed code"
     betas: ClassVar[tuple[float, float]] = (0.999, 0.999)
+    cost: ClassVar[Cost] = Cost(3)  # the bits, the relaxed code, and the relaxed code given the bits
 
-    def __init__(self, samples: int = 1, temperature: float = 0.1) -> None:
-        super().__init__(samples, temperature)
-        self.network: _FreeForm | None = None
+    def __init__(self, model: LatentVariableModel | Sizes, samples: int = 1, temperature: float = 0.1) -> None:
+        super().__init__(model, samples, temperature)
+        self.network = _FreeForm(self.sizes.data_dim, self.sizes.latent_dim)
+        self.to(self.sizes.like)
 
-    def prepare(self, x: Tensor, q: Distribution) -> None:
-        """Create r for observations (B, X) and codes (B, D)."""
-        if self.network is None:
-            self.network = _FreeForm(x.shape[-1], q.event_shape[-1]).to(x)
-
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+    def draw(self, expectation: Expectation) -> Tensor:
         """Draw the noise of z and of z~, (2, K, B, D)."""
-        return uniform(q, 2, self.samples)
+        return uniform(expectation.q, 2, self.samples)
 
-    def relax(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Bernoulli, drawn: Tensor
-    ) -> Relaxed:
+    def relax(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> Relaxed:
         """Decode both relaxed codes in one call."""
-        network = require_prepared(self.name, self.network)
         logits = q.logits.requires_grad_()  # (B, D)
         z = logistic(drawn[0], logits)
         bits = (z > 0).to(z.dtype)
         both = torch.cat([z, conditional_noise(drawn[1], logits, bits)])  # (2 K, B, D)
         relaxed = torch.sigmoid(both / self.log_temperature.exp())
-        value = objective.integrand(objective.terms(model, x, q, relaxed))  # (2 K, B)
-        free, conditional = (self.scale * value + network(x, both)).chunk(2)
+        value = expectation.terms(relaxed, q).signal_terms  # (2 K, B)
+        free, conditional = (self.scale * value + self.network(expectation.x, both)).chunk(2)
         (path,) = torch.autograd.grad((free - conditional).sum(), logits, create_graph=self.training)
         return bits, conditional, path
-
-    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
-        """The bits, the relaxed code and the relaxed code given the bits."""
-        return 3 * self.samples
 
 
 class _FreeForm(nn.Module):

@@ -7,20 +7,18 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
-from vaelab.conditionals import Code
-from vaelab.errors import InputError
-from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli
+from vaelab.distributions import Bernoulli
+from vaelab.estimators.contract import BernoulliEstimator, Expectation, Sizes, require_samples
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import Objective
+from vaelab.objectives import Terms
 
 __all__ = ["Rodeo"]
 
 _LEAK = 0.3
 
 
-class Rodeo(Estimator):
+class Rodeo(BernoulliEstimator):
     """REINFORCE with discrete Stein operators: surrogates of f, averaged over the flips of single bits.
 
     Formula: the operator (A h)(z) = 1/D sum_i q(flip of bit i | other bits) [h(z with bit i flipped) - h(z)]
@@ -36,6 +34,7 @@ class Rodeo(Estimator):
     Source: Shi, Zhou, Hwang, Titsias & Mackey (2022), https://arxiv.org/abs/2202.09497.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K, codes drawn for each observation, at least 2.
 
     Raises:
@@ -43,35 +42,27 @@ class Rodeo(Estimator):
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
-    >>> Rodeo(samples=3)(bernoulli_vae(6, latent_dim=3), ELBO(), torch.ones(5, 6)).surrogate.shape
+    >>> model = bernoulli_vae(6, latent_dim=3)
+    >>> Rodeo(model, samples=3)(model, ELBO(), torch.ones(5, 6)).surrogate.shape
     torch.Size([5])
     """
 
     name: ClassVar[str] = "rodeo"
-    codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
-    objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
+    learns: ClassVar[str] = "a network of two numbers, and the weights of two control variates"
 
-    def __init__(self, samples: int = 2) -> None:
-        super().__init__(samples)
-        if samples < 2:
-            raise InputError(f"estimator.samples: expected at least 2, to leave one out; got {samples}")
+    def __init__(self, model: LatentVariableModel | Sizes, samples: int = 2) -> None:
+        super().__init__(model, samples)
+        require_samples(samples, 2, ", to leave one out")
         self.alpha = nn.Parameter(torch.zeros(()))
         self.beta = nn.Parameter(torch.zeros(()))
         self.hidden, self.output = nn.Linear(2, 100), nn.Linear(100, 2)
+        self.to(self.sizes.like)
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
-        """Draw z (K, B, D)."""
-        z: Tensor = q.sample((self.samples,))
-        return z
-
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
-        """The surrogate is the objective plus l times the estimate of its gradient."""
-        q = require_bernoulli(self.name, q)
+    def gradient(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> tuple[Terms, Tensor, Tensor | None]:
+        """The auxiliary loss is the mean square of the estimate."""
         z = drawn.detach().requires_grad_()
-        terms = objective.terms(model, x, q, z)
-        value = objective.integrand(terms)  # (K, B)
+        terms = expectation.terms(z)
+        value = terms.signal_terms  # (K, B)
         (slopes,) = torch.autograd.grad(value.sum(), z, retain_graph=True)  # (K, B, D)
         f, p, residual = value.detach(), q.mean.detach(), drawn - q.mean.detach()
         here, flipped = self._surrogates(drawn, f, slopes)  # (K, B, 1, 2), (K, B, D, 2)
@@ -86,8 +77,7 @@ class Rodeo(Estimator):
         values = f + self.alpha * stein
         signal = f - (values.sum(0) - values) / (self.samples - 1)  # (K, B)
         gradient = (signal.unsqueeze(-1) * residual + self.beta * direct).mean(0)  # (B, D)
-        surrogate = objective(objective.values(terms)) + (gradient.detach() * q.logits).sum(-1)
-        return Estimate.of(objective, terms, surrogate, gradient.square().sum(-1).mean())
+        return terms, gradient, gradient.square().sum(-1).mean()
 
     def _surrogates(self, z: Tensor, f: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
         """Return (h_k, g'_k) at z_k, (K, B, 1, 2), and at z_k with each bit flipped, (K, B, D, 2)."""

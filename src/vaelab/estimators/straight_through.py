@@ -6,13 +6,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
-from vaelab.estimators.contract import Estimate, Estimator, require_bernoulli
+from vaelab.estimators.contract import Estimate, Estimator, Expectation, Sizes, require_bernoulli
 from vaelab.estimators.relaxation import logistic, require_temperature, uniform
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import Objective
+from vaelab.objectives import Combination
 
 __all__ = ["GumbelStraightThrough", "StraightThrough"]
 
@@ -26,30 +25,27 @@ class StraightThrough(Estimator):
     https://arxiv.org/abs/1308.3432.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K, codes drawn for each observation.
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
-    >>> StraightThrough()(bernoulli_vae(6, latent_dim=3), ELBO(), torch.ones(4, 6)).surrogate.shape
+    >>> model = bernoulli_vae(6, latent_dim=3)
+    >>> StraightThrough(model)(model, ELBO(), torch.ones(4, 6)).surrogate.shape
     torch.Size([4])
     """
 
     name: ClassVar[str] = "straight-through"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
-    objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
-    biased: ClassVar[frozenset[str]] = frozenset({"elbo"})
+    combinations: ClassVar[frozenset[Combination]] = frozenset({"mean"})
+    biased: ClassVar[frozenset[Combination]] = frozenset({"mean"})
+    bias: ClassVar[str] = "a derivative stands in for the difference of f between the two values of a bit"
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
-        """Draw z (K, B, D)."""
-        z: Tensor = q.sample((self.samples,))
-        return z
-
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
+    def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the objective of bits that carry the derivative of their probability."""
-        terms = objective.terms(model, x, q, drawn + q.mean - q.mean.detach())
-        return Estimate.of(objective, terms, objective(objective.values(terms)))
+        mean = expectation.q.mean
+        terms = expectation.terms(drawn + mean - mean.detach())
+        return Estimate.of(expectation.objective, terms, expectation.objective(terms.log_weights))
 
 
 class GumbelStraightThrough(Estimator):
@@ -61,6 +57,7 @@ class GumbelStraightThrough(Estimator):
     Source: Jang, Gu & Poole (2017), https://arxiv.org/abs/1611.01144.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K, codes drawn for each observation.
         temperature: t, above 0.
 
@@ -69,30 +66,29 @@ class GumbelStraightThrough(Estimator):
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
-    >>> GumbelStraightThrough()(bernoulli_vae(6, latent_dim=3), ELBO(), torch.ones(4, 6)).surrogate.shape
+    >>> model = bernoulli_vae(6, latent_dim=3)
+    >>> GumbelStraightThrough(model)(model, ELBO(), torch.ones(4, 6)).surrogate.shape
     torch.Size([4])
     """
 
     name: ClassVar[str] = "gumbel-straight-through"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
-    objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
-    biased: ClassVar[frozenset[str]] = frozenset({"elbo"})
+    combinations: ClassVar[frozenset[Combination]] = frozenset({"mean"})
+    biased: ClassVar[frozenset[Combination]] = frozenset({"mean"})
+    bias: ClassVar[str] = "a derivative stands in for the difference of f between the two values of a bit"
 
-    def __init__(self, samples: int = 1, temperature: float = 0.5) -> None:
-        super().__init__(samples)
+    def __init__(self, model: LatentVariableModel | Sizes, samples: int = 1, temperature: float = 0.5) -> None:
+        super().__init__(model, samples)
         self.temperature = require_temperature("estimator.temperature", temperature)
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
+    def draw(self, expectation: Expectation) -> Tensor:
         """Draw uniform noise u (K, B, D)."""
-        return uniform(q, self.samples)
+        return uniform(expectation.q, self.samples)
 
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
+    def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the objective of bits that carry the derivative of their relaxation."""
-        q = require_bernoulli(self.name, q)
+        q = require_bernoulli(self.name, expectation.q)
         z = logistic(drawn, q.logits)  # (K, B, D)
         relaxed = torch.sigmoid(z / self.temperature)
-        bits = (z > 0).to(z.dtype) + (relaxed - relaxed.detach())
-        terms = objective.terms(model, x, q, bits)
-        return Estimate.of(objective, terms, objective(objective.values(terms)))
+        terms = expectation.terms((z > 0).to(z.dtype) + (relaxed - relaxed.detach()))
+        return Estimate.of(expectation.objective, terms, expectation.objective(terms.log_weights))

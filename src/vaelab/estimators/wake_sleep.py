@@ -6,13 +6,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from vaelab.conditionals import Code
 from vaelab.distributions import map_parameters
-from vaelab.estimators.contract import Estimate, Estimator, require_encoder
+from vaelab.estimators.contract import Cost, Estimate, Estimator, Expectation, Inference, Sizes
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import Objective
+from vaelab.objectives import Combination
 
 __all__ = ["ReweightedWakeSleep", "WakeSleep"]
 
@@ -28,34 +27,31 @@ class ReweightedWakeSleep(Estimator):
     https://arxiv.org/abs/1805.10469.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K, codes drawn for each observation.
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import IWAE
-    >>> ReweightedWakeSleep()(bernoulli_vae(6, latent_dim=3), IWAE(), torch.ones(5, 6)).surrogate.shape
+    >>> model = bernoulli_vae(6, latent_dim=3)
+    >>> ReweightedWakeSleep(model)(model, IWAE(), torch.ones(5, 6)).surrogate.shape
     torch.Size([5])
     """
 
     name: ClassVar[str] = "reweighted-wake-sleep"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits", "real"})
-    objectives: ClassVar[frozenset[str]] = frozenset({"iwae"})
-    biased: ClassVar[frozenset[str]] = frozenset({"iwae"})
     layered: ClassVar[bool] = True
+    combinations: ClassVar[frozenset[Combination]] = frozenset({"log-mean-exp"})
+    biased: ClassVar[frozenset[Combination]] = frozenset({"log-mean-exp"})
+    bias: ClassVar[str] = "the encoder lowers KL[p(z|x) || q(z|x)] instead of raising the bound; the model is unbiased"
 
-    def __init__(self, samples: int = 10) -> None:
-        super().__init__(samples)
+    def __init__(self, model: LatentVariableModel | Sizes, samples: int = 10) -> None:
+        super().__init__(model, samples)
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
-        """Draw z (K, B, D) without a gradient."""
-        z: Tensor = q.sample((self.samples,))
-        return z
-
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
+    def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the bound under a constant q, for the model, plus sum_k v_k log q(z_k|x)."""
-        terms = objective.terms(model, x, map_parameters(q, torch.Tensor.detach), drawn)
-        values = objective.values(terms)  # (K, B)
+        objective, q = expectation.objective, expectation.q
+        terms = expectation.terms(drawn, map_parameters(q, torch.Tensor.detach))
+        values = terms.log_weights  # (K, B)
         weights = torch.softmax(values.detach(), 0)
         log_q: Tensor = q.log_prob(drawn)  # (K, B)
         return Estimate.of(objective, terms, objective(values) + (weights * log_q).sum(0))
@@ -72,49 +68,41 @@ class WakeSleep(Estimator):
     https://doi.org/10.1126/science.7761831; Dayan, Hinton, Neal & Zemel (1995), https://doi.org/10.1162/neco.1995.7.5.889.
 
     Args:
+        model: the model that it is for, or its sizes.
         samples: K, codes drawn for each observation, and as many dreams.
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO
-    >>> WakeSleep()(bernoulli_vae(6, latent_dim=3), ELBO(), torch.ones(5, 6)).surrogate.shape
+    >>> model = bernoulli_vae(6, latent_dim=3)
+    >>> WakeSleep(model)(model, ELBO(), torch.ones(5, 6)).surrogate.shape
     torch.Size([5])
     """
 
     name: ClassVar[str] = "wake-sleep"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits", "real"})
-    objectives: ClassVar[frozenset[str]] = frozenset({"elbo"})
-    biased: ClassVar[frozenset[str]] = frozenset({"elbo"})
     layered: ClassVar[bool] = True
+    inference: ClassVar[Inference] = "network"
+    combinations: ClassVar[frozenset[Combination]] = frozenset({"mean"})
+    biased: ClassVar[frozenset[Combination]] = frozenset({"mean"})
+    bias: ClassVar[str] = "the encoder lowers KL[p(z|x) || q(z|x)] instead of raising the bound; the model is unbiased"
+    cost: ClassVar[Cost] = Cost(2)  # K codes by day, K by night
 
-    def draw(self, q: Distribution, objective: Objective) -> Tensor:
-        """Draw the codes of the day, z (K, B, D), without a gradient."""
-        z: Tensor = q.sample((self.samples,))
-        return z
-
-    def extend(self, model: LatentVariableModel, x: Tensor, drawn: Tensor) -> Tensor:
-        """Put observations beside the codes of the day, and dreams after them, (2, K, B, D + X)."""
+    def draw(self, expectation: Expectation) -> Tensor:
+        """Draw codes of the day beside their observations, and dreams after them, (2, K, B, D + X)."""
+        model, x = expectation.model, expectation.x
+        by_day = super().draw(expectation)  # (K, B, D)
         with torch.no_grad():
-            code = model.prior().sample(drawn.shape[:2])  # (K, B, D)
-            dreamt = model.likelihood(code).sample()  # (K, B, X)
-            day = torch.cat([drawn, x.to(drawn.dtype).expand(*drawn.shape[:2], -1)], -1)
-            return torch.stack([day, torch.cat([code, dreamt], -1)])
+            code = model.prior().sample(by_day.shape[:2])  # (K, B, D)
+            dream = model.likelihood(code).sample()  # (K, B, X)
+            day = torch.cat([by_day, x.to(by_day.dtype).expand(*by_day.shape[:2], -1)], -1)
+            return torch.stack([day, torch.cat([code, dream], -1)])
 
-    def score(
-        self, model: LatentVariableModel, objective: Objective, x: Tensor, q: Distribution, drawn: Tensor
-    ) -> Estimate:
+    def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the bound under a constant q, for the model, plus 1/K sum_k log q(z'_k|x'_k)."""
+        objective, data_dim = expectation.objective, expectation.x.shape[-1]
         day, night = drawn
-        terms = objective.terms(model, x, map_parameters(q, torch.Tensor.detach), day[..., : -x.shape[-1]])
-        code, dreamt = night.flatten(0, 1).split([night.shape[-1] - x.shape[-1], x.shape[-1]], -1)
-        recognised: Tensor = model.posterior(dreamt).log_prob(code)  # (K B,)
-        asleep = recognised.view(night.shape[:2]).mean(0)  # (B,)
-        return Estimate.of(objective, terms, objective(objective.values(terms)) + asleep)
-
-    def decoder_evaluations(self, objective: Objective, latent_dim: int, layers: int = 1) -> int:
-        """K codes by day, K by night."""
-        return 2 * self.samples
-
-    def check(self, model: LatentVariableModel, objective: Objective) -> None:
-        """Refuse an encoder that learns nothing."""
-        super().check(model, objective)
-        require_encoder(self.name, model)
+        terms = expectation.terms(day[..., :-data_dim], map_parameters(expectation.q, torch.Tensor.detach))
+        code, dream = night.flatten(0, 1).split([night.shape[-1] - data_dim, data_dim], -1)
+        log_q: Tensor = expectation.model.posterior(dream).log_prob(code)  # (K B,)
+        asleep = log_q.view(night.shape[:2]).mean(0)  # (B,)
+        return Estimate.of(objective, terms, objective(terms.log_weights) + asleep)

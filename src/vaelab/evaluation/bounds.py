@@ -17,7 +17,7 @@ from vaelab.errors import require_int
 from vaelab.models import Enumeration, LatentVariableModel
 from vaelab.models.inputs import as_observations
 from vaelab.models.latent import Table
-from vaelab.objectives import Objective
+from vaelab.objectives import ELBO, Objective, log_weights
 from vaelab.seeds import seeded
 
 __all__ = [
@@ -94,7 +94,7 @@ def objective_bound(
 
     Of several ``ranks`` each takes every so-many-th chunk and leaves the rest at zero, for a sum over the ranks.
     """
-    objective = objective.measured()
+    objective = objective.with_closed_form_kl()
     found = torch.zeros(3, len(observed))  # values, reconstruction, kl
     rows = max(1, min(_ROWS, _ELEMENTS // (samples * observed.dim)))
     for number, start in enumerate(range(0, len(observed), rows)):
@@ -105,8 +105,8 @@ def objective_bound(
             x = observed.bits(chunk).to(model.any_weight)  # (B, X)
             q = model.posterior(x)
             terms = objective.terms(model, x, q, q.sample((samples,)))
-            kl = terms.kl if terms.kl.ndim == 1 else terms.kl.mean(0)
-            found[:, chunk] = torch.stack([objective.bound(terms), terms.reconstruction.mean(0), kl]).float().cpu()
+            parts = [objective.bound(terms), terms.log_likelihood.mean(0), terms.mean_kl]
+            found[:, chunk] = torch.stack(parts).float().cpu()
     return BoundEstimate(found[0], {"reconstruction": found[1], "kl": found[2]})
 
 
@@ -134,10 +134,9 @@ def elbo(
             total = torch.zeros(2, len(x), dtype=torch.float64)
             for count in _chunks(samples, max(1, _ELEMENTS // x.numel())):
                 z = q.sample((count,))  # (k, B, D)
-                divergence = model.divergence(q, z)
-                sampled = divergence.ndim > 1
-                part = divergence * count if divergence.ndim == 1 else divergence.sum(0)
-                total += torch.stack([model.log_likelihood(x, z).sum(0), part]).double().cpu()
+                terms = ELBO().terms(model, x, q, z)
+                sampled = terms.kl.ndim > 1
+                total += torch.stack([terms.log_likelihood.sum(0), terms.mean_kl * count]).double().cpu()
             reconstruction.append(total[0] / samples)
             kl.append(total[1] / samples)
     parts = {"reconstruction": torch.cat(reconstruction), "kl": torch.cat(kl)}
@@ -160,9 +159,7 @@ def importance_weighted(
 
     def draw(x: Tensor, count: int) -> Tensor:
         q = model.posterior(x)
-        z = q.sample((count,))
-        log_ratio: Tensor = q.log_prob(z) - model.prior_of(q).log_prob(z)
-        return model.log_likelihood(x, z) - log_ratio
+        return log_weights(model, x, q, q.sample((count,)))
 
     return _log_mean_exp(model, observed, samples, seed, watch, draw)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -15,11 +14,13 @@ from vaelab.conditionals import Code
 from vaelab.distributions import as_vector
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.models.inputs import as_codes, as_observations
+from vaelab.objectives import ELBO, Objective, check_objective, log_weights
 from vaelab.seeds import seeded
 
 __all__ = ["LatentVariableModel", "SampleKind"]
 
 SampleKind = Literal["draw", "mean", "mode"]
+_ELBO = ELBO()
 
 
 Table = Tensor | npt.NDArray[Any]  # observations (B, X) or codes (..., D) of any kind of number
@@ -83,6 +84,25 @@ class LatentVariableModel(nn.Module):
         return torch.zeros(())
 
     @property
+    def latent_dim(self) -> int:
+        """D, size of a code."""
+        size: int | None = getattr(self.prior, "latent_dim", None)  # a prior that is fitted to codes has no density yet
+        return size or int(self.prior().event_shape[-1])
+
+    @property
+    def data_dim(self) -> int:
+        """X, size of an observation: one code is decoded to see it."""
+        code = self.any_weight.new_zeros(1, 1, self.latent_dim)
+        try:
+            with torch.no_grad():
+                return int(self.likelihood(code).event_shape[-1])
+        except (InputError, RuntimeError) as error:
+            raise InputError(
+                f"likelihood: expected a module that decodes codes of {self.latent_dim} numbers, as the prior has; "
+                f"it failed: {str(error).splitlines()[0]}"
+            ) from error
+
+    @property
     def layers(self) -> tuple[int, ...]:
         """Sizes of the layers of the posterior's chain, nearest to x first; empty where a code is one vector."""
         return tuple(getattr(self.posterior, "layers", ()))
@@ -105,19 +125,11 @@ class LatentVariableModel(nn.Module):
 
     def log_weight(self, x: Table, z: Table, q: Distribution) -> Tensor:
         """Return log w = log p(x, z) - log q(z|x), shape (K, B)."""
-        return self.log_joint(x, z) - q.log_prob(as_codes(z, self.any_weight))
+        return log_weights(self, as_observations(x, self.any_weight), q, as_codes(z, self.any_weight))
 
     def kl(self, q: Distribution) -> Tensor:
         """Return KL[q(z|x) || p(z)] in closed form, shape (B,), or raise a NotImplementedError."""
         return kl_divergence(q, self.prior_of(q))
-
-    def divergence(self, q: Distribution, z: Tensor) -> Tensor:
-        """Return KL[q || p] in closed form, (B,), or log q(z|x) - log p(z), (K, B), where there is none."""
-        try:
-            return self.kl(q)
-        except NotImplementedError:
-            log_ratio: Tensor = q.log_prob(z) - self.prior_of(q).log_prob(z)
-            return log_ratio
 
     def prior_of(self, q: Distribution) -> Distribution:
         """Return p(z), or refuse a q of another size, whose density would silently be repeated."""
@@ -128,28 +140,32 @@ class LatentVariableModel(nn.Module):
             )
         return prior
 
-    def bound(self, x: Table, samples: int = 1, objective: Literal["elbo", "iwae"] = "elbo") -> Tensor:
-        """Return a lower bound on log p(x), shape (B,), from ``samples`` codes an observation.
+    def bound(self, x: Table, samples: int = 1, objective: Objective = _ELBO) -> Tensor:
+        """Return a lower bound on log p(x), shape (B,), from ``samples`` codes for each observation.
 
-        ``elbo``: mean_k log p(x|z_k) - KL[q || p], or mean_k log w_k where the KL has no closed form;
-        ``iwae``: log 1/K sum_k w_k (Burda et al., 2016, https://arxiv.org/abs/1509.00519).
+        Args:
+            x: observations, (B, X).
+            samples: K.
+            objective: ``ELBO()`` for mean_k log p(x|z_k) - KL[q || p], ``IWAE()`` for log 1/K sum_k w_k; see
+                :mod:`vaelab.objectives`.
 
         Raises:
-            InputError: the model is a deterministic auto-encoder, which has no likelihood of x; or x is no
-                table of numbers in [0, 1] on the model's device.
+            InputError: the model is a deterministic auto-encoder, which has no likelihood of x; the objective is not
+                a bound; or x is no table of numbers in [0, 1] on the model's device.
+
+        >>> from vaelab.models import gaussian_vae
+        >>> from vaelab.objectives import IWAE
+        >>> gaussian_vae(6, latent_dim=2).bound(torch.ones(4, 6), samples=5, objective=IWAE()).shape
+        torch.Size([4])
         """
-        require_choice("objective", objective, ("elbo", "iwae"))
         require_int("samples", samples, 1)
         self.require_likelihood()
+        check_objective(self, objective)
         x = as_observations(x, self.any_weight)
         with torch.no_grad():
             q = self.posterior(x)
-            z = q.sample((samples,))  # (K, B, D)
-            if objective == "elbo":
-                values = self.log_likelihood(x, z) - self.divergence(q, z)  # (K, B)
-                return values.mean(0)
-            log_ratio = q.log_prob(z) - self.prior_of(q).log_prob(z)
-            return torch.logsumexp(self.log_likelihood(x, z) - log_ratio, 0) - math.log(samples)
+            objective = objective.with_closed_form_kl()
+            return objective.bound(objective.terms(self, x, q, q.sample((samples,))))
 
     def encode(self, x: Table) -> Tensor:
         """Return the posterior mean of the code, shape (B, D), for observations x (B, X) in [0, 1]."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from vaelab.errors import InputError, shown
-from vaelab.estimators import ESTIMATORS
+from vaelab.estimators import ESTIMATORS, Sizes
 from vaelab.models import MODELS, ModelRow
 from vaelab.objectives import OBJECTIVES
 from vaelab.settings.checks import require_name, validate
@@ -87,7 +87,8 @@ def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object)
     options = {name: value for name, value in chosen.items() if name != "name"}
     kind = options_class(table[chosen["name"]], Checked, key)
     complete = {"name": chosen["name"], **validate(kind, options, key).model_dump(mode="json")}
-    build(table, complete)  # its own refusals (such as leave-one-out with one code) come now
+    sizes = (Sizes(1, 1),) if table is ESTIMATORS else ()
+    build(table, complete, *sizes)  # raises what the class refuses, such as leave-one-out with one code
     return complete
 
 

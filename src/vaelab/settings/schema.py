@@ -29,13 +29,14 @@ from torch import Tensor
 
 from vaelab.data import Binarisation, Dataset, Values, load_data
 from vaelab.errors import LARGEST, InputError, shown
-from vaelab.estimators import ESTIMATORS, Estimator
+from vaelab.estimators import ESTIMATORS, Estimator, Sizes
 from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import OBJECTIVES, Objective
+from vaelab.seeds import seeded
 
 __all__ = ["Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of"]
 
-_NOT_OPTIONS = {"data_dim", "data_mean", "seed", "self"}
+_NOT_OPTIONS = {"data_dim", "data_mean", "model", "seed", "self"}
 _SMALL = 10**8  # weights that no machine lacks the memory for
 
 
@@ -154,9 +155,10 @@ class Settings(Checked):
         objective: Objective = build(OBJECTIVES, self.objective)
         return objective
 
-    def build_estimator(self) -> Estimator:
-        """Build the estimator."""
-        estimator: Estimator = build(ESTIMATORS, self.estimator)
+    def build_estimator(self, model: LatentVariableModel | Sizes) -> Estimator:
+        """Build the estimator for a model; what it learns starts from the seed of the settings."""
+        with seeded(self.seed, "estimator"):
+            estimator: Estimator = build(ESTIMATORS, self.estimator, model)
         return estimator
 
 
@@ -199,6 +201,6 @@ def options_class(build: Callable[..., object], base: type[BaseModel], name: str
     return create_model(name, __base__=base, **fields)
 
 
-def build(table: Mapping[str, Callable[..., Any]], chosen: Mapping[str, Any]) -> Any:
-    """Build what ``chosen`` names in a table: ``{"name": ..., option: ...}``."""
-    return table[chosen["name"]](**{name: value for name, value in chosen.items() if name != "name"})
+def build(table: Mapping[str, Callable[..., Any]], chosen: Mapping[str, Any], *arguments: object) -> Any:
+    """Build what ``chosen`` names in a table, ``{"name": ..., option: ...}``, from ``arguments`` and the options."""
+    return table[chosen["name"]](*arguments, **{name: value for name, value in chosen.items() if name != "name"})

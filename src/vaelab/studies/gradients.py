@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from vaelab.data import Observations
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.estimators import ESTIMATORS, Estimate, Estimator, Exact, Pathwise, ScoreFunction
-from vaelab.estimators.baselines import BASELINES, Network
+from vaelab.estimators.baselines import Baseline
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.seeds import derive_seed, own_generators, seeded
@@ -39,11 +39,10 @@ def gradient_rows() -> dict[str, tuple[str, dict[str, Any]]]:
     ['score-function, none', 'score-function, running-average']
     """
     rows: dict[str, tuple[str, dict[str, Any]]] = {}
-    for name in ESTIMATORS:
-        if name == ScoreFunction.name:
-            rows |= {f"{name}, {baseline}": (name, {"baseline": baseline}) for baseline in BASELINES}
-        else:
-            rows[name] = (name, {})
+    for name, kind in ESTIMATORS.items():
+        rows |= {f"{name}, {label}": (name, dict(options)) for label, options in kind.variants.items()} or {
+            name: (name, {})
+        }
     return rows
 
 
@@ -118,7 +117,7 @@ def measure_gradients(
             "gradients: q(z|x) of this model has no parameters (mean-field inference), so no gradient to estimate"
         )
     chosen = _chosen(estimators, without)
-    ready, refused = _build(model, objective, samples, chosen)
+    ready, refused = _build(model, objective, samples, chosen, seed)
     if not ready:
         raise InputError(f"gradients: none of the estimators applies; {refused[0]['reason']}")
     warmup = draws if warmup is None else require_int("warmup", warmup, 0)
@@ -128,7 +127,7 @@ def measure_gradients(
     steps = [_warm_up(bench, label, estimator, warmup, learning_rate) for label, estimator in ready]
     times = _milliseconds(bench, [estimator for _, estimator in ready], min(draws, _MOST_TIMED))
     for done, (label, estimator) in enumerate(ready):
-        count = estimator.samples if objective.name == "iwae" else samples  # K belongs to that bound
+        count = samples if objective.combination == "mean" else estimator.samples  # K belongs to the other bounds
         if count not in references:
             references[count] = bench.reference(count, REFERENCE_FACTOR * draws)
         row = _measure(bench, label, estimator, references[count], draws, times[done])
@@ -211,19 +210,19 @@ class _Bench:
 
     def reference(self, samples: int, draws: int, look: str = "reference") -> Reference:
         """Return the exact gradient where it can be enumerated, else the mean of a long unbiased run."""
-        exact = Exact(samples=samples)
+        exact = Exact(self.model, samples)
         try:
             exact.check(self.model, self.objective)
         except InputError:
-            estimator: Estimator = Pathwise(samples)
+            estimator: Estimator = Pathwise(self.model, samples)
             if self.model.code == "bits":  # for the evidence bound two codes are as unbiased as one
-                estimator = ScoreFunction(max(samples, 2), "leave-one-out")
+                estimator = ScoreFunction(self.model, max(samples, 2), "leave-one-out")
         else:
             (gradient,) = self.draws(exact, 1, "exact")
             found = self.project(gradient)
             return Reference("exact", 1, found, torch.zeros_like(found))
         name = f"{estimator.name}, leave-one-out" if self.model.code == "bits" else estimator.name
-        found = self.projections(estimator.to(self.x), draws, look, name, samples)  # (n, M)
+        found = self.projections(estimator, draws, look, name, samples)  # (n, M)
         return Reference(f"{name} (K = {estimator.samples})", draws, found.mean(0), found.var(0) / draws)
 
 
@@ -252,16 +251,14 @@ def _measure(
     return {
         "estimator": label,
         "samples": estimator.samples,
-        "biased": bench.objective.name in estimator.biased,
+        "biased": bench.objective.combination in estimator.biased,
         "bias_z": None if isinstance(estimator, Exact) else largest_z(torch.stack(projections), reference),
         "bias_z_again": None,
         "variance": variance,
         "variance_error": error,
         "signal_to_noise": math.sqrt(signal / variance) if variance else None,
         "milliseconds": milliseconds,
-        "decoder_evaluations": estimator.decoder_evaluations(
-            bench.objective, bench.model.prior().event_shape[-1], max(1, len(bench.model.layers))
-        ),
+        "decoder_evaluations": estimator.decoder_evaluations(bench.objective),
         "efficiency": 1 / cost if cost else None,
         "draws": count,
     }
@@ -288,9 +285,6 @@ def _look_again(
 
 def _warm_up(bench: _Bench, label: str, estimator: Estimator, steps: int, learning_rate: float) -> int:
     """Let an estimator learn what it learns, the model frozen, and return the number of steps it took."""
-    with torch.no_grad(), seeded(bench.seed, "gradients", label, "prepare"):
-        estimator.prepare(bench.x, bench.model.posterior(bench.x))
-    estimator.to(bench.x)
     own = list(estimator.parameters())
     if not own and not list(estimator.buffers()):
         return 0
@@ -306,8 +300,8 @@ def _warm_up(bench: _Bench, label: str, estimator: Estimator, steps: int, learni
                 weight.grad = gradient
             optimiser.step()
     for part in estimator.modules():
-        if isinstance(part, Network):
-            part.variance.total.zero_()  # normalises by max(1, 0): the gradient itself, as long as the others'
+        if isinstance(part, Baseline):
+            part.normalises = False  # the gradient itself, as long as the others'
     return steps
 
 
@@ -356,7 +350,7 @@ def _chosen(estimators: Sequence[str] | None, without: Sequence[str]) -> list[st
 
 
 def _build(
-    model: LatentVariableModel, objective: Objective, samples: int, labels: Sequence[str]
+    model: LatentVariableModel, objective: Objective, samples: int, labels: Sequence[str], seed: int
 ) -> tuple[list[tuple[str, Estimator]], list[dict[str, str]]]:
     """Return the estimators that apply, each with a K that it can use, and the others with the reason."""
     ready, refused = [], []
@@ -364,7 +358,8 @@ def _build(
         name, options = gradient_rows()[label]
         for count in (samples, samples + 1, samples + 2):  # pairs need an even number, leave-one-out two
             try:
-                estimator = ESTIMATORS[name](samples=count, **options)
+                with seeded(seed, "gradients", label, "prepare"):
+                    estimator = ESTIMATORS[name](model, samples=count, **options)
                 estimator.check(model, objective)
             except InputError as refusal:
                 reason = str(refusal)

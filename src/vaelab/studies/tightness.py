@@ -24,10 +24,10 @@ from vaelab.training.surroundings import own_torch
 __all__ = ["measure_tightness"]
 
 Watch = Callable[[int, int], None]
-ENCODERS: dict[str, tuple[Callable[[], Estimator], Objective]] = {
-    "wake-sleep": (lambda: WakeSleep(4), ELBO()),
-    "reweighted wake-sleep": (lambda: ReweightedWakeSleep(10), IWAE()),
-    "amortised": (lambda: ScoreFunction(4, "leave-one-out"), ELBO()),
+ENCODERS: dict[str, tuple[Callable[[LatentVariableModel], Estimator], Objective]] = {
+    "wake-sleep": (lambda model: WakeSleep(model, 4), ELBO()),
+    "reweighted wake-sleep": (lambda model: ReweightedWakeSleep(model, 10), IWAE()),
+    "amortised": (lambda model: ScoreFunction(model, 4, "leave-one-out"), ELBO()),
 }
 _TOLERANCE, _SWEEPS = 1e-4, 200
 _LEARNING_RATE = 2e-2  # of the recognition networks, which are small and alone are trained
@@ -83,7 +83,7 @@ def measure_tightness(
     for done, (name, (build, objective)) in enumerate(ENCODERS.items()):
         started = time.perf_counter()
         encoder = _encoder(frozen, encoder_dims, seed)
-        fit(encoder, data, estimator=build(), objective=objective, settings=length, seed=seed)
+        fit(encoder, data, estimator=build(encoder), objective=objective, settings=length, seed=seed)
         seconds = time.perf_counter() - started
         bounds = {
             "elbo": elbo(encoder, observed, samples, seed),

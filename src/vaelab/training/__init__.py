@@ -108,7 +108,7 @@ def train(
         result = fit(
             model,
             data,
-            estimator=settings.build_estimator(),
+            estimator=settings.build_estimator(model),
             objective=settings.build_objective(),
             settings=settings.training,
             seed=settings.seed,

@@ -10,7 +10,7 @@ from vaelab.data import Dataset
 from vaelab.errors import InputError
 from vaelab.estimators import Estimator
 from vaelab.models import LatentVariableModel, MixturePrior
-from vaelab.objectives import ELBO, Objective
+from vaelab.objectives import Objective
 from vaelab.settings import Settings, TrainingSettings
 
 __all__ = ["check_fit", "check_settings", "training_rows"]
@@ -24,7 +24,7 @@ def check_settings(settings: Settings, data: Dataset) -> None:
     """
     with torch.device("meta"):  # shapes alone
         model = settings.build_model(data.dim)
-    check_fit(model, data, settings.build_objective(), settings.build_estimator(), settings.training)
+    check_fit(model, data, settings.build_objective(), settings.build_estimator(model), settings.training)
     rows = training_rows(data)
     if isinstance(model.prior, MixturePrior) and max(model.prior.candidates) > rows:
         raise InputError(
@@ -59,7 +59,7 @@ def _check_kl_warmup(training: TrainingSettings, objective: Objective, estimator
     """Refuse a rise of the KL's weight that has no meaning, or that the training does not outlast."""
     if not training.kl_warmup:
         return
-    if not isinstance(objective, ELBO):
+    if not objective.supports_beta:
         raise InputError(f"training.kl_warmup: expected 0 for the objective {objective.name!r}, which has no beta")
     if not estimator.supports_beta:
         raise InputError(f"training.kl_warmup: expected 0 for the estimator {estimator.name!r}, which knows no beta")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,9 +14,9 @@ from vaelab.errors import InputError
 from vaelab.estimators import Estimator
 from vaelab.evaluation import objective_bound
 from vaelab.models import MODELS, LatentVariableModel
-from vaelab.objectives import ELBO, Objective
+from vaelab.objectives import Objective
 from vaelab.runs import Run
-from vaelab.seeds import seed_step, seeded
+from vaelab.seeds import seed_step
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training.adam import Adam, Group, clipped
 from vaelab.training.average import Average
@@ -26,7 +25,7 @@ from vaelab.training.engine import Engine
 from vaelab.training.interrupts import stop_requests
 from vaelab.training.length import at_pace, default_interval
 from vaelab.training.parallel import ProcessGroup
-from vaelab.training.record import Best, Log, Saving, label
+from vaelab.training.record import Best, Log, Saving
 from vaelab.training.result import FitResult, History, Row, StopReason
 from vaelab.training.schedule import kl_weight, learning_rate
 from vaelab.training.surroundings import choose_device, own_torch, require_ordinary, require_trainable
@@ -90,10 +89,10 @@ def fit(
     name = {"real": "gaussian-vae", "bits": "bernoulli-vae", "point": "autoencoder"}[model.code]
     if model.code == "bits" and len(model.layers) > 1:
         name = "sbn"
-    defaults = resolve(name, {"training": training} if training else {})
+    defaults = resolve(name, {"seed": seed, **({"training": training} if training else {})})
     settings = settings or defaults.training
     device = choose_device(device)
-    estimator = (estimator or defaults.build_estimator()).to(device).train()
+    estimator = (estimator or defaults.build_estimator(model)).to(device).train()
     objective = objective or defaults.build_objective()
     settings = at_pace(settings, MODELS[name].pace, training_rows(data), data.dim)
     check_fit(model, data, objective, estimator, settings)
@@ -109,9 +108,6 @@ def fit(
     total = settings.steps or (settings.epochs or 1) * batches.steps_per_epoch
     every = settings.validate_every or default_interval(batches.steps_per_epoch, total)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    with torch.no_grad(), seeded(seed, "estimator"):
-        x = batches(0)
-        estimator.prepare(x, model.posterior(x))
     optimiser = Adam([Group(weights), *_own_group(estimator)])
     engine = Engine(settings, where)
     variance = GradientVariance(model) if settings.log_gradient_variance else None
@@ -183,7 +179,7 @@ def fit(
                 if validate:
                     found = objective_bound(kept, held_out, objective, estimator.samples, seed, ranks)
                     bound = float(processes.all_reduce(found.values).double().mean())
-                    row |= {f"val/{label(objective)}": bound}
+                    row |= {f"val/{objective.metric}": bound}
                     best.offer(bound, step)
                     early = best.out_of_patience
                 if last or early:
@@ -206,7 +202,7 @@ def fit(
         best.restore(model)
     model.eval()
     number = request.signal or (signal.SIGTERM if interrupted else None)  # another rank may have been told
-    verdict = judge(best.curve, settings, total, early, label(objective)) if reason != "interrupted" else None
+    verdict = judge(best.curve, settings, total, early, objective.metric) if reason != "interrupted" else None
     return FitResult(step, best.bound, best.step, log.seconds, reason, history, number, verdict)
 
 
@@ -241,4 +237,4 @@ def _own_group(estimator: Estimator) -> list[Group]:
 def _at(objective: Objective, settings: TrainingSettings, step: int) -> Objective:
     """Return the objective with the beta of this step."""
     weight = kl_weight(settings, step)
-    return replace(objective, beta=objective.beta * weight) if weight < 1 and isinstance(objective, ELBO) else objective
+    return objective.with_beta(objective.beta * weight) if weight < 1 else objective

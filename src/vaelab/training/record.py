@@ -17,7 +17,7 @@ from vaelab.runs import Run
 from vaelab.settings import TrainingSettings
 from vaelab.training.result import Row
 
-__all__ = ["Best", "Diverged", "Log", "Saving", "label"]
+__all__ = ["Best", "Diverged", "Log", "Saving"]
 
 _LONGEST = 300.0  # seconds between checkpoints at most, however far apart validations are
 _QUICK, _SHARE = 0.25, 10  # a checkpoint that takes longer, in seconds, is at most an eleventh of the time
@@ -25,11 +25,6 @@ _QUICK, _SHARE = 0.25, 10  # a checkpoint that takes longer, in seconds, is at m
 
 class Diverged(RuntimeError):
     """The bound or the weights stopped being finite; the last good checkpoint is kept."""
-
-
-def label(objective: Objective) -> str:
-    """Return the name of the objective's value in the log: ``bound``, or ``reconstruction``, which is not a bound."""
-    return "reconstruction" if objective.name == "reconstruction" else "bound"
 
 
 class Log:
@@ -75,7 +70,7 @@ class Log:
         self.count = 0
         self.start()
         row: Row = {"step": step, "steps": total, "train/reconstruction": reconstruction}
-        if label(objective) == "bound":
+        if objective.metric == "bound":
             row |= {"train/bound": bound, "train/kl": kl}
         if self.width == 4:
             row["train/relaxed-bound"] = relaxed

@@ -1,0 +1,64 @@
+"""The tables of docs/estimators.md, read off the code: `python docs/estimators_table.py` prints them.
+
+What a table says of an estimator stands in its class: the attributes, the arguments of its constructor, and the first
+work that its docstring names after "Source:".
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from vaelab.estimators import ESTIMATORS, Estimator
+from vaelab.estimators.baselines import BASELINES
+from vaelab.objectives import OBJECTIVES
+from vaelab.settings import options_of
+
+HEADER = ("name", "codes", "objectives", "options beside `samples`", "decodes", "learns", "source")
+
+
+def estimators() -> str:
+    """Return the table of estimators, as Markdown."""
+    return _table(HEADER, [_row(kind) for kind in ESTIMATORS.values()])
+
+
+def biases() -> str:
+    """Return the table of those that are biased, as Markdown."""
+    rows = [(f"`{kind.name}`", ", ".join(_biased(kind)), kind.bias) for kind in ESTIMATORS.values() if kind.biased]
+    return _table(("name", "biased for", "because"), rows)
+
+
+def baselines() -> str:
+    """Return the table of baselines, as Markdown."""
+    rows = [
+        (f"`{kind.name}`", kind.subtracts, f"K ≥ {kind.least_samples}" if kind.least_samples > 1 else "", kind.source)
+        for kind in BASELINES.values()
+    ]
+    return _table(("name", "subtracts", "needs", "source"), rows)
+
+
+def source_of(kind: type[Estimator]) -> str:
+    """Return the first work that the docstring names as its source, or "enumeration" where it names none."""
+    text = " ".join((inspect.getdoc(kind) or "").split())
+    found = re.search(r"Sources?: ([^();]+ \(\d{4}\)), (https?://[^\s,;]*[^\s,;.])", text)
+    return f"{found[1]}, <{found[2]}>" if found else "enumeration"
+
+
+def _row(kind: type[Estimator]) -> tuple[str, ...]:
+    codes = ", ".join(sorted(kind.codes)) + (", `inference=mean-field`" if kind.inference == "mean-field" else "")
+    cost = str(kind.cost) + (f"; {kind.cost_of_iwae} for iwae" if kind.cost_of_iwae else "")
+    options = ", ".join(f"`{option}`" for option in options_of(kind) if option != "samples")
+    return f"`{kind.name}`", codes, ", ".join(kind.objectives()), options, cost, kind.learns, source_of(kind)
+
+
+def _biased(kind: type[Estimator]) -> list[str]:
+    return [name for name in kind.objectives() if OBJECTIVES[name].combination in kind.biased]
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows])
+
+
+if __name__ == "__main__":
+    print(estimators(), biases(), baselines(), sep="\n\n")
