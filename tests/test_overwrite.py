@@ -235,7 +235,7 @@ def test_a_directory_that_is_no_study_is_left_alone(vaelab, folder):
         (lab / name).parent.mkdir(parents=True, exist_ok=True)
         (lab / name).write_text("years of work")
     before = everything(lab)
-    assert "no lab of ours; it is left alone" in vaelab.refused("lab", "--out", lab, "--overwrite")
+    assert "not a study of vaelab; it is kept" in vaelab.refused("lab", "--out", lab, "--overwrite")
     assert everything(lab) == before
 
 

@@ -42,7 +42,7 @@ def bytes_of(folder):
 def test_a_range_without_a_count_is_refused(vaelab, tmp_path):
     out = tmp_path / "s"
     words = ("sweep", "gaussian-vae", "training.learning_rate=log:1e-4..1e-2", "--out", out)
-    assert "a range has no end of values" in vaelab.refused(*words)
+    assert "a range has no finite grid" in vaelab.refused(*words)
     assert "random: expected an integer of at least 1; got 0" in vaelab.refused(*words, "--random", 0)
     assert not out.exists()
 

@@ -1,4 +1,4 @@
-"""Figures: arrays in, matplotlib ``Figure`` out. Nothing here sees a model, a file or global state."""
+"""Figures: arrays in, matplotlib ``Figure`` out. This room uses no models, files or global state."""
 
 from __future__ import annotations
 

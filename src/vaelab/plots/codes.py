@@ -17,7 +17,7 @@ __all__ = ["codes_and_mixture", "latent_map"]
 
 
 def _class_names(axes: Axes, points: Array, labels: Array) -> None:
-    """Write each class at the median of its points, so that colour is not the only key."""
+    """Write each class at the median of its points, so that readers do not depend on colours alone."""
     for index in np.unique(labels):
         x, y = np.median(points[labels == index], axis=0)
         outline = [withStroke(linewidth=3, foreground="white")]
@@ -58,14 +58,14 @@ def _ellipses(axes: Axes, means: Array, covariances: Array) -> None:
 def codes_and_mixture(
     codes: Array, labels: Array | None, samples: Array, means: Array, covariances: Array, titles: tuple[str, str]
 ) -> Figure:
-    """Show 2-D codes beside as many samples of their mixture, with the components' 2-sigma ellipses."""
+    """Show 2-D codes and as many samples of their mixture side by side, with the components' 2-sigma ellipses."""
     figure = Figure(figsize=(12, 5.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     _scatter(left, codes, labels)
     if labels is not None:
         _class_names(left, codes, labels)
     _scatter(right, samples, None)
-    reach = 2 * np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))  # what the ellipses span
+    reach = 2 * np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))  # half-widths of the ellipses
     low = np.minimum(np.quantile(codes, 0.001, axis=0), (means - reach).min(0))
     high = np.maximum(np.quantile(codes, 0.999, axis=0), (means + reach).max(0))
     margin = np.maximum(0.03 * (high - low), 1e-6)

@@ -40,7 +40,7 @@ def gradient_costs(points: Mapping[str, tuple[float, float, bool]], title: str) 
     axes.set_ylabel("variance of the gradient, averaged over encoder parameters")
     axes.set_title(title, fontsize=11, color=INK)
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    for axis in (axes.xaxis, axes.yaxis):  # plain numbers: powers of ten would want fonts for mathematics
+    for axis in (axes.xaxis, axes.yaxis):  # plain numbers: powers of ten would need a mathematical font
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
     _equal_efficiency(axes)
@@ -61,7 +61,7 @@ def _equal_efficiency(axes: Axes) -> None:
 
 
 def _label_apart(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float, bool]]) -> None:
-    """Write each point's name beside it, at the first place where it covers no other point or name."""
+    """Write each point's name next to it, at the first place where it covers no other point or name."""
     canvas = FigureCanvasAgg(figure)
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     at = axes.transData.transform([(point[0], point[1]) for point in points.values()])
@@ -89,7 +89,7 @@ def _label_apart(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, f
         text.set_position((right, up))
         text.set_anncoords("offset points")
         text.set_horizontalalignment("left" if right > 0 else "right")
-        if abs(up) > 9:  # far enough to want a line
+        if abs(up) > 9:  # far enough to need a line
             ends = axes.transData.inverted().transform([(x, y), (x + right * unit, y + up * unit)])
             axes.plot(*ends.T, color="#999999", linewidth=0.6, zorder=1)
 

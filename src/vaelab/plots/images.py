@@ -79,7 +79,7 @@ def plane(images: Array, side: int, title: str) -> Figure:
 
 
 def receptive_fields(panels: Mapping[str, Array], columns: int) -> Figure:
-    """Show sets of weights (N, H, W) side by side: red above zero, blue below, each panel to a scale of its own."""
+    """Show sets of weights (N, H, W) side by side: red above zero, blue below, each panel with its own scale."""
     across = [columns if len(images) > 2 * columns else math.ceil(len(images) / 2) for images in panels.values()]
     tall = [math.ceil(len(images) / wide) / wide for images, wide in zip(panels.values(), across, strict=True)]
     figure = Figure(figsize=(5.6 * len(panels), 5.4 * max(tall) + 0.5), layout="constrained")

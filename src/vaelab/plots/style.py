@@ -1,4 +1,4 @@
-"""Colours, axes and files: what all figures share."""
+"""Colours, axes and files of all figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CLASS_COLOURS", "INK", "LINE_COLOURS", "Array", "legible", "plain", 
 
 Array = npt.NDArray[Any]
 
-# Paul Tol's muted scheme and a dark grey: ten colours told apart with any common colour vision.
+# Paul Tol's muted scheme and a dark grey: ten colours that can be distinguished with any common colour vision.
 CLASS_COLOURS = (
     *("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE"),
     *("#882255", "#44AA99", "#999933", "#AA4499", "#555555"),
@@ -26,14 +26,14 @@ INK = "#222222"
 
 
 def legible(name: str, longest: int = 60) -> str:
-    r"""Return a name of the user's as matplotlib has to be given it: no formula, no hidden label, not too long.
+    r"""Return a user's name in a form that matplotlib prints literally and that is not too long.
 
     Matplotlib reads text between two dollar signs as a formula, and leaves labels that begin with ``_`` out of legends.
 
     >>> legible("_price in $ and $")
     ' _price in \\$ and \\$'
     """
-    name = name.encode("utf-8", "backslashreplace").decode()  # of a file name that is no text
+    name = name.encode("utf-8", "backslashreplace").decode()  # a file name need not be valid text
     shown = " ".join(name.split())
     shown = shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
     return (" " if shown[:1] in ("", "_") else "") + shown.replace("$", r"\$")
@@ -52,6 +52,6 @@ def png(figure: Figure, dpi: int = 130) -> bytes:
 
 
 def plain(axes: Axes) -> None:
-    """Leave out the frame that carries no scale."""
+    """Remove the sides of the frame that have no scale."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9, colors=INK)

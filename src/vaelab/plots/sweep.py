@@ -16,13 +16,13 @@ from vaelab.plots.style import INK, LINE_COLOURS, Array, legible, plain
 
 __all__ = ["settings_and_bounds"]
 
-_FAR = 10  # times the median's distance from the best: what lies deeper would flatten all the others
+_FAR = 10  # times the median's distance from the best: points further below would flatten all the others
 
 
 def settings_and_bounds(
     panels: Mapping[str, Sequence[Any]], bounds: Sequence[tuple[float, float]], ylabel: str
 ) -> Figure:
-    """Show (bound, standard error) of N trainings against each of their settings, a panel a setting of N values."""
+    """Show (bound, standard error) of N trainings against each of their settings, one panel per setting."""
     across = 2 if len(panels) == 4 else min(3, len(panels))
     rows = math.ceil(len(panels) / across)
     figure = Figure(figsize=(3.9 * across + 0.8, 3.3 * rows + 0.9), layout="constrained")
@@ -57,7 +57,7 @@ def settings_and_bounds(
 
 
 def _join(axes: Axes, x: Array, y: Array, others: Sequence[Sequence[Any]], best: int) -> bool:
-    """Join points that agree in all other settings, unless few do: they would be chance meetings of a random draw."""
+    """Join points that agree in all other settings, unless only few do, by chance, as in a random search."""
     alike: dict[str, list[int]] = {}
     for index in np.argsort(x, kind="stable"):
         alike.setdefault(str([column[index] for column in others]), []).append(int(index))
@@ -72,7 +72,7 @@ def _join(axes: Axes, x: Array, y: Array, others: Sequence[Sequence[Any]], best:
 
 
 def _places(axes: Axes, settings: Sequence[Any]) -> Array:
-    """Return where settings lie on the x axis, and label it: numbers to scale, anything else side by side."""
+    """Return the positions of settings on the x axis, and label it: numbers to scale, other values equally spaced."""
     distinct = list({str(value): value for value in settings}.values())
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in settings):
         names = [str(value) for value in distinct]

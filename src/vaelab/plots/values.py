@@ -1,4 +1,4 @@
-"""Figures of values: along a training, and of runs beside each other."""
+"""Figures of values: along a training, and of several runs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from vaelab.plots.style import CLASS_COLOURS, INK, LINE_COLOURS, legible, plain
 
 __all__ = ["bounds", "curves", "gaps"]
 
-_FEW = 5  # validations that are all shown
+_FEW = 5  # so few validations are all shown
 
 
 def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], keys: Sequence[str], ylabel: str) -> Figure:
-    """Show logged values against training seconds, one line a run; ``keys`` are tried in turn."""
+    """Show logged values against training seconds, one line per run; the first of ``keys`` in a row is used."""
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     axes = figure.subplots()
     styles = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
@@ -42,7 +42,7 @@ def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], keys: Sequence[
 
 
 def bounds(values: Mapping[str, tuple[float, float]], xlabel: str) -> Figure:
-    """Show a value with its standard error for each run, one line a run."""
+    """Show a value with its standard error for each run, one line per run."""
     figure = Figure(figsize=(8, 0.6 * len(values) + 1.2), layout="constrained")
     axes = figure.subplots()
     for position, (value, error) in enumerate(values.values()):

@@ -1,4 +1,4 @@
-"""When is a gradient estimator found biased? The test statistic, its limit, and the rate of false alarms."""
+"""The test for bias of a gradient estimator: its statistic, its limit, and its rate of false alarms."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 
 __all__ = ["DIRECTIONS", "FALSE_ALARM", "Reference", "bias_limit", "largest_z"]
 
-DIRECTIONS = 4  # on which errors are projected: so many among the encoder's parameters, as many among the others
-FALSE_ALARM = 0.01  # of one look at all rows of a report: the probability that any unbiased estimator is over the limit
-_LARGEST_Z = 37.0  # beyond it the p-value of a normal is no positive float
+DIRECTIONS = 4  # directions of projection: this many for the encoder's parameters, and as many for the others
+FALSE_ALARM = 0.01  # probability that any unbiased estimator of a report exceeds the limit
+_LARGEST_Z = 37.0  # beyond it the p-value of a normal deviate is rounded to zero
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What errors are measured against: projections (M,), the variance of each, and the draws behind them."""
+    """The reference gradient: its projections (M,), their variances, and the number of draws that were averaged."""
 
     name: str
     draws: int
@@ -26,10 +26,10 @@ class Reference:
 
 
 def bias_limit(rows: int) -> float:
-    """Return the absolute z that any of so many unbiased estimators exceeds with probability at most FALSE_ALARM.
+    """Return the limit of |z| that any of ``rows`` unbiased estimators exceeds with probability at most FALSE_ALARM.
 
     Formula: the normal deviate of FALSE_ALARM / (2 M R), two-sided, for R rows of M = 2 DIRECTIONS projections each:
-    each may use up an equal share (Bonferroni's inequality, which holds however they depend on each other).
+    each has an equal share of it (Bonferroni's inequality, which does not need independence).
 
     >>> [round(bias_limit(rows), 2) for rows in (1, 20)]
     [3.23, 4.0]
@@ -40,8 +40,8 @@ def bias_limit(rows: int) -> float:
 def largest_z(projections: Tensor, reference: Reference) -> float:
     """Return the normal deviate of the smallest p-value among the projections (n, M) of an estimator's draws.
 
-    Each projection's mean, less the reference, over its standard error follows Student's law with n - 1 degrees of
-    freedom; where the reference is a mean of draws too, with Welch's.
+    Each projection's mean minus the reference, divided by its standard error, follows Student's distribution with
+    n - 1 degrees of freedom; if the reference is also a mean of draws, with Welch's degrees of freedom.
     """
     count = len(projections)
     own, other = projections.var(0) / count, reference.variance

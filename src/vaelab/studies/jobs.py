@@ -1,4 +1,4 @@
-"""Commands of vaelab side by side, each in a process of its own; the run directory is the only channel."""
+"""Several commands of vaelab at the same time, each in its own process; they share only the run directory."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from vaelab.training import choose_device
 
 __all__ = ["Job", "Watch", "run_side_by_side", "share_cores"]
 
-# A launcher's words are for this process: what it starts trains on its own.
+# Variables of a launcher, which are not passed to the processes started here.
 _LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
 
 Watch = Callable[[str, dict[str, Any]], None]
 
-# A pipe from the parent stands open as long as it lives. Once it is closed, whatever ended the parent (SIGKILL too),
-# the child asks itself to save and stop: no training goes on that nobody waits for.
+# A pipe from the parent is open as long as the parent lives. When it is closed, whatever ended the parent (even
+# SIGKILL), the child sends itself SIGTERM: it saves and stops.
 _CHILD = """
 import os, signal, threading
 threading.Thread(target=lambda: (os.read(0, 1), os.kill(os.getpid(), signal.SIGTERM)), daemon=True).start()
@@ -35,9 +35,9 @@ main()
 
 @dataclass
 class Job:
-    """A queue of commands that write one run directory, run one after the other until one fails.
+    """A queue of commands that write one run directory. They run one after the other until one fails.
 
-    ``failure`` is the last thing that a failed command said, ``refused`` whether it was bad input (exit code 2).
+    ``failure`` is the last line that a failed command printed, ``refused`` whether it was bad input (exit code 2).
     """
 
     name: str
@@ -50,7 +50,7 @@ class Job:
     seen: int = 0
 
     def advance(self, threads: int, keep_open: Sequence[int] = ()) -> bool:
-        """Start the next command when the one before is done; return whether anything is left."""
+        """Start the next command if the previous one has ended; return whether a command is running."""
         if self.process is not None:
             code = self.process.poll()
             if code is None:
@@ -63,37 +63,37 @@ class Job:
             return False
         self.started = True
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.said.open("w") as errors:
+        with self.log.open("w") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _CHILD, *self.commands.pop(0)],
                 env={
-                    **{name: said for name, said in os.environ.items() if name not in _LAUNCHER},
+                    **{name: value for name, value in os.environ.items() if name not in _LAUNCHER},
                     "OMP_NUM_THREADS": str(threads),
                 },
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 pass_fds=keep_open,
-                start_new_session=True,  # a Ctrl-C reaches the parent alone, which then asks its children once
+                start_new_session=True,  # Ctrl-C reaches only the parent, which then sends each child one signal
             )
         return True
 
     @property
-    def said(self) -> Path:
-        """Where the commands write what they say."""
+    def log(self) -> Path:
+        """The file with the messages of the commands."""
         return self.path.with_name(f"{self.path.name}.log")
 
     def _last_words(self, code: int) -> str:
         if code < 0:
             return f"stopped by {signal.Signals(-code).name}"
-        lines = self.said.read_text(errors="replace").strip().splitlines() or [f"exit code {code}"]
+        lines = self.log.read_text(errors="replace").strip().splitlines() or [f"exit code {code}"]
         return lines[-1].removeprefix("error: ")
 
     def new_rows(self) -> list[dict[str, Any]]:
-        """Return what the training logged since the last call."""
+        """Return the rows that the training logged since the last call."""
         try:
             rows = read_metrics(self.path / "metrics.jsonl")
-        except InputError:  # the command that reads the run says what is damaged
+        except InputError:  # the command that reads the run reports the damage
             return []
         fresh, self.seen = rows[self.seen :], len(rows)
         return fresh
@@ -102,7 +102,7 @@ class Job:
 def share_cores(device: str, workers: int | None = None) -> tuple[int, int]:
     """Return how many processes run at once, and the threads of each.
 
-    Unless told, two on a processor (networks of this size gain little from more threads) and one on an accelerator.
+    The default is two on a processor (networks of this size gain little from more threads) and one on an accelerator.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     if workers is None:
@@ -113,11 +113,11 @@ def share_cores(device: str, workers: int | None = None) -> tuple[int, int]:
 def run_side_by_side(
     jobs: Iterable[Job], workers: int, threads: int, watch: Watch | None = None, keep_open: Sequence[int] = ()
 ) -> Generator[Job, None, None]:
-    """Run jobs, ``workers`` at a time, and yield each when it has ended, well or not.
+    """Run jobs, ``workers`` at a time, and yield each when it has ended, successfully or not.
 
-    A job is taken from ``jobs`` when there is room for it, so that its choice may depend on those that have ended.
-    Close the iterator (or exhaust it): what still runs is asked to save and stop. ``keep_open`` are descriptors that
-    the processes inherit.
+    A job is taken from ``jobs`` when a worker is free, so that its choice may depend on those that have ended. Close
+    the iterator (or exhaust it): running jobs are then asked to save and stop. The processes inherit the file
+    descriptors ``keep_open``.
     """
     waiting = iter(jobs)
     running: list[Job] = []
@@ -142,7 +142,7 @@ def run_side_by_side(
 
 
 def _stop(jobs: Sequence[Job]) -> None:
-    """Ask what still runs to save and stop, and wait for it."""
+    """Ask the running jobs to save and stop, and wait for them."""
     processes = [job.process for job in jobs if job.process is not None]
     for process in processes:
         if process.poll() is None:
@@ -153,6 +153,6 @@ def _stop(jobs: Sequence[Job]) -> None:
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
-    """Close what a process that has ended was to read from."""
+    """Close the input of a process that has ended."""
     if process.stdin is not None:
         process.stdin.close()

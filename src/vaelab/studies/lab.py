@@ -1,4 +1,4 @@
-"""The study: every model of it trained and evaluated on MNIST, and one report."""
+"""The study: train and evaluate all its models on MNIST, and write one report."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ __all__ = ["STUDY", "Entry", "LabFailed", "run_lab", "write_lab"]
 
 
 class LabFailed(RuntimeError):
-    """A training or an evaluation of the study failed; the message is its own."""
+    """A training or an evaluation of the study failed; the message is that of the failed command."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One model of the study: the words that follow ``vaelab train``, and those that shorten it."""
+    """One model of the study: its arguments for ``vaelab train``, and those of the quick study."""
 
     name: str
     title: str
     model: str
     words: tuple[str, ...]
     quick: tuple[str, ...]
-    gradients: bool = False  # whether the gradient estimators are measured on it as well
-    quadrature: bool = False  # whether log p(x) is integrated over the code as well, of one or two numbers
-    tightness: bool = False  # whether the bounds of every inference are measured on it as well
+    gradients: bool = False  # whether the gradient estimators are measured on it
+    quadrature: bool = False  # whether log p(x) is integrated over its code of one or two numbers
+    tightness: bool = False  # whether the bounds of all inference methods are measured on it
 
 
-# Longest first: two trainings run side by side, and the short ones fill the gaps.
+# The longest come first: two trainings run in parallel, and short ones fill the remaining time.
 STUDY = (
     Entry(
         "bernoulli-rebar",  # the default, which the study of the estimators chose
@@ -103,10 +103,10 @@ def run_lab(
     overwrite: bool = False,
     watch: Watch | None = None,
 ) -> list[ReportedRun]:
-    """Train and evaluate every model of :data:`STUDY` under ``out/runs``, and return them in the report's order.
+    """Train and evaluate every model of :data:`STUDY` in ``out/runs``, and return them in the order of the report.
 
-    On a processor two trainings run side by side, each with half of the cores: networks of this size gain little
-    from more threads. On an accelerator they run one after the other.
+    On a processor two trainings run in parallel, each with half of the cores, because networks of this size gain
+    little from more threads. On an accelerator they run one after the other.
 
     Raises:
         InputError: ``out`` is not empty (and neither ``resume`` nor ``overwrite``), or holds a page of others.
@@ -114,7 +114,7 @@ def run_lab(
     """
     choose_device(device)
     used = load_data(data)
-    for entry in STUDY:  # all that can be refused, before anything is removed
+    for entry in STUDY:  # check everything before anything is removed
         settings = resolve(entry.model, parse_overrides(_words(entry, quick)), {"data": data, "seed": seed})
         check_settings(for_data(settings, used), used)
     require_own_page(out)
@@ -134,7 +134,9 @@ def run_lab(
     members = [ReportedRun(by_name[name].title, Run(out / "runs" / name)) for name in _ORDER]
     for member in members:
         if not member.evaluations():
-            raise LabFailed(f"{member.run.path.name}: its numbers were not kept; {member.run.path}.log says why")
+            raise LabFailed(
+                f"{member.run.path.name}: its numbers were not stored; {member.run.path}.log has the reason"
+            )
     return members
 
 
@@ -145,7 +147,7 @@ def write_lab(out: Path, members: Sequence[ReportedRun], quick: bool = False) ->
 
 
 def _words(entry: Entry, quick: bool) -> list[str]:
-    """Return the settings of a model of the study; those that shorten it take the place of others of the same name."""
+    """Return the settings of a model of the study; those of the quick study replace others of the same name."""
     if not quick:
         return list(entry.words)
     shorter = {word.partition("=")[0] for word in entry.quick}
@@ -157,10 +159,10 @@ def _remove_lab(out: Path, data: str) -> None:
     runs = [out / "runs" / entry.name for entry in STUDY]
     there = [path for path in runs if path.exists() and not (path.is_dir() and not any(path.iterdir()))]
     if not there and not is_ours(out / "report.html"):
-        raise InputError(f"out: {str(out)!r} is not empty and no lab of ours; it is left alone")
+        raise InputError(f"out: {str(out)!r} is not empty and not a study of vaelab; it is kept")
     require_removable(out, [data])
     with ExitStack() as held:
-        for path in there:  # refuses what is no run, and a run that is being trained
+        for path in there:  # refuses a directory that is not a run, and a run that is being trained
             held.enter_context(locked(path))
         for path in there:
             remove_run(path)

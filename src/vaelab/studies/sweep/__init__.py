@@ -37,7 +37,7 @@ _PATIENCE = 30.0  # seconds that the trainings of a killed sweep may take to sav
 
 @dataclass(frozen=True)
 class Sweep:
-    """The results of a sweep, best first, the yardstick they were compared by, and the content of ``sweep.json``."""
+    """The results of a sweep, best first, the metric of the comparison, and the content of ``sweep.json``."""
 
     results: list[Result]
     measure: Metric
@@ -56,11 +56,11 @@ def run_sweep(
     watch: Watch | None = None,
     ended: Callable[[Result], None] | None = None,
 ) -> Sweep:
-    """Train every combination of a space, or ``random`` or ``guided`` many, into ``out/NAME``, and compare them.
+    """Train every combination of a space, or ``random`` or ``guided`` many of them, in ``out/NAME``, and compare them.
 
     All combinations are checked before any is trained. Each is then trained and evaluated on the validation split in
-    processes of its own, ``jobs`` at a time. With ``resume`` those that are finished are left as they are. A
-    combination that fails is a result with its ``failure``; the others go on. Nothing is chosen on the test split.
+    its own processes, ``jobs`` at a time. With ``resume``, finished combinations are not repeated. A combination that
+    fails is a result with its ``failure``; the others continue. Nothing is chosen on the test split.
 
     Args:
         space: from :func:`read_space`.
@@ -68,14 +68,14 @@ def run_sweep(
         random: how many combinations to draw, instead of all.
         guided: how many combinations to let optuna propose, instead of all.
         seed: of the draws and of the proposals; the seed of the trainings is among their settings.
-        jobs: how many trainings at once; two on a processor and one on an accelerator unless told.
-        resume: go on with what ``out`` holds.
-        watch: called with the name of a combination and each row it logs.
-        ended: called with each result when it is there.
+        jobs: how many trainings at the same time; by default two on a processor and one on an accelerator.
+        resume: continue the sweep in ``out``.
+        watch: called with the name of a combination and each row that it logs.
+        ended: called with each result as soon as it is known.
 
     Raises:
-        InputError: a combination that cannot be trained, a directory that is not empty or in use, a run in it with
-            other settings.
+        InputError: a combination that cannot be trained; a directory that is in use or not empty; a run in it with
+        different settings.
     """
     if random is not None and guided is not None:
         raise InputError(f"sweep: expected random or guided, one of the two; got {random} and {guided}")
@@ -96,7 +96,7 @@ def run_sweep(
     choose_device(first.device)
     measure = metric_of([_checked(space, values, data) for values in listed])
     for values in listed:
-        _require_own(out, space, values, data)
+        _require_same(out, space, values, data)
 
     out.mkdir(parents=True, exist_ok=True)
     results: list[Result] = []
@@ -108,7 +108,7 @@ def run_sweep(
             tried[name] = values
             yield _job(space, values, out, data, measure)
 
-    with _held(out) as handle, closing(run_side_by_side(proposed(), workers, threads, watch, (handle,))) as finished:
+    with _locked(out) as handle, closing(run_side_by_side(proposed(), workers, threads, watch, (handle,))) as finished:
         for job in finished:
             result = Result(job.name, tried[job.name], failure=job.failure or "it left no evaluation")
             if job.failure is None:
@@ -117,7 +117,7 @@ def run_sweep(
             results.append(result)
             if ended is not None:
                 ended(result)
-        order = list(tried)  # of the proposals: which training ends first says nothing
+        order = list(tried)  # the order of the proposals, not that in which the trainings ended
         results.sort(key=lambda result: order.index(result.name))
         results.sort(key=lambda result: -result.bound if result.bound is not None else math.inf)
         how = "guided" if guided is not None else "random" if random is not None else "grid"
@@ -126,7 +126,7 @@ def run_sweep(
 
 
 def _checked(space: Space, values: Combination, data: Dataset) -> Settings:
-    """Return the settings of a combination if a training of them would start."""
+    """Return the settings of a combination, or refuse it if it cannot be trained."""
     settings = for_data(space.resolve(values), data)
     try:
         check_settings(settings, data)
@@ -135,13 +135,13 @@ def _checked(space: Space, values: Combination, data: Dataset) -> Settings:
     return settings
 
 
-def _require_own(out: Path, space: Space, values: Combination, data: Dataset) -> None:
-    """Refuse to go on with a run directory that holds another training than this combination."""
+def _require_same(out: Path, space: Space, values: Combination, data: Dataset) -> None:
+    """Refuse to resume a run directory with a different training from this combination."""
     path = out / name_of(values)
     if not (path / "config.json").exists():
         return
     run = Run(path)
-    had, asked = _said(run.settings), _said(for_data(space.resolve(values), data))
+    had, asked = _identity(run.settings), _identity(for_data(space.resolve(values), data))
     if had != asked:
         differing = [" ".join(word for word in one if word not in other) for one, other in ((had, asked), (asked, had))]
         raise InputError(f"resume: {str(path)!r} was trained with {differing[0]}; this command says {differing[1]}")
@@ -149,20 +149,20 @@ def _require_own(out: Path, space: Space, values: Combination, data: Dataset) ->
         raise InputError(f"resume: the data are not those that {str(path)!r} was trained on (SHA-256)")
 
 
-def _said(settings: Settings) -> list[str]:
-    """Return what makes a training this one; where, and with what rounding of products, it is computed does not."""
-    said = [f"{key}={getattr(settings, key)}" for key in ("model", "data", "seed")] + words(settings)
-    return [word for word in said if not word.startswith("training.precision=")]
+def _identity(settings: Settings) -> list[str]:
+    """Return the settings that identify a training, without the device and the precision of products."""
+    identity = [f"{key}={getattr(settings, key)}" for key in ("model", "data", "seed")] + words(settings)
+    return [word for word in identity if not word.startswith("training.precision=")]
 
 
 def _job(space: Space, values: Combination, out: Path, data: Dataset, measure: Metric) -> Job:
-    """Return what is left to do for a combination."""
+    """Return the commands that remain for a combination."""
     name = name_of(values)
     path = out / name
     try:
         settings = _checked(space, values, data)
-        _require_own(out, space, values, data)
-    except InputError as refusal:  # a proposal between the corners that were checked
+        _require_same(out, space, values, data)
+    except InputError as refusal:  # only the ends of ranges were checked before
         return Job(name, path, [], failure=str(refusal))
     if (path / "config.json").exists() and read_result(name, values, Run(path), measure) is not None:
         return Job(name, path, [])
@@ -172,14 +172,14 @@ def _job(space: Space, values: Combination, out: Path, data: Dataset, measure: M
 
 
 @contextmanager
-def _held(out: Path) -> Iterator[int]:
-    """Hold a directory for one sweep. Its trainings hold it too, until the last has stopped, whatever ended it."""
+def _locked(out: Path) -> Iterator[int]:
+    """Lock a directory for one sweep. Its trainings share the lock until the last has stopped, even after a kill."""
     handle = os.open(out, os.O_RDONLY)
     try:
         end = time.monotonic() + _PATIENCE
         while not lock(handle, out):
             if time.monotonic() > end:
-                raise InputError(f"out: another sweep is at work in {str(out)!r}")
+                raise InputError(f"out: another sweep is running in {str(out)!r}")
             time.sleep(0.2)
         yield handle
     finally:

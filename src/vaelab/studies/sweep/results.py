@@ -1,4 +1,4 @@
-"""What came of a sweep: a row for each combination, as a table and as files."""
+"""The results of a sweep: a row for each combination, as a table and as files."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from vaelab.studies.sweep.space import Combination, Space, short_names, words_of
 
 __all__ = ["Metric", "Result", "metric_of", "read_result", "require_sweep", "sweep_table", "write_results"]
 
-_SAMPLES = 10  # codes an observation: more than enough for a mean over the validation split
+_SAMPLES = 10  # codes per observation: enough for a mean over the validation split
 
 
 @dataclass(frozen=True)
 class Metric:
-    """The evaluation on the validation split by which all combinations are compared: a record, of ``samples`` codes."""
+    """The evaluation on the validation split by which all combinations are compared: its name and its ``samples``."""
 
     record: str
     title: str
@@ -36,10 +36,10 @@ class Metric:
 
 
 def metric_of(settings: Sequence[Settings]) -> Metric:
-    """Return the bound that suits every combination.
+    """Return the bound by which all combinations can be compared.
 
-    The ELBO; where one of them maximises an importance-weighted bound, that bound for all, with K = 100. An
-    auto-encoder has no bound: its reconstruction.
+    This is the ELBO, or the importance-weighted bound with K = 100 if one of them maximises such a bound. Auto-encoders
+    have no bound and are compared by their reconstruction.
     """
     objectives = {each.objective["name"] for each in settings}
     if "reconstruction" in objectives:
@@ -51,7 +51,7 @@ def metric_of(settings: Sequence[Settings]) -> Metric:
 
 @dataclass(frozen=True)
 class Result:
-    """A combination and what came of it: the bound with its standard error (nats), or why there is none."""
+    """A combination with its bound and standard error (nats), or with the reason why it has none."""
 
     name: str
     values: Combination
@@ -90,7 +90,7 @@ def sweep_table(results: Sequence[Result], space: Space, measure: Metric) -> tup
 def write_results(
     out: Path, results: Sequence[Result], space: Space, measure: Metric, search: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write ``sweep.json``, ``sweep.csv`` and, of two results and more, ``sweep.png``; return what is in the JSON."""
+    """Write ``sweep.json``, ``sweep.csv`` and, for two or more results, ``sweep.png``; return the JSON's content."""
     content = {
         "model": space.model,
         **search,
@@ -110,7 +110,7 @@ def write_results(
     write_file(out / "sweep.csv", table.getvalue())
     try:
         _draw(out, results, space, measure)
-    except Exception as error:  # no figure may cost a number
+    except Exception as error:  # numbers are kept even if the figure fails
         logging.getLogger("vaelab").warning("%s was not written: %s", out / "sweep.png", error)
     return content
 
@@ -127,7 +127,7 @@ def _draw(out: Path, results: Sequence[Result], space: Space, measure: Metric) -
 
 
 class SweepFile(Schema):
-    """What ``sweep.json`` must hold."""
+    """The required content of ``sweep.json``."""
 
     model: str
     bound: str
@@ -142,6 +142,6 @@ def require_sweep(out: Path) -> None:
     """
     there = [out / f"sweep.{kind}" for kind in ("json", "csv", "png") if os.path.lexists(out / f"sweep.{kind}")]
     if there and there[0].suffix != ".json":
-        raise InputError(f"out: {str(there[0])!r} stands without a sweep.json of vaelab; it is left alone")
+        raise InputError(f"out: {str(there[0])!r} is not from a sweep of vaelab (there is no sweep.json); it is kept")
     if there:
         unseal(there[0], SweepFile)

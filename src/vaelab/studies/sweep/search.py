@@ -1,4 +1,4 @@
-"""Which combinations of a space are tried: all of them, some drawn at random, or those that a search proposes."""
+"""The combinations of a space that are tried: all of them, a random sample, or the proposals of a search."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REPEATS = 10  # proposals in a row that were made before, until a new one is dr
 
 
 class Search(Protocol):
-    """Proposes combinations, and is told what came of each: its bound, or None where it failed."""
+    """Proposes combinations, and is told the bound of each, or None if it failed."""
 
     count: int
 
@@ -42,20 +42,20 @@ class Listed:
         return iter(self.combinations)
 
     def tell(self, values: Combination, bound: float | None) -> None:
-        """Nothing is learnt from it."""
+        """Ignore the result: the list is fixed."""
 
 
 def grid(space: Space) -> list[Combination]:
     """Return every combination, in the order of the command."""
     for key, part in space.varied.items():
         if isinstance(part, Range):
-            raise InputError(f"{key}: a range has no end of values; give a list, or --random N or --guided N")
+            raise InputError(f"{key}: a range has no finite grid; give a list of values, or --random N or --guided N")
     parts = [part for part in space.varied.values() if not isinstance(part, Range)]
     return [dict(zip(space.varied, values, strict=True)) for values in itertools.product(*parts)]
 
 
 def drawn(space: Space, count: int, seed: int) -> list[Combination]:
-    """Draw different combinations; the first of many are those of few.
+    """Draw different combinations; a larger number begins with the same ones.
 
     >>> from vaelab.studies.sweep.space import read_space
     >>> space = read_space("gaussian-vae", {"latent_dim": "2..50"})
@@ -72,7 +72,7 @@ def drawn(space: Space, count: int, seed: int) -> list[Combination]:
 
 
 def _draw_new(space: Space, generator: np.random.Generator, known: Container[str]) -> Combination:
-    """Draw a combination whose name is not known."""
+    """Draw a combination that was not drawn before."""
     for _ in range(100_000):
         values: Combination = {
             key: part.draw(generator) if isinstance(part, Range) else part[generator.integers(len(part))]
@@ -80,11 +80,11 @@ def _draw_new(space: Space, generator: np.random.Generator, known: Container[str
         }
         if name_of(values) not in known:
             return values
-    raise InputError("sweep: expected ranges that hold as many different combinations as were asked for")
+    raise InputError("sweep: the ranges have fewer different combinations than requested; give a smaller number")
 
 
 def corners(space: Space) -> list[Combination]:
-    """Return every combination of alternatives and of the ends of ranges."""
+    """Return every combination of the alternatives and of the ends of the ranges."""
     parts = [(part.low, part.high) if isinstance(part, Range) else part for part in space.varied.values()]
     return [dict(zip(space.varied, values, strict=True)) for values in itertools.product(*parts)]
 
@@ -93,16 +93,16 @@ def _require_room(option: str, space: Space, count: int) -> None:
     require_int(option, count, 1)
     if count > space.size:
         raise InputError(
-            f"{option}: expected at most {space.size:.0f}, the different combinations there are; got {count}"
+            f"{option}: expected at most {space.size:.0f}, the number of different combinations; got {count}"
         )
 
 
 class OptunaSearch:
-    """Combinations proposed by optuna's tree-structured Parzen estimator, each from the bounds of those before.
+    """Combinations proposed by optuna's tree-structured Parzen estimator, each from the bounds of the earlier ones.
 
-    Its journal ``folder/optuna.jsonl`` holds what was proposed and what came of it. Opened again, it first gives back
-    the proposals in their order. The sampler of each is seeded by its number, so that a search with one process at a
-    time repeats; with several, what a proposal knows depends on which training ends first.
+    The journal ``folder/optuna.jsonl`` contains the proposals and their results. A search that is opened again first
+    repeats these proposals in their order. The sampler of each proposal is seeded by its number, so that a search with
+    one job at a time is reproducible. With several jobs it depends on which training ends first.
 
     Source: Bergstra et al. (2011), Algorithms for Hyper-Parameter Optimization; Akiba et al. (2019),
     https://arxiv.org/abs/1907.10902 (optuna).
@@ -126,7 +126,7 @@ class OptunaSearch:
         states = self.optuna.trial.TrialState
         succeeded = {name_of(self._values(trial.params)) for trial in trials if trial.state == states.COMPLETE}
         for trial in trials:
-            whole = set(trial.params) == set(self.space.varied)  # else it was killed while it was asked for
+            whole = set(trial.params) == set(self.space.varied)  # else the sweep was killed while it was proposed
             if whole and len(given) < self.count and (name := name_of(self._values(trial.params))) not in given:
                 if trial.state == states.FAIL and name not in succeeded:
                     self.failed[name] = trial
@@ -149,7 +149,7 @@ class OptunaSearch:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.optuna = optuna
-        journal = (self.folder / "optuna.jsonl").resolve()  # absolute, or optuna could not tell that a lock is stale
+        journal = (self.folder / "optuna.jsonl").resolve()  # absolute: optuna needs it to recognise a stale lock
         _mend(journal)
         study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(journal))),
@@ -164,14 +164,14 @@ class OptunaSearch:
         return study
 
     def tell(self, values: Combination, bound: float | None) -> None:
-        """Tell the search what came of a proposal."""
+        """Tell the search the result of a proposal."""
         number, before = self.open.pop(name_of(values), None), self.failed.pop(name_of(values), None)
         if bound is None or not math.isfinite(bound):
             if number is not None:
                 self._fail(number)
         elif number is not None:
             self.study.tell(number, bound)
-        elif before is not None:  # a trial that failed stays so for optuna; that it came right is another trial
+        elif before is not None:  # optuna cannot change a failed trial, so a later success is another trial
             kept = {"params": before.params, "distributions": before.distributions}
             self.study.add_trial(self.optuna.trial.create_trial(**kept, value=bound))
 
@@ -189,7 +189,7 @@ class OptunaSearch:
             self.study.enqueue_trial(
                 {k: v if isinstance(self.space.varied[k], Range) else json.dumps(v) for k, v in values.items()}
             )
-        starts = max(2, min(10, self.count // 3))  # by chance, before there is something to learn from
+        starts = max(2, min(10, self.count // 3))  # at random, before there are results to learn from
         self.study.sampler = self.optuna.samplers.TPESampler(seed=seed % 2**32, n_startup_trials=starts)
         return self.study.ask({key: self._distribution(part) for key, part in self.space.varied.items()})
 
@@ -212,7 +212,7 @@ class OptunaSearch:
 
 
 def _mend(journal: Path) -> None:
-    """Drop what a kill leaves behind: a lock, and a last line that is cut short."""
+    """Remove what a killed sweep leaves behind: a lock, and an incomplete last line."""
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     if journal.exists():
         content = journal.read_bytes()

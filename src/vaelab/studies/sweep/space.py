@@ -1,4 +1,4 @@
-"""The space of a sweep: which settings vary, and over what."""
+"""The space of a sweep: the settings that vary, and their values."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Combination = dict[str, Any]  # dotted key -> value
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"(log:)?({_NUMBER})\.\.({_NUMBER})")
-_INCOMPARABLE = ("data", "values", "scale", "label_column", "binarisation")  # what the observations are
+_INCOMPARABLE = ("data", "values", "scale", "label_column", "binarisation")  # these define the observations
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``: ``whole`` ones or of three digits, even or even on a ``log`` scale."""
+    """Numbers from ``low`` to ``high``, uniform or log-uniform (``log``); integers if ``whole``, else three digits."""
 
     low: float
     high: float
@@ -37,7 +37,7 @@ class Range:
 
     @property
     def size(self) -> float:
-        """How many different numbers it holds; infinity stands for too many to run out of."""
+        """The number of different values; infinity if it is not limited in practice."""
         return self.high - self.low + 1 if self.whole else math.inf
 
     def __str__(self) -> str:
@@ -63,9 +63,9 @@ class Range:
 
 @dataclass(frozen=True)
 class Space:
-    """A model, layers of settings, and what varies: for a dotted key its alternatives or its range.
+    """A model, layers of settings, and for each key that varies its alternatives or its range.
 
-    ``notes`` says which lists were taken for one value.
+    ``notes`` names the lists that were read as a single value.
     """
 
     model: str
@@ -75,7 +75,7 @@ class Space:
 
     @property
     def size(self) -> float:
-        """How many different combinations there are."""
+        """The number of different combinations."""
         return math.prod(part.size if isinstance(part, Range) else len(part) for part in self.varied.values())
 
     def resolve(self, values: Combination) -> Settings:
@@ -87,13 +87,13 @@ class Space:
 
 
 def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
-    """Find what varies in layers of settings, where the later layer wins.
+    """Return the settings that vary in layers of settings; a later layer overrides an earlier one.
 
-    A list stands for alternatives; where the setting is a list itself, a list of lists does. ``low..high`` is a
-    range, ``log:low..high`` one on a log scale; for a setting that is an integer, of integers.
+    A list is a list of alternatives; for a setting that is a list itself, a list of lists. ``low..high`` is a range,
+    ``log:low..high`` one on a log scale; for an integer setting, a range of integers.
 
     Raises:
-        InputError: nothing varies, or something that may not; an empty list, one value twice, an empty range.
+        InputError: nothing varies, a setting varies that may not, an empty list, a duplicate value, an empty range.
 
     >>> space = read_space("gaussian-vae", {"latent_dim": [2, 10], "hidden_dims": [200, 200]})
     >>> space.varied, space.size
@@ -117,7 +117,7 @@ def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
                 notes[key] = f"{key}={text} is one value; alternatives are {key}=[{text},...]"
     for key in _INCOMPARABLE:
         if key in varied:
-            raise InputError(f"{key}: bounds under several do not compare; sweep other settings, once for each {key}")
+            raise InputError(f"{key}: bounds on different data are not comparable; run one sweep for each {key}")
     if not varied:
         hint = "".join(f" ({note})" for note in notes.values())
         raise InputError(f"sweep: expected a setting with alternatives, such as latent_dim=[2,10]; got none{hint}")
@@ -142,7 +142,7 @@ def _filled(layer: Mapping[str, Any], values: Combination, prefix: str = "") -> 
 
 
 def _type_of(model: str, key: str) -> Any:
-    """Return the type of a setting; None for one that there is not, which resolving refuses."""
+    """Return the type of a setting; None for an unknown one, which is refused later."""
     table, _, option = key.rpartition(".")
     if table == "training":
         field = TrainingSettings.model_fields.get(option)
@@ -180,7 +180,7 @@ def _alternatives(key: str, values: Sequence[Any]) -> tuple[Any, ...]:
         if isinstance(value, Mapping):
             raise InputError(f"{key}: expected alternatives that are values; got the table {value!r}")
         if _plain(value) in map(_plain, numbers[:index]):  # 1 and 1.0 would share a run directory
-            raise InputError(f"{key}: {_compact(value)} stands twice among its alternatives")
+            raise InputError(f"{key}: {_compact(value)} is listed twice")
     return tuple(numbers)
 
 
@@ -198,7 +198,7 @@ def _range(key: str, text: str, log: bool, low: float, high: float, model: str) 
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return the last part of each key (of ``estimator.name`` the first), or the whole key where that would name two.
+    """Return the last part of each key (of ``estimator.name`` the first), or the whole key if that would be ambiguous.
 
     >>> short_names(["training.steps", "estimator.name", "objective.beta"])
     {'training.steps': 'steps', 'estimator.name': 'estimator', 'objective.beta': 'beta'}
@@ -208,7 +208,7 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 
 
 def name_of(values: Combination) -> str:
-    """Return what the run directory of a combination is called.
+    """Return the name of the run directory of a combination.
 
     >>> name_of({"training.learning_rate": 0.001, "hidden_dims": [200, 200]})
     'learning_rate=0.001,hidden_dims=200-200'
@@ -218,7 +218,7 @@ def name_of(values: Combination) -> str:
 
 
 def words_of(values: Mapping[str, Any]) -> str:
-    """Return a combination as the words that would ask for it."""
+    """Return a combination as arguments of the command line."""
     return " ".join(f"{key}={_compact(value)}" for key, value in values.items())
 
 
