@@ -100,7 +100,7 @@ def train_one(net: str, label: str, seed: int, budget: int, path: Path) -> str:
     data = load_data("mnist")
     settings, evaluations = settings_of(net, label, seed, budget)
     with seeded(seed, "weights"):
-        model = settings.build_model(data.dim, data.spec.mean)
+        model = settings.build_model(data)
     curve: list[dict[str, float]] = []
     started = time.process_time()
 

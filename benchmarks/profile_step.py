@@ -43,7 +43,7 @@ def train(steps: int, training: dict[str, Any], watch: Callable[[Row], None]) ->
     layer = {"latent_dim": case.latent_dim, "hidden_dims": list(case.hidden_dims), "training": chosen | training}
     settings, data = resolve("gaussian-vae", layer), load_data("mnist")
     with seeded(0, "weights"):
-        model = settings.build_model(data.dim, data.spec.mean)
+        model = settings.build_model(data)
     with contextlib.suppress(Enough):
         fit(
             model,

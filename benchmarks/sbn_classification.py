@@ -108,7 +108,7 @@ def networks(method: str, parts: tuple[Part, Part, Part], seed: int) -> list[Any
             continue
         settings = resolve("sbn", {"layers": LAYERS, **METHODS[method], "training": training})
         with seeded(seed, "weights", digit):
-            model = settings.build_model(64, data.spec.mean)
+            model = settings.build_model(data)
         estimator, objective = settings.build_estimator(model), settings.build_objective()
         fitted = fit(model, data, estimator=estimator, objective=objective, settings=settings.training, seed=seed)
         if fitted.stop_reason == "interrupted":
@@ -123,11 +123,12 @@ def exact_network(data: Any, seed: int, digit: int) -> Any:
 
     import torch
 
-    from vaelab.models import Enumeration, sbn
+    from vaelab.inference import Enumeration
+    from vaelab.models import sbn
     from vaelab.seeds import seeded
 
     with seeded(seed, "weights", digit):
-        model = sbn(64, layers=[EXACT_BITS], data_mean=data.spec.mean)
+        model = sbn(data, layers=[EXACT_BITS])
     train, validation = (torch.from_numpy(data.splits[name].x).float() for name in ("train", "validation"))
     weights = {name: weight for name, weight in model.named_parameters() if not name.startswith("posterior")}
     optimiser, exact = torch.optim.Adam(weights.values(), lr=FIELD["learning_rate"]), Enumeration(model)
@@ -154,7 +155,7 @@ def scores(method: str, model: Any, x: Array, seen: Array) -> Array:
     """
     import torch
 
-    from vaelab.models import Enumeration, MeanField
+    from vaelab.inference import Enumeration, MeanField
     from vaelab.objectives import IWAE
     from vaelab.seeds import seeded
 
@@ -206,7 +207,7 @@ def completions(out: Path) -> None:
     """Complete the lower halves of test digits with the network that the upper half names, and keep the images."""
     import torch
 
-    from vaelab.models import complete
+    from vaelab.inference import complete
 
     path = out / "sbn_classification" / "completions.npz"
     if path.exists():

@@ -92,7 +92,7 @@ def measure(name: str, data: Dataset, way: str, seed: int) -> dict[str, Any]:
         training = training.model_copy(update={"validate_every": epoch})
     size = settings.model_dump()["latent_dim"]
     with seeded(seed, "weights"):
-        model = settings.build_model(data.dim, data.spec.mean)
+        model = settings.build_model(data)
     row: dict[str, Any] = {"data": name, "way": way, "seed": seed, "latent_dim": size}
     started = time.perf_counter()
     try:

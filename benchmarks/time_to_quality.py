@@ -89,13 +89,16 @@ def canonical(weights: dict[str, Any]) -> dict[str, Tensor]:
         found.update({f"{name}.{key}": value for key, value in layer.items()})
 
     for index, layer in enumerate(weights["encoder"]):
-        put(f"posterior.trunk.layers.{2 * index}", layer)
+        put(f"posterior.network.layers.{2 * index}", layer)
     mean, log_variance = weights["mean"], weights["log_variance"]
-    put("posterior.head", {key: torch.cat([mean[key], 0.5 * log_variance[key]]) for key in mean})
+    put(
+        f"posterior.network.layers.{2 * len(weights['encoder'])}",
+        {key: torch.cat([mean[key], 0.5 * log_variance[key]]) for key in mean},
+    )
     *hidden, output = weights["decoder"]
     for index, layer in enumerate(hidden):
-        put(f"likelihood.trunk.layers.{2 * index}", layer)
-    put("likelihood.logits", output)
+        put(f"likelihood.network.layers.{2 * index}", layer)
+    put(f"likelihood.network.layers.{2 * len(hidden)}", output)
     return found
 
 

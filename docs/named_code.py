@@ -1,7 +1,7 @@
 """The directive ``code-and-tests``: functions of the repository by name, each with its source, folded.
 
     ```{code-and-tests}
-    src/vaelab/distributions.py: _kl_gaussian
+    src/vaelab/distributions/normal.py: _kl_normal
     tests/test_distributions.py: test_kl_of_bits_is_torchs_and_the_sum_over_every_code
     ```
 

@@ -115,10 +115,10 @@ def log_densities(model: LatentVariableModel, x: Tensor, codes: Tensor) -> tuple
     """log q(z|x) and log p(z) by torch's own distributions; of a chain, layer by layer."""
     if model.layers:
         first, *others = codes.split(model.layers, -1)
-        layers, q, p = [first, *others], model.posterior.parts, model.prior
+        layers, q, p = [first, *others], model.posterior.conditionals, model.prior
         up = log_density(q[0](x), first)
         down = log_density(p.top(), layers[-1])
-        for part, step, low, high in zip(q[1:], reversed(p.steps), layers, others, strict=False):
+        for part, step, low, high in zip(q[1:], reversed(p.conditionals), layers, others, strict=False):
             up = up + log_density(part(low), high)
             down = down + log_density(step(high), low)
         return up, down
@@ -133,9 +133,9 @@ def grid_of(model: LatentVariableModel, x: Tensor) -> tuple[Tensor, Tensor]:
     """Fixed points (S, B, D) ten deviations either side, and their width (S, B): trapezoids, exact for a bell."""
     t = torch.linspace(-10, 10, 161, dtype=torch.float64).view(-1, 1, 1)
     if model.layers:  # the second layer's grid hangs on the point of the first
-        first = model.posterior.parts[0](x)
+        first = model.posterior.conditionals[0](x)
         low = first.loc + first.stddev * t  # (S, B, 1)
-        second = model.posterior.parts[1](low)
+        second = model.posterior.conditionals[1](low)
         high = second.loc + second.stddev * t.unsqueeze(1)  # (S', S, B, 1)
         points = torch.cat([low.expand_as(high), high], -1).flatten(0, 1).detach()
         width = (first.stddev * second.stddev * (t[1] - t[0]).square()).squeeze(-1)  # (S, B)
@@ -253,7 +253,7 @@ def chain_codes(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Te
 
 def chain_branches(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
     """K/2 independent codes of a chain, each with a partner for each layer, which parts there and goes on by itself."""
-    sizes, parts = model.layers, model.posterior.parts
+    sizes, parts = model.layers, model.posterior.conditionals
     ends = [sum(sizes[layer:]) for layer in range(len(sizes))]  # bits of a partner from where it parts
     total = sum(sizes) + sum(ends)
     bits = torch.tensor(list(itertools.product([0.0, 1.0], repeat=total))).double()  # (O, total)
@@ -351,9 +351,9 @@ def hermite(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor
         assert samples == 1
         noise = torch.cartesian_prod(nodes, nodes).repeat_interleave(len(x), 0)  # (T B, 2)
         weight = torch.cartesian_prod(weights, weights).prod(1).repeat_interleave(len(x))
-        q = model.posterior.parts[0](x.repeat(len(nodes) ** 2, 1))
+        q = model.posterior.conditionals[0](x.repeat(len(nodes) ** 2, 1))
         low = q.loc + q.stddev * noise[:, :1]
-        above = model.posterior.parts[1](low)
+        above = model.posterior.conditionals[1](low)
         return torch.cat([low, above.loc + above.stddev * noise[:, 1:]], -1).unsqueeze(0), weight
     q = model.posterior(x.repeat(len(nodes) ** samples, 1))
     return q.loc + q.stddev * eps.unsqueeze(-1), weight

@@ -19,10 +19,10 @@ X, D, B = 5, 3, 2  # observation size, code size, batch size
 def _layered(function):
     """Build a model of two layers, of ``latent_dim`` - 1 numbers and of one."""
 
-    def build(data_dim, latent_dim=D, hidden_dims=(4,), **options):
+    def build(data, latent_dim=D, hidden_dims=(4,), **options):
         layers = [latent_dim - 1, 1] if isinstance(latent_dim, int) and latent_dim > 1 else latent_dim
         widths = [hidden_dims, []] if function is deep_gaussian_vae else hidden_dims
-        return function(data_dim, layers=layers, hidden_dims=widths, **options)
+        return function(data, layers=layers, hidden_dims=widths, **options)
 
     return build
 
@@ -55,6 +55,11 @@ def build(name, latent_dim=D, data_dim=X, hidden_dims=(4,), seed=0):
     return model.eval()
 
 
+def widths_of(part):
+    """Return the widths of the linear layers of a part's network."""
+    return [layer.out_features for layer in part.network.layers if hasattr(layer, "out_features")]
+
+
 def divergence_of(model, q, z):
     """KL[q || p] in closed form, or of a chain, which has none, log q(z|x) - log p(z) of each code."""
     return q.log_prob(z) - model.prior().log_prob(z) if model.layers else kl_divergence(q, model.prior())
@@ -65,9 +70,10 @@ def observations_of(count=B, dim=X, seed=1):
     return torch.randint(0, 2, (count, dim), generator=torch.Generator().manual_seed(seed)).double()
 
 
-def binary_data(rows=(240, 60, 60), dim=X, seed=0):
+def binary_data(rows=(240, 60, 60), dim=X, seed=0, image_shape=None):
     """Return a small data set of bits with structure: each row is one of two patterns, a tenth of it flipped."""
     generator = np.random.default_rng(seed)
+    dim = dim if image_shape is None else math.prod(image_shape)
     patterns = generator.integers(0, 2, (2, dim))
 
     def split(count):
@@ -76,7 +82,7 @@ def binary_data(rows=(240, 60, 60), dim=X, seed=0):
         return Split((patterns[which] ^ flips).astype(np.uint8), which.astype(np.int64))
 
     names = ("train", "validation", "test")
-    return Dataset("patterns", dict(zip(names, map(split, rows), strict=True)), "binary", 1)
+    return Dataset("patterns", dict(zip(names, map(split, rows), strict=True)), "binary", 1, image_shape)
 
 
 def gradients(model, value):

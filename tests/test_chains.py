@@ -6,8 +6,7 @@ from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Normal
 
 from tests.laws import LAYERED, X, build, log_bernoulli, observations_of
-from vaelab.chains import Chain
-from vaelab.distributions import Bernoulli, DiagonalNormal, all_codes
+from vaelab.distributions import Bernoulli, Chain, DiagonalNormal, all_codes
 from vaelab.errors import InputError
 from vaelab.models import deep_gaussian_vae, sbn
 
@@ -30,11 +29,11 @@ def test_the_density_of_a_chain_is_the_product_of_its_factors_up_and_down(kind):
     q, p = model.posterior(x), model.prior()
     z = q.sample((7,))
     first, second, third = z.split([3, 2, 1], -1)
-    parts = model.posterior.parts
+    parts = model.posterior.conditionals
     up = [density(parts[0](x), first), density(parts[1](first), second), density(parts[2](second), third)]
     assert torch.allclose(q.log_prob(z), sum(up), atol=1e-12)
     assert all(torch.allclose(ours, one, atol=1e-12) for ours, one in zip(q.log_factors(z), up, strict=True))
-    top, (to_second, to_first) = model.prior.top, model.prior.steps
+    top, (to_second, to_first) = model.prior.top, model.prior.conditionals
     down = [density(to_first(second), first), density(to_second(third), second), density(top(), third)]
     assert torch.allclose(p.log_prob(z), sum(down), atol=1e-12)
     assert all(torch.allclose(ours, one, atol=1e-12) for ours, one in zip(p.log_factors(z), down, strict=True))
@@ -68,9 +67,9 @@ def test_reparameterised_draws_carry_the_path_through_both_layers():
     z = model.posterior(x).rsample((2,))
     torch.manual_seed(3)
     low_noise, high_noise = torch.randn(2, 3, 2, dtype=x.dtype), torch.randn(2, 3, 1, dtype=x.dtype)
-    first = model.posterior.parts[0](x)
+    first = model.posterior.conditionals[0](x)
     low = first.loc + first.stddev * low_noise
-    second = model.posterior.parts[1](low)
+    second = model.posterior.conditionals[1](low)
     expected = torch.cat([low, second.loc + second.stddev * high_noise], -1)
     assert torch.equal(z, expected)
     weights = list(model.posterior.parameters())
@@ -86,7 +85,7 @@ def test_bits_carry_no_path_and_say_so():
 @pytest.mark.parametrize("kind", THREE)
 def test_means_modes_and_variances_follow_the_means_below(kind):
     model, x = THREE[kind](), observations_of(4)
-    q, parts = model.posterior(x), model.posterior.parts
+    q, parts = model.posterior(x), model.posterior.conditionals
     first = parts[0](x)
     second = parts[1](first.mean)
     third = parts[2](second.mean)
@@ -125,8 +124,8 @@ def test_the_marginal_of_the_first_layer_of_a_prior_is_that_of_ancestral_draws()
     model = sbn(X, layers=[1, 1]).double()
     with torch.no_grad():
         model.prior.top.logits.fill_(0.4)
-        model.prior.steps[0].logits.weight.fill_(1.3)
-        model.prior.steps[0].logits.bias.fill_(-0.2)
+        model.prior.conditionals[0].network.layers[-1].weight.fill_(1.3)
+        model.prior.conditionals[0].network.layers[-1].bias.fill_(-0.2)
     codes = all_codes(2, torch.zeros(()).double())
     joint = model.prior().log_prob(codes).exp().detach()
     p2 = torch.sigmoid(torch.tensor(0.4)).double()

@@ -27,7 +27,8 @@ from vaelab.distributions import Bernoulli, DiagonalNormal, map_parameters
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, MeanFieldEM
 from vaelab.evaluation import active_units, elbo, encode_all, evaluate, exact, importance_weighted, prior_average
-from vaelab.models import Enumeration, LatentVariableModel, MeanField, complete, linear_weights, sbn
+from vaelab.inference import Enumeration, MeanField, complete, linear_weights
+from vaelab.models import LatentVariableModel, sbn
 from vaelab.objectives import ELBO, IWAE
 
 OBJECTIVES = {"elbo": ELBO(), "sampled": ELBO(kl="sampled"), "iwae": IWAE()}

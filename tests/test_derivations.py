@@ -21,8 +21,10 @@ from tests.laws import BITS, build, code_tuples, enumerate_bits, log_bernoulli, 
 from vaelab.distributions import Bernoulli, DiagonalNormal, all_codes
 from vaelab.estimators import Expectation, ScoreFunction
 from vaelab.estimators.baselines import leave_one_out
-from vaelab.models import Enumeration, MixturePrior, linear_weights, sbn
+from vaelab.inference import Enumeration, linear_weights
+from vaelab.models import sbn
 from vaelab.objectives import ELBO, IWAE
+from vaelab.priors import MixturePrior
 
 DOCS = Path(__file__).parents[1] / "docs"
 sys.path.insert(0, str(DOCS))
@@ -191,7 +193,8 @@ def test_the_gradient_of_a_belief_network_is_the_rule_of_neal():
     expected = (posterior.view(-1, 1, 1) * (x - torch.sigmoid(z @ J.T + h)).unsqueeze(2) * z.unsqueeze(1)).sum(0)
     (gradient,) = torch.autograd.grad(log_joint.logsumexp(0), J)
     assert torch.allclose(gradient, expected, atol=1e-12)
-    weight = Enumeration(model).gradient(x)["likelihood.logits.weight"]  # J = 2 W and h = b - W 1, by the chain rule
+    weight = Enumeration(model).gradient(x)["likelihood.network.layers.0.weight"]
+    # J = 2 W and h = b - W 1, by the chain rule
     by_h = (posterior.unsqueeze(1) * (x - torch.sigmoid(z @ J.T + h))).sum(0)
     assert torch.allclose(weight, 2 * expected - by_h.unsqueeze(1), atol=1e-12)
 
@@ -254,7 +257,7 @@ def test_what_the_page_names_is_in_the_repository(path, name):
 def test_a_name_that_is_not_in_the_repository_is_refused():
     assert len(LINKS) > 50
     with pytest.raises(ValueError, match="has no _kl_gausian"):
-        source_of("src/vaelab/distributions.py", "_kl_gausian")
+        source_of("src/vaelab/distributions/normal.py", "_kl_gausian")
     with pytest.raises(ValueError, match=r"has no file src/vaelab/nothing\.py"):
         source_of("src/vaelab/nothing.py", "f")
 

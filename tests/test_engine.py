@@ -32,7 +32,7 @@ def trained(mnist, model="gaussian-vae", estimator="pathwise", **training):
     layer = {"hidden_dims": [64], "latent_dim": 8, "estimator": {"name": estimator}}
     settings = resolve(model, layer, {"training": {"batch_size": 50, **training}})
     torch.manual_seed(0)
-    net, rows = settings.build_model(784, mnist.spec.mean), []
+    net, rows = settings.build_model(mnist), []
     fit(
         net,
         mnist,
@@ -223,14 +223,14 @@ def test_the_average_weighs_the_past_as_its_formula_says():
                 weight.normal_()
         average.add(step)
         if step <= 4 or step % 4 == 0:
-            taken.append(model.likelihood.logits.weight.detach().clone())
+            taken.append(model.likelihood.network.layers[-1].weight.detach().clone())
     weights = []
     for n in range(1, len(taken) + 1):
         fresh = 8 / (n + 7)
         weights = [weight * (1 - fresh) for weight in weights] + [fresh]
     assert sum(weights) == pytest.approx(1)
     expected = sum(weight * value for weight, value in zip(weights, taken, strict=True))
-    assert torch.allclose(average.model.likelihood.logits.weight, expected, atol=1e-6)
+    assert torch.allclose(average.model.likelihood.network.layers[-1].weight, expected, atol=1e-6)
     assert weights[0] < 0.01 < weights[-1]
 
 

@@ -540,7 +540,7 @@ def test_a_step_decodes_as_many_codes_as_it_says_in_at_most_two_calls(name, obje
     model, x = laws.build_model("bits" if "bits" in kind.codes else "real", 2), laws.observations()
     model = MODELS["field"].double() if name == "mean-field" else model
     estimator, decoded = kind(model, samples=4), []
-    model.likelihood.trunk.register_forward_hook(lambda _, inputs, __: decoded.append(inputs[0].numel() // 2))
+    model.likelihood.network.register_forward_hook(lambda _, inputs, __: decoded.append(inputs[0].numel() // 2))
     estimator(model, objective, x)
     shared = 1 if name == "exact" else len(x)  # all observations share the enumerated codes
     assert sum(decoded) == shared * estimator.decoder_evaluations(objective)

@@ -103,8 +103,8 @@ def test_chunks_of_codes_add_up_exactly(held_out, monkeypatch):
     """With a posterior that is certain, every code is the same, so the chunks must give the same number."""
     model = build(BITS[0])
     with torch.no_grad():
-        model.posterior.logits.bias.fill_(200.0)
-        model.posterior.logits.weight.zero_()
+        model.posterior.network.layers[-1].bias.fill_(200.0)
+        model.posterior.network.layers[-1].weight.zero_()
     whole = [elbo(model, held_out, 50), importance_weighted(model, held_out, 50)]
     monkeypatch.setattr(bounds, "_ELEMENTS", 7 * X * ROWS)
     for one, other in zip(whole, [elbo(model, held_out, 50), importance_weighted(model, held_out, 50)], strict=True):
@@ -171,8 +171,8 @@ def test_active_units_of_bits_are_those_that_tell_something_of_x():
     """Three bits: one copies a pixel, one is always on, one is a fair coin: only the first is active."""
     model = bernoulli_vae(2, latent_dim=3, hidden_dims=[])
     with torch.no_grad():
-        model.posterior.logits.weight.copy_(torch.tensor([[40.0, 0], [0, 0], [0, 0]]))
-        model.posterior.logits.bias.copy_(torch.tensor([-20.0, 20, 0]))
+        model.posterior.network.layers[-1].weight.copy_(torch.tensor([[40.0, 0], [0, 0], [0, 0]]))
+        model.posterior.network.layers[-1].bias.copy_(torch.tensor([-20.0, 20, 0]))
     pixels = np.array([[0, 1], [1, 0], [1, 1], [0, 0]] * 5, np.uint8)
     observed = Dataset("x", {"test": Split(pixels)}, "binary", 1).test.observations()
     units = active_units(model, observed)
@@ -184,7 +184,7 @@ def test_active_units_of_bits_are_those_that_tell_something_of_x():
 def test_active_units_of_real_codes_vary_by_more_than_a_hundredth(held_out):
     model = build("gaussian")
     with torch.no_grad():
-        model.posterior.head.weight[1:3] *= 1e-3  # of the means of the second and third
+        model.posterior.network.layers[-1].weight[1:3] *= 1e-3  # of the means of the second and third
     units = active_units(model, held_out)
     assert (units["active_units"], units["units"], units["measure"]) == (1, 3, "KL[q || p]")
     q = model.posterior(table_of(held_out))
@@ -195,7 +195,7 @@ def test_active_units_of_real_codes_vary_by_more_than_a_hundredth(held_out):
 
 def enumerated_information(model, x):
     """I(z_j; x) of every bit of a chain of two layers, its first layer summed out: shares no code with the estimate."""
-    first, second = model.posterior.parts
+    first, second = model.posterior.conditionals
     below = all_codes(model.layers[0], x)  # (S, D_1)
     with torch.no_grad():
         p = first(x).mean
@@ -231,11 +231,11 @@ def test_bits_of_an_upper_layer_tell_what_draws_of_the_layer_below_say(held_out)
 def test_the_noise_of_draws_makes_no_real_unit_active(held_out):
     """A second layer that ignores the first has means without variance; one that reads only its noise likewise."""
     model = build("two layers of reals", latent_dim=3)
-    first, second = model.posterior.parts
+    first, second = model.posterior.conditionals
     with torch.no_grad():
-        first.head.weight.zero_()  # the first layer is noise: no unit tells anything of x
-        first.head.bias.zero_()
-        second.head.weight.mul_(3)
+        first.network.layers[-1].weight.zero_()  # the first layer is noise: no unit tells anything of x
+        first.network.layers[-1].bias.zero_()
+        second.network.layers[-1].weight.mul_(3)
     found = active_units(model, held_out, draws=200)
     assert found == {"active_units": 0, "units": 3}
 

@@ -139,7 +139,7 @@ def test_what_was_chosen_is_in_the_run_and_a_resume_compares_like_with_like(tmp_
 def test_a_small_table_is_fitted_by_default_and_the_training_ends_when_it_overfits():
     data, fitted = with_rows(60, 60), {}
     for name, more in {"20 epochs": {"epochs": 20}, "default": {}}.items():
-        model = gaussian_vae(data.dim, hidden_dims=[16], data_mean=data.spec.mean, seed=0)
+        model = gaussian_vae(data, hidden_dims=[16], seed=0)
         fitted[name] = fit(model, data, **more)
     assert fitted["default"].best_bound > fitted["20 epochs"].best_bound + 0.1
     assert fitted["default"].stop_reason == "patience"

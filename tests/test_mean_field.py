@@ -13,17 +13,9 @@ from tests.laws import binary_data, enumerate_bits, observations_of
 from vaelab.errors import InputError
 from vaelab.estimators import Expectation, MeanFieldEM, ScoreFunction
 from vaelab.evaluation import elbo, evaluate, exact, importance_weighted
-from vaelab.models import (
-    Enumeration,
-    MeanField,
-    MeanFieldPosterior,
-    bernoulli_vae,
-    generative_parts,
-    linear_weights,
-    sbn,
-)
-from vaelab.models.fields import FIELDS, Product
-from vaelab.models.mean_field import State
+from vaelab.inference import Enumeration, MeanField, MeanFieldPosterior, State, generative_parts, linear_weights
+from vaelab.inference.fields import FIELDS, Product
+from vaelab.models import bernoulli_vae, sbn
 from vaelab.objectives import ELBO, IWAE
 from vaelab.training import fit
 
@@ -236,7 +228,7 @@ def test_the_posterior_is_found_row_by_row_and_repeats_itself():
     assert torch.allclose(torch.cat(model.posterior.state_of(q).mu, -1), q.mean)
     copied = copy.deepcopy(model)
     with torch.no_grad():
-        copied.likelihood.of_first.logits.weight.zero_()  # a copy's posterior belongs to the copy
+        copied.likelihood.conditional.network.layers[0].weight.zero_()  # a copy's posterior belongs to the copy
     assert not torch.allclose(copied.posterior(x).mean, q.mean, atol=1e-3)
     assert torch.equal(model.posterior(x).logits, q.logits)
 

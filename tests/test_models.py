@@ -9,11 +9,26 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from tests.laws import BITS, LAYERED, MODELS, TABLE, VARIATIONAL, B, D, X, build, divergence_of, observations_of
+from tests.laws import (
+    BITS,
+    LAYERED,
+    MODELS,
+    TABLE,
+    VARIATIONAL,
+    B,
+    D,
+    X,
+    build,
+    divergence_of,
+    observations_of,
+    widths_of,
+)
+from vaelab.data import DataSpec
 from vaelab.errors import InputError
 from vaelab.models import MODELS as ROWS
-from vaelab.models import MixturePrior, gaussian_vae
+from vaelab.models import gaussian_vae
 from vaelab.objectives import IWAE
+from vaelab.priors import MixturePrior
 from vaelab.seeds import derive_seed, seeded
 
 
@@ -88,11 +103,10 @@ def test_the_rows_of_the_table_build_what_they_say():
     assert set(ROWS) == {"gaussian-vae", "bernoulli-vae", "sbn", "deep-gaussian-vae", "autoencoder"}
     for name in ("gaussian-vae", "bernoulli-vae", "autoencoder"):
         row = ROWS[name]
-        model = row.build(6, latent_dim=3, hidden_dims=[5, 4], data_mean=torch.full((6,), 0.3))
-        widths = [layer.out_features for layer in model.posterior.trunk.layers if hasattr(layer, "out_features")]
-        mirror = [layer.out_features for layer in model.likelihood.trunk.layers if hasattr(layer, "out_features")]
-        assert (widths, mirror) == ([5, 4], [4, 5])
-        assert torch.allclose(model.posterior.trunk.shift, torch.full((6,), 0.3))
+        model = row.build(DataSpec((6,), torch.full((6,), 0.3)), latent_dim=3, hidden_dims=[5, 4])
+        widths, mirror = widths_of(model.posterior), widths_of(model.likelihood)
+        assert (widths[:-1], mirror) == ([5, 4], [4, 5, 6])
+        assert torch.allclose(model.posterior.network.shift, torch.full((6,), 0.3))
 
 
 def table(*shape, fill=0.5):
@@ -142,8 +156,7 @@ def test_arguments_out_of_range_are_refused(name):
             lambda: TABLE[name][0](X, latent_dim=0),
             "layers: expected a list of layer sizes" if name in LAYERED else "latent_dim: expected an integer",
         ),
-        (lambda: TABLE[name][0](0), "data_dim: expected an integer"),
-        (lambda: TABLE[name][0](X, data_mean=torch.zeros(X + 1)), r"data_mean: expected shape \(5,\); got \(6,\)"),
+        (lambda: TABLE[name][0](0), "data: expected an integer of at least 1"),
     ]:
         with pytest.raises(InputError, match=sentence):
             call()
@@ -227,7 +240,7 @@ def test_a_fit_runs_until_all_codes_together_gain_nothing():
 
 def test_codes_of_a_single_point_and_a_fit_that_does_not_converge(monkeypatch, caplog):
     assert MixturePrior(2, [1, 2]).fit(torch.zeros(50, 2))
-    monkeypatch.setattr(sys.modules["vaelab.models.autoencoder"], "_ITERATIONS", 1)
+    monkeypatch.setattr(sys.modules["vaelab.priors.mixture"], "_ITERATIONS", 1)
     MixturePrior(2, 3).fit(torch.randn(300, 2))
     assert "the fit of 3 did not converge in 1 iterations" in caplog.text
 

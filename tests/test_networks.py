@@ -1,36 +1,52 @@
-"""Rooms: networks and conditionals. Shapes, standardised inputs, output bias, and what is refused."""
+"""Rooms: networks, priors, likelihoods and posteriors. Shapes, standardised inputs, output bias, what is refused."""
+
+from functools import partial
 
 import pytest
 import torch
+from torch import nn
 
-from vaelab.conditionals import (
-    BernoulliLikelihood,
-    BernoulliPosterior,
-    BernoulliPrior,
-    DeltaPosterior,
-    GaussianPosterior,
-    GaussianPrior,
-)
+from tests.laws import binary_data
+from vaelab import fit
+from vaelab.data import DataSpec
 from vaelab.distributions import Bernoulli, Delta, DiagonalNormal
 from vaelab.errors import InputError
-from vaelab.networks import MLP
+from vaelab.estimators import Pathwise, Rebar
+from vaelab.likelihoods import BernoulliLikelihood
+from vaelab.models import bernoulli_vae, gaussian_vae
+from vaelab.networks import MLP, NETWORKS, ConvolutionalNetwork, Standardised, output_bias
+from vaelab.posteriors import BernoulliPosterior, DeltaPosterior, GaussianPosterior
+from vaelab.priors import BernoulliPrior, GaussianPrior
 
 
 @pytest.mark.parametrize("hidden", [(), (3,), [5, 4, 2]])
-@pytest.mark.parametrize("leading", [(), (7,), (2, 7)])
-def test_a_trunk_maps_the_last_axis(hidden, leading):
-    trunk = MLP(6, hidden)
-    assert trunk.width == (hidden[-1] if hidden else 6)
-    assert trunk(torch.rand(*leading, 6)).shape == (*leading, trunk.width)
-    assert len([layer for layer in trunk.layers if isinstance(layer, torch.nn.Linear)]) == len(hidden)
+@pytest.mark.parametrize("leading", [(), (7,), (2, 7), (0,)])
+def test_a_network_maps_the_last_axis(hidden, leading):
+    network = Standardised(MLP(6, 4, hidden), 6, 4)
+    assert network(torch.rand(*leading, 6)).shape == (*leading, 4)
+    linear = [layer for layer in network.layers if isinstance(layer, nn.Linear)]
+    assert [layer.out_features for layer in linear] == [*hidden, 4]
 
 
-def test_a_trunk_without_layers_shows_how_the_input_is_standardised():
-    mean = torch.tensor([0.1, 0.5, 0.9])
-    x = torch.rand(4, 3)
-    assert torch.equal(MLP(3, shift=mean)(x), x - mean)
-    assert torch.equal(MLP(3, shift=0.5, scale=2.0)(torch.tensor([[0.0, 1.0, 1.0]])), torch.tensor([[-1.0, 1.0, 1.0]]))
-    assert "shift" in MLP(3, shift=mean).state_dict()  # else a saved model would centre otherwise
+@pytest.mark.parametrize("layers", [nn.Identity(), nn.Linear(3, 3), nn.Sequential(nn.Linear(3, 3), nn.Tanh())])
+def test_the_input_is_standardised(layers):
+    mean, x = torch.tensor([0.1, 0.5, 0.9]), torch.rand(4, 3)
+    assert torch.allclose(Standardised(layers, 3, 3, mean)(x), layers(x - mean))
+    assert torch.allclose(Standardised(layers, 3, 3, 0.5, 2.0)(x), layers(2 * x - 1), atol=1e-6)
+    assert "shift" in Standardised(layers, 3, 3, mean).state_dict()  # else a saved model would centre otherwise
+
+
+class Doubled(nn.Sequential):
+    """A network that does more than its layers."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def test_the_constants_of_a_scaled_input_move_into_a_plain_first_layer_only():
+    x, linear = torch.rand(4, 3), nn.Linear(3, 3, bias=False)
+    for layers in (Doubled(nn.Linear(3, 3)), nn.Sequential(linear), nn.Sequential(nn.Sequential(nn.Linear(3, 3)))):
+        assert torch.allclose(Standardised(layers, 3, 3, 0.5, 2.0)(x), layers(2 * x - 1), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -42,32 +58,109 @@ def test_a_trunk_without_layers_shows_how_the_input_is_standardised():
         ("silu", torch.nn.functional.silu),
     ],
 )
-def test_a_trunk_is_its_layers_and_activation(activation, function):
-    trunk, x = MLP(3, [4], activation), torch.randn(5, 3)
-    linear = trunk.layers[0]
-    assert torch.allclose(trunk(x), function(x @ linear.weight.T + linear.bias), atol=1e-6)
+def test_a_network_is_its_layers_and_activation(activation, function):
+    network, x = MLP(3, 2, [4], activation), torch.randn(5, 3)
+    first, _, last = network
+    assert torch.allclose(network(x), function(x @ first.weight.T + first.bias) @ last.weight.T + last.bias, atol=1e-6)
 
 
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"input_dim": 0}, "input_dim: expected an integer of at least 1; got 0"),
+        ({"inputs": 0}, "inputs: expected an integer of at least 1; got 0"),
+        ({"outputs": ()}, r"outputs: expected a positive integer or a shape such as \(28, 28\); got \(\)"),
         ({"hidden_dims": 200}, "hidden_dims: expected a list of layer widths"),
         ({"hidden_dims": "200"}, "hidden_dims: expected a list of layer widths"),
         ({"hidden_dims": [4, 0]}, r"hidden_dims\[1\]: expected an integer"),
         ({"activation": "rellu"}, "did you mean 'relu'"),
-        ({"shift": torch.zeros(2)}, r"shift: expected a number or shape \(3,\)"),
     ],
 )
-def test_a_trunk_that_cannot_be_built_is_refused(options, sentence):
+def test_a_network_that_cannot_be_built_is_refused(network, options, sentence):
     with pytest.raises(InputError, match=sentence):
-        MLP(**{"input_dim": 3, **options})
+        network(**{"inputs": (8, 8), "outputs": 2, **options})
 
 
 @pytest.mark.parametrize("shape", [(2,), (4, 2), (4, 1), (3, 4)])
 def test_an_input_of_another_size_is_refused(shape):
     with pytest.raises(InputError, match=r"expected inputs of shape \(..., 3\); got"):
-        MLP(3, [4])(torch.zeros(shape))
+        Standardised(MLP(3, 2, [4]), 3, 2)(torch.zeros(shape))
+
+
+def test_a_network_that_does_not_fit_is_refused():
+    with pytest.raises(InputError, match=r"shift: expected a number or shape \(3,\)"):
+        Standardised(MLP(3, 2), 3, 2, torch.zeros(2))
+    with pytest.raises(InputError, match=r"network: expected outputs of shape \(5, 4\) for inputs of .*; got \(5, 2\)"):
+        Standardised(MLP(3, 2), 3, 4)(torch.zeros(5, 3))
+    with pytest.raises(InputError, match="network: expected a function from two sizes to a torch module; it returned"):
+        Standardised(lambda x: x, 3, 3)
+
+
+# ---------------------------------------------------------------- convolutions
+
+SHAPES = [(8, 8), (9, 13), (28, 28), (11, 8), (2, 10, 9)]
+
+
+@pytest.mark.parametrize("hidden", [(), (6,)])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_convolutions_read_and_return_images_of_any_size(shape, hidden):
+    pixels = torch.Size(shape).numel()
+    down, up = ConvolutionalNetwork(shape, 5, hidden), ConvolutionalNetwork(5, shape, hidden)
+    x = torch.rand(3, pixels, requires_grad=True)
+    assert down(x).shape == (3, 5)
+    assert up(torch.rand(3, 5)).shape == (3, pixels)
+    assert output_bias(up).shape == (pixels,)
+    with torch.no_grad():
+        for weight in (*down.parameters(), *up.parameters()):
+            weight.abs_().add_(0.01)  # all positive: no path is cut by an activation
+    (gradient,) = torch.autograd.grad(up(down(x)).sum(), x)
+    assert (gradient != 0).all()  # every pixel is read, also the last of an odd side
+    bare = up(torch.rand(1, 5)) - output_bias(up)
+    assert (bare != 0).all()  # and written
+
+
+def test_convolutions_move_with_the_image():
+    """An image moved by four pixels gives features moved by one."""
+    network = ConvolutionalNetwork((32, 32), 1)
+    for name, bias in network.named_parameters():
+        nn.init.zeros_(bias) if name.endswith("bias") else None  # else the border shows
+    convolutions = nn.Sequential(*list(network)[:-2])  # all but the flattening and the linear layer
+    x = torch.zeros(1, 32, 32)
+    x[:, 10:14, 10:14] = torch.rand(4, 4)
+    moved = x.roll((4, 8), (1, 2))
+    one, other = convolutions(x.flatten(1)), convolutions(moved.flatten(1))
+    assert torch.allclose(one.roll((1, 2), (2, 3)), other, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "sentence"),
+    [
+        (64, 10, r"'conv' expects data with an image shape, .*; got inputs of shape \(64,\) and outputs .* \(10,\)"),
+        ((7, 9), 10, r"network: 'conv' expects images of at least 8 x 8 pixels; got shape \(7, 9\); network=mlp works"),
+        (10, (8, 1, 9, 9), "images of at least 8 x 8"),
+    ],
+)
+def test_what_is_no_image_is_refused(inputs, outputs, sentence):
+    with pytest.raises(InputError, match=sentence):
+        ConvolutionalNetwork(inputs, outputs)
+
+
+@pytest.mark.parametrize("build", [gaussian_vae, bernoulli_vae])
+@pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
+def test_models_of_convolutions_train(shape, build):
+    data = binary_data((100, 20, 20), image_shape=shape)
+    model = build(DataSpec(shape), latent_dim=3, hidden_dims=[10], network="conv", seed=0)
+    assert isinstance(model.posterior.network.layers, ConvolutionalNetwork)
+    assert isinstance(model.likelihood.network.layers, ConvolutionalNetwork)
+    x = torch.from_numpy(data.train.x).float()
+    before = model.bound(x).mean()
+    estimator = {"real": Pathwise, "bits": Rebar}[model.code](model)
+    options = {"batch_size": 50, "learning_rate": 1e-2, "warmup": 0}
+    fit(model, data, estimator=estimator, steps=20, **options)
+    assert model.bound(x).mean() > before + 0.08 * x.shape[1]
+
+
+# ---------------------------------------------------------------- priors, likelihoods, posteriors
 
 
 @pytest.mark.parametrize(
@@ -79,7 +172,7 @@ def test_an_input_of_another_size_is_refused(shape):
     ],
 )
 def test_a_posterior_returns_a_distribution_over_codes(kind, distribution, code):
-    posterior = kind(MLP(5, [4]), 3)
+    posterior = kind(5, 3, partial(MLP, hidden_dims=[4]))
     q = posterior(torch.rand(7, 5))
     assert isinstance(q, distribution)
     assert (q.batch_shape, q.event_shape, posterior.code) == ((7,), (3,), code)
@@ -97,18 +190,17 @@ def test_priors_start_standard_and_only_a_learned_one_is_trained():
         assert [weight.requires_grad for weight in prior.parameters()] == [learned]
 
 
-def test_the_output_bias_starts_at_the_logit_of_the_mean_image():
-    mean = torch.tensor([0.0, 0.25, 0.5, 1.0])
-    likelihood = BernoulliLikelihood(MLP(2, [3]), 4, mean)
-    assert torch.allclose(torch.sigmoid(likelihood.logits.bias), mean.clamp(0.001, 0.999))
+@pytest.mark.parametrize("network", [MLP, partial(MLP, hidden_dims=[3]), ConvolutionalNetwork])
+def test_the_output_bias_starts_at_the_logit_of_the_mean_image(network):
+    mean = torch.linspace(0, 1, 72)
+    likelihood = BernoulliLikelihood(2, DataSpec((9, 8), mean), network)
+    assert torch.allclose(torch.sigmoid(output_bias(likelihood)), mean.clamp(0.001, 0.999))
     p = likelihood(torch.randn(2, 5, 2))
-    assert (p.batch_shape, p.event_shape) == ((2, 5), (4,))
-    with pytest.raises(InputError, match=r"data_mean: expected shape \(4,\); got \(3,\)"):
-        BernoulliLikelihood(MLP(2, [3]), 4, mean[:3])
+    assert (p.batch_shape, p.event_shape) == ((2, 5), (72,))
 
 
 @pytest.mark.parametrize("kind", [GaussianPrior, BernoulliPrior])
 @pytest.mark.parametrize("dim", [0, -1, 2.0, "3", True])
-def test_a_code_size_that_is_none_is_refused(kind, dim):
+def test_an_invalid_code_size_is_refused(kind, dim):
     with pytest.raises(InputError, match="latent_dim: expected an integer of at least 1"):
         kind(dim)

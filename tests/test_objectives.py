@@ -149,8 +149,8 @@ def test_weights_of_zero_infinity_and_nan():
 def test_bounds_of_a_posterior_of_any_width_are_numbers(log_scale):
     model, x = build("gaussian").float(), observations_of().float()
     with torch.no_grad():
-        model.posterior.head.weight[3:] = 0
-        model.posterior.head.bias[3:] = log_scale
+        model.posterior.network.layers[-1].weight[3:] = 0
+        model.posterior.network.layers[-1].bias[3:] = log_scale
     for objective, samples in ((ELBO(), 1), (IWAE(), 1), (IWAE(), 5)):
         for estimator in (Pathwise(model, samples), ScoreFunction(model, samples, "none")):
             estimate = estimator(model, objective, x)

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from tests.laws import widths_of
 from vaelab.errors import InputError, did_you_mean, require_int, require_number
 from vaelab.models import MODELS
 from vaelab.settings import TrainingSettings, merge, parse_overrides, read_config, resolve, words
@@ -66,7 +67,7 @@ def test_options_reach_what_is_built():
     model = settings.build_model(6)
     assert model.prior.logits.requires_grad
     assert model.prior.logits.shape == (3,)
-    assert model.likelihood.logits.out_features == 6
+    assert widths_of(model.likelihood) == [4, 6]
     assert settings.build_objective().beta == 0.5
     assert settings.build_estimator(model).samples == 7
     mixture = resolve("autoencoder", {"components": 4, "covariance": "diag"}).build_model(6).prior

@@ -13,7 +13,8 @@ from tests.laws import binary_data, observations_of
 from vaelab import plots
 from vaelab.errors import InputError
 from vaelab.evaluation import exact
-from vaelab.models import generative_parts, linear_weights, sbn
+from vaelab.inference import generative_parts, linear_weights
+from vaelab.models import sbn
 from vaelab.report import ReportedRun
 from vaelab.report.belief import _means_given_layers, layer_samples, receptive_fields, tightness
 from vaelab.report.sections import sections
@@ -113,9 +114,9 @@ def test_the_means_given_layers_are_conditional_expectations():
         drawn = model.prior().sample((6,))
         assert torch.allclose(first, model.likelihood(drawn).mean)
         codes = (torch.arange(8).unsqueeze(-1) >> torch.arange(3) & 1).double()  # (8, 3)
-        given = model.prior.steps[0](drawn[:, 3:])
+        given = model.prior.conditionals[0](drawn[:, 3:])
         weight = given.log_prob(codes.unsqueeze(1)).exp()  # (8, 6)
-        means = model.likelihood.of_first(codes).mean  # (8, X)
+        means = model.likelihood.conditional(codes).mean  # (8, X)
         expected = weight.T @ means
         spread = ((weight.T @ means.square()) - expected.square()).clamp_min(0).sqrt() / 200
     assert ((top - expected).abs() / spread.clamp_min(1e-6)).max() < 5

@@ -113,7 +113,7 @@ def test_every_builder_draws_its_weights_from_its_seed(name):
 
 def test_fit_with_the_builders_seed_is_the_run_of_that_seed(tmp_path):
     run, _ = run_training(tmp_path / "run", model="gaussian-vae")
-    model, data = gaussian_vae(5, 3, [8], data_mean=binary_data().spec.mean, seed=0), binary_data()
+    model, data = gaussian_vae(binary_data(), 3, [8], seed=0), binary_data()
     fit(model, data, settings=run.settings.training, seed=0)
     assert largest_difference(model.state_dict(), run.load_model().state_dict()) == 0
 

@@ -60,7 +60,7 @@ def main() -> None:
         chosen |= {"steps": 10**9, "validate_every": 10**9, "log_every": options.steps}
     settings = settings_of(options, chosen)
     with seeded(options.seed, "weights"):
-        model = settings.build_model(data.dim, data.spec.mean)
+        model = settings.build_model(data)
     kept: list[tuple[Row, dict[str, Tensor]]] = []
     run = Run.create(options.folder / "run", settings, data) if options.recipe else None
 

@@ -49,7 +49,7 @@ def main() -> None:
         "training": training | {"precision": "float32"},
     }
     settings = resolve("gaussian-vae", layer)
-    model = settings.build_model(data.dim)
+    model = settings.build_model(data)
 
     def watch(row: Row) -> None:
         turns.pause(megabytes=resident("VmHWM") - before)

@@ -39,7 +39,7 @@ def main() -> None:
     path = Path(told["data"])
     started = time.perf_counter()
     data = load_data(told["data"])
-    mean = data.spec.mean
+    spec = data.spec
     loaded = time.perf_counter() - started
     steps, batch = told["steps"], told["batch"]
     training = {"steps": 10**9, "validate_every": 10**9, "log_every": steps // 5, "batch_size": batch}
@@ -58,7 +58,7 @@ def main() -> None:
 
     forget()
     turns.begin()
-    model = settings.build_model(data.dim, mean)
+    model = settings.build_model(spec)
     fit(model, data, settings=settings.training, callback=watch)
 
 

@@ -11,14 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vaelab.data import Dataset, DataSpec, Split, load_data
     from vaelab.evaluation import evaluate
-    from vaelab.models import (
-        LatentVariableModel,
-        autoencoder,
-        bernoulli_vae,
-        deep_gaussian_vae,
-        gaussian_vae,
-        sbn,
-    )
+    from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
     from vaelab.runs import Run
     from vaelab.seeds import seeded
     from vaelab.training import fit

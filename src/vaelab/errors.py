@@ -5,10 +5,20 @@ from __future__ import annotations
 import difflib
 import math
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
+from typing import Any
 
-__all__ = ["LARGEST", "InputError", "did_you_mean", "require_choice", "require_int", "require_number", "shown"]
+__all__ = [
+    "LARGEST",
+    "InputError",
+    "did_you_mean",
+    "require_choice",
+    "require_int",
+    "require_list",
+    "require_number",
+    "shown",
+]
 
 LARGEST = 2**31 - 1  # of a size or a count: beyond it is a mistake
 
@@ -79,3 +89,10 @@ def require_number(argument: str, value: object, low: float, high: float = float
         limit = f"in [{low:g}, {high:g}]" if high != float("inf") else f"of at least {low:g}"
         raise InputError(f"{argument}: expected a number {limit}; got {shown(value)}")
     return number
+
+
+def require_list(argument: str, value: object, expected: str = "a list") -> Sequence[Any]:
+    """Return ``value`` if it is a list or a tuple (any sequence but a text), else raise a :class:`InputError`."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InputError(f"{argument}: expected {expected}; got {shown(value)}")
+    return value

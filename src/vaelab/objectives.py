@@ -15,9 +15,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from vaelab.chains import Chain, log_factors
-from vaelab.conditionals import Code
-from vaelab.distributions import map_parameters
+from vaelab.distributions import Chain, Code, log_factors, map_parameters
 from vaelab.errors import InputError, require_choice, require_number, shown
 
 __all__ = [

@@ -14,7 +14,8 @@ from torch import Tensor
 from vaelab.data import order_columns
 from vaelab.data.streaming.observations import Streamed
 from vaelab.errors import InputError
-from vaelab.models import LatentVariableModel, MixturePrior
+from vaelab.models import LatentVariableModel
+from vaelab.priors import MixturePrior
 from vaelab.runs import Run
 from vaelab.seeds import DATA_SEED, seeded
 
@@ -36,9 +37,9 @@ def encode(run: Run, name: str | None = None, split: str | None = None) -> dict[
     place = name if name is not None else run.find_data()[1]
     data = order_columns(run.read_data(place, split=split is not None), run.config["data"].get("columns"))
     chosen = split or ("all" if "all" in data.splits else "test")
-    if data.dim != run.data_dim:
+    if data.dim != run.spec.dim:
         raise InputError(
-            f"data: the run {str(run.path)!r} expects {run.data_dim} columns; {str(place)!r} has {data.dim}"
+            f"data: the run {str(run.path)!r} expects {run.spec.dim} columns; {str(place)!r} has {data.dim}"
         )
     if data.kind == run.config["data"]["kind"]:
         data = data.with_binarisation(run.binarisation)

@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaelab.chains import Chain
-from vaelab.conditionals import Code
 from vaelab.distributed import uniform
-from vaelab.distributions import Bernoulli
+from vaelab.distributions import Bernoulli, Chain, Code
 from vaelab.estimators.contract import (
     BernoulliEstimator,
     Cost,

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vaelab.conditionals import Code
+from vaelab.distributions import Code
 from vaelab.estimators.contract import Cost, Estimate, Estimator, Expectation, Sizes, require_bernoulli
 from vaelab.estimators.relaxation import logistic, require_temperature, uniform
 from vaelab.models.latent import LatentVariableModel

@@ -11,12 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaelab.conditionals import Code
-from vaelab.distributions import Bernoulli
+from vaelab.distributions import Bernoulli, Code
 from vaelab.errors import InputError, require_int
-from vaelab.models.inputs import as_observations
-from vaelab.models.latent import LatentVariableModel, Table
-from vaelab.models.mean_field import MeanFieldPosterior
+from vaelab.inference import MeanFieldPosterior
+from vaelab.inputs import Table, as_observations
+from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import OBJECTIVES, Combination, Objective, Terms, check_objective
 
 __all__ = [

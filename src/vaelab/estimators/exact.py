@@ -7,8 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from vaelab.conditionals import Code
-from vaelab.distributions import all_codes
+from vaelab.distributions import Code, all_codes
 from vaelab.errors import InputError
 from vaelab.estimators.contract import ANY_COMBINATION, Cost, Estimate, Estimator, Expectation
 from vaelab.models.latent import LatentVariableModel
@@ -16,7 +15,7 @@ from vaelab.objectives import Combination, Objective, Terms
 
 __all__ = ["Exact"]
 
-_MOST_BITS = 16
+_MAX_BITS = 16
 
 
 class Exact(Estimator):
@@ -75,7 +74,7 @@ class Exact(Estimator):
         """Refuse what cannot be enumerated."""
         super().check(model, objective)
         bits = model.latent_dim * (1 if objective.combination == "mean" else self.samples)
-        if bits > _MOST_BITS:
+        if bits > _MAX_BITS:
             raise InputError(
-                f"estimator: 'exact' enumerates at most {_MOST_BITS} bits; this model and objective have {bits}"
+                f"estimator: 'exact' enumerates at most {_MAX_BITS} bits; this model and objective have {bits}"
             )

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from vaelab.conditionals import Code
+from vaelab.distributions import Code
 from vaelab.errors import InputError
 from vaelab.estimators.contract import Cost, Estimate, Estimator, Expectation, Inference
+from vaelab.inference import MeanFieldBernoulli, MeanFieldPosterior, State
 from vaelab.models.latent import LatentVariableModel
-from vaelab.models.mean_field import MeanFieldBits, MeanFieldPosterior, State
 from vaelab.objectives import Combination, Objective
 
 __all__ = ["MeanFieldEM"]
@@ -21,7 +21,7 @@ __all__ = ["MeanFieldEM"]
 class MeanFieldEM(Estimator):
     """Expectation-maximisation with a mean field: raise L(mu, xi) in mu and xi, then follow its gradient in J and h.
 
-    Formula: the gradient of L at fixed mu and xi, with phi as in ``models.fields``,
+    Formula: the gradient of L at fixed mu and xi, with phi as in ``inference.fields``,
 
         dL/dh_i = <S_i> - phi_i,    dL/dJ_ij = (<S_i> - xi_i) mu_j + (1 - phi_i) xi_i a_ij - phi_i (1 - xi_i) b_ij,
         a_ij = mu_j e^(-xi_i J_ij) / (1 - mu_j + mu_j e^(-xi_i J_ij)), b_ij likewise with 1 - xi_i for -xi_i.
@@ -59,7 +59,7 @@ class MeanFieldEM(Estimator):
         """The surrogate is L itself, mu and xi held constant."""
         posterior, q = expectation.model.posterior, expectation.q
         assert isinstance(posterior, MeanFieldPosterior)  # see ``check``
-        assert isinstance(q, MeanFieldBits)
+        assert isinstance(q, MeanFieldBernoulli)
         solver, state = posterior.solver(), posterior.state_of(q)
         rows = solver.rows()
         chunks = zip(expectation.x.split(rows), *(part.split(rows) for part in (*state.mu, *state.xi)), strict=True)

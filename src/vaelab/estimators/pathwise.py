@@ -7,8 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from vaelab.conditionals import Code
-from vaelab.distributions import map_parameters
+from vaelab.distributions import Code, map_parameters
 from vaelab.errors import InputError
 from vaelab.estimators.contract import ANY_COMBINATION, Estimate, Estimator, Expectation
 from vaelab.objectives import Combination, Terms

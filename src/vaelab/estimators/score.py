@@ -7,7 +7,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from vaelab.conditionals import Code
+from vaelab.distributions import Code
 from vaelab.estimators.baselines import BASELINES, Baseline, BaselineName, build_baseline
 from vaelab.estimators.contract import ANY_COMBINATION, Estimate, Estimator, Expectation, Sizes
 from vaelab.models.latent import LatentVariableModel

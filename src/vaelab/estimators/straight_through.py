@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from vaelab.conditionals import Code
+from vaelab.distributions import Code
 from vaelab.estimators.contract import Estimate, Estimator, Expectation, Sizes, require_bernoulli
 from vaelab.estimators.relaxation import logistic, require_temperature, uniform
 from vaelab.models.latent import LatentVariableModel

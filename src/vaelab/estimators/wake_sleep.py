@@ -7,8 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from vaelab.conditionals import Code
-from vaelab.distributions import map_parameters
+from vaelab.distributions import Code, map_parameters
 from vaelab.estimators.contract import Cost, Estimate, Estimator, Expectation, Inference, Sizes
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Combination

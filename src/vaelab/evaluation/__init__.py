@@ -24,8 +24,8 @@ from vaelab.evaluation.bounds import (
 from vaelab.evaluation.diagnostics import active_units, encode_all
 from vaelab.evaluation.quadrature import quadrature, require_small_code
 from vaelab.evaluation.result import Evaluation, EvaluationRecord
+from vaelab.inference import MAX_BITS
 from vaelab.models import LatentVariableModel
-from vaelab.models.enumeration import MOST_BITS
 from vaelab.objectives import Reconstruction
 
 __all__ = [
@@ -173,7 +173,7 @@ def _record(name: str, count: int | None, estimated: BoundEstimate, **more: Any)
 
 def _enumeration(model: LatentVariableModel) -> int:
     """Return the work of an exact sum: a code that all observations share takes a twentieth of one of their own."""
-    bits = min(int(model.prior().event_shape[0]), MOST_BITS)
+    bits = min(int(model.prior().event_shape[0]), MAX_BITS)
     return max(1, (1 << bits) // 20)
 
 

@@ -14,9 +14,9 @@ from vaelab.data import Observations
 from vaelab.data.observations import Resident
 from vaelab.distributed import ALONE, Ranks
 from vaelab.errors import require_int
-from vaelab.models import Enumeration, LatentVariableModel
-from vaelab.models.inputs import as_observations
-from vaelab.models.latent import Table
+from vaelab.inference import Enumeration
+from vaelab.inputs import Table, as_observations
+from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, Objective, log_weights
 from vaelab.seeds import seeded
 
@@ -227,10 +227,11 @@ def exact(
         InputError: codes that are not bits, or more than 20 of them.
     """
     observed = as_split(model, observed)
-    enumeration = Enumeration(copy.deepcopy(model).double() if double else model)
+    model = copy.deepcopy(model).double() if double else model
+    enumeration = Enumeration(model)
     values: list[Tensor] = []
     with torch.no_grad():
-        for x in _batches(enumeration.model, observed, _ROWS):
+        for x in _batches(model, observed, _ROWS):
             values.append(enumeration.log_likelihood(x).cpu())  # (B,)
             if watch is not None:
                 watch(sum(map(len, values)), len(observed))

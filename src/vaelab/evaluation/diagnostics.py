@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from vaelab.chains import Chain
-from vaelab.distributions import Bernoulli, DiagonalNormal
+from vaelab.distributions import Bernoulli, Chain, DiagonalNormal
 from vaelab.evaluation.bounds import Observed, as_split
 from vaelab.models import LatentVariableModel
 from vaelab.seeds import seeded

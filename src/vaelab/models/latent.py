@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
 
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, constraints, kl_divergence
+from torch.distributions import Distribution, kl_divergence
 
-from vaelab.conditionals import Code
-from vaelab.distributions import as_vector
+from vaelab.data import DataSpec
+from vaelab.distributions import Code, as_vector, kind_of_code
 from vaelab.errors import InputError, require_choice, require_int
-from vaelab.models.inputs import as_codes, as_observations
+from vaelab.inputs import Table, as_codes, as_observations
 from vaelab.objectives import ELBO, Objective, check_objective, log_weights
 from vaelab.seeds import seeded
 
-__all__ = ["LatentVariableModel", "SampleKind"]
+__all__ = ["BuiltWith", "LatentVariableModel", "SampleKind"]
 
 SampleKind = Literal["draw", "mean", "mode"]
 _ELBO = ELBO()
 
 
-Table = Tensor | npt.NDArray[Any]  # observations (B, X) or codes (..., D) of any kind of number
+@dataclass(frozen=True)
+class BuiltWith:
+    """How a model was built: its name in the table of models, and the options of its builder as plain values."""
+
+    name: str
+    options: dict[str, Any]
 
 
 class LatentVariableModel(nn.Module):
@@ -46,7 +51,7 @@ class LatentVariableModel(nn.Module):
             distribution over vectors, or observations that do not fit.
 
     >>> from vaelab.models import gaussian_vae
-    >>> model = gaussian_vae(data_dim=6, latent_dim=2, hidden_dims=[8])
+    >>> model = gaussian_vae(6, latent_dim=2, hidden_dims=[8])
     >>> model.posterior(torch.zeros(3, 6)).mean.shape, model.sample(4).shape
     (torch.Size([3, 2]), torch.Size([4, 6]))
     """
@@ -68,12 +73,17 @@ class LatentVariableModel(nn.Module):
         self.prior = prior
         self.likelihood = likelihood
         self.posterior = posterior
+        self.spec: DataSpec | None = None
+        self.built_with: BuiltWith | None = None
 
     @property
     def code(self) -> Code:
         """What a code is: ``real``, ``bits`` or ``point``."""
         code: Code | None = getattr(self.posterior, "code", None) or getattr(self.prior, "code", None)
-        return code or _kind(self.prior())
+        code = code or kind_of_code(self.prior())
+        if code is None:
+            raise InputError("posterior: expected an attribute code: real, bits or point; the prior does not show it")
+        return code
 
     @property
     def any_weight(self) -> Tensor:
@@ -226,17 +236,3 @@ def _as_part(name: str, module: nn.Module, inputs: tuple[Tensor, ...], found: ob
             f"got batch shape {tuple(distribution.batch_shape)}"
         )
     return distribution
-
-
-def _kind(prior: Distribution) -> Code:
-    """Return what codes are, from what the prior is over."""
-    support = prior.support
-    while isinstance(support, constraints.independent):
-        support = support.base_constraint
-    if support is constraints.boolean:
-        return "bits"
-    if support in (constraints.real, constraints.real_vector):
-        return "real"
-    raise InputError(
-        "posterior: expected an attribute code, one of real, bits and point: the prior does not show which"
-    )

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from vaelab import plots
 from vaelab.errors import InputError
-from vaelab.models import LatentVariableModel, generative_parts, linear_weights
+from vaelab.inference import generative_parts, linear_weights
+from vaelab.models import LatentVariableModel
 from vaelab.report.member import ReportedRun
 from vaelab.report.section import Section
 from vaelab.seeds import seeded

@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from vaelab import plots
 from vaelab.errors import InputError
 from vaelab.evaluation import encode_all
-from vaelab.models import MixturePrior
+from vaelab.priors import MixturePrior
 from vaelab.report.belief import layer_samples, receptive_fields, tightness
 from vaelab.report.classes import FOLDS, NEIGHBOURS, not_classes, not_separable
 from vaelab.report.gradients import gradient_variance

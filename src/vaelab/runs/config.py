@@ -11,13 +11,13 @@ import torch
 from pydantic import Field
 
 import vaelab
-from vaelab.data import DATASETS, Binarisation, Dataset
+from vaelab.data import DATASETS, Binarisation, Dataset, DataSpec
 from vaelab.errors import InputError
 from vaelab.seeds import DATA_SEED
 from vaelab.settings import Settings, resolve
 from vaelab.storage.sealed import Schema, unseal
 
-__all__ = ["DataSource", "configuration", "read_config", "settings_in", "source_of"]
+__all__ = ["DataSource", "configuration", "read_config", "settings_in", "source_of", "spec_in"]
 
 
 class DataSource(Schema):
@@ -107,3 +107,10 @@ def settings_in(config: dict[str, Any], where: Path) -> Settings:
         raise InputError(f"{where}: {refusal}") from refusal
     except (KeyError, TypeError) as error:
         raise InputError(f"{where}: expected settings and data; it is damaged ({error!r})") from error
+
+
+def spec_in(config: dict[str, Any]) -> DataSpec:
+    """Return the spec of the data of a configuration, without their mean, which is in the weights."""
+    facts = DataFacts.model_validate(config["data"])
+    columns = None if facts.columns is None else tuple(facts.columns)
+    return DataSpec(tuple(facts.image_shape or [facts.dim]), columns=columns, kind=facts.kind)

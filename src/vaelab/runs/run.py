@@ -17,9 +17,10 @@ from torch import Tensor
 from vaelab.data import Binarisation, Dataset, order_columns
 from vaelab.errors import InputError
 from vaelab.evaluation import EvaluationRecord
-from vaelab.models import LatentVariableModel, MixturePrior
+from vaelab.models import LatentVariableModel
+from vaelab.priors import MixturePrior
 from vaelab.runs.checkpoints import Checkpoints
-from vaelab.runs.config import DataSource, configuration, read_config, settings_in, source_of
+from vaelab.runs.config import DataSource, configuration, read_config, settings_in, source_of, spec_in
 from vaelab.runs.directory import entries, remove_run, require_removable, require_run
 from vaelab.runs.metrics import Metrics
 from vaelab.runs.results import Results
@@ -56,7 +57,7 @@ class Run:
         self.path = Path(path)
         self.config: dict[str, Any] = read_config(self.path) if config is None else config
         self.settings: Settings = settings_in(self.config, self.path / "config.json")
-        self.data_dim: int = self.config["data"]["dim"]
+        self.spec = spec_in(self.config)
         self._checkpoints = Checkpoints(self.path / "checkpoints")
         self._metrics = Metrics(self.path / "metrics.jsonl", sealed=self.config["format_version"] > 1)
         self._results = Results(self.path)
@@ -223,7 +224,7 @@ class Run:
         raise InputError(f"{self.path}: the weights were replaced {_TRIES} times while they were read; try again later")
 
     def _load(self) -> Loaded:
-        model = self.settings.build_model(self.data_dim)
+        model = self.settings.build_model(self.spec)
         path, density = self._weights
         tensors, weights = load_tensors(path)
         try:

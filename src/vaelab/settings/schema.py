@@ -10,9 +10,12 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from dataclasses import replace
+from functools import cache, reduce
+from operator import or_
 from pathlib import Path
-from typing import Any, Literal, Self, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 import torch
 from pydantic import (
@@ -25,9 +28,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
-from torch import Tensor
+from torch import nn
 
-from vaelab.data import Binarisation, Dataset, Values, load_data
+from vaelab.data import Binarisation, Dataset, DataSpec, Values, load_data
 from vaelab.errors import LARGEST, InputError, shown
 from vaelab.estimators import ESTIMATORS, Estimator, Sizes
 from vaelab.models import MODELS, LatentVariableModel
@@ -36,7 +39,7 @@ from vaelab.seeds import seeded
 
 __all__ = ["Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of"]
 
-_NOT_OPTIONS = {"data_dim", "data_mean", "model", "seed", "self"}
+_NOT_OPTIONS = {"data", "model", "seed", "self"}
 _SMALL = 10**8  # weights that no machine lacks the memory for
 
 
@@ -144,11 +147,11 @@ class Settings(Checked):
             binarisation=self.binarisation,
         )
 
-    def build_model(self, data_dim: int, data_mean: Tensor | None = None) -> LatentVariableModel:
-        """Build the model for observations of size ``data_dim``, or refuse one that memory cannot hold."""
+    def build_model(self, data: Dataset | DataSpec | int) -> LatentVariableModel:
+        """Build the model for a data set, its spec or a number of columns; refuse one that memory cannot hold."""
         options = {name: getattr(self, name) for name in options_of(MODELS[self.model].build)}
-        _require_memory(MODELS[self.model].build, data_dim, options)
-        return MODELS[self.model].build(data_dim, **options, data_mean=data_mean)
+        _require_memory(MODELS[self.model].build, DataSpec.of(data), options)
+        return MODELS[self.model].build(data, **options)
 
     def build_objective(self) -> Objective:
         """Build the objective."""
@@ -167,17 +170,26 @@ def options_of(build: Callable[..., object]) -> dict[str, tuple[Any, Any]]:
     function = build.__init__ if inspect.isclass(build) else build
     hints = get_type_hints(function)
     parameters = inspect.signature(build).parameters.values()
-    return {p.name: (hints[p.name], p.default) for p in parameters if p.name not in _NOT_OPTIONS}
+    return {p.name: (_in_words(hints[p.name]), p.default) for p in parameters if p.name not in _NOT_OPTIONS}
 
 
-def _require_memory(build: Callable[..., LatentVariableModel], data_dim: int, options: Mapping[str, Any]) -> None:
+def _in_words(hint: Any) -> Any:
+    """Return a type without the functions and modules that it admits in Python: a setting is written in words."""
+    if get_origin(hint) not in (Union, UnionType):
+        return hint
+    kept = [part for part in get_args(hint) if get_origin(part) is not Callable and part is not nn.Module]
+    return reduce(or_, kept)
+
+
+def _require_memory(build: Callable[..., LatentVariableModel], spec: DataSpec, options: Mapping[str, Any]) -> None:
     """Refuse a model whose training needs more memory than the machine has."""
     widths = [part for value in options.values() for part in _parts(value) if isinstance(part, int)]
-    if (data_dim + sum(widths)) ** 2 < _SMALL:
+    if (spec.dim + sum(widths)) ** 2 < _SMALL:
         return
     try:
         with torch.device("meta"):  # shapes without numbers
-            count = float(sum(weight.numel() for weight in build(data_dim, **options).parameters()))
+            model = build(replace(spec, mean=None), **options)
+            count = float(sum(weight.numel() for weight in model.parameters()))
     except RuntimeError:  # torch cannot count them
         count = math.inf
     needed = 4 * 6 * count  # bytes of: weights, gradients, Adam's two means, the average, the best weights

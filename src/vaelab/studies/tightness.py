@@ -14,7 +14,8 @@ from vaelab.data import Dataset, Observations
 from vaelab.errors import require_int
 from vaelab.estimators import Estimator, ReweightedWakeSleep, ScoreFunction, WakeSleep
 from vaelab.evaluation import BoundEstimate, elbo, exact, importance_weighted
-from vaelab.models import LatentVariableModel, MeanFieldPosterior, generative_parts, sbn
+from vaelab.inference import MeanFieldPosterior, generative_parts
+from vaelab.models import LatentVariableModel, sbn
 from vaelab.objectives import ELBO, IWAE, Objective
 from vaelab.seeds import seeded
 from vaelab.settings import TrainingSettings
@@ -124,9 +125,9 @@ def _fields(frozen: LatentVariableModel, observed: Observations, samples: int, s
 def _encoder(frozen: LatentVariableModel, encoder_dims: Sequence[int], seed: int) -> LatentVariableModel:
     """Return the frozen network with a new recognition network."""
     sizes = frozen.layers or (int(frozen.prior().event_shape[0]),)
-    data_dim = frozen.likelihood(frozen.prior().mean.unsqueeze(0)).event_shape[0]
+    columns = frozen.likelihood(frozen.prior().mean.unsqueeze(0)).event_shape[0]
     with seeded(seed, "encoder"):
-        posterior = sbn(data_dim, sizes, encoder_dims=encoder_dims).posterior
+        posterior = sbn(columns, sizes, encoder_dims=encoder_dims).posterior
     return LatentVariableModel(frozen.prior, frozen.likelihood, posterior.to(next(frozen.parameters())))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from vaelab.data import Batches, Dataset
 from vaelab.distributed import PeerLost
 from vaelab.errors import InputError
 from vaelab.evaluation import encode_all
-from vaelab.models import LatentVariableModel, MixturePrior
+from vaelab.models import LatentVariableModel
+from vaelab.priors import MixturePrior
 from vaelab.runs import Run, locked, source_of
 from vaelab.seeds import seeded
 from vaelab.settings import Settings, TrainingSettings, words
@@ -104,7 +105,7 @@ def train(
         run = Run(out, processes.on_rank_zero(open_run))
         settings = run.settings  # also of the other ranks: precision=auto means what rank 0 took it for
         with seeded(settings.seed, "weights"):
-            model = settings.build_model(data.dim, observed.mean())
+            model = settings.build_model(replace(data.spec, mean=observed.mean()))
         result = fit(
             model,
             data,

@@ -9,8 +9,9 @@ import torch
 from vaelab.data import Dataset
 from vaelab.errors import InputError
 from vaelab.estimators import Estimator
-from vaelab.models import LatentVariableModel, MixturePrior
+from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective
+from vaelab.priors import MixturePrior
 from vaelab.settings import Settings, TrainingSettings
 
 __all__ = ["check_fit", "check_settings", "training_rows"]
@@ -23,7 +24,7 @@ def check_settings(settings: Settings, data: Dataset) -> None:
         InputError: see :func:`check_fit`; or more components of a mixture than rows to fit it to.
     """
     with torch.device("meta"):  # shapes alone
-        model = settings.build_model(data.dim)
+        model = settings.build_model(data)
     check_fit(model, data, settings.build_objective(), settings.build_estimator(model), settings.training)
     rows = training_rows(data)
     if isinstance(model.prior, MixturePrior) and max(model.prior.candidates) > rows:

@@ -16,7 +16,7 @@ from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_file
 from torch.distributions import Distribution
 
 from vaelab.errors import InputError
-from vaelab.networks import multiplied
+from vaelab.networks import matmul_precision
 from vaelab.settings import TrainingSettings
 
 __all__ = ["Engine", "choose_precision"]
@@ -101,7 +101,7 @@ class Engine:
 
     def products(self) -> AbstractContextManager[None]:
         """Multiply matrices in this precision inside the block."""
-        return multiplied("medium" if self.precision == "bfloat16" else "highest")
+        return matmul_precision("medium" if self.precision == "bfloat16" else "highest")
 
 
 def _graph(function: Callable[P, R], device: torch.device) -> Callable[P, R]:

@@ -9,16 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vaelab.chains import BottomLayer, ChainPrior
-from vaelab.conditionals import BernoulliLikelihood, BernoulliPosterior, Code
-from vaelab.distributions import Bernoulli
+from vaelab.distributions import Bernoulli, Code
 from vaelab.errors import InputError, require_choice, require_int, require_number
-from vaelab.models.fields import FIELDS, FieldName
-from vaelab.models.inputs import as_observations
-from vaelab.models.latent import LatentVariableModel, Table
-from vaelab.networks import multiplied
+from vaelab.inference.contract import Model
+from vaelab.inference.fields import FIELDS, FieldName
+from vaelab.inputs import Table, as_observations
+from vaelab.likelihoods import BernoulliLikelihood, BottomLayer
+from vaelab.networks import matmul_precision
+from vaelab.posteriors import BernoulliPosterior
+from vaelab.priors import ChainPrior
 
-__all__ = ["MeanField", "MeanFieldBits", "MeanFieldPosterior", "State", "generative_parts", "linear_weights"]
+__all__ = ["MeanField", "MeanFieldBernoulli", "MeanFieldPosterior", "State", "generative_parts", "linear_weights"]
 
 _ELEMENTS = 2_000_000  # of a chunk of observations times children times parents
 
@@ -34,13 +35,15 @@ def linear_weights(module: nn.Module) -> tuple[Tensor, Tensor]:
     >>> J.shape, h.shape
     (torch.Size([6, 3]), torch.Size([6]))
     """
-    if not isinstance(module, BernoulliLikelihood | BernoulliPosterior) or len(module.trunk.layers):
+    network = module.network if isinstance(module, BernoulliLikelihood | BernoulliPosterior) else None
+    layers = [] if network is None else list(network.layers.modules())[1:]
+    if network is None or [type(layer) for layer in layers] != [nn.Linear]:
         raise InputError("weights: expected a linear layer of bits; got one with hidden layers between")
-    J = module.logits.weight * module.trunk.scale
-    return J, module.logits.bias - J @ module.trunk.shift
+    J = layers[0].get_parameter("weight") * network.scale
+    return J, layers[0].get_parameter("bias") - J @ network.shift
 
 
-def generative_parts(model: LatentVariableModel) -> tuple[nn.Module, list[nn.Module]]:
+def generative_parts(model: Model) -> tuple[nn.Module, list[nn.Module]]:
     """Return the prior of the top layer, and the modules p(x|y_1), p(y_1|y_2), ... below it.
 
     >>> from vaelab.models import sbn
@@ -49,7 +52,7 @@ def generative_parts(model: LatentVariableModel) -> tuple[nn.Module, list[nn.Mod
     [torch.Size([6, 4]), torch.Size([4, 3])]
     """
     if isinstance(model.prior, ChainPrior) and isinstance(model.likelihood, BottomLayer):
-        return model.prior.top, [model.likelihood.of_first, *reversed(model.prior.steps)]
+        return model.prior.top, [model.likelihood.conditional, *reversed(model.prior.conditionals)]
     return model.prior, [model.likelihood]
 
 
@@ -143,7 +146,7 @@ class MeanField:
         x = as_observations(x, self.top)
         state = self.start(x)
         # in full: rounded to bfloat16, L would waver by more than a tolerance
-        with torch.no_grad(), multiplied("highest"):
+        with torch.no_grad(), matmul_precision("highest"):
             before, active = torch.stack(self.parts(x, state)).sum(0), torch.arange(len(x), device=x.device)
             for _ in range(sweeps):
                 *_, found = self.updates(x[active], State(*(tuple(part[active] for part in parts) for parts in state)))
@@ -162,7 +165,7 @@ class MeanField:
         return max(1, _ELEMENTS // largest)
 
 
-class MeanFieldBits(Bernoulli):
+class MeanFieldBernoulli(Bernoulli):
     """The factorised q(z|x) that inference ended with, and its ``xi``."""
 
     def __init__(self, logits: Tensor, xi: tuple[Tensor, ...] = ()) -> None:
@@ -211,7 +214,7 @@ class MeanFieldPosterior(nn.Module):
         top, *conditionals = self._generative
         return MeanField([linear_weights(part) for part in conditionals], top().logits, self.field)
 
-    def forward(self, x: Tensor) -> MeanFieldBits:
+    def forward(self, x: Tensor) -> MeanFieldBernoulli:
         """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
         with torch.no_grad():
             solver = self.solver()
@@ -221,8 +224,8 @@ class MeanFieldPosterior(nn.Module):
             states = [solver.infer(rows, self.tolerance, self.sweeps) for rows in x.to(first).split(solver.rows())]
             mu = torch.cat([torch.cat(state.mu, -1) for state in states])  # (B, D)
             xi = tuple(torch.cat(layer) for layer in zip(*(state.xi for state in states), strict=True))
-            return MeanFieldBits(torch.logit(mu), xi)
+            return MeanFieldBernoulli(torch.logit(mu), xi)
 
-    def state_of(self, q: MeanFieldBits) -> State:
+    def state_of(self, q: MeanFieldBernoulli) -> State:
         """Return the state of inference behind a q that this posterior returned."""
         return State(tuple(q.mean.split(self.layers, -1)), q.xi)

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from vaelab.distributions import Bernoulli
 from vaelab.errors import InputError, require_int
-from vaelab.models.enumeration import Enumeration, observed
-from vaelab.models.latent import LatentVariableModel, Table
+from vaelab.inference.contract import Model
+from vaelab.inference.enumeration import Enumeration, observed
+from vaelab.inputs import Table
 from vaelab.seeds import seeded
 
 __all__ = ["complete", "gibbs_sweep"]
@@ -18,7 +19,7 @@ _EXACT_BITS = 12
 
 
 def complete(
-    model: LatentVariableModel,
+    model: Model,
     x: Table,
     known: Table,
     sweeps: int = 20,
@@ -77,7 +78,7 @@ def complete(
         return torch.where(mask, x, drawn), torch.where(mask, x, mean)
 
 
-def gibbs_sweep(model: LatentVariableModel, x: Tensor, known: Tensor, z: Tensor) -> Tensor:
+def gibbs_sweep(model: Model, x: Tensor, known: Tensor, z: Tensor) -> Tensor:
     """Draw every bit of z (B, D) once, in order, given the others and the known pixels, (B, X)."""
     here = _log_joint(model, x, known, z)  # (B,)
     for j in range(z.shape[-1]):
@@ -89,7 +90,7 @@ def gibbs_sweep(model: LatentVariableModel, x: Tensor, known: Tensor, z: Tensor)
     return z
 
 
-def _log_joint(model: LatentVariableModel, x: Tensor, known: Tensor, z: Tensor) -> Tensor:
+def _log_joint(model: Model, x: Tensor, known: Tensor, z: Tensor) -> Tensor:
     conditional = model.likelihood(z)
     if not isinstance(conditional, Bernoulli):
         raise InputError(f"complete: expected a likelihood of independent bits; got {type(conditional).__name__}")

@@ -11,19 +11,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from vaelab.conditionals import Code
-from vaelab.distributions import Mapped, as_vector, map_parameters
-from vaelab.errors import InputError
+from vaelab.distributions.conversion import as_vector, map_parameters
+from vaelab.distributions.vector import ParametricDistribution
 
-__all__ = ["BottomLayer", "Chain", "ChainPosterior", "ChainPrior", "log_factors"]
+__all__ = ["Chain", "log_factors"]
 
 Step = Callable[[Tensor], Distribution]
 
 
-class Chain(Mapped):
+class Chain(ParametricDistribution):
     """A chain of conditional distributions: each layer given the one drawn before it.
 
     Formula: log q(z) = log q(y_1) + sum_l log q(y_l+1|y_l), or downwards log p(y_L) + sum_l log p(y_l|y_l+1).
@@ -127,63 +126,3 @@ def log_factors(distribution: Distribution, z: Tensor) -> tuple[Tensor, ...]:
         return distribution.log_factors(z)
     whole: Tensor = distribution.log_prob(z)
     return (whole,)
-
-
-class ChainPosterior(nn.Module):
-    """q(z|x) = q(y_1|x) prod_l q(y_l+1|y_l).
-
-    Args:
-        layers: module from x to q(y_1|x), then from each layer to the distribution of the next.
-        sizes: sizes of the layers, y_1 first.
-    """
-
-    def __init__(self, layers: Sequence[nn.Module], sizes: Sequence[int]) -> None:
-        super().__init__()
-        self.parts = nn.ModuleList(layers)
-        self.layers = tuple(sizes)
-        self.code: Code = layers[0].code  # type: ignore[assignment]
-
-    def forward(self, x: Tensor) -> Chain:
-        """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
-        first, *steps = self.parts
-        return Chain(first(x), steps, self.layers)
-
-
-class ChainPrior(nn.Module):
-    """p(z) = p(y_L) prod_l p(y_l|y_l+1).
-
-    Args:
-        top: the prior of the last layer, y_L.
-        steps: modules from y_L to p(y_L-1|y_L), and so on down to p(y_1|y_2).
-        sizes: sizes of the layers, y_1 first.
-    """
-
-    def __init__(self, top: nn.Module, steps: Sequence[nn.Module], sizes: Sequence[int]) -> None:
-        super().__init__()
-        self.top, self.steps = top, nn.ModuleList(steps)
-        self.layers = tuple(sizes)
-        self.code: Code = top.code  # type: ignore[assignment]
-
-    def forward(self) -> Chain:
-        """Return the prior, event shape (D,)."""
-        return Chain(self.top(), list(self.steps), self.layers, downwards=True)
-
-
-class BottomLayer(nn.Module):
-    """p(x|z) = p(x|y_1): the likelihood of a chain reads the first layer alone.
-
-    Args:
-        likelihood: module from y_1 to p(x|y_1).
-        sizes: sizes of the layers, y_1 first.
-    """
-
-    def __init__(self, likelihood: nn.Module, sizes: Sequence[int]) -> None:
-        super().__init__()
-        self.of_first, self.sizes = likelihood, tuple(sizes)
-
-    def forward(self, z: Tensor) -> Distribution:
-        """Return p(x|z) for codes of shape (..., D): batch shape (...), event shape (X,)."""
-        if z.shape[-1] != sum(self.sizes):
-            raise InputError(f"network: expected inputs of shape (..., {sum(self.sizes)}); got {tuple(z.shape)}")
-        conditional: Distribution = self.of_first(z[..., : self.sizes[0]])
-        return conditional

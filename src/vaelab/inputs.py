@@ -1,14 +1,19 @@
-"""What a model is handed from outside: observations and codes, checked and brought to its type once, at the door."""
+"""Observations and codes that a user hands to a model: checked, and converted to the model's type, once."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from vaelab.errors import InputError
 
-__all__ = ["as_codes", "as_observations"]
+__all__ = ["Table", "as_codes", "as_observations"]
+
+Table = Tensor | npt.NDArray[Any]  # observations (B, X) or codes (..., D) of any kind of number
 
 
 def as_observations(x: object, like: Tensor, where: str = "") -> Tensor:
@@ -16,8 +21,8 @@ def as_observations(x: object, like: Tensor, where: str = "") -> Tensor:
 
     Args:
         x: a tensor on the device of ``like``, or a NumPy array: booleans, whole numbers or real ones.
-        like: any weight of the model that is to read it.
-        where: words of a refusal: which cells are looked at, if not all.
+        like: any weight of the model.
+        where: which cells are checked, if not all: words for the error.
 
     Raises:
         InputError: no table of numbers, numbers outside [0, 1], NaN, or a tensor on another device.
@@ -27,10 +32,10 @@ def as_observations(x: object, like: Tensor, where: str = "") -> Tensor:
     """
     table = _tensor("x", x, like, "a tensor or an array of observations, shape (B, X)")
     if table.ndim != 2:
-        raise InputError(f"x: expected a tensor or an array of observations, shape (B, X); got {_what(x)}")
-    if _looked_at(table) and not bool(((table >= 0) & (table <= 1)).all()):
-        found = "NaN" if bool(table.isnan().any()) else f"values in [{float(table.min()):g}, {float(table.max()):g}]"
-        raise InputError(f"x: expected bits or numbers in [0, 1]{where}; got {found}")
+        raise InputError(f"x: expected a tensor or an array of observations, shape (B, X); got {_described(x)}")
+    if _can_be_checked(table) and not bool(((table >= 0) & (table <= 1)).all()):
+        got = "NaN" if bool(table.isnan().any()) else f"values in [{float(table.min()):g}, {float(table.max()):g}]"
+        raise InputError(f"x: expected bits or numbers in [0, 1]{where}; got {got}")
     return table
 
 
@@ -46,7 +51,7 @@ def as_codes(z: object, like: Tensor) -> Tensor:
     codes = _tensor("z", z, like, "a tensor or an array of codes, shape (..., D)")
     if not codes.ndim:
         raise InputError("z: expected a tensor or an array of codes, shape (..., D); got a single number")
-    if _looked_at(codes) and not bool(codes.detach().isfinite().all()):
+    if _can_be_checked(codes) and not bool(codes.detach().isfinite().all()):
         raise InputError("z: expected codes of finite numbers; got NaN or infinite ones")
     return codes
 
@@ -55,11 +60,11 @@ def _tensor(name: str, value: object, like: Tensor, expected: str) -> Tensor:
     """Return an array or a tensor in the type of ``like``, or refuse anything else."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "buif":
-            raise InputError(f"{name}: expected {expected}; got {_what(value)}")
-        plain = np.float64 if value.dtype == np.float64 else np.float32  # a copy: torch may write where NumPy must not
-        return torch.from_numpy(np.array(value, plain, order="C")).to(like.device, like.dtype)
+            raise InputError(f"{name}: expected {expected}; got {_described(value)}")
+        dtype = np.float64 if value.dtype == np.float64 else np.float32  # a copy: torch may write where NumPy must not
+        return torch.from_numpy(np.array(value, dtype, order="C")).to(like.device, like.dtype)
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_complex():
-        raise InputError(f"{name}: expected {expected}; got {_what(value)}")
+        raise InputError(f"{name}: expected {expected}; got {_described(value)}")
     if value.device != like.device:
         raise InputError(
             f"{name}: expected a tensor on {like.device}, where the model is; got one on {value.device} "
@@ -68,13 +73,13 @@ def _tensor(name: str, value: object, like: Tensor, expected: str) -> Tensor:
     return value.to(like.dtype)
 
 
-def _looked_at(table: Tensor) -> bool:
-    """Whether values can be judged: a compiled graph cannot wait for them."""
+def _can_be_checked(table: Tensor) -> bool:
+    """Return whether there are values that can be read: a compiled graph cannot wait for them."""
     return table.numel() > 0 and not torch.compiler.is_compiling()
 
 
-def _what(value: object) -> str:
-    """Say what arrived: its type, and the shape and kind of numbers of an array."""
+def _described(value: object) -> str:
+    """Return the type of a value and, of an array, its shape and kind of numbers."""
     if isinstance(value, Tensor | np.ndarray):
         kind = str(value.dtype).removeprefix("torch.")
         sparse = "sparse " if isinstance(value, Tensor) and value.layout != torch.strided else ""

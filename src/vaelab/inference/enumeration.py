@@ -12,12 +12,12 @@ from torch.distributions import Distribution
 
 from vaelab.distributions import Bernoulli, codes_between
 from vaelab.errors import InputError, require_int
-from vaelab.models.inputs import as_observations
-from vaelab.models.latent import LatentVariableModel, Table
+from vaelab.inference.contract import Model
+from vaelab.inputs import Table, as_observations
 
-__all__ = ["MOST_BITS", "Enumeration", "observed"]
+__all__ = ["MAX_BITS", "Enumeration", "observed"]
 
-MOST_BITS = 20
+MAX_BITS = 20
 _ELEMENTS = 4_000_000  # of a chunk of codes times pixels or observations
 
 
@@ -43,14 +43,14 @@ class Enumeration:
     torch.Size([4])
     """
 
-    def __init__(self, model: LatentVariableModel) -> None:
+    def __init__(self, model: Model) -> None:
         if model.code != "bits":
             raise InputError(
                 f"exact: only codes of bits can be enumerated; the model's codes are of kind {model.code!r}"
             )
         self.dim = int(model.prior().event_shape[0])
-        if self.dim > MOST_BITS:
-            raise InputError(f"exact: expected at most {MOST_BITS} bits to enumerate; the model has {self.dim}")
+        if self.dim > MAX_BITS:
+            raise InputError(f"exact: expected at most {MAX_BITS} bits to enumerate; the model has {self.dim}")
         self.model = model
 
     def log_likelihood(self, x: Table, known: Table | None = None) -> Tensor:
@@ -130,7 +130,7 @@ def _log_likelihood(conditional: Distribution, x: Tensor, known: Tensor | None) 
     return logits @ x.T - torch.nn.functional.softplus(logits) @ mask.T
 
 
-def observed(model: LatentVariableModel, x: Table, known: Table | None = None) -> tuple[Tensor, Tensor | None]:
+def observed(model: Model, x: Table, known: Table | None = None) -> tuple[Tensor, Tensor | None]:
     """Return observations (B, X) in the type of the model of bits, zero where not known, and ``known`` (B, X).
 
     Raises:

@@ -1,0 +1,32 @@
+"""The distributions that networks return, each over vectors.
+
+They are ``torch.distributions`` objects of event shape (D,), with a fast log-density for bits and closed-form
+Kullback-Leibler divergences registered with ``torch.distributions.kl_divergence``. Networks may return torch's own
+distributions too: ``as_vector`` converts those that have a class here.
+"""
+
+from __future__ import annotations
+
+from vaelab.distributions.bernoulli import Bernoulli
+from vaelab.distributions.chain import Chain, log_factors
+from vaelab.distributions.codes import Code, all_codes, codes_between, kind_of_code
+from vaelab.distributions.conversion import as_vector, map_parameters
+from vaelab.distributions.delta import Delta
+from vaelab.distributions.normal import DiagonalNormal
+from vaelab.distributions.vector import ParametricDistribution, VectorDistribution
+
+__all__ = [
+    "Bernoulli",
+    "Chain",
+    "Code",
+    "Delta",
+    "DiagonalNormal",
+    "ParametricDistribution",
+    "VectorDistribution",
+    "all_codes",
+    "as_vector",
+    "codes_between",
+    "kind_of_code",
+    "log_factors",
+    "map_parameters",
+]

@@ -1,0 +1,162 @@
+"""Independent Bernoulli bits as one distribution over vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import constraints
+from torch.distributions.kl import kl_divergence, register_kl
+
+from vaelab.distributed import uniform
+from vaelab.distributions.vector import VectorDistribution
+
+__all__ = ["Bernoulli"]
+
+
+class Bernoulli(VectorDistribution):
+    """Independent Bernoulli bits, given by logits.
+
+    Formula: log p(x) = x . l - sum_j softplus(l_j), which equals the sum of
+    x_j log sigmoid(l_j) + (1 - x_j) log sigmoid(-l_j) and stays finite for every logit. An infinite logit counts as
+    the largest number of its type.
+
+    Args:
+        logits: l, shape (..., X). The value of ``log_prob`` may lack leading axes: it is never copied K times.
+        validate_args: check parameters and values, as in torch; false by default.
+
+    >>> Bernoulli(torch.zeros(3)).log_prob(torch.ones(3))
+    tensor(-2.0794)
+    >>> Bernoulli(torch.zeros(64, 200))
+    Bernoulli(logits: (64, 200))
+    """
+
+    arg_constraints = {"logits": constraints.real_vector}  # noqa: RUF012
+    support = constraints.independent(constraints.boolean, 1)
+    has_rsample = False
+
+    def __init__(self, logits: Tensor, validate_args: bool = False) -> None:
+        self.logits = logits
+        super().__init__(logits, validate_args)
+
+    @property
+    def mean(self) -> Tensor:
+        return torch.sigmoid(self.logits)
+
+    @property
+    def variance(self) -> Tensor:
+        return torch.sigmoid(self.logits) * torch.sigmoid(-self.logits)
+
+    @property
+    def mode(self) -> Tensor:
+        return (self.logits > 0).to(self.logits.dtype)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Draw zeros and ones in the type of the logits: uniform noise compared with the probabilities."""
+        with torch.no_grad():
+            shape = self._extended_shape(sample_shape)
+            return (uniform(shape, self.logits) < torch.sigmoid(self.logits)).to(self.logits.dtype)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
+        if value.ndim == 2 and self.logits.ndim == 3 and self.logits.shape[1] == 1:
+            # The same K codes for every observation: a product of matrices instead of a (K, B, X) tensor.
+            return self.logits[:, 0] @ value.T.to(self.logits.dtype) - F.softplus(self.logits).sum(-1)  # (K, B)
+        if torch.compiler.is_compiling():  # a compiler fuses this by itself, derivatives of any order included
+            return (self.logits * value - F.softplus(self.logits)).sum(-1)
+        density: Tensor = _BernoulliLogDensity.apply(self.logits, value)  # type: ignore[no-untyped-call]
+        return density
+
+    def entropy(self) -> Tensor:
+        """Return the entropy in nats, sum_j softplus(-|l_j|) + |l_j| sigmoid(-|l_j|), shape batch_shape."""
+        size = _finite(self.logits).abs()
+        return (F.softplus(-size) + size * torch.sigmoid(-size)).sum(-1)
+
+
+class _BernoulliLogDensity(torch.autograd.Function):
+    """x . l - sum softplus(l) with gradient x - sigmoid(l), for logits (..., X) and a value that may lack leading axes.
+
+    Both directions work on blocks of the first axis that fit the processor's cache, so that no temporary tensor is as
+    large as the logits.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, value: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, value)
+        if not _is_suffix(value, logits):
+            return _summed(logits, value)
+        parts = [_summed(rows, bits) for rows, bits in _blocks(logits, value)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        logits, value = ctx.saved_tensors
+        upstream = gradients[0].unsqueeze(-1)
+        for_logits = for_value = None
+        if ctx.needs_input_grad[0]:
+            # for a second derivative, or where a sum over broadcast axes is needed:
+            if torch.is_grad_enabled() or not _is_suffix(value, logits):
+                for_logits = ((value - torch.sigmoid(logits)) * upstream).sum_to_size(logits.shape)
+            else:
+                for_logits = torch.empty_like(logits)
+                for rows, out, bits, weight in _blocks(logits, for_logits, value, upstream):
+                    torch.sigmoid(rows, out=out).neg_().add_(bits).mul_(weight)
+        if ctx.needs_input_grad[1]:
+            for_value = (_finite(logits) * upstream).sum_to_size(value.shape)
+        return for_logits, for_value
+
+
+def _summed(logits: Tensor, value: Tensor) -> Tensor:
+    """Return sum x . l - softplus(l) over the last axis.
+
+    The terms are subtracted one by one, because the difference of two large sums would be lost to rounding.
+    """
+    total = (logits * value).sub_(F.softplus(logits)).sum(-1)
+    if logits.device.type == "cpu" and math.isfinite(total.sum()):  # other devices would have to wait for it
+        return total
+    logits = _finite(logits)
+    return (logits * value).sub_(F.softplus(logits)).sum(-1)
+
+
+def _finite(logits: Tensor) -> Tensor:
+    """Replace infinite logits by the largest number, so that their softplus and their product with 0 are finite."""
+    limit = torch.finfo(logits.dtype).max
+    return logits.clamp(-limit, limit)
+
+
+def _is_suffix(value: Tensor, logits: Tensor) -> bool:
+    """Return whether the value's shape is the end of the logits' shape."""
+    return logits.shape[logits.ndim - value.ndim :] == value.shape
+
+
+_BLOCK = 250_000  # numbers: one megabyte in float32
+
+
+def _blocks(first: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Cut tensors into blocks along the first axis of the first; a tensor without that axis, or with size 1, stays."""
+    count = len(first) if first.ndim > 1 else 1
+    step = max(1, _BLOCK * count // max(1, first.numel()))
+    if first.device.type != "cpu" or step >= count:
+        yield first, *others
+        return
+    for start in range(0, count, step):
+        rows = slice(start, start + step)
+        yield tuple(t[rows] if t.ndim == first.ndim and len(t) == count else t for t in (first, *others))
+
+
+def _kl_bernoulli(q: Bernoulli, p: Bernoulli) -> Tensor:
+    # sum mu log(mu / pi) + (1 - mu) log((1 - mu) / (1 - pi)) as cross-entropy minus entropy. Every term of
+    # either is non-negative, so nothing overflows; for prior 1/2 the cross-entropy is D log 2.
+    mean, complement, logits = torch.sigmoid(q.logits), torch.sigmoid(-q.logits), _finite(p.logits)
+    cross = (mean * F.softplus(-logits) + complement * F.softplus(logits)).sum(-1)
+    return cross - q.entropy()
+
+
+register_kl(Bernoulli, Bernoulli)(_kl_bernoulli)
+_example = Bernoulli(torch.zeros(1))
+kl_divergence(_example, _example)  # torch keeps the formula it finds: a step compiled before would be compiled again

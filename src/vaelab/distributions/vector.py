@@ -1,0 +1,59 @@
+"""The base of vaelab's distributions over vectors."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+__all__ = ["ParametricDistribution", "VectorDistribution"]
+
+
+class ParametricDistribution(Distribution, ABC):
+    """A distribution whose parameters can be passed through a function."""
+
+    @abstractmethod
+    def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Return the same distribution with every parameter passed through ``function``, such as ``detach``."""
+
+
+class VectorDistribution(ParametricDistribution):
+    """A distribution over vectors whose parameters have shape ``batch_shape + (D,)``.
+
+    A subclass names its parameters in ``arg_constraints``, sets them as attributes, then calls this ``__init__``.
+    Parameters and values are checked if ``validate_args`` is true. It is false by default, other than in torch: the
+    check reads every number, and it refuses bits between zero and one, which relaxed estimators need.
+
+    Args:
+        parameter: any of the parameters.
+        validate_args: check the parameters now, and the values that ``log_prob`` gets.
+    """
+
+    def __init__(self, parameter: Tensor, validate_args: bool = False) -> None:
+        super().__init__(parameter.shape[:-1], parameter.shape[-1:], validate_args=validate_args)
+
+    def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
+        build: Callable[..., Self] = type(self)
+        return build(**{name: function(getattr(self, name)) for name in self.arg_constraints})
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Self:
+        """Return the distribution with its parameters repeated along new axes, as views."""
+        batch_shape = torch.Size(batch_shape)
+        expanded = copy.copy(self)
+        for name in self.arg_constraints:
+            setattr(expanded, name, getattr(self, name).expand(batch_shape + self.event_shape))
+        expanded._batch_shape = batch_shape
+        return expanded
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        with torch.no_grad():
+            return self.rsample(torch.Size(sample_shape))
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name}: {tuple(getattr(self, name).shape)}" for name in self.arg_constraints)
+        return f"{type(self).__name__}({shapes})"

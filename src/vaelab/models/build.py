@@ -1,0 +1,184 @@
+"""What all builders of models share: the options ``data``, ``network``, ``likelihood``, ``prior`` and ``seed``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import Any, ParamSpec
+
+from torch import nn
+
+from vaelab.data import DataSpec
+from vaelab.errors import InputError, require_choice, require_int, require_list
+from vaelab.likelihoods import LIKELIHOODS, LikelihoodName
+from vaelab.models.latent import BuiltWith, LatentVariableModel
+from vaelab.networks import NETWORKS, Activation, Build, NetworkName, standardised
+from vaelab.seeds import seeded
+
+__all__ = [
+    "Likelihood",
+    "Networks",
+    "Prior",
+    "bit_code_size",
+    "build_likelihood",
+    "build_prior",
+    "builder",
+    "layer_sizes",
+    "real_code_size",
+]
+
+P = ParamSpec("P")
+# A likelihood by name, a module, or a function from the size of the code, the data and a network to a module.
+Likelihood = LikelihoodName | nn.Module | Callable[[int, DataSpec, Build], nn.Module]
+Prior = nn.Module | Callable[[int], nn.Module]
+_OF_NAMED_NETWORKS = ("hidden_dims", "encoder_dims", "activation")
+
+
+def real_code_size(columns: int) -> int:
+    """Return how many numbers a code has by default: half as many as columns, from 2 to 20."""
+    return min(20, max(2, require_int("data", columns, 1) // 2))
+
+
+def bit_code_size(columns: int) -> int:
+    """Return how many bits a code has by default: as many as columns, from 2 to 200."""
+    return min(200, max(2, require_int("data", columns, 1)))
+
+
+def layer_sizes(layers: Sequence[int]) -> tuple[int, ...]:
+    """Return the sizes of a code's layers, checked."""
+    expected = "a list of layer sizes, such as [200, 200]"
+    if not len(require_list("layers", layers, expected)):
+        raise InputError(f"layers: expected {expected}; got {layers!r}")
+    return tuple(require_int(f"layers[{index}]", size, 1) for index, size in enumerate(layers))
+
+
+def builder(function: Callable[P, LatentVariableModel]) -> Callable[P, LatentVariableModel]:
+    """Complete a function that builds a model.
+
+    The function gets ``data`` as a :class:`~vaelab.data.DataSpec`, and draws its weights from ``seed``. The model gets
+    ``spec`` and, if it can be built again from plain values, ``built_with``.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def build(*args: P.args, **kwargs: P.kwargs) -> LatentVariableModel:
+        bound = signature.bind(*args, **kwargs)
+        _check_network(bound.arguments)
+        bound.apply_defaults()
+        spec = bound.arguments["data"] = DataSpec.of(bound.arguments["data"])
+        with seeded(bound.arguments["seed"], "weights"):
+            model = function(*bound.args, **bound.kwargs)
+        options = {name: value for name, value in bound.arguments.items() if name not in ("data", "seed")}
+        model.spec, model.built_with = spec, _recipe(function.__name__.replace("_", "-"), options)
+        return model
+
+    return build
+
+
+def _check_network(given: Mapping[str, Any]) -> None:
+    """Refuse options of a named network beside a network of the user's own."""
+    network = given.get("network", "mlp")
+    if not callable(network):
+        require_choice("network", network, NETWORKS)
+    elif isinstance(network, nn.Module):
+        raise InputError(
+            "network: expected a name, or a function from the sizes of input and output to a module, which is called "
+            f"for the encoder and for the decoder; got the module {type(network).__name__}"
+        )
+    else:
+        for name in _OF_NAMED_NETWORKS:
+            if name in given:
+                raise InputError(
+                    f"{name}: goes with a network by name ({', '.join(NETWORKS)}); a function that builds a network "
+                    "decides this itself"
+                )
+
+
+def _recipe(name: str, options: Mapping[str, Any]) -> BuiltWith | None:
+    """Return how a model was built; None if an option is a module or a function, which no file can hold."""
+    try:
+        return BuiltWith(name, {option: _plain(value) for option, value in options.items()})
+    except TypeError:
+        return None
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Sequence):
+        return [_plain(part) for part in value]
+    number = value.item() if hasattr(value, "item") else value  # of NumPy
+    if not isinstance(number, int | float):
+        raise TypeError
+    return number
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a model: of x, to x, and between the layers of a code.
+
+    ``hidden_dims`` of a map are given from x upwards; a network in the other direction has them in reverse. Networks of
+    x get it centred at the mean of the data. Codes of bits are read as -1 and +1.
+    """
+
+    spec: DataSpec
+    network: NetworkName | Build
+    activation: Activation
+    bits: bool = False
+
+    def encoder(self, hidden_dims: Sequence[int]) -> Build:
+        """Return what builds a network of x."""
+        shift = 0.0 if self.spec.mean is None else self.spec.mean
+        return standardised(self._build(self.network, hidden_dims), shift)
+
+    def decoder(self, hidden_dims: Sequence[int]) -> Build:
+        """Return what builds a network from a code to x."""
+        return self._of_code(self._build(self.network, _reverse(hidden_dims)))
+
+    def upwards(self, hidden_dims: Sequence[int]) -> Build:
+        """Return what builds a network from a layer of the code to the layer above."""
+        return self._of_code(self._build(self._inner, hidden_dims))
+
+    def downwards(self, hidden_dims: Sequence[int]) -> Build:
+        """Return what builds a network from a layer of the code to the layer below."""
+        return self._of_code(self._build(self._inner, _reverse(hidden_dims)))
+
+    @property
+    def _inner(self) -> NetworkName | Build:
+        """Between layers of a code, which are vectors, a named network is an MLP."""
+        return "mlp" if isinstance(self.network, str) else self.network
+
+    def _build(self, network: NetworkName | Build, hidden_dims: Sequence[int]) -> Build:
+        if not isinstance(network, str):
+            return network
+        return partial(NETWORKS[network], hidden_dims=hidden_dims, activation=self.activation)
+
+    def _of_code(self, build: Build) -> Build:
+        return standardised(build, 0.5, 2.0) if self.bits else standardised(build)
+
+
+def _reverse(hidden_dims: Sequence[int]) -> Sequence[int]:
+    """Return the widths of the hidden layers in the other direction."""
+    return require_list("hidden_dims", hidden_dims, "a list of layer widths, such as [200, 200]")[::-1]
+
+
+def build_likelihood(likelihood: Likelihood, latent_dim: int, spec: DataSpec, network: Build) -> nn.Module:
+    """Return a likelihood by name, built by a function, or as it is given."""
+    if isinstance(likelihood, nn.Module):
+        return likelihood
+    if not callable(likelihood):
+        require_choice("likelihood", likelihood, LIKELIHOODS)
+        likelihood = LIKELIHOODS[likelihood]
+    return likelihood(latent_dim, spec, network)
+
+
+def build_prior(prior: str | Prior, latent_dim: int, table: Mapping[str, Callable[[int], nn.Module]]) -> nn.Module:
+    """Return a prior by its name in a table, built by a function, or as it is given."""
+    if isinstance(prior, nn.Module):
+        return prior
+    if not callable(prior):
+        require_choice("prior", prior, table)
+        prior = table[prior]
+    return prior(latent_dim)

@@ -1,0 +1,97 @@
+"""The table of models: how each is built, and what it is trained with by default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from vaelab.models.autoencoder import autoencoder
+from vaelab.models.build import bit_code_size, real_code_size
+from vaelab.models.latent import LatentVariableModel
+from vaelab.models.sbn import sbn
+from vaelab.models.vae import bernoulli_vae, deep_gaussian_vae, gaussian_vae
+
+__all__ = ["MODELS", "ModelRow", "Pace"]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long and how fast a model is trained by default, for MNIST; ``training.length`` fits it to other data.
+
+    ``epochs``, but at least ``rows_shown`` rows, batch by batch, at ``learning_rate``. Of data with fewer columns,
+    whose steps are cheaper, up to ``most`` times as many rows are shown.
+    """
+
+    epochs: int
+    rows_shown: int
+    learning_rate: float
+    most: float = 1.0
+
+
+# Chosen on validation splits: with the average of the weights a large rate costs nothing early in a training. The rows
+# shown are those of 20 and 24 epochs of MNIST; for small tables see benchmarks/small_data.py.
+_SHORT = {"batch_size": 256, "learning_rate": None, "warmup": 50}
+_SHORT_PACE = Pace(epochs=20, rows_shown=3_900 * 256, learning_rate=5e-3, most=5.0)
+_LONG = {"batch_size": 100, "learning_rate": None}  # score functions want more, noisier steps
+_LONG_PACE = Pace(epochs=24, rows_shown=12_000 * 100, learning_rate=4e-3)
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A row of the table: how to build the model, and its default settings.
+
+    ``pace`` is how long, and how fast, it is trained by default. ``sizes`` holds the options whose default depends on
+    the number of columns, each with its rule. ``presets`` holds for an option and a value of it the settings that come
+    with them: the estimator and the objective that it names are not to be replaced. ``after_training`` names the
+    options that matter only once the training has ended.
+    """
+
+    build: Callable[..., LatentVariableModel]
+    defaults: dict[str, Any] = field(default_factory=dict)
+    pace: Pace = _SHORT_PACE
+    sizes: dict[str, Callable[[int], object]] = field(default_factory=dict)
+    presets: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    after_training: tuple[str, ...] = ()
+
+
+MODELS: dict[str, ModelRow] = {
+    "gaussian-vae": ModelRow(
+        gaussian_vae,
+        {"estimator": {"name": "pathwise"}, "training": _SHORT},
+        sizes={"latent_dim": real_code_size},
+    ),
+    "bernoulli-vae": ModelRow(
+        bernoulli_vae,
+        {
+            # The best unbiased estimator of docs/choosing.md, which is computed from benchmarks/estimators_study.py.
+            "estimator": {"name": "rebar", "samples": 2},
+            "objective": {"name": "elbo", "kl": "sampled"},
+            "training": _LONG,
+        },
+        pace=_LONG_PACE,
+        sizes={"latent_dim": bit_code_size},
+    ),
+    "sbn": ModelRow(
+        sbn,
+        {"estimator": {"name": "score-function", "baseline": "leave-one-out", "samples": 4}, "training": _LONG},
+        pace=_LONG_PACE,
+        sizes={"layers": lambda columns: (bit_code_size(columns),)},
+        presets={
+            "inference": {
+                "wake-sleep": {"estimator": {"name": "wake-sleep", "samples": 4}},
+                "reweighted-wake-sleep": {
+                    "estimator": {"name": "reweighted-wake-sleep", "samples": 4},
+                    "objective": {"name": "iwae"},
+                },
+                "mean-field": {"estimator": {"name": "mean-field"}},
+            }
+        },
+    ),
+    "deep-gaussian-vae": ModelRow(deep_gaussian_vae, {"estimator": {"name": "pathwise"}, "training": _SHORT}),
+    "autoencoder": ModelRow(
+        autoencoder,
+        {"estimator": {"name": "pathwise"}, "objective": {"name": "reconstruction"}, "training": _SHORT},
+        after_training=("components", "covariance"),
+    ),
+}

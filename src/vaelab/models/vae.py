@@ -1,0 +1,164 @@
+"""Variational auto-encoders: a Gaussian code, a code of bits, and Gaussian codes of several layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from vaelab.data import Dataset, DataSpec
+from vaelab.errors import InputError, require_list
+from vaelab.likelihoods import BottomLayer
+from vaelab.models.build import (
+    Likelihood,
+    Networks,
+    Prior,
+    bit_code_size,
+    build_likelihood,
+    build_prior,
+    builder,
+    layer_sizes,
+    real_code_size,
+)
+from vaelab.models.latent import LatentVariableModel
+from vaelab.networks import Activation, Build, NetworkName
+from vaelab.posteriors import BernoulliPosterior, ChainPosterior, GaussianPosterior
+from vaelab.priors import BIT_PRIORS, REAL_PRIORS, BitPriorName, ChainPrior, GaussianPrior, RealPriorName
+
+__all__ = ["bernoulli_vae", "deep_gaussian_vae", "gaussian_vae"]
+
+
+@builder
+def gaussian_vae(
+    data: Dataset | DataSpec | int,
+    latent_dim: int | None = None,
+    hidden_dims: Sequence[int] = (400,),
+    activation: Activation = "relu",
+    network: NetworkName | Build = "mlp",
+    prior: RealPriorName | Prior = "normal",
+    likelihood: Likelihood = "bernoulli",
+    seed: int | None = None,
+) -> LatentVariableModel:
+    """Build a variational auto-encoder with a Gaussian code: diagonal normal posterior, prior N(0, I).
+
+    Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114.
+
+    Args:
+        data: the data set, its spec, or the number of columns X. Where the data have a mean, it centres the encoder's
+            input and starts the output bias.
+        latent_dim: size of the code D; None is half the number of columns, from 2 to 20.
+        hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
+        activation: non-linearity of the hidden layers.
+        network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
+        prior: ``normal``, a module, or a function from D to a module.
+        likelihood: ``bernoulli``, a module, or a function from D, the spec and a network to a module.
+        seed: of the weights; None draws them from torch's global generator.
+
+    Raises:
+        InputError: an option out of range, or parts that do not fit together.
+
+    >>> model = gaussian_vae(784, latent_dim=20, seed=0)
+    >>> model.posterior(model.sample(64))
+    DiagonalNormal(loc: (64, 20), log_scale: (64, 20))
+    """
+    spec = DataSpec.of(data)
+    latent_dim = real_code_size(spec.dim) if latent_dim is None else latent_dim
+    networks = Networks(spec, network, activation)
+    return LatentVariableModel(
+        build_prior(prior, latent_dim, REAL_PRIORS),
+        build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims)),
+        GaussianPosterior(spec.event_shape, latent_dim, networks.encoder(hidden_dims)),
+    )
+
+
+@builder
+def bernoulli_vae(
+    data: Dataset | DataSpec | int,
+    latent_dim: int | None = None,
+    hidden_dims: Sequence[int] = (200, 200),
+    activation: Activation = "leaky-relu",
+    network: NetworkName | Build = "mlp",
+    prior: BitPriorName | Prior = "uniform",
+    likelihood: Likelihood = "bernoulli",
+    seed: int | None = None,
+) -> LatentVariableModel:
+    """Build a variational auto-encoder with a code of bits, which the decoder reads as -1 and +1.
+
+    Sources of the usual estimator and architecture: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030.
+
+    Args:
+        data: the data set, its spec, or the number of columns X. Where the data have a mean, it centres the encoder's
+            input and starts the output bias.
+        latent_dim: number of bits D; None is the number of columns, from 2 to 200.
+        hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
+        activation: non-linearity of the hidden layers.
+        network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
+        prior: ``uniform`` (every bit has probability 1/2), ``learned`` logits, a module, or a function from D to one.
+        likelihood: ``bernoulli``, a module, or a function from D, the spec and a network to a module.
+        seed: of the weights; None draws them from torch's global generator.
+
+    Raises:
+        InputError: an option out of range, or parts that do not fit together.
+
+    >>> model = bernoulli_vae(784, latent_dim=200, seed=0)
+    >>> model.posterior(model.sample(64))
+    Bernoulli(logits: (64, 200))
+    """
+    spec = DataSpec.of(data)
+    latent_dim = bit_code_size(spec.dim) if latent_dim is None else latent_dim
+    networks = Networks(spec, network, activation, bits=True)
+    return LatentVariableModel(
+        build_prior(prior, latent_dim, BIT_PRIORS),
+        build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims)),
+        BernoulliPosterior(spec.event_shape, latent_dim, networks.encoder(hidden_dims)),
+    )
+
+
+@builder
+def deep_gaussian_vae(
+    data: Dataset | DataSpec | int,
+    layers: Sequence[int] = (100, 50),
+    hidden_dims: Sequence[Sequence[int]] = ((200, 200), (100, 100)),
+    activation: Activation = "tanh",
+    network: NetworkName | Build = "mlp",
+    likelihood: Likelihood = "bernoulli",
+    seed: int | None = None,
+) -> LatentVariableModel:
+    """Build a variational auto-encoder with several layers of Gaussian codes, each given the one above.
+
+    The defaults are the network 784-200-200-100-100-100-50 of Burda, Grosse & Salakhutdinov (2016),
+    https://arxiv.org/abs/1509.00519. The top layer has prior N(0, I).
+
+    Args:
+        data: the data set, its spec, or the number of columns X. Where the data have a mean, it centres the encoder's
+            input and starts the output bias.
+        layers: sizes of the layers of the code, the one nearest to x first.
+        hidden_dims: for each of them, the widths of the hidden layers between it and what lies below.
+        activation: non-linearity of the hidden layers.
+        network: ``mlp``, ``conv`` (of x and to x; MLPs between the layers), or a function from the sizes of input and
+            output to a module.
+        likelihood: ``bernoulli``, a module, or a function from the size of the first layer, the spec and a network to a
+            module. It reads the first layer.
+        seed: of the weights; None draws them from torch's global generator.
+
+    Raises:
+        InputError: no layers, or another number of lists in ``hidden_dims``.
+
+    >>> deep_gaussian_vae(6, layers=[4, 3], hidden_dims=[[5], []]).sample(2).shape
+    torch.Size([2, 6])
+    """
+    spec, sizes = DataSpec.of(data), layer_sizes(layers)
+    if callable(network):
+        hidden_dims = ((),) * len(sizes)
+    elif len(require_list("hidden_dims", hidden_dims, "a list of lists of widths")) != len(sizes):
+        raise InputError(f"hidden_dims: expected {len(sizes)} lists of widths, one for each layer; got {hidden_dims!r}")
+    networks = Networks(spec, network, activation)
+    between = list(zip(pairwise(sizes), hidden_dims[1:], strict=True))
+    above = [GaussianPosterior(low, high, networks.upwards(widths)) for (low, high), widths in between]
+    below = [GaussianPosterior(high, low, networks.downwards(widths)) for (low, high), widths in between]
+    return LatentVariableModel(
+        ChainPrior(GaussianPrior(sizes[-1]), below[::-1], sizes),
+        BottomLayer(build_likelihood(likelihood, sizes[0], spec, networks.decoder(hidden_dims[0])), sizes),
+        ChainPosterior(
+            [GaussianPosterior(spec.event_shape, sizes[0], networks.encoder(hidden_dims[0])), *above], sizes
+        ),
+    )

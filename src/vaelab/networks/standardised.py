@@ -1,0 +1,106 @@
+"""A network with its input standardised and its shapes checked."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vaelab.errors import InputError
+from vaelab.networks.sizes import Build, Size, size_of
+
+__all__ = ["Standardised", "build_network", "output_bias", "standardised"]
+
+
+class Standardised(nn.Module):
+    """A network of (x - shift) * scale, for inputs with any number of leading axes.
+
+    The network sees rows: a tensor (N, inputs), N the product of the leading axes.
+
+    Args:
+        layers: network from (N, inputs) to (N, outputs).
+        inputs: input size, a number or a shape.
+        outputs: output size, a number or a shape.
+        shift: subtracted from the input: the mean observation, shape (inputs,), or 1/2 for bits.
+        scale: factor of the centred input: 2 writes bits as -1 and +1.
+
+    Raises:
+        InputError: no module, or a shift of another size; when called, inputs or outputs of another size.
+
+    >>> Standardised(nn.Identity(), 3, 3, shift=0.5, scale=2.0)(torch.tensor([0.0, 1.0, 1.0]))
+    tensor([-1.,  1.,  1.])
+    """
+
+    def __init__(
+        self, layers: nn.Module, inputs: Size, outputs: Size, shift: Tensor | float = 0.0, scale: float = 1.0
+    ) -> None:
+        super().__init__()
+        if not isinstance(layers, nn.Module):
+            raise InputError(f"network: expected a function from two sizes to a torch module; it returned {layers!r}")
+        width = size_of("inputs", inputs).numel()
+        centre = torch.as_tensor(shift, dtype=torch.get_default_dtype())
+        if centre.shape not in ((), (width,)):
+            raise InputError(
+                f"shift: expected a number or shape ({width},), one for each input; got {tuple(centre.shape)}"
+            )
+        self.shift: Tensor
+        self.register_buffer("shift", torch.zeros(width) + centre)  # a sum: an expanded number would have stride 0
+        self.scale = scale
+        self.outputs = size_of("outputs", outputs).numel()
+        self.layers = layers
+        first = next(layers.children(), None)
+        plain = isinstance(layers, nn.Sequential) and type(layers).forward is nn.Sequential.forward
+        self._first_is_linear = plain and type(first) is nn.Linear and first.bias is not None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (..., inputs) to outputs (..., outputs)."""
+        if x.shape[-1:] != self.shift.shape:
+            raise InputError(f"network: expected inputs of shape (..., {len(self.shift)}); got {tuple(x.shape)}")
+        # One axis before the features: of more than two axes a layer would return a view, and an activation that
+        # changes a view in place is differentiated by copies.
+        rows = x.reshape(-1, x.shape[-1])
+        features = self._features(rows)
+        if not isinstance(features, Tensor) or features.shape != (len(rows), self.outputs):
+            got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+            raise InputError(
+                f"network: expected outputs of shape {(len(rows), self.outputs)} for inputs of shape "
+                f"{tuple(rows.shape)}; got {got}"
+            )
+        return features.view(*x.shape[:-1], self.outputs)
+
+    def _features(self, x: Tensor) -> Tensor:
+        if self.scale == 1 or not self._first_is_linear:
+            centred = x - self.shift
+            features: Tensor = self.layers(centred if self.scale == 1 else centred * self.scale)
+            return features
+        # W (x - shift) scale + b with the constants in the layer: no second copy of K codes is kept for the gradient.
+        first, *others = self.layers.children()
+        weight = first.get_parameter("weight") * self.scale
+        features = F.linear(x, weight, first.get_parameter("bias") - weight @ self.shift)
+        for layer in others:
+            features = layer(features)
+        return features
+
+
+def standardised(build: Build, shift: Tensor | float = 0.0, scale: float = 1.0) -> Build:
+    """Return a function that builds the same networks, but of standardised inputs."""
+    return lambda inputs, outputs: Standardised(build(inputs, outputs), inputs, outputs, shift, scale)
+
+
+def build_network(build: Build, inputs: Size, outputs: Size) -> Standardised:
+    """Build a network whose shapes are checked; its input stays as it is, unless ``build`` standardises it."""
+    sizes = size_of("inputs", inputs), size_of("outputs", outputs)
+    network = build(*sizes)
+    return network if isinstance(network, Standardised) else Standardised(network, *sizes)
+
+
+def output_bias(network: nn.Module) -> nn.Parameter | None:
+    """Return the bias of the last layer of a network, if that layer has one.
+
+    >>> from vaelab.networks import MLP
+    >>> output_bias(MLP(5, 3, [4])).shape
+    torch.Size([3])
+    """
+    *_, last = network.modules()
+    bias = getattr(last, "bias", None)
+    return bias if isinstance(bias, nn.Parameter) else None
