@@ -68,17 +68,17 @@ def _sentences(net: str, rows: list[dict[str, Any]]) -> str:
     close = [row["label"] for row in unbiased if best["elbo"] - row["elbo"] < 1]
     ratio, behind = best["seconds"] / plain["seconds"], plain["elbo"] - average["elbo"]
     return (
-        f"On the net {net}, at equal decoder evaluations, the best unbiased estimator of the ELBO's gradient is "
-        f"`{best['label']}` ({best['elbo']:.2f}); within one nat of it: {', '.join(close)}. It takes {ratio:.1f} times "
-        f"the processor time of leave-one-out ({plain['elbo']:.2f}). Among those that cost at most a quarter more than "
-        f"leave-one-out the best is `{frugal[0]['label']}` ({frugal[0]['elbo']:.2f}). The running average of the study "
-        f"is {behind:.1f} nats behind leave-one-out. The best importance-weighted bound is that of "
-        f"`{iwae['label']}` ({iwae['iwae']:.2f})."
+        f"On the network {net}, at equal decoder evaluations, the best unbiased estimator of the ELBO's gradient is "
+        f"`{best['label']}` ({best['elbo']:.2f}); within one nat of it are: {', '.join(close)}. It takes {ratio:.1f} "
+        f"times the processor time of leave-one-out ({plain['elbo']:.2f}). Among the estimators that cost at most a "
+        f"quarter more than leave-one-out, the best is `{frugal[0]['label']}` ({frugal[0]['elbo']:.2f}). The running "
+        f"average of the study is {behind:.1f} nats behind leave-one-out. The best importance-weighted bound is that "
+        f"of `{iwae['label']}` ({iwae['iwae']:.2f})."
     )
 
 
 def _beside_published(results: list[dict[str, Any]]) -> str:
-    """Return the published bounds beside those of this study, for the estimators that have some."""
+    """Return the published bounds and those of this study, for the estimators that have published ones."""
     lines = [
         "| estimator | linear: here | published | non-linear: here | published | what was published |",
         "|---|---|---|---|---|---|",
@@ -93,7 +93,7 @@ def _beside_published(results: list[dict[str, Any]]) -> str:
 
 
 def markdown() -> str:
-    """Return the tables and what follows from them."""
+    """Return the tables and the conclusions from them."""
     study = json.loads(RESULTS.read_text())
     parts = [
         f"`{study['command']}`; {study['protocol']}; {study['machine']}; Adam at {study['learning_rate']}, cosine."
@@ -101,7 +101,7 @@ def markdown() -> str:
     for net in dict.fromkeys(result["net"] for result in study["results"]):
         rows = _rows(study["results"], net)
         parts += [f"**{net}**", _sentences(net, rows), _table(rows)]
-    parts += ["**Beside published figures**", _beside_published(study["results"])]
+    parts += ["**Comparison with published figures**", _beside_published(study["results"])]
     return "\n\n".join(parts)
 
 

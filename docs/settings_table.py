@@ -1,13 +1,14 @@
-"""The tables of docs/settings.md, read off the code: `python docs/settings_table.py` prints them.
+"""The tables of docs/settings.md, generated from the code: `python docs/settings_table.py` prints them.
 
-Names, types and defaults come from vaelab itself, and so do meanings where a class has them in the Args of its
-docstring. The others stand here. An option without a meaning, or a meaning without an option, is an error, so a new
-option fails the build until it is explained.
+Names, types and defaults come from vaelab, and so do meanings that are in the Args of a docstring. The other meanings
+are here. An option without a meaning, or a meaning without an option, is an error, so the build fails until a new
+option is explained.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterable
 from typing import Any, Literal, Union, get_args, get_origin
@@ -18,29 +19,31 @@ from vaelab.objectives import OBJECTIVES
 from vaelab.settings import Settings, TrainingSettings, options_of, resolve
 
 MEANINGS = {
-    "model": "which model; the first word after `vaelab train`",
-    "data": "a named data set or the path of a file; `--data` sets it too",
-    "binarisation": "how grey levels become bits; ignored for data that are bits already",
-    "seed": "seed of everything random; `--seed` sets it too",
-    "device": "`auto` (an NVIDIA GPU if there is one, else the CPU), `cpu`, `cuda`; `--device` sets it too",
-    "objective": "what is maximised: `objective.name` and its options below",
-    "estimator": "how its gradient is estimated: `estimator.name` and its options below",
-    "training": "length and steps of the optimisation: below",
-    "training.batch_size": "observations a step; at most the rows of the training split are used",
-    "training.learning_rate": "Adam's step size, before warm-up and decay; unset, the model's, lower for wide data",
-    "gaussian-vae.latent_dim": "code size D; unset, half the number of columns, from 2 to 20",
-    "bernoulli-vae.latent_dim": "code size D; unset, the number of columns, from 2 to 200",
-    "autoencoder.latent_dim": "code size D; two, so that it can be drawn",
-    "hidden_dims": "widths of the encoder's hidden layers; the decoder mirrors them; `[]` makes both linear",
+    "model": "the model; the first argument of `vaelab train`",
+    "data": "a named data set or the path of a file; also `--data`",
+    "seed": "seed of everything random; also `--seed`",
+    "device": "`auto` (an NVIDIA GPU if there is one, else the CPU), `cpu` or `cuda`; also `--device`",
+    "objective": "the function that is maximised: `objective.name` and its options below",
+    "estimator": "the estimator of its gradient: `estimator.name` and its options below",
+    "training": "length and optimiser of the training: below",
+    "training.batch_size": "observations per step; at most as many as the training split has",
+    "training.learning_rate": "Adam's learning rate, before warm-up and decay; if unset, that of the model, reduced "
+    "for wide data",
+    "gaussian-vae.latent_dim": "code size D; if unset, half the number of columns, between 2 and 20",
+    "bernoulli-vae.latent_dim": "code size D; if unset, the number of columns, between 2 and 200",
+    "autoencoder.latent_dim": "code size D; two can be drawn as a map",
+    "hidden_dims": "widths of the encoder's hidden layers; the decoder has them in reverse order; `[]` makes both "
+    "linear",
     "activation": "non-linearity of the hidden layers",
-    "bernoulli-vae.prior": "every bit has probability 1/2 (`uniform`), or the prior's logits are trained (`learned`)",
-    "autoencoder.components": "components of the mixture of codes; of several numbers the lowest BIC chooses, and "
-    "the search goes on while its edge wins",
+    "bernoulli-vae.prior": "every bit is 1 with probability 1/2 (`uniform`), or the logits of the prior are trained "
+    "(`learned`)",
+    "autoencoder.components": "number of components of the mixture of codes; of several numbers, the one with the "
+    "lowest BIC, and the search continues beyond the largest or smallest if that wins",
     "autoencoder.covariance": "covariance matrices of the mixture's components",
     "sbn.hidden_dims": "widths of hidden layers between the layers of bits; `[]` makes them linear",
-    "deep-gaussian-vae.hidden_dims": "for each layer, widths of the hidden layers between it and what lies below",
-    "objective.kl": "the KL's part in the gradient: of the distributions (`closed-form`) or of the codes (`sampled`)",
-    "objective.beta": "weight of the KL term while training; the reported bound always has 1",
+    "deep-gaussian-vae.hidden_dims": "for each layer, widths of the hidden layers between it and the layer below",
+    "objective.kl": "the KL in the gradient: in closed form (`closed-form`) or from the codes (`sampled`)",
+    "objective.beta": "weight of the KL while training; the reported bound always has 1",
 }
 
 
@@ -52,7 +55,8 @@ def type_name(kind: Any) -> str:
     if origin is Union or type(kind).__name__ == "UnionType":
         return " or ".join("unset" if part is type(None) else type_name(part) for part in get_args(kind))
     if origin is not None and get_args(kind) and origin is not dict:
-        return f"list of {type_name(get_args(kind)[0])}s"
+        head, *rest = type_name(get_args(kind)[0]).partition(" ")
+        return f"list of {head}s{''.join(rest)}"
     return {int: "integer", float: "number", str: "text", bool: "true or false"}.get(kind, "table")
 
 
@@ -62,7 +66,9 @@ def default_name(default: Any) -> str:
         return "required"
     if default is None:
         return "unset"
-    return f"`{list(default) if isinstance(default, tuple) else default}`"
+    if isinstance(default, bool | tuple):
+        return f"`{json.dumps(default)}`"
+    return f"`{default:.3g}`" if isinstance(default, float) else f"`{default}`"
 
 
 def documented(build: object, option: str) -> str | None:
