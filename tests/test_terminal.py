@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from tests.commands import CommandLine
+from vaelab import evaluation
 from vaelab.cli import app
-from vaelab.cli.usage import EXAMPLES
+from vaelab.cli.options import SAMPLES
+from vaelab.cli.usage import COMMANDS
 
 HEADER = ["model", "code", "parameters", "ELBO", "IWAE", "active units"]
 ROWS = [
@@ -140,21 +142,41 @@ def test_help_of_the_whole_exits_with_0_and_names_every_command(vaelab, words):
     result = vaelab(*words)
     assert result.code == 0
     assert result.err == ""
-    assert all(f"  {name} " in result.out for name in EXAMPLES)
+    assert all(f"  {name} " in result.out for name in COMMANDS)
     assert "..." not in result.out.partition("Commands:")[2]
     assert max(map(len, result.out.splitlines())) <= 80
     assert ("To begin: vaelab train gaussian-vae" in result.out) == (words == ())
 
 
-@pytest.mark.parametrize("command", EXAMPLES)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_and_an_example(vaelab, command):
     pages = {vaelab(*words).out for words in ((command, "-h"), (command, "--help"), ("help", command))}
     assert len(pages) == 1
-    assert EXAMPLES[command][1] in " ".join(pages.pop().split())
+    assert COMMANDS[command].example in " ".join(pages.pop().split())
 
 
-def test_the_table_of_examples_has_every_command():
-    assert {command.name for command in app.registered_commands} == set(EXAMPLES)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_has_a_help_text_on_one_line_of_80_columns(vaelab, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    usage, *sections = re.split(r"^(?:Arguments|Options):\n", vaelab(command, "--help").out, flags=re.M)
+    assert "…" not in usage
+    assert "..." not in usage.partition("\n")[2]
+    summary = usage.partition("\n\n  ")[2].partition("\n\n")[0]
+    assert "\n" not in summary.strip(), "the first sentence is one line"
+    for section in sections:
+        lines = section.partition("\n\n")[0].rstrip().splitlines()
+        for line in lines:
+            assert len(line) <= 80, line
+            assert re.match(r"  [-\[A-Z]\S.*?  +\S", line), f"a text that goes on, or none: {line}"
+            assert not line.endswith(("…", "...")), line
+
+
+def test_the_defaults_of_the_command_line_are_those_of_python():
+    assert SAMPLES == evaluation.SAMPLES
+
+
+def test_the_table_of_commands_has_every_command():
+    assert {command.name for command in app.registered_commands} == set(COMMANDS)
 
 
 REFUSED = {

@@ -18,7 +18,7 @@ from vaelab.cli.output import say
 from vaelab.cli.streams import abandon_broken, write_any_text
 from vaelab.cli.sweeps import sweep
 from vaelab.cli.training import lab, show_settings, train
-from vaelab.cli.usage import EXAMPLES, NEXT, Commands, usage_error
+from vaelab.cli.usage import COMMANDS, NEXT, Commands, usage_error
 from vaelab.errors import InputError, shown
 
 __all__ = ["app", "main"]
@@ -38,7 +38,7 @@ for command in (
     *(sweep, gradients, tightness, lab, show_data, show_settings),
 ):
     name = _NAMES.get(command, command.__name__)
-    app.command(name, short_help=EXAMPLES[name][0], epilog=f"Example: {EXAMPLES[name][1]}")(command)
+    app.command(name, short_help=COMMANDS[name].does, epilog=f"Example: {COMMANDS[name].example}")(command)
 
 
 _WRONG_PATH = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)  # of a path that a user wrote

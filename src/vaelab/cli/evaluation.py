@@ -10,6 +10,7 @@ import typer
 
 from vaelab.cli.options import SAMPLES, DataFile, Json, Overwrite, RunPath
 from vaelab.cli.output import going_on, print_json, print_table, print_text, print_values, require_report, say
+from vaelab.cli.usage import say_next
 
 if TYPE_CHECKING:
     from vaelab.evaluation import Evaluation, Watch
@@ -20,25 +21,23 @@ __all__ = ["compare", "evaluate"]
 
 def evaluate(
     run: RunPath,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    split: Annotated[str, typer.Option(metavar="NAME", help="train, validation or test.")] = "test",
     bound: Annotated[
         list[str] | None,
-        typer.Option(help="elbo, iwae, prior, exact, quadrature; repeatable  [default: elbo, iwae]"),
+        typer.Option(metavar="NAME", help="A bound; repeatable  [default: elbo, iwae]"),
     ] = None,
-    samples: Annotated[
-        int, typer.Option(help="K of the importance-weighted estimate; quote 5000 (the ELBO uses up to 10).")
-    ] = SAMPLES,
-    seed: Annotated[int, typer.Option(help="Seed of the codes drawn.")] = 0,
+    samples: Annotated[int, typer.Option(metavar="K", help="K codes an observation; quote 5000.")] = SAMPLES,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the codes drawn.")] = 0,
     data: DataFile = None,
     binarisation: Annotated[
-        str | None, typer.Option(help="dynamic, static or threshold  [default: that of the training]")
+        str | None, typer.Option(metavar="NAME", help="Another protocol than in the training.")
     ] = None,
-    report: Annotated[bool, typer.Option(help="Also write RUN/report.html and RUN/figures.")] = True,
+    report: Annotated[bool, typer.Option(help="Write RUN/report.html.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a run: bounds with standard errors, active units; kept in RUN/evaluation.json.
+    """Print bounds with standard errors and active units, and write a report.
 
-    The numbers are printed and written before anything is drawn.
+    The numbers are kept in RUN/evaluation.json.
     """
     from vaelab.cli.progress import WorkProgress
     from vaelab.report import ReportedRun, write_report
@@ -55,6 +54,8 @@ def evaluate(
     if report:
         with going_on("the report was not written"):
             say(f"report: {write_report(run, opened.name, [member])}")
+    if not as_json:
+        say_next("evaluate", run=run)
 
 
 def _evaluated(
@@ -97,12 +98,12 @@ def _keep(member: ReportedRun, result: Evaluation) -> None:
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
-    out: Annotated[Path | None, typer.Option(help="Also write a report and its figures here.")] = None,
-    samples: Annotated[int, typer.Option(help="K where a run has no evaluation yet.")] = SAMPLES,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write a report here.")] = None,
+    samples: Annotated[int, typer.Option(metavar="K", help="K of runs without an evaluation.")] = SAMPLES,
     data: Annotated[
-        list[str] | None, typer.Option("--data", help="Where data of the runs are now; repeatable.")
+        list[str] | None, typer.Option("--data", metavar="FILE", help="Where the data are now; repeatable.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Compare across data or binarisation, marked.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Compare different data, with a mark.")] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -137,3 +138,5 @@ def compare(
         with going_on("the report was not written"):
             remove_report(out)
             say(f"report: {write_comparison(out, members, mark)}")
+    if not as_json:
+        say_next("compare", run=runs[0])

@@ -10,27 +10,33 @@ import typer
 
 from vaelab.cli.options import DataFile, Json, Overwrite, RunPath
 from vaelab.cli.output import going_on, print_json, print_table, print_text, require_target, write
+from vaelab.cli.usage import say_next
 
 __all__ = ["gradients", "tightness"]
 
 
 def gradients(
     run: RunPath,
-    draws: Annotated[int, typer.Option(help="Estimates from each estimator.")] = 200,
-    rows: Annotated[int, typer.Option(help="Observations in the batch.")] = 100,
-    samples: Annotated[int, typer.Option(help="K; rounded up where an estimator needs pairs of codes.")] = 4,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
+    draws: Annotated[int, typer.Option(metavar="N", help="Estimates from each estimator.")] = 200,
+    rows: Annotated[int, typer.Option(metavar="N", help="Observations in the batch.")] = 100,
+    samples: Annotated[int, typer.Option(metavar="K", help="Codes for each observation.")] = 4,
+    split: Annotated[str, typer.Option(metavar="NAME", help="train, validation or test.")] = "train",
     estimator: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Which to measure; repeatable  [default: all]")
+        list[str] | None, typer.Option(metavar="NAME", help="An estimator; repeatable  [default: all]")
     ] = None,
-    without: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Which to leave out; repeatable.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the batch and of every draw.")] = 0,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Leave an estimator out; repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the batch and of all draws.")] = 0,
     data: DataFile = None,
-    out: Annotated[Path | None, typer.Option(help="A .png file  [default: RUN/figures/gradients.png]")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="PNG", help="The figure  [default: in RUN/figures]")] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Measure every gradient estimator on a frozen run: bias, variance and cost; kept in RUN/gradients.json."""
+    """Measure the bias, variance and cost of the gradient estimators on a run.
+
+    The weights stay as they are. The numbers are kept in RUN/gradients.json.
+    """
     from vaelab.cli.progress import WorkProgress
     from vaelab.report import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
     from vaelab.runs import Run
@@ -74,23 +80,27 @@ def gradients(
     if any(row["variance"] > 0 for row in result["estimators"]):
         with going_on("the figure was not written"):
             write(target, gradient_figure(result))
+    if not as_json:
+        measured = [row for row in result["estimators"] if not row["biased"]] or result["estimators"]
+        quietest = min(measured, key=lambda row: float(row["variance"]))
+        say_next("gradients", model=opened.settings.model, estimator=quietest["estimator"])
 
 
 def tightness(
     run: RunPath,
-    rows: Annotated[int, typer.Option(help="Test observations to measure on.")] = 1000,
-    steps: Annotated[int, typer.Option(help="Training of each recognition network.")] = 2000,
-    samples: Annotated[int, typer.Option(help="K of the importance-weighted bound.")] = 100,
-    seed: Annotated[int, typer.Option(help="Seed of everything drawn.")] = 0,
+    rows: Annotated[int, typer.Option(metavar="N", help="Test observations to measure on.")] = 1000,
+    steps: Annotated[int, typer.Option(metavar="N", help="Steps of each recognition network.")] = 2000,
+    samples: Annotated[int, typer.Option(metavar="K", help="K of the importance-weighted bound.")] = 100,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of all draws.")] = 0,
     data: DataFile = None,
-    out: Annotated[Path | None, typer.Option(help="A .png file  [default: RUN/figures/tightness.png]")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="PNG", help="The figure  [default: in RUN/figures]")] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Measure how far the bounds of every inference lie below the exact log p(x) of a belief network of few bits.
+    """Measure how far the bounds of a belief network lie below log p(x).
 
-    The weights of prior and likelihood stay as they are; each recognition network is trained anew on them. Kept in
-    RUN/tightness.json.
+    The network has at most 20 bits, so that log p(x) can be summed. The weights of prior and likelihood stay as they
+    are; each recognition network is trained anew. The numbers are kept in RUN/tightness.json.
     """
     from vaelab.cli.progress import WorkProgress
     from vaelab.report import TIGHTNESS_HEADER, tightness_figure, tightness_notes, tightness_table
@@ -126,3 +136,5 @@ def tightness(
             opened.save_tightness(result, loaded.weights)
     with going_on("the figure was not written"):
         write(target, tightness_figure(result))
+    if not as_json:
+        say_next("tightness", run=run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ import typer
 
 from vaelab.cli.options import DataFile, Json, LabelColumn, Overwrite, RunPath, ScaleOfValues, ValuesOfData
 from vaelab.cli.output import print_json, require_target, write, write_arrays
+from vaelab.cli.usage import say_next
 from vaelab.errors import InputError
 
 __all__ = ["encode", "reconstruct", "sample", "show_data"]
@@ -18,13 +20,13 @@ Kind = Literal["draw", "mean", "mode"]
 
 def sample(
     run: RunPath,
-    n: Annotated[int, typer.Option("-n", help="How many.")] = 100,
-    kind: Annotated[Kind, typer.Option(help="Draws from p(x|z), its means or its modes.")] = "draw",
-    out: Annotated[Path | None, typer.Option(help=".png or .npz  [default: RUN/figures/samples-KIND.png]")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the codes drawn.")] = 0,
+    n: Annotated[int, typer.Option("-n", metavar="N", help="How many.")] = 100,
+    kind: Annotated[Kind, typer.Option(help="Draws from p(x|z), means or modes.")] = "draw",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help=".png or .npz  [default: in RUN/figures]")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the draws.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw observations from a run's model, as an image or as arrays."""
+    """Draw observations from the model of a run, as an image or as arrays."""
     from vaelab import plots
     from vaelab.report import ReportedRun
     from vaelab.runs import Run
@@ -39,13 +41,14 @@ def sample(
     else:
         columns = max(1, round(n**0.5))
         write(target, plots.png(plots.image_grids({f"{opened.name}: {kind}": member.images(drawn)}, columns)))
+    say_next("sample", run=run)
 
 
 def reconstruct(
     run: RunPath,
-    n: Annotated[int, typer.Option("-n", help="How many observations.")] = 12,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    out: Annotated[Path | None, typer.Option(help=".png or .npz  [default: RUN/figures/reconstructed.png]")] = None,
+    n: Annotated[int, typer.Option("-n", metavar="N", help="How many observations.")] = 12,
+    split: Annotated[str, typer.Option(metavar="NAME", help="train, validation or test.")] = "test",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help=".png or .npz  [default: in RUN/figures]")] = None,
     data: DataFile = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -67,22 +70,32 @@ def reconstruct(
     else:
         rows = {split: member.images(x), opened.name: member.images(decoded)}
         write(target, plots.png(plots.reconstructions(rows)))
+    say_next("reconstruct", run=run)
 
 
 def encode(
     run: RunPath,
-    out: Annotated[Path, typer.Option(help="An .npz file.")],
-    data: Annotated[str | None, typer.Option(help="A named data set or a file  [default: the run's data]")] = None,
-    split: Annotated[str | None, typer.Option(help="Which split; a file of one array is encoded whole.")] = None,
+    out: Annotated[Path, typer.Option(metavar="NPZ", help="The file to write.")],
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Data to encode  [default: the data of the run]")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which split  [default: test, or a whole array]")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the codes of data: posterior means, and, by model, standard deviations or mixture components."""
+    """Write the codes of data to a file.
+
+    Codes are posterior means; beside them stand the standard deviations of real codes, or the component and the
+    log-density of each code where a mixture was fitted.
+    """
     from vaelab.runs import Run
     from vaelab.transform import encode as encode_rows
 
     opened = Run(run)
     target = require_target(out, out, (".npz",), overwrite, opened.data_places() if data is None else (data,))
     write_arrays(target, encode_rows(opened, data, split))
+    say_next("encode", out=target)
 
 
 def show_data(
@@ -92,7 +105,7 @@ def show_data(
     label_column: LabelColumn = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is in a data set: shape, range, binary or grey, splits; without a name, list the sets."""
+    """Describe a data set or a file; without a name, list the data sets."""
     from vaelab.data import DATASETS, describe, load_data
 
     if name is None:
@@ -109,6 +122,8 @@ def show_data(
         for fact, value in facts.items():
             for line in _lines_of(value):
                 print(f"  {fact.replace('_', ' '):14}{line}")
+    sys.stdout.flush()
+    say_next("data", data=next(iter(described)))
 
 
 def _lines_of(value: object) -> list[str]:

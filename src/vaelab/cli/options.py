@@ -25,26 +25,24 @@ __all__ = [
 ]
 
 SAMPLES = 100  # evaluation.SAMPLES, which is not imported here: help has to be instant
-ModelName = Annotated[
-    str, typer.Argument(metavar="MODEL", help="gaussian-vae, bernoulli-vae, sbn, deep-gaussian-vae or autoencoder.")
-]
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A model; vaelab settings lists all.")]
 Words = Annotated[
     list[str] | None,
-    typer.Argument(metavar="SETTING", help="Words key=value; a .yaml, .toml or .json file may be first."),
+    typer.Argument(metavar="SETTING", help="key=value; a .yaml, .toml or .json file first."),
 ]
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
-DataFile = Annotated[
-    str | None, typer.Option("--data", help="Where the run's data are now  [default: where they were read]")
-]
+DataFile = Annotated[str | None, typer.Option("--data", metavar="FILE", help="Where the data of the run are now.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 ValuesOfData = Annotated[
     Literal["grey", "bits", "unit"] | None,
-    typer.Option("--values", help="What the data are: grey levels 0...255, bits 0 and 1, or real numbers in [0, 1]."),
+    typer.Option("--values", help="Grey levels 0 to 255, bits, or reals in [0, 1]."),
 ]
-ScaleOfValues = Annotated[float | None, typer.Option("--scale", help="The data are grey levels from 0 to this value.")]
+ScaleOfValues = Annotated[
+    float | None, typer.Option("--scale", metavar="S", help="The data are grey levels from 0 to S.")
+]
 LabelColumn = Annotated[
-    str | None, typer.Option("--label-column", help="Column of the labels  [default: label(s), class, target(s) or y]")
+    str | None, typer.Option("--label-column", metavar="NAME", help="The column that holds the labels.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 

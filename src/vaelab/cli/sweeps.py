@@ -11,6 +11,7 @@ import typer
 
 from vaelab.cli.options import Json, LabelColumn, ModelName, ScaleOfValues, ValuesOfData, Words, layers_of
 from vaelab.cli.output import print_json, print_table, say
+from vaelab.cli.usage import say_next
 
 __all__ = ["sweep"]
 
@@ -18,25 +19,27 @@ __all__ = ["sweep"]
 def sweep(
     model: ModelName,
     settings: Words = None,
-    data: Annotated[str | None, typer.Option(help="A named data set or a file  [default: mnist]")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A named data set or a file  [default: mnist]")
+    ] = None,
     values: ValuesOfData = None,
     scale: ScaleOfValues = None,
     label_column: LabelColumn = None,
-    out: Annotated[Path | None, typer.Option(help="Where the runs go  [default: sweeps/MODEL]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the trainings and of --random  [default: 0]")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda  [default: auto]")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the runs go  [default: sweeps/MODEL]")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of trainings and draws  [default: 0]")] = None,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu or cuda  [default: auto]")] = None,
     jobs: Annotated[
-        int | None, typer.Option(help="Trainings at once  [default: 2, or 1 on an accelerator]", show_default=False)
+        int | None, typer.Option(metavar="N", help="Trainings at once  [default: 2; on a GPU 1]", show_default=False)
     ] = None,
     random: Annotated[int | None, typer.Option(metavar="N", help="Draw N combinations instead of all.")] = None,
     guided: Annotated[int | None, typer.Option(metavar="N", help="Let optuna propose N combinations.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted sweep.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a model with every combination of settings, each into a run directory, and compare them.
+    """Train a model with every combination of settings, and compare them.
 
-    latent_dim=[2,10,20] are alternatives, and of a setting that is a list itself hidden_dims=[[200],[400,400]].
-    With --random and --guided also ranges: latent_dim=2..50, training.learning_rate=log:1e-4..1e-2.
+    latent_dim=[2,10,20] gives alternatives; for a setting that is a list, write hidden_dims=[[200],[400,400]]. With
+    --random and --guided ranges are possible too: latent_dim=2..50, learning_rate=log:1e-4..1e-2.
     """
     from vaelab.cli.progress import TrainingProgress
     from vaelab.studies.sweep import Result, read_space, run_sweep, sweep_table
@@ -79,6 +82,9 @@ def sweep(
         print("(nats per observation, higher is better; validation split; nothing was chosen on the test split)")
         best = f"best: {path / found.results[0].name}; " if len(failed) < len(found.results) else ""
         print(f"{best}table and figure: {path}/sweep.json, sweep.csv, sweep.png")
+        sys.stdout.flush()
+        if best:
+            say_next("sweep", run=path / found.results[0].name)
     if failed:
         say(f"{len(failed)} of {len(found.results)} combinations failed: {path}/NAME.log says why")
         raise typer.Exit(1)

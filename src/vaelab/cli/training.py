@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,8 @@ from vaelab.cli.options import (
     layers_of,
     require_no_data,
 )
-from vaelab.cli.output import is_rank_zero, print_json, print_table, say
+from vaelab.cli.output import is_rank_zero, print_json, print_table, print_text, say
+from vaelab.cli.usage import say_next
 
 __all__ = ["lab", "show_settings", "train"]
 
@@ -28,27 +30,28 @@ __all__ = ["lab", "show_settings", "train"]
 def train(
     model: ModelName,
     settings: Words = None,
-    data: Annotated[str | None, typer.Option(help="A named data set or a file  [default: mnist]")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A named data set or a file  [default: mnist]")
+    ] = None,
     values: ValuesOfData = None,
     scale: ScaleOfValues = None,
     label_column: LabelColumn = None,
-    out: Annotated[Path | None, typer.Option(help="Run directory  [default: runs/MODEL]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random  [default: 0]")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda  [default: auto]")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run directory  [default: runs/MODEL]")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random  [default: 0]")] = None,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu or cuda  [default: auto]")] = None,
     precision: Annotated[
-        str | None, typer.Option(help="Of matrix products: auto, float32, bfloat16  [default: auto]")
+        str | None, typer.Option(metavar="NAME", help="auto, float32 or bfloat16  [default: auto]")
     ] = None,
-    compiled: Annotated[bool, typer.Option("--compile", help="Compile the step: slow to start, then faster.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the step: slow start, then faster.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     overwrite: Overwrite = False,
-    rank_timeout: Annotated[float, typer.Option(help="Seconds that ranks wait for each other.", min=1)] = 600.0,
+    rank_timeout: Annotated[float, typer.Option(metavar="S", help="Longest wait for other ranks.")] = 600.0,
     as_json: Json = False,
 ) -> None:
     """Train a model into a run directory.
 
-    Settings are key=value words, such as latent_dim=2 training.steps=1000 estimator.samples=8; a file may hold
-    them too, and words win over the file. vaelab settings MODEL lists them. Under torchrun (-m vaelab train ...)
-    all ranks train one model.
+    Settings are key=value words, such as latent_dim=2 steps=1000; a file may hold them too, and words win over
+    the file. vaelab settings MODEL lists them. Under torchrun all ranks train one model.
     """
     from vaelab import training
     from vaelab.cli.progress import TrainingProgress
@@ -85,16 +88,17 @@ def train(
         say(f"{path}: {best}, {result.seconds:.0f} s")
         if result.verdict is not None:
             say(result.verdict.sentence)
+        say_next("train", run=path)
     if result.signal is not None and result.stop_reason == "interrupted":
         raise typer.Exit(128 + result.signal)
 
 
 def lab(
-    out: Annotated[Path, typer.Option(help="Where the runs, figures and the report go.")] = Path("lab"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, figures and report go.")] = Path("lab"),
     quick: Annotated[bool, typer.Option("--quick", help="Every part, smaller, for a first look.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where it was stopped.")] = False,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of everything random.")] = 0,
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu or cuda.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue where it was stopped.")] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Run the whole study on MNIST: all models, all figures, one report."""
@@ -117,10 +121,26 @@ def lab(
     print_table(*models_table(members))
     sys.stdout.flush()
     print(f"report: {write_lab(out, members, quick)} ({(time.perf_counter() - started) / 60:.1f} minutes)")
+    say_next("lab", run=members[0].run.path)
 
 
-def show_settings(model: ModelName) -> None:
-    """List the settings of a model with their defaults, as the words that set them."""
+def show_settings(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A model; without one, list all names.")] = None,
+) -> None:
+    """List the settings of a model with their defaults.
+
+    Without a model, list the names of the models, objectives and estimators.
+    """
+    from vaelab.estimators import ESTIMATORS
+    from vaelab.models import MODELS
+    from vaelab.objectives import OBJECTIVES
     from vaelab.settings import resolve, words
 
-    print("\n".join(words(resolve(model), unset=True)))
+    if model is not None:
+        print("\n".join(words(resolve(model), unset=True)))
+        say_next("settings", model=model)
+        return
+    tables: dict[str, Iterable[str]] = {"models": MODELS, "objectives": OBJECTIVES, "estimators": ESTIMATORS}
+    for kind, table in tables.items():
+        print_text(f"{kind}: {', '.join(table)}")
+    say_next("settings", model="MODEL")

@@ -1,64 +1,145 @@
-"""The commands, an example of each, and the answers to wrong command lines."""
+"""The table of commands, what to type after each, and the answers to wrong command lines."""
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
 from typing import Any
 
 from typer.core import TyperGroup
 
+from vaelab.cli.output import say
 from vaelab.errors import InputError, did_you_mean, shown
 
-__all__ = ["EXAMPLES", "NEXT", "Commands", "usage_error"]
+__all__ = ["COMMANDS", "NEXT", "Command", "Commands", "say_next", "usage_error"]
 
-# Command -> what it does, in the width of a terminal; an example.
-EXAMPLES = {
-    "train": ("Train a model into a run directory.", "vaelab train gaussian-vae latent_dim=20 --out runs/g"),
-    "evaluate": ("Print a run's bounds and active units; write a report.", "vaelab evaluate runs/g --samples 100"),
-    "sample": ("Draw observations from a run's model.", "vaelab sample runs/g -n 64 --out samples.png"),
-    "reconstruct": ("Show observations above their reconstructions.", "vaelab reconstruct runs/g"),
-    "encode": ("Write the codes of data to a file.", "vaelab encode runs/g --out codes.npz"),
-    "compare": ("Compare runs on the test split in one table.", "vaelab compare runs/g runs/b"),
-    "sweep": ("Train with every combination of settings.", "vaelab sweep gaussian-vae latent_dim=[2,10,20]"),
-    "gradients": ("Measure the gradient estimators on a run.", "vaelab gradients runs/b"),
-    "tightness": ("Measure how far bounds lie below log p(x).", "vaelab tightness runs/small-sbn"),
-    "lab": ("Run the whole study on MNIST; one report.", "vaelab lab --quick"),
-    "data": ("Say what is in a data set or a file.", "vaelab data mnist"),
-    "settings": ("List the settings of a model.", "vaelab settings gaussian-vae"),
+
+@dataclass(frozen=True)
+class Command:
+    """A row of the table of commands: what it does, an example, where the result is written, and what to type next.
+
+    In ``then`` stand names in braces that the command fills in. ``also`` holds other words that people use for it.
+    """
+
+    does: str
+    example: str
+    result: str
+    then: str
+    also: str = ""
+
+
+_RUN_FIGURE = "`RUN/figures/{}.png`, or `--out` (`.png`, `.npz`)"
+COMMANDS = {
+    "train": Command(
+        "Train a model into a run directory.",
+        "vaelab train gaussian-vae latent_dim=20 --out runs/g",
+        "the run directory: `runs/MODEL`, or `--out`",
+        "vaelab evaluate {run}",
+        "fit learn run",
+    ),
+    "evaluate": Command(
+        "Print bounds and active units of a run; write a report.",
+        "vaelab evaluate runs/g --samples 100",
+        "`RUN/evaluation.json`, `RUN/report.html`, `RUN/figures/`",
+        "vaelab sample {run}",
+        "eval test score validate",
+    ),
+    "sample": Command(
+        "Draw observations from the model of a run.",
+        "vaelab sample runs/g -n 64 --out samples.png",
+        _RUN_FIGURE.format("samples-KIND"),
+        "vaelab reconstruct {run}",
+        "generate draw",
+    ),
+    "reconstruct": Command(
+        "Show observations above their reconstructions.",
+        "vaelab reconstruct runs/g",
+        _RUN_FIGURE.format("reconstructed"),
+        "vaelab encode {run} --out codes.npz",
+        "decode",
+    ),
+    "encode": Command(
+        "Write the codes of data to a file.",
+        "vaelab encode runs/g --out codes.npz",
+        "the `.npz` that `--out` names",
+        "python -c \"import numpy; print(numpy.load('{out}')['codes'])\"",
+        "transform embed predict",
+    ),
+    "compare": Command(
+        "Compare runs on the test split in one table.",
+        "vaelab compare runs/g runs/b",
+        "the terminal; with `--out`, a report and figures",
+        "vaelab evaluate {run} --samples 5000",
+    ),
+    "sweep": Command(
+        "Train with every combination of settings.",
+        "vaelab sweep gaussian-vae latent_dim=[2,10,20]",
+        "`sweeps/MODEL`, or `--out`",
+        "vaelab evaluate {run}",
+        "grid search tune optimize optimise",
+    ),
+    "gradients": Command(
+        "Measure the gradient estimators on a run.",
+        "vaelab gradients runs/b",
+        "`RUN/gradients.json`, `RUN/figures/`",
+        "vaelab train {model} estimator.name={estimator}",
+    ),
+    "tightness": Command(
+        "Measure how far bounds lie below log p(x).",
+        "vaelab tightness runs/small-sbn",
+        "`RUN/tightness.json`, `RUN/figures/`",
+        "vaelab evaluate {run} --bound exact",
+    ),
+    "lab": Command(
+        "Run the whole study on MNIST; one report.",
+        "vaelab lab --quick",
+        "`lab/report.html`, `lab/figures/`, `lab/runs/`",
+        "vaelab evaluate {run} --samples 5000",
+        "study demo",
+    ),
+    "data": Command(
+        "Describe a data set or a file.",
+        "vaelab data mnist",
+        "the terminal",
+        "vaelab train gaussian-vae --data {data}",
+        "dataset datasets info",
+    ),
+    "settings": Command(
+        "List the settings of a model.",
+        "vaelab settings gaussian-vae",
+        "the terminal",
+        "vaelab train {model} steps=500 --out runs/first",
+        "options config",
+    ),
 }
 NEXT = (
-    "To begin: vaelab train gaussian-vae training.steps=500 --out runs/first\n"
+    "To begin: vaelab train gaussian-vae steps=500 --out runs/first\n"
     "then:     vaelab evaluate runs/first --samples 100\n"
     "Help:     vaelab COMMAND --help"
 )
 
-_OTHER_NAMES = {
-    "train": "fit learn run",
-    "evaluate": "eval test score validate",
-    "sample": "generate draw",
-    "encode": "transform embed predict",
-    "reconstruct": "decode",
-    "sweep": "grid search tune optimize optimise",
-    "lab": "study demo",
-    "data": "dataset datasets info",
-    "settings": "options config",
-}
+
+def say_next(command: str, **filled: object) -> None:
+    """Print on standard error what to type after a command."""
+    words = {name: shlex.quote(str(value)) for name, value in filled.items()}
+    say(f"next: {COMMANDS[command].then.format(**words)}")
 
 
 class Commands(TyperGroup):
-    """The commands; one that there is not is refused with the one that is meant."""
+    """The group of commands; an unknown one is refused with the one that is meant."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command by its name, or refuse."""
         if (found := super().get_command(ctx, cmd_name)) is not None:
             return found
-        meant = [name for name, others in _OTHER_NAMES.items() if cmd_name.lower() in others.split()]
+        meant = [name for name, row in COMMANDS.items() if cmd_name.lower() in row.also.split()]
         if meant:
             raise InputError(f"command: there is no {shown(cmd_name)}; write vaelab {meant[0]}")
         from vaelab.models import MODELS
 
         if cmd_name in MODELS:
             raise InputError(f"command: {shown(cmd_name)} is a model; write vaelab train {cmd_name}")
-        hint = did_you_mean(cmd_name, EXAMPLES) or "; vaelab --help lists the commands"
+        hint = did_you_mean(cmd_name, COMMANDS) or "; vaelab --help lists the commands"
         raise InputError(f"command: there is no {shown(cmd_name)}{hint}")
 
 
@@ -78,7 +159,7 @@ def usage_error(error: Any) -> str:
     if message.startswith("Missing") and parameter is not None:
         name = parameter.metavar or parameter.opts[0]
         wanted = name.upper() if parameter.param_type_name == "argument" else parameter.opts[0]
-        return f"{command}: expected {wanted}, as in: {EXAMPLES[command][1]}"
+        return f"{command}: expected {wanted}, as in: {COMMANDS[command].example}"
     message = f"{message[:1].lower()}{message[1:].rstrip('.')}"
     return f"{command + ': ' if command else ''}{message}; {help_}"
 

@@ -19,10 +19,12 @@ __all__ = ["load_tensors", "save_tensors", "sha256_of"]
 _HEADER = 2**27  # bytes: more than the header of any model
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors by name."""
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
+    """Write tensors by name, and return their SHA-256."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_file(path, safetensors.torch.save(plain, metadata={"sha256": _checksum(plain)}))
+    checksum = _checksum(plain)
+    write_file(path, safetensors.torch.save(plain, metadata={"sha256": checksum}))
+    return checksum
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
