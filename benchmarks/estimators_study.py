@@ -92,7 +92,7 @@ def train_one(net: str, label: str, seed: int, budget: int, path: Path) -> str:
     import torch
 
     from vaelab.data import load_data
-    from vaelab.evaluation import elbo, importance_weighted
+    from vaelab.likelihood import elbo, importance_weighted
     from vaelab.seeds import seeded
     from vaelab.training import Diverged, fit
 

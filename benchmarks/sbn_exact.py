@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from vaelab.data import load_data
-from vaelab.evaluation import exact
+from vaelab.likelihood import exact
 from vaelab.models import sbn
 from vaelab.seeds import seeded
 

@@ -30,7 +30,7 @@ def run_one(name: str, steps: int, runs: Path) -> dict[str, Any]:
     import torch
 
     from vaelab.data import load_data
-    from vaelab.evaluation import elbo, importance_weighted
+    from vaelab.likelihood import elbo, importance_weighted
     from vaelab.settings import resolve
     from vaelab.training import train
 

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 from vaelab.data import Dataset, Split, load_data
-from vaelab.evaluation import importance_weighted
+from vaelab.likelihood import importance_weighted
 from vaelab.seeds import seeded
 from vaelab.settings import resolve
 from vaelab.training import Diverged, fit, for_data

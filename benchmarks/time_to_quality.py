@@ -31,7 +31,7 @@ from contenders.machine import machine, threads_in_words
 from contenders.turns import weights_file
 from throughput import save_pixels, start
 from vaelab.data import Observations, load_data
-from vaelab.evaluation import elbo
+from vaelab.likelihood import elbo
 from vaelab.models import LatentVariableModel, bernoulli_vae, gaussian_vae
 
 HERE = Path(__file__).parent

@@ -38,6 +38,7 @@ myst_substitutions |= {
     "estimators": estimators_table.estimators(),
     "biases": estimators_table.biases(),
     "baselines": estimators_table.baselines(),
+    "bounds": estimators_table.bounds(),
 }
 myst_substitutions |= {"throughput": throughput(), "quality": quality(), "scaling": scaling()}
 

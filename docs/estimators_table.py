@@ -1,4 +1,4 @@
-"""The tables of docs/estimators.md, read off the code: `python docs/estimators_table.py` prints them.
+"""The tables of docs/estimators.md and docs/evaluation.md, read off the code: `python docs/estimators_table.py`.
 
 What a table says of an estimator stands in its class: the attributes, the arguments of its constructor, and the first
 work that its docstring names after "Source:".
@@ -11,6 +11,7 @@ import re
 
 from vaelab.estimators import ESTIMATORS, Estimator
 from vaelab.estimators.baselines import BASELINES
+from vaelab.likelihood import BOUNDS
 from vaelab.objectives import OBJECTIVES
 from vaelab.settings import options_of
 
@@ -37,6 +38,12 @@ def baselines() -> str:
     return _table(("name", "subtracts", "needs", "source"), rows)
 
 
+def bounds() -> str:
+    """Return the table of likelihood estimates, as Markdown."""
+    rows = [(f"`{bound.label('K')}`", bound.formula, bound.is_bound) for bound in BOUNDS.values()]
+    return _table(("name", "formula", "a bound on $\\log p(x)$?"), rows)
+
+
 def source_of(kind: type[Estimator]) -> str:
     """Return the first work that the docstring names as its source, or "enumeration" where it names none."""
     text = " ".join((inspect.getdoc(kind) or "").split())
@@ -61,4 +68,4 @@ def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    print(estimators(), biases(), baselines(), sep="\n\n")
+    print(estimators(), biases(), baselines(), bounds(), sep="\n\n")

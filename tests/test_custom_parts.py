@@ -26,8 +26,9 @@ from vaelab import fit
 from vaelab.distributions import Bernoulli, DiagonalNormal, map_parameters
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, MeanFieldEM
-from vaelab.evaluation import active_units, elbo, encode_all, evaluate, exact, importance_weighted, prior_average
+from vaelab.evaluation import active_units, encode_means, evaluate
 from vaelab.inference import Enumeration, MeanField, complete, linear_weights
+from vaelab.likelihood import elbo, exact, importance_weighted, prior_average
 from vaelab.models import LatentVariableModel, sbn
 from vaelab.objectives import ELBO, IWAE
 
@@ -291,7 +292,7 @@ DOORS = {
     "importance_weighted": lambda m, x: importance_weighted(m, x, 3).values,
     "prior_average": lambda m, x: prior_average(m, x, 3).values,
     "exact": lambda m, x: exact(m, x).values,
-    "encode_all": encode_all,
+    "encode_means": encode_means,
     "active_units": lambda m, x: torch.tensor(active_units(m, x)["active_units"]),
     "enumeration": lambda m, x: Enumeration(m).log_likelihood(x),
     "enumeration, known": lambda m, x: Enumeration(m).log_likelihood(x, known=HALF),

@@ -2,27 +2,22 @@
 
 import inspect
 import math
+import sys
 
 import numpy as np
 import pytest
 import torch
+import typer
 from torch.distributions import Normal, kl_divergence
 
 from tests.laws import BITS, LAYERED, MODELS, VARIATIONAL, X, binary_data, build, enumerate_bits
+from vaelab.cli import app
 from vaelab.data import Dataset, Split
 from vaelab.distributions import all_codes
 from vaelab.errors import InputError
-from vaelab.evaluation import (
-    SAMPLES,
-    active_units,
-    bounds,
-    elbo,
-    encode_all,
-    evaluate,
-    exact,
-    importance_weighted,
-    prior_average,
-)
+from vaelab.evaluation import SAMPLES, active_units, encode_means, evaluate
+from vaelab.inference import Enumeration
+from vaelab.likelihood import BOUNDS, BoundEstimate, elbo, exact, importance_weighted, prior_average
 from vaelab.models import bernoulli_vae
 
 ROWS = 30
@@ -39,13 +34,15 @@ def table_of(observed):
 
 def log_error(estimated, samples):
     """Standard error of log 1/K sum w for each observation, by the delta method: sd(w) / (mean(w) sqrt K)."""
-    return (1 / estimated.parts["effective_samples"] - 1 / samples).clamp_min(0).sqrt()
+    return (1 / estimated.diagnostics["effective_samples"] - 1 / samples).clamp_min(0).sqrt()
 
 
 @pytest.mark.parametrize("name", BITS)
 @pytest.mark.parametrize("elements", [4_000_000, 100])
 def test_exact_is_the_brute_force_sum(name, elements, held_out, monkeypatch):
-    monkeypatch.setattr(bounds, "_ELEMENTS", elements)  # in one piece, or row by row
+    monkeypatch.setattr(
+        sys.modules[Enumeration.__module__], "_ELEMENTS", elements
+    )  # in one piece, or a few codes at once
     model = build(name)
     estimated = exact(model, held_out)
     assert torch.allclose(estimated.values, enumerate_bits(model, table_of(held_out), 1, "exact"), atol=1e-12)
@@ -73,8 +70,10 @@ def test_the_elbo_has_its_exact_expectation_and_lies_below_log_p(name, held_out)
     q = model.posterior(x)
     spread = model.likelihood(q.sample((4000,))).log_prob(x).std(0) / math.sqrt(4000)
     assert ((estimated.values - expected).abs() / spread).max() < 5
-    assert torch.allclose(estimated.values, estimated.parts["reconstruction"] - estimated.parts["kl"], atol=1e-12)
-    assert torch.allclose(estimated.parts["kl"], kl_divergence(q, model.prior()), atol=1e-12)
+    assert torch.allclose(
+        estimated.values, estimated.parts["reconstruction"].values - estimated.parts["kl"].values, atol=1e-12
+    )
+    assert torch.allclose(estimated.parts["kl"].values, kl_divergence(q, model.prior()), atol=1e-12)
     assert (expected < exact(model, held_out).values).all()
 
 
@@ -85,16 +84,18 @@ def test_chunks_change_no_law(name, samples, held_out, monkeypatch):
     model = build(name)
     whole = [estimate(model, held_out, samples) for estimate in (elbo, importance_weighted, prior_average)]
     seen = []
-    monkeypatch.setattr(bounds, "_ELEMENTS", 2 * X * min(samples, 40))  # two rows at a time, a few codes at a time
-    parts = [elbo(model, held_out, samples, watch=lambda *done: seen.append(done))]
+    monkeypatch.setattr(
+        "vaelab.likelihood.objective._ELEMENTS", 2 * X * min(samples, 40)
+    )  # two rows at a time, a few codes at a time
+    parts = [elbo(model, held_out, samples, callback=lambda *done: seen.append(done))]
     parts += [estimate(model, held_out, samples) for estimate in (importance_weighted, prior_average)]
     assert seen == [(done, ROWS) for done in range(2, ROWS + 1, 2)]
     if not model.layers:  # the KL of a chain is averaged over codes, and other codes are drawn
-        assert torch.allclose(whole[0].parts["kl"], parts[0].parts["kl"], atol=1e-12)
+        assert torch.allclose(whole[0].parts["kl"].values, parts[0].parts["kl"].values, atol=1e-12)
     for one, other in zip(whole, parts, strict=True):
         assert len(other.values) == ROWS
         assert abs(one.mean - other.mean) < 5 * math.hypot(one.standard_error, other.standard_error)
-    effective = parts[1].parts["effective_samples"]
+    effective = parts[1].diagnostics["effective_samples"]
     assert effective.min() >= 1 - 1e-9
     assert effective.max() <= samples + 1e-9
 
@@ -106,10 +107,10 @@ def test_chunks_of_codes_add_up_exactly(held_out, monkeypatch):
         model.posterior.network.layers[-1].bias.fill_(200.0)
         model.posterior.network.layers[-1].weight.zero_()
     whole = [elbo(model, held_out, 50), importance_weighted(model, held_out, 50)]
-    monkeypatch.setattr(bounds, "_ELEMENTS", 7 * X * ROWS)
+    monkeypatch.setattr("vaelab.likelihood.objective._ELEMENTS", 7 * X * ROWS)
     for one, other in zip(whole, [elbo(model, held_out, 50), importance_weighted(model, held_out, 50)], strict=True):
         assert torch.allclose(one.values, other.values, atol=1e-12)
-    assert torch.allclose(other.parts["effective_samples"], torch.full((ROWS,), 50.0).double())
+    assert torch.allclose(other.diagnostics["effective_samples"], torch.full((ROWS,), 50.0).double())
 
 
 @pytest.mark.parametrize("name", VARIATIONAL)
@@ -128,10 +129,10 @@ def test_estimates_depend_on_their_seed_alone_and_more_codes_tighten_them(name, 
 
 
 def test_mean_and_standard_error():
-    estimated = bounds.BoundEstimate(torch.tensor([1.0, 2.0, 6.0]), {})
+    estimated = BoundEstimate(torch.tensor([1.0, 2.0, 6.0]))
     assert estimated.mean == 3
     assert estimated.standard_error == pytest.approx(math.sqrt(7 / 3))
-    assert math.isnan(bounds.BoundEstimate(torch.tensor([1.0]), {}).standard_error)
+    assert math.isnan(BoundEstimate(torch.tensor([1.0])).standard_error)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -190,7 +191,7 @@ def test_active_units_of_real_codes_vary_by_more_than_a_hundredth(held_out):
     q = model.posterior(table_of(held_out))
     per_unit = kl_divergence(Normal(q.loc, q.stddev), Normal(torch.zeros(3).double(), torch.ones(3).double())).mean(0)
     assert units["nats"] == units["nats_per_active_unit"] == pytest.approx(per_unit[0].item(), rel=1e-9)
-    assert torch.allclose(encode_all(model, held_out, rows=7), encode_all(model, held_out), atol=1e-12)
+    assert torch.allclose(encode_means(model, held_out, rows=7), encode_means(model, held_out), atol=1e-12)
 
 
 def enumerated_information(model, x):
@@ -255,12 +256,19 @@ def test_the_progress_is_that_of_the_whole(asked):
     heard = []
     data = binary_data(rows=(20, 20, 2500))
     watch = lambda done, total: heard.append(done / total)  # noqa: E731
-    evaluate(build(BITS[0]), data, bounds=asked, samples=30, watch=watch)
+    evaluate(build(BITS[0]), data, bounds=asked, samples=30, callback=watch)
     assert heard == sorted(heard)
     assert heard[-1] == 1
     assert len(heard) == 3 * len(asked or ("elbo", "iwae"))  # chunks of a thousand rows
     if asked is None:
         assert heard[2] == pytest.approx(10 / 40)  # the ELBO's ten codes of forty
+
+
+def test_help_of_the_command_names_every_bound():
+    options = typer.main.get_command(app).commands["evaluate"].params
+    text = next(option.help for option in options if option.name == "bound")
+    default = ", ".join(name for name, bound in BOUNDS.items() if bound.default)
+    assert text == f"{', '.join(BOUNDS)}; repeatable  [default: {default}]"
 
 
 def test_the_command_line_and_python_have_the_same_default_of_samples():

@@ -10,7 +10,8 @@ import torch
 
 from tests.laws import binary_data, build
 from vaelab.errors import InputError
-from vaelab.evaluation import Evaluation, EvaluationRecord, elbo, evaluate
+from vaelab.evaluation import Evaluation, EvaluationRecord, evaluate
+from vaelab.likelihood import elbo
 
 ROWS = 30
 

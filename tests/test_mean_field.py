@@ -12,9 +12,10 @@ import torch
 from tests.laws import binary_data, enumerate_bits, observations_of
 from vaelab.errors import InputError
 from vaelab.estimators import Expectation, MeanFieldEM, ScoreFunction
-from vaelab.evaluation import elbo, evaluate, exact, importance_weighted
+from vaelab.evaluation import evaluate
 from vaelab.inference import Enumeration, MeanField, MeanFieldPosterior, State, generative_parts, linear_weights
 from vaelab.inference.fields import FIELDS, Product
+from vaelab.likelihood import elbo, exact, importance_weighted
 from vaelab.models import bernoulli_vae, sbn
 from vaelab.objectives import ELBO, IWAE
 from vaelab.training import fit
@@ -241,7 +242,7 @@ def test_evaluation_needs_no_special_case(layers):
     q = model.posterior(held_out.bits(slice(None)).double())
     assert torch.allclose(truth, Enumeration(model).log_likelihood(held_out.bits(slice(None))))
     weighted = importance_weighted(model, held_out, 3000)
-    spread = (1 / weighted.parts["effective_samples"] - 1 / 3000).clamp_min(0).sqrt()
+    spread = (1 / weighted.diagnostics["effective_samples"] - 1 / 3000).clamp_min(0).sqrt()
     assert ((weighted.values - truth).abs() / spread.clamp_min(1e-3)).max() < 5.5
     assert elbo(model, held_out, 100).mean < float(truth.mean())
     names = [record.name for record in evaluate(model, data, bounds=("elbo", "exact"))]

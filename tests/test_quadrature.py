@@ -12,7 +12,8 @@ from vaelab.data import Dataset, Split
 from vaelab.data.observations import Resident
 from vaelab.distributions import all_codes
 from vaelab.errors import InputError
-from vaelab.evaluation import evaluate, importance_weighted, quadrature
+from vaelab.evaluation import evaluate
+from vaelab.likelihood import importance_weighted, quadrature
 from vaelab.models import autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae
 
 
@@ -60,7 +61,7 @@ def test_no_importance_weighted_bound_lies_above(latent_dim):
 
 
 def test_change_says_how_much_the_last_halving_mattered():
-    assert float(quadrature(steep(2), every_observation(6)).parts["change"].abs().mean()) < 0.05
+    assert float(quadrature(steep(2), every_observation(6)).diagnostics["change"].abs().mean()) < 0.05
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_evaluate_gives_the_integral_beside_the_bounds():
     data = Dataset("all", {name: Split(rows) for name in ("train", "validation", "test")}, "binary", 1)
     seen = []
     result = evaluate(
-        steep(2), data, bounds=("elbo", "iwae", "quadrature"), samples=3, watch=lambda *now: seen.append(now)
+        steep(2), data, bounds=("elbo", "iwae", "quadrature"), samples=3, callback=lambda *now: seen.append(now)
     )
     assert result["elbo"].value < result["iwae-3"].value < result["quadrature"].value
     assert "integrated on a grid" in result["quadrature"].note
@@ -91,4 +92,4 @@ def test_evaluate_refuses_a_code_that_is_too_large_before_it_computes():
     rows = np.eye(6, dtype=np.uint8)
     data = Dataset("few", {name: Split(rows) for name in ("train", "validation", "test")}, "binary", 1)
     with pytest.raises(InputError, match="got 3 of kind 'real'"):
-        evaluate(gaussian_vae(6, 3), data, bounds=("elbo", "quadrature"), watch=lambda *_: pytest.fail("computed"))
+        evaluate(gaussian_vae(6, 3), data, bounds=("elbo", "quadrature"), callback=lambda *_: pytest.fail("computed"))

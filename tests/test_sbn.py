@@ -14,10 +14,10 @@ from tests.laws import binary_data, largest_difference, observations_of, widths_
 from vaelab.data import Dataset, Split
 from vaelab.distributions import all_codes
 from vaelab.errors import InputError
-from vaelab.evaluation import exact
 from vaelab.inference import Enumeration, complete
 from vaelab.inference import enumeration as enumeration_module
 from vaelab.inference.completion import gibbs_sweep
+from vaelab.likelihood import exact
 from vaelab.models import bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
 from vaelab.settings import resolve
 from vaelab.training import fit, train

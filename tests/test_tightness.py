@@ -12,8 +12,8 @@ from tests.commands import CommandLine
 from tests.laws import binary_data, observations_of
 from vaelab import plots
 from vaelab.errors import InputError
-from vaelab.evaluation import exact
 from vaelab.inference import generative_parts, linear_weights
+from vaelab.likelihood import exact
 from vaelab.models import sbn
 from vaelab.report import ReportedRun
 from vaelab.report.belief import _means_given_layers, layer_samples, receptive_fields, tightness

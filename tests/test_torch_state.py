@@ -17,7 +17,7 @@ from tests.test_training import weights_of
 from tests.training_process import run_training
 from vaelab.errors import InputError
 from vaelab.estimators import Rebar
-from vaelab.evaluation import encode_all, evaluate
+from vaelab.evaluation import encode_means, evaluate
 from vaelab.models import bernoulli_vae, gaussian_vae
 from vaelab.objectives import ELBO
 from vaelab.seeds import own_generators, seeded
@@ -250,7 +250,7 @@ DOORS = {
     "train": lambda model, path: run_training(path, model="autoencoder"),
     "evaluate": lambda model, path: evaluate(model, binary_data(), samples=2),
     "sample": lambda model, path: model.sample(3, "draw", seed=0),
-    "encode": lambda model, path: encode_all(model, bits()),
+    "encode": lambda model, path: encode_means(model, bits()),
     "gradients": lambda model, path: measure_gradients(
         bernoulli_vae(5, 3, [8], seed=0), ELBO(), bits(), rows=8, draws=2, estimators=["rebar"], warmup=2
     ),

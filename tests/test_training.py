@@ -11,7 +11,7 @@ from tests.laws import MODELS, binary_data, build, largest_difference
 from tests.training_process import run_training
 from vaelab.errors import InputError
 from vaelab.estimators import Pathwise, ScoreFunction
-from vaelab.evaluation import objective_bound
+from vaelab.likelihood import objective_bound
 from vaelab.models import autoencoder, gaussian_vae
 from vaelab.objectives import ELBO, IWAE, Reconstruction
 from vaelab.runs import Run

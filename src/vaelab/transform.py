@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from vaelab.data import order_columns
-from vaelab.data.streaming.observations import Streamed
 from vaelab.errors import InputError
-from vaelab.models import LatentVariableModel
-from vaelab.priors import MixturePrior
+from vaelab.evaluation import encode as encode_split
 from vaelab.runs import Run
 from vaelab.seeds import DATA_SEED, seeded
 
 __all__ = ["encode"]
-
-_ROWS = 2000
 
 
 def encode(run: Run, name: str | None = None, split: str | None = None) -> dict[str, npt.NDArray[Any]]:
@@ -48,37 +41,9 @@ def encode(run: Run, name: str | None = None, split: str | None = None) -> dict[
         logging.getLogger("vaelab").warning(message, place, data.binarisation)
     model = run.load_model()
     observed = data.split(chosen).observations()
-    with torch.no_grad(), seeded(DATA_SEED, "encode"):
-        if isinstance(observed, Streamed):
-            arrays = _in_parts(model, observed)
-        else:
-            arrays = _codes(model, observed.bits(slice(None)))
+    with seeded(DATA_SEED, "encode"):
+        arrays = encode_split(model, observed)
     labels = data.splits[chosen].labels
     if labels is not None:
         arrays["labels"] = np.asarray(labels)
     return arrays
-
-
-def _codes(model: LatentVariableModel, x: Tensor) -> dict[str, npt.NDArray[Any]]:
-    codes = model.encode(x)
-    arrays: dict[str, npt.NDArray[Any]] = {"codes": codes.numpy()}
-    if model.code == "real":
-        arrays["stddev"] = model.posterior(x).stddev.numpy()
-    if isinstance(model.prior, MixturePrior):
-        arrays["component"] = model.prior.component(codes).numpy()
-        arrays["log_density"] = model.prior().log_prob(codes).numpy()
-    return arrays
-
-
-def _in_parts(model: LatentVariableModel, observed: Streamed) -> dict[str, npt.NDArray[Any]]:
-    whole: dict[str, npt.NDArray[Any]] = {}
-    start = 0
-    for x in observed.parts(_ROWS):
-        for name, part in _codes(model, x).items():
-            if name not in whole:
-                shape = (len(observed), *part.shape[1:])
-                with tempfile.TemporaryFile() as file:  # gone when the array is
-                    whole[name] = np.memmap(file, part.dtype, "w+", shape=shape)
-            whole[name][start : start + len(part)] = part
-        start += len(x)
-    return whole

@@ -13,7 +13,8 @@ from vaelab.cli.output import going_on, print_json, print_table, print_text, pri
 from vaelab.cli.usage import say_next
 
 if TYPE_CHECKING:
-    from vaelab.evaluation import Evaluation, Watch
+    from vaelab.evaluation import Evaluation
+    from vaelab.likelihood import Callback
     from vaelab.report import ReportedRun
 
 __all__ = ["compare", "evaluate"]
@@ -64,13 +65,13 @@ def _evaluated(
     bounds: tuple[Any, ...] | None,
     samples: int,
     seed: int,
-    watch: Watch,
+    callback: Callback,
     binarisation: Any = None,
 ) -> Evaluation:
     from vaelab.evaluation import evaluate
 
     data = member.data if binarisation is None else member.data.with_binarisation(binarisation)
-    result = evaluate(member.model, data, split, bounds, samples, seed, watch)
+    result = evaluate(member.model, data, split, bounds, samples, seed, callback)
     return result.of_weights(member.loaded.weights).trained_under(member.run.binarisation)
 
 

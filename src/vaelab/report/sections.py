@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from vaelab import plots
 from vaelab.errors import InputError
-from vaelab.evaluation import encode_all
+from vaelab.evaluation import encode_means
 from vaelab.priors import MixturePrior
 from vaelab.report.belief import layer_samples, receptive_fields, tightness
 from vaelab.report.classes import FOLDS, NEIGHBOURS, not_classes, not_separable
@@ -103,7 +103,7 @@ def latent_map(members: Sequence[ReportedRun]) -> Section | None:
     member = _first(members, "real")
     if member is None:
         return None
-    codes = encode_all(member.model, member.test).numpy()
+    codes = encode_means(member.model, member.test).numpy()
     title = f"{member.title}: posterior means of {len(codes):,} test observations"
     figure = plots.png(plots.latent_map(codes, _colours(member), title))
     spread = codes.std(0)
@@ -225,7 +225,7 @@ def codes_and_mixture(members: Sequence[ReportedRun]) -> Section | None:
     member = _first(members, "point")
     if member is None or not isinstance(member.model.prior, MixturePrior):
         return None
-    codes, prior = encode_all(member.model, member.test), member.model.prior
+    codes, prior = encode_means(member.model, member.test), member.model.prior
     with seeded(member.seed, "mixture"):
         drawn = prior().sample((len(codes),))
     means, covariances = prior.means.numpy(), prior.covariances.numpy()

@@ -13,8 +13,8 @@ from torch import Tensor
 from vaelab.data import Dataset, Observations
 from vaelab.errors import require_int
 from vaelab.estimators import Estimator, ReweightedWakeSleep, ScoreFunction, WakeSleep
-from vaelab.evaluation import BoundEstimate, elbo, exact, importance_weighted
 from vaelab.inference import MeanFieldPosterior, generative_parts
+from vaelab.likelihood import BoundEstimate, elbo, exact, importance_weighted
 from vaelab.models import LatentVariableModel, sbn
 from vaelab.objectives import ELBO, IWAE, Objective
 from vaelab.seeds import seeded
@@ -119,7 +119,7 @@ def _fields(frozen: LatentVariableModel, observed: Observations, samples: int, s
                 x = observed.bits(slice(start, start + 500)).to(next(frozen.parameters()))
                 values.append(posterior.solver().bound(x, posterior.state_of(posterior(x))))
         seconds = time.perf_counter() - started
-        yield name, {"L": BoundEstimate(torch.cat(values), {}), "elbo": elbo(model, observed, samples, seed)}, seconds
+        yield name, {"L": BoundEstimate(torch.cat(values)), "elbo": elbo(model, observed, samples, seed)}, seconds
 
 
 def _encoder(frozen: LatentVariableModel, encoder_dims: Sequence[int], seed: int) -> LatentVariableModel:
@@ -135,7 +135,7 @@ def _rows(found: Found, truth: BoundEstimate) -> list[dict[str, Any]]:
     name, bounds, seconds = found
     rows = []
     for bound, measured in bounds.items():
-        gap = BoundEstimate(truth.values.double().cpu() - measured.values.double().cpu(), {})
+        gap = BoundEstimate(truth.values.double().cpu() - measured.values.double().cpu())
         rows.append(
             {
                 "method": name,

@@ -14,7 +14,7 @@ import torch
 from vaelab.data import Batches, Dataset
 from vaelab.distributed import PeerLost
 from vaelab.errors import InputError
-from vaelab.evaluation import encode_all
+from vaelab.evaluation import encode_means
 from vaelab.models import LatentVariableModel
 from vaelab.priors import MixturePrior
 from vaelab.runs import Run, locked, source_of
@@ -159,7 +159,7 @@ def fit_density(model: LatentVariableModel, data: Dataset, settings: Settings, r
         return {}
     device = next(model.parameters()).device
     with seeded(settings.seed, "density"):  # under dynamic binarisation the codes are of freshly drawn bits
-        codes = encode_all(model, data.train.observations(device).sample())
+        codes = encode_means(model, data.train.observations(device).sample())
     bic = model.prior.fit(codes, settings.seed)
     run.save_density(model.prior)
     return bic

@@ -12,7 +12,7 @@ from torch import Tensor
 from vaelab.data import Batches, Dataset
 from vaelab.errors import InputError
 from vaelab.estimators import Estimator
-from vaelab.evaluation import objective_bound
+from vaelab.likelihood import objective_bound
 from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.runs import Run
@@ -177,7 +177,7 @@ def fit(
             if logs:
                 row = log.row(step, total, batches.batch_size, rate, objective) | (variance.row() if variance else {})
                 if validate:
-                    found = objective_bound(kept, held_out, objective, estimator.samples, seed, ranks)
+                    found = objective_bound(kept, held_out, objective, estimator.samples, seed, ranks=ranks)
                     bound = float(processes.all_reduce(found.values).double().mean())
                     row |= {f"val/{objective.metric}": bound}
                     best.offer(bound, step)

@@ -1,4 +1,4 @@
-"""Diagnostics of the code: which units carry information about x, and how much."""
+"""Which units of a code carry information about x, and how much."""
 
 from __future__ import annotations
 
@@ -10,21 +10,15 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from vaelab.distributions import Bernoulli, Chain, DiagonalNormal
-from vaelab.evaluation.bounds import Observed, as_split
+from vaelab.likelihood import Observed, as_split
 from vaelab.models import LatentVariableModel
 from vaelab.seeds import seeded
 
-__all__ = ["ACTIVE", "active_units", "encode_all"]
+__all__ = ["ACTIVE", "active_units"]
 
 ACTIVE = 0.01  # nats that a bit tells of x, or variance of a real unit's mean: more makes a unit active
 _DRAWS = 50  # codes of the layers below, for each observation
 _ELEMENTS = 4_000_000  # of a chunk of draws times units
-
-
-def encode_all(model: LatentVariableModel, observed: Observed, rows: int = 2000) -> Tensor:
-    """Return the posterior means of a whole split, shape (N, D), on the CPU."""
-    observed = as_split(model, observed)
-    return torch.cat([model.encode(observed.bits(slice(i, i + rows))).cpu() for i in range(0, len(observed), rows)])
 
 
 def active_units(model: LatentVariableModel, observed: Observed, seed: int = 0, draws: int = _DRAWS) -> dict[str, Any]:

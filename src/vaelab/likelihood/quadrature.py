@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from vaelab.data import Observations
 from vaelab.errors import InputError
-from vaelab.evaluation.bounds import BoundEstimate
+from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
 from vaelab.models import LatentVariableModel
 
 __all__ = ["quadrature", "require_small_code"]
 
-Watch = Callable[[int, int], None]
+QUADRATURE = "log p(x) itself, integrated on a grid; halving its step the last time changed it by {:.1g} nat"
 _REACH = 7.0  # the grid covers [-7, 7] on each axis: less than 3e-12 of a standard normal lies outside
 _SMALLEST, _LARGEST = 64, 512  # intervals on each of two axes
 _ONE_AXIS = 2048  # on a single one, where points are few
@@ -28,15 +28,21 @@ _ROWS = 2000  # observations that are scored at once
 
 
 def require_small_code(model: LatentVariableModel) -> int:
-    """Return the size of the code, 1 or 2, or raise a :class:`~vaelab.errors.InputError`."""
+    """Return the size of the code, 1 or 2, or raise an :class:`~vaelab.errors.InputError`."""
     model.require_likelihood()
-    size = int(model.prior().event_shape[-1])
+    size = model.latent_dim
     if model.code != "real" or size > 2:
         raise InputError(f"quadrature: expected a code of 1 or 2 real numbers; got {size} of kind {model.code!r}")
     return size
 
 
-def quadrature(model: LatentVariableModel, observed: Observations, watch: Watch | None = None) -> BoundEstimate:
+def quadrature(
+    model: LatentVariableModel,
+    observed: Observed,
+    samples: int = 1,
+    seed: int = 0,
+    callback: Callback | None = None,
+) -> BoundEstimate:
     """Return log p(x) = log int p(x|z) p(z) dz of every observation by the trapezoidal rule, in nats.
 
     Formula: log sum_g h^D p(x|z_g) p(z_g) over the points z_g of an equidistant grid on [-7, 7]^D, D at most 2. A grid
@@ -44,7 +50,8 @@ def quadrature(model: LatentVariableModel, observed: Observations, watch: Watch 
     by less than 0.05 nat in the mean. What lies outside the grid is left out, so the sum can only miss probability
     there. Unlike an importance-weighted bound it does not depend on q(z|x): it also counts the codes that q misses.
 
-    ``parts`` holds ``change``, the difference to the grid of twice the step, (N,): more than the error that is left.
+    ``diagnostics`` holds ``change``, the difference to the grid of twice the step, (N,): more than the error that is
+    left. Nothing is drawn: ``samples`` and ``seed`` have no effect.
     Source: Davis & Rabinowitz (1984), Methods of Numerical Integration, section 2.9 (for smooth integrands that vanish
     at both ends the trapezoidal rule converges faster than any power of h).
 
@@ -55,13 +62,12 @@ def quadrature(model: LatentVariableModel, observed: Observations, watch: Watch 
     >>> from vaelab.models import gaussian_vae
     >>> observed = load_data("mnist").test.observations().first(3)
     >>> found = quadrature(gaussian_vae(784, latent_dim=1, hidden_dims=[8]), observed)
-    >>> found.values.shape, bool(found.parts["change"].abs().max() < 1e-3)
+    >>> found.values.shape, bool(found.diagnostics["change"].abs().max() < 1e-3)
     (torch.Size([3]), True)
     """
-    size = require_small_code(model)
+    size, split = require_small_code(model), as_split(model, observed)
     with torch.no_grad():
-        intervals = _resolution(model, observed, size)
-        return _integrate(model, observed, size, intervals, watch)
+        return _integrate(model, split, size, _resolution(model, split, size), callback)
 
 
 def _resolution(model: LatentVariableModel, observed: Observations, size: int) -> int:
@@ -70,7 +76,7 @@ def _resolution(model: LatentVariableModel, observed: Observations, size: int) -
         return _ONE_AXIS
     few, intervals = observed.first(_TRIED), _SMALLEST
     while intervals < _LARGEST:
-        change = _integrate(model, few, size, intervals, None).parts["change"]
+        change = _integrate(model, few, size, intervals, None).diagnostics["change"]
         if float(change.abs().mean()) < _TOLERANCE:
             break
         intervals *= 2
@@ -78,7 +84,7 @@ def _resolution(model: LatentVariableModel, observed: Observations, size: int) -
 
 
 def _integrate(
-    model: LatentVariableModel, observed: Observations, size: int, intervals: int, watch: Watch | None
+    model: LatentVariableModel, observed: Observations, size: int, intervals: int, callback: Callback | None
 ) -> BoundEstimate:
     """Integrate on a grid; its points with even numbers on every axis are the grid of half the resolution."""
     starts = range(0, len(observed), _ROWS)
@@ -94,12 +100,14 @@ def _integrate(
                 if chosen.any():
                     part = log_joint[chosen].logsumexp(0).double().cpu()
                     totals[index] = torch.logaddexp(totals[index], part)
-        if watch is not None:
-            watch(done + 1, len(chunks))
+        if callback is not None:
+            callback(done + 1, len(chunks))
     step = 2 * _REACH / intervals
     coarse = torch.cat(even)
     values = torch.logaddexp(coarse, torch.cat(odd)) + size * math.log(step)
-    return BoundEstimate(values, {"change": values - coarse - size * math.log(2 * step)})
+    change = values - coarse - size * math.log(2 * step)
+    mean = float(change.mean())
+    return BoundEstimate(values, diagnostics={"change": change}, details={"change": mean}, note=QUADRATURE.format(mean))
 
 
 def _grid(intervals: int, size: int, like: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

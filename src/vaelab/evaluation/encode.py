@@ -1,0 +1,86 @@
+"""The codes of a whole split: the one place where a split is encoded."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vaelab.data import Observations
+from vaelab.data.streaming.observations import Streamed
+from vaelab.likelihood import Observed, as_split
+from vaelab.models import LatentVariableModel
+from vaelab.priors import MixturePrior
+
+__all__ = ["encode", "encode_means"]
+
+_ROWS = 2000
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def encode_means(model: LatentVariableModel, observed: Observed, rows: int = _ROWS) -> Tensor:
+    """Return the posterior means of all observations, (N, D), on the processor.
+
+    >>> from vaelab.models import gaussian_vae
+    >>> encode_means(gaussian_vae(6, latent_dim=2), torch.ones(3, 6)).shape
+    torch.Size([3, 2])
+    """
+    return torch.cat([model.encode(x).cpu() for x in _chunks(as_split(model, observed), rows)])
+
+
+def encode(model: LatentVariableModel, observed: Observed, rows: int = _ROWS) -> Arrays:
+    """Return everything that the encoder gives for all observations, in their order.
+
+    ``codes`` (N, D) are posterior means (probabilities for bits). A real code has ``stddev`` (N, D) beside them, an
+    auto-encoder with a mixture ``component`` and ``log_density`` (nats), (N,) each. For a split on the disk the arrays
+    are in temporary files, which are gone with the arrays.
+
+    Raises:
+        InputError: a posterior whose mean is not known, or observations that do not fit the model.
+
+    >>> from vaelab.models import gaussian_vae
+    >>> {name: array.shape for name, array in encode(gaussian_vae(6, latent_dim=2), torch.ones(3, 6)).items()}
+    {'codes': (3, 2), 'stddev': (3, 2)}
+    """
+    split = as_split(model, observed)
+    allocate = _on_disk if isinstance(split, Streamed) else np.empty
+    arrays: Arrays = {}
+    start = 0
+    with torch.no_grad():
+        for x in _chunks(split, rows):
+            for name, part in _codes(model, x).items():
+                if name not in arrays:
+                    arrays[name] = allocate((len(split), *part.shape[1:]), part.dtype)
+                arrays[name][start : start + len(part)] = part
+            start += len(x)
+    return arrays
+
+
+def _chunks(split: Observations, rows: int) -> Iterator[Tensor]:
+    """Yield the observations in their order, (B, X)."""
+    if isinstance(split, Streamed):
+        yield from split.parts(rows)
+        return
+    for start in range(0, len(split), rows):
+        yield split.bits(slice(start, start + rows))
+
+
+def _codes(model: LatentVariableModel, x: Tensor) -> Arrays:
+    codes = model.encode(x)
+    arrays: Arrays = {"codes": codes.cpu().numpy()}
+    if model.code == "real":
+        arrays["stddev"] = model.posterior(x).stddev.cpu().numpy()
+    if isinstance(model.prior, MixturePrior):
+        arrays["component"] = model.prior.component(codes).cpu().numpy()
+        arrays["log_density"] = model.prior().log_prob(codes).cpu().numpy()
+    return arrays
+
+
+def _on_disk(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    with tempfile.TemporaryFile() as file:  # the mapping keeps it; it is gone when the array is
+        return np.memmap(file, dtype, "w+", shape=shape)

@@ -1,0 +1,144 @@
+"""A model evaluated on a split: bounds with standard errors, and the active units."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from vaelab.data import Dataset, Observations
+from vaelab.data.streaming.observations import Streamed
+from vaelab.errors import InputError, require_choice, require_int
+from vaelab.evaluation.active_units import active_units
+from vaelab.evaluation.encode import encode_means
+from vaelab.evaluation.result import Evaluation, EvaluationRecord
+from vaelab.likelihood import BOUNDS, Bound, BoundEstimate, BoundName, Callback, objective_bound
+from vaelab.models import LatentVariableModel
+from vaelab.objectives import Reconstruction
+
+__all__ = ["SAMPLES", "evaluate"]
+
+_log = logging.getLogger("vaelab")
+_Number = tuple[dict[str, Any], Tensor | None]
+SAMPLES = 100  # default K of the importance-weighted estimate: see docs/evaluation.md for its time
+NO_LIKELIHOOD = (
+    "A deterministic auto-encoder has no likelihood of x: these numbers are no bounds and compare with none."
+)
+COUNTED = (
+    "The count depends on the noise of the gradient as well as on the model: much noise leaves many units that carry "
+    "little. Read it beside the nats of each."
+)
+
+
+def evaluate(
+    model: LatentVariableModel,
+    data: Dataset,
+    split: str = "test",
+    bounds: Sequence[BoundName] | None = None,
+    samples: int = SAMPLES,
+    seed: int = 0,
+    callback: Callback | None = None,
+) -> Evaluation:
+    """Evaluate a model on a split: a table of numbers, each with its name, standard error and protocol.
+
+    ``elbo`` (its reconstruction and KL parts beside it, from at most 10 codes) and ``iwae-K`` for K =
+    ``samples``, ``prior-K``, ``exact`` and ``quadrature`` as asked for; then the active units. A KL that has no closed
+    form is marked ``sampled``. A deterministic auto-encoder gets its reconstruction error and the log-density of its
+    codes instead. All in nats per observation. Active units are left out, with a warning, where the mean of q(z|x) is
+    not known. ``callback`` is called with the work done and all the work, of every part
+    together.
+
+    Raises:
+        InputError: an unknown split or bound, a bound that the model does not have, or a split on the disk.
+
+    >>> from vaelab.data import load_data
+    >>> from vaelab.models import gaussian_vae
+    >>> result = evaluate(gaussian_vae(784, 2, seed=0), load_data("mnist"), bounds=("elbo",), samples=1)
+    >>> [record.name for record in result]
+    ['elbo', 'reconstruction', 'kl', 'active-units']
+    >>> result["elbo"].value < 0, result.values["elbo"].shape
+    (True, torch.Size([10000]))
+    """
+    chosen = _chosen(model, bounds)
+    require_int("samples", samples, 1)
+    observed = data.split(split).observations(model.any_weight.device)
+    if isinstance(observed, Streamed):
+        raise InputError(
+            f"split: expected a split in memory; {split!r} of {data.name} is on the disk ({len(observed):,} rows)"
+        )
+    if model.code == "point":
+        numbers = list(_of_autoencoder(model, observed, seed))
+    else:
+        numbers = list(_of_bounds(model, observed, chosen, samples, seed, callback))
+    try:
+        units = active_units(model, observed, seed)
+    except InputError as reason:  # no reason to lose the bounds
+        _log.warning("active units left out: %s", reason)
+    else:
+        numbers.append(({"name": "active-units", "value": units.pop("active_units"), **units, "note": COUNTED}, None))
+    protocol: dict[str, Any] = {"split": split, "binarisation": data.binarisation, "data": data.name, "seed": seed}
+    records = tuple(EvaluationRecord(**content, **protocol) for content, _ in numbers)
+    return Evaluation(records, {content["name"]: values for content, values in numbers if values is not None})
+
+
+def _chosen(model: LatentVariableModel, names: Sequence[BoundName] | None) -> list[Bound]:
+    """Return the bounds asked for, in the order of the table, or refuse those that the model does not have."""
+    for name in names or ():
+        require_choice("bound", name, BOUNDS)
+        BOUNDS[name].check(model)  # before any is computed
+    return [bound for bound in BOUNDS.values() if (bound.name in names if names else bound.default)]
+
+
+def _of_autoencoder(model: LatentVariableModel, observed: Observations, seed: int) -> Iterator[_Number]:
+    """Yield the reconstruction error and the log-density of the codes."""
+    log_likelihood = objective_bound(model, observed, Reconstruction(), 1, seed)
+    yield _record("reconstruction-error", None, BoundEstimate(-log_likelihood.values, note=NO_LIKELIHOOD))
+    codes = encode_means(model, observed).to(model.any_weight.device)
+    yield _record("code-log-density", None, BoundEstimate(model.prior().log_prob(codes).cpu()))
+
+
+def _of_bounds(
+    model: LatentVariableModel,
+    observed: Observations,
+    bounds: Sequence[Bound],
+    samples: int,
+    seed: int,
+    callback: Callback | None,
+) -> Iterator[_Number]:
+    """Yield the numbers of each bound."""
+    callbacks = _shares([bound.work(model, samples) for bound in bounds], callback)
+    for bound, share in zip(bounds, callbacks, strict=True):
+        count = None if bound.samples is None else bound.samples(samples)
+        estimate = bound.estimate(model, observed, count or 1, seed, share)
+        yield _record(bound.label(samples), count, estimate)
+        for name, part in estimate.parts.items():
+            yield _record(name, count, part)
+
+
+def _record(name: str, samples: int | None, estimate: BoundEstimate) -> _Number:
+    """Return a record without its protocol, and the values of the observations."""
+    error = None if math.isnan(estimate.standard_error) else estimate.standard_error
+    content = {
+        "name": name,
+        "samples": samples,
+        "value": estimate.mean,
+        "standard_error": error,
+        "observations": len(estimate.values),
+        "note": estimate.note,
+        **estimate.details,
+    }
+    return content, estimate.values
+
+
+def _shares(works: Sequence[float], callback: Callback | None) -> list[Callback | None]:
+    """Return a callback for each part of the work that reports the progress of the whole to ``callback``."""
+    if callback is None:
+        return [None] * len(works)
+
+    def share(before: float, work: float) -> Callback:
+        return lambda done, total: callback(round(before * total + work * done), round(sum(works) * total))
+
+    return [share(sum(works[:index]), work) for index, work in enumerate(works)]

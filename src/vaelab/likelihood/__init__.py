@@ -1,0 +1,28 @@
+"""Estimates of log p(x) and bounds on it, one a file, each with a value for every observation."""
+
+from __future__ import annotations
+
+from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
+from vaelab.likelihood.elbo import elbo
+from vaelab.likelihood.exact import exact
+from vaelab.likelihood.importance import importance_weighted
+from vaelab.likelihood.objective import objective_bound
+from vaelab.likelihood.prior import prior_average
+from vaelab.likelihood.quadrature import quadrature
+from vaelab.likelihood.table import BOUNDS, Bound, BoundName
+
+__all__ = [
+    "BOUNDS",
+    "Bound",
+    "BoundEstimate",
+    "BoundName",
+    "Callback",
+    "Observed",
+    "as_split",
+    "elbo",
+    "exact",
+    "importance_weighted",
+    "objective_bound",
+    "prior_average",
+    "quadrature",
+]

@@ -1,0 +1,69 @@
+"""The contract of a likelihood estimate: from a model and observations to a value for each observation.
+
+Every estimate has the signature ``estimate(model, observed, samples, seed, callback) -> BoundEstimate``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from vaelab.data.observations import Observations, Resident
+from vaelab.inputs import Table, as_observations
+from vaelab.models import LatentVariableModel
+
+__all__ = ["BoundEstimate", "Callback", "Observed", "as_split"]
+
+Observed = Observations | Table  # a split, or observations (N, X) of any kind of number
+Callback = Callable[[int, int], None]  # called with the work done and all the work
+
+
+@dataclass(frozen=True)
+class BoundEstimate:
+    """A bound on, or an estimate of, log p(x) of each observation, in nats.
+
+    Attributes:
+        values: one for each observation, (N,).
+        parts: terms that add up to it, which are reported beside it.
+        diagnostics: other numbers for each observation, (N,) each.
+        details: numbers about the estimate as a whole, which are reported with it.
+        note: how to read it.
+
+    >>> import torch
+    >>> estimate = BoundEstimate(torch.tensor([-90.0, -92.0]))
+    >>> estimate.mean, estimate.standard_error
+    (-91.0, 1.0)
+    """
+
+    values: Tensor
+    parts: Mapping[str, BoundEstimate] = field(default_factory=dict)
+    diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def mean(self) -> float:
+        """Mean over the observations."""
+        return float(self.values.double().mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean over the observations (nan for a single one)."""
+        if len(self.values) < 2:
+            return math.nan
+        return float(self.values.double().std() / math.sqrt(len(self.values)))
+
+
+def as_split(model: LatentVariableModel, observed: Observed) -> Observations:
+    """Return observations of any kind of number (N, X) as a split, and a split as it is.
+
+    Raises:
+        InputError: observations that are no table of numbers in [0, 1] on the model's device.
+    """
+    if isinstance(observed, Observations):
+        return observed
+    return Resident(as_observations(observed, model.any_weight), 1, redraw=False)

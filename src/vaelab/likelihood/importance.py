@@ -1,0 +1,65 @@
+"""Importance sampling with q(z|x) as proposal: the estimate that papers quote."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vaelab.likelihood.contract import BoundEstimate, Callback, Observed
+from vaelab.likelihood.objective import Score, posterior_score, score_split
+from vaelab.models import LatentVariableModel
+from vaelab.objectives import IWAE
+
+__all__ = ["importance_weighted", "log_mean_weight"]
+
+
+def importance_weighted(
+    model: LatentVariableModel,
+    observed: Observed,
+    samples: int = 1,
+    seed: int = 0,
+    callback: Callback | None = None,
+) -> BoundEstimate:
+    """Importance-weighted estimate of log p(x): log 1/K sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x).
+
+    A lower bound on log p(x) in expectation, tighter as K grows. ``diagnostics`` holds ``effective_samples``,
+    (sum w)^2 / sum w^2, between 1 and K. Source: Burda, Grosse & Salakhutdinov (2016),
+    https://arxiv.org/abs/1509.00519.
+
+    Raises:
+        InputError: the model has no likelihood of x, or ``samples`` is less than 1.
+
+    >>> from vaelab.models import gaussian_vae
+    >>> importance_weighted(gaussian_vae(6, latent_dim=2), torch.ones(3, 6), samples=5).values.shape
+    torch.Size([3])
+    """
+    model.require_likelihood()
+    return log_mean_weight(model, observed, samples, seed, callback, posterior_score(model, IWAE()))
+
+
+def log_mean_weight(
+    model: LatentVariableModel,
+    observed: Observed,
+    samples: int,
+    seed: int,
+    callback: Callback | None,
+    score: Score,
+) -> BoundEstimate:
+    """Return log 1/K sum_k w_k of every observation for the log-weights of a score, and the effective samples."""
+    objective, values, effective = IWAE(), [], []
+    for _, terms in score_split(model, observed, samples, seed, score, callback):
+        values.append(objective.bound(terms))
+        effective.append(effective_samples(terms.log_weights))
+    samples_in_effect = torch.cat(effective)
+    details = {"median_effective_samples": float(samples_in_effect.median())}
+    return BoundEstimate(torch.cat(values), diagnostics={"effective_samples": samples_in_effect}, details=details)
+
+
+def effective_samples(log_weights: Tensor) -> Tensor:
+    """Return (sum w)^2 / sum w^2, shape (B,), of log-weights (K, B); 1 where every weight is zero.
+
+    >>> effective_samples(torch.tensor([[0.0, 0.0], [0.0, -torch.inf]]))
+    tensor([2., 1.])
+    """
+    total = log_weights.logsumexp(0)
+    return torch.where(total.isneginf(), 0, 2 * total - (2 * log_weights).logsumexp(0)).exp()

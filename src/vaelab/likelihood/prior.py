@@ -1,0 +1,46 @@
+"""Plain Monte Carlo: the average likelihood of codes drawn from the prior."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vaelab.likelihood.contract import BoundEstimate, Callback, Observed
+from vaelab.likelihood.importance import log_mean_weight
+from vaelab.models import LatentVariableModel
+from vaelab.objectives import Terms
+
+__all__ = ["prior_average"]
+
+PRIOR = "plain Monte-Carlo over the prior: its variance is huge, do not quote it"
+
+
+def prior_average(
+    model: LatentVariableModel,
+    observed: Observed,
+    samples: int = 1,
+    seed: int = 0,
+    callback: Callback | None = None,
+) -> BoundEstimate:
+    """Plain Monte-Carlo estimate of log p(x): log 1/K sum_k p(x|z_k), z_k ~ p(z).
+
+    It is importance sampling with the prior as proposal. Its variance is huge unless the code is tiny: hardly any code
+    drawn from the prior explains a given x, so at any affordable K it lies far below log p(x). It shows why q(z|x) is
+    needed; quote :func:`importance_weighted` instead.
+
+    Raises:
+        InputError: the model has no likelihood of x, or ``samples`` is less than 1.
+
+    >>> from vaelab.models import gaussian_vae
+    >>> prior_average(gaussian_vae(6, latent_dim=2), torch.ones(3, 6), samples=5).values.shape
+    torch.Size([3])
+    """
+    model.require_likelihood()
+
+    def score(x: Tensor, count: int) -> Terms:
+        z = model.prior().sample((count, len(x)))  # (K, B, D)
+        log_likelihood = model.log_likelihood(x, z)
+        return Terms(log_likelihood, torch.zeros_like(log_likelihood))
+
+    estimate = log_mean_weight(model, observed, samples, seed, callback, score)
+    return BoundEstimate(estimate.values, diagnostics=estimate.diagnostics, note=PRIOR)
