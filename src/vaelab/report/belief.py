@@ -55,7 +55,7 @@ def tightness_figure(result: dict[str, Any]) -> bytes:
         f"{row['method']}: {row['bound']}": (row["gap"], row["gap_standard_error"], row["is_bound"])
         for row in sorted(result["rows"], key=lambda row: float(row["gap"]))
     }
-    title = f"{result['bits']} bits, {result['observations']:,} test images, the same weights throughout"
+    title = f"{result['bits']} bits, {result['observations']:,} test observations, the same weights throughout"
     return plots.png(plots.gaps(gaps, "nats below the exact log p(x), ± 2 standard errors", title))
 
 
@@ -72,7 +72,7 @@ def tightness(members: Sequence[ReportedRun]) -> Section | None:
         guide = (
             "With so few bits, log p(x) is summed over every code, so the gap of each bound is known. The weights are "
             "the same in all rows; only the source of q(z|x) differs. Mean-field inference optimises `q` for each "
-            "image separately. A recognition network computes it in one pass, which costs accuracy. Many codes (iwae) "
+            f"{member.noun} separately. A recognition network computes it in one pass, which costs accuracy. Many codes (iwae) "
             "recover most of it. Hollow points: the value of the Gaussian field, which is not a bound."
         )
         finding = (
@@ -80,8 +80,8 @@ def tightness(members: Sequence[ReportedRun]) -> Section | None:
             f"the mean field lies {field['gap']:.2f} ± {field['gap_standard_error']:.2f} below it, the amortised "
             f"evidence bound {amortised['gap']:.2f} ± {amortised['gap_standard_error']:.2f}, and with "
             f"{result['samples']} codes {weighted['gap']:.2f} ± {weighted['gap_standard_error']:.2f}. Mean-field "
-            f"inference took {1000 * field['seconds'] / result['observations']:.1f} ms an image; each recognition "
-            f"network was trained for {result['steps']:,} steps."
+            f"inference took {1000 * field['seconds'] / result['observations']:.1f} ms per {member.noun}; each "
+            f"recognition network was trained for {result['steps']:,} steps."
         )
         return Section("tightness", "How loose is each inference?", guide, finding, tightness_figure(result))
     return None
@@ -95,7 +95,7 @@ def _networks(members: Sequence[ReportedRun]) -> list[tuple[ReportedRun, Tensor]
             try:
                 networks.append((member, linear_weights(generative_parts(member.model)[1][0])[0].detach()))
             except InputError:
-                continue  # hidden layers between the bits and the pixels
+                continue  # hidden layers between the bits and the observation
     return networks
 
 
@@ -117,8 +117,8 @@ def receptive_fields(members: Sequence[ReportedRun]) -> Section | None:
         )
     guide = (
         "Each image is a column of `J`: red where an active unit raises the probability of a pixel, blue where it "
-        "lowers it, white where it has no effect. With few units, each must draw a whole stroke or digit; with many, "
-        "each draws or erases a short stroke in one place."
+        "lowers it, white where it has no effect. With few units, each must draw a large part of an image; "
+        "with many, each draws or erases a small part in one place."
     )
     figure = plots.png(plots.receptive_fields(panels, 10))
     return Section("receptive-fields", "What each unit draws", guide, " ".join(finding), figure)
@@ -138,7 +138,7 @@ def layer_samples(members: Sequence[ReportedRun], count: int = 10, draws: int = 
         doubt = [float(((mean > 0.1) & (mean < 0.9)).float().mean()) for mean in means]
         guide = (
             "Each column is one draw from the prior. Each row is the mean image given one layer, averaged over the "
-            "layers below it. The top layer decides which digit is drawn, the lower layers decide its details."
+            "layers below it. The top layer decides the main features, the lower layers decide the details."
         )
         finding = f"{member.title}: " + "; ".join(
             f"{name}, {unsure:.0%} of the pixels are uncertain and the mean of a pixel has standard deviation "

@@ -65,6 +65,11 @@ class ReportedRun:
         return self.data.test.observations()
 
     @property
+    def noun(self) -> str:
+        """What one observation is called in texts: ``image`` if the data have the shape of images."""
+        return "observation" if self.data.spec.image_shape is None else "image"
+
+    @property
     def seed(self) -> int:
         """The run's seed."""
         return self.run.settings.seed

@@ -26,7 +26,7 @@ from vaelab.seeds import seeded
 
 __all__ = ["LeftOut", "Section", "sections"]
 
-_TESTED = 2000  # test images that are reconstructed to count wrong bits
+_TESTED = 2000  # test observations that are reconstructed to count wrong bits
 
 
 def sections(members: Sequence[ReportedRun]) -> tuple[list[Section], list[LeftOut]]:
@@ -105,7 +105,8 @@ def latent_map(members: Sequence[ReportedRun]) -> Section | None:
         return None
     codes = encode_means(member.model, member.test).numpy()
     title = f"{member.title}: posterior means of {len(codes):,} test observations"
-    figure = plots.png(plots.latent_map(codes, _colours(member), title))
+    colours = _colours(member)
+    figure = plots.png(plots.latent_map(codes, colours, title))
     spread = codes.std(0)
     finding = (
         f"The means have standard deviation {spread[0]:.2f} and {spread[1]:.2f} along the two axes (the prior's is 1). "
@@ -113,12 +114,16 @@ def latent_map(members: Sequence[ReportedRun]) -> Section | None:
     if member.labels is not None:
         finding += _separation(codes, member.labels)
     finding += _missed(member)
-    guide = (
-        "Each dot is one test image, placed at the mean of q(z|x). The model has not seen any class label, so islands "
-        "of one colour are structure that it discovered. Classes that share strokes lie next to each other or overlap. "
-        "The KL term pulls all codes towards the origin, so islands touch."
+    classes = (
+        " The model has not seen any class label, so islands of one colour are structure that it discovered. Similar "
+        "classes lie next to each other or overlap."
     )
-    return Section("latent-map", "The latent space, coloured by class", guide, finding, figure)
+    guide = (
+        f"Each dot is one test {member.noun}, placed at the mean of q(z|x).{'' if colours is None else classes} The KL "
+        "term pulls all codes towards the origin, so islands touch."
+    )
+    heading = "The latent space" + ("" if colours is None else ", coloured by class")
+    return Section("latent-map", heading, guide, finding, figure)
 
 
 def _missed(member: ReportedRun) -> str:
@@ -178,7 +183,7 @@ def sample_means(members: Sequence[ReportedRun]) -> Section | None:
         finding.append(f"{text}; {readable}." if readable else f"{text}.")
     guide = (
         "Each image is the mean of p(x|z) for one `z` drawn from the prior: the generated distribution, before any "
-        "pixel is drawn. Grey pixels are uncertain. Compare whole strokes of one digit with blends of several digits."
+        "pixel is drawn. Grey pixels are uncertain. Compare sharp images with blends of several."
     )
     note = (
         " 500 samples, classified by their five nearest neighbours among at most 10,000 training images:"
@@ -214,8 +219,8 @@ def sample_modes(members: Sequence[ReportedRun]) -> Section | None:
             f"under p(x|z), {data:.1%} in the test data."
         )
     guide = (
-        "The same codes as above, with every pixel at its more probable value. Strokes that are pale grey in the mean "
-        "disappear here, so modes have fewer black pixels than the data wherever the model is uncertain."
+        "The same codes as above, with every pixel at its more probable value. Parts that are pale grey in the mean "
+        "disappear here, so modes have fewer pixels set than the data wherever the model is uncertain."
     )
     return Section("sample-modes", "The same draws' most probable images", guide, " ".join(finding), figure)
 
@@ -244,7 +249,7 @@ def codes_and_mixture(members: Sequence[ReportedRun]) -> Section | None:
         "Without noise and without a KL, the training does not bring the distribution of the codes close to a prior, "
         "so it may have any shape. A Gaussian mixture fitted to the training codes (ellipses: two standard "
         "deviations) makes the auto-encoder generative. Where the mixture has mass but there are no codes, the "
-        "decoder does not produce digits."
+        "decoder produces nothing that resembles the data."
     )
     return Section("codes-and-mixture", "Codes against samples of their mixture", guide, finding, figure)
 
@@ -315,10 +320,11 @@ def reconstructions(members: Sequence[ReportedRun]) -> Section | None:
         wrong = float(((decoded > 0.5) != (x > 0.5)).float().sum(1).mean())
         rows[member.title] = member.images(member.model.reconstruct(member.test.bits(torch.from_numpy(chosen))))
         finding.append(f"{member.title}: {wrong:.0f} of {x.shape[1]} bits are wrong.")
+    noise = " The noise of the binarisation is not reproduced, and should not be."
     guide = (
-        "Each column is one test image and, below it, the mean of p(x|z) at its most probable code. A code of two "
-        "numbers can represent the digit but not the handwriting; twenty or two hundred units also represent slant "
-        "and thickness. The binarisation noise at the edges is not reproduced, and should not be."
+        "Each column is one test image and, below it, the mean of p(x|z) at its most probable code. A small code "
+        "represents only the main features of an image; a larger one also represents its details."
+        f"{noise if shown[0].data.binarisation in ('dynamic', 'static') else ''}"
     )
     text = f"On the first {min(_TESTED, len(shown[0].test)):,} test images, with a threshold of one half: " + " ".join(
         finding
@@ -339,7 +345,7 @@ def plane(members: Sequence[ReportedRun], side: int = 20) -> Section | None:
     finding = f"{side * side} decoded points, classified by five nearest neighbours: {readable}." if readable else ""
     guide = (
         "The plane of the map above, decoded at equal steps of prior probability (inverse normal distribution "
-        "function). Every tile represents the same share of samples, so the area of a digit shows how often it is "
-        "generated."
+        "function). Every tile represents the same share of samples, so the area of one kind of image "
+        "shows how often it is generated."
     )
     return Section("plane", "The decoded plane", guide, finding, figure)

@@ -23,7 +23,7 @@ def _with_error(record: EvaluationRecord | None) -> str:
 
 
 def models_table(members: Sequence[ReportedRun]) -> tuple[Row, list[Row]]:
-    """Return a header and a row for each run: bounds on the test split in nats, ± one standard error over images.
+    """Return a header and a row for each run: bounds on the test split in nats, ± one standard error over observations.
 
     The column of log p(x) itself is there if any run has it, summed or integrated over all codes.
     """
