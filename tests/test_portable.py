@@ -43,10 +43,11 @@ def project(vaelab, tmp_path, monkeypatch):
 
 def test_config_says_what_the_data_are_and_where_they_were_read(project):
     facts = json.loads((project / "runs" / "g" / "config.json").read_text())["data"]
-    expected = {"name": "x.npy", "kind": "binary", "scale": 1, "dim": 16, "image_shape": [4, 4], "columns": None}
-    assert expected.items() <= facts.items()
-    assert facts["labels"] is False
-    assert facts["sha256"] == load_data("data/x.npy").sha256()
+    data = load_data("data/x.npy")
+    assert {"name": "x.npy", "scale": 1, "binarisation": "none", "labels": False}.items() <= facts.items()
+    assert facts["spec"] == data.spec.to_json()
+    assert (facts["spec"]["event_shape"], facts["spec"]["kind"]) == ([4, 4], "binary")
+    assert facts["sha256"] == data.sha256()
     path = str((project / "data" / "x.npy").resolve())
     assert facts["source"] == {"kind": "file", "given": "data/x.npy", "path": path}
 
@@ -175,7 +176,7 @@ def test_columns_are_matched_by_name_wherever_data_are_read(vaelab, tmp_path, mo
     write("reordered.csv", [5, 3, 0, 1, 2, 4])
     write("fewer.csv", [0, 1, 2, 3, 4])
     assert vaelab("train", *TINY, "--data", "x.csv", "--out", "run").code == 0
-    assert Run("run").config["data"]["columns"] == names
+    assert Run("run").spec.columns == tuple(names)
     (tmp_path / "x.csv").rename("moved.csv")
     assert vaelab("evaluate", "run", *QUICK, "--no-report", "--data", "reordered.csv").code == 0
     codes = []

@@ -56,8 +56,10 @@ def test_a_run_can_be_moved_and_says_the_same(kind, trained, copy_of):
     config = json.loads((moved.path / "config.json").read_text())
     assert config["format_version"] == 2
     assert set(config["versions"]) == {"vaelab", "torch", "numpy", "python"}
-    expected = {"sha256": binary_data().sha256(), "binarisation": "none", "dim": 5, "binarisation_seed": 777}
+    expected = {"sha256": binary_data().sha256(), "binarisation": "none", "binarisation_seed": 777}
     assert expected.items() <= config["data"].items()
+    assert moved.spec.to_json() == {**binary_data().spec.to_json(), "mean_sha256": None}
+    assert config["data"]["spec"] == binary_data().spec.to_json()
     assert str(trained[kind].path.parent) not in "".join(path.read_text() for path in moved.path.glob("*.json*"))
 
 
@@ -151,6 +153,11 @@ def edit_config(run, **changes):
     path.write_text(seal({**json.loads(path.read_text()), **changes}))
 
 
+def edit_spec(run, **changes):
+    data = run.config["data"]
+    edit_config(run, data={**data, "spec": {**data["spec"], **changes}})
+
+
 def edit_by_hand(run, **changes):
     path = run.path / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
@@ -173,7 +180,11 @@ REFUSED = {
     "no settings": (lambda run: edit_config(run, settings=None), "settings: .*it is damaged"),
     "settings of another kind": (lambda run: edit_config(run, settings=[1]), "settings: .*it is damaged"),
     "unknown model": (lambda run: edit_config(run, settings={"model": "gan"}), r"config\.json: model: expected one of"),
-    "width no number": (lambda run: edit_config(run, data={**run.config["data"], "dim": "5"}), r"data\.dim: input"),
+    "width no number": (lambda run: edit_spec(run, event_shape=["5"]), r"data\.event_shape\[0\]: expected an integer"),
+    "no width": (
+        lambda run: edit_spec(run, event_shape=[]),
+        r"data\.event_shape: expected \(X,\) or .*; got \[\]",
+    ),
     "no data": (lambda run: edit_config(run, data={}), r"data\.name: field required; it is damaged"),
     "config cut": (lambda run: (run.path / "config.json").write_text("{"), "expected readable JSON; it is damaged"),
     "config a list": (lambda run: (run.path / "config.json").write_text("[]"), "expected a JSON object; got a list"),

@@ -28,13 +28,13 @@ def encode(run: Run, name: str | None = None, split: str | None = None) -> dict[
     disk the codes are there too, in temporary files that are gone with the arrays.
     """
     place = name if name is not None else run.find_data()[1]
-    data = order_columns(run.read_data(place, split=split is not None), run.config["data"].get("columns"))
+    data = order_columns(run.read_data(place, split=split is not None), run.spec.columns)
     chosen = split or ("all" if "all" in data.splits else "test")
     if data.dim != run.spec.dim:
         raise InputError(
             f"data: the run {str(run.path)!r} expects {run.spec.dim} columns; {str(place)!r} has {data.dim}"
         )
-    if data.kind == run.config["data"]["kind"]:
+    if data.kind == run.spec.kind:
         data = data.with_binarisation(run.binarisation)
     elif data.kind == "grey":
         message = "%s: the run was trained on bits and these are grey levels, so bits are made of them (%s)"

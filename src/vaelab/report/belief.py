@@ -72,8 +72,8 @@ def tightness(members: Sequence[ReportedRun]) -> Section | None:
         guide = (
             "With so few bits, log p(x) is summed over every code, so the gap of each bound is known. The weights are "
             "the same in all rows; only the source of q(z|x) differs. Mean-field inference optimises `q` for each "
-            f"{member.noun} separately. A recognition network computes it in one pass, which costs accuracy. Many codes (iwae) "
-            "recover most of it. Hollow points: the value of the Gaussian field, which is not a bound."
+            f"{member.noun} by itself. A recognition network computes it in one pass, which costs accuracy. Many codes "
+            "(iwae) recover most of it. Hollow points: the value of the Gaussian field, which is not a bound."
         )
         finding = (
             f"{member.title}: log p(x) = {exact['value']:.2f} ± {exact['standard_error']:.2f} nats. The bound `L` of "

@@ -67,7 +67,7 @@ class ReportedRun:
     @property
     def noun(self) -> str:
         """What one observation is called in texts: ``image`` if the data have the shape of images."""
-        return "observation" if self.data.spec.image_shape is None else "image"
+        return "observation" if self.run.spec.image_shape is None else "image"
 
     @property
     def seed(self) -> int:
@@ -76,10 +76,10 @@ class ReportedRun:
 
     def images(self, rows: Tensor) -> Array:
         """Reshape rows (N, X) to images (N, H, W)."""
-        facts = self.run.config["data"]
-        shape = facts["image_shape"]
+        shape = self.run.spec.image_shape
         if shape is None:
-            raise InputError(f"images: the rows of {facts['name']} have no image shape; give --out FILE.npz for arrays")
+            name = self.run.config["data"]["name"]
+            raise InputError(f"images: the rows of {name} have no image shape; give --out FILE.npz for arrays")
         return rows.reshape(-1, *shape).cpu().numpy()
 
     def samples(self, count: int, kind: Any) -> Tensor:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from vaelab.data import DATASETS
+from vaelab.data import DATASETS, DataSpec
 from vaelab.evaluation import EvaluationRecord
 from vaelab.report.member import ReportedRun
 from vaelab.settings import words
@@ -82,10 +82,10 @@ def command(member: ReportedRun) -> str:
     return shlex.join(["vaelab", "train", settings.model, *words(settings), *flags, "--out", out])
 
 
-def _width(data: dict[str, Any]) -> str:
-    """Return how wide an observation is, in words."""
-    shape = data["image_shape"]
-    return f"{data['dim']} columns" if shape is None else f"{' × '.join(map(str, shape))} pixels"
+def _width(spec: DataSpec) -> str:
+    """Return the size of an observation in words."""
+    shape = spec.image_shape
+    return f"{spec.dim} columns" if shape is None else f"{' × '.join(map(str, shape))} pixels"
 
 
 def _how_many(count: int, of: int) -> str:
@@ -102,7 +102,7 @@ def protocol(members: Sequence[ReportedRun]) -> list[tuple[str, str]]:
     averaged, compiled = (_how_many(sum(getattr(t, name) for t in trainings), len(trainings)) for name in _SPEEDS)
     drawn = f" (held-out splits drawn once, seed {data['binarisation_seed']})" * (data["binarisation"] != "none")
     return [
-        ("data", f"{data['name']}: {splits}; {_width(data)}"),
+        ("data", f"{data['name']}: {splits}; {_width(members[0].run.spec)}"),
         ("SHA-256", data["sha256"]),
         ("binarisation", data["binarisation"] + drawn),
         ("selection", "weights of the best validation bound; nothing was chosen on the test split"),

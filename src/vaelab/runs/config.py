@@ -8,14 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 
 import vaelab
 from vaelab.data import DATASETS, Binarisation, Dataset, DataSpec
 from vaelab.errors import InputError
 from vaelab.seeds import DATA_SEED
 from vaelab.settings import Settings, resolve
-from vaelab.storage.sealed import Schema, unseal
+from vaelab.storage.sealed import Schema, parse_json, unseal
 
 __all__ = ["DataSource", "configuration", "read_config", "settings_in", "source_of", "spec_in"]
 
@@ -29,20 +28,17 @@ class DataSource(Schema):
 
 
 class DataFacts(Schema):
-    """What a run must know of its data; format version 1 had no scale, columns, labels and source."""
+    """What a run must know of its data; ``spec`` is what :meth:`~vaelab.data.DataSpec.to_json` gives."""
 
     name: str
     sha256: str
-    kind: Literal["binary", "grey"]
-    dim: int = Field(ge=1)
-    image_shape: list[int] | None
+    spec: dict[str, Any]
     splits: dict[str, int]
     binarisation: Binarisation
     binarisation_seed: int
-    scale: float = 1
-    columns: list[str] | None = None
-    labels: bool | None = None
-    source: DataSource | None = None
+    scale: float
+    labels: bool
+    source: DataSource
 
 
 class ConfigFile(Schema):
@@ -72,11 +68,8 @@ def configuration(settings: Settings, data: Dataset, source: DataSource) -> dict
         "data": {
             "name": data.name,
             "sha256": data.sha256(),
-            "kind": data.kind,
+            "spec": data.spec.to_json(),
             "scale": data.scale,
-            "dim": data.dim,
-            "image_shape": data.image_shape,
-            "columns": data.columns,
             "labels": any(split.labels is not None for split in data.splits.values()),
             "splits": {name: len(split) for name, split in data.splits.items()},
             "binarisation": data.binarisation,
@@ -93,9 +86,29 @@ def read_config(path: Path) -> dict[str, Any]:
         raise InputError(f"run: there is no run directory {str(path)!r}")
     if not where.is_file():
         raise InputError(f"run: {str(path)!r} is no run directory (it has no config.json)")
+    _require_spec(path, parse_json(where))
     config = unseal(where, ConfigFile)
     settings_in(config, where)
+    spec_in(config, where)
     return config
+
+
+def _require_spec(path: Path, content: Any) -> None:
+    """Refuse the run of a version of vaelab that did not write the spec of the data."""
+    facts = content.get("data") if isinstance(content, dict) else None
+    if isinstance(facts, dict) and "sha256" in facts and "spec" not in facts:
+        raise InputError(
+            f"run: {str(path)!r} was written by an earlier version of vaelab, whose runs are not read; train it again "
+            "(--overwrite replaces it)"
+        )
+
+
+def spec_in(config: dict[str, Any], where: Path) -> DataSpec:
+    """Return the spec of the data in a configuration, without the mean; an InputError if there is none."""
+    try:
+        return DataSpec.from_json(config["data"]["spec"])
+    except InputError as error:
+        raise InputError(f"{where}: data.{error}; the file is damaged") from error
 
 
 def settings_in(config: dict[str, Any], where: Path) -> Settings:
@@ -107,10 +120,3 @@ def settings_in(config: dict[str, Any], where: Path) -> Settings:
         raise InputError(f"{where}: {refusal}") from refusal
     except (KeyError, TypeError) as error:
         raise InputError(f"{where}: expected settings and data; it is damaged ({error!r})") from error
-
-
-def spec_in(config: dict[str, Any]) -> DataSpec:
-    """Return the spec of the data of a configuration, without their mean, which is in the weights."""
-    facts = DataFacts.model_validate(config["data"])
-    columns = None if facts.columns is None else tuple(facts.columns)
-    return DataSpec(tuple(facts.image_shape or [facts.dim]), columns=columns, kind=facts.kind)

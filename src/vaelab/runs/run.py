@@ -7,14 +7,13 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from vaelab.data import Binarisation, Dataset, order_columns
+from vaelab.data import Binarisation, Dataset, DataSpec, order_columns
 from vaelab.errors import InputError
 from vaelab.evaluation import EvaluationRecord
 from vaelab.models import LatentVariableModel
@@ -57,7 +56,7 @@ class Run:
         self.path = Path(path)
         self.config: dict[str, Any] = read_config(self.path) if config is None else config
         self.settings: Settings = settings_in(self.config, self.path / "config.json")
-        self.spec = spec_in(self.config)
+        self.spec: DataSpec = spec_in(self.config, self.path / "config.json")
         self._checkpoints = Checkpoints(self.path / "checkpoints")
         self._metrics = Metrics(self.path / "metrics.jsonl", sealed=self.config["format_version"] > 1)
         self._results = Results(self.path)
@@ -128,19 +127,8 @@ class Run:
         raise InputError(f"data: {said}; --data FILE says where they are")
 
     def read_data(self, place: str | Path, split: bool = True) -> Dataset:
-        """Read data as the run's settings say, whatever data they are; their binarisation is the default.
-
-        Format version 1 took whole numbers of a CSV for grey levels 0...255; for its runs they are still taken so.
-        """
-        settings = self.settings.model_copy(update={"binarisation": None})
-        try:
-            return settings.load_data(place, split=split)
-        except InputError:
-            if self.config["format_version"] > 1 or self.settings.scale is not None:
-                raise
-            with suppress(InputError):
-                return settings.model_copy(update={"scale": 255.0}).load_data(place, split=split)
-            raise
+        """Read data as the run's settings say, whatever data they are; their binarisation is the default."""
+        return self.settings.model_copy(update={"binarisation": None}).load_data(place, split=split)
 
     @property
     def binarisation(self) -> Binarisation:
@@ -155,9 +143,8 @@ class Run:
 
     @property
     def source(self) -> DataSource:
-        """Where the data were read; a run of format version 1 says only the name."""
-        said = self.config["data"].get("source")
-        return DataSource(**said) if said else DataSource(kind="file", given=self.settings.data)
+        """Where the data were read."""
+        return DataSource(**self.config["data"]["source"])
 
     def data_places(self) -> Iterator[str | Path]:
         """Yield where the data may be."""
@@ -171,7 +158,7 @@ class Run:
     def _in_order(self, data: Dataset) -> Dataset:
         """Return the data with their columns in the run's order, if they are the run's columns."""
         try:
-            return order_columns(data, self.config["data"].get("columns"))
+            return order_columns(data, self.spec.columns)
         except InputError:
             return data
 

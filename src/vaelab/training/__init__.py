@@ -105,7 +105,7 @@ def train(
         run = Run(out, processes.on_rank_zero(open_run))
         settings = run.settings  # also of the other ranks: precision=auto means what rank 0 took it for
         with seeded(settings.seed, "weights"):
-            model = settings.build_model(replace(data.spec, mean=observed.mean()))
+            model = settings.build_model(data)
         result = fit(
             model,
             data,
