@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import torch
 
@@ -23,8 +24,9 @@ def check_settings(settings: Settings, data: Dataset) -> None:
     Raises:
         InputError: see :func:`check_fit`; or more components of a mixture than rows to fit it to.
     """
+    spec = replace(data.spec, mean=None)
     with torch.device("meta"):  # shapes alone
-        model = settings.build_model(data)
+        model = settings.build_model(spec)
     check_fit(model, data, settings.build_objective(), settings.build_estimator(model), settings.training)
     rows = training_rows(data)
     if isinstance(model.prior, MixturePrior) and max(model.prior.candidates) > rows:
