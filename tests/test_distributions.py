@@ -11,7 +11,8 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Independent, Normal, kl_divergence
 
-from vaelab.distributions import Bernoulli, Delta, DiagonalNormal, all_codes
+from vaelab.distributions import Bernoulli, Chain, Delta, DiagonalNormal, all_codes, map_parameters
+from vaelab.inference import MeanFieldBernoulli
 
 # (logits, value): the K axis of the logits, the B axis of the value, both, neither
 BROADCASTS = [
@@ -258,3 +259,130 @@ def test_a_gaussian_is_the_one_that_was_asked_for_within_the_limits_of_its_type(
             q = DiagonalNormal(torch.zeros(1, dtype=dtype), torch.full((1,), log_scale, dtype=dtype))
             expected = -0.5 - log_scale - 0.5 * math.log(2 * math.pi)
             assert q.log_prob(q.stddev).item() == pytest.approx(expected, rel=1e-6)
+
+
+# ---------------------------------------------------------------- the contract of torch.distributions
+
+
+def chain_of_bits(**options):
+    step = lambda y: Bernoulli(2 * y[..., :2] - 1)  # noqa: E731
+    return Chain(Bernoulli(normal(4, 3)), [step], (3, 2), **options)
+
+
+def chain_of_normals(**options):
+    step = lambda y: DiagonalNormal(y[..., :2], 0.1 * y[..., 1:])  # noqa: E731
+    return Chain(DiagonalNormal(normal(4, 3), 0.3 * normal(4, 3)), [step], (3, 2), downwards=False, **options)
+
+
+# name -> (build, repr, a value outside the support)
+CONTRACT = {
+    "normal": (
+        lambda **options: DiagonalNormal(normal(4, 3), 0.3 * normal(4, 3), **options),
+        "DiagonalNormal(loc: (4, 3), log_scale: (4, 3))",
+        torch.tensor([0.0, math.nan, 1.0]),
+    ),
+    "Bernoulli": (
+        lambda **options: Bernoulli(normal(4, 3), **options),
+        "Bernoulli(logits: (4, 3))",
+        torch.tensor([0.0, 0.5, 1.0]),
+    ),
+    "Delta": (lambda **options: Delta(normal(4, 3), **options), "Delta(loc: (4, 3))", None),
+    "chain of bits": (chain_of_bits, "Chain(Bernoulli(logits: (4, 3)), sizes: (3, 2))", torch.full((5,), 0.5)),
+    "chain of normals": (
+        chain_of_normals,
+        "Chain(DiagonalNormal(loc: (4, 3), log_scale: (4, 3)), sizes: (3, 2))",
+        torch.full((5,), math.nan),
+    ),
+    "mean field": (
+        lambda **options: MeanFieldBernoulli(normal(4, 3), (normal(4, 3),), **options),
+        "MeanFieldBernoulli(logits: (4, 3))",
+        torch.tensor([0.0, 0.5, 1.0]),
+    ),
+}
+
+
+@pytest.fixture(params=CONTRACT)
+def case(request):
+    torch.manual_seed(5)
+    return CONTRACT[request.param]
+
+
+def test_a_repr_shows_shapes(case):
+    build, shown, _ = case
+    assert repr(build()) == shown
+
+
+def test_expand_repeats_a_distribution_along_new_axes(case):
+    build, _, _ = case
+    q = build()
+    wide = q.expand((6, 4))
+    assert type(wide) is type(q)
+    assert (wide.batch_shape, wide.event_shape) == ((6, 4), q.event_shape)
+    assert wide.sample((2,)).shape == (2, 6, 4, *q.event_shape)
+    assert torch.equal(wide.mean, q.mean.expand(6, 4, -1))
+    if not isinstance(q, Delta):
+        z = q.sample((6,))
+        assert torch.allclose(wide.log_prob(z), q.log_prob(z))
+    doubled = Independent(q, 1).expand((3,))  # torch's own code expands what it wraps
+    assert (doubled.batch_shape, doubled.event_shape) == ((3,), (4, *q.event_shape))
+
+
+def test_samples_are_in_the_support_and_have_the_shape_that_is_asked_for(case):
+    build, _, _ = case
+    q = build()
+    for shape in ((), (7,), (2, 7)):
+        z = q.sample(shape)
+        assert z.shape == (*shape, 4, *q.event_shape)
+        assert q.support.check(z).all()
+        assert not z.requires_grad
+
+
+def test_parameters_and_values_are_checked_where_the_user_asks(case):
+    build, _, wrong = case
+    q, checked = build(), build(validate_args=True)
+    if wrong is None:
+        return
+    q.log_prob(wrong.double())  # relaxed bits have a density, and nothing is read twice
+    checked.log_prob(checked.sample())
+    for other in (checked, checked.expand((2, 4)), map_parameters(checked, torch.Tensor.detach)):
+        with pytest.raises(ValueError, match="within the support"):
+            other.log_prob(wrong.double())
+    with pytest.raises(ValueError, match="must match"):
+        checked.log_prob(wrong.double()[:2])
+
+
+@pytest.mark.parametrize("build", [Bernoulli, Delta, lambda p, **options: DiagonalNormal(p, 0 * p, **options)])
+def test_parameters_that_are_no_numbers_are_refused_where_the_user_asks(build):
+    wrong = torch.tensor([[0.0, math.nan]])
+    build(wrong)
+    with pytest.raises(ValueError, match="to satisfy the constraint"):
+        build(wrong, validate_args=True)
+
+
+def test_the_mode_has_the_highest_density(case):
+    build, _, wrong = case
+    q = build()
+    if wrong is None:
+        assert torch.equal(q.mode, q.mean)
+        return
+    if isinstance(q, Chain):  # the mode of each layer given that of the one before
+        first, second = q.mode.split(q.sizes, -1)
+        assert torch.equal(first, q.first.mode)
+        assert torch.equal(second, q.steps[0](first).mode)
+        return
+    z = q.sample((2000,))
+    assert (q.log_prob(q.mode) >= q.log_prob(z)).all()
+
+
+def test_the_entropy_is_that_of_torch():
+    logits, loc = normal(4, 3), normal(4, 3)
+    assert torch.allclose(Bernoulli(logits).entropy(), torch_bits(logits).entropy(), rtol=1e-12)
+    assert torch.allclose(DiagonalNormal(loc, 0.3 * loc).entropy(), torch_gaussian(loc, 0.3 * loc).entropy())
+
+
+def test_what_has_no_closed_form_is_not_implemented():
+    with pytest.raises(NotImplementedError, match="Delta has no density"):
+        Delta(normal(2, 3)).log_prob(normal(2, 3))
+    for q in (chain_of_bits(), Delta(normal(2, 3))):
+        with pytest.raises(NotImplementedError):
+            q.entropy()

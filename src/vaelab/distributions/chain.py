@@ -33,25 +33,41 @@ class Chain(ParametricDistribution):
         steps: from a layer to the distribution of the next, in the order in which they are drawn.
         sizes: sizes of the layers, y_1 first.
         downwards: whether y_L is drawn first, as by a prior.
+        validate_args: check the values that ``log_prob`` gets, as in torch; false by default.
 
     >>> from vaelab.distributions import Bernoulli
     >>> chain = Chain(Bernoulli(torch.zeros(5, 3)), [lambda y: Bernoulli(y[..., :2])], (3, 2))
+    >>> chain
+    Chain(Bernoulli(logits: (5, 3)), sizes: (3, 2))
     >>> chain.sample((7,)).shape, chain.log_prob(torch.zeros(7, 5, 5))[0, 0]
     (torch.Size([7, 5, 5]), tensor(-3.4657))
     """
 
-    arg_constraints = {}  # noqa: RUF012 - as torch declares it
+    arg_constraints = {}  # noqa: RUF012 - its parameters are those of the conditional distributions
 
     def __init__(
-        self, first: Distribution, steps: Sequence[Step], sizes: Sequence[int], downwards: bool = False
+        self,
+        first: Distribution,
+        steps: Sequence[Step],
+        sizes: Sequence[int],
+        downwards: bool = False,
+        validate_args: bool = False,
     ) -> None:
         self.first, self.steps, self.sizes, self.downwards = as_vector(first), list(steps), tuple(sizes), downwards
-        super().__init__(first.batch_shape, torch.Size([sum(sizes)]), validate_args=False)
+        super().__init__(first.batch_shape, torch.Size([sum(sizes)]), validate_args=validate_args)
+
+    def __repr__(self) -> str:
+        return f"Chain({self.first}, sizes: {self.sizes})"
 
     @property
     def support(self) -> constraints.Constraint | None:
-        """What a layer's units are: of all layers the same."""
+        """The support of the first layer; all layers have the same kind of units."""
         return self.first.support
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Self:
+        """Return the chain with the parameters of its first layer repeated along new axes."""
+        first = self.first.expand(torch.Size(batch_shape))
+        return type(self)(first, self.steps, self.sizes, self.downwards, self._validate_args)
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]
@@ -77,10 +93,12 @@ class Chain(ParametricDistribution):
 
     def log_factors(self, z: Tensor) -> tuple[Tensor, ...]:
         """Return the log-density of each layer given the one before, y_1 first, each of z's batch shape."""
-        found = [q.log_prob(layer) for q, layer in zip(self.factors(z), self.split(z), strict=True)]
-        return tuple(found[::-1] if self.downwards else found)
+        densities = [q.log_prob(layer) for q, layer in zip(self.factors(z), self.split(z), strict=True)]
+        return tuple(densities[::-1] if self.downwards else densities)
 
     def log_prob(self, value: Tensor) -> Tensor:
+        if self._validate_args:
+            self._validate_sample(value)
         first, *others = self.log_factors(value)
         return sum(others, first)
 
@@ -93,7 +111,7 @@ class Chain(ParametricDistribution):
 
     @property
     def mean(self) -> Tensor:
-        """The mean of each layer given the mean of the one before: exact for the layer that is drawn first."""
+        """The mean of each layer given the mean of the one before; exact for the layer that is drawn first only."""
         return self._pass(lambda q: q.mean, lambda q: q.mean)
 
     @property
@@ -109,19 +127,19 @@ class Chain(ParametricDistribution):
 
     def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Return the chain with every parameter of every factor passed through ``function``."""
-
         steps = [lambda y, step=step: map_parameters(as_vector(step(y)), function) for step in self.steps]
-        return type(self)(map_parameters(self.first, function), steps, self.sizes, self.downwards)
+        first = map_parameters(self.first, function)
+        return type(self)(first, steps, self.sizes, self.downwards, self._validate_args)
 
-    def _pass(self, start: Callable[[Distribution], Tensor], go: Callable[[Distribution], Tensor]) -> Tensor:
+    def _pass(self, start: Callable[[Distribution], Tensor], follow: Callable[[Distribution], Tensor]) -> Tensor:
         layers = [start(self.first)]
         for step in self.steps:
-            layers.append(go(as_vector(step(layers[-1]))))
+            layers.append(follow(as_vector(step(layers[-1]))))
         return self.join(layers)
 
 
 def log_factors(distribution: Distribution, z: Tensor) -> tuple[Tensor, ...]:
-    """Return the log-density of each layer of z given the one before; of the whole, where there is one layer."""
+    """Return the log-density of each layer of z given the one before; of a distribution that is no chain, its one."""
     if isinstance(distribution, Chain):
         return distribution.log_factors(z)
     whole: Tensor = distribution.log_prob(z)

@@ -39,7 +39,8 @@ class VectorDistribution(ParametricDistribution):
 
     def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
         build: Callable[..., Self] = type(self)
-        return build(**{name: function(getattr(self, name)) for name in self.arg_constraints})
+        parameters = {name: function(getattr(self, name)) for name in self.arg_constraints}
+        return build(**parameters, validate_args=self._validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Self:
         """Return the distribution with its parameters repeated along new axes, as views."""

@@ -166,14 +166,14 @@ class MeanField:
 
 
 class MeanFieldBernoulli(Bernoulli):
-    """The factorised q(z|x) that inference ended with, and its ``xi``."""
+    """The factorised q(z|x) that mean-field inference ended with, and its ``xi``."""
 
-    def __init__(self, logits: Tensor, xi: tuple[Tensor, ...] = ()) -> None:
-        super().__init__(logits)
+    def __init__(self, logits: Tensor, xi: tuple[Tensor, ...] = (), validate_args: bool = False) -> None:
+        super().__init__(logits, validate_args)
         self.xi = xi
 
     def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
-        return type(self)(function(self.logits), self.xi)
+        return type(self)(function(self.logits), self.xi, self._validate_args)
 
 
 class MeanFieldPosterior(nn.Module):

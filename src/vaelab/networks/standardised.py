@@ -48,9 +48,9 @@ class Standardised(nn.Module):
         self.scale = scale
         self.outputs = size_of("outputs", outputs).numel()
         self.layers = layers
-        first = next(layers.children(), None)
-        plain = isinstance(layers, nn.Sequential) and type(layers).forward is nn.Sequential.forward
-        self._first_is_linear = plain and type(first) is nn.Linear and first.bias is not None
+        parts = list(layers.children())
+        plain = isinstance(layers, nn.Sequential) and type(layers).forward is nn.Sequential.forward and len(parts) > 1
+        self._folds = plain and type(parts[0]) is nn.Linear and parts[0].bias is not None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs (..., inputs) to outputs (..., outputs)."""
@@ -69,7 +69,7 @@ class Standardised(nn.Module):
         return features.view(*x.shape[:-1], self.outputs)
 
     def _features(self, x: Tensor) -> Tensor:
-        if self.scale == 1 or not self._first_is_linear:
+        if self.scale == 1 or not self._folds:
             centred = x - self.shift
             features: Tensor = self.layers(centred if self.scale == 1 else centred * self.scale)
             return features
