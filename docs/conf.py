@@ -43,5 +43,6 @@ myst_substitutions |= {
 myst_substitutions |= {"throughput": throughput(), "quality": quality(), "scaling": scaling()}
 
 default_role = "formula"  # what stands between single backticks in a docstring: docs/mathml.py
+napoleon_use_ivar = True  # "Attributes:" of a docstring; the fields of a dataclass are listed once
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

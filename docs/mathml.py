@@ -75,11 +75,14 @@ def _mark_formulae(app, what, name, object_, options, lines: list[str]) -> None:
 
 
 def _display(app, document: nodes.document) -> None:
-    """Display a formula that is a paragraph of its own."""
+    """Display a formula that is a paragraph of its own, with the comma or full stop after it."""
     for paragraph in list(document.findall(nodes.paragraph)):
-        alone = len(paragraph) == 1 and isinstance(paragraph[0], nodes.math)
-        if alone and not isinstance(paragraph.parent, nodes.entry | nodes.list_item):
-            latex = paragraph[0].astext()
+        formula, *after = paragraph.children or [None]
+        sign = "".join(part.astext() for part in after).strip()
+        if isinstance(paragraph.parent, nodes.entry | nodes.list_item) or not isinstance(formula, nodes.math):
+            continue
+        if sign in ("", ",", ".", ":", ";"):
+            latex = formula.astext() + sign
             paragraph.replace_self(nodes.math_block(latex, latex, number=None, ids=[]))
 
 

@@ -64,7 +64,8 @@ def test_names_of_functions_are_upright_and_set_apart():
         ("softplus(-|l_j|)", r"\operatorname{softplus}(-|l_{j}|)"),
         ("c(z~) ~ N(0, I)", r"c(\tilde{z})\sim \mathcal{N}(0,I)"),
         ("sum_{j != k} e^(-xi z_j)", r"\sum _{j\ne k}e^{-\xi z_{j}}"),
-        ("q(y_l+1|y_l), L(z_-k)", r"q(y_{l+1}\mid y_{l}),L(z_{-k})"),
+        ("q(y_l+1|y_l), L(z_-k)", r"q(y_{l+1}\mid y_{l}),\quad L(z_{-k})"),
+        ("dz~/dl f(x, z)", r"d\tilde{z}/dlf(x,z)"),
         ("<S_i> < sqrt(v) / 2", r"\langle S_{i}\rangle<\sqrt{v}/2"),
     ],
 )

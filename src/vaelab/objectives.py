@@ -117,7 +117,7 @@ class Terms:
 
 
 def log_weights(model: Model, x: Tensor, q: Distribution, z: Tensor) -> Tensor:
-    """Return log w = log p(x|z) + log p(z) - log q(z|x), shape (K, B), for codes z (K, B, D) and x (B, X).
+    """Return `log w = log p(x|z) + log p(z) - log q(z|x)`, shape (K, B), for codes z (K, B, D) and x (B, X).
 
     >>> from vaelab.models import gaussian_vae
     >>> model, x = gaussian_vae(6, latent_dim=2), torch.ones(4, 6)
@@ -202,19 +202,20 @@ class MeanObjective(Objective):
 
 @dataclass(frozen=True)
 class ELBO(MeanObjective):
-    """Evidence lower bound: mean_k log p(x|z_k) - beta KL[q(z|x) || p(z)].
+    """Evidence lower bound: `mean_k log p(x|z_k) - beta KL[q(z|x) || p(z)]`.
 
-    ``kl`` says how the KL enters the gradient. ``closed-form``: as that of the two distributions, whose gradient has
-    no noise; a score-function signal is then made of log p(x|z) alone. ``sampled``: as log q(z_k|x) - log p(z_k) of
-    the codes, q's parameters held constant in it (their score has mean zero), as in the authors' code of most
-    estimators for bits. Near its optimum q makes log q - log p the linear part of log p(x|z), so that a signal made of
-    both varies less; early in a training it may vary more. For real codes it is the path derivative of Roeder et al.
-    (2017), https://arxiv.org/abs/1703.09194. The gradient's mean is the same. Where ``torch.distributions`` knows no
-    KL of the two, as for chains of layers, it is sampled, q's parameters not held constant.
+    ``kl`` says how the KL enters the gradient. With ``closed-form`` it is that of the two distributions, whose gradient
+    has no noise; a score-function signal then contains log p(x|z) alone. With ``sampled`` it is `log q(z_k|x) - log
+    p(z_k)` of the codes, with q's parameters held constant in it (their score has mean zero), as in the authors' code
+    of most estimators for bits. Both gradients have the same mean. Near its optimum q makes `log q - log p` the linear
+    part of log p(x|z), so that a signal with both varies less; early in a training it may vary more. For real-valued
+    codes the sampled form is the path derivative of Roeder et al. (2017), https://arxiv.org/abs/1703.09194. If
+    ``torch.distributions`` has no formula for the KL, as for chains of layers, it is sampled, and q's parameters are
+    not held constant.
 
     Sources: Jordan et al. (1999), https://doi.org/10.1023/A:1007665907178; Kingma & Welling (2013),
-    https://arxiv.org/abs/1312.6114; beta: Higgins et al. (2017), https://openreview.net/forum?id=Sy2fzU9gl.
-    The reported bound always has beta = 1.
+    https://arxiv.org/abs/1312.6114; beta: Higgins et al. (2017), https://openreview.net/forum?id=Sy2fzU9gl. The
+    reported bound always has beta = 1.
 
     Raises:
         InputError: a negative ``beta``, or another word for ``kl``.
@@ -261,7 +262,7 @@ class Reconstruction(MeanObjective):
 
 @dataclass(frozen=True)
 class IWAE(Objective):
-    """Importance-weighted bound of K codes: log 1/K sum_k w_k, w_k = p(x, z_k) / q(z_k|x).
+    """Importance-weighted bound of K codes: `log 1/K sum_k w_k` with `w_k = p(x, z_k) / q(z_k|x)`.
 
     Source: Burda, Grosse & Salakhutdinov (2016), https://arxiv.org/abs/1509.00519.
 

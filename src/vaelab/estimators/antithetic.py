@@ -1,4 +1,4 @@
-"""Antithetic pairs of bits: ARM, and DisARM, which integrates out what ARM leaves to chance."""
+"""Antithetic pairs of bits: ARM, and DisARM, which integrates over part of ARM's noise."""
 
 from __future__ import annotations
 
@@ -30,11 +30,14 @@ _PAIRS = ", for pairs of codes"
 
 
 class ARM(BernoulliEstimator):
-    """Augment-REINFORCE-merge: one uniform drives a pair of codes and weighs their difference.
+    """Augment-REINFORCE-merge: one vector of uniform noise gives a pair of codes and weights their difference.
 
-    Formula: with z = 1(u > 1 - p) and z' = 1(u < p), u uniform on (0, 1)^D and p = sigmoid(l),
-    grad_l E_q[f(z)] ~ (f(z) - f(z')) (u - 1/2), averaged over K/2 independent u. Shapes: u (K/2, B, D).
-    Source: Yin & Zhou (2019), https://arxiv.org/abs/1807.11143.
+    Formula: with `z = 1(u > 1 - p)` and `z' = 1(u < p)`, where `u` is uniform on `(0, 1)^D` and `p = sigmoid(l)`,
+
+    `grad_l E_q[f(z)] ~ (f(z) - f(z')) (u - 1/2)`,
+
+    averaged over `K/2` independent `u`. Shapes: u (K/2, B, D). Source: Yin & Zhou (2019),
+    https://arxiv.org/abs/1807.11143.
 
     Args:
         model: the model that it is for, or its sizes.
@@ -69,22 +72,29 @@ class ARM(BernoulliEstimator):
 
 
 class DisARM(Estimator):
-    """Antithetic pairs of codes, the noise that made them integrated out (DisARM, or U2G).
+    """Antithetic pairs of codes; the noise that generated a pair is integrated out (DisARM, or U2G).
 
-    Formula: with the pair z = 1(u > 1 - p), z' = 1(u < p), p = sigmoid(l),
-    grad_l E_q[f(z)] ~ 1/2 (f(z) - f(z')) (z - z') sigmoid(|l|), averaged over K/2 independent pairs. For the
-    importance-weighted bound L of K codes each code z_k has a partner z'_k, and the estimate is
-    sum_k 1/2 (L(z_k, z_-k) - L(z'_k, z_-k)) (z_k - z'_k) sigmoid(|l|), averaged with the same under the partners of
-    the others, z'_-k in place of z_-k (the authors' symmetrised form, which costs nothing). It decodes 2 K codes.
+    Formula: with the pair `z = 1(u > 1 - p)`, `z' = 1(u < p)` and `p = sigmoid(l)`,
 
-    A code of several layers has a partner for each: it shares the layers before, is antithetic to z in its own,
-    and the layers after it are drawn anew. The gradient of a layer's logits is that of the pairs it parts. In the
-    authors' code both codes of a layer's pair are drawn beside the code whose first layers they share, 2 L in all; here
-    that code is itself the first of every pair, which takes L. The mean is the same. Several layers under the
-    importance-weighted bound are ours.
-    Shapes: drawn (M (1 + L), B, D) for L layers, the M codes first, then the partners layer by layer; M is K/2,
-    or K for the importance-weighted bound. Sources: Dong, Mnih & Tucker (2020), https://arxiv.org/abs/2006.10680;
-    Yin, Ho, Yan, Qian & Zhou (2020), https://arxiv.org/abs/2006.06448.
+    `grad_l E_q[f(z)] ~ 1/2 (f(z) - f(z')) (z - z') sigmoid(|l|)`,
+
+    averaged over `K/2` independent pairs. For the importance-weighted bound `L` of `K` codes each code `z_k` has a
+    partner `z'_k`, and the estimate is
+
+    `sum_k 1/2 (L(z_k, z_-k) - L(z'_k, z_-k)) (z_k - z'_k) sigmoid(|l|)`,
+
+    averaged with the same expression under the partners of the others, `z'_-k` in place of `z_-k` (the authors'
+    symmetrised form, which needs no further decoding). It decodes `2 K` codes.
+
+    A code of several layers has a partner for each layer. The partner is equal to `z` in the earlier layers and
+    antithetic to it in its own layer; the later layers are drawn anew. The gradient for the logits of a layer is
+    computed from the pairs of that layer. In the authors' code both codes of a layer's pair are drawn in addition to
+    the code whose first layers they share, `2 L` in all; here that code is the first of every pair, which needs `L`.
+    The mean is the same. The extension to several layers under the importance-weighted bound is ours.
+
+    Shapes: drawn (M (1 + L), B, D) for L layers, the M codes first, then the partners layer by layer; M is K/2, or K
+    for the importance-weighted bound. Sources: Dong, Mnih & Tucker (2020), https://arxiv.org/abs/2006.10680; Yin, Ho,
+    Yan, Qian & Zhou (2020), https://arxiv.org/abs/2006.06448.
 
     Args:
         model: the model that it is for, or its sizes.
@@ -165,7 +175,7 @@ def values_of_partners(expectation: Expectation, partners: Tensor) -> Tensor:
 def swap_one(values: Tensor, others: Tensor) -> Tensor:
     """Return the importance-weighted bound with the k-th of K log-weights replaced, shape (..., K, B).
 
-    Formula: log 1/K [w'_k + sum_{j != k} w_j], for log-weights (K, B) and replacements (..., K, B).
+    Formula: `log 1/K [w'_k + sum_{j != k} w_j]`, for log-weights (K, B) and replacements (..., K, B).
 
     >>> swap_one(torch.tensor([[1.0], [3.0]]), torch.tensor([[3.0], [1.0]]))
     tensor([[3.],

@@ -23,20 +23,26 @@ Copula = Literal["dirichlet", "gaussian"]
 
 
 class ARMS(BernoulliEstimator):
-    """Antithetic-REINFORCE-multi-sample: leave-one-out over K codes that avoid one another.
+    """Antithetic-REINFORCE-multi-sample: leave-one-out over K negatively correlated codes.
 
-    Formula: with K bits of mean p and correlation rho for every pair, p = sigmoid(l),
-    grad_l E_q[f(z)] ~ 1/(K - 1) sum_k (f(z_k) - mean_j f(z_j)) (z_k - p) / (1 - rho), where
-    1 - rho = (p - P(z_i = z_j = 1)) / (p (1 - p)). The bits are 1(u_k < p), the u_k uniform and coupled:
+    Formula: for `K` bits with mean `p = sigmoid(l)` and correlation `rho` between any two,
 
-        dirichlet  u_k = (1 - d_k)^(K-1), d uniform on the simplex; 1 - u_k where p > 1/2
-        gaussian   u_k = Phi(g_k), normals of correlation -1/(K - 1), the lowest there is
+    `grad_l E_q[f(z)] ~ 1/(K - 1) sum_k (f(z_k) - mean_j f(z_j)) (z_k - p) / (1 - rho)`,
 
-    With two codes this is DisARM, with independent ones leave-one-out. For the importance-weighted bound L
-    the K codes are independent, and each in turn is replaced by K coupled ones z'_i:
-    sum_k 1/(K - 1) sum_i (L(z'_i, z_-k) - mean_j L(z'_j, z_-k)) (z'_i - p) / (1 - rho), which decodes 2 K codes.
-    Shapes: codes (K, B, D); (2 K, B, D) for the importance-weighted bound, the independent ones first.
-    Source: Dimitriev & Zhou (2021), https://arxiv.org/abs/2105.14141.
+    where `1 - rho = (p - P(z_i = z_j = 1)) / (p (1 - p))`. The bits are `1(u_k < p)`, and the uniform numbers `u_k` are
+    coupled by the copula:
+
+    - ``dirichlet``: `u_k = (1 - d_k)^(K - 1)` with `d` uniform on the simplex; `1 - u_k` where `p > 1/2`;
+
+    - ``gaussian``: `u_k = Phi(g_k)` with normal `g_k` of correlation `-1/(K - 1)`, the lowest possible.
+
+    With two codes this is DisARM, with independent codes leave-one-out. For the importance-weighted bound `L` the `K`
+    codes are independent, and each in turn is replaced by `K` coupled ones `z'_i`:
+
+    `sum_k 1/(K - 1) sum_i (L(z'_i, z_-k) - mean_j L(z'_j, z_-k)) (z'_i - p) / (1 - rho)`,
+
+    which decodes `2 K` codes. Shapes: codes (K, B, D); (2 K, B, D) for the importance-weighted bound, the independent
+    ones first. Source: Dimitriev & Zhou (2021), https://arxiv.org/abs/2105.14141.
 
     Args:
         model: the model that it is for, or its sizes.
@@ -108,8 +114,8 @@ class ARMS(BernoulliEstimator):
 def _both_below(limit: Tensor, correlation: float) -> Tensor:
     """Return P(g_1 < a, g_2 < a), (B, D), for standard normals of negative correlation.
 
-    Formula: Phi(a)^2 - 1/(2 pi) int_{arcsin rho}^0 exp(-a^2 / (1 + sin t)) dt, by Gauss-Legendre quadrature.
-    Source: Owen (1956), https://doi.org/10.1214/aoms/1177728074.
+    Formula: `Phi(a)^2 - 1/(2 pi) int_{arcsin rho}^0 exp(-a^2 / (1 + sin t)) dt`, by Gauss-Legendre quadrature. Source:
+    Owen (1956), https://doi.org/10.1214/aoms/1177728074.
 
     >>> _both_below(torch.zeros(1), -0.5)  # 1/4 + arcsin(rho) / (2 pi)
     tensor([0.1667])

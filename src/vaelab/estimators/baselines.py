@@ -1,4 +1,6 @@
-"""Baselines: what is subtracted from the learning signal of a code without changing the mean of the gradient."""
+"""Baselines: numbers that are subtracted from the learning signal of a code without changing the mean of the
+gradient.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ class NoBaseline(Baseline):
 
 
 class _Running(nn.Module):
-    """Exponential average, s <- decay s + (1 - decay) value, divided by 1 - decay^t against its start at zero."""
+    """Exponential average, `s <- decay s + (1 - decay) value`, divided by `1 - decay^t` to correct for the start at
+    zero.
+    """
 
     total: Tensor
     weight: Tensor
@@ -86,10 +90,10 @@ class _Running(nn.Module):
 
 
 class RunningAverage(Baseline):
-    """Subtracts the exponential average of the objective's values in past batches (before this one).
+    """Subtracts the exponential average of the objective over past batches (without the present one).
 
-    Formula: c <- decay c + (1 - decay) mean objective(values), divided by 1 - decay^t against the start at
-    zero. Source of the idea: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030, section 2.3; the decay is ours.
+    Formula: `c <- decay c + (1 - decay) mean L(v)`, divided by `1 - decay^t` to correct for the start at zero.
+    Source of the idea: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030, section 2.3; the decay is ours.
     """
 
     name: ClassVar[str] = "running-average"
@@ -111,11 +115,11 @@ class RunningAverage(Baseline):
 
 
 class LeaveOneOut(Baseline):
-    """Subtracts what the objective would be if the code had the mean value of the others.
+    """Subtracts the objective with the log-weight of the code replaced by the mean of the others.
 
-    For the mean this is RLOO (Kool, van Hoof & Welling, 2019, https://openreview.net/forum?id=r1lgTGL5DE),
-    for log-mean-exp it is VIMCO (Mnih & Rezende, 2016, https://arxiv.org/abs/1602.06725), with the geometric mean
-    of the other weights: the mean of their logarithms.
+    For the mean this is RLOO (Kool, van Hoof & Welling, 2019, https://openreview.net/forum?id=r1lgTGL5DE), for
+    log-mean-exp it is VIMCO (Mnih & Rezende, 2016, https://arxiv.org/abs/1602.06725) with the geometric mean of the
+    other weights, that is, the mean of their logarithms.
     """
 
     name: ClassVar[str] = "leave-one-out"
@@ -134,7 +138,7 @@ class LeaveOneOut(Baseline):
 def leave_one_out(objective: Objective, values: Tensor) -> Tensor:
     """Return the leave-one-out learning signals (K, B) of values (K, B), K of at least 2.
 
-    Formula: s_k = L(v) - L(v with v_k <- mean_{j != k} v_j).
+    Formula: `s_k = L(v) - L(v with v_k <- mean_{j != k} v_j)`.
 
     >>> from vaelab.objectives import ELBO
     >>> leave_one_out(ELBO(), torch.tensor([[1.0], [3.0]]))
@@ -157,13 +161,12 @@ def observation_network(data_dim: int, hidden: int = 100) -> nn.Sequential:
 class Network(Baseline):
     """Subtracts a network of the observation plus a running average, and normalises the variance (NVIL).
 
-    Formula: s_k = v_k - c - C(x), the gradients that reach the encoder divided by max(1, sqrt(variance of s)).
-    C is one hidden layer of 100 tanh units that minimises (objective(v) - c - C(x))^2; c and the variance are
-    exponential averages over past batches, decay 0.8. The division changes the length of the encoder's
-    gradient, never its direction, and is the same for every observation: it applies to a closed-form KL too.
-
-    Source: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030, sections 2.3.1 to 2.3.3 and appendix A.
-    There the averages already hold the present batch; here only past ones, which keeps the mean exact.
+    Formula: `s_k = v_k - c - C(x)`; the gradient of the encoder is divided by `max(1, sqrt(v_s))`, where `v_s` is
+    the variance of the signals. `C` has one hidden layer of 100 tanh units and minimises `(L(v) - c - C(x))^2`; `c`
+    and the variance are exponential averages over past batches with decay 0.8. The division changes the length of
+    the encoder's gradient, not its direction, and is the same for every observation. It applies to a closed-form KL
+    too. Source: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030, sections 2.3.1 to 2.3.3 and appendix A. There
+    the averages include the present batch; here they contain only past batches, which keeps the mean exact.
     """
 
     name: ClassVar[str] = "network"

@@ -1,4 +1,4 @@
-"""Concrete: train a relaxed model by the pathwise gradient, and report the discrete one beside it."""
+"""Concrete: train a relaxed model by the pathwise gradient, and report the bound of the discrete model."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ __all__ = ["Concrete"]
 class Concrete(Estimator):
     """Binary Concrete (Gumbel-softmax) codes: posterior and prior relaxed, reparameterised.
 
-    Formula: y = (l + log u - log(1 - u)) / t, and the decoder reads sigmoid(y). With t l-logistic densities
-    log q(y) = sum_j log t - a_j - 2 softplus(-a_j), a = t y - l, and p(y) likewise with the prior's
-    temperature and logits, the objective trained is that of the relaxed log-weights log p(x|sigmoid(y)) +
-    log p(y) - log q(y). Its gradient is exact for the relaxed bound, and biased for the discrete one.
-    ``bound`` is that of the discrete codes 1(y > 0), decoded apart without a gradient; ``relaxed`` is what is
-    trained. Shapes: u (K, B, D). Source: Maddison, Mnih & Teh (2017), https://arxiv.org/abs/1611.00712;
-    also Jang, Gu & Poole (2017), https://arxiv.org/abs/1611.01144.
+    Formula: `y = (l + log u - log(1 - u)) / t`, and the decoder reads `sigmoid(y)`. With the density
+
+    `log q(y) = sum_j log t - a_j - 2 softplus(-a_j), a = t y - l`,
+
+    and `log p(y)` of the same form with the temperature and logits of the prior, it maximises the objective of the
+    relaxed log-weights `log p(x|sigmoid(y)) + log p(y) - log q(y)`. Its gradient is exact for the relaxed bound, and
+    biased for the discrete one. ``bound`` is that of the discrete codes `1(y > 0)`, decoded separately without a
+    gradient; ``relaxed`` is the bound that is trained. Shapes: u (K, B, D). Source: Maddison, Mnih & Teh (2017),
+    https://arxiv.org/abs/1611.00712; also Jang, Gu & Poole (2017), https://arxiv.org/abs/1611.01144.
 
     Args:
         model: the model that it is for, or its sizes.

@@ -1,4 +1,4 @@
-"""Double control variates: leave-one-out over values that a Taylor expansion has already made alike."""
+"""Double control variates: leave-one-out over values whose variance a Taylor expansion has reduced."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ __all__ = ["DoubleCV"]
 
 
 class DoubleCV(BernoulliEstimator):
-    """Leave-one-out plus a linear control variate whose slope comes from the other codes.
+    """Leave-one-out plus a linear control variate whose slope is computed from the other codes.
 
-    Formula: with s_k the mean of f'(z_j) over j != k and v_k = f(z_k) + alpha s_k . (z_k - p), p = sigmoid(l),
-    grad_l E_q[f(z)] ~ 1/K sum_k (v_k - mean_{j != k} v_j) (z_k - p) - alpha p (1 - p) mean_k f'(z_k).
-    alpha starts at zero and follows the gradient of the mean square of the estimate. The gradients f' of
-    the K codes come from one backward pass: no further decoder evaluations.
-    Source: Titsias & Shi (2022), https://arxiv.org/abs/2111.05300.
+    Formula: with `s_k` the mean of `f'(z_j)` over `j != k`, `v_k = f(z_k) + alpha s_k . (z_k - p)` and `p =
+    sigmoid(l)`,
+
+    `grad_l E_q[f(z)] ~ 1/K sum_k (v_k - mean_{j != k} v_j) (z_k - p) - alpha p (1 - p) mean_k f'(z_k)`.
+
+    `alpha` starts at zero and follows the gradient of the mean square of the estimate. The gradients `f'` of the `K`
+    codes come from one backward pass, so no further decoder evaluations are needed. Source: Titsias & Shi (2022),
+    https://arxiv.org/abs/2111.05300.
 
     Args:
         model: the model that it is for, or its sizes.

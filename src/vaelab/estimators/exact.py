@@ -1,4 +1,4 @@
-"""The exact gradient, by enumeration: affordable for small codes, and the oracle for everything else."""
+"""The exact gradient, by enumeration: affordable for small codes, and the reference for all other estimators."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MAX_BITS = 16
 
 
 class Exact(Estimator):
-    """The expectation itself, summed over every code: no noise, 2^D decoder evaluations.
+    """The expectation, summed over every code: no noise, 2^D decoder evaluations.
 
-    Formula: E_q[f(z)] = sum_z q(z|x) f(z) for the evidence lower bound. For the importance-weighted bound
-    the sum is over every K-tuple of codes, sum q(z_1|x) ... q(z_K|x) log 1/K sum_k w_k. The gradient is
-    that of the sum. Shapes: codes (2^D, 1, D), shared by all observations.
+    Formula: `E_q[f(z)] = sum_z q(z|x) f(z)` for the evidence lower bound. For the importance-weighted bound the sum is
+    over every tuple of `K` codes, `sum q(z_1|x) ... q(z_K|x) log 1/K sum_k w_k`. The gradient is that of the sum.
+    Shapes: codes (2^D, 1, D), shared by all observations.
 
     Args:
         model: the model that it is for, or its sizes.

@@ -1,4 +1,4 @@
-"""Mean-field expectation-maximisation: the encoder is an inference for each observation, the model learns from it."""
+"""Mean-field expectation-maximisation: q(z|x) is optimised for each observation, and the model learns from it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ __all__ = ["MeanFieldEM"]
 
 
 class MeanFieldEM(Estimator):
-    """Expectation-maximisation with a mean field: raise L(mu, xi) in mu and xi, then follow its gradient in J and h.
+    """Expectation-maximisation with a mean field: maximise `L(mu, xi)` over `mu` and `xi`, then follow its gradient in
+    `J` and `h`.
 
-    Formula: the gradient of L at fixed mu and xi, with phi as in ``inference.fields``,
+    Formula: the gradient of `L` at fixed `mu` and `xi`, with `phi` as in ``inference.fields``:
 
-        dL/dh_i = <S_i> - phi_i,    dL/dJ_ij = (<S_i> - xi_i) mu_j + (1 - phi_i) xi_i a_ij - phi_i (1 - xi_i) b_ij,
-        a_ij = mu_j e^(-xi_i J_ij) / (1 - mu_j + mu_j e^(-xi_i J_ij)), b_ij likewise with 1 - xi_i for -xi_i.
+    `dL/dh_i = <S_i> - phi_i`
 
-    Nothing is sampled. ``bound`` is L, which lies below the evidence lower bound of the same q; its gradient is
-    exact for L, and biased for the evidence lower bound. Shapes: mu (1, B, D). Source: Saul, Jaakkola & Jordan
-    (1996), https://arxiv.org/abs/cs/9603102.
+    `dL/dJ_ij = (<S_i> - xi_i) mu_j + (1 - phi_i) xi_i a_ij - phi_i (1 - xi_i) b_ij`
+
+    `a_ij = mu_j e^(-xi_i J_ij) / (1 - mu_j + mu_j e^(-xi_i J_ij))`
+
+    and `b_ij` likewise with `1 - xi_i` for `-xi_i`. Nothing is sampled. ``bound`` is `L`, which lies below the evidence
+    lower bound of the same `q`; its gradient is exact for `L`, and biased for the evidence lower bound. Shapes: mu (1,
+    B, D). Source: Saul, Jaakkola & Jordan (1996), https://arxiv.org/abs/cs/9603102.
 
     Args:
         model: the model that it is for, or its sizes.

@@ -17,11 +17,14 @@ __all__ = ["MuProp"]
 
 
 class MuProp(BernoulliEstimator):
-    """Score function of what a linear expansion at the mean leaves, plus the gradient of the expansion.
+    """Score function with a linear expansion at the mean as control variate, plus the gradient of the expansion.
 
-    Formula: with p = sigmoid(l) the mean code, f'(p) the gradient of f there and r(z) = f(z) - f(p) -
-    f'(p) . (z - p), grad_l E_q[f(z)] ~ 1/K sum_k (r(z_k) - baseline) (z_k - p) + f'(p) p (1 - p).
-    It decodes K codes and the mean. Source: Gu, Levine, Sutskever & Mnih (2016),
+    Formula: with the mean code `p = sigmoid(l)`, the gradient `f'(p)` of `f` there and `r(z) = f(z) - f(p) - f'(p) . (z
+    - p)`,
+
+    `grad_l E_q[f(z)] ~ 1/K sum_k (r(z_k) - b) (z_k - p) + f'(p) p (1 - p)`,
+
+    where `b` is the baseline. It decodes `K` codes and the mean. Source: Gu, Levine, Sutskever & Mnih (2016),
     https://arxiv.org/abs/1511.05176.
 
     Args:

@@ -1,4 +1,4 @@
-"""Pathwise estimators: differentiate through the draw of a real code."""
+"""Pathwise estimators: differentiate through the draw of a real-valued code."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class _Reparameterised(Estimator):
 
 
 class Pathwise(_Reparameterised):
-    """Reparameterised codes: z = mu + sigma * eps, so the gradient flows through z.
+    """Reparameterised codes: `z = mu + sigma eps`, so the gradient passes through `z`.
 
-    Formula: grad E_q[f(z)] ~ 1/K sum_k grad f(mu + sigma eps_k), eps_k ~ N(0, I). With a deterministic
-    auto-encoder the draw is the code itself. Sources: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114;
-    Rezende, Mohamed & Wierstra (2014), https://arxiv.org/abs/1401.4082.
+    Formula: `grad E_q[f(z)] ~ 1/K sum_k grad f(mu + sigma eps_k)` with `eps_k ~ N(0, I)`. For a deterministic
+    auto-encoder the draw is the code. Sources: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114; Rezende,
+    Mohamed & Wierstra (2014), https://arxiv.org/abs/1401.4082.
 
     Args:
         model: the model that it is for, or its sizes.
@@ -62,11 +62,13 @@ class Pathwise(_Reparameterised):
 class StickingTheLanding(_Reparameterised):
     """Path derivative: the pathwise estimator without the score of q, whose mean is zero.
 
-    Formula: grad_phi 1/K sum_k [log p(x, z_k) - log q_c(z_k|x)], z_k = mu + sigma eps_k, where q_c is q with
-    its parameters held constant. Its variance vanishes as q approaches the posterior. For the
-    importance-weighted bound the dropped term has a mean that is not zero, so the estimate is biased there
-    (shown by Tucker et al., 2019, https://arxiv.org/abs/1810.04152). Source: Roeder, Wu & Duvenaud (2017),
-    https://arxiv.org/abs/1703.09194.
+    Formula: with `z_k = mu + sigma eps_k`, and `q_c` the distribution `q` with its parameters held constant,
+
+    `grad_phi 1/K sum_k [log p(x, z_k) - log q_c(z_k|x)]`.
+
+    Its variance vanishes as q approaches the posterior. For the importance-weighted bound the omitted term has a mean
+    that is not zero, so the estimate is biased there (shown by Tucker et al., 2019, https://arxiv.org/abs/1810.04152).
+    Source: Roeder, Wu & Duvenaud (2017), https://arxiv.org/abs/1703.09194.
 
     Args:
         model: the model that it is for, or its sizes.
@@ -93,12 +95,14 @@ class StickingTheLanding(_Reparameterised):
 
 
 class DoublyReparameterised(_Reparameterised):
-    """DReG: the importance-weighted bound's pathwise gradient with its score term reparameterised again.
+    """DReG: the pathwise gradient of the importance-weighted bound, with its score term reparameterised again.
 
-    Formula: for the encoder, sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi) with the normalised weights
-    v_k = w_k / sum_j w_j held constant; for decoder and prior, sum_k v_k grad log w_k as usual. Unbiased, and
-    its signal-to-noise ratio grows with K. Source: Tucker, Lawson, Gu & Maddison (2019),
-    https://arxiv.org/abs/1810.04152.
+    Formula: with the normalised weights `v_k = w_k / sum_j w_j` held constant, the encoder follows
+
+    `sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi)`,
+
+    and decoder and prior follow `sum_k v_k grad log w_k` as usual. It is unbiased, and its signal-to-noise ratio grows
+    with `K`. Source: Tucker, Lawson, Gu & Maddison (2019), https://arxiv.org/abs/1810.04152.
 
     Args:
         model: the model that it is for, or its sizes.

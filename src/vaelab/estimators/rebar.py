@@ -1,4 +1,4 @@
-"""REBAR and RELAX: a relaxed code as control variate, its parameters following the variance's gradient."""
+"""REBAR and RELAX: a relaxed code as control variate, whose parameters follow the gradient of the variance."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ Relaxed = tuple[Tensor, Tensor, Tensor]
 class _RelaxedControl(BernoulliEstimator):
     """The estimator that the two papers share; they differ in the control variate c(z) and in its noise.
 
-    Formula: with z = l + logit(u), the bit b = 1(z > 0) and z~ a draw of z given b,
-    grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~).
-    The parameters of c follow the gradient of the mean square of the estimate, which is the gradient of its
+    Formula: with `z = l + logit(u)`, the bit `b = 1(z > 0)` and a draw `z~` of `z` given `b`,
+
+    `grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~)`.
+
+    The parameters of `c` follow the gradient of the mean square of the estimate, which is the gradient of its
     variance.
     """
 
@@ -59,16 +61,22 @@ class _RelaxedControl(BernoulliEstimator):
 
 
 class Rebar(_RelaxedControl):
-    """REBAR: the decoder at a relaxed code as control variate, temperature and scale adapted.
+    """REBAR: the decoder at a relaxed code as control variate, with adapted temperature and scale.
 
-    Formula: grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~), with
-    z = l + logit(u), b = 1(z > 0), z~ a draw of z given b, and c(z) = scale f(sigmoid(z_t / t)) + C(x), where
-    z_t = z + l t^2 / (t + 1): as the temperature t grows the relaxed code tends to the mean, as it falls to b.
-    z~ takes the value of z (common random numbers) but depends on l as a draw of z given b does, so that one relaxed
-    code serves both: grad_l c(z) - grad_l c(z~) = c'(z) (1 - dz~/dl). C is a baseline, 100 tanh units. Temperature,
-    scale and C follow the gradient of the variance, ten times as fast as the model, Adam's second decay 0.99999, as
-    in the authors' code; they have a scale for each layer of weights, and measure the variance there.
-    Shapes: u (K, B, D). Source: Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), https://arxiv.org/abs/1703.07370.
+    Formula: with `z = l + logit(u)`, the bit `b = 1(z > 0)` and a draw `z~` of `z` given `b`,
+
+    `grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~)`
+
+    `c(z) = scale f(sigmoid(z_t / t)) + C(x), z_t = z + l t^2 / (t + 1)`
+
+    As the temperature `t` grows, the relaxed code tends to the mean; as it falls, to `b`. `z~` has the value of `z`
+    (common random numbers) but depends on `l` as a draw of `z` given `b` does. So one relaxed code is enough: `grad_l
+    c(z) - grad_l c(z~) = c'(z) (1 - dz~/dl)`. `C` is a baseline of 100 tanh units. Temperature, scale and `C` follow
+    the gradient of the variance with ten times the learning rate of the model and Adam's second decay at 0.99999, as in
+    the authors' code; theirs has a scale for each layer of weights, and measures the variance there.
+
+    Shapes: u (K, B, D). Source: Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017),
+    https://arxiv.org/abs/1703.07370.
 
     Args:
         model: the model that it is for, or its sizes.
@@ -115,12 +123,17 @@ class Rebar(_RelaxedControl):
 class Relax(_RelaxedControl):
     """RELAX: REBAR's control variate plus a free-form network, all of it adapted.
 
-    Formula: grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~), with
-    z = l + logit(u), b = 1(z > 0), z~ a draw of z given b, and c(z) = scale f(sigmoid(z / t)) + r(x, z),
-    r a network of one hidden layer. Network, temperature and scale follow the gradient of the variance.
+    Formula: with `z = l + logit(u)`, the bit `b = 1(z > 0)` and a draw `z~` of `z` given `b`,
+
+    `grad_l E_q[f(b)] ~ (f(b) - c(z~)) grad_l log q(b|x) + grad_l c(z) - grad_l c(z~)`
+
+    `c(z) = scale f(sigmoid(z / t)) + r(x, z)`
+
+    where `r` is a network with one hidden layer. Network, temperature and scale follow the gradient of the variance.
+
     Shapes: the noise of z and of z~ (2, K, B, D). Source: Grathwohl, Choi, Wu, Roeder & Duvenaud (2018),
-    https://arxiv.org/abs/1711.00123; independent noise for z and z~, the sizes, Adam's first decay of 0.999 and the
-    learning rate, the model's own, are those of the code of Dong, Mnih & Tucker (2020),
+    https://arxiv.org/abs/1711.00123. The independent noise for z and z~, the sizes, Adam's first decay of 0.999 and the
+    learning rate, which is the model's, are those of the code of Dong, Mnih & Tucker (2020),
     https://arxiv.org/abs/2006.10680.
 
     Args:

@@ -1,4 +1,4 @@
-"""Bits as thresholds of logistic noise, and their relaxation: what the relaxed estimators share."""
+"""Bits as thresholds of logistic noise, and their relaxation."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ def uniform(q: Distribution, *sizes: int) -> Tensor:
 
 
 def logistic(u: Tensor, logits: Tensor) -> Tensor:
-    """Return z = l + log u - log(1 - u), shape of u: the bit is 1(z > 0), which is 1(u > 1 - sigmoid(l))."""
+    """Return `z = l + log u - log(1 - u)`, shape of u: the bit is `1(z > 0)`, which is `1(u > 1 - sigmoid(l))`."""
     return logits + torch.log(u) - torch.log1p(-u)
 
 
 def conditional_noise(v: Tensor, logits: Tensor, bits: Tensor) -> Tensor:
-    """Return z given the bit, shape of v: distributed as ``logistic`` among the noise that gives that bit.
+    """Return z given the bit, shape of v: distributed as ``logistic`` conditional on that bit.
 
-    Formula: z~ = s softplus(log v - log(1 - v) + softplus(s l)) with the sign s = 2 bit - 1; the quantile
-    function of Tucker et al. (2017), https://arxiv.org/abs/1703.07370, appendix, in a form that never overflows.
+    Formula: `z~ = s softplus(log v - log(1 - v) + softplus(s l))` with the sign `s = 2 b - 1` of the bit `b`. This is
+    the quantile function of Tucker et al. (2017), https://arxiv.org/abs/1703.07370, appendix, in a form that never
+    overflows.
 
     >>> u = torch.tensor([0.3]), torch.tensor([0.9])
     >>> conditional_noise(u[0], torch.zeros(1), torch.ones(1)).exp()  # 1 + 2 * 3/7
@@ -40,10 +41,10 @@ def conditional_noise(v: Tensor, logits: Tensor, bits: Tensor) -> Tensor:
 
 
 def tied_slope(z: Tensor, logits: Tensor) -> Tensor:
-    """Return dz~/dl, shape of z, where z~ is the draw given the bit that has the value z itself.
+    """Return dz~/dl, shape of z, where z~ is a draw given the bit and has the value of z.
 
     Common random numbers: v is the quantile of z given its bit, held constant, so that ``conditional_noise`` gives z
-    again. Formula: (1 - exp(-|z|)) sigmoid(s l) with s the sign of z; dz/dl is 1.
+    again. Formula: `(1 - exp(-|z|)) sigmoid(s l)` with `s` the sign of `z`; `dz/dl` is 1.
 
     >>> tied_slope(torch.tensor([1.0]), torch.zeros(1))  # (1 - 1/e) / 2
     tensor([0.3161])

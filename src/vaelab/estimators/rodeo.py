@@ -1,4 +1,4 @@
-"""RODEO: leave-one-out with control variates made by a discrete Stein operator."""
+"""RODEO: leave-one-out with control variates from a discrete Stein operator."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ _LEAK = 0.3
 class Rodeo(BernoulliEstimator):
     """REINFORCE with discrete Stein operators: surrogates of f, averaged over the flips of single bits.
 
-    Formula: the operator (A h)(z) = 1/D sum_i q(flip of bit i | other bits) [h(z with bit i flipped) - h(z)]
-    of a Gibbs step has mean zero under q for any h. With p = sigmoid(l),
+    Formula: let `z^i` be the code `z` with bit `i` flipped, and `q_i(z)` the probability of this flip given the other
+    bits. The operator of a Gibbs step,
 
-        grad_l E_q[f(z)] ~ 1/K sum_k [f(z_k) - mean_{j != k} (f(z_j) + alpha (A h_j)(z_j))] (z_k - p)
-                           + beta (A g_k)(z_k),    g_k(z) = g'_k(z) (z - p),
+    `(A h)(z) = 1/D sum_i q_i(z) [h(z^i) - h(z)]`,
 
-    where (h_k, g'_k)(z) is the mean over j != k of a network of two numbers, f(z_j) and f'(z_j) . (z - z_j):
-    the values the other codes predict at z, without decoding it. The network has 100 leaky units and is evaluated
-    as the piecewise linear function that it is. Its weights, alpha and beta follow the gradient of the mean square
-    of the estimate; alpha and beta start at zero.
-    Source: Shi, Zhou, Hwang, Titsias & Mackey (2022), https://arxiv.org/abs/2202.09497.
+    has mean zero under `q` for any `h`. With `p = sigmoid(l)` and `g_k(z) = g'_k(z) (z - p)`,
+
+    `grad_l E_q[f(z)] ~ 1/K sum_k [f(z_k) - mean_{j != k} (f(z_j) + alpha (A h_j)(z_j))] (z_k - p) + beta (A g_k)(z_k)`,
+
+    where `(h_k, g'_k)(z)` is the mean over `j != k` of a network of two numbers, `f(z_j)` and `f'(z_j) . (z - z_j)`:
+    the values at `z` predicted from the other codes, without decoding it. The network has 100 leaky units and is
+    evaluated as a piecewise linear function. Its weights, `alpha` and `beta` follow the gradient of the mean square of
+    the estimate; `alpha` and `beta` start at zero. Source: Shi, Zhou, Hwang, Titsias & Mackey (2022),
+    https://arxiv.org/abs/2202.09497.
 
     Args:
         model: the model that it is for, or its sizes.
@@ -95,9 +98,10 @@ class Rodeo(BernoulliEstimator):
     def _pieces(self, f: Tensor) -> tuple[Tensor, Tensor]:
         """Return the network as a function of its second input t alone, for the first inputs f (K, B).
 
-        Leaky units c_m + w_m t make it piecewise linear: it bends at t = -c_m / w_m, where its slope grows by
-        0.7 v_m |w_m|. Sorted bends (K, B, 100), and for each of the 101 pieces the two outputs' slopes, then their
-        heights at t = 0, (K, B, 101, 4). A lookup replaces 100 units for every flipped bit.
+        Leaky units `c_m + w_m t` make it piecewise linear: it bends at `t = -c_m / w_m`, where its slope grows by
+        `0.7 v_m |w_m|`. The result has the sorted bends (K, B, 100), and for each of the 101 pieces the slopes of
+        the two outputs, then their heights at t = 0, (K, B, 101, 4). A lookup replaces 100 units for every flipped
+        bit.
         """
         of_f, w = self.hidden.weight.unbind(1)  # (100,)
         c = f.unsqueeze(-1) * of_f + self.hidden.bias  # (K, B, 100)

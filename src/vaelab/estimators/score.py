@@ -19,18 +19,25 @@ __all__ = ["ScoreFunction"]
 class ScoreFunction(Estimator):
     """Score function (REINFORCE) with K codes and a baseline.
 
-    Formula: grad_phi E_q[f(z)] ~ 1/K sum_k (f(z_k) - baseline) grad_phi log q(z_k|x), plus the gradient of
-    f itself. With the closed-form KL, f is log p(x|z) and the KL is differentiated directly; for the
-    importance-weighted bound L of all K codes it is sum_k (L - baseline) grad_phi log q(z_k|x).
+    Formula: with the baseline `b`,
+
+    `grad_phi E_q[f(z)] ~ 1/K sum_k (f(z_k) - b) grad_phi log q(z_k|x)`,
+
+    plus the gradient of `f`. With the closed-form KL, `f` is log p(x|z) and the KL is differentiated directly. For the
+    importance-weighted bound `L` of all `K` codes it is `sum_k (L - b_k) grad_phi log q(z_k|x)`.
+
     Sources: Williams (1992), https://doi.org/10.1007/BF00992696; K codes with leave-one-out: Kool, van Hoof & Welling
     (2019), https://openreview.net/forum?id=r1lgTGL5DE; VIMCO: Mnih & Rezende (2016), https://arxiv.org/abs/1602.06725;
-    network (NVIL): Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030. The learning rate of the network
-    is ten times the model's, as in Tucker et al. (2017), https://arxiv.org/abs/1703.07370.
+    network (NVIL): Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030. The learning rate of the network is ten times
+    the model's, as in Tucker et al. (2017), https://arxiv.org/abs/1703.07370.
 
-    A code of several layers has a signal for each: under the evidence lower bound, the terms of log w that
-    layer y_l and those drawn after it still change, log p(y_l-1|y_l) + ... + log p(y_L) - log q(y_l|y_l-1) -
-    ... - log q(y_L|y_L-1), less the baseline of that layer (Mnih & Gregor, 2014, section 2.2); every layer's network
-    reads x. Under the importance-weighted bound every layer has the whole code's signal, as in VIMCO.
+    A code of several layers has a signal for each layer. Under the evidence lower bound it contains the terms of `log
+    w` that depend on layer `y_l` and on those drawn after it,
+
+    `log p(y_l-1|y_l) + ... + log p(y_L) - log q(y_l|y_l-1) - ... - log q(y_L|y_L-1)`,
+
+    minus the baseline of that layer (Mnih & Gregor, 2014, section 2.2). The network of every layer reads x. Under the
+    importance-weighted bound the signal of every layer is that of the whole code, as in VIMCO.
 
     Args:
         model: the model that it is for, or its sizes.

@@ -1,4 +1,4 @@
-"""Straight-through estimators: bits on the way forward, something differentiable on the way back."""
+"""Straight-through estimators: bits in the forward pass, a differentiable function in the backward pass."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ __all__ = ["GumbelStraightThrough", "StraightThrough"]
 class StraightThrough(Estimator):
     """Decode a bit, and differentiate as if its probability had been decoded. Biased for the encoder.
 
-    Formula: grad_l E_q[f(z)] ~ 1/K sum_k f'(z_k) p (1 - p), p = sigmoid(l): the variant that keeps the derivative
-    of the sigmoid, which for a linear f is exact. Decoder and prior get the same
-    gradient as from any code, without bias. Source: Bengio, Leonard & Courville (2013),
-    https://arxiv.org/abs/1308.3432.
+    Formula: `grad_l E_q[f(z)] ~ 1/K sum_k f'(z_k) p (1 - p)` with `p = sigmoid(l)`. This variant keeps the derivative
+    of the sigmoid, so it is exact for a linear `f`. The gradients for decoder and prior are unbiased. Source: Bengio,
+    Leonard & Courville (2013), https://arxiv.org/abs/1308.3432.
 
     Args:
         model: the model that it is for, or its sizes.
@@ -51,10 +50,12 @@ class StraightThrough(Estimator):
 class GumbelStraightThrough(Estimator):
     """Decode a bit, and differentiate as if its relaxation had been decoded. Biased for the encoder.
 
-    Formula: with y = sigmoid((l + log u - log(1 - u)) / t) and z = 1(y > 1/2),
-    grad_l E_q[f(z)] ~ 1/K sum_k f'(z_k) grad_l y_k. Decoder and prior get the same gradient as from any code,
-    without bias. Shapes: u (K, B, D). The temperature is held at the lowest the paper anneals to.
-    Source: Jang, Gu & Poole (2017), https://arxiv.org/abs/1611.01144.
+    Formula: with `y = sigmoid((l + log u - log(1 - u)) / t)` and `z = 1(y > 1/2)`,
+
+    `grad_l E_q[f(z)] ~ 1/K sum_k f'(z_k) grad_l y_k`.
+
+    The gradients for decoder and prior are unbiased. Shapes: u (K, B, D). The temperature is constant, by default the
+    lowest to which the paper anneals. Source: Jang, Gu & Poole (2017), https://arxiv.org/abs/1611.01144.
 
     Args:
         model: the model that it is for, or its sizes.

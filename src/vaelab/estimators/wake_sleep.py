@@ -1,4 +1,4 @@
-"""Wake-sleep and its reweighted successor: one loss for the model, another for the encoder."""
+"""Wake-sleep and reweighted wake-sleep: one loss for the model, another for the encoder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ __all__ = ["ReweightedWakeSleep", "WakeSleep"]
 
 
 class ReweightedWakeSleep(Estimator):
-    """Wake phase for both networks: K weighted codes train the model, and are what the encoder learns to propose.
+    """Wake phase for both networks: K weighted codes train the model, and the encoder learns to propose them.
 
-    Formula: with the normalised weights v_k = w_k / sum_j w_j held constant, decoder and prior follow
-    sum_k v_k grad log p(x, z_k), the gradient of the importance-weighted bound, without bias; the encoder
-    follows sum_k v_k grad log q(z_k|x), which lowers KL[p(z|x) || q(z|x)] instead of raising the bound, and
-    is biased for it. The sleep phase of the encoder is left out. Sources: Bornschein & Bengio (2015),
-    https://arxiv.org/abs/1406.2751; without sleep: Le, Kosiorek, Siddharth, Teh & Wood (2019),
-    https://arxiv.org/abs/1805.10469.
+    Formula: with the normalised weights `v_k = w_k / sum_j w_j` held constant, decoder and prior follow `sum_k v_k grad
+    log p(x, z_k)`, the unbiased gradient of the importance-weighted bound. The encoder follows `sum_k v_k grad log
+    q(z_k|x)`, which lowers `KL[p(z|x) || q(z|x)]` instead of raising the bound, and is biased for it. There is no sleep
+    phase. Sources: Bornschein & Bengio (2015), https://arxiv.org/abs/1406.2751; without sleep: Le, Kosiorek, Siddharth,
+    Teh & Wood (2019), https://arxiv.org/abs/1805.10469.
 
     Args:
         model: the model that it is for, or its sizes.
@@ -57,14 +56,16 @@ class ReweightedWakeSleep(Estimator):
 
 
 class WakeSleep(Estimator):
-    """Wake-sleep: awake the model learns to explain codes of the encoder, asleep the encoder learns from dreams.
+    """Wake-sleep: in the wake phase the model learns from the encoder's codes, in the sleep phase the encoder from
+    dreams.
 
-    Formula: decoder and prior follow 1/K sum_k grad log p(x, z_k), z_k ~ q(z|x), the gradient of the evidence
-    lower bound, without bias (with a closed-form KL, grad log p(x|z) and the KL's own). The encoder follows
-    1/K sum_k grad log q(z'_k|x'_k) for dreams x', z' ~ p(x, z), which lowers KL[p(z|x) || q(z|x)] averaged over
-    dreams instead of raising the bound, and is biased for it. Shapes: drawn (2, K, B, D + X): codes beside
-    observations, those of the day before the dreams. Sources: Hinton, Dayan, Frey & Neal (1995),
-    https://doi.org/10.1126/science.7761831; Dayan, Hinton, Neal & Zemel (1995), https://doi.org/10.1162/neco.1995.7.5.889.
+    Formula: decoder and prior follow `1/K sum_k grad log p(x, z_k)` with `z_k ~ q(z|x)`, the unbiased gradient of the
+    evidence lower bound (with a closed-form KL, `grad log p(x|z)` and the gradient of the KL). The encoder follows `1/K
+    sum_k grad log q(z'_k|x'_k)` for dreams `x', z' ~ p(x, z)`, which lowers `KL[p(z|x) || q(z|x)]` averaged over dreams
+    instead of raising the bound, and is biased for it. Shapes: drawn (2, K, B, D + X): codes beside observations, those
+    of the wake phase before the dreams. Sources: Hinton, Dayan, Frey & Neal (1995),
+    https://doi.org/10.1126/science.7761831; Dayan, Hinton, Neal & Zemel (1995),
+    https://doi.org/10.1162/neco.1995.7.5.889.
 
     Args:
         model: the model that it is for, or its sizes.

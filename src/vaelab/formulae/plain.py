@@ -27,7 +27,7 @@ _SIGNS = {
     "+-": r"\pm", " . ": r"\cdot", " ~ ": r"\sim", " * ": r"\cdot", "{": r"\{", "}": r"\}", "%": r"\%",
 }  # fmt: skip
 _TOKEN = re.compile(
-    r"(?P<accent>[A-Za-z]~)|(?P<word>[^\W\d_]+)|(?P<number>\d+(?:\.\d+)?)|(?P<script>[_^])"
+    r"(?P<accent>d?[A-Za-z]~)|(?P<word>[^\W\d_]+)|(?P<number>\d+(?:\.\d+)?)|(?P<script>[_^])"
     r"|(?P<sign><-|->|<=|>=|!=|\|\||\.\.\.|\+-| [.~*] |[{}%])|(?P<left><(?=\S))|(?P<right>(?<=\S)>)"
     r"|(?P<bar>\|)|(?P<space>\s+)|(?P<other>.)"
 )
@@ -44,7 +44,7 @@ def latex_of(plain: str) -> str:
     >>> latex_of("log p(x) >= log 1/K sum_k w_k")
     '\\log p(x)\\ge \\log \\frac{1}{K}\\sum _{k}w_{k}'
     """
-    text, place, open_bar, parts = plain.strip(), 0, False, []
+    text, place, depth, open_bar, parts = plain.strip(), 0, 0, False, []
     while place < len(text):
         if (fraction := _FRACTION.match(text, place)) and not text[:place][-1:].isalnum():
             below = fraction[2].removeprefix("(").removesuffix(")")
@@ -65,6 +65,9 @@ def latex_of(plain: str) -> str:
             parts.append(rf"\sqrt{{{inside}}}")
         else:
             parts.append(_symbol(kind, symbol, text[place : place + 1]))
+            depth += (symbol in "([{") - (symbol in ")]}")
+            if symbol == "," and depth == 0:
+                parts.append(r"\quad ")
     return "".join(parts).strip()
 
 
@@ -91,13 +94,16 @@ def _word(word: str) -> str:
 
 def _symbol(kind: str, text: str, after: str) -> str:
     if kind == "accent":
-        return rf"\tilde{{{text[0]}}}"
+        return rf"{text[:-2]}\tilde{{{text[-2]}}}"
     if kind == "word":
         if text == "E" and after in ("_", "["):
             return r"\mathbb{E}"
         if text == "N" and after == "(":
             return r"\mathcal{N}"
-        return _WORDS[text] + " " if text in _WORDS else text if len(text) == 1 else rf"\operatorname{{{text}}}"
+        if text in _WORDS:
+            return _WORDS[text] + " "
+        is_letter = len(text) == 1 or (len(text) == 2 and text[0] == "d")  # x, or dx of an integral or a derivative
+        return text if is_letter else rf"\operatorname{{{text}}}"
     if kind == "sign":
         return _SIGNS[text] + " "
     if text in "\\$&#":

@@ -101,7 +101,7 @@ class LatentVariableModel(nn.Module):
 
     @property
     def data_dim(self) -> int:
-        """X, size of an observation: one code is decoded to see it."""
+        """The size X of an observation; one code is decoded to find it."""
         code = self.any_weight.new_zeros(1, 1, self.latent_dim)
         try:
             with torch.no_grad():
