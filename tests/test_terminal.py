@@ -206,7 +206,7 @@ REFUSED = {
     ("train", "vae"): "model: there is no 'vae'; write gaussian-vae",
     ("settings", "rbm"): r"model: there is no 'rbm'; the nearest is sbn layers=\[200\]",
     ("train", "sbn", "--seed", "1", "seed=2"): "seed: expected one value; got two, --seed 1 and seed=2",
-    ("train", "gaussian-vae", "latent_dim=2000000000"): "model: expected a network that can be trained in .* weights",
+    ("train", "gaussian-vae", "latent_dim=1000000000"): "model: expected a network that can be trained in .* weights",
     ("train", "gaussian-vae", "latent_dim=1000000000000"): "latent_dim: expected at most 2,147,483,647",
 }
 

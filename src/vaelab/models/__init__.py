@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vaelab.models.autoencoder import autoencoder
-from vaelab.models.latent import BuiltWith, LatentVariableModel, SampleKind
+from vaelab.models.latent import LatentVariableModel, SampleKind
+from vaelab.models.saved import BuiltWith
 from vaelab.models.sbn import sbn
 from vaelab.models.table import MODELS, ModelRow, Pace
 from vaelab.models.vae import bernoulli_vae, deep_gaussian_vae, gaussian_vae

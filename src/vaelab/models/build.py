@@ -13,7 +13,8 @@ from torch import nn
 from vaelab.data import DataSpec
 from vaelab.errors import InputError, require_choice, require_int, require_list
 from vaelab.likelihoods import LIKELIHOODS, LikelihoodName
-from vaelab.models.latent import BuiltWith, LatentVariableModel
+from vaelab.models.latent import LatentVariableModel
+from vaelab.models.saved import BuiltWith
 from vaelab.networks import NETWORKS, Activation, Build, NetworkName, standardised
 from vaelab.seeds import seeded
 

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
-from vaelab.data import DataSpec
 from vaelab.distributions import Code, as_vector, kind_of_code
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.inputs import Table, as_codes, as_observations
+from vaelab.models.saved import Saveable
 from vaelab.objectives import ELBO, Objective, check_objective, log_weights
 from vaelab.seeds import seeded
 
-__all__ = ["BuiltWith", "LatentVariableModel", "SampleKind"]
+__all__ = ["LatentVariableModel", "SampleKind"]
 
 SampleKind = Literal["draw", "mean", "mode"]
 _ELBO = ELBO()
 
 
-@dataclass(frozen=True)
-class BuiltWith:
-    """How a model was built: its name in the table of models, and the options of its builder as plain values."""
-
-    name: str
-    options: dict[str, Any]
-
-
-class LatentVariableModel(nn.Module):
+class LatentVariableModel(Saveable):
     """p(x, z) = p(z) p(x|z) with an approximate posterior q(z|x).
 
     The three parts are modules that return distributions; bring your own as long as they do:
@@ -73,8 +64,6 @@ class LatentVariableModel(nn.Module):
         self.prior = prior
         self.likelihood = likelihood
         self.posterior = posterior
-        self.spec: DataSpec | None = None
-        self.built_with: BuiltWith | None = None
 
     @property
     def code(self) -> Code:

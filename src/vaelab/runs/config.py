@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import torch
-
-import vaelab
 from vaelab.data import DATASETS, Binarisation, Dataset, DataSpec
 from vaelab.errors import InputError
 from vaelab.seeds import DATA_SEED
 from vaelab.settings import Settings, resolve
-from vaelab.storage.sealed import Schema, parse_json, unseal
+from vaelab.storage import Schema, unseal, versions
+from vaelab.storage.sealed import parse_json
 
 __all__ = ["DataSource", "configuration", "read_config", "settings_in", "source_of", "spec_in"]
 
@@ -61,9 +57,8 @@ def source_of(name: str, given: Dataset | None = None) -> DataSource:
 
 def configuration(settings: Settings, data: Dataset, source: DataSource) -> dict[str, Any]:
     """Return the content of config.json for a new run."""
-    versions = {"vaelab": vaelab.__version__, "torch": torch.__version__, "numpy": np.__version__}
     return {
-        "versions": {**versions, "python": platform.python_version()},
+        "versions": versions(),
         "settings": settings.model_dump(mode="json"),
         "data": {
             "name": data.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vaelab.storage.files import is_ours, lock, replaced, write_file, write_ours
-from vaelab.storage.sealed import FORMAT_VERSION, Schema, seal, unseal
+from vaelab.storage.sealed import FORMAT_VERSION, Schema, seal, unseal, versions
 
 __all__ = [
     "FORMAT_VERSION",
@@ -13,6 +13,7 @@ __all__ = [
     "replaced",
     "seal",
     "unseal",
+    "versions",
     "write_file",
     "write_ours",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vaelab.errors import InputError
 
-__all__ = ["FORMAT_VERSION", "Schema", "parse_json", "seal", "unseal"]
+__all__ = ["FORMAT_VERSION", "Schema", "parse_json", "seal", "unseal", "versions"]
 
 # 1 had no checksums, no weights in its numbers, and did not say where the data were read.
 FORMAT_VERSION = 2
@@ -68,6 +70,12 @@ def unseal(path: Path, schema: type[Schema], sealed_only: bool = False) -> dict[
         said = fault["msg"][0].lower() + fault["msg"][1:]
         raise InputError(f"{path}: {where}: {said}; it is damaged, or no file of vaelab") from None
     return content
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of vaelab, torch, numpy and Python that write a file."""
+    found = {name: import_module(name).__version__ for name in ("vaelab", "torch", "numpy")}
+    return {**found, "python": platform.python_version()}
 
 
 def parse_json(path: Path) -> Any:
