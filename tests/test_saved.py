@@ -42,7 +42,7 @@ SMALL: dict[str, dict[str, Any]] = {
 def answers(model: LatentVariableModel, x: Tensor) -> list[Tensor]:
     """Return what a model computes for observations, and what it draws."""
     found = [model.encode(x), model.reconstruct(x), model.sample(5, seed=0), model.prior().log_prob(model.encode(x))]
-    return found if model.code == "point" else [*found, *(vaelab.evaluation.elbo(model, x, 3).values,)]
+    return found if model.code == "point" else [*found, *(vaelab.likelihood.elbo(model, x, 3).values,)]
 
 
 def same(one: LatentVariableModel, other: LatentVariableModel, x: Tensor) -> bool:
