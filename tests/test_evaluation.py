@@ -18,7 +18,8 @@ from vaelab.errors import InputError
 from vaelab.evaluation import SAMPLES, active_units, encode_means, evaluate
 from vaelab.inference import Enumeration
 from vaelab.likelihood import BOUNDS, BoundEstimate, elbo, exact, importance_weighted, prior_average
-from vaelab.models import bernoulli_vae
+from vaelab.models import bernoulli_vae, gaussian_vae
+from vaelab.training import fit
 
 ROWS = 30
 
@@ -300,3 +301,20 @@ def test_what_cannot_be_estimated_is_refused(name, call, sentence, held_out):
 def test_more_bits_than_can_be_enumerated_are_refused(held_out):
     with pytest.raises(InputError, match="at most 20 bits to enumerate; the model has 21"):
         exact(bernoulli_vae(X, latent_dim=21, hidden_dims=[]), held_out)
+
+
+def test_a_model_is_evaluated_under_the_binarisation_of_its_training():
+    greys = Dataset.from_arrays(np.random.default_rng(0).integers(0, 256, (40, 6)).astype(np.uint8))
+    static = greys.with_binarisation("static")
+    for model in (gaussian_vae(static, 2, [4]), gaussian_vae(6, 2, [4])):
+        fit(model, static, steps=1)
+        assert model.spec.binarisation == "static"
+        asked = {"bounds": ("elbo",), "samples": 1}
+        assert evaluate(model, static, **asked)["elbo"].trained_binarisation is None
+        with pytest.raises(InputError, match=r"expected static, under which the model was trained; .*give data\.with"):
+            evaluate(model, greys, **asked)
+        with pytest.raises(InputError, match=r"expected static, for which the model was built; .* have dynamic"):
+            fit(model, greys, steps=1)
+        result = evaluate(model, greys, **asked, other_binarisation=True)
+        assert (result["elbo"].binarisation, result["elbo"].trained_binarisation) == ("dynamic", "static")
+        assert str(result).endswith("binarisation dynamic; trained under static)")

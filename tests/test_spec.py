@@ -30,6 +30,8 @@ def test_a_spec_says_what_the_data_set_holds():
     spec = table().spec
     assert (spec.event_shape, spec.image_shape, spec.dim, spec.kind) == ((4,), None, 4, "binary")
     assert spec.columns == ("a", "b", "c", "d")
+    assert (spec.binarisation, images().spec.binarisation) == ("none", "dynamic")
+    assert images().with_binarisation("static").spec.binarisation == "static"
     assert spec.mean.tolist() == [0.5, 1.0, 0.0, 0.0]
 
 
@@ -46,7 +48,7 @@ def test_a_spec_of_each_kind_of_argument():
 
 
 def test_a_spec_survives_json_but_for_its_mean():
-    for spec in (images().spec, table().spec, DataSpec((3,)), DataSpec((2,), kind="grey", may_be_missing=True)):
+    for spec in (images().spec, table().spec, DataSpec((3,)), DataSpec((2,), kind="grey", binarisation="static")):
         values = json.loads(json.dumps(spec.to_json()))
         again = DataSpec.from_json(values)
         assert again.mean is None
@@ -66,6 +68,7 @@ def test_specs_are_equal_if_all_of_them_is():
         DataSpec((2,), None, ("a", "b"), "grey"),
         DataSpec((2, 1), mean, ("a", "b"), "grey"),
         DataSpec((2,), mean, ("a", "b"), "grey", may_be_missing=True),
+        DataSpec((2,), mean, ("a", "b"), "grey", binarisation="static"),
     ]
     assert spec not in others
     assert spec != (2,)
@@ -85,12 +88,13 @@ def test_specs_are_equal_if_all_of_them_is():
         (lambda: DataSpec((2,), torch.tensor([0.0, torch.nan])), r"mean: expected numbers in \[0, 1\]"),
         (lambda: DataSpec((2,), columns=("a", "a")), "columns: expected 2 different names of columns; got 2 names, 1 "),
         (lambda: DataSpec((2,), columns=("a",)), "columns: expected 2 different names of columns; got 1 names, 1 of"),
+        (lambda: DataSpec((2,), binarisation="static"), "binarisation: expected none .* are bits; got 'static'"),
         (lambda: DataSpec.of("mnist"), "data: expected a data set, a DataSpec or a number of columns; got str"),
         (lambda: DataSpec.of(GREYS), r"got ndarray; Dataset.from_arrays\(x\) makes a data set of it"),
         (lambda: DataSpec.of(True), "data: expected a data set, a DataSpec or a number of columns; got bool"),
         (lambda: DataSpec.of(0), "data: expected an integer of at least 1; got 0"),
-        (lambda: DataSpec.from_json({"event_shape": [2]}), "spec: expected the keys columns, .*; got event_shape"),
-        (lambda: DataSpec.from_json([2]), "spec: expected the keys columns, event_shape, .*; got "),
+        (lambda: DataSpec.from_json({"event_shape": [2]}), "spec: expected the keys binarisation, .*; got event_shape"),
+        (lambda: DataSpec.from_json([2]), r"spec: expected the keys binarisation, .*; got \[2\]"),
         (lambda: DataSpec.from_json({**DataSpec((2,)).to_json(), "columns": "ab"}), "spec: expected a list of names"),
         (lambda: DataSpec.from_json({**DataSpec((2,)).to_json(), "event_shape": "ab"}), "event_shape: expected"),
     ],

@@ -71,8 +71,9 @@ def _evaluated(
     from vaelab.evaluation import evaluate
 
     data = member.data if binarisation is None else member.data.with_binarisation(binarisation)
-    result = evaluate(member.model, data, split, bounds, samples, seed, callback)
-    return result.of_weights(member.loaded.weights).trained_under(member.run.binarisation)
+    other = binarisation is not None
+    result = evaluate(member.model, data, split, bounds, samples, seed, callback, other_binarisation=other)
+    return result.of_weights(member.loaded.weights)
 
 
 def _print_result(run: Path, result: Evaluation, as_json: bool) -> None:

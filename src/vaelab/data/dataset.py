@@ -169,7 +169,8 @@ class Dataset:
     def spec(self) -> DataSpec:
         """What a model is told of the data. The mean is that of the training split, under the binarisation."""
         mean = self.train.observations().mean() if "train" in self.splits else None
-        return DataSpec(self.image_shape or (self.dim,), mean, self.columns, self.kind)
+        shape = self.image_shape or (self.dim,)
+        return DataSpec(shape, mean, self.columns, self.kind, binarisation=self.binarisation)
 
     @property
     def train(self) -> Split:

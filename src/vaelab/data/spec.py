@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import torch
 from torch import Tensor
 
+from vaelab.data.binarisation import Binarisation, protocol_of
 from vaelab.data.values import Kind
 from vaelab.errors import InputError, require_choice, require_int, shown
 
@@ -35,6 +36,7 @@ class DataSpec:
         columns: names of the X columns, or None.
         kind: ``binary`` for 0 and 1, ``grey`` for grey levels in [0, 1].
         may_be_missing: whether some values are not observed.
+        binarisation: how grey levels become the bits that the model sees, or None if that is not known.
 
     Raises:
         InputError: a shape that is not one or two sizes of at least 1, a mean or names that do not fit it, an unknown
@@ -50,6 +52,7 @@ class DataSpec:
     columns: tuple[str, ...] | None = None
     kind: Kind = "binary"
     may_be_missing: bool = False
+    binarisation: Binarisation | None = None
 
     def __post_init__(self) -> None:
         shape = self.event_shape
@@ -58,6 +61,7 @@ class DataSpec:
         sizes = tuple(require_int(f"event_shape[{axis}]", size, 1) for axis, size in enumerate(shape))
         object.__setattr__(self, "event_shape", sizes)
         require_choice("kind", self.kind, get_args(Kind))
+        protocol_of("of the spec", self.kind, self.binarisation)
         if self.mean is not None:
             object.__setattr__(self, "mean", self._checked_mean(self.mean))
         if self.columns is not None:
@@ -123,6 +127,7 @@ class DataSpec:
             "kind": self.kind,
             "columns": None if self.columns is None else list(self.columns),
             "may_be_missing": self.may_be_missing,
+            "binarisation": self.binarisation,
             "mean_sha256": None if self.mean is None else _sha256(self.mean),
         }
 
@@ -134,17 +139,23 @@ class DataSpec:
             InputError: keys that are missing or unknown, or values that are not those of a spec.
 
         >>> DataSpec.from_json(DataSpec((28, 28), kind="grey").to_json())
-        DataSpec(event_shape=(28, 28), mean=None, columns=None, kind='grey', may_be_missing=False)
+        DataSpec(event_shape=(28, 28), mean=None, columns=None, kind='grey', may_be_missing=False, binarisation=None)
         """
-        known = set(cls((1,)).to_json())
-        if not isinstance(values, Mapping) or set(values) != known:
+        known = sorted(cls((1,)).to_json())
+        if not isinstance(values, Mapping) or set(values) != set(known):
             got = ", ".join(sorted(map(str, values))) if isinstance(values, Mapping) else shown(values)
-            raise InputError(f"spec: expected the keys {', '.join(sorted(known))}; got {got}")
-        shape, columns = values["event_shape"], values["columns"]
-        if not isinstance(columns, list | None) or not isinstance(values["may_be_missing"], bool):
+            raise InputError(f"spec: expected the keys {', '.join(known)}; got {got}")
+        columns, may_be_missing = values["columns"], values["may_be_missing"]
+        if not isinstance(columns, list | None) or not isinstance(may_be_missing, bool):
             raise InputError("spec: expected a list of names or null as columns, and true or false as may_be_missing")
-        names = None if columns is None else tuple(columns)
-        return cls(shape, None, names, values["kind"], values["may_be_missing"])
+        return cls(
+            values["event_shape"],
+            None,
+            None if columns is None else tuple(columns),
+            values["kind"],
+            may_be_missing,
+            values["binarisation"],
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DataSpec) and self.to_json() == other.to_json()

@@ -41,6 +41,8 @@ def evaluate(
     samples: int = SAMPLES,
     seed: int = 0,
     callback: Callback | None = None,
+    *,
+    other_binarisation: bool = False,
 ) -> Evaluation:
     """Evaluate a model on a split: a table of numbers, each with its name, standard error and protocol.
 
@@ -49,10 +51,12 @@ def evaluate(
     form is marked ``sampled``. A deterministic auto-encoder gets its reconstruction error and the log-density of its
     codes instead. All in nats per observation. Active units are left out, with a warning, where the mean of q(z|x) is
     not known. ``callback`` is called with the work done and all the work, of every part
-    together.
+    together. The data have the binarisation that the model was trained under; data of another are evaluated with
+    ``other_binarisation=True``, and every number names both.
 
     Raises:
-        InputError: an unknown split or bound, a bound that the model does not have, or a split on the disk.
+        InputError: an unknown split or bound, a bound that the model does not have, a split on the disk, or data of
+            another binarisation than that of the training.
 
     >>> from vaelab.data import load_data
     >>> from vaelab.models import gaussian_vae
@@ -62,6 +66,13 @@ def evaluate(
     >>> result["elbo"].value < 0, result.values["elbo"].shape
     (True, torch.Size([10000]))
     """
+    trained = (model.spec.binarisation if model.spec is not None else None) or data.binarisation
+    if trained != data.binarisation and not other_binarisation:
+        raise InputError(
+            f"binarisation: expected {trained}, under which the model was trained; the data {data.name!r} have "
+            f"{data.binarisation}; give data.with_binarisation({trained!r}), or other_binarisation=True to evaluate "
+            "under another"
+        )
     chosen = _chosen(model, bounds)
     require_int("samples", samples, 1)
     observed = data.split(split).observations(model.any_weight.device)
@@ -81,7 +92,8 @@ def evaluate(
         numbers.append(({"name": "active-units", "value": units.pop("active_units"), **units, "note": COUNTED}, None))
     protocol: dict[str, Any] = {"split": split, "binarisation": data.binarisation, "data": data.name, "seed": seed}
     records = tuple(EvaluationRecord(**content, **protocol) for content, _ in numbers)
-    return Evaluation(records, {content["name"]: values for content, values in numbers if values is not None})
+    values = {content["name"]: values for content, values in numbers if values is not None}
+    return Evaluation(records, values).trained_under(trained)
 
 
 def _chosen(model: LatentVariableModel, names: Sequence[BoundName] | None) -> list[Bound]:

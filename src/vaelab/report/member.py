@@ -115,8 +115,9 @@ class ReportedRun:
 def require_comparable(members: list[ReportedRun], force: bool = False) -> str | None:
     """Refuse runs on other data or another binarisation, unless forced; then return the mark to print."""
     differences = []
-    for key, what in (("sha256", "data"), ("binarisation", "binarisation")):
-        values = {member.title: member.run.config["data"][key] for member in members}
+    facts = {member.title: (member.run.config["data"]["sha256"], member.run.binarisation) for member in members}
+    for place, what in enumerate(("data", "binarisation")):
+        values = {title: fact[place] for title, fact in facts.items()}
         if len(set(values.values())) > 1:
             listed = ", ".join(f"{title}: {value[:12]}" for title, value in values.items())
             differences.append(f"the runs differ in {what} ({listed})")

@@ -100,11 +100,12 @@ def protocol(members: Sequence[ReportedRun]) -> list[tuple[str, str]]:
     trainings = [member.run.settings.training for member in members]
     precisions = " and ".join(sorted({training.precision for training in trainings}))
     averaged, compiled = (_how_many(sum(getattr(t, name) for t in trainings), len(trainings)) for name in _SPEEDS)
-    drawn = f" (held-out splits drawn once, seed {data['binarisation_seed']})" * (data["binarisation"] != "none")
+    binarisation = members[0].run.binarisation
+    drawn = f" (held-out splits drawn once, seed {data['binarisation_seed']})" * (binarisation != "none")
     return [
         ("data", f"{data['name']}: {splits}; {_width(members[0].run.spec)}"),
         ("SHA-256", data["sha256"]),
-        ("binarisation", data["binarisation"] + drawn),
+        ("binarisation", binarisation + drawn),
         ("selection", "weights of the best validation bound; nothing was chosen on the test split"),
         (
             "speed",

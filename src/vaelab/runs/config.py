@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from vaelab.data import DATASETS, Binarisation, Dataset, DataSpec
+from vaelab.data import DATASETS, Dataset, DataSpec
 from vaelab.errors import InputError
 from vaelab.seeds import DATA_SEED
 from vaelab.settings import Settings, resolve
@@ -30,7 +30,6 @@ class DataFacts(Schema):
     sha256: str
     spec: dict[str, Any]
     splits: dict[str, int]
-    binarisation: Binarisation
     binarisation_seed: int
     scale: float
     labels: bool
@@ -67,7 +66,6 @@ def configuration(settings: Settings, data: Dataset, source: DataSource) -> dict
             "scale": data.scale,
             "labels": any(split.labels is not None for split in data.splits.values()),
             "splits": {name: len(split) for name, split in data.splits.items()},
-            "binarisation": data.binarisation,
             "binarisation_seed": DATA_SEED,
             "source": source.model_dump(),
         },

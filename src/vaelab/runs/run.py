@@ -133,8 +133,9 @@ class Run:
     @property
     def binarisation(self) -> Binarisation:
         """How the grey levels of the data became bits in the training."""
-        protocol: Binarisation = self.config["data"]["binarisation"]
-        return protocol
+        if self.spec.binarisation is None:
+            raise InputError(f"{self.path}: expected the binarisation of the data in config.json; the file is damaged")
+        return self.spec.binarisation
 
     @property
     def name(self) -> str:

@@ -41,10 +41,17 @@ def check_fit(
     """Refuse what cannot be trained together.
 
     Raises:
-        InputError: an objective or estimator that the model does not have, no rows to train or to validate on, a rise
-            of beta that has no meaning or does not end, or codes of a step that are larger than the memory.
+        InputError: an objective or estimator that the model does not have, data of another binarisation than that for
+            which the model was built, no rows to train or to validate on, a rise of beta that has no meaning or does
+            not end, or codes of a step that are larger than the memory.
     """
     estimator.check(model, objective)
+    trained = None if model.spec is None else model.spec.binarisation
+    if trained not in (None, data.binarisation):
+        raise InputError(
+            f"binarisation: expected {trained}, for which the model was built; the data {data.name!r} have "
+            f"{data.binarisation}; build the model for these data, or give data.with_binarisation({trained!r})"
+        )
     rows = training_rows(data)
     _check_kl_warmup(training, objective, estimator, rows)
     _check_memory(training.batch_size, estimator.samples, rows, data.dim)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -96,6 +97,8 @@ def fit(
     objective = objective or defaults.build_objective()
     settings = at_pace(settings, MODELS[name].pace, training_rows(data), data.dim)
     check_fit(model, data, objective, estimator, settings)
+    # An evaluation asks for the binarisation of the training, also of a model that was built for a width.
+    model.spec = replace(model.spec or data.spec, kind=data.kind, binarisation=data.binarisation)
     require_trainable(model)
     require_ordinary("estimator", estimator)
     model.to(device).train()
