@@ -205,7 +205,7 @@ REFUSED = {
     "unknown device": (("train", "gaussian-vae", "--device", "tpu9"), "device"),
     "both lengths": (("train", "gaussian-vae", "training.steps=3", "training.epochs=3"), "one of the two"),
     "no such run": (("evaluate", "no/such/run"), "there is no run directory"),
-    "no run directory": (("evaluate", "."), "no run directory"),
+    "no run directory": (("evaluate", "."), "not a run directory"),
     "unknown command": (("evalute", "x"), "evaluate"),
     "unknown option": (("data", "mnist", "--jsn"), "--jsn"),
     "missing argument": (("sample",), "RUN"),
@@ -251,7 +251,7 @@ def test_output_directory_that_is_not_empty(vaelab, run):
 
 def test_overwrite_leaves_what_is_no_run_alone(vaelab, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    assert "left alone" in vaelab.refused("train", "gaussian-vae", "--out", tmp_path, "--overwrite")
+    assert "is kept" in vaelab.refused("train", "gaussian-vae", "--out", tmp_path, "--overwrite")
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 

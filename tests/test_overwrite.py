@@ -113,7 +113,7 @@ def test_a_directory_that_does_not_open_as_a_run_is_left_alone(make, flag, vaela
     (path / "thesis.tex").write_text("years of work")
     before = everything(path)
     said = vaelab.refused(*train("--out", "p", *([flag] if flag else [])))
-    assert "'p' is not empty and no run directory; it is left alone" in said
+    assert "'p' is not empty and not a run directory; it is kept" in said
     assert everything(path) == before
 
 
@@ -132,7 +132,7 @@ def test_a_directory_that_holds_more_than_a_run_is_not_overwritten(place, vaelab
     before = everything(folder)
     out = place.format(home=home, here=here, link=link)
     said = vaelab.refused("train", *TINY, "--data", folder / "x.npy", "--out", out, "--overwrite")
-    assert "left alone" in said if place == "/" else "is or holds" in said
+    assert "is kept" in said if place == "/" else "is or contains" in said
     assert everything(folder) == before
 
 
@@ -140,7 +140,7 @@ def test_a_directory_that_holds_the_data_is_not_overwritten(vaelab, folder):
     shutil.copy("x.npy", "run/x.npy")
     before = everything("run")
     said = vaelab.refused("train", *TINY, "--data", "run/x.npy", "--out", "run", "--overwrite")
-    assert "is or holds the data" in said
+    assert "is or contains the data" in said
     assert everything("run") == before
 
 
@@ -188,8 +188,8 @@ def test_figures_elsewhere_that_a_link_leads_to_are_left_alone(vaelab, folder):
 def test_a_file_is_no_directory_for_a_run(vaelab, folder):
     Path("thesis.tex").write_text("years of work")
     for flags in ((), ("--overwrite",), ("--resume",)):
-        assert "left alone" in vaelab.refused(*train("--out", "thesis.tex", *flags))
-    assert "which is left alone" in vaelab.refused("compare", "run", "--out", "thesis.tex", "--overwrite")
+        assert "is kept" in vaelab.refused(*train("--out", "thesis.tex", *flags))
+    assert "which is kept" in vaelab.refused("compare", "run", "--out", "thesis.tex", "--overwrite")
     assert Path("thesis.tex").read_text() == "years of work"
 
 
@@ -411,4 +411,4 @@ def test_a_directory_is_no_target(vaelab, folder):
 def test_a_sealed_file_of_anything_is_no_run(vaelab, folder):
     Path("p").mkdir()
     Path("p/config.json").write_text(seal({"settings": {}, "data": {}, "versions": {}}))
-    assert "no run directory" in vaelab.refused(*train("--out", "p", "--overwrite"))
+    assert "not a run directory" in vaelab.refused(*train("--out", "p", "--overwrite"))

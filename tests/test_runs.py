@@ -188,7 +188,10 @@ REFUSED = {
     "no data": (lambda run: edit_config(run, data={}), r"data\.name: field required; it is damaged"),
     "config cut": (lambda run: (run.path / "config.json").write_text("{"), "expected readable JSON; it is damaged"),
     "config a list": (lambda run: (run.path / "config.json").write_text("[]"), "expected a JSON object; got a list"),
-    "no config": (lambda run: (run.path / "config.json").unlink(), r"is no run directory \(it has no config\.json\)"),
+    "no config": (
+        lambda run: (run.path / "config.json").unlink(),
+        r"is not a run directory \(it has no config\.json\)",
+    ),
     "no weights": (without_weights, "expected the weights of the run; the file is missing"),
     "weights cut": (
         lambda run: os.truncate(run.path / "model.safetensors", 300),
@@ -229,14 +232,14 @@ def test_a_directory_is_overwritten_only_when_asked_and_only_if_it_is_a_run(copy
     Run.create(tmp_path / "photos", chosen, data)  # empty: welcome
     (photos / "config.json").rename(photos / "holiday.jpg")
     for path in (photos, photos / "holiday.jpg"):
-        with pytest.raises(InputError, match="is not empty and no run directory; it is left alone"):
+        with pytest.raises(InputError, match="is not empty and not a run directory; it is kept"):
             Run.create(path, chosen, data, overwrite=True)
     (photos / "checkpoints").mkdir()
     (photos / "checkpoints" / "mine.tmp").touch()
     before = set(photos.rglob("*"))
     for path in (photos, photos / "holiday.jpg"):
         for how in ({}, {"overwrite": True}, {"resume": True}):
-            with pytest.raises(InputError, match="is not empty and no run directory; it is left alone"):
+            with pytest.raises(InputError, match="is not empty and not a run directory; it is kept"):
                 run_training(path, **how)
     assert set(photos.rglob("*")) == before
 

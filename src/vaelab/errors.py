@@ -1,4 +1,4 @@
-"""How vaelab says no: one sentence that names what was wrong, what was expected and what arrived."""
+"""Errors of the user: one sentence that names the argument, what was expected and what arrived."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = [
     "shown",
 ]
 
-LARGEST = 2**31 - 1  # of a size or a count: beyond it is a mistake
+LARGEST = 2**31 - 1  # a larger size or count is a mistake
 
 
 class InputError(ValueError):
-    """A mistake of the caller's, told in one sentence; the command line exits with 2 on it."""
+    """A mistake of the caller, described in one sentence. The command line then exits with code 2."""
 
 
 class _Short(reprlib.Repr):
@@ -43,7 +43,7 @@ class _Short(reprlib.Repr):
 
 
 def shown(value: object) -> str:
-    """Return how a value is written in a message: on one line, and shortened where it is long.
+    """Return a value as text for a message: on one line, shortened if it is long.
 
     >>> shown([200, True]), shown(10**5000)
     ('[200, True]', 'an integer of about 5,001 digits')
@@ -70,7 +70,7 @@ def require_choice(argument: str, value: object, choices: Iterable[str]) -> None
 
 
 def require_int(argument: str, value: object, minimum: int) -> int:
-    """Return ``value`` if it is an integer (numpy's too) from ``minimum`` to :data:`LARGEST`, else refuse."""
+    """Return ``value`` if it is an integer (also of numpy) from ``minimum`` to :data:`LARGEST`; else raise an error."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
         raise InputError(f"{argument}: expected an integer of at least {minimum}; got {shown(value)}")
     number = int(value)

@@ -1,11 +1,11 @@
-"""Seeds. Everything random derives from a named seed and never from what happened before.
+"""Seeds. All random numbers derive from a named seed and never from the history.
 
-A training step draws from (seed, step): which rows, their bits, the codes of the estimator. A checkpoint
-therefore needs no generator state, and a resumed run is the same run.
+The random numbers of a training step (its rows, their bits, the codes of the estimator) derive from the seed and the
+step. So a checkpoint needs no generator state, and a resumed run is the same run.
 
-torch has one generator for each device, shared by all threads of a process. So only one thread at a time draws from
-seeds: a training holds the generators until it ends, and another training, evaluation or seeded sample of the process
-waits for it. What a thread draws with torch itself in the meantime is outside this rule, and changes the training.
+torch has one generator per device, shared by all threads of a process. So only one thread at a time draws from seeds:
+a training keeps the generators until it ends, and other trainings, evaluations and seeded samples of the process wait
+for it. This rule does not cover draws that another thread makes directly from torch; they change the training.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import torch
 
 __all__ = ["DATA_SEED", "derive_seed", "own_generators", "seed_step", "seeded"]
 
-DATA_SEED = 777  # of the splits of a file and of bits that are drawn once: the same in every run
-_lock = threading.RLock()  # the thread that holds it may take it again: a training validates, a watcher samples
+DATA_SEED = 777  # seed of the splits of a file and of bits that are drawn once: the same in every run
+_lock = threading.RLock()  # reentrant, because a training validates and a callback may sample
 
 
 def _new_lock() -> None:
-    """Free the lock in a forked process: the thread that held it does not exist there."""
+    """Replace the lock in a forked process, where the thread that held it does not exist."""
     global _lock
     _lock = threading.RLock()
 
@@ -57,7 +57,7 @@ def seed_step(seed: int, step: int, device: torch.device) -> None:
 
 @contextmanager
 def own_generators() -> Iterator[None]:
-    """Keep the default generators for this thread inside the block, and put their states back after it.
+    """Reserve the default generators for this thread inside the block, and restore their states after it.
 
     Other threads that enter such a block wait until this one has left it.
     """
@@ -67,13 +67,13 @@ def own_generators() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int | None, *path: object) -> Iterator[None]:
-    """Seed the default generators inside the block, and put their states back after it; do nothing for None.
+    """Seed the default generators inside the block, and restore their states after it; do nothing for None.
 
     Threads wait for each other, as in :func:`own_generators`.
 
     Args:
         seed: the seed.
-        path: words that name what is drawn, so that one seed gives independent draws for different uses.
+        path: words that name the use, so that one seed gives independent draws for different uses.
 
     >>> with seeded(1):
     ...     first = torch.rand(2)

@@ -1,4 +1,4 @@
-"""From data to codes: what a run's encoder makes of rows, in their order."""
+"""From data to codes: encode rows with the model of a run, in their order."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def encode(run: Run, name: str | None = None, split: str | None = None) -> dict[
 
     Without a ``name`` the data are the run's. Columns are matched by their names, where both sides have names.
 
-    ``codes`` (N, D) are posterior means (probabilities for bits); a Gaussian code has ``stddev`` beside them, an
-    auto-encoder with a mixture ``component`` and ``log_density`` (nats); ``labels`` if the data have them.
-    The rows are binarised as the run's data were, drawn once with the same seed as any held-out split. Of rows on the
-    disk the codes are there too, in temporary files that are gone with the arrays.
+    ``codes`` (N, D) are posterior means (probabilities for bits). A Gaussian code also has ``stddev``, an auto-encoder
+    with a mixture ``component`` and ``log_density`` (nats). ``labels`` are included if the data have them.
+    The rows are binarised like the run's data, drawn once with the same seed as any held-out split. For rows on the
+    disk the codes are also on the disk, in temporary files that are removed together with the arrays.
     """
     place = name if name is not None else run.find_data()[1]
     data = order_columns(run.read_data(place, split=split is not None), run.spec.columns)

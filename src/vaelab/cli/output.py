@@ -174,7 +174,7 @@ def require_report(out: Path | None, overwrite: bool = False) -> None:
     if out is None or not os.path.lexists(out):
         return
     if not out.is_dir():
-        raise InputError(f"out: expected a directory; {str(out)!r} is a file, which is left alone")
+        raise InputError(f"out: expected a directory; {str(out)!r} is a file, which is kept")
     if not any(out.iterdir()):
         return
     if not overwrite:

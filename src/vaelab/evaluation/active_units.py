@@ -1,4 +1,4 @@
-"""Which units of a code carry information about x, and how much."""
+"""Active units: which units of a code carry information about x, and how much."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from vaelab.seeds import seeded
 
 __all__ = ["ACTIVE", "active_units"]
 
-ACTIVE = 0.01  # nats that a bit tells of x, or variance of a real unit's mean: more makes a unit active
-_DRAWS = 50  # codes of the layers below, for each observation
-_ELEMENTS = 4_000_000  # of a chunk of draws times units
+ACTIVE = 0.01  # threshold: mutual information of a bit with x in nats, or variance of the mean of a real-valued unit
+_DRAWS = 50  # codes of the layers below per observation
+_ELEMENTS = 4_000_000  # size of a chunk of draws times units
 
 
 def active_units(model: LatentVariableModel, observed: Observed, seed: int = 0, draws: int = _DRAWS) -> dict[str, Any]:
-    """Count the units of the code that are used, and measure what they carry.
+    """Count the active units of the code, and measure their information about x.
 
     Real codes: units whose posterior mean varies over the data by more than 0.01 (Burda et al., 2016,
     https://arxiv.org/abs/1509.00519, section 5.2). Bits: units that tell more than 0.01 nat about x,
@@ -64,7 +64,7 @@ def active_units(model: LatentVariableModel, observed: Observed, seed: int = 0, 
 
 
 def _summary(measure: str, active: Tensor, nats: Tensor) -> dict[str, Any]:
-    """Return how many units are active, and the nats of those; NaN is no number of nats."""
+    """Return the number of active units and their nats; NaN means unknown."""
     found: dict[str, Any] = {"active_units": int(active.sum()), "units": len(active)}
     if nats.isnan().any() or not active.any():
         return found
@@ -85,7 +85,7 @@ def _unit_means(q: Distribution, draws: int) -> tuple[Tensor, Tensor]:
 
 
 def _conditionals(q: Chain, layers: list[Tensor]) -> Iterator[Distribution]:
-    """Yield the distribution of each further layer given the draws below it, and draw that layer."""
+    """Yield the distribution of each further layer given the draws of the layers below, and draw that layer."""
     while len(layers) < len(q.sizes):
         conditional = q.factor(len(layers), layers)
         yield conditional
@@ -93,7 +93,7 @@ def _conditionals(q: Chain, layers: list[Tensor]) -> Iterator[Distribution]:
 
 
 def _unit_divergences(q: Distribution, model: LatentVariableModel) -> Tensor:
-    """Return KL[q(z_j|x) || p(z_j)] summed over observations, (D,), or NaN where the units are no factors."""
+    """Return KL[q(z_j|x) || p(z_j)] summed over observations, (D,), or NaN if the units are not independent."""
     p = model.prior_of(q) if isinstance(q, DiagonalNormal | Bernoulli) else None
     for kind in (DiagonalNormal, Bernoulli):
         if isinstance(q, kind) and isinstance(p, kind):

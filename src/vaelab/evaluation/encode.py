@@ -1,4 +1,4 @@
-"""The codes of a whole split: the one place where a split is encoded."""
+"""The codes of a whole split."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def encode_means(model: LatentVariableModel, observed: Observed, rows: int = _RO
 
 
 def encode(model: LatentVariableModel, observed: Observed, rows: int = _ROWS) -> Arrays:
-    """Return everything that the encoder gives for all observations, in their order.
+    """Return the codes of all observations, in their order, with further quantities for some models.
 
-    ``codes`` (N, D) are posterior means (probabilities for bits). A real code has ``stddev`` (N, D) beside them, an
+    ``codes`` (N, D) are posterior means (probabilities for bits). A real-valued code also has ``stddev`` (N, D), an
     auto-encoder with a mixture ``component`` and ``log_density`` (nats), (N,) each. For a split on the disk the arrays
-    are in temporary files, which are gone with the arrays.
+    are in temporary files, which are removed together with the arrays.
 
     Raises:
         InputError: a posterior whose mean is not known, or observations that do not fit the model.
@@ -82,5 +82,5 @@ def _codes(model: LatentVariableModel, x: Tensor) -> Arrays:
 
 
 def _on_disk(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    with tempfile.TemporaryFile() as file:  # the mapping keeps it; it is gone when the array is
+    with tempfile.TemporaryFile() as file:  # the mapping keeps the file until the array is deleted
         return np.memmap(file, dtype, "w+", shape=shape)

@@ -46,13 +46,13 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a model on a split: a table of numbers, each with its name, standard error and protocol.
 
-    ``elbo`` (its reconstruction and KL parts beside it, from at most 10 codes) and ``iwae-K`` for K =
-    ``samples``, ``prior-K``, ``exact`` and ``quadrature`` as asked for; then the active units. A KL that has no closed
+    ``elbo`` (with its reconstruction and KL, from at most 10 codes) and ``iwae-K`` for K = ``samples``, on request
+    ``prior-K``, ``exact`` and ``quadrature``; then the active units. A KL that has no closed
     form is marked ``sampled``. A deterministic auto-encoder gets its reconstruction error and the log-density of its
-    codes instead. All in nats per observation. Active units are left out, with a warning, where the mean of q(z|x) is
-    not known. ``callback`` is called with the work done and all the work, of every part
-    together. The data have the binarisation that the model was trained under; data of another are evaluated with
-    ``other_binarisation=True``, and every number names both.
+    codes instead. All values are in nats per observation. Active units are left out, with a warning, if the mean of
+    q(z|x) is not known. ``callback`` is called with the finished and the total work of all parts together. The data
+    should have the binarisation that the model was trained under; data with another one are evaluated with
+    ``other_binarisation=True``, and every number then names both.
 
     Raises:
         InputError: an unknown split or bound, a bound that the model does not have, a split on the disk, or data of
@@ -86,7 +86,7 @@ def evaluate(
         numbers = list(_of_bounds(model, observed, chosen, samples, seed, callback))
     try:
         units = active_units(model, observed, seed)
-    except InputError as reason:  # no reason to lose the bounds
+    except InputError as reason:  # the bounds are still reported
         _log.warning("active units left out: %s", reason)
     else:
         numbers.append(({"name": "active-units", "value": units.pop("active_units"), **units, "note": COUNTED}, None))
@@ -97,7 +97,7 @@ def evaluate(
 
 
 def _chosen(model: LatentVariableModel, names: Sequence[BoundName] | None) -> list[Bound]:
-    """Return the bounds asked for, in the order of the table, or refuse those that the model does not have."""
+    """Return the requested bounds in the order of the table, or refuse those that the model does not have."""
     for name in names or ():
         require_choice("bound", name, BOUNDS)
         BOUNDS[name].check(model)  # before any is computed

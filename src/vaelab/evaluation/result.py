@@ -66,7 +66,7 @@ class EvaluationRecord(BaseModel):
     average_bit_entropy: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON values; what does not apply to this number is left out."""
+        """Return the record as JSON values; fields that do not apply to this number are left out."""
         return {**dict.fromkeys(_ALWAYS), **self.model_dump(mode="json", exclude_defaults=True)}
 
     def cells(self, digits: int = 3) -> tuple[str, str]:

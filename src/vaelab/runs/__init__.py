@@ -1,16 +1,16 @@
-"""The run directory: everything a training leaves behind, written so that no crash can spoil it.
+"""The run directory: all files of a training, written so that a crash cannot damage them.
 
-    config.json           every setting, resolved; format_version; versions; data name, SHA-256, protocol
+    config.json           every setting; format_version; versions; data name, SHA-256, protocol
     model.safetensors     the selected (best validation bound) weights
     density.safetensors   the mixture, for auto-encoders: arrays, never a pickle
     metrics.jsonl         one object for each logged step
     evaluation.json       every evaluation made
     gradients.json        the gradient estimators, measured on one batch
-    tightness.json        the bounds of every inference on the same weights, of a belief network of few bits
+    tightness.json        the bounds of all inference methods on the weights of a belief network of few bits
     checkpoints/last.pt   model, optimiser, estimator, step: loaded with weights_only=True
-    checkpoints/previous.pt   the one before it, in case the last is damaged
-    checkpoints/next.pt   only where a training was killed between writing a checkpoint and renaming it to last.pt
-    lock                  held by the process that trains into the directory, and by the system alone: a crash frees it
+    checkpoints/previous.pt   the checkpoint before it, in case the last is damaged
+    checkpoints/next.pt   only if a training was killed between writing a checkpoint and renaming it to last.pt
+    lock                  locked by the process that trains in the directory; a crash frees the lock
 
 Every file is written to a temporary name, synced and renamed; metrics.jsonl is appended to.
 """

@@ -24,28 +24,28 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._whole: Path | None = None  # the checkpoint that was written or read last
+        self._whole: Path | None = None  # the latest checkpoint written or read
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write what a resumed training needs, and keep the checkpoint before it."""
+        """Write a checkpoint, and keep the one before it."""
         buffer = io.BytesIO()
         torch.save(state, buffer)
         content = buffer.getvalue()
         fresh, last, previous = self._paths()
-        if self._whole == fresh:  # the training goes on from one that a kill left before it was renamed
+        if self._whole == fresh:  # the training was resumed from one that a kill had left before it was renamed
             self._whole = fresh.replace(last)
         write_file(fresh, content + _SEAL + hashlib.sha256(content).digest())
-        if self._whole is not None and self._whole.exists():  # a damaged one takes the place of none
+        if self._whole is not None and self._whole.exists():  # a damaged one replaces no other
             self._whole.replace(previous)
         self._whole = fresh.replace(last)
 
     def load(self) -> dict[str, Any] | None:
         """Return the last checkpoint, or None if there is none.
 
-        Where the last is damaged, a line in the log of Python's ``logging`` says so and the one before it is returned.
+        If the last is damaged, a warning is logged (``logging``) and the one before it is returned.
 
         Raises:
-            InputError: no checkpoint is left that is whole.
+            InputError: all checkpoints are damaged.
         """
         refused: InputError | None = None
         for path in filter(Path.exists, self._paths()):
@@ -64,7 +64,7 @@ class Checkpoints:
         return None
 
     def _paths(self) -> list[Path]:
-        """Return where checkpoints may be, the newest first."""
+        """Return the possible paths of checkpoints, the newest first."""
         return [self.folder / f"{name}.pt" for name in ("next", "last", "previous")]
 
 
@@ -72,8 +72,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content, seal, expected = path.read_bytes().rpartition(_SEAL)
         if not seal or hashlib.sha256(content).digest() != expected:
-            raise InputError("the SHA-256 written with it is another")
+            raise InputError("the SHA-256 does not match")
         state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a file that is no checkpoint
+    except Exception as error:  # torch raises many kinds of errors for a file that is not a checkpoint
         raise InputError(f"{path}: expected a checkpoint; it is damaged ({error})") from error
     return state

@@ -1,4 +1,4 @@
-"""What config.json holds: every setting, and what the data are."""
+"""The content of config.json: every setting, and a description of the data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["DataSource", "configuration", "read_config", "settings_in", "source_
 
 
 class DataSource(Schema):
-    """Where data were read: a known name, a file, or given in Python; as it was given, and the absolute path."""
+    """The source of data: a known name, a file, or given in Python; with the path as given and the absolute path."""
 
     kind: Literal["named", "file", "python"]
     given: str
@@ -46,7 +46,7 @@ class ConfigFile(Schema):
 
 
 def source_of(name: str, given: Dataset | None = None) -> DataSource:
-    """Return where data are: given in Python if they are handed over, else what ``name`` names."""
+    """Return the source of data: Python if they are given as an object, else the data set or file ``name``."""
     if given is not None:
         return DataSource(kind="python", given=given.name)
     if name in DATASETS:
@@ -73,12 +73,12 @@ def configuration(settings: Settings, data: Dataset, source: DataSource) -> dict
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return what the config.json of a run directory holds, or refuse what is no run directory."""
+    """Return the content of the config.json of a run directory, or refuse a directory that is not a run."""
     where = path / "config.json"
     if not path.is_dir():
         raise InputError(f"run: there is no run directory {str(path)!r}")
     if not where.is_file():
-        raise InputError(f"run: {str(path)!r} is no run directory (it has no config.json)")
+        raise InputError(f"run: {str(path)!r} is not a run directory (it has no config.json)")
     _require_spec(path, parse_json(where))
     config = unseal(where, ConfigFile)
     settings_in(config, where)
@@ -105,7 +105,7 @@ def spec_in(config: dict[str, Any], where: Path) -> DataSpec:
 
 
 def settings_in(config: dict[str, Any], where: Path) -> Settings:
-    """Return the settings of a configuration, or refuse those that are none."""
+    """Return the settings of a configuration, or refuse invalid ones."""
     try:
         values = config["settings"]
         return resolve(values["model"], values)

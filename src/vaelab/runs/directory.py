@@ -1,4 +1,4 @@
-"""A run directory as a place: whether it is free, what in it is vaelab's, who holds it."""
+"""Run directories: whether one may be written, which of its files vaelab wrote, and its lock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 LOCK, RESULTS_LOCK = "lock", "results.lock"
-_LOOK = 0.05  # seconds between two looks at a lock that another process holds
+_LOOK = 0.05  # seconds between two attempts to lock
 # Everything that vaelab writes into a run directory, but for figures: those say themselves that they are vaelab's.
 _FILES = (
     *("model.safetensors", "density.safetensors", "metrics.jsonl"),
@@ -36,12 +36,12 @@ _CHECKPOINTS = ("last.pt", "previous.pt", "next.pt")
 
 @contextmanager
 def locked(path: str | Path) -> Iterator[None]:
-    """Hold a run directory, made if need be, against any other training; the end of the process frees it.
+    """Lock a run directory, created if necessary, against other trainings. The end of the process frees the lock.
 
-    What killed processes left half-written is removed.
+    Incomplete files that killed processes left are removed.
 
     Raises:
-        InputError: another process holds it, or it holds other things than a run.
+        InputError: another process has locked it, or its content is not a run.
     """
     path = Path(path)
     if entries(path):
@@ -55,9 +55,9 @@ def locked(path: str | Path) -> Iterator[None]:
 
 @contextmanager
 def held(path: Path, seconds: float, refusal: str) -> Iterator[None]:
-    """Hold a lock file, waited for that long; a crash frees it, and the empty file stays."""
+    """Lock a lock file, waiting for at most ``seconds``; a crash frees the lock, and the empty file stays."""
     if path.is_symlink():
-        raise InputError(f"{path}: expected the lock of vaelab; this is a link, which is left alone")
+        raise InputError(f"{path}: expected the lock file of vaelab; this is a link, which is kept")
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
         end = time.monotonic() + seconds
@@ -71,13 +71,13 @@ def held(path: Path, seconds: float, refusal: str) -> Iterator[None]:
 
 
 def clean(path: Path) -> None:
-    """Remove what killed processes left half-written in a run directory."""
+    """Remove incomplete files that killed processes left in a run directory."""
     for folder in (path, path / "checkpoints", path / "figures"):
         remove_leftovers(folder)
 
 
 def entries(path: Path) -> list[Path]:
-    """Return what a directory holds but for locks and half-written files, or the path itself if it is a file."""
+    """Return the entries of a directory without locks and incomplete files, or the path itself if it is a file."""
     if not path.is_dir():
         return [path] if os.path.lexists(path) else []
     return [entry for entry in path.iterdir() if not is_temporary(entry) and not _is_lock(entry)]
@@ -88,17 +88,17 @@ def _is_lock(path: Path) -> bool:
 
 
 def require_run(path: Path) -> None:
-    """Refuse a directory that is not empty and does not open as a run."""
+    """Refuse a directory that is not empty and cannot be opened as a run."""
     try:
         read_config(path)
     except InputError as refusal:
         raise InputError(
-            f"out: {str(path)!r} is not empty and no run directory; it is left alone ({refusal})"
+            f"out: {str(path)!r} is not empty and not a run directory; it is kept ({refusal})"
         ) from refusal
 
 
 def require_removable(path: Path, read: Iterable[str | Path] = ()) -> None:
-    """Refuse to replace a directory that holds the working directory, a home, or what the command reads.
+    """Refuse to replace a directory that contains the working directory, a home, or data that the command reads.
 
     Raises:
         InputError: such as ``.``, ``/``, ``~``, or the directory of the data.
@@ -110,7 +110,7 @@ def require_removable(path: Path, read: Iterable[str | Path] = ()) -> None:
         there = kept_path.resolve()
         if own == there or own in there.parents:
             raise InputError(
-                f"out: expected a directory of its own to overwrite; {str(path)!r} is or holds {what}, so nothing is "
+                f"out: expected a separate directory to overwrite; {str(path)!r} is or contains {what}, so nothing is "
                 "removed; choose another"
             )
 
@@ -119,13 +119,13 @@ def require_own_page(path: Path) -> None:
     """Refuse a directory whose ``report.html`` vaelab did not write."""
     page = path / "report.html"
     if os.path.lexists(page) and not is_ours(page):
-        raise InputError(f"out: {str(page)!r} was not written by vaelab; it is left alone, so choose another directory")
+        raise InputError(f"out: {str(page)!r} was not written by vaelab and is kept; choose another directory")
 
 
 def remove_run(path: Path, config: bool = True) -> None:
-    """Remove what vaelab wrote into a run directory, and nothing else; its config.json last, for with it it is a run.
+    """Remove the files that vaelab wrote into a run directory, and nothing else; config.json, the mark of a run, last.
 
-    Of a link, the link is removed: what it leads to may be anybody's.
+    A link is removed, but not its target.
     """
     checkpoints = path / "checkpoints"
     clean(path)
@@ -135,19 +135,19 @@ def remove_run(path: Path, config: bool = True) -> None:
     own = [checkpoints / name for name in _CHECKPOINTS]
     own += [path / name for name in _FILES if config or name != "config.json"]
     for file in own:
-        with suppress(IsADirectoryError, NotADirectoryError):  # nothing that vaelab wrote
+        with suppress(IsADirectoryError, NotADirectoryError):  # not written by vaelab
             file.unlink(missing_ok=True)
-    with suppress(OSError):  # not empty, or not there
+    with suppress(OSError):  # not empty, or missing
         checkpoints.rmdir()
 
 
 def remove_report(path: Path) -> None:
-    """Remove the page and the figures that vaelab wrote into a directory, and nothing else; of a link, the link."""
+    """Remove the page and the figures that vaelab wrote into a directory, and nothing else; a link, not its target."""
     figures = path / "figures"
     if figures.is_symlink():
         figures.unlink()
     for file in [*figures.glob("*.png"), path / "report.html"]:
         if is_ours(file):
             file.unlink()
-    with suppress(OSError):  # not empty, not there, or a link
+    with suppress(OSError):  # not empty, missing, or a link
         figures.rmdir()

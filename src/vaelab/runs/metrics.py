@@ -1,4 +1,4 @@
-"""The log of a training: one JSON object a line, each with a checksum, appended to."""
+"""The log of a training: one JSON object per line, each with a checksum; rows are appended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SEAL = len(', "crc": "12345678"}')
 
 
 class Row(Schema):
-    """What a row must hold."""
+    """The required content of a row."""
 
     step: int
     steps: int
@@ -39,13 +39,13 @@ class Metrics:
             file.write(_line(row))
 
     def sync(self) -> None:
-        """Have what was logged on the disk."""
+        """Sync the logged rows to the disk."""
         if self.path.exists():
             with self.path.open("a") as file:
                 os.fsync(file.fileno())
 
     def rows(self, up_to: int | None = None) -> list[dict[str, Any]]:
-        """Return the logged rows, up to a step; a last line that a crash cut short is left out.
+        """Return the logged rows, up to a step; a last line that a crash truncated is left out.
 
         Raises:
             InputError: a line that is damaged.
@@ -70,13 +70,13 @@ class Metrics:
             Row.model_validate(row)
         except (ValueError, TypeError, RecursionError, ValidationError):
             raise InputError(
-                f"{self.path}: line {number} is damaged: it is not what its checksum says, or no row of vaelab"
+                f"{self.path}: line {number} is damaged: its checksum does not match, or it is not a row of vaelab"
             ) from None
         return row
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a log, of whatever format version."""
+    """Return the rows of a log of any format version."""
     return Metrics(path, sealed=False).rows()
 
 
@@ -86,14 +86,14 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _seal(text: bytes) -> bytes:
-    """Return what takes the place of the closing brace of a row."""
+    """Return the text that replaces the closing brace of a row."""
     return b', "crc": "%08x"}' % zlib.crc32(text)
 
 
 def _cut_short(line: bytes) -> bool:
     """Return whether a line is the beginning of a JSON object and nothing more."""
     try:
-        json.JSONDecoder().raw_decode(line.decode("latin-1"))  # a byte that is no text is no cut
+        json.JSONDecoder().raw_decode(line.decode("latin-1"))  # an invalid byte is damage, not a truncated line
     except (ValueError, RecursionError):
         return True
     return False

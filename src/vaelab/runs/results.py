@@ -1,4 +1,4 @@
-"""Numbers made of a run: evaluations, gradient estimators, tightness. Each belongs to the weights it was made of."""
+"""The numbers of a run: evaluations, gradient estimators, tightness. Each is stored with the SHA-256 of its weights."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Results:
         self.path = path
 
     def evaluations(self) -> list[EvaluationRecord]:
-        """Return every evaluation, of whatever weights."""
+        """Return every evaluation, of any weights."""
         path = self.path / "evaluation.json"
         if not path.exists():
             return []
@@ -93,7 +93,7 @@ class Results:
         """Add evaluations of weights; one of the same name, weights, split, protocol and seed is replaced.
 
         Raises:
-            InputError: the file that is there is damaged, or another process holds it for half a minute.
+            InputError: the existing file is damaged, or another process has locked it for half a minute.
         """
         marked = [record.model_copy(update={"weights": weights}) for record in records]
         new = {_identity(record) for record in marked}

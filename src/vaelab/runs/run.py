@@ -1,4 +1,4 @@
-"""A run: its directory opened, or a new one started."""
+"""A run: open its directory, or create a new one."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ from vaelab.storage.tensors import load_tensors, save_tensors, sha256_of
 
 __all__ = ["Loaded", "Run"]
 
-_TRIES = 20  # readings of weights that a training replaces at the same time
+_TRIES = 20  # attempts to read weights that a training replaces at the same time
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model with the selected weights, and their SHA-256, by which numbers name the weights they were made of."""
+    """A model with the selected weights, and their SHA-256, which is stored with numbers computed from them."""
 
     model: LatentVariableModel
     weights: str
 
 
 class Run:
-    """A run directory: written by a training, read by everything after it.
+    """A run directory, written by a training and read by other commands.
 
-    It can be moved and read on another machine. ``Run(path)`` opens one, or refuses in one sentence what is
-    none, damaged, or of a newer format; :meth:`create` starts one.
+    It can be moved and read on another machine. ``Run(path)`` opens one; a directory that is not a run, is damaged or
+    has a newer format is refused in one sentence. :meth:`create` starts one.
 
     Args:
         path: the directory.
-        config: what its config.json holds, for a directory that only another host sees.
+        config: the content of config.json, for a directory that only another host can read.
     """
 
     def __init__(self, path: str | Path, config: dict[str, Any] | None = None) -> None:
@@ -72,8 +72,8 @@ class Run:
     ) -> Run:
         """Start a run directory, refusing one that is not empty unless ``overwrite``.
 
-        ``overwrite`` removes what vaelab wrote into a run directory, and nothing else. ``source`` says where the data
-        were read; they were given in Python if it is left out.
+        ``overwrite`` removes the files that vaelab wrote into a run directory, and nothing else. ``source`` is the
+        source of the data; the default means that they were given in Python.
         """
         path = Path(path)
         source = source if source is not None else source_of(data.name, data)
@@ -85,7 +85,7 @@ class Run:
                 )
             require_run(path)
             require_removable(path, [source.path] if source.path else [])
-            remove_run(path, config=False)  # the new one takes its place, so that it is a run all the time
+            remove_run(path, config=False)  # it is replaced atomically, so that the directory is always a run
         write_file(path / "config.json", seal(configuration(settings, data, source)))
         return cls(path)
 
@@ -96,11 +96,11 @@ class Run:
     def find_data(self, *names: str | Path) -> tuple[Dataset, str | Path]:
         """Return the data that the run was trained on, found by their SHA-256, and where they are.
 
-        They are looked for where they were read: from the working directory, under the absolute path, from the run
-        directory and those above it; or in ``names`` alone, files or named data sets.
+        The path from config.json is tried from the working directory, as an absolute path, and from the run directory
+        and its parents; or only ``names``, files or named data sets.
 
         Raises:
-            InputError: they are not there, or what is there cannot be read, or other data are there.
+            InputError: the data are missing, cannot be read, or are different data.
         """
         facts, others = self.config["data"], []
         refused: InputError | None = None
@@ -139,16 +139,16 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name of the directory, also where the path is ``.``."""
+        """The name of the directory, even if the path is ``.``."""
         return Path(os.path.abspath(self.path)).name
 
     @property
     def source(self) -> DataSource:
-        """Where the data were read."""
+        """The source of the data."""
         return DataSource(**self.config["data"]["source"])
 
     def data_places(self) -> Iterator[str | Path]:
-        """Yield where the data may be."""
+        """Yield the possible paths of the data."""
         source, own = self.source, self.path.resolve()
         yield source.given
         there = [Path(source.path)] if source.path else []
@@ -164,12 +164,12 @@ class Run:
             return data
 
     def moved_data(self, source: DataSource) -> None:
-        """Remember where the data are now."""
+        """Store the present path of the data in config.json."""
         self.config["data"]["source"] = source.model_dump()
         self._write_config()
 
     def change_settings(self, settings: Settings) -> None:
-        """Write other settings to config.json; for those alone that matter only after the training."""
+        """Write changed settings to config.json; only for settings that have no effect on the training."""
         self.settings = settings
         self.config["settings"] = settings.model_dump(mode="json")
         self._write_config()
@@ -194,7 +194,7 @@ class Run:
     def load(self) -> Loaded:
         """Return the model with the selected weights, in evaluation mode, and the SHA-256 of these weights.
 
-        A training may replace them meanwhile: they are read again until all are of one moment.
+        If a training replaces them meanwhile, they are read again until all files are of one version.
 
         Raises:
             InputError: weights that are missing, damaged, or of another model.
@@ -237,16 +237,16 @@ class Run:
         return self.path / "model.safetensors", self.path / "density.safetensors"
 
     def _stamps(self) -> list[tuple[int, int, int] | None]:
-        """Return what changes when a file of weights is replaced."""
+        """Return file attributes that change when a file of weights is replaced."""
         return [_stamp(path) for path in self._weights]
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
-        """Write what a resumed training needs, and keep the checkpoint before it."""
-        self._metrics.sync()  # on the disk before a checkpoint that says these rows were logged
+        """Write a checkpoint, and keep the one before it."""
+        self._metrics.sync()  # rows must be on the disk before a checkpoint that counts on them
         self._checkpoints.save(state)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
-        """Return the last checkpoint that is whole, or None if the training stopped before its first one."""
+        """Return the last intact checkpoint, or None if the training stopped before its first one."""
         return self._checkpoints.load()
 
     def log(self, row: dict[str, Any]) -> None:
@@ -254,7 +254,7 @@ class Run:
         self._metrics.log(row)
 
     def metrics(self, up_to: int | None = None) -> list[dict[str, Any]]:
-        """Return the logged rows, up to a step; a last line that a crash cut short is left out."""
+        """Return the logged rows, up to a step; a last line that a crash truncated is left out."""
         return self._metrics.rows(up_to)
 
     def forget_after(self, step: int) -> None:
@@ -267,7 +267,7 @@ class Run:
         return [record for record in self.all_evaluations() if present and record.weights == present]
 
     def all_evaluations(self) -> list[EvaluationRecord]:
-        """Return every evaluation; ``weights`` is the SHA-256 of what it was made of, missing in format version 1."""
+        """Return every evaluation; ``weights`` is the SHA-256 of its weights, missing in format version 1."""
         return self._results.evaluations()
 
     def add_evaluations(self, records: Iterable[EvaluationRecord], weights: str) -> None:
@@ -279,23 +279,23 @@ class Run:
         return self._of_present(self._results.measured("gradients"))
 
     def tightness(self) -> dict[str, Any] | None:
-        """Return the bounds of every inference on the present weights, or None if they were not measured."""
+        """Return the bounds of all inference methods on the present weights, or None if they were not measured."""
         return self._of_present(self._results.measured("tightness"))
 
     def _of_present(self, result: dict[str, Any] | None) -> dict[str, Any] | None:
         return result if result is not None and result.get("weights") in {self.weights()} - {None} else None
 
     def save_gradients(self, result: dict[str, Any], weights: str) -> None:
-        """Write the gradient estimators measured on weights, in place of earlier ones."""
+        """Write the gradient estimators measured on weights; earlier ones are replaced."""
         self._results.save_measured("gradients", result, weights)
 
     def save_tightness(self, result: dict[str, Any], weights: str) -> None:
-        """Write the bounds of every inference measured on weights, in place of earlier ones."""
+        """Write the bounds of all inference methods measured on weights; earlier ones are replaced."""
         self._results.save_measured("tightness", result, weights)
 
     @property
     def finished(self) -> bool:
-        """Whether the training ran to its end."""
+        """Whether the training is complete."""
         return any(row.get("finished") for row in self.metrics())
 
 

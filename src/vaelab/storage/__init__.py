@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all: written atomically, with checksums, never a pickle."""
+"""Files that are complete or absent: written atomically, with checksums, never a pickle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that hold the old content or the new, never a part of either; and whether vaelab wrote a file."""
+"""Atomic writing: a file has its old or its new content. Also, whether vaelab wrote a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vaelab.errors import InputError
 __all__ = ["is_ours", "is_temporary", "lock", "remove_leftovers", "replaced", "write_file", "write_ours"]
 
 _PREFIX, _SUFFIX = ".vaelab-", ".tmp"
-# What the figures and pages that vaelab writes have near their beginning.
+# A mark near the beginning of the figures and pages that vaelab writes.
 _MARKS = (b"Software\0vaelab", b'<meta name="generator" content="vaelab">')
 # Those of format version 1 do not say it. Their pages had this style; their figures one of these names, 130 dots an
 # inch, and no text.
@@ -39,11 +39,11 @@ _OLD_NAMES = frozenset(
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
-    """Hand out a file to write, which takes the place of ``path`` when it is whole.
+    """Open a temporary file for writing, which replaces ``path`` when it is complete.
 
-    The temporary file has a name that cannot be foreseen, is created by this process or not at all, and is locked
-    while it is written. So the next writer into the directory can tell what a killed process has left, and removes it.
-    Of a link, the link is replaced.
+    The temporary file has a random name, is created exclusively by this process, and is locked while it is written. So
+    the next writer recognises files that a killed process left in the directory, and removes them. If ``path`` is a
+    link, the link is replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
@@ -60,7 +60,7 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
 
 
 def _create(folder: Path) -> tuple[BinaryIO, Path]:
-    """Create a temporary file and lock it; one that another process has removed before the lock is made anew."""
+    """Create and lock a temporary file; create it again if another process removed it before it was locked."""
     while True:
         path = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -77,9 +77,9 @@ def _create(folder: Path) -> tuple[BinaryIO, Path]:
 
 
 def lock(handle: int, path: Path) -> bool:
-    """Lock an open file, and return False if another process holds it; the end of this process frees it.
+    """Lock an open file, and return False if another process has locked it. The end of this process frees the lock.
 
-    On a file system without locks nothing keeps another process out; a line in the log of ``logging`` says so.
+    On a file system without locks this has no effect, and a warning is logged (``logging``).
     """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,7 +92,7 @@ def lock(handle: int, path: Path) -> bool:
 
 
 def write_file(path: Path, content: bytes | str) -> None:
-    """Write ``content`` so that ``path`` holds the old content or the new, never a part of it."""
+    """Write ``content`` so that ``path`` has the old or the new content, never a part of it."""
     with replaced(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
@@ -109,7 +109,7 @@ def remove_leftovers(folder: Path) -> None:
     except OSError:
         return
     for path in found:
-        with suppress(OSError):  # gone, being written, a link, or not ours to remove
+        with suppress(OSError):  # already removed, being written, a link, or without permission
             handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -121,7 +121,7 @@ def remove_leftovers(folder: Path) -> None:
 def is_ours(path: Path) -> bool:
     """Return whether a file is a figure or a page that vaelab wrote."""
     try:
-        if not path.is_file():  # a pipe would wait for its writer
+        if not path.is_file():  # reading a pipe would block
             return False
         with path.open("rb") as file:
             beginning = file.read(4096)
@@ -133,11 +133,11 @@ def is_ours(path: Path) -> bool:
 
 
 def write_ours(path: Path, content: bytes | str) -> None:
-    """Write a figure or a page, in place of an earlier one that vaelab wrote, and of nothing else.
+    """Write a figure or a page. It replaces an existing file only if vaelab wrote that file.
 
     Raises:
         InputError: there is a file that vaelab did not write.
     """
     if os.path.lexists(path) and not is_ours(path):
-        raise InputError(f"{path}: expected a file that vaelab wrote, to replace it; this one is left alone")
+        raise InputError(f"{path}: expected a file that vaelab wrote, to replace it; this one is kept")
     write_file(path, content)

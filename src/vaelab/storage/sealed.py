@@ -1,4 +1,4 @@
-"""JSON files that carry the SHA-256 of their own content, and a schema that says what they must hold."""
+"""JSON files that contain the SHA-256 of their content, and the schemas of their content."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMAT_VERSION = 2
 
 
 class Schema(BaseModel):
-    """What a file must hold; what else it holds is kept."""
+    """The required content of a file; further content is kept."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -54,7 +54,7 @@ def unseal(path: Path, schema: type[Schema], sealed_only: bool = False) -> dict[
         raise InputError(f"{path}: expected a JSON object; got {_kind_of(content)}")
     version = content.get("format_version", 1)
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise InputError(f"{path}: expected a format_version; it is damaged, or no file of vaelab")
+        raise InputError(f"{path}: expected a format_version; it is damaged, or not a file of vaelab")
     if version > FORMAT_VERSION:
         raise InputError(
             f"{path}: expected format_version up to {FORMAT_VERSION}; got {version}, written by a newer vaelab"
@@ -68,7 +68,7 @@ def unseal(path: Path, schema: type[Schema], sealed_only: bool = False) -> dict[
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
         said = fault["msg"][0].lower() + fault["msg"][1:]
-        raise InputError(f"{path}: {where}: {said}; it is damaged, or no file of vaelab") from None
+        raise InputError(f"{path}: {where}: {said}; it is damaged, or not a file of vaelab") from None
     return content
 
 
@@ -79,7 +79,7 @@ def versions() -> dict[str, str]:
 
 
 def parse_json(path: Path) -> Any:
-    """Return what a JSON file holds, or refuse what is no JSON."""
+    """Return the content of a JSON file, or refuse a file that is not JSON."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Weights and other arrays as safetensors, with a SHA-256 of their own, by which numbers name their weights."""
+"""Weights and other arrays as safetensors files with a SHA-256, which identifies the weights of a number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vaelab.storage.files import write_file
 
 __all__ = ["load_tensors", "save_tensors", "sha256_of"]
 
-_HEADER = 2**27  # bytes: more than the header of any model
+_HEADER = 2**27  # bytes; the header of every model is smaller
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
@@ -30,7 +30,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> str:
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
     """Return the tensors of a file and their SHA-256, or refuse a file that is missing or damaged.
 
-    The file is read once, so that the tensors are those of one file, also while another takes its place.
+    The file is read in one go, so that all tensors are of one version even if the file is replaced meanwhile.
     """
     try:
         content = path.read_bytes()
@@ -46,7 +46,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
 
 
 def sha256_of(path: Path) -> str | None:
-    """Return the SHA-256 that a file says it has, without reading its tensors; None if there is no such file."""
+    """Return the SHA-256 in the header of a file, without reading its tensors; None if there is no such file."""
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
