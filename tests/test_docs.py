@@ -34,7 +34,7 @@ COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[
 
 @pytest.fixture
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let MNIST have 200 images a split: README trains on all of them, which takes too long for a test."""
+    """Let MNIST have 200 images in each split: the code stays as it stands, on fewer rows, so that the test is fast."""
     whole = vaelab.load_data("mnist")
 
     def first(split: Split) -> Split:

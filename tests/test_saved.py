@@ -113,6 +113,7 @@ class Mine(LatentVariableModel):
         spec = DataSpec.of(data)
         network = partial(MLP, hidden_dims=widths)
         super().__init__(GaussianPrior(size), Skip(size, spec.dim), GaussianPosterior(spec.dim, size, network))
+        self.spec = spec
         self.given = (spec, size, list(widths), more)
 
 

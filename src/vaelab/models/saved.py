@@ -83,12 +83,13 @@ class Saveable(nn.Module):
             InputError: something else is there, or a saved model and not ``overwrite``.
         """
         folder = _free(Path(path), overwrite)
-        tensors = {name: value.clone() for name, value in self.state_dict().items()}
+        tensors = dict(self.state_dict())
         fitted: dict[str, Tensor] = getattr(getattr(self, "prior", None), "arrays", dict)()
         tensors |= {_PRIOR + name: value for name, value in fitted.items()}
         content = self._description(tensors)
         (folder / MODEL_FILE).unlink(missing_ok=True)  # written last: a directory without it is not a model
-        content["weights"] = save_tensors(folder / WEIGHTS_FILE, tensors)
+        apart = {name: value.clone() for name, value in tensors.items()}  # safetensors takes no shared memory
+        content["weights"] = save_tensors(folder / WEIGHTS_FILE, apart)
         write_file(folder / MODEL_FILE, seal(content))
 
     def _description(self, tensors: dict[str, Tensor]) -> dict[str, Any]:
