@@ -1,4 +1,4 @@
-"""Observations and codes that a user hands to a model: checked, and converted to the model's type, once."""
+"""Observations and codes given to a model by a user: checked and converted to the model's type."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _tensor(name: str, value: object, like: Tensor, expected: str) -> Tensor:
 
 
 def _can_be_checked(table: Tensor) -> bool:
-    """Return whether there are values that can be read: a compiled graph cannot wait for them."""
+    """Return whether the values can be read; in a compiled graph they cannot."""
     return table.numel() > 0 and not torch.compiler.is_compiling()
 
 

@@ -18,7 +18,7 @@ __all__ = ["BernoulliPosterior", "ChainPosterior", "DeltaPosterior", "GaussianPo
 
 
 class GaussianPosterior(nn.Module):
-    """q(z|x) = N(mu(x), sigma(x)): mu and log sigma are the two halves of a network's output.
+    """`q(z|x) = N(mu(x), sigma(x))`: mu and log sigma are the two halves of a network's output.
 
     Args:
         inputs: size of an observation, a number or the shape of an image.
@@ -91,7 +91,7 @@ class DeltaPosterior(nn.Module):
 
 
 class ChainPosterior(nn.Module):
-    """q(z|x) = q(y_1|x) prod_l q(y_l+1|y_l).
+    """`q(z|x) = q(y_1|x) prod_l q(y_l+1|y_l)`.
 
     Args:
         conditionals: module from x to q(y_1|x), then from each layer to the distribution of the next.

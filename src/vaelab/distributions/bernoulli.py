@@ -21,9 +21,8 @@ __all__ = ["Bernoulli"]
 class Bernoulli(VectorDistribution):
     """Independent Bernoulli bits, given by logits.
 
-    Formula: log p(x) = x . l - sum_j softplus(l_j), which equals the sum of
-    x_j log sigmoid(l_j) + (1 - x_j) log sigmoid(-l_j) and stays finite for every logit. An infinite logit counts as
-    the largest number of its type.
+    Formula: `log p(x) = sum_j [x_j l_j - softplus(l_j)]`, which equals `sum_j [x_j log sigmoid(l_j) + (1 - x_j) log
+    sigmoid(-l_j)]` and is finite for every logit. An infinite logit counts as the largest number of its type.
 
     Args:
         logits: l, shape (..., X). The value of ``log_prob`` may lack leading axes: it is never copied K times.
@@ -67,13 +66,13 @@ class Bernoulli(VectorDistribution):
         if value.ndim == 2 and self.logits.ndim == 3 and self.logits.shape[1] == 1:
             # The same K codes for every observation: a product of matrices instead of a (K, B, X) tensor.
             return self.logits[:, 0] @ value.T.to(self.logits.dtype) - F.softplus(self.logits).sum(-1)  # (K, B)
-        if torch.compiler.is_compiling():  # a compiler fuses this by itself, derivatives of any order included
+        if torch.compiler.is_compiling():  # a compiler fuses this itself, including derivatives of any order
             return (self.logits * value - F.softplus(self.logits)).sum(-1)
         density: Tensor = _BernoulliLogDensity.apply(self.logits, value)  # type: ignore[no-untyped-call]
         return density
 
     def entropy(self) -> Tensor:
-        """Return the entropy in nats, sum_j softplus(-|l_j|) + |l_j| sigmoid(-|l_j|), shape batch_shape."""
+        """Return the entropy in nats, `sum_j softplus(-|l_j|) + |l_j| sigmoid(-|l_j|)`, shape batch_shape."""
         size = _finite(self.logits).abs()
         return (F.softplus(-size) + size * torch.sigmoid(-size)).sum(-1)
 
@@ -117,7 +116,9 @@ def _summed(logits: Tensor, value: Tensor) -> Tensor:
     The terms are subtracted one by one, because the difference of two large sums would be lost to rounding.
     """
     total = (logits * value).sub_(F.softplus(logits)).sum(-1)
-    if logits.device.type == "cpu" and math.isfinite(total.sum()):  # other devices would have to wait for it
+    if logits.device.type == "cpu" and math.isfinite(
+        total.sum()
+    ):  # on other devices this would force a synchronisation
         return total
     logits = _finite(logits)
     return (logits * value).sub_(F.softplus(logits)).sum(-1)
@@ -159,4 +160,6 @@ def _kl_bernoulli(q: Bernoulli, p: Bernoulli) -> Tensor:
 
 register_kl(Bernoulli, Bernoulli)(_kl_bernoulli)
 _example = Bernoulli(torch.zeros(1))
-kl_divergence(_example, _example)  # torch keeps the formula it finds: a step compiled before would be compiled again
+kl_divergence(
+    _example, _example
+)  # torch caches the formula that it finds; later, a step that is already compiled would be compiled again

@@ -1,8 +1,9 @@
 """Chains: a code of several layers as one distribution over the concatenated layers.
 
-    posterior  q(y_1|x) q(y_2|y_1) ... q(y_L|y_L-1)        prior  p(y_L) p(y_L-1|y_L) ... p(y_1|y_2)
+Posterior: `q(y_1|x) q(y_2|y_1) ... q(y_L|y_L-1)`. Prior: `p(y_L) p(y_L-1|y_L) ... p(y_1|y_2)`.
 
-A code z is (y_1, ..., y_L) side by side, the layer nearest to the observation first, D the sum of their sizes.
+A code z is the concatenation of the layers `y_1, ..., y_L`. The layer nearest to the observation comes first; D is
+the sum of their sizes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Step = Callable[[Tensor], Distribution]
 class Chain(ParametricDistribution):
     """A chain of conditional distributions: each layer given the one drawn before it.
 
-    Formula: log q(z) = log q(y_1) + sum_l log q(y_l+1|y_l), or downwards log p(y_L) + sum_l log p(y_l|y_l+1).
+    Formula: `log q(z) = log q(y_1) + sum_l log q(y_l+1|y_l)`, or downwards `log p(y_L) + sum_l log p(y_l|y_l+1)`.
     Shapes: z (..., D), D the sum of the layers' sizes.
 
     Args:
@@ -139,7 +140,7 @@ class Chain(ParametricDistribution):
 
 
 def log_factors(distribution: Distribution, z: Tensor) -> tuple[Tensor, ...]:
-    """Return the log-density of each layer of z given the one before; of a distribution that is no chain, its one."""
+    """Return the log-density of each layer of z given the one before; for one that is not a chain, its log-density."""
     if isinstance(distribution, Chain):
         return distribution.log_factors(z)
     whole: Tensor = distribution.log_prob(z)

@@ -22,10 +22,11 @@ _LOG_2PI = math.log(2 * math.pi)
 class DiagonalNormal(VectorDistribution):
     """Normal distribution over vectors with a diagonal covariance matrix.
 
-    Formula: log N(z; mu, sigma) = -1/2 sum_j [((z_j - mu_j) / sigma_j)^2 + 2 log sigma_j + log 2 pi].
-    A log sigma that the number type cannot square is replaced by the nearest that it can: in float32 log sigma lies in
-    [-39.9, 39.9], in float64 in [-319, 319]. Draws, densities and divergences are all of that distribution, so a bound
-    that uses it stays a bound, and none is NaN.
+    Formula: `log N(z; mu, sigma) = -1/2 sum_j [((z_j - mu_j) / sigma_j)^2 + 2 log sigma_j + log 2 pi]`.
+
+    A value of `log sigma` whose square would overflow is replaced by the nearest that does not: in float32 `log sigma`
+    is in [-39.9, 39.9], in float64 in [-319, 319]. Draws, densities and divergences all belong to the resulting
+    distribution, so a bound that uses it remains a bound, and none is NaN.
 
     Args:
         loc: mean mu, shape (..., D).
@@ -64,7 +65,7 @@ class DiagonalNormal(VectorDistribution):
         return (2 * self.log_scale).exp()
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Return a reparameterised draw z = mu + sigma * eps, eps ~ N(0, I), shape sample_shape + (..., D)."""
+        """Return a reparameterised draw `z = mu + sigma eps` with `eps ~ N(0, I)`, shape sample_shape + (..., D)."""
         noise = normal(self._extended_shape(sample_shape), self.loc)
         return self.loc + self.stddev * noise
 
@@ -75,7 +76,7 @@ class DiagonalNormal(VectorDistribution):
         return -0.5 * (standard.square() + 2 * self.log_scale + _LOG_2PI).sum(-1)
 
     def entropy(self) -> Tensor:
-        """Return the entropy in nats, sum_j log sigma_j + 1/2 (1 + log 2 pi), shape batch_shape."""
+        """Return the entropy in nats, `sum_j log sigma_j + 1/2 (1 + log 2 pi)`, shape batch_shape."""
         return (self.log_scale + 0.5 * (1 + _LOG_2PI)).sum(-1)
 
 
@@ -88,4 +89,6 @@ def _kl_normal(q: DiagonalNormal, p: DiagonalNormal) -> Tensor:
 
 register_kl(DiagonalNormal, DiagonalNormal)(_kl_normal)
 _example = DiagonalNormal(torch.zeros(1), torch.zeros(1))
-kl_divergence(_example, _example)  # torch keeps the formula it finds: a step compiled before would be compiled again
+kl_divergence(
+    _example, _example
+)  # torch caches the formula that it finds; later, a step that is already compiled would be compiled again

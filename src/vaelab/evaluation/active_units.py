@@ -24,22 +24,24 @@ _ELEMENTS = 4_000_000  # size of a chunk of draws times units
 def active_units(model: LatentVariableModel, observed: Observed, seed: int = 0, draws: int = _DRAWS) -> dict[str, Any]:
     """Count the active units of the code, and measure their information about x.
 
-    Real codes: units whose posterior mean varies over the data by more than 0.01 (Burda et al., 2016,
-    https://arxiv.org/abs/1509.00519, section 5.2). Bits: units that tell more than 0.01 nat about x,
+    Real-valued codes: units whose posterior mean varies over the data by more than 0.01 (Burda et al., 2016,
+    https://arxiv.org/abs/1509.00519, section 5.2). Bits: units whose mutual information with x,
 
-        I(z_j; x) = H(mean over x of q(z_j = 1|x)) - mean over x of H(q(z_j = 1|x)),
+    `I(z_j; x) = H(E_x[q(z_j|x)]) - E_x[H(q(z_j|x))]`,
 
-    the entropy of the average bit less the average entropy of the bit. ``average_bit_entropy`` (nats a unit, at
-    most log 2) is the first of the two alone: near zero for a bit that is always the same; but a bit that
-    ignores x and is drawn at 1/2 has it at log 2 too, which is why the second is subtracted.
+    is above 0.01 nat: the entropy of the average bit minus the average entropy of the bit. ``average_bit_entropy``
+    (nats per unit, at most log 2) is the first term: it is near zero for a bit that is always the same. But a bit that
+    ignores x and is 1 with probability 1/2 also has the entropy log 2, which is why the second term is subtracted.
 
-    ``nats`` is the sum over active units, and ``nats_per_active_unit`` the mean, of I(z_j; x) for bits and of
-    KL[q(z_j|x) || p(z_j)], averaged over x, for real codes where it has a closed form; ``measure`` says which. The
-    count alone depends on the noise of the gradient: a training with much of it leaves many units that carry little.
+    ``nats`` is the sum over active units, and ``nats_per_active_unit`` the mean, of the mutual information for bits and
+    of `KL[q(z_j|x) || p(z_j)]`, averaged over x, for real-valued codes if it has a closed form; ``measure`` says which.
+    The count alone depends on the noise of the gradient: a training with much noise leaves many units that carry
+    little.
 
-    Of a chain, q(z|x) of an upper layer is an average over the layers below: over ``draws`` codes of them for each x,
-    from ``seed``. For bits that estimate of I is too large by about the variance of the probability given x over
-    2 draws p (1 - p); the noise in the variance of a real unit's mean is subtracted.
+    In a chain, q(z|x) of an upper layer is an average over the layers below it, computed with ``draws`` codes for
+    each x from ``seed``. For bits, that estimate of the information is too large by about `Var[p] / (2 n p (1 -
+    p))`, where p is the probability given x and n the number of draws. The noise in the variance of a real-valued
+    unit's mean is subtracted.
     """
     observed = as_split(model, observed)
     units = model.encode(observed.bits(slice(1))).shape[1]

@@ -26,23 +26,23 @@ def complete(
     seed: int | None = None,
     exact: bool | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Draw the pixels that are not known from p(x_unknown|x_known), the known ones clamped.
+    """Draw the pixels that are not known from p(x_unknown|x_known), with the known ones fixed.
 
-    Formula: z ~ p(z|x_known), then x_unknown ~ p(x|z), the pixels being independent given z. With at most 12
-    bits z is drawn from the exact conditional, by enumeration. Otherwise by Gibbs sampling, started from the
-    encoder's code of x with its unknown pixels at their prior means: in a sweep every bit is drawn given all
-    others and x_known,
+    Formula: `z ~ p(z|x_known)`, then `x_unknown ~ p(x|z)`, where the pixels are independent given z. With at most 12
+    bits, z is drawn from the exact conditional distribution, by enumeration. Otherwise it is drawn by Gibbs sampling,
+    which starts from the encoder's code of x with the unknown pixels at their prior means. In a sweep every bit is
+    drawn given all others and x_known:
 
-        P(z_j = 1 | rest) = sigmoid(log p(x_known, z with z_j = 1) - log p(x_known, z with z_j = 0)).
+    `P(z_j = 1|z_-j, x_known) = sigmoid(log p(x_known, z_-j, z_j = 1) - log p(x_known, z_-j, z_j = 0))`.
 
     Source: Neal (1992), https://doi.org/10.1016/0004-3702(92)90065-6.
 
     Args:
         model: its codes are bits; any number of layers.
-        x: observations (B, X) in [0, 1]; what stands at unknown pixels is not looked at.
+        x: observations (B, X) in [0, 1]; the values of unknown pixels are not used.
         known: booleans (X,) or (B, X), true where a pixel is given.
         sweeps: Gibbs sweeps over all bits.
-        seed: of the draws; the global generator is left alone.
+        seed: of the draws; the state of the global generator is not changed.
         exact: draw codes by enumeration, or by sweeps; by the number of bits if None.
 
     Returns:

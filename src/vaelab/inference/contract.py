@@ -1,4 +1,4 @@
-"""What inference needs of a model."""
+"""The properties of a model that inference uses."""
 
 from __future__ import annotations
 

@@ -24,13 +24,13 @@ _ELEMENTS = 4_000_000  # of a chunk of codes times pixels or observations
 class Enumeration:
     """Sums over all 2^D codes of at most 20 bits, a chunk of codes at a time.
 
-    Formula: log p(x) = log sum_z p(z) p(x|z); p(z|x) = p(z) p(x|z) / p(x); and the gradient of log p(x) is
-    sum_z p(z|x) grad log p(x, z). The codes are the same for every observation, so that log p(x|z) =
-    x . l(z) - sum_i softplus(l_i(z)) is a product of matrices, and the sum of softplus is taken once a code.
-    Memory does not grow with 2^D. Shapes: x (B, X); a chunk of codes (C, 1, D), their densities (C, B).
+    Formula: `log p(x) = log sum_z p(z) p(x|z)` and `p(z|x) = p(z) p(x|z) / p(x)`; the gradient of log p(x) is `sum_z
+    p(z|x) grad log p(x, z)`. The codes are the same for every observation, so that `log p(x|z) = sum_i [x_i l_i(z) -
+    softplus(l_i(z))]` is a product of matrices, and the sum of softplus is computed once per code. Memory does not grow
+    with `2^D`. Shapes: x (B, X); a chunk of codes (C, 1, D), their densities (C, B).
 
     With ``known``, booleans (X,) or (B, X), true where a pixel is given, everything is conditional on those pixels
-    alone: log p(x_known), p(z|x_known). What stands at the others is not looked at.
+    alone: log p(x_known), p(z|x_known). The values of the other pixels are not used.
 
     Args:
         model: its codes are bits; of several layers, all of them count. In float64 the sums are too.
@@ -108,7 +108,7 @@ class Enumeration:
         return found
 
     def _chunks(self, x: Tensor, known: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield codes (C, 1, D) and log p(x, z), (C, B), until every code was there."""
+        """Yield all codes (C, 1, D) with their log p(x, z), (C, B), in chunks."""
         prior = self.model.prior()
         size = max(1, _ELEMENTS // max(x.shape[-1], len(x)))
         for start in range(0, 2**self.dim, size):
@@ -117,7 +117,7 @@ class Enumeration:
 
 
 def _log_likelihood(conditional: Distribution, x: Tensor, known: Tensor | None) -> Tensor:
-    """Return log p(x|z), or of the known pixels alone, x being zero at the others; shape (C, B)."""
+    """Return log p(x|z), or that of the known pixels alone (x is zero at the others); shape (C, B)."""
     if known is None:
         whole: Tensor = conditional.log_prob(x)
         return whole
@@ -147,7 +147,7 @@ def observed(model: Model, x: Table, known: Table | None = None) -> tuple[Tensor
 
 
 def _partly(x: object, known: object, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return observations of which only the ``known`` are looked at, the others zero, and which those are, (B, X)."""
+    """Return observations that are zero where they are not known, and where they are known, (B, X)."""
     shape = tuple(getattr(x, "shape", ()))
     if len(shape) != 2 or (isinstance(x, np.ndarray) and x.dtype.kind not in "buif"):
         as_observations(x, like)  # refuses it

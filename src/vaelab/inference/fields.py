@@ -1,4 +1,4 @@
-"""Two mean fields: upper bounds on <log(1 + e^z)> of a unit whose parents are independent bits, and their updates."""
+"""Two mean fields: upper bounds on the mean of log(1 + e^z) for a unit with independent parents, and their updates."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ _HALVINGS = 10
 
 
 class Field(ABC):
-    """What every field guarantees, for children i with parents j of means mu_j and z_i = sum_j J_ij S_j + h_i.
+    """What every field guarantees, for children i with parents j of means mu_j and `z_i = sum_j J_ij S_j + h_i`.
 
-    For any xi in [0, 1], <log(1 + e^z)> <= xi <z> + log <e^(-xi z) + e^((1 - xi) z)>, by Jensen's inequality
-    after multiplying with e^(-xi z); the right side is convex in xi. Fields differ in how they take the last mean.
-    Shapes: mu (B, P), xi (B, C), J (C, P), h (C,).
+    For any `xi` in [0, 1],
+
+    `<log(1 + e^z)> <= xi <z> + log <e^(-xi z) + e^((1 - xi) z)>`,
+
+    by Jensen's inequality after multiplication with `e^(-xi z)`. The right side is convex in `xi`. Fields differ in
+    how they compute the last mean. Shapes: mu (B, P), xi (B, C), J (C, P), h (C,).
     """
 
     elementwise: ClassVar[bool]
@@ -57,18 +60,27 @@ class Field(ABC):
 
 
 class Product(Field):
-    """The mean over independent parents itself: a product over them.
+    """The exact mean over independent parents: a product over them.
 
-    Formula: cost_i = xi_i <z_i> + log(A_i + B_i), A_i = e^(-xi_i h_i) prod_j (1 - mu_j + mu_j e^(-xi_i J_ij)) and
-    B_i likewise with 1 - xi_i for -xi_i: an upper bound, so that L is a lower bound on log p(x). One parent is
-    updated after the other, mu_j <- sigmoid(drive_j + sum_i J_ij (S_i - xi_i) + sum_i K_ij), where with
-    phi_i = B_i / (A_i + B_i)
+    Formula:
 
-        K_ij = (1 - phi_i) (1 - e^(-xi_i J_ij)) / (1 - mu_j + mu_j e^(-xi_i J_ij))
-             + phi_i (1 - e^((1-xi_i) J_ij)) / (1 - mu_j + mu_j e^((1-xi_i) J_ij)).
+    `cost_i = xi_i <z_i> + log(A_i + B_i)`
 
-    As -log(A_i + B_i) is convex in a single mu_j, its tangent lies below it; the update maximises L with the
-    tangent in its place, and so never lowers L. Source: Saul, Jaakkola & Jordan (1996),
+    `A_i = e^(-xi_i h_i) prod_j (1 - mu_j + mu_j e^(-xi_i J_ij))`
+
+    and `B_i` likewise with `1 - xi_i` for `-xi_i`. This is an upper bound, so that `L` is a lower bound on log p(x).
+    The parents are updated one after the other:
+
+    `mu_j <- sigmoid(drive_j + sum_i J_ij (S_i - xi_i) + sum_i K_ij)`,
+
+    where, with `phi_i = B_i / (A_i + B_i)`, `K_ij` is the sum of
+
+    `(1 - phi_i) (1 - e^(-xi_i J_ij)) / (1 - mu_j + mu_j e^(-xi_i J_ij))`
+
+    `phi_i (1 - e^((1 - xi_i) J_ij)) / (1 - mu_j + mu_j e^((1 - xi_i) J_ij))`
+
+    As `-log(A_i + B_i)` is convex in a single `mu_j`, its tangent lies below it. The update maximises `L` with the
+    tangent in its place, and so never lowers `L`. Source: Saul, Jaakkola & Jordan (1996),
     https://arxiv.org/abs/cs/9603102.
     """
 
@@ -84,7 +96,7 @@ class Product(Field):
         for tilt in (-xi, 1 - xi):
             e = m * torch.expm1(tilt.unsqueeze(-1) * J)  # (B, C, P)
             logs.append(tilt * h + torch.log1p(e).sum(-1))
-            tilted = (m + e) / (1 + e)  # means of the parents, weighed by e^(tilt z)
+            tilted = (m + e) / (1 + e)  # means of the parents, weighted by e^(tilt z)
             moved = J * tilted
             first.append(-(h + moved.sum(-1)))
             second.append((moved * (J - moved)).sum(-1))  # sum of J^2 times the tilted variances
@@ -119,16 +131,19 @@ class Product(Field):
 
 
 class Gaussian(Field):
-    """The mean as if z were Gaussian, with the mean and variance it has: products of matrices alone.
+    """The mean computed as if z were Gaussian with its mean and variance; it needs products of matrices only.
 
-    Formula: cost_i = 1/2 xi_i^2 v_i + log(1 + e^t_i), t_i = <z_i> + 1/2 (1 - 2 xi_i) v_i and v_i = sum_j J_ij^2
-    mu_j (1 - mu_j); the best xi_i is sigmoid(t_i). A sum of many parents is nearly Gaussian, but no more than
-    nearly: L is close to a lower bound on log p(x), and none. All parents are updated together,
+    Formula: with `v_i = sum_j J_ij^2 mu_j (1 - mu_j)` and `t_i = <z_i> + 1/2 (1 - 2 xi_i) v_i`,
 
-        mu_j <- sigmoid(drive_j + sum_i J_ij (S_i - s_i) - 1/2 (1 - 2 mu_j) sum_i J_ij^2 (xi_i^2 + (1 - 2 xi_i) s_i)),
+    `cost_i = 1/2 xi_i^2 v_i + log(1 + e^t_i)`,
 
-    s_i = sigmoid(t_i); that is a direction of ascent, and the step is halved until L does not fall. Source: Saul &
-    Jordan (1999), A mean field learning algorithm for unsupervised neural networks, https://doi.org/10.1007/978-94-011-5014-9_20.
+    and the best `xi_i` is `sigmoid(t_i)`. A sum of many parents is only approximately Gaussian, so `L` is close to a
+    lower bound on log p(x), but is not one. All parents are updated together: with `s_i = sigmoid(t_i)`,
+
+    `mu_j <- sigmoid(drive_j + sum_i J_ij (S_i - s_i) - 1/2 (1 - 2 mu_j) sum_i J_ij^2 (xi_i^2 + (1 - 2 xi_i) s_i))`.
+
+    This is a direction of ascent, and the step is halved until `L` does not fall. Source: Saul & Jordan (1999), A
+    mean field learning algorithm for unsupervised neural networks, https://doi.org/10.1007/978-94-011-5014-9_20.
     """
 
     elementwise: ClassVar[bool] = False
@@ -169,7 +184,7 @@ class Gaussian(Field):
 
 
 def _inside(mu: Tensor) -> Tensor:
-    """Keep probabilities off 0 and 1, where logarithms end."""
+    """Clip probabilities away from 0 and 1, where logarithms are infinite."""
     least = 4 * torch.finfo(mu.dtype).eps
     return mu.clamp(least, 1 - least)
 

@@ -1,4 +1,4 @@
-"""Mean-field inference in sigmoid belief networks: a factorised q(z|x) found for each observation by itself."""
+"""Mean-field inference in sigmoid belief networks: a factorised q(z|x), optimised for each observation separately."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _ELEMENTS = 2_000_000  # of a chunk of observations times children times parents
 
 
 def linear_weights(module: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return J (C, P) and h (C,) of a conditional P(S_i = 1 | parents) = sigmoid(sum_j J_ij S_j + h_i).
+    """Return J (C, P) and h (C,) of a conditional `P(S_i = 1|S) = sigmoid(sum_j J_ij S_j + h_i)`, S the parents.
 
     Raises:
-        InputError: the module is no single linear layer.
+        InputError: the module is not a single linear layer.
 
     >>> from vaelab.models import sbn
     >>> J, h = linear_weights(sbn(6, layers=[3]).likelihood)
@@ -57,7 +57,9 @@ def generative_parts(model: Model) -> tuple[nn.Module, list[nn.Module]]:
 
 
 class State(NamedTuple):
-    """What mean-field inference adapts: mu (B, D_l) of each hidden layer, xi (B, C_l) of each layer with parents."""
+    """The variables of mean-field inference: mu (B, D_l) of each hidden layer, xi (B, C_l) of each layer with
+    parents.
+    """
 
     mu: tuple[Tensor, ...]
     xi: tuple[Tensor, ...]
@@ -66,14 +68,14 @@ class State(NamedTuple):
 class MeanField:
     """Coordinate ascent of a lower bound on log p(x) in a chain of linear layers of bits.
 
-    Formula: with Q = prod_i Bernoulli(mu_i), S_i = x_i where a unit is visible, z_i = sum_j J_ij S_j + h_i and c
-    the logits of the top layer,
+    Formula: with `Q = prod_i Bernoulli(mu_i)`, `S_i = x_i` for a visible unit, `z_i = sum_j J_ij S_j + h_i` and the
+    logits `c` of the top layer,
 
-        L = sum_i [<S_i> <z_i> - cost_i(mu, xi_i)] + sum_j [mu_j c_j - log(1 + e^c_j)] + sum_j H(mu_j),
+    `L = sum_i [<S_i> <z_i> - cost_i(mu, xi_i)] + sum_j [mu_j c_j - log(1 + e^c_j)] + sum_j H(mu_j)`,
 
-    cost_i an upper bound on <log(1 + e^z_i)> that the field has (see ``fields``), tightest at the best xi_i in
-    [0, 1]. No update of mu or of xi lowers L. Shapes: x (B, X); L (B,), in nats. Source: Saul, Jaakkola &
-    Jordan (1996), https://arxiv.org/abs/cs/9603102.
+    where `cost_i` is the field's upper bound on `<log(1 + e^z_i)>` (see ``fields``), smallest at the best `xi_i` in [0,
+    1]. No update of `mu` or of `xi` lowers `L`. Shapes: x (B, X); L (B,), in nats. Source: Saul, Jaakkola & Jordan
+    (1996), https://arxiv.org/abs/cs/9603102.
 
     Args:
         layers: (J, h) of each layer given its parents: of x given y_1, of y_1 given y_2, and so on.
@@ -106,7 +108,7 @@ class MeanField:
         return State(mu, tuple(x.new_full((len(x), J.shape[0]), 0.5) for J, _ in self.layers))
 
     def parts(self, x: Tensor, state: State) -> tuple[Tensor, Tensor]:
-        """Return the visible layer's share of L and the rest, (B,) each; differentiable in J, h and c."""
+        """Return the visible layer's part of L and the rest, (B,) each; differentiable in J, h and c."""
         values = (x, *state.mu)
         terms = []
         for (J, h), child, mu, xi in zip(self.layers, values, state.mu, state.xi, strict=False):
@@ -145,7 +147,7 @@ class MeanField:
         require_int("sweeps", sweeps, 1)
         x = as_observations(x, self.top)
         state = self.start(x)
-        # in full: rounded to bfloat16, L would waver by more than a tolerance
+        # in float32: rounded to bfloat16, L would vary by more than a tolerance
         with torch.no_grad(), matmul_precision("highest"):
             before, active = torch.stack(self.parts(x, state)).sum(0), torch.arange(len(x), device=x.device)
             for _ in range(sweeps):
@@ -160,13 +162,13 @@ class MeanField:
         return state
 
     def rows(self) -> int:
-        """Return how many observations to treat at once, so that memory stays bounded."""
+        """Return the number of observations that are processed together, so that memory stays bounded."""
         largest = max(J.numel() if self.field.elementwise else sum(J.shape) for J, _ in self.layers)
         return max(1, _ELEMENTS // largest)
 
 
 class MeanFieldBernoulli(Bernoulli):
-    """The factorised q(z|x) that mean-field inference ended with, and its ``xi``."""
+    """The factorised q(z|x) that results from mean-field inference, and its ``xi``."""
 
     def __init__(self, logits: Tensor, xi: tuple[Tensor, ...] = (), validate_args: bool = False) -> None:
         super().__init__(logits, validate_args)
@@ -177,7 +179,7 @@ class MeanFieldBernoulli(Bernoulli):
 
 
 class MeanFieldPosterior(nn.Module):
-    """q(z|x) = prod_j Bernoulli(z_j; mu_j), the mu of mean-field inference: no recognition network, no parameters.
+    """`q(z|x) = prod_j Bernoulli(z_j; mu_j)`, the mu of mean-field inference: no recognition network, no parameters.
 
     Args:
         top: the prior of the last layer, a module that returns bits.
@@ -205,12 +207,12 @@ class MeanFieldPosterior(nn.Module):
         self.tolerance = require_number("tolerance", tolerance, 0.0)
         self.sweeps = require_int("sweeps", sweeps, 1)
         self.field: FieldName = field
-        # In a tuple, which torch does not look into: these weights belong to the prior and the likelihood.
+        # In a tuple, so that torch does not register these weights, which belong to the prior and the likelihood.
         self._generative: tuple[Any, ...] = (top, *conditionals)
         self.layers = tuple(linear_weights(part)[0].shape[1] for part in conditionals)
 
     def solver(self) -> MeanField:
-        """Return the inference of the network as it is now."""
+        """Return the inference for the present weights of the network."""
         top, *conditionals = self._generative
         return MeanField([linear_weights(part) for part in conditionals], top().logits, self.field)
 

@@ -1,4 +1,4 @@
-"""Estimates of log p(x) and bounds on it, one a file, each with a value for every observation."""
+"""Estimates of log p(x) and bounds on it, one per file, each with a value for every observation."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from vaelab.models import LatentVariableModel
 __all__ = ["BoundEstimate", "Callback", "Observed", "as_split"]
 
 Observed = Observations | Table  # a split, or observations (N, X) of any kind of number
-Callback = Callable[[int, int], None]  # called with the work done and all the work
+Callback = Callable[[int, int], None]  # called with the finished and the total work
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class BoundEstimate:
 
     Attributes:
         values: one for each observation, (N,).
-        parts: terms that add up to it, which are reported beside it.
+        parts: terms that add up to it, which are reported with it.
         diagnostics: other numbers for each observation, (N,) each.
         details: numbers about the estimate as a whole, which are reported with it.
         note: how to read it.

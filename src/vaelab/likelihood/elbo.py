@@ -1,4 +1,4 @@
-"""The evidence lower bound, and its two parts."""
+"""The evidence lower bound and its two terms."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def elbo(
     seed: int = 0,
     callback: Callback | None = None,
 ) -> BoundEstimate:
-    """Evidence lower bound of every observation: mean_k log p(x|z_k) - KL[q(z|x) || p(z)], in nats.
+    """Evidence lower bound of every observation: `mean_k log p(x|z_k) - KL[q(z|x) || p(z)]`, in nats.
 
-    Its ``parts`` are ``reconstruction`` and ``kl``, with bound = reconstruction - kl. A KL without a closed form
-    is averaged over the same codes. Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114.
+    Its ``parts`` are ``reconstruction`` and ``kl``, with bound = reconstruction - kl. A KL without a closed form is
+    averaged over the same codes. Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114.
 
     Raises:
         InputError: the model has no likelihood of x, or ``samples`` is less than 1.

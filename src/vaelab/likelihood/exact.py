@@ -1,4 +1,4 @@
-"""log p(x) itself, by summing over every code of few bits."""
+"""The exact log p(x), by summing over every code of few bits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def exact(
     *,
     double: bool = False,
 ) -> BoundEstimate:
-    """Exact log p(x) = log sum_z p(z) p(x|z) over every code of at most 20 bits.
+    """Exact `log p(x) = log sum_z p(z) p(x|z)` over every code of at most 20 bits.
 
     Nothing is drawn: ``samples`` and ``seed`` have no effect.
 

@@ -20,10 +20,10 @@ def importance_weighted(
     seed: int = 0,
     callback: Callback | None = None,
 ) -> BoundEstimate:
-    """Importance-weighted estimate of log p(x): log 1/K sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x).
+    """Importance-weighted estimate of log p(x): `log 1/K sum_k p(x, z_k) / q(z_k|x)` with `z_k ~ q(z|x)`.
 
-    A lower bound on log p(x) in expectation, tighter as K grows. ``diagnostics`` holds ``effective_samples``,
-    (sum w)^2 / sum w^2, between 1 and K. Source: Burda, Grosse & Salakhutdinov (2016),
+    A lower bound on log p(x) in expectation, tighter as K grows. ``diagnostics`` has ``effective_samples``, `(sum_k
+    w_k)^2 / sum_k w_k^2`, between 1 and K. Source: Burda, Grosse & Salakhutdinov (2016),
     https://arxiv.org/abs/1509.00519.
 
     Raises:
@@ -45,7 +45,7 @@ def log_mean_weight(
     callback: Callback | None,
     score: Score,
 ) -> BoundEstimate:
-    """Return log 1/K sum_k w_k of every observation for the log-weights of a score, and the effective samples."""
+    """Return `log 1/K sum_k w_k` of every observation for the log-weights of a score, and the effective samples."""
     objective, values, effective = IWAE(), [], []
     for _, terms in score_split(model, observed, samples, seed, score, callback):
         values.append(objective.bound(terms))
@@ -56,7 +56,7 @@ def log_mean_weight(
 
 
 def effective_samples(log_weights: Tensor) -> Tensor:
-    """Return (sum w)^2 / sum w^2, shape (B,), of log-weights (K, B); 1 where every weight is zero.
+    """Return `(sum_k w_k)^2 / sum_k w_k^2`, shape (B,), of log-weights (K, B); 1 where every weight is zero.
 
     >>> effective_samples(torch.tensor([[0.0, 0.0], [0.0, -torch.inf]]))
     tensor([2., 1.])

@@ -1,4 +1,4 @@
-"""The bound of any objective over a split: chunk by chunk, summed in float64, with as many codes as one likes."""
+"""The bound of any objective over a split: in chunks, summed in float64, with any number of codes."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def objective_bound(
         samples: K.
         seed: of the codes; the codes of a chunk of observations do not depend on those of other chunks.
         callback: called with the observations done and all observations.
-        ranks: of several ranks each computes every so-many-th chunk, and leaves zeros for the others: the sum over
-            the ranks is the estimate.
+        ranks: each of several ranks computes every n-th chunk and returns zeros for the others; the sum over the
+        ranks is the estimate.
 
     >>> from vaelab.models import gaussian_vae
     >>> from vaelab.objectives import IWAE

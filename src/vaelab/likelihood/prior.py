@@ -22,11 +22,11 @@ def prior_average(
     seed: int = 0,
     callback: Callback | None = None,
 ) -> BoundEstimate:
-    """Plain Monte-Carlo estimate of log p(x): log 1/K sum_k p(x|z_k), z_k ~ p(z).
+    """Plain Monte-Carlo estimate of log p(x): `log 1/K sum_k p(x|z_k)` with `z_k ~ p(z)`.
 
-    It is importance sampling with the prior as proposal. Its variance is huge unless the code is tiny: hardly any code
-    drawn from the prior explains a given x, so at any affordable K it lies far below log p(x). It shows why q(z|x) is
-    needed; quote :func:`importance_weighted` instead.
+    It is importance sampling with the prior as proposal. Its variance is huge unless the code is tiny: few codes drawn
+    from the prior explain a given x, so at any affordable K it lies far below log p(x). It shows why q(z|x) is needed;
+    quote :func:`importance_weighted` instead.
 
     Raises:
         InputError: the model has no likelihood of x, or ``samples`` is less than 1.

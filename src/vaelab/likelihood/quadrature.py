@@ -1,4 +1,4 @@
-"""log p(x) by numerical integration over the code, where the code has one or two real numbers."""
+"""log p(x) by numerical integration over a code of one or two real numbers."""
 
 from __future__ import annotations
 
@@ -43,17 +43,16 @@ def quadrature(
     seed: int = 0,
     callback: Callback | None = None,
 ) -> BoundEstimate:
-    """Return log p(x) = log int p(x|z) p(z) dz of every observation by the trapezoidal rule, in nats.
+    """Return `log p(x) = log int p(x|z) p(z) dz` of every observation by the trapezoidal rule, in nats.
 
-    Formula: log sum_g h^D p(x|z_g) p(z_g) over the points z_g of an equidistant grid on [-7, 7]^D, D at most 2. A grid
-    of one axis has 2048 intervals; two axes have 64 each, doubled up to 512 until the values of 200 observations change
-    by less than 0.05 nat in the mean. What lies outside the grid is left out, so the sum can only miss probability
-    there. Unlike an importance-weighted bound it does not depend on q(z|x): it also counts the codes that q misses.
-
-    ``diagnostics`` holds ``change``, the difference to the grid of twice the step, (N,): more than the error that is
-    left. Nothing is drawn: ``samples`` and ``seed`` have no effect.
-    Source: Davis & Rabinowitz (1984), Methods of Numerical Integration, section 2.9 (for smooth integrands that vanish
-    at both ends the trapezoidal rule converges faster than any power of h).
+    Formula: `log sum_g h^D p(x|z_g) p(z_g)` over the points `z_g` of an equidistant grid on `[-7, 7]^D` with step `h`,
+    D at most 2. A grid of one axis has 2048 intervals. Two axes have 64 each, doubled up to 512 until the values of 200
+    observations change by less than 0.05 nat on average. The part outside the grid is left out, so the sum can only
+    miss probability there. Unlike an importance-weighted bound it does not depend on q(z|x): it also counts codes that
+    q misses. ``diagnostics`` has ``change``, the difference from the grid with twice the step, (N,), which is larger
+    than the remaining error. Nothing is drawn: ``samples`` and ``seed`` have no effect. Source: Davis & Rabinowitz
+    (1984), Methods of Numerical Integration, section 2.9 (for smooth integrands that vanish at both ends the
+    trapezoidal rule converges faster than any power of h).
 
     Raises:
         InputError: a model without likelihood, or a code that is not 1 or 2 real numbers.

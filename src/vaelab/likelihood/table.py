@@ -18,7 +18,7 @@ from vaelab.models import LatentVariableModel
 __all__ = ["BOUNDS", "Bound", "BoundName"]
 
 _MOST = 10  # codes of the ELBO: more only reduce its noise, and the average over observations needs few
-_GRID = 150  # work of a numerical integration, measured on MNIST, in codes that are drawn for each observation
+_GRID = 150  # work of a numerical integration, measured on MNIST, in codes drawn per observation
 
 
 class EstimateFunction(Protocol):
@@ -42,7 +42,7 @@ class Bound:
         name: what users type.
         estimate: the function.
         formula: its formula, in LaTeX, for the documentation.
-        is_bound: in which sense it is a bound, for the documentation.
+        is_bound: in what sense it is a bound, for the documentation.
         default: whether an evaluation includes it unless others are asked for.
         samples: the codes that it draws, of the K asked for; None where it draws none.
         named_after_samples: whether K is part of its name, because its expectation depends on K.

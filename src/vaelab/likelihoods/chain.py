@@ -13,7 +13,7 @@ __all__ = ["BottomLayer"]
 
 
 class BottomLayer(nn.Module):
-    """p(x|z) = p(x|y_1): a likelihood that reads the first layer of the code alone.
+    """`p(x|z) = p(x|y_1)`: a likelihood that depends only on the first layer of the code.
 
     Args:
         conditional: module from y_1 to p(x|y_1).

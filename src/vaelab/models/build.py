@@ -1,4 +1,4 @@
-"""What all builders of models share: the options ``data``, ``network``, ``likelihood``, ``prior`` and ``seed``."""
+"""The options of all builders of models: ``data``, ``network``, ``likelihood``, ``prior`` and ``seed``."""
 
 from __future__ import annotations
 

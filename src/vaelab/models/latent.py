@@ -1,4 +1,4 @@
-"""The latent-variable model: a prior, a likelihood and a posterior, and what follows from the three."""
+"""The latent-variable model: a prior, a likelihood and a posterior, and the quantities computed from them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ELBO = ELBO()
 class LatentVariableModel(Saveable):
     """p(x, z) = p(z) p(x|z) with an approximate posterior q(z|x).
 
-    The three parts are modules that return distributions; bring your own as long as they do:
+    The three parts are modules that return distributions; any such modules can be used:
 
         prior() -> p(z), event (D,)    likelihood(z) -> p(x|z), event (X,)    posterior(x) -> q(z|x), event (D,)
 
@@ -38,8 +38,8 @@ class LatentVariableModel(Saveable):
     and brought to the model's type once.
 
     Raises:
-        InputError: parts that are no modules or of different kinds of code; from any method, a part that returns no
-            distribution over vectors, or observations that do not fit.
+        InputError: parts that are not modules, or that have different kinds of code; from any method, a part that does
+        not return a distribution over vectors, or observations that do not fit.
 
     >>> from vaelab.models import gaussian_vae
     >>> model = gaussian_vae(6, latent_dim=2, hidden_dims=[8])
@@ -117,21 +117,21 @@ class LatentVariableModel(Saveable):
         return log_likelihood
 
     def log_joint(self, x: Table, z: Table) -> Tensor:
-        """Return log p(x, z) = log p(z) + log p(x|z), shape (K, B), for x (B, X) and z (K, B, D)."""
+        """Return `log p(x, z) = log p(z) + log p(x|z)`, shape (K, B), for x (B, X) and z (K, B, D)."""
         x, z = as_observations(x, self.any_weight), as_codes(z, self.any_weight)
         log_prior: Tensor = self.prior().log_prob(z)  # (K, B)
         return log_prior + self.log_likelihood(x, z)
 
     def log_weight(self, x: Table, z: Table, q: Distribution) -> Tensor:
-        """Return log w = log p(x, z) - log q(z|x), shape (K, B)."""
+        """Return `log w = log p(x, z) - log q(z|x)`, shape (K, B)."""
         return log_weights(self, as_observations(x, self.any_weight), q, as_codes(z, self.any_weight))
 
     def kl(self, q: Distribution) -> Tensor:
-        """Return KL[q(z|x) || p(z)] in closed form, shape (B,), or raise a NotImplementedError."""
+        """Return `KL[q(z|x) || p(z)]` in closed form, shape (B,), or raise a NotImplementedError."""
         return kl_divergence(q, self.prior_of(q))
 
     def prior_of(self, q: Distribution) -> Distribution:
-        """Return p(z), or refuse a q of another size, whose density would silently be repeated."""
+        """Return p(z), or refuse a q of another size, whose density torch would broadcast silently."""
         prior: Distribution = self.prior()
         if prior.event_shape != q.event_shape:
             raise InputError(
@@ -150,7 +150,7 @@ class LatentVariableModel(Saveable):
 
         Raises:
             InputError: the model is a deterministic auto-encoder, which has no likelihood of x; the objective is not
-                a bound; or x is no table of numbers in [0, 1] on the model's device.
+                a bound; or x is not a table of numbers in [0, 1] on the model's device.
 
         >>> from vaelab.models import gaussian_vae
         >>> from vaelab.objectives import IWAE
@@ -216,7 +216,7 @@ class LatentVariableModel(Saveable):
 
 
 def _as_part(name: str, module: nn.Module, inputs: tuple[Tensor, ...], found: object) -> Distribution:
-    """Return what a part of a model gave, as a distribution over vectors, one for each row of what it was given."""
+    """Return the output of a part of a model as a distribution over vectors, one for each row of its input."""
     distribution = as_vector(found, name)
     expected = inputs[0].shape[:-1] if inputs else torch.Size()
     if distribution.batch_shape != expected:

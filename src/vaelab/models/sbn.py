@@ -40,11 +40,12 @@ def sbn(
 ) -> LatentVariableModel:
     """Build a sigmoid belief network: layers of bits, each bit given the layer above.
 
-    Formula: P(S_i = 1 | parents) = sigmoid(sum_j J_ij S_j + h_i); log p(x) = log sum_y p(y) p(x|y). The bits of
-    the top layer have learned logits. Layers are linear unless ``hidden_dims`` puts networks between them.
-    ``inference`` says where q(z|x) comes from: mean-field inference for each observation, or a recognition
-    network, and how it is trained. Sources: Neal (1992), https://doi.org/10.1016/0004-3702(92)90065-6; Saul,
-    Jaakkola & Jordan (1996), https://arxiv.org/abs/cs/9603102; Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030.
+    Formula: `P(S_i = 1|S) = sigmoid(sum_j J_ij S_j + h_i)`, S the bits of the layer above, and `log p(x) = log sum_y
+    p(y) p(x|y)`. The bits of the top layer have learned logits. Layers are linear unless ``hidden_dims`` puts networks
+    between them. ``inference`` chooses the source of q(z|x): mean-field inference for each observation, or a
+    recognition network and the way it is trained. Sources: Neal (1992), https://doi.org/10.1016/0004-3702(92)90065-6;
+    Saul, Jaakkola & Jordan (1996), https://arxiv.org/abs/cs/9603102; Mnih & Gregor (2014),
+    https://arxiv.org/abs/1402.0030.
 
     Args:
         data: the data set, its spec, or the number of columns X. Where the data have a mean, it centres the encoder's
@@ -58,7 +59,7 @@ def sbn(
             output to a module.
         inference: ``amortised``, ``wake-sleep``, ``reweighted-wake-sleep`` or ``mean-field``.
         field: of mean-field inference, ``product`` (1996) or ``gaussian`` (1999).
-        tolerance: of mean-field inference, nats: an observation's ends when its bound changes by less in a sweep.
+        tolerance: of mean-field inference, in nats; the sweeps for an observation end when its bound changes by less.
         likelihood: ``bernoulli``, a module, or a function from the size of the first layer, the spec and a network to a
             module. It reads the first layer.
         seed: of the weights; None draws them from torch's global generator.

@@ -1,4 +1,4 @@
-"""The table of models: how each is built, and what it is trained with by default."""
+"""The table of models: how each is built, and its default settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["MODELS", "ModelRow", "Pace"]
 class Pace:
     """How long and how fast a model is trained by default, for MNIST; ``training.length`` fits it to other data.
 
-    ``epochs``, but at least ``rows_shown`` rows, batch by batch, at ``learning_rate``. Of data with fewer columns,
+    ``epochs``, but at least ``rows_shown`` rows, batch by batch, at ``learning_rate``. For data with fewer columns,
     whose steps are cheaper, up to ``most`` times as many rows are shown.
     """
 
@@ -29,11 +29,11 @@ class Pace:
     most: float = 1.0
 
 
-# Chosen on validation splits: with the average of the weights a large rate costs nothing early in a training. The rows
-# shown are those of 20 and 24 epochs of MNIST; for small tables see benchmarks/small_data.py.
+# Chosen on validation splits: with averaged weights, a large rate has no disadvantage early in a training. The rows
+# are those of 20 and 24 epochs of MNIST; for small tables see benchmarks/small_data.py.
 _SHORT = {"batch_size": 256, "learning_rate": None, "warmup": 50}
 _SHORT_PACE = Pace(epochs=20, rows_shown=3_900 * 256, learning_rate=5e-3, most=5.0)
-_LONG = {"batch_size": 100, "learning_rate": None}  # score functions want more, noisier steps
+_LONG = {"batch_size": 100, "learning_rate": None}  # score functions need more, noisier steps
 _LONG_PACE = Pace(epochs=24, rows_shown=12_000 * 100, learning_rate=4e-3)
 
 
@@ -43,8 +43,8 @@ class ModelRow:
 
     ``pace`` is how long, and how fast, it is trained by default. ``sizes`` holds the options whose default depends on
     the number of columns, each with its rule. ``presets`` holds for an option and a value of it the settings that come
-    with them: the estimator and the objective that it names are not to be replaced. ``after_training`` names the
-    options that matter only once the training has ended.
+    with them: the user cannot replace the estimator and the objective that it names. ``after_training`` names the
+    options that have no effect on the training.
     """
 
     build: Callable[..., LatentVariableModel]

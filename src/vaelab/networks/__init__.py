@@ -1,4 +1,4 @@
-"""Networks from vectors to vectors; no probability in here.
+"""Networks from vectors to vectors, without probability.
 
 A network is named in the table ``NETWORKS``, or is any function from the sizes of input and output to a module.
 """

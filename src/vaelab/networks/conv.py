@@ -21,8 +21,8 @@ _LEAST = 8  # pixels of a side
 class ConvolutionalNetwork(nn.Sequential):
     """Two convolutions that each halve the image, then fully connected layers; or the mirror image of that.
 
-    Whether the network reads an image or returns one is seen from the sizes: an image has shape (H, W), or (C, H, W)
-    with several numbers a pixel. The convolutions have 32 and 64 channels, kernels of 4 x 4 and stride 2 (Radford,
+    The sizes show whether the network reads or returns an image: an image has shape (H, W), or (C, H, W) with several
+    numbers per pixel. The convolutions have 32 and 64 channels, kernels of 4 x 4 and stride 2 (Radford,
     Metz & Chintala, 2016, https://arxiv.org/abs/1511.06434). A network that returns an image ends in a bias for each
     pixel.
 

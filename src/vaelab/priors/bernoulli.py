@@ -14,7 +14,7 @@ __all__ = ["BernoulliPrior"]
 
 
 class BernoulliPrior(nn.Module):
-    """p(z) = prod_j Bernoulli(z_j; sigmoid(l_j)); the logits l are zero (probability 1/2) or learned.
+    """`p(z) = prod_j Bernoulli(z_j; sigmoid(l_j))`; the logits `l` are zero (probability 1/2) or learned.
 
     >>> BernoulliPrior(3)()
     Bernoulli(logits: (3,))

@@ -12,7 +12,7 @@ __all__ = ["ChainPrior"]
 
 
 class ChainPrior(nn.Module):
-    """p(z) = p(y_L) prod_l p(y_l|y_l+1).
+    """`p(z) = p(y_L) prod_l p(y_l|y_l+1)`.
 
     Args:
         top: the prior of the last layer, y_L.

@@ -23,7 +23,7 @@ __all__ = ["Covariance", "MixturePrior"]
 
 Covariance = Literal["full", "diag"]
 _log = logging.getLogger("vaelab")
-_MOST, _CODES_EACH = 100, 10  # components to which a search goes on, and codes for each of them
+_MOST, _CODES_EACH = 100, 10  # largest number of components of a search, and codes per component
 _STARTS, _FEW = 3, 10_000  # starts of a fit, and codes on which they are compared and the best converges first,
 _FIRST = 0.1  # until an iteration gains so many nats of those codes together
 _TOLERANCE, _ITERATIONS = 0.2, 2000  # the same of all codes at the end; most iterations
@@ -31,7 +31,7 @@ _ROUGH, _CLOSE = 1.0, 200  # the same of a rough fit, and how near to the best B
 
 
 class MixturePrior(nn.Module):
-    """p(z) = sum_c pi_c N(z; mu_c, Sigma_c), fitted to training codes by expectation-maximisation.
+    """`p(z) = sum_c pi_c N(z; mu_c, Sigma_c)`, fitted to training codes by expectation-maximisation.
 
     Args:
         latent_dim: code size D.
@@ -78,10 +78,10 @@ class MixturePrior(nn.Module):
     def fit(self, codes: Tensor, seed: int = 0) -> dict[int, float]:
         """Fit to codes (N, D) and return the BIC of every number of components tried; the lowest was kept.
 
-        Each fit is the best of three starts on 10 000 codes, converges on those, where an iteration is cheap, and then
-        runs on all codes until an iteration raises their log-likelihood together by less than one nat; the best, and
-        those within 200 of its BIC, until by less than 0.2. A tolerance for each code, as scikit-learn has it, would
-        grow with their number beyond the differences that BIC judges.
+        Each fit is the best of three starts on 10 000 codes. It converges on those, where an iteration is cheap, then
+        runs on all codes until an iteration raises their total log-likelihood by less than one nat; the best fit, and
+        those within 200 of its BIC, until by less than 0.2. With a tolerance per code, as in scikit-learn, the total
+        tolerance would grow with the number of codes beyond the differences between BIC values.
 
         Raises:
             InputError: fewer codes than components, codes that are not finite, or that no mixture fits.
@@ -112,7 +112,7 @@ class MixturePrior(nn.Module):
         return dict(sorted(search.bic.items()))
 
     def _wider(self, bic: Mapping[int, float], codes: int) -> int | None:
-        """Return the number of components to try next, if the best is at an edge of those tried."""
+        """Return the next number of components to try, if the best is the largest or smallest of those tried."""
         best = min(bic, key=lambda count: bic[count])
         step = max(self.candidates[-1] - self.candidates[-2], best // 2)
         if best == max(bic):
@@ -124,7 +124,7 @@ class MixturePrior(nn.Module):
         return None
 
     def choice(self) -> str:
-        """Return how the number of components was chosen, in a few words; empty where it was given."""
+        """Return how the number of components was chosen, in a few words; empty if it was given."""
         if len(self.candidates) == 1:
             return ""
         count, asked = len(self.weights), ", ".join(map(str, self.candidates))
@@ -133,7 +133,7 @@ class MixturePrior(nn.Module):
         return f"chosen by BIC in a search that began with {asked} and went on while its edge won"
 
     def load(self, arrays: Mapping[str, np.ndarray | Tensor]) -> None:
-        """Take the arrays of a fitted mixture, after checking their shapes."""
+        """Set the arrays of a fitted mixture, after checking their shapes."""
         if set(arrays) != set(self._shapes(0)):
             raise InputError(f"density: expected arrays {sorted(self._shapes(0))}; got {sorted(arrays)}")
         count = len(arrays["weights"])
@@ -183,8 +183,10 @@ class _Search:
         return min(self.bic, key=lambda count: self.bic[count])
 
     def fit(self, count: int) -> bool:
-        """Fit roughly: the best of several starts on some of the codes, then on all; say whether there is a fit."""
-        from sklearn.mixture import GaussianMixture  # a second to import, which fitting alone need spend
+        """Fit roughly: the best of several starts on some codes, then on all codes; return whether a fit was found."""
+        from sklearn.mixture import (
+            GaussianMixture,
+        )  # imported here, because it takes a second and only fitting needs it
 
         some = self.codes
         if len(some) > (few := max(_FEW, 10 * count)):
@@ -200,7 +202,7 @@ class _Search:
         )
 
     def finish(self) -> None:
-        """Let the best, and those that may yet be better, converge."""
+        """Run the best fit, and those that may become better, to convergence."""
         while close := [
             count for count in self.rough & set(self.bic) if self.bic[count] < self.bic[self.best] + _CLOSE
         ]:
@@ -208,7 +210,7 @@ class _Search:
             self._gone_on(self.mixtures[count], self.codes, _TOLERANCE)
 
     def _gone_on(self, mixture: GaussianMixture, codes: npt.NDArray[Any], nats: float | None) -> bool:
-        """Go on with a fit until an iteration gains less than so many nats; say whether there is a fit."""
+        """Continue a fit until an iteration gains less than ``tolerance`` nats; return whether the fit is valid."""
         from sklearn.exceptions import ConvergenceWarning
 
         if nats is not None:
@@ -217,7 +219,7 @@ class _Search:
             warnings.simplefilter("ignore", ConvergenceWarning)  # the best is asked whether it converged
             try:
                 mixture.fit(codes)
-            except ValueError:  # a component has shrunk to a point
+            except ValueError:  # a component has collapsed to a point
                 return False
         if nats is not None and codes is self.codes:
             count = int(mixture.n_components)

@@ -14,7 +14,7 @@ __all__ = ["GaussianPrior"]
 
 
 class GaussianPrior(nn.Module):
-    """p(z) = N(0, I) over R^D.
+    """`p(z) = N(0, I)` over `R^D`.
 
     >>> GaussianPrior(3)()
     DiagonalNormal(loc: (3,), log_scale: (3,))
