@@ -6,15 +6,24 @@ import pytest
 import torch
 from torch import nn
 
-from tests.laws import binary_data
+from tests.laws import (
+    binary_data,
+    enumerate_bits,
+    gradients,
+    largest_difference,
+    log_bernoulli,
+    observations_of,
+    score_every_tuple,
+)
 from vaelab import fit
 from vaelab.data import DataSpec
 from vaelab.distributions import Bernoulli, Delta, DiagonalNormal
 from vaelab.errors import InputError
-from vaelab.estimators import Pathwise, Rebar
+from vaelab.estimators import Exact, Pathwise, Rebar, ScoreFunction
 from vaelab.likelihoods import BernoulliLikelihood
-from vaelab.models import bernoulli_vae, gaussian_vae
+from vaelab.models import bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
 from vaelab.networks import MLP, NETWORKS, ConvolutionalNetwork, Standardised, output_bias
+from vaelab.objectives import ELBO, IWAE
 from vaelab.posteriors import BernoulliPosterior, DeltaPosterior, GaussianPosterior
 from vaelab.priors import BernoulliPrior, GaussianPrior
 
@@ -158,6 +167,51 @@ def test_models_of_convolutions_train(shape, build):
     options = {"batch_size": 50, "learning_rate": 1e-2, "warmup": 0}
     fit(model, data, estimator=estimator, steps=20, **options)
     assert model.bound(x).mean() > before + 0.08 * x.shape[1]
+
+
+def double_model(build, **options):
+    """A float64 model of 8 x 8 images, its weights far from symmetric."""
+    model = build(DataSpec((8, 8)), network="conv", activation="tanh", seed=0, **options).double()
+    for name, weight in model.named_parameters():
+        with torch.no_grad():
+            weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(len(name))) * 0.2)
+    return model
+
+
+@pytest.mark.parametrize("objective", [ELBO(0.7), IWAE()], ids=["elbo", "iwae"])
+@pytest.mark.parametrize(
+    ("build", "options"),
+    [(bernoulli_vae, {"latent_dim": 2, "hidden_dims": [5], "prior": "learned"}), (sbn, {"layers": [2]})],
+)
+def test_estimators_are_unbiased_through_convolutions(build, options, objective):
+    """Summed over all pairs of codes, the surrogate's gradient is that of the enumerated bound, for every weight."""
+    model, x = double_model(build, **options), observations_of(2, 64)
+    exact = gradients(model, enumerate_bits(model, x, 2, objective.name, objective.beta).sum())
+    probability, estimate = score_every_tuple(model, ScoreFunction(model, samples=2), objective, x)
+    assert largest_difference(gradients(model, (probability * estimate.surrogate).sum()), exact) < 1e-9
+    enumerated = Exact(model, samples=2)(model, objective, x)
+    assert largest_difference(gradients(model, enumerated.surrogate.sum()), exact) < 1e-9
+    assert max(float(gradient.abs().max()) for gradient in exact.values()) > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("build", "options"),
+    [
+        (gaussian_vae, {"latent_dim": 2, "hidden_dims": [5]}),
+        (deep_gaussian_vae, {"layers": [3, 2], "hidden_dims": [[5], [4]]}),
+        (sbn, {"layers": [3, 2]}),
+    ],
+)
+def test_a_bound_through_convolutions_is_its_formula(build, options):
+    model, x = double_model(build, **options), observations_of(2, 64)
+    convolutions = [module for module in model.modules() if isinstance(module, ConvolutionalNetwork)]
+    assert len(convolutions) == 2  # of x and to x; between layers of the code are MLPs
+    q = model.posterior(x)
+    torch.manual_seed(1)
+    z = q.sample((3,))
+    log_w = log_bernoulli(model.likelihood(z).logits, x) + model.prior().log_prob(z) - q.log_prob(z)
+    torch.manual_seed(1)
+    assert torch.allclose(model.bound(x, 3, IWAE()), log_w.exp().mean(0).log(), rtol=1e-12)
 
 
 # ---------------------------------------------------------------- priors, likelihoods, posteriors
