@@ -1,4 +1,4 @@
-"""Settings of a run: what a user may say, checked and filled in."""
+"""Settings of a run: checked, and completed with defaults."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
-    """Return the settings of a run of ``model``: the table's defaults, then each layer over the one before.
+    """Return the settings of a run of ``model``: the defaults of its table row, overridden by each layer in turn.
 
     Raises:
         InputError: an unknown model, key or choice, a value of the wrong type or out of range.
@@ -50,7 +50,7 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
         if layer.get("model", model) != model:
             raise InputError(f"model: the settings are for {shown(layer['model'])}; the command says {model!r}")
         length = layer.get("training")
-        if isinstance(length, Mapping) and {"epochs", "steps"} & set(length):  # either replaces the other
+        if isinstance(length, Mapping) and {"epochs", "steps"} & set(length):  # one replaces the other
             values = merge(values, {"training": {"epochs": None, "steps": None}})
         values = merge(values, layer)
     for key, table in (("objective", OBJECTIVES), ("estimator", ESTIMATORS)):
@@ -70,14 +70,14 @@ def _table(layer: object) -> Mapping[str, Any]:
 
 
 def _implied(row: ModelRow, option: str, layers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the settings that come with the value of an option that the layers end up with."""
+    """Return the settings that come with the final value of an option."""
     _, default = options_of(row.build)[option]
     chosen = next((layer[option] for layer in reversed(layers) if option in layer), default)
     return row.presets[option].get(chosen, {}) if isinstance(chosen, str) else {}
 
 
 def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object) -> dict[str, Any]:
-    """Check ``{"name": ..., option: ...}`` against a table, and fill in the options left out."""
+    """Check ``{"name": ..., option: ...}`` against a table, and fill in missing options."""
     if not isinstance(chosen, Mapping) or "name" not in chosen:
         if isinstance(chosen, str):
             require_name(f"{key}.name", chosen, table)
@@ -88,7 +88,7 @@ def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object)
     kind = options_class(table[chosen["name"]], Checked, key)
     complete = {"name": chosen["name"], **validate(kind, options, key).model_dump(mode="json")}
     sizes = (Sizes(1, 1),) if table is ESTIMATORS else ()
-    build(table, complete, *sizes)  # raises what the class refuses, such as leave-one-out with one code
+    build(table, complete, *sizes)  # the class itself refuses some values, such as leave-one-out with one code
     return complete
 
 

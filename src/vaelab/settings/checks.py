@@ -1,4 +1,4 @@
-"""The check of settings: one sentence about the first fault, with what to write instead."""
+"""The check of settings: one sentence about the first error, with what to write instead."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vaelab.settings.schema import Settings
 
 __all__ = ["require_name", "validate"]
 
-# What is expected where pydantic's report is of this type; {limit} stands for the numbers in it.
+# The expectation in words for each type of pydantic's errors; {limit} stands for the numbers in it.
 _EXPECTED = {
     "int_parsing": "an integer",
     "int_type": "an integer",
@@ -44,14 +44,14 @@ _EXPECTED = {
 
 
 def require_name(key: str, name: object, table: Mapping[str, Any]) -> None:
-    """Refuse a name that a table does not have; for the names of other libraries and of papers, say ours."""
+    """Refuse a name that a table does not have; for names of other libraries and of papers, give vaelab's name."""
     if isinstance(name, str) and name not in table and (hint := hint_for_name(key, name)):
         raise InputError(f"{key}: there is no {shown(name)}; {hint}")
     require_choice(key, name, table)
 
 
 def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") -> BaseModel:
-    """Check values against a class, turning pydantic's report into one sentence about the first fault."""
+    """Check values against a class, and turn pydantic's report into one sentence about the first error."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -71,7 +71,7 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
 
 
 def _path(parts: Iterable[int | str]) -> str:
-    """Return where a fault is, as it is written: ``training.steps``, ``hidden_dims[0]``."""
+    """Return the place of an error as it is written: ``training.steps``, ``hidden_dims[0]``."""
     path = ""
     for part in parts:
         if isinstance(part, int):
@@ -82,7 +82,7 @@ def _path(parts: Iterable[int | str]) -> str:
 
 
 def _as_list(key: str, fault: ErrorDetails) -> str:
-    """Return how the value is written as the list that is expected."""
+    """Return the value written as the expected list."""
     value = fault["input"]
     if _EXPECTED.get(fault["type"]) != "a list" or not isinstance(value, int | float | str):
         return ""
@@ -90,7 +90,7 @@ def _as_list(key: str, fault: ErrorDetails) -> str:
 
 
 def _instead(kind: type[BaseModel], key: str, where: str) -> str:
-    """Return what to write instead of a key that there is not: a synonym, or up to three that are close."""
+    """Return what to write instead of an unknown key: a synonym, or up to three similar keys."""
     if hint := hint_for_key(key, partial(_accepts, kind)):
         return f"; {hint}"
     known = [f"{where}.{name}" if where else name for name in _leaves(kind)]
@@ -106,7 +106,7 @@ def _instead(kind: type[BaseModel], key: str, where: str) -> str:
 
 
 def _accepts(kind: type[BaseModel], words: str) -> bool:
-    """Return whether every model, or this one, has the settings of a hint, of these types."""
+    """Return whether every model, or this one, has the settings of a hint with these types."""
     for key, value in parse_overrides(words.split()).items():
         spec = kind.model_fields.get(key)
         if spec is None and key not in Settings.model_fields:

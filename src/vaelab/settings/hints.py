@@ -1,4 +1,4 @@
-"""What people write for a setting, from papers and other libraries, and what it is called here.
+"""Names of settings in papers and other libraries, and vaelab's names for them.
 
 Each table maps the words to write to the names that people use for them. A test reads every row: ``resolve`` accepts
 the words.
@@ -46,7 +46,7 @@ KEYS = {
     "device=cuda": "gpu gpus cuda accelerator",
 }
 
-# What vaelab has no setting for.
+# Names of things that vaelab has no setting for.
 _NONE = {
     "vaelab always uses Adam; training.learning_rate=1e-3 sets its learning rate": "optimizer optimiser optim",
     "vaelab has no such regularisation": "dropout weight_decay l2 momentum batch_norm",
@@ -90,11 +90,11 @@ NAMES = {
         "sbn layers=[200] inference=wake-sleep": "helmholtz helmholtz-machine",
     },
 }
-_RELATIVES = ("rbm", "dbn", "dbm", "ladder-vae")  # vaelab has only something like them
+_RELATIVES = ("rbm", "dbn", "dbm", "ladder-vae")  # vaelab has only something similar
 
 
 def hint_for_key(key: str, accepted: Callable[[str], bool]) -> str:
-    """Return what to write instead of a key, words that are ``accepted``, or an empty string.
+    """Return what to write instead of a key (arguments that are ``accepted``), or an empty string.
 
     >>> hint_for_key("training.lr", lambda words: True)
     'write training.learning_rate=1e-3'
@@ -111,7 +111,7 @@ def hint_for_key(key: str, accepted: Callable[[str], bool]) -> str:
 
 
 def hint_for_name(key: str, name: str) -> str:
-    """Return what to write for a choice that has another name here, or an empty string.
+    """Return what to write for a choice that has a different name in vaelab, or an empty string.
 
     >>> hint_for_name("estimator.name", "NVIL")
     'write estimator.name=score-function estimator.baseline=network'

@@ -1,4 +1,4 @@
-"""Layers of settings: tables within a table, the later layer laid on the earlier."""
+"""Layers of settings: nested tables, of which a later one overrides an earlier one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from vaelab.errors import InputError, shown
 
 __all__ = ["merge", "nested"]
 
-_DEEPEST = 2  # dots in a path: no setting lies deeper, so what does is left for the check of its value
+_DEEPEST = 2  # dots in a path: no setting is nested more deeply; deeper values are checked as values
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``over`` laid on it, nested tables merged.
+    """Return ``base`` overridden by ``over``; nested tables are merged.
 
-    A table that names another estimator or objective replaces the one below: its options are its own.
+    A table that names another estimator or objective replaces the earlier one, because it has different options.
 
     >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}})
     {'a': {'b': 3, 'c': 2}}
@@ -32,10 +32,10 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nested(settings: Iterable[tuple[object, Any]], prefix: str = "") -> dict[str, Any]:
-    """Return settings as tables within a table, whether a key is dotted or its table is written out.
+    """Return settings as nested tables, whether keys are dotted or tables are written out.
 
     Raises:
-        InputError: a key that is no text or has an empty part, and a setting that is given two different values.
+        InputError: a key that is not text or has an empty part; a setting with two different values.
 
     >>> nested([("training.steps", 5), ("training", {"clip": 1.0})])
     {'training': {'steps': 5, 'clip': 1.0}}
@@ -54,7 +54,7 @@ def nested(settings: Iterable[tuple[object, Any]], prefix: str = "") -> dict[str
 
 
 def _joined(path: str, one: Any, other: Any) -> Any:
-    """Join what two keys say of one setting or of one table."""
+    """Join the values that two keys give to one setting or one table."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         both = {key: _joined(f"{path}.{key}", one[key], other[key]) for key in one if key in other}
         return {**one, **other, **both}

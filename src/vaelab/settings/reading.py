@@ -1,6 +1,6 @@
-"""Settings read from words and from files.
+"""Settings read from arguments and from files.
 
-Words and YAML files have one reader. It follows the core schema of YAML 1.2
+Arguments and YAML files have the same reader. It follows the core schema of YAML 1.2
 (https://yaml.org/spec/1.2.2/#103-core-schema): 010 is ten and 1e-3 is a number; on, 1:30 and 2024-01-01 are text.
 """
 
@@ -28,21 +28,21 @@ _WORDS = {"true": True, "false": False, "null": None}
 _WORDS |= {form: value for word, value in _WORDS.items() for form in (word.title(), word.upper())}
 _WORDS |= {"": None, "~": None}
 
-_LONGEST_NUMBER = 400  # characters: more than any number of a setting, less than Python refuses to convert
-_DEEPEST = 8  # levels of lists and tables within one another
+_LONGEST_NUMBER = 400  # characters: enough for every number, and few enough for Python to convert
+_DEEPEST = 8  # levels of nested lists and tables
 _LARGEST = {"json": 2**24, "yaml": 2**18, "toml": 2**18}  # bytes of a file; the config.json of a run names columns
 _FORMATS = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
 
 
 class _Unreadable(ValueError):
-    """Text that is no value, with the reason."""
+    """Text that is not a value, with the reason."""
 
 
 def parse_overrides(words: list[str]) -> dict[str, Any]:
     """Turn ``key.sub=value`` words into nested settings; a value is read as in a YAML file.
 
     Raises:
-        InputError: a word that is no ``key=value``, a value that cannot be read, one setting with two values.
+        InputError: a word that is not ``key=value``, a value that cannot be read, a setting with two values.
 
     >>> parse_overrides(["latent_dim=010", "estimator.samples=4", "hidden_dims=[200, 200]"])
     {'latent_dim': 10, 'estimator': {'samples': 4}, 'hidden_dims': [200, 200]}
@@ -65,12 +65,12 @@ def _pair(word: str) -> tuple[str, Any]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Read settings from a .yaml, .yml, .toml or .json file (of a run's config.json its ``settings``).
+    """Read settings from a .yaml, .yml, .toml or .json file; from the config.json of a run, its ``settings``.
 
-    A dotted key is read as the word is: ``training.steps: 10`` is ``training: {steps: 10}``.
+    A dotted key has the same meaning as on the command line: ``training.steps: 10`` is ``training: {steps: 10}``.
 
     Raises:
-        InputError: no such file, another kind of file, content that is not keys and values.
+        InputError: a missing file, another kind of file, content that is not keys and values.
     """
     kind, text = _text_of(path)
     try:
@@ -114,7 +114,7 @@ def _text_of(path: Path) -> tuple[str, str]:
 
 
 def _reason(error: Exception) -> str:
-    """Return what a parser found wrong, on one line."""
+    """Return the error of a parser, on one line."""
     if isinstance(error, RecursionError):
         return "lists or tables are nested too deeply"
     text = " ".join(str(error).split())
@@ -123,7 +123,7 @@ def _reason(error: Exception) -> str:
 
 def _read_yaml(text: str) -> Any:
     """Read one YAML document by the core schema, without tags, anchors and aliases."""
-    kept: list[list[Any]] = [[]]  # the content of each list and table that is not closed yet, the document's first
+    kept: list[list[Any]] = [[]]  # the content of each list and table that is still open, the outermost first
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if getattr(event, "anchor", None) is not None:
             raise _Unreadable("anchors and aliases are not read")
@@ -147,13 +147,13 @@ def _read_yaml(text: str) -> Any:
 
 
 def _table(pairs: Iterable[tuple[object, Any]]) -> dict[str, Any]:
-    """Return a table, refusing a key that stands twice or is no text."""
+    """Return a table; refuse a key that occurs twice or is not text."""
     table: dict[str, Any] = {}
     for key, value in pairs:
         if not isinstance(key, str):
             raise _Unreadable(f"expected names as keys; got {shown(key)}")
         if key in table:
-            raise _Unreadable(f"{shown(key)} stands twice")
+            raise _Unreadable(f"{shown(key)} occurs twice")
         table[key] = value
     return table
 

@@ -1,7 +1,7 @@
-"""What settings there are: their names, types, limits and defaults.
+"""The settings: their names, types, limits and defaults.
 
-The options of a model, an estimator or an objective are the keyword arguments of what builds it; they
-are read off its signature, so there is one place where an option, its type and its default stand.
+The options of a model, an estimator or an objective are the keyword arguments of the function or class that builds
+it. They are read from its signature, so an option, its type and its default are defined in one place.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ from vaelab.seeds import seeded
 __all__ = ["Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of"]
 
 _NOT_OPTIONS = {"data", "model", "seed", "self"}
-_SMALL = 10**8  # weights that no machine lacks the memory for
+_SMALL = 10**8  # so few weights fit into the memory of every machine
 
 
 class Checked(BaseModel):
-    """A table of settings that knows its keys, and whose values are finite."""
+    """A table of settings with fixed keys and finite values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
     def _numbers_are_numbers(cls, value: Any, field: ValidationInfo) -> Any:
-        """Refuse true and false, which pydantic would read as 1 and 0, and integers that no size can be."""
+        """Refuse true and false, which pydantic would read as 1 and 0, and integers too large for a setting."""
         if cls.model_fields[str(field.field_name)].annotation is bool:
             return value
         parts = list(_parts(value))
@@ -63,7 +63,7 @@ class Checked(BaseModel):
 
 
 def _parts(value: Any, depth: int = 3) -> Iterator[Any]:
-    """Give the values in a list, of the lists in it too."""
+    """Yield the values in a list and in the lists within it."""
     if isinstance(value, list | tuple) and depth:
         for part in value:
             yield from _parts(part, depth - 1)
@@ -72,18 +72,23 @@ def _parts(value: Any, depth: int = 3) -> Iterator[Any]:
 
 
 class TrainingSettings(Checked):
-    """Optimisation: its length, its step size, validation, precision and logging.
+    """Optimisation settings: length, learning rate, validation, precision and logging.
 
-    Without ``epochs`` and ``steps`` the length suits the data, and ends early when the validation bound stops rising.
+    Without ``epochs`` and ``steps`` the length depends on the data, and the training stops when the validation bound
+    has stopped rising.
     """
 
     epochs: int | None = Field(default=None, ge=1, description="passes over the training split")
     steps: int | None = Field(
-        default=None, ge=1, description="optimiser steps, instead of epochs; without either the data decide"
+        default=None,
+        ge=1,
+        description="optimiser steps, instead of epochs; without either, the length depends on the data",
     )
     batch_size: int = Field(default=100, ge=1)
     learning_rate: float | None = Field(default=1e-3, gt=0)
-    schedule: Literal["constant", "cosine"] = Field(default="cosine", description="cosine decays to zero")
+    schedule: Literal["constant", "cosine"] = Field(
+        default="cosine", description="with cosine, the learning rate decays to zero"
+    )
     warmup: int = Field(default=200, ge=0, description="steps over which the learning rate rises from zero")
     kl_warmup: int = Field(default=0, ge=0, description="steps over which beta rises from zero to its value")
     clip: float | None = Field(default=None, gt=0, description="largest gradient norm")
@@ -91,18 +96,18 @@ class TrainingSettings(Checked):
     validate_every: int | None = Field(
         default=None,
         ge=1,
-        description="steps between validations; unset, an epoch, or 20 steps where an epoch is shorter",
+        description="steps between validations; if unset, an epoch, or 20 steps if an epoch is shorter",
     )
     patience: int | None = Field(
         default=None,
         ge=1,
-        description="validations without a better bound before stopping; unset, 1 000 steps if the data decide",
+        description="validations without a better bound before stopping; if unset, see the length of a training",
     )
     average: bool = Field(default=True, description="validate and keep an average of the recent weights")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="of matrix products; auto takes bfloat16 where the hardware multiplies it"
+        default="auto", description="of matrix products; auto chooses bfloat16 if the hardware multiplies it"
     )
-    compile: bool = Field(default=False, description="compile the step: a slow start, then faster steps")
+    compile: bool = Field(default=False, description="compile the step: slow first step, then faster")
     log_gradient_variance: bool = Field(default=False, description="log the variance of the encoder's gradient")
 
     @model_validator(mode="after")
@@ -137,7 +142,7 @@ class Settings(Checked):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     def load_data(self, name: str | Path | None = None, split: bool = True) -> Dataset:
-        """Load the data, or other data that are to be read in the same way."""
+        """Load the data, or other data with the same rules of reading."""
         return load_data(
             self.data if name is None else name,
             split=split,
@@ -159,14 +164,14 @@ class Settings(Checked):
         return objective
 
     def build_estimator(self, model: LatentVariableModel | Sizes) -> Estimator:
-        """Build the estimator for a model; what it learns starts from the seed of the settings."""
+        """Build the estimator for a model; its parameters start from the seed of the settings."""
         with seeded(self.seed, "estimator"):
             estimator: Estimator = build(ESTIMATORS, self.estimator, model)
         return estimator
 
 
 def options_of(build: Callable[..., object]) -> dict[str, tuple[Any, Any]]:
-    """Return the options of a class or function: name -> (type, default), read off its signature."""
+    """Return the options of a class or function: name -> (type, default), from its signature."""
     function = build.__init__ if inspect.isclass(build) else build
     hints = get_type_hints(function)
     parameters = inspect.signature(build).parameters.values()
@@ -174,7 +179,7 @@ def options_of(build: Callable[..., object]) -> dict[str, tuple[Any, Any]]:
 
 
 def _in_words(hint: Any) -> Any:
-    """Return a type without the functions and modules that it admits in Python: a setting is written in words."""
+    """Return a type without functions and modules, which are possible in Python but not as a setting."""
     if get_origin(hint) not in (Union, UnionType):
         return hint
     kept = [part for part in get_args(hint) if get_origin(part) is not Callable and part is not nn.Module]
@@ -187,12 +192,12 @@ def _require_memory(build: Callable[..., LatentVariableModel], spec: DataSpec, o
     if (spec.dim + sum(widths)) ** 2 < _SMALL:
         return
     try:
-        with torch.device("meta"):  # shapes without numbers
+        with torch.device("meta"):  # shapes only, without memory
             model = build(replace(spec, mean=None), **options)
             count = float(sum(weight.numel() for weight in model.parameters()))
     except RuntimeError:  # torch cannot count them
         count = math.inf
-    needed = 4 * 6 * count  # bytes of: weights, gradients, Adam's two means, the average, the best weights
+    needed = 4 * 6 * count  # bytes of weights, gradients, Adam's two averages, averaged weights and best weights
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         asked = ", ".join(f"{name}={shown(value)}" for name, value in options.items() if _parts_are_sizes(value))
@@ -214,5 +219,5 @@ def options_class(build: Callable[..., object], base: type[BaseModel], name: str
 
 
 def build(table: Mapping[str, Callable[..., Any]], chosen: Mapping[str, Any], *arguments: object) -> Any:
-    """Build what ``chosen`` names in a table, ``{"name": ..., option: ...}``, from ``arguments`` and the options."""
+    """Build the entry of a table that ``chosen`` names (``{"name": ..., option: ...}``) with its options."""
     return table[chosen["name"]](*arguments, **{name: value for name, value in chosen.items() if name != "name"})

@@ -1,4 +1,4 @@
-"""Settings named by their last word: ``steps=500`` for ``training.steps=500``, where only one setting ends so."""
+"""Settings named by their last word: ``steps=500`` for ``training.steps=500``, if that is unambiguous."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["full_names", "with_full_names"]
 
 
 def full_names(word: str) -> list[str]:
-    """Return the settings in tables whose last word this is.
+    """Return the settings in tables that end in this word.
 
     >>> full_names("steps"), full_names("name")
     (['training.steps'], ['objective.name', 'estimator.name'])
@@ -34,7 +34,7 @@ def with_full_names(build: Callable[..., object], layer: Mapping[str, Any]) -> d
     A name that is a setting of the model of ``build`` or of every model means that one.
 
     Raises:
-        InputError: a word in which several settings end, or one setting with two values.
+        InputError: an ambiguous word, or a setting with two values.
 
     >>> from vaelab.models import gaussian_vae
     >>> with_full_names(gaussian_vae, {"steps": 500, "latent_dim": 2})
