@@ -214,7 +214,7 @@ def test_no_more_than_two_windows_are_in_memory(tmp_path):
     batches = Batches(load_data(npy_shards(tmp_path, GREYS)).train.observations(), 10, seed=0)
     for step in range(100):
         batches(step)
-        held = [window.result().kept for window in batches._order._windows.values()]
+        held = [window.result().stored for window in batches._order._windows.values()]
         assert len(held) <= 2
         assert max(map(len, held)) < 40 + 5
 
@@ -336,7 +336,7 @@ REFUSED = {
     "nothing in parquet": (parquet_of(a=pa.nulls(18)), "got 'a' of null"),
     "two types in parquet": (
         parquet_of(a=np.ones(18, np.uint8), b=np.ones(18)),
-        "columns of one type of number, .*; got 'a' of uint8 and 'b' of double",
+        "columns of one type of number; .*; got 'a' of uint8 and 'b' of double",
     ),
     "missing in parquet": (parquet_of(a=pa.array([1, None] * 9, pa.uint8())), "no missing values; column 'a' has 9"),
     "ragged in parquet": (parquet_of(a=[[1, 0], [1], [1, 0, 1]] * 6), "expected lists of 2 numbers in 'a'"),
@@ -353,7 +353,7 @@ REFUSED = {
         "expected one scale in all parts; 0.npy goes up to 1 and 1.npy to 200",
     ),
     "tables of text": (lambda path: (path / "a.csv").write_text("0"), r"got files ending in '\.csv'"),
-    "no pixels in parquet": (parquet_of(y=np.ones(18, np.uint8)), "got no columns of pixels"),
+    "no values in parquet": (parquet_of(y=np.ones(18, np.uint8)), "got no columns of values"),
 }
 
 
@@ -424,8 +424,8 @@ def test_the_commands_on_a_directory_of_shards(tmp_path, capsys, monkeypatch, ca
     folder.mkdir()
     npz_shards(folder, GREYS, LABELS)
     looked = []
-    look = read._look
-    monkeypatch.setattr(read, "_look", lambda *given: looked.append(1) or look(*given))
+    read_through = read._read_through
+    monkeypatch.setattr(read, "_read_through", lambda *given: looked.append(1) or read_through(*given))
     out = tmp_path / "run"
     words = ["latent_dim=2", "hidden_dims=[6]", "training.steps=10"]
     trained = run("train", "gaussian-vae", *words, "--data", folder, "--out", out)

@@ -1,4 +1,4 @@
-"""Data: named data sets, readers for users' files, binarisation protocols, batches from memory or the disk."""
+"""Data sets: named ones, files and arrays, their binarisation, and batches from memory or the disk."""
 
 from __future__ import annotations
 

@@ -27,10 +27,10 @@ from vaelab.data.values import (
     Kind,
     ReadOptions,
     decide,
-    look,
     require_numbers,
     require_one_meaning,
     require_rows_or_images,
+    summarise,
 )
 from vaelab.errors import InputError
 from vaelab.seeds import DATA_SEED
@@ -64,13 +64,13 @@ def assemble(path: Path, content: Content, split: bool, options: ReadOptions) ->
     labels = {key: _column(content.arrays.get(f"labels of {key}")) for key in rows}
     shape = _shape_of(path, rows)
     names, notes = content.names, content.notes
-    told = dataclasses.replace(options, label_column=None) if content.archive else options
+    of_columns = dataclasses.replace(options, label_column=None) if content.archive else options
     if list(rows) == ["x"] and len(shape) == 1 and rows["x"].size:
-        roles = roles_of(path, rows["x"], names, notes, told)
+        roles = roles_of(path, rows["x"], names, notes, of_columns)
         rows, names, notes = {"x": roles.x}, roles.names, roles.notes
         labels = labels if roles.labels is None else {"x": roles.labels}
     else:
-        label_among(path, names, told)  # raises for a label column, which there cannot be
+        label_among(path, names, of_columns)  # an InputError if a label column is named: there are no columns
     splits, kind, scale = _splits_of(path, rows, labels, names, options, content.text)
     if "x" in splits:
         splits = split_shuffled(splits["x"], path) if split else {"all": splits["x"]}
@@ -131,18 +131,18 @@ def _splits_of(
     tabular = next(iter(rows.values())).ndim == 2
     flat = {key: array.reshape(len(array), math.prod(array.shape[1:])) for key, array in rows.items()}
     stacked = next(iter(flat.values())) if len(flat) == 1 else np.concatenate(list(flat.values()))
-    seen = look(str(where), stacked)
+    summary = summarise(str(where), stacked)
     if text:  # numbers of no type: that they are stored as bytes says nothing
-        seen = dataclasses.replace(seen, byte=False)
+        summary = dataclasses.replace(summary, byte=False)
     if text and names is None:
         require_first_alike(where, stacked, options)
     if tabular:
-        require_no_index(where, names, seen)
-        require_alike(where, names, seen, options)
+        require_no_index(where, names, summary)
+        require_alike(where, names, summary, options)
         if all(part is None for part in labels.values()):
-            require_no_labels(where, names, stacked, seen, options)
+            require_no_labels(where, names, stacked, summary, options)
     require_one_meaning(where, {key: float(part.max()) for key, part in flat.items() if part.size})
-    coding = decide(str(where), seen, options, names)
+    coding = decide(str(where), summary, options, names)
     splits = {
         key: Split(coding.store(part), require_labels(f"{where}: labels of {key}", labels[key], len(part)))
         for key, part in flat.items()

@@ -1,4 +1,4 @@
-"""Columns have names: two tables meet by the names of their columns, not by their places."""
+"""Matching the columns of two tables by their names."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
     return dataclasses.replace(data, splits=splits, columns=tuple(names))
 
 
-def require_same_names(where: str, expected: Sequence[str], found: Sequence[str], as_in: str = "") -> None:
-    """Refuse columns of which some are missing or extra; their order is another matter."""
-    missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+def require_same_names(where: str, expected: Sequence[str], got: Sequence[str], as_in: str = "") -> None:
+    """Raise an InputError if columns are missing or extra, in whatever order they are."""
+    missing, extra = sorted(set(expected) - set(got)), sorted(set(got) - set(expected))
     if missing or extra:
         as_in = f" {as_in}" if as_in else ""
         raise InputError(f"{where}: expected the columns {listed(expected)}{as_in}; {_differing(missing, extra)}")
 
 
 def _differing(missing: Sequence[str], extra: Sequence[str]) -> str:
-    found = []
+    parts = []
     if missing:
         hint = did_you_mean(missing[0], extra)
-        found.append(f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing{hint}")
+        parts.append(f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing{hint}")
     if extra:
-        found.append(f"{listed(extra)} {'is' if len(extra) == 1 else 'are'} not among them")
-    return ", ".join(found)
+        parts.append(f"{listed(extra)} {'is' if len(extra) == 1 else 'are'} not among them")
+    return ", ".join(parts)

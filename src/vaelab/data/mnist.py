@@ -35,9 +35,9 @@ def _read(folder: Path, name: str) -> Array:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: expected the packaged MNIST file; reinstall vaelab ({error})") from error
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != _MD5[name]:
-        raise InputError(f"{path}: expected MD5 {_MD5[name]}; got {found}; the file is damaged, reinstall vaelab")
+    checksum = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if checksum != _MD5[name]:
+        raise InputError(f"{path}: expected MD5 {_MD5[name]}; got {checksum}; the file is damaged, reinstall vaelab")
     return read_idx(path, BytesIO(content), len(content))
 
 

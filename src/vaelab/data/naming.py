@@ -1,4 +1,4 @@
-"""Names in messages."""
+"""The names that labels usually have, and names in messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 __all__ = ["LABELS", "listed"]
 
-LABELS = ("label", "labels", "class", "target", "targets", "y")  # what labels are called, in capitals or not
+LABELS = ("label", "labels", "class", "target", "targets", "y")  # in capitals or not
 
 
 def listed(names: Sequence[str]) -> str:

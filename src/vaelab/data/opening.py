@@ -1,4 +1,4 @@
-"""Opening files that users bring: regular files only, unpacked step by step, and never more than memory should hold."""
+"""Opening files safely: regular files only, unpacked step by step, and never more than the memory should hold."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _ERRORS = {
 
 
 def status_of(path: Path) -> os.stat_result:
-    """Return what the system knows of a file, or refuse in a sentence what is not there or cannot be reached."""
+    """Return the status of a file; an InputError if it is not there or cannot be reached."""
     try:
         return path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -66,7 +66,7 @@ def status_of(path: Path) -> os.stat_result:
 
 
 def require_regular(path: Path, mode: int) -> None:
-    """Refuse directories, pipes, sockets and devices: they may never end, or never begin."""
+    """Raise an InputError for directories, pipes, sockets and devices, which may never end or never begin."""
     for test, kind in _KINDS.items():
         if test(mode):
             raise InputError(f"{path}: expected a file; got {kind}")
@@ -97,7 +97,7 @@ def open_unpacked(path: Path) -> Iterator[Opened]:
 
 @contextmanager
 def open_regular(path: Path) -> Iterator[FileIO]:
-    """Open a regular file to read; what is another kind of file is refused, and never waited for."""
+    """Open a regular file to read; an InputError for any other kind of file, without waiting for it."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # not to wait for a pipe's other end
     except (OSError, ValueError) as error:
@@ -108,7 +108,7 @@ def open_regular(path: Path) -> Iterator[FileIO]:
 
 
 def require_fits(where: object, nbytes: int, limit: int | None = None, advice: str = "") -> None:
-    """Refuse what would fill the memory, before it does."""
+    """Raise an InputError for what would fill the memory, before it does."""
     limit = MEMORY if limit is None else limit
     if nbytes > limit:
         advice = advice or "save the rows as .npy or in shards, which stay on the disk"
@@ -118,9 +118,9 @@ def require_fits(where: object, nbytes: int, limit: int | None = None, advice: s
 def read_exactly(
     where: Path | str, stream: IO[bytes], shape: tuple[int, ...], dtype: npt.DTypeLike
 ) -> npt.NDArray[Any]:
-    """Read an array of a promised shape, and refuse a stream that holds less or more.
+    """Read an array of the shape that a header promises; an InputError if the stream holds less or more.
 
-    The memory is that of the promise at most, and is used only as the numbers come.
+    Memory is used only as the numbers arrive.
     """
     array = np.empty(shape, dtype)
     left = array.reshape(-1).view(np.uint8).data
@@ -148,6 +148,6 @@ def _size(nbytes: int) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the first line of an error, or plain words for what the system says often."""
+    """Return the first line of an error, or plain words for a common error of the system."""
     known = _ERRORS.get(error.errno or 0) if isinstance(error, OSError) else None
     return known or (str(error).splitlines() or [type(error).__name__])[0]

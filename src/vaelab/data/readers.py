@@ -1,4 +1,4 @@
-"""Readers for data files: which format a file has, what its arrays are called, and how they become a data set."""
+"""Reading a data file: which format it has, and the data set that it becomes."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def _reader_of(opened: Opened) -> Callable[[Opened, ReadOptions], Content]:
     if begun is named:
         foreign = None  # a format that is a zip archive itself
     if foreign is not None or begun not in (None, named):
-        found = foreign or (begun or named).called
-        raise InputError(f"{path}: expected {named.called}, as its name says; it is {found}")
+        called = foreign or (begun or named).called
+        raise InputError(f"{path}: expected {named.called}, as its name says; it is {called}")
     if named.read is None:
         raise InputError(f"{path}: expected a file to read into memory; {named.called} stays on the disk")
     return named.read

@@ -1,4 +1,4 @@
-"""What the numbers of a file mean: bits or grey levels. This is decided here, for every format and every data set."""
+"""What the values of data mean: bits or grey levels. One rule decides it for every format and for arrays."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = [
     "Coding",
     "Kind",
     "ReadOptions",
-    "Seen",
     "Stored",
+    "Summary",
     "Values",
     "decide",
-    "look",
     "require_numbers",
     "require_one_meaning",
     "require_range",
     "require_rows_or_images",
     "require_values",
     "stored_type",
+    "summarise",
 ]
 
 Array = npt.NDArray[Any]
@@ -36,7 +36,7 @@ Kind = Literal["binary", "grey"]
 Values = Literal["grey", "bits", "unit"]
 
 _EXPECTED = "bits (0 and 1), grey levels 0...255 as uint8, or real numbers in [0, 1]"
-_DARK = 127  # no picture of 256 grey levels is darker than half in every pixel of every image
+_DARK = 127  # grey levels 0...255 of a set of images exceed it somewhere
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ReadOptions:
 
     ``values`` is ``bits`` (0 and 1), ``grey`` (grey levels 0...255, or real ones in [0, 1]) or ``unit`` (real numbers
     in [0, 1], grey levels even if all are 0 or 1); with ``scale`` S the values are grey levels 0...S. What is None is
-    read off the file, and a file that does not show it is refused.
+    derived from the values, and values that do not show it are refused.
 
     Raises:
         InputError: an unknown kind of values, a scale that is not positive, or two that contradict each other.
@@ -74,10 +74,10 @@ class ReadOptions:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a pass over some rows found: for each column the range and whether it holds whole numbers only.
+class Summary:
+    """A summary of the values of some rows: for each column the range, and whether all values are whole numbers.
 
-    ``byte`` tells that all came as uint8, ``two`` that there are no values but the lowest and the highest.
+    ``byte`` is true if all came as uint8, ``two`` if there are no values but the lowest and the highest.
     """
 
     low: npt.NDArray[np.float64]
@@ -86,9 +86,9 @@ class Seen:
     byte: bool
     two: bool
 
-    def __add__(self, other: Seen) -> Seen:
+    def __add__(self, other: Summary) -> Summary:
         same = (self.low.min(), self.high.max()) == (other.low.min(), other.high.max())
-        return Seen(
+        return Summary(
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
             self.whole & other.whole,
@@ -98,12 +98,12 @@ class Seen:
 
     @property
     def bits(self) -> npt.NDArray[np.bool_]:
-        """Say of each column whether it holds 0 and 1 only."""
+        """Whether each column holds 0 and 1 only, shape (X,)."""
         return (self.low >= 0) & (self.high <= 1) & self.whole
 
-    def of(self, columns: Sequence[int]) -> Seen:
-        """Return the facts of some columns."""
-        return Seen(self.low[columns], self.high[columns], self.whole[columns], self.byte, self.two)
+    def of(self, columns: Sequence[int]) -> Summary:
+        """Return the summary of some columns."""
+        return Summary(self.low[columns], self.high[columns], self.whole[columns], self.byte, self.two)
 
     def __str__(self) -> str:
         low, high = self.low.min(), self.high.max()
@@ -116,13 +116,13 @@ class Seen:
 
 
 def _plain(number: float) -> str:
-    """Return a number in short, but with all digits where it lies just outside [0, 1]."""
+    """Return a number with few digits, but with all of them if it lies just outside [0, 1]."""
     short = f"{number:g}"
     return short if short not in ("0", "-0", "1") else repr(float(number)).removesuffix(".0")
 
 
-def look(where: str, rows: Array, first: int = 0) -> Seen:
-    """Go through rows (N, X) and return what is there; ``first`` is the number of the first row, for the message.
+def summarise(where: str, rows: Array, first: int = 0) -> Summary:
+    """Return a summary of rows (N, X); ``first`` is the number of the first row, for messages.
 
     Raises:
         InputError: words, objects, records or complex numbers, NaN or infinite values, nothing at all.
@@ -141,25 +141,25 @@ def look(where: str, rows: Array, first: int = 0) -> Seen:
     least, most = low.min(), high.max()
     plain = least >= 0 and (most <= 1 or (rows.dtype == np.uint8 and most > _DARK))
     two = not plain and bool(((rows == least) | (rows == most)).all())
-    return Seen(low.astype(np.float64), high.astype(np.float64), whole, rows.dtype == np.uint8, two)
+    return Summary(low.astype(np.float64), high.astype(np.float64), whole, rows.dtype == np.uint8, two)
 
 
 def require_numbers(where: str, array: Array) -> None:
-    """Refuse words, objects, records and complex numbers."""
+    """Raise an InputError for words, objects, records and complex numbers."""
     if array.dtype.kind not in "biuf":
         words = " (words, not numbers)" if array.dtype.kind in "USO" else ""
         raise InputError(f"{where}: expected {_EXPECTED}; got dtype {array.dtype}{words}")
 
 
 def require_rows_or_images(where: object, shape: tuple[int, ...]) -> None:
-    """Refuse an array that is neither rows (N, X) nor images (N, H, W)."""
+    """Raise an InputError unless an array has the shape of rows (N, X) or images (N, H, W)."""
     if len(shape) not in (2, 3):
         colour = ", colour images, which vaelab does not model" if len(shape) == 4 and shape[3] in (3, 4) else ""
         raise InputError(f"{where}: expected rows (N, X) or images (N, H, W); got shape {shape}{colour}")
 
 
 def require_one_meaning(where: object, highest: Mapping[str, float]) -> None:
-    """Refuse splits or shards of bits, or of numbers in [0, 1], beside others whose numbers go further.
+    """Raise an InputError if some splits or shards stay within [0, 1] and the values of others go beyond.
 
     ``highest`` is the highest number of each, by its name.
     """
@@ -189,7 +189,7 @@ def _refuse_missing(where: str, rows: Array, first: int) -> None:
 
 @dataclass(frozen=True)
 class Coding:
-    """How numbers are stored: their kind, the value of white, the type, and what they are divided by before."""
+    """How values are stored: their kind, the value that stands for 1, the type, and the divisor that is applied."""
 
     kind: Kind
     scale: float
@@ -197,7 +197,7 @@ class Coding:
     divisor: float = 1.0
 
     def store(self, array: Array) -> Stored:
-        """Return numbers as pixels."""
+        """Return values as they are stored."""
         divided = array if self.divisor == 1 else array / self.divisor
         return divided.astype(self.dtype, copy=False)
 
@@ -206,76 +206,78 @@ BITS = Coding("binary", 1, np.dtype(np.uint8))
 UNIT = Coding("grey", 1, np.dtype(np.float32))
 
 
-def decide(where: str, seen: Seen, options: ReadOptions, names: Sequence[str] | None = None) -> Coding:
-    """Say what values mean: bits, or grey levels of which scale; ``names`` are those of the columns, for messages.
+def decide(where: str, summary: Summary, options: ReadOptions, names: Sequence[str] | None = None) -> Coding:
+    """Return what values mean: bits, or grey levels and their scale; ``names`` of the columns are for messages.
 
     Without options, 0 and 1 of any type are bits; uint8 above 127 are grey levels 0...255; real numbers in [0, 1] are
-    grey levels. Whole numbers beyond 0 and 1 of any other type are never divided without a word.
+    grey levels. Whole numbers beyond 0 and 1 of any other type are divided only if ``scale`` or ``values`` says so.
 
     Raises:
         InputError: values that are none of these, or not what the options say.
     """
-    low, high, whole = seen.low.min(), seen.high.max(), bool(seen.whole.all())
+    low, high, whole = summary.low.min(), summary.high.max(), bool(summary.whole.all())
     unit = low >= 0 and high <= 1
     bits = unit and whole
     if options.scale is not None:
-        return _scaled(where, seen, options.scale, options, names)
+        return _scaled(where, summary, options.scale, options, names)
     if options.values == "bits":
-        return BITS if bits else _contradict(where, "0 and 1", "values=bits", seen, options)
+        return BITS if bits else _contradict(where, "0 and 1", "values=bits", summary, options)
     if options.values == "unit":
-        return UNIT if unit else _contradict(where, "real numbers in [0, 1]", "values=unit", seen, options)
+        return UNIT if unit else _contradict(where, "real numbers in [0, 1]", "values=unit", summary, options)
     if options.values == "grey":
         if unit and not whole:
             return UNIT
         if bits or not whole or low < 0 or high > 255:
-            _contradict(where, "whole numbers 0...255 or real numbers in [0, 1]", "values=grey", seen, options)
-        return _scaled(where, seen, 255, options)
+            _contradict(where, "whole numbers 0...255 or real numbers in [0, 1]", "values=grey", summary, options)
+        return _scaled(where, summary, 255, options)
     if unit:
         return BITS if whole else UNIT
-    if seen.byte and high > _DARK:
-        return _scaled(where, seen, 255, options)
-    found = f"{seen}{_outside(seen, 1, options, names)}"
-    raise InputError(f"{where}: expected {_EXPECTED}; got {found}; {_way_out(seen, options)}")
+    if summary.byte and high > _DARK:
+        return _scaled(where, summary, 255, options)
+    described = f"{summary}{_outside(summary, 1, options, names)}"
+    raise InputError(f"{where}: expected {_EXPECTED}; got {described}; {_way_out(summary, options)}")
 
 
-def _scaled(where: str, seen: Seen, scale: float, options: ReadOptions, names: Sequence[str] | None = None) -> Coding:
-    if seen.low.min() < 0 or seen.high.max() > scale:
-        found = f"{seen}{_outside(seen, scale, options, names)}"
-        raise InputError(f"{where}: expected values in [0, {scale:g}], as scale={scale:g} says; got {found}")
-    if seen.whole.all() and scale == int(scale) and scale <= 255:
+def _scaled(
+    where: str, summary: Summary, scale: float, options: ReadOptions, names: Sequence[str] | None = None
+) -> Coding:
+    if summary.low.min() < 0 or summary.high.max() > scale:
+        described = f"{summary}{_outside(summary, scale, options, names)}"
+        raise InputError(f"{where}: expected values in [0, {scale:g}], as scale={scale:g} says; got {described}")
+    if summary.whole.all() and scale == int(scale) and scale <= 255:
         return Coding("grey", int(scale), np.dtype(np.uint8))
     return Coding("grey", 1, np.dtype(np.float32), float(scale))
 
 
 def stored_type(dtype: npt.DTypeLike, scale: float) -> np.dtype[Any]:
-    """Return the type in which pixels of a type are stored, uint8 or float32."""
+    """Return the type in which values of a type are stored, uint8 or float32."""
     return np.dtype(np.uint8 if np.dtype(dtype).kind in "bui" and scale <= 255 else np.float32)
 
 
-def require_values(where: str, pixels: Array, kind: Kind, scale: float) -> None:
-    """Refuse pixels, in a data set that says what it holds, that are not bits or not in [0, scale]."""
-    require_numbers(where, pixels)
-    if isinstance(pixels, np.ma.MaskedArray):
-        raise InputError(f"{where}: expected no missing values; got a masked array ({pixels.mask.sum():,} masked)")
-    low, high = pixels.min(), pixels.max()
+def require_values(where: str, x: Array, kind: Kind, scale: float) -> None:
+    """Raise an InputError unless values agree with the kind and the scale of their data set."""
+    require_numbers(where, x)
+    if isinstance(x, np.ma.MaskedArray):
+        raise InputError(f"{where}: expected no missing values; got a masked array ({x.mask.sum():,} masked)")
+    low, high = x.min(), x.max()
     if not (np.isfinite(low) and np.isfinite(high)):
-        _refuse_missing(where, pixels, 0)
+        _refuse_missing(where, x, 0)
     require_range(where, float(low), float(high), kind, scale)
-    if kind == "binary" and pixels.dtype.kind == "f" and not ((pixels == 0) | (pixels == 1)).all():
+    if kind == "binary" and x.dtype.kind == "f" and not ((x == 0) | (x == 1)).all():
         raise InputError(f"{where}: expected 0 and 1, as kind='binary' says; got real numbers in [{low:g}, {high:g}]")
 
 
 def require_range(where: str, low: float, high: float, kind: Kind, scale: float) -> None:
-    """Refuse values that lie outside what a kind and a scale say."""
+    """Raise an InputError if values lie outside the range of a kind and a scale."""
     if low < 0 or high > scale:
         expected = "0 and 1, as kind='binary'" if kind == "binary" else f"values in [0, {scale:g}], as scale={scale:g}"
         raise InputError(f"{where}: expected {expected} says; got values in [{low:g}, {high:g}]")
 
 
-def _outside(seen: Seen, scale: float, options: ReadOptions, names: Sequence[str] | None) -> str:
-    """Name the columns outside [0, scale], if they are few beside the others."""
-    (outside,) = np.nonzero((seen.low < 0) | (seen.high > scale))
-    if len(outside) > max(1, len(seen.low) // 10) or len(outside) == len(seen.low):
+def _outside(summary: Summary, scale: float, options: ReadOptions, names: Sequence[str] | None) -> str:
+    """Return text that names the columns outside [0, scale], if they are few."""
+    (outside,) = np.nonzero((summary.low < 0) | (summary.high > scale))
+    if len(outside) > max(1, len(summary.low) // 10) or len(outside) == len(summary.low):
         return ""
     called = (
         listed([names[int(place)] for place in outside]) if names is not None else ", ".join(map(str, outside[:3] + 1))
@@ -285,22 +287,22 @@ def _outside(seen: Seen, scale: float, options: ReadOptions, names: Sequence[str
     return f" (outside [0, {scale:g}] in column{'s' * (len(outside) > 1)} {called} only{label})"
 
 
-def _contradict(where: str, expected: str, option: str, seen: Seen, options: ReadOptions) -> Coding:
+def _contradict(where: str, expected: str, option: str, summary: Summary, options: ReadOptions) -> Coding:
     scale = options.way("--scale", "scale=")
-    hint = f"; leave it out for bits, or say which value is white with {scale}" if seen.bits.all() else ""
-    raise InputError(f"{where}: expected {expected}, as {option} says; got {seen}{hint}")
+    hint = f"; leave it out for bits, or say which value is white with {scale}" if summary.bits.all() else ""
+    raise InputError(f"{where}: expected {expected}, as {option} says; got {summary}{hint}")
 
 
-def _way_out(seen: Seen, options: ReadOptions) -> str:
-    low, high = float(seen.low.min()), float(seen.high.max())
-    if (seen.two and low != 0) or low == high:
+def _way_out(summary: Summary, options: ReadOptions) -> str:
+    low, high = float(summary.low.min()), float(summary.high.max())
+    if (summary.two and low != 0) or low == high:
         return "recode them as 0 and 1"
-    if low < 0 or (not seen.whole.all() and high < 1.01):
+    if low < 0 or (not summary.whole.all() and high < 1.01):
         near = ", with numpy.clip if they are rounding errors" if low > -0.01 and high < 1.01 else ""
-        missing = f"; if {low:g} marks a missing answer, leave those rows out" if seen.whole.all() else ""
+        missing = f"; if {low:g} marks a missing answer, leave those rows out" if summary.whole.all() else ""
         return f"bring them into [0, 1] yourself{near}{missing}"
     white = next((usual for usual in (255, 65535) if usual // 2 < high <= usual), high)
-    other = " or 255" if seen.byte else ""
-    recode = "recode them as 0 and 1; " if seen.two else ""
+    other = " or 255" if summary.byte else ""
+    recode = "recode them as 0 and 1; " if summary.two else ""
     way = f"--scale {white:g}{other} (in Python and in settings scale={white:g})"
     return f"{recode}if they are grey levels, say which value is white: {options.way(way, f'scale={white:g}{other}')}"

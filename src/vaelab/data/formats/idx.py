@@ -47,7 +47,7 @@ def _header(path: Path, stream: Stream) -> Header:
 
 
 def read_idx(path: Path, stream: Stream, size: int | None) -> Array:
-    """Read an IDX file of unsigned bytes, of ``size`` bytes or of a size that is not known before it is unpacked."""
+    """Read an IDX file of unsigned bytes, of ``size`` bytes; None if that is not known."""
     shape, _, _ = _header(path, stream)
     left, nbytes = size - stream.tell() if size is not None else None, math.prod(shape)
     if left is not None and left != nbytes:

@@ -1,4 +1,4 @@
-"""NumPy arrays (.npy): read only after the header fits what is there and what memory may hold."""
+"""NumPy arrays (.npy), read once the header agrees with the size of the file and of the memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sources(path: Path, options: ReadOptions) -> Sequence[Source]:
 
 
 def npy_header(where: object, stream: Stream) -> Header:
-    """Return shape, whether the first axis runs fastest, and type that a .npy header promises."""
+    """Return what a .npy header says: shape, whether the first axis runs fastest (Fortran order), type."""
     try:
         version = np.lib.format.read_magic(stream)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -46,7 +46,7 @@ def npy_header(where: object, stream: Stream) -> Header:
 
 
 def read_npy(where: Path | str, stream: Stream, size: int | None) -> Array:
-    """Read a .npy file of ``size`` bytes, or of a size that is not known before it is unpacked."""
+    """Read a .npy file of ``size`` bytes; None if the size is not known before it is unpacked."""
     shape, fortran, dtype = npy_header(where, stream)
     nbytes = math.prod(shape) * dtype.itemsize
     if size is not None and nbytes > size - stream.tell():

@@ -1,4 +1,4 @@
-"""Archives of NumPy arrays (.npz): which array has which role, the arrays themselves, and shards of them."""
+"""Archives of NumPy arrays (.npz): the roles of the arrays by their names, and shards."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def sources(path: Path, options: ReadOptions) -> Sequence[Source]:
 
 
 def name_arrays(path: Path, names: Sequence[str], options: ReadOptions) -> dict[str, str]:
-    """Return which array is what: ``x`` or the splits, and ``labels of x`` and so on, as far as they are there.
+    """Return the name of the array for each role: ``x`` or the splits, and ``labels of x`` and so on if there are any.
 
     >>> name_arrays(Path("a.npz"), ["x_train", "y_train", "x_test"], ReadOptions())
     {'train': 'x_train', 'labels of train': 'y_train', 'test': 'x_test'}
@@ -55,30 +55,29 @@ def name_arrays(path: Path, names: Sequence[str], options: ReadOptions) -> dict[
     if len(set(map(str.lower, names))) < len(names):
         raise InputError(f"{path}: expected arrays of different names; got {listed(names)}")
     known = {name.lower(): name for name in names}
-    found: dict[str, str] = {}
+    arrays: dict[str, str] = {}
     for role, rows, labels in _candidates(options.label_column):
-        own = _one(path, known, rows)
-        if own is not None:
-            found[role] = own
-            mine = _one(path, known, labels)
-            found |= {} if mine is None else {f"labels of {role}": mine}
-    splits = [role for role in found if role in SPLITS]
-    if "x" in found and splits:
+        if (name := _one(path, known, rows)) is not None:
+            arrays[role] = name
+            if (name := _one(path, known, labels)) is not None:
+                arrays[f"labels of {role}"] = name
+    splits = [role for role in arrays if role in SPLITS]
+    if "x" in arrays and splits:
         raise InputError(
             f"{path}: expected an array x, or train, validation and test; got both, x and {listed(splits)}"
         )
-    if "x" not in found and not {"train", "test"} <= set(splits):
+    if "x" not in arrays and not {"train", "test"} <= set(splits):
         got = f"only {', '.join(splits)}" if splits else f"{sorted(names)}"
         hint = "" if splits else "; save it under that name with numpy.savez(FILE, x=...)"
         raise InputError(f"{path}: expected an array x, or train, validation and test; got {got}{hint}")
-    if options.label_column is not None and not any(role.startswith("labels") for role in found):
+    if options.label_column is not None and not any(role.startswith("labels") for role in arrays):
         hint = did_you_mean(options.label_column, names)
         raise InputError(f"{path}: label_column: there is no array {options.label_column!r}{hint}; got {listed(names)}")
-    return found
+    return arrays
 
 
 def _candidates(label: str | None) -> list[tuple[str, Sequence[str], Sequence[str]]]:
-    """Return the roles of rows, and for each the names, in small letters, that rows and labels may have."""
+    """Return the roles of rows, and for each the names, in lower case, that its rows and labels may have."""
     one = LABELS if label is None else (label.lower(),)
     candidates: list[tuple[str, Sequence[str], Sequence[str]]] = [("x", ("x",), one)]
     for split in SPLITS:
@@ -89,10 +88,10 @@ def _candidates(label: str | None) -> list[tuple[str, Sequence[str], Sequence[st
 
 
 def _one(path: Path, known: Mapping[str, str], wanted: Sequence[str]) -> str | None:
-    found = [known[name] for name in wanted if name in known]
-    if len(found) > 1:
-        raise InputError(f"{path}: expected one of the arrays {listed(found)}; got {len(found)} that may be the same")
-    return found[0] if found else None
+    present = [known[name] for name in wanted if name in known]
+    if len(present) > 1:
+        raise InputError(f"{path}: expected one of the arrays {listed(present)}; got {len(present)} of them")
+    return present[0] if present else None
 
 
 _Choose = Callable[[Sequence[str]], Sequence[str]]
@@ -100,7 +99,7 @@ _Choose = Callable[[Sequence[str]], Sequence[str]]
 
 @contextmanager
 def _archive(path: Path, file: FileIO, choose: _Choose) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
-    """Open an .npz file and the members that are chosen from the names of its arrays."""
+    """Open an .npz file; yield it with the members that ``choose`` selects by the names of their arrays."""
     try:
         with zipfile.ZipFile(file) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
@@ -119,7 +118,7 @@ def _archive(path: Path, file: FileIO, choose: _Choose) -> Iterator[tuple[zipfil
 
 
 def _read_arrays(path: Path, file: FileIO, choose: _Choose) -> dict[str, Array]:
-    """Read those arrays of an .npz file that are chosen from their names.
+    """Read the arrays of an .npz file that ``choose`` selects by their names.
 
     Raises:
         InputError: a damaged file, a sparse matrix, members that are not arrays, more than memory may hold.
@@ -134,7 +133,7 @@ def _read_arrays(path: Path, file: FileIO, choose: _Choose) -> dict[str, Array]:
 
 
 def _read_headers(path: Path, file: FileIO, choose: _Choose) -> dict[str, Header]:
-    """Read the headers of those arrays of an .npz file that are chosen from their names."""
+    """Read the headers of the arrays of an .npz file that ``choose`` selects by their names."""
     with _archive(path, file, choose) as (archive, members):
         headers = {}
         for name, member in members.items():
@@ -145,7 +144,7 @@ def _read_headers(path: Path, file: FileIO, choose: _Choose) -> dict[str, Header
 
 @dataclass(frozen=True)
 class Archive(Packed):
-    """A shard in .npz: rows or images ``x``, and labels ``y`` if there are any, under the names they have there."""
+    """A shard in .npz: rows or images and, if there are any, labels; ``x`` and ``y`` are the names of their arrays."""
 
     x: str = "x"
     y: str | None = None

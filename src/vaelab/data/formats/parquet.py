@@ -1,4 +1,4 @@
-"""Shards in Parquet, read by pyarrow: what their columns mean, and their row groups as runs of rows."""
+"""Parquet files, read by pyarrow: the meaning of the columns, and row groups as runs of rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vaelab.errors import InputError
 __all__ = ["RowGroup", "sources"]
 
 _MEANING = (
-    "columns of one type of number, each a pixel; or one column of lists of numbers or of binary values of one "
+    "columns of one type of number; or one column of lists of numbers or of binary values of one "
     f"length, each a row; and beside them labels in a column called {', '.join(LABELS)}"
 )
 
@@ -90,10 +90,10 @@ def _pyarrow() -> Any:
 
 
 def sources(path: Path, options: ReadOptions) -> Sequence[RowGroup]:
-    """Return the row groups of a file, its schema and sizes looked at and nothing more, but for row numbers.
+    """Return the row groups of a file. Only its schema, its sizes and columns of row numbers are read.
 
     Raises:
-        InputError: columns of another meaning than pixels or rows, or a row group too large to be unpacked.
+        InputError: columns that are neither values nor rows, or a row group too large to be unpacked.
     """
     with open_regular(path) as opened:
         try:
@@ -125,10 +125,10 @@ def _row_groups(path: Path, file: Any, options: ReadOptions) -> list[RowGroup]:
 
 
 def _is_index(file: Any, schema: Any, name: str) -> bool:
-    """Say whether a column numbers the rows, by its name and its numbers."""
+    """Return whether a column numbers the rows, by its name and its numbers."""
     if not is_index_name(name) or np.dtype(schema.field(name).type.to_pandas_dtype()).kind not in "iu":
         return False
-    after = None  # the number that goes on with the count
+    after = None  # the next number of the count
     for batch in file.iter_batches(columns=[name]):
         column = batch.column(0)
         if column.null_count or (after is not None and column[0].as_py() != after):
@@ -145,14 +145,14 @@ def _holds_lists(kind: Any) -> bool:
 
 
 def _meaning(path: Path, fields: list[Any], values: int, count: int) -> tuple[int, np.dtype[Any]]:
-    """Return how many pixels a row has, and their type."""
+    """Return how many values a row has, and their type."""
     types = {str(field.type): field for field in fields}
     if len(types) > 1:
         first, other = list(types.values())[:2]
         got = f"{_typed(first)} and {_typed(other)}"
         raise InputError(f"{path}: expected {_MEANING}; got {got}; make them one type, as df.astype('float32') does")
     if not fields:
-        raise InputError(f"{path}: expected {_MEANING}; got no columns of pixels")
+        raise InputError(f"{path}: expected {_MEANING}; got no columns of values")
     kind, width = fields[0].type, len(fields)
     if width == 1 and str(kind).startswith("fixed_size_binary"):
         return int(kind.byte_width), np.dtype(np.uint8)
@@ -160,7 +160,7 @@ def _meaning(path: Path, fields: list[Any], values: int, count: int) -> tuple[in
         kind, width = kind.value_type, values // max(count, 1)
     try:
         dtype = np.dtype(kind.to_pandas_dtype())
-    except NotImplementedError:  # of categories, for one
+    except NotImplementedError:  # such as categories
         dtype = np.dtype(object)
     if dtype.kind not in "biuf":
         raise InputError(f"{path}: expected {_MEANING}; got {_typed(fields[0])}")

@@ -1,4 +1,4 @@
-"""Tables of text (.csv and its kind): a block of lines at a time, every number parsed by NumPy."""
+"""Tables of text (.csv, .tsv, .amat): read block by block, the numbers parsed by NumPy."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TRUE_FALSE = re.compile(r"\b(?:(true)|false)\b", re.IGNORECASE)
 def read(opened: Opened, options: ReadOptions) -> Content:
     """Read numbers (N, X) separated by commas, semicolons, tabs or blanks, below a line of names or not.
 
-    Quotes around cells, a separator at the end of every line, and true and false for 1 and 0 are understood, and the
-    ends of lines of every system. No line is passed over: blank lines in the middle and comments are refused.
+    Cells may have quotes, lines may end with a separator, true and false are 1 and 0, and lines end as on any system.
+    No line is skipped: blank lines in the middle and comments are errors.
 
     Raises:
-        InputError: missing values, words, lines of other lengths, and whatever else is no table of numbers, by line.
+        InputError: missing values, words, lines of other lengths and other faults, named by line.
     """
     path, blocks = opened.path, _blocks(opened.path, opened.stream)
     _, first = next(blocks, (1, []))
@@ -59,7 +59,7 @@ def read(opened: Opened, options: ReadOptions) -> Content:
 
 
 def _blocks(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
-    """Go through the lines of a file: the number of the first line of a block, and its lines."""
+    """Yield the lines of a file block by block: the number of the first line, and the lines."""
     rest, number, blank = b"", 1, 0
     while True:
         try:
@@ -78,22 +78,22 @@ def _blocks(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
                     blank = blank or number + place
                 elif blank:
                     raise InputError(f"{path}: line {blank} is empty; expected a row in every line")
-            kept = [line for line in lines if line.strip(" ")]  # blank ones are at the end of the file
-            yield number, kept
+            filled = [line for line in lines if line.strip(" ")]  # blank ones are at the end of the file
+            yield number, filled
             number += len(lines)
         if not read:
             return
 
 
 def _whole_lines(data: bytes, last: bool) -> tuple[bytes, bytes]:
-    """Cut data behind the last line that is complete; lines end with a newline from here on."""
-    kept = b""
+    """Return the complete lines, which then end with a newline, and the rest."""
+    carriage_return = b""
     if b"\r" in data:
-        if data.endswith(b"\r") and not last:  # the newline that belongs to it may come with the next block
-            data, kept = data[:-1], b"\r"
+        if data.endswith(b"\r") and not last:  # its newline may be in the next block
+            data, carriage_return = data[:-1], b"\r"
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     cut = len(data) if last else data.rfind(b"\n") + 1
-    return data[:cut], data[cut:] + kept
+    return data[:cut], data[cut:] + carriage_return
 
 
 def _decoded(path: Path, number: int, data: bytes) -> str:
@@ -103,7 +103,7 @@ def _decoded(path: Path, number: int, data: bytes) -> str:
         line = number + data[: data.index(b"\0")].count(b"\n")
         raise InputError(f"{path}: expected text; line {line} has a NUL byte")
     try:
-        return data.decode("utf-8-sig" if number == 1 else "utf-8")  # spreadsheets begin a file with a mark
+        return data.decode("utf-8-sig" if number == 1 else "utf-8")  # spreadsheets write a byte order mark
     except UnicodeDecodeError as error:
         line = number + data[: error.start].count(b"\n")
         raise InputError(
@@ -112,14 +112,14 @@ def _decoded(path: Path, number: int, data: bytes) -> str:
 
 
 def _parsed(layout: Layout, lines: list[str]) -> Array | None:
-    """Return the numbers of some lines, whole ones of 0...255 as bytes; None if they are not all numbers."""
+    """Return the numbers of some lines, as uint8 if all are whole numbers 0...255; None if a cell is not a number."""
     if layout.open_ended:
         mark = str(layout.separator)
         lines = [line.rstrip(" ") for line in lines]
         if not all(line.endswith(mark) for line in lines):
             return None
         lines = [line[: -len(mark)] for line in lines]
-    if not all(map(str.strip, lines)):  # of a table of one column, a missing cell
+    if not all(map(str.strip, lines)):  # a missing cell in a table of one column
         return None
     numbers = _numbers(layout, lines)
     if numbers is None:

@@ -1,4 +1,4 @@
-"""What is wrong with a table of text, in one sentence: which line, which column, how much of it."""
+"""The faults of a table of text, described in one sentence: which line, which column, how many cells."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _ODD = {
     "an infinite number": re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE),
 }
 _SEPARATORS = re.compile(r"[| :]")
-_KNOWN = 100_000  # different cells that are remembered
+_KNOWN = 100_000  # different cells whose kind is remembered
 
 
 def refuse_table(path: Path, layout: Layout, rows: int, blocks: Iterable[tuple[int, list[str]]]) -> NoReturn:
-    """Go through the lines from the first block with a fault to the end, and refuse the table.
+    """Raise an InputError that describes the faults of a table, from the first block with a fault to the end.
 
     ``rows`` is the number of rows before, which are numbers.
     """
-    found = _Found(path, layout, rows)
+    faults = _Faults(path, layout, rows)
     for number, lines in blocks:
         for place, line in enumerate(lines):
-            found.add(number + place, line)
-    found.refuse()
+            faults.add(number + place, line)
+    faults.refuse()
 
 
-class _Found:
+class _Faults:
     """Words and missing cells, by column."""
 
     def __init__(self, path: Path, layout: Layout, rows: int) -> None:
@@ -107,7 +107,8 @@ class _Found:
             raise InputError(f"{where}: expected a number; got {_short(cell)}")
         if also:
             raise InputError(f"{self.path}: expected no missing values; {also}")
-        raise InputError(f"{self.path}: expected a readable table of numbers")  # NumPy cannot parse it, but we can
+        # Each cell is a number, but NumPy did not parse the lines.
+        raise InputError(f"{self.path}: expected a readable table of numbers")
 
 
 def _kind(cell: str) -> str:

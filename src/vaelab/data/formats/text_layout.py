@@ -1,4 +1,4 @@
-"""How a table of text is laid out, read off its first lines: the separator, the names of the columns."""
+"""The layout of a table of text, from its first lines: the separator and the names of the columns."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _WHOLE = re.compile(r"\d+", re.ASCII)
 
 @dataclass(frozen=True)
 class Layout:
-    """The separator (None: blanks), the number of columns, and their names if line 1 has them.
+    """The separator (None for blanks), the number of columns, and their names if line 1 has them.
 
-    ``open_ended`` tells that every line ends with a separator, and nothing behind it.
+    ``open_ended`` is true if every line ends with a separator.
     """
 
     separator: str | None
@@ -35,7 +35,7 @@ class Layout:
     notes: tuple[str, ...] = ()
 
     def column(self, number: int) -> str:
-        """Return what to call a column in a message."""
+        """Return the name of a column for a message."""
         return f"column {self.names[number]!r}" if self.names is not None else f"column {number + 1}"
 
 
@@ -51,13 +51,13 @@ def cells_of(line: str, separator: str | None) -> list[str]:
 
 
 def read_layout(path: Path, lines: Sequence[str]) -> Layout:
-    """Read the layout off the first two lines.
+    """Return the layout of a table, from its first two lines.
 
     Raises:
         InputError: a first line that is neither names nor numbers, or may be both; names that are missing or equal.
     """
     if _SEP_LINE.fullmatch(lines[0]):
-        raise InputError(f"{path}: line 1 is {lines[0]!r}, a word of Excel's and no names; remove the line")
+        raise InputError(f"{path}: line 1 is {lines[0]!r}, which Excel adds; remove the line")
     separator = _separator(lines[0], path.suffix)
     first = cells_of(lines[0], separator)
     second = cells_of(lines[1], separator) if len(lines) > 1 else None
@@ -90,11 +90,11 @@ def read_layout(path: Path, lines: Sequence[str]) -> Layout:
 
 def _separator(line: str, suffix: str) -> str | None:
     bare = _QUOTED.sub("", line)
-    found = next((mark for mark in ("\t", ";", ",") if mark in bare), None)
-    blanks = found is None and len(bare.split()) > 1
+    separator = next((mark for mark in ("\t", ";", ",") if mark in bare), None)
+    blanks = separator is None and len(bare.split()) > 1
     if blanks and (suffix == ".amat" or all(NUMBER.fullmatch(cell) for cell in bare.split())):
         return None
-    return found or ","
+    return separator or ","
 
 
 def _names(path: Path, first: Sequence[str], line: str) -> list[str] | None:
@@ -120,13 +120,13 @@ def _names(path: Path, first: Sequence[str], line: str) -> list[str] | None:
 
 
 def _rising(numbers: Sequence[str]) -> bool:
-    """Say whether numbers beside words can be names themselves, as years are."""
+    """Return whether numbers beside words can be names themselves, as years are."""
     whole = len(numbers) > 2 and all(_WHOLE.fullmatch(number) for number in numbers)
     return whole and all(int(a) < int(b) for a, b in pairwise(numbers))
 
 
 def _check(path: Path, names: Sequence[str]) -> None:
-    """Refuse names that are missing, but for that of a first column of row numbers, or not different."""
+    """Raise an InputError if names are missing or equal; a first column of row numbers needs no name."""
     known = set()
     for number, name in enumerate(names):
         if not name and number:

@@ -44,23 +44,23 @@ class Streamed(Observations):
         return self.target
 
     def block(self, number: int) -> Tensor:
-        """Return what is kept of a block in memory, shape (n, X): bits as uint8, or grey levels to be redrawn."""
+        """Return the stored form of a block, shape (n, X): bits as uint8, or grey levels whose bits are drawn later."""
         start, stop = self.rows.blocks[number : number + 2].tolist()
         values = torch.from_numpy(self.rows[start:stop])
         return self.rule.fixed_bits(values, number) if self.rule.how in ("draw once", "threshold") else values
 
-    def shown(self, kept: Tensor, ranks: Ranks = ALONE) -> Tensor:
-        """Return the bits of what is kept in memory, float32."""
-        return redraw_bits(kept, self.rule.scale, ranks) if self.rule.how == "redraw" else kept.float()
+    def bits_of(self, stored: Tensor, ranks: Ranks = ALONE) -> Tensor:
+        """Return the bits of the stored form of some rows, float32."""
+        return redraw_bits(stored, self.rule.scale, ranks) if self.rule.how == "redraw" else stored.float()
 
     def bits(self, rows: Tensor | slice, ranks: Ranks = ALONE) -> Tensor:
-        return self.shown(self._kept(rows).to(self.device), ranks)
+        return self.bits_of(self._stored(rows).to(self.device), ranks)
 
     def parts(self, rows: int) -> Iterator[Tensor]:
-        """Go through the bits of all rows in their order, at most ``rows`` at once."""
+        """Yield the bits of all rows in their order, at most ``rows`` at once."""
         for number in range(len(self.rows.blocks) - 1):
-            for kept in self.block(number).split(rows):
-                yield self.shown(kept.to(self.device))
+            for stored in self.block(number).split(rows):
+                yield self.bits_of(stored.to(self.device))
 
     def mean(self) -> Tensor:
         if self.rule.how in ("redraw", "as it is"):
@@ -70,29 +70,30 @@ class Streamed(Observations):
         return (total / len(self)).float()
 
     def first(self, count: int) -> Resident:
-        return self._resident(self._kept(slice(0, count)))
+        return self._resident(self._stored(slice(0, count)))
 
     def sample(self) -> Resident:
-        """Return 50 000 rows or more, or 256 MB if that is less: blocks drawn with seed 777."""
+        """Return at least 50 000 rows, or 256 MB if that is less: blocks drawn with seed 777."""
         starts = self.rows.blocks
         enough = min(_SAMPLE_ROWS, max(1, _SAMPLE_BYTES // self.dim))
         drawn = np.random.default_rng(DATA_SEED).permutation(len(starts) - 1)
         count = int(np.searchsorted(np.cumsum(np.diff(starts)[drawn]), enough)) + 1
         return self._resident(torch.cat([self.block(number) for number in sorted(drawn[:count].tolist())]))
 
-    def _resident(self, kept: Tensor) -> Resident:
+    def _resident(self, stored: Tensor) -> Resident:
         redraw = self.rule.how == "redraw"
-        return Resident(kept.to(self.device), self.rule.scale if redraw else 1, redraw)
+        return Resident(stored.to(self.device), self.rule.scale if redraw else 1, redraw)
 
-    def _kept(self, rows: Tensor | slice) -> Tensor:
+    def _stored(self, rows: Tensor | slice) -> Tensor:
+        """Return the stored form of rows (B, X), each block read once."""
         if isinstance(rows, slice):
             rows = torch.arange(*rows.indices(len(self)))
-        blocks = torch.from_numpy(self.rows.blocks)
-        number = torch.searchsorted(blocks, rows.cpu().contiguous(), right=True) - 1
-        kept: Tensor | None = None
-        for block in number.unique().tolist():
-            found = self.block(block)
-            kept = torch.empty(len(rows), self.dim, dtype=found.dtype) if kept is None else kept
-            mine = number == block
-            kept[mine] = found[rows.cpu()[mine] - blocks[block]]
-        return torch.empty(0, self.dim, dtype=torch.uint8) if kept is None else kept
+        starts = torch.from_numpy(self.rows.blocks)
+        numbers = torch.searchsorted(starts, rows.cpu().contiguous(), right=True) - 1
+        stored: Tensor | None = None
+        for number in numbers.unique().tolist():
+            block = self.block(number)
+            stored = torch.empty(len(rows), self.dim, dtype=block.dtype) if stored is None else stored
+            inside = numbers == number
+            stored[inside] = block[rows.cpu()[inside] - starts[number]]
+        return torch.empty(0, self.dim, dtype=torch.uint8) if stored is None else stored

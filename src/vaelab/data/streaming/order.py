@@ -1,4 +1,4 @@
-"""The order of rows on the disk: blocks in a new order each epoch, and the rows of a window of blocks shuffled."""
+"""The order of rows on the disk: each epoch has its own order of blocks, and the rows of each window are shuffled."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from vaelab.seeds import derive_seed
 
 __all__ = ["WINDOW_BYTES", "Order", "Windows"]
 
-WINDOW_BYTES = 2**26  # of rows in memory; the next window is read meanwhile, so that there are two
+WINDOW_BYTES = 2**26  # of the rows in memory, twice: the next window is read meanwhile
 _Place = tuple[int, int]  # epoch, window
 _Numbers = npt.NDArray[np.int64]
 
 
 class Order:
-    """Where each row stands in each epoch: every row once, and all a function of (seed, epoch).
+    """The place of each row in each epoch: every row once, as a function of (seed, epoch).
 
-    ``blocks`` are the first rows of the blocks and the number of rows at the end; each window is dealt blocks of about
-    ``window_rows`` rows in all.
+    ``blocks`` are the first rows of the blocks, and the number of rows at the end. A window consists of blocks with
+    about ``window_rows`` rows in all.
 
     >>> order = Order(np.array([0, 4, 8, 10]), window_rows=5, seed=0)
     >>> sorted(torch.cat([order.rows((0, window)) for window in range(order.count(0))]).tolist())
@@ -78,23 +78,23 @@ class Order:
 
 @dataclass(frozen=True)
 class _Window:
-    """The rows of some blocks in memory: a block begins at row ``starts`` of the split, at ``places`` in ``kept``."""
+    """The rows of some blocks in memory: a block begins at row ``starts`` of the split, at ``places`` in ``stored``."""
 
     starts: _Numbers
     stops: _Numbers
     places: _Numbers
-    kept: Tensor
+    stored: Tensor
 
     def take(self, rows: _Numbers) -> tuple[Tensor, npt.NDArray[np.bool_]]:
-        """Return what is kept of those rows that are here, and which of them are."""
+        """Return the stored form of those rows that are in this window, and which of ``rows`` these are."""
         block = np.searchsorted(self.starts, rows, side="right") - 1  # numpy: a fifth of torch's time for a batch
         here = (block >= 0) & (rows < self.stops[block])
         place = (rows - self.starts[block] + self.places[block])[here]
-        return self.kept.index_select(0, torch.from_numpy(place).to(self.kept.device)), here
+        return self.stored.index_select(0, torch.from_numpy(place).to(self.stored.device)), here
 
 
 class Windows:
-    """Hands out batches of a split on the disk: a window of it is in memory, and the next is read by a thread."""
+    """The batches of a split on the disk. A window of rows is in memory, and a thread reads the next one."""
 
     def __init__(self, observed: Streamed, seed: int) -> None:
         self.observed = observed
@@ -112,14 +112,14 @@ class Windows:
         places = [place for place, _ in self.order.spans(epoch, start, stop)]
         wanted = dict.fromkeys([*places, self._after(places[0])])  # two windows at most, but for huge batches
         self._windows = {place: self._windows.get(place) or self._reader.submit(self._read, place) for place in wanted}
-        taken = [self._windows[place].result().take(rows.cpu().numpy()) for place in places]
-        if sum(len(kept) for kept, _ in taken) != len(rows):
+        parts = [self._windows[place].result().take(rows.cpu().numpy()) for place in places]
+        if sum(len(part) for part, _ in parts) != len(rows):
             raise IndexError("expected rows of this step")
-        kept = taken[0][0]
-        if len(taken) > 1:  # each window has its share; back into the order of the rows
-            order = np.argsort(np.concatenate([np.flatnonzero(here) for _, here in taken]))
-            kept = torch.cat([kept for kept, _ in taken])[torch.from_numpy(order).to(kept.device)]
-        return self.observed.shown(kept, ranks)  # (B, X)
+        stored = parts[0][0]
+        if len(parts) > 1:  # each window has its share; back into the order of the rows
+            order = np.argsort(np.concatenate([np.flatnonzero(here) for _, here in parts]))
+            stored = torch.cat([part for part, _ in parts])[torch.from_numpy(order).to(stored.device)]
+        return self.observed.bits_of(stored, ranks)  # (B, X)
 
     def _after(self, place: _Place) -> _Place:
         epoch, window = place
@@ -129,9 +129,9 @@ class Windows:
         blocks = self.order.members(place)
         starts, stops = self.order.blocks[blocks], self.order.blocks[blocks + 1]
         places = np.cumsum(stops - starts) - (stops - starts)
-        found = self.observed.block(int(blocks[0]))
-        kept = torch.empty(int((stops - starts).sum()), self.observed.dim, dtype=found.dtype)
+        block = self.observed.block(int(blocks[0]))
+        stored = torch.empty(int((stops - starts).sum()), self.observed.dim, dtype=block.dtype)
         for number, first in enumerate(places.tolist()):
-            found = self.observed.block(int(blocks[number])) if number else found
-            kept[first : first + len(found)] = found
-        return _Window(starts, stops, places, kept.to(self.observed.device))
+            block = self.observed.block(int(blocks[number])) if number else block
+            stored[first : first + len(block)] = block
+        return _Window(starts, stops, places, stored.to(self.observed.device))

@@ -20,15 +20,15 @@ from vaelab.data.roles import label_among, refuse_counting, require_alike, requi
 from vaelab.data.splits import Split, require_labels
 from vaelab.data.streaming.rows import Facts, Rows, begin_digest
 from vaelab.data.streaming.sources import Source, Stamp, stamp_of
-from vaelab.data.values import Array, Coding, ReadOptions, Seen, decide, look, require_one_meaning
+from vaelab.data.values import Array, Coding, ReadOptions, Summary, decide, require_one_meaning, summarise
 from vaelab.errors import InputError
 from vaelab.seeds import DATA_SEED
 
 __all__ = ["HELD_OUT", "STREAM_FROM", "read_streamed", "streams"]
 
 STREAM_FROM = 2**30  # bytes: the same on every machine, so that the same file is the same run
-HELD_OUT = 10_000  # rows of validation and of test at the most, and no more bytes of each than
-_HELD_OUT_BYTES = 2**28
+HELD_OUT = 10_000  # most rows of validation, and of test
+_HELD_OUT_BYTES = 2**28  # most bytes of each
 
 
 def streams(path: Path) -> bool:
@@ -46,10 +46,10 @@ def streams(path: Path) -> bool:
 
 
 def read_streamed(path: Path, split: bool = True, options: ReadOptions | None = None) -> Dataset:
-    """Look through a large file or a directory of shards once, and return it with its training rows on the disk.
+    """Read through a large file or a directory of shards once; return a data set whose training rows stay on the disk.
 
     Validation and test are a tenth each, at most 10 000 rows and 256 MB, drawn row by row with seed 777 and held in
-    memory; all other rows are to train. Without ``split`` every row is in the split ``all``, on the disk.
+    memory; all other rows are for training. Without ``split`` every row is in the split ``all``, on the disk.
 
     Raises:
         InputError: no shards, shards that differ (columns of Parquet are matched by name), values that are neither bits
@@ -62,21 +62,21 @@ def read_streamed(path: Path, split: bool = True, options: ReadOptions | None = 
 
 
 def _shards(folder: Path) -> list[Path]:
-    """Return the shards of a directory by name; hidden files and files of other kinds are passed over."""
+    """Return the shards of a directory in the order of their names, without hidden files and files of other formats."""
     try:
         files = sorted(folder.iterdir())
     except OSError as error:
         raise InputError(f"{folder}: expected a readable directory of shards; {reason_of(error)}") from None
     endings = tuple(ending for known in FORMATS if known.shards for ending in known.endings)
-    found = [file for file in files if file.name.endswith(endings) and not file.name.startswith((".", "_"))]
-    kinds = sorted({file.suffix for file in found})
+    shards = [file for file in files if file.name.endswith(endings) and not file.name.startswith((".", "_"))]
+    kinds = sorted({file.suffix for file in shards})
     if len(kinds) > 1:
         raise InputError(f"{folder}: expected shards of one format; got {' and '.join(kinds)}")
-    if not found:
+    if not shards:
         others = listed(sorted({file.suffix for file in files if file.suffix}))
         got = f"files ending in {others}" if others else "none"
         raise InputError(f"{folder}: expected shards ending in {', '.join(endings)}; got {got}")
-    return found
+    return shards
 
 
 def _sources(file: Path, options: ReadOptions) -> Sequence[Source]:
@@ -87,7 +87,7 @@ def _sources(file: Path, options: ReadOptions) -> Sequence[Source]:
 
 
 def _alike(path: Path, sources: Sequence[Source]) -> tuple[Sequence[Source], list[str]]:
-    """Return the sources with their columns in the order of the first, and sentences on what was done.
+    """Return the sources with their columns in the order of the first, and notes on what was changed.
 
     Raises:
         InputError: shards of other columns, another width or another type.
@@ -114,29 +114,29 @@ def _alike(path: Path, sources: Sequence[Source]) -> tuple[Sequence[Source], lis
     return ordered, list(dict.fromkeys(notes))
 
 
-@lru_cache(maxsize=4)  # commands that look at several runs would look through the same file for each
+@lru_cache(maxsize=4)  # commands that use several runs would read through the same file for each of them
 def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], split: bool, options: ReadOptions) -> Dataset:
-    found = [source for file, _ in files for source in _sources(file, options)]
-    if not found:
+    unordered = [source for file, _ in files for source in _sources(file, options)]
+    if not unordered:
         raise InputError(f"{path}: expected at least one row; got none")
-    if options.label_column is not None and found[0].names is None and found[0].label is None:
-        label_among(path, None, options)  # refuses: there are no names
-    sources, notes = _alike(path, found)
+    if options.label_column is not None and unordered[0].names is None and unordered[0].label is None:
+        label_among(path, None, options)  # an InputError: there are no names
+    sources, notes = _alike(path, unordered)
     first = sources[0]
     count = sum(source.count for source in sources)
     if not count or not first.dim:
         raise InputError(f"{path}: expected at least one row and one column; got shape ({count}, {first.dim})")
-    held = _draw_held_out(path, count, first.dim * first.dtype.itemsize) if split else ()
-    left_out = np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
-    kept, coding, facts = _look(path, sources, left_out, options)
+    held_out = _draw_held_out(path, count, first.dim * first.dtype.itemsize) if split else ()
+    left_out = np.sort(np.concatenate(held_out)) if held_out else np.empty(0, np.int64)
+    sample, coding, facts = _read_through(path, sources, left_out, options)
     labels = _labels(sources)
     if not split:
         splits = {"all": Split(Rows(sources, coding, facts=facts), labels)}
     else:
         splits = {"train": Split(Rows(sources, coding, left_out, facts))}
-        for name, rows in zip(("validation", "test"), held, strict=True):
-            mine = labels[rows] if labels is not None else None
-            splits[name] = Split(coding.store(kept[np.searchsorted(left_out, rows)]), mine)
+        for name, rows in zip(("validation", "test"), held_out, strict=True):
+            x = coding.store(sample[np.searchsorted(left_out, rows)])
+            splits[name] = Split(x, labels[rows] if labels is not None else None)
         sizes = [f"{len(part):,}" for part in splits.values()]
         message = "%s stays on the disk: %s rows to train, %s to validate and %s to test"
         logging.getLogger("vaelab").warning(message, path, *sizes)
@@ -146,6 +146,7 @@ def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], split: bool, option
 
 
 def _draw_held_out(path: Path, count: int, row_bytes: int) -> tuple[npt.NDArray[np.int64], ...]:
+    """Return the numbers of the rows of validation and test, ascending."""
     if count < 10:
         raise InputError(f"{path}: expected at least 10 rows to split into train, validation and test; got {count}")
     size = max(1, min(count // 10, HELD_OUT, _HELD_OUT_BYTES // row_bytes))
@@ -153,71 +154,73 @@ def _draw_held_out(path: Path, count: int, row_bytes: int) -> tuple[npt.NDArray[
     return np.sort(drawn[:size]), np.sort(drawn[size:])
 
 
-def _look(
-    path: Path, sources: Sequence[Source], keep: npt.NDArray[np.int64], options: ReadOptions
+def _read_through(
+    path: Path, sources: Sequence[Source], wanted: npt.NDArray[np.int64], options: ReadOptions
 ) -> tuple[Array, Coding, Facts]:
-    """Go through all rows once: check every value, keep some rows, and find the facts of all others."""
+    """Read all rows once: check every value, return the wanted rows, how values are stored, and facts of the others."""
     digest = begin_digest(sources[0])
-    sums, kept, count = np.zeros(sources[0].dim), [], 0
-    seen: dict[Path, Seen] = {}
+    sums, samples, count = np.zeros(sources[0].dim), [], 0
+    summaries: dict[Path, Summary] = {}
     starts: dict[Path, int] = {}
     for source, first, rows in Rows(sources).chunks():
         starts.setdefault(source.path, first)
-        found = look(str(source.path), rows, first - starts[source.path])
-        seen[source.path] = seen[source.path] + found if source.path in seen else found
+        summary = summarise(str(source.path), rows, first - starts[source.path])
+        earlier = summaries.get(source.path)
+        summaries[source.path] = summary if earlier is None else earlier + summary
         digest.update(np.ascontiguousarray(rows).data)
-        mine = rows[keep[slice(*np.searchsorted(keep, [first, first + len(rows)]))] - first]
-        kept.append(mine)
-        sums += rows.sum(0, dtype=np.float64) - mine.sum(0, dtype=np.float64)
-        count += len(rows) - len(mine)
-    total, sample = reduce(operator.add, seen.values()), np.concatenate(kept)
+        chosen = rows[wanted[slice(*np.searchsorted(wanted, [first, first + len(rows)]))] - first]
+        samples.append(chosen)
+        sums += rows.sum(0, dtype=np.float64) - chosen.sum(0, dtype=np.float64)
+        count += len(rows) - len(chosen)
+    total, sample = reduce(operator.add, summaries.values()), np.concatenate(samples)
     if sources[0].image_shape is None:
         require_no_index(path, sources[0].names, total)
-        _require_no_count(path, sources[0].names, sample, keep, total)
+        _require_no_count(path, sources[0].names, sample, wanted, total)
         require_alike(path, sources[0].names, total, options)
         if len(sample) and not any(source.label is not None for source in sources):
             require_no_labels(path, sources[0].names, sample, total, options)
-    coding = _decide(path, seen, total, options, sources[0].names)
-    require_one_meaning(path, {file.name: float(found.high.max()) for file, found in seen.items()})
+    coding = _decide(path, summaries, total, options, sources[0].names)
+    require_one_meaning(path, {file.name: float(summary.high.max()) for file, summary in summaries.items()})
     low, high = float(total.low.min()) / coding.divisor, float(total.high.max()) / coding.divisor
     return sample, coding, Facts(low, high, sums / count / coding.divisor, digest.digest())
 
 
 def _require_no_count(
-    path: Path, names: Sequence[str] | None, sample: Array, keep: npt.NDArray[np.int64], total: Seen
+    path: Path, names: Sequence[str] | None, sample: Array, numbers: npt.NDArray[np.int64], total: Summary
 ) -> None:
-    """Refuse a column that counts the rows, as the rows in ``sample``, of the numbers ``keep``, show."""
-    if len(keep):
-        firsts = sample.astype(np.float64) - keep[:, None]
+    """Raise an InputError if a column counts the rows, as the rows in ``sample``, of these numbers, show."""
+    if len(numbers):
+        firsts = sample.astype(np.float64) - numbers[:, None]
         for column in np.flatnonzero((firsts == total.low).all(0) & (total.high > total.low)):
-            called = None if names is None else names[int(column)]
-            refuse_counting(path, int(column), called, float(total.low[column]), float(total.high[column]))
+            name = None if names is None else names[int(column)]
+            refuse_counting(path, int(column), name, float(total.low[column]), float(total.high[column]))
 
 
 def _decide(
-    path: Path, seen: Mapping[Path, Seen], total: Seen, options: ReadOptions, names: Sequence[str] | None
+    path: Path, summaries: Mapping[Path, Summary], total: Summary, options: ReadOptions, names: Sequence[str] | None
 ) -> Coding:
-    """Say what the values of all shards mean; of some that are at fault, refuse the first by its name."""
+    """Return what the values of all shards mean; if only some shards are at fault, the InputError names the first."""
     try:
         return decide(str(path), total, options, names)
     except InputError:
         good = 0
         fault: InputError | None = None
-        for file, found in seen.items():
+        for file, summary in summaries.items():
             try:
-                decide(str(file), found, options)
+                decide(str(file), summary, options)
                 good += 1
-            except InputError as refusal:
-                fault = fault or refusal
+            except InputError as error:
+                fault = fault or error
         if good and fault is not None:
             raise fault from None
         raise
 
 
 def _labels(sources: Sequence[Source]) -> npt.NDArray[np.int64] | None:
-    found = [require_labels(str(source.path), source.labels(), source.count) for source in sources]
-    labels = [part for part in found if part is not None]
-    if labels and len(labels) < len(found):
-        without = next(source.path for source, part in zip(sources, found, strict=True) if part is None)
+    """Return the labels of all rows, or None; an InputError if only some shards have labels."""
+    parts = [require_labels(str(source.path), source.labels(), source.count) for source in sources]
+    labels = [part for part in parts if part is not None]
+    if labels and len(labels) < len(parts):
+        without = next(source.path for source, part in zip(sources, parts, strict=True) if part is None)
         raise InputError(f"{without}: expected labels as in the other shards; got none")
     return np.concatenate(labels) if labels else None

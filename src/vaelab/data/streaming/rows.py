@@ -1,4 +1,4 @@
-"""Rows that stay on the disk: a table (N, X) behind the face of an array."""
+"""Rows that stay on the disk: a table (N, X) that is sliced like an array."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from vaelab.data.values import Array, Coding, stored_type
 
 __all__ = ["BLOCK_BYTES", "Facts", "Rows", "begin_digest", "on_disk"]
 
-BLOCK_BYTES = 2**16  # of rows that are read at once and stay together in a shuffle
-_CHUNK_BYTES = 2**23  # of rows that are looked at at once
+BLOCK_BYTES = 2**16  # of the rows that are read at once and stay together in a shuffle
+_CHUNK_BYTES = 2**23  # of the rows that are read at once when a file is read through
 _NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What one pass found: the range of the values in the files, the mean of each column, a SHA-256."""
+    """Facts from reading all rows: the range of the values, the mean of each column, a SHA-256."""
 
     low: float
     high: float
@@ -31,15 +31,20 @@ class Facts:
 
 
 def begin_digest(source: Source) -> hashlib._Hash:
-    """Return the checksum to which all rows are to be added, in the type that they have in their files."""
+    """Return a new checksum, to which all rows are then added, in the type that they have in their files."""
     return hashlib.sha256(f"{source.dim}/{source.dtype.str}".encode())
 
 
 class Rows:
-    """A table of shape (N, X) on the disk: the rows of its sources in their order, but for those left out.
+    """A table of shape (N, X) on the disk: the rows of its sources in their order, without those left out.
 
-    A slice is read when it is asked for, and stored as ``coding`` says. ``left_out`` holds ascending numbers of rows
-    that belong to another split; all other numbers of rows count what is there. ``facts`` are known if a pass was made.
+    ``rows[start:stop]`` reads rows from the files. Row numbers count the rows of this table.
+
+    Args:
+        sources: the files, or parts of files, that hold the rows.
+        coding: how values are stored once they are read; None leaves them as they are in the files.
+        left_out: numbers of the rows, counted over all sources and ascending, that belong to another split.
+        facts: from reading all rows; None for a memory map, whose rows were not read.
     """
 
     ndim = 2
@@ -52,10 +57,10 @@ class Rows:
         facts: Facts | None = None,
     ) -> None:
         self.sources = [source for source in sources if source.count]
-        self.coding = coding or Coding("grey", 1, sources[0].dtype)  # none: as it is in the files
+        self.coding = coding or Coding("grey", 1, sources[0].dtype)
         self.dtype = self.coding.dtype
         self._left_out = left_out
-        self._gaps = left_out - np.arange(len(left_out))  # rows there are before each that is left out
+        self._gaps = left_out - np.arange(len(left_out))  # how many rows of this table come before each
         self._starts = np.cumsum([0, *(source.count for source in self.sources)])
         self.shape = (int(self._starts[-1]) - len(left_out), sources[0].dim)
         self._facts = facts
@@ -77,13 +82,13 @@ class Rows:
 
     @property
     def facts(self) -> Facts:
-        """What the pass found that was made when the rows were looked up."""
+        """Facts from reading all rows; a TypeError for a memory map."""
         if self._facts is None:
-            raise TypeError("expected rows that were looked through; these are of a memory map")
+            raise TypeError("expected rows that were read through; these are of a memory map")
         return self._facts
 
     def in_order(self, names: Sequence[str], order: Sequence[int]) -> Rows:
-        """Return the rows with their columns, known by name, in another order; they are read once for the checksum."""
+        """Return the rows with their named columns in another order; they are read once for the checksum."""
         rows = Rows([source.with_columns(names) for source in self.sources], self.coding, self._left_out)
         digest = begin_digest(rows.sources[0])
         for _, _, chunk in rows.chunks():
@@ -92,7 +97,7 @@ class Rows:
         return rows
 
     def means(self) -> npt.NDArray[np.float64]:
-        """Return the mean of each column, shape (X,); without facts by a pass over the rows."""
+        """Return the mean of each column, shape (X,); rows without facts are read for it."""
         if self._facts is not None:
             return self._facts.means
         sums = sum((rows.sum(0, dtype=np.float64) for _, _, rows in self.chunks()), np.zeros(self.shape[1]))
@@ -107,10 +112,10 @@ class Rows:
             for source, first in zip(self.sources, self._starts[:-1], strict=True)
         ]
         numbers = np.append(np.concatenate(starts), self._starts[-1])
-        return np.unique(numbers - np.searchsorted(self._left_out, numbers))  # a block may have nothing left
+        return np.unique(numbers - np.searchsorted(self._left_out, numbers))  # all rows of a block may be left out
 
     def chunks(self) -> Iterator[tuple[Source, int, Array]]:
-        """Go through all rows of the sources, left out or not: source, number of the first row, rows as they are."""
+        """Yield all rows of the sources, left out or not: the source, the number of the first row, the rows."""
         for source, first in zip(self.sources, self._starts[:-1], strict=True):
             length = max(1, _CHUNK_BYTES // (source.dim * source.dtype.itemsize))
             for start in range(0, source.count, length):
@@ -128,13 +133,13 @@ class Rows:
             index += 1
 
 
-def on_disk(pixels: Array | Rows, scale: float) -> Rows | None:
+def on_disk(x: Array | Rows, scale: float) -> Rows | None:
     """Return the rows of a split of a data set of this scale that stay on the disk, or None for an array in memory.
 
-    Of memory maps those stay there whose rows lie one after another in a named file. The others are taken as arrays.
+    A memory map stays on the disk if its rows lie one after another in a named file. Other maps are used as arrays.
     """
-    if isinstance(pixels, Rows):
-        return pixels
-    if not isinstance(pixels, np.memmap) or not pixels.filename or pixels.mode == "c" or not pixels.flags.c_contiguous:
+    if isinstance(x, Rows):
+        return x
+    if not isinstance(x, np.memmap) or not x.filename or x.mode == "c" or not x.flags.c_contiguous:
         return None
-    return Rows([Plain.of(pixels)], Coding("grey", scale, stored_type(pixels.dtype, scale)))
+    return Rows([Plain.of(x)], Coding("grey", scale, stored_type(x.dtype, scale)))

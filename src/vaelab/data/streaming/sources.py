@@ -1,4 +1,4 @@
-"""Where rows that stay on the disk are: runs of rows in files, each opened anew for what is read of it."""
+"""The sources of rows that stay on the disk: runs of rows in files. A file is open only while it is read."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from vaelab.errors import InputError
 __all__ = ["Header", "Packed", "Plain", "Source", "Stamp", "image_shape_of", "require_unpackable", "stamp_of"]
 
 Header = tuple[tuple[int, ...], bool, np.dtype[Any]]  # shape, whether the first axis runs fastest, type
-Stamp = tuple[int, int]  # bytes, nanoseconds: what tells that a file is another
+Stamp = tuple[int, int]  # bytes, nanoseconds: they differ if a file was changed
 _UNPACKED = 2**28  # bytes: the most that is unpacked at once
 
 
 def stamp_of(path: Path) -> Stamp:
-    """Return what identifies the state of a file."""
+    """Return size and time of the last change of a file."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns
 
@@ -77,7 +77,7 @@ class Source(ABC):
 
     @contextmanager
     def opened(self) -> Iterator[FileIO]:
-        """Open the file, if it is still the same: rows of two states of it would be mixed."""
+        """Open the file; an InputError if it was changed, as rows of two states of it would be mixed."""
         if not self.path.exists():
             raise InputError(f"{self.path}: the file is gone since it was opened")
         with open_regular(self.path) as file:
@@ -90,7 +90,7 @@ class Source(ABC):
 
 @dataclass(frozen=True)
 class Packed(Source):
-    """A run of rows that can only be read together, being compressed."""
+    """A run of rows that are compressed, so that they can only be read together."""
 
     @abstractmethod
     def unpack(self) -> Array:
@@ -115,7 +115,7 @@ class Plain(Source):
     """Rows one after another in an uncompressed file (.npy, IDX).
 
     They are read by position and not through a memory map: the pages of a map count as the process's memory, and a
-    file that becomes shorter kills a process that maps it (SIGBUS), where a read ends in a sentence.
+    file that becomes shorter kills a process that maps it (SIGBUS), where a read raises an InputError.
     """
 
     offset: int = 0
