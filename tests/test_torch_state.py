@@ -183,7 +183,7 @@ def under(context, function):
 REFUSED = {
     "float64": (lambda: model_of().double(), "expected weights of type float32; .* is float64 .model.float"),
     "bfloat16": (lambda: model_of().bfloat16(), "expected weights of type float32; .* is bfloat16"),
-    "frozen": (lambda: model_of().requires_grad_(False), "none of them takes gradients"),
+    "frozen": (lambda: model_of().requires_grad_(False), "none of them requires gradients"),
     "inference": (lambda: under(torch.inference_mode(), model_of), "was made under torch.inference_mode"),
     "meta": (lambda: under(torch.device("meta"), model_of), "on the device 'meta', so it has no numbers"),
 }

@@ -1,6 +1,6 @@
-"""The ranks of a data-parallel step: each holds its share of the batch, and draws the noise of that share.
+"""The ranks of a data-parallel step: each has a share of the batch, and draws the noise of that share.
 
-Outside a training with several processes there is one rank, and nothing here does anything.
+Without several processes there is one rank, and the functions of this room have no effect.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PeerLost(RuntimeError):
 
 @dataclass(frozen=True)
 class Ranks:
-    """Which of ``count`` ranks this process is.
+    """The number of this process among ``count`` ranks.
 
     >>> Ranks(rank=1, count=2).share(torch.arange(6))
     tensor([3, 4, 5])
@@ -52,7 +52,7 @@ class Ranks:
 
 
 ALONE = Ranks()
-_now = ALONE  # the ranks of the step that is being computed
+_now = ALONE  # the ranks of the present step
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def all_reduce(value: Tensor) -> Tensor:
 
 
 def broadcast(said: list[Any]) -> None:
-    """Fill the list with what rank 0 has in it.
+    """Fill the list with the objects of rank 0.
 
     Raises:
         PeerLost: as :func:`all_reduce`.
@@ -116,7 +116,7 @@ def broadcast(said: list[Any]) -> None:
 
 
 def all_gather(said: T, count: int) -> list[T]:
-    """Return what each of ``count`` ranks says, by rank.
+    """Return the objects of all ``count`` ranks, by rank.
 
     Raises:
         PeerLost: as :func:`all_reduce`.
@@ -131,5 +131,5 @@ def all_gather(said: T, count: int) -> list[T]:
 def _peer_lost_on_failure() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:  # what torch raises of gloo and NCCL has no name of its own in all versions
+    except RuntimeError as error:  # the errors of gloo and NCCL have no common class in all versions of torch
         raise PeerLost((str(error).splitlines() or ["no answer"])[0]) from error

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: asked for once, they stop the training after the step; asked for twice, at once."""
+"""Ctrl-C and SIGTERM: the first stops the training after the step, the second immediately."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["StopRequest", "stop_requests"]
 
 
 class StopRequest:
-    """Holds the signal that asked to stop, or None."""
+    """The signal that asked to stop, or None."""
 
     signal: int | None = None
 
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Catch SIGINT and SIGTERM inside the block; outside the main thread nothing is caught."""
+    """Catch SIGINT and SIGTERM inside the block; in threads other than the main thread, nothing is caught."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request

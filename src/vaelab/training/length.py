@@ -1,4 +1,4 @@
-"""How long and how fast a training is, and how large its code, where the user leaves it to the data."""
+"""Defaults that depend on the data: the length and learning rate of a training, and the size of the code."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from vaelab.training.checks import training_rows
 
 __all__ = ["at_pace", "default_interval", "for_data"]
 
-_COLUMNS = 784  # of MNIST, for which the table of models says the pace
-_LEAST_INTERVAL = 20  # steps between validations, where an epoch is shorter
-_PATIENCE = 1000  # steps without a better validation bound, before a training of the default length stops
-_LEAST_PATIENCE = 8  # and validations: epochs, of a large data set
+_COLUMNS = 784  # columns of MNIST, for which the table of models has the pace
+_LEAST_INTERVAL = 20  # steps between validations if an epoch is shorter
+_PATIENCE = 1000  # steps without a better validation bound after which a training of the default length stops
+_LEAST_PATIENCE = 8  # and at least this many validations (epochs of a large data set)
 
 
 def for_data(settings: Settings, data: Dataset) -> Settings:
-    """Return the settings with what depends on the data: binarisation, size of the code, pace of the training.
+    """Return the settings completed with defaults for the data: binarisation, size of the code, pace of the training.
 
-    What the user has set stays as it is.
+    Settings of the user are not changed.
     """
     row = MODELS[settings.model]
     sizes = {name: size(data.dim) for name, size in row.sizes.items() if getattr(settings, name) is None}
@@ -31,11 +31,11 @@ def for_data(settings: Settings, data: Dataset) -> Settings:
 def at_pace(settings: TrainingSettings, pace: Pace, rows: int, columns: int) -> TrainingSettings:
     """Return settings with a learning rate, and with ``epochs`` or ``steps``; without either, with patience as well.
 
-    The learning rate is that of the pace, and lower in proportion for more columns than MNIST has: a step of Adam moves
-    the sum over the columns in proportion to their number. The length is the epochs of the pace, but at least as many
-    steps as show its rows. With fewer columns than MNIST a step is cheap, and that least number grows in proportion, up
-    to ``pace.most`` times. A training of this length also stops once the validation bound has not risen for a thousand
-    steps (and eight validations).
+    The learning rate is that of the pace, reduced in proportion if there are more columns than in MNIST, because a step
+    of Adam changes the sum over the columns in proportion to their number. The length is the epochs of the pace, but at
+    least as many steps as its rows need. With fewer columns than MNIST a step is cheap, and this minimum grows in
+    proportion, up to ``pace.most`` times. A training of this length also stops when the validation bound has not risen
+    for a thousand steps (and eight validations).
 
     Args:
         settings: of the training.
@@ -62,5 +62,5 @@ def at_pace(settings: TrainingSettings, pace: Pace, rows: int, columns: int) -> 
 
 
 def default_interval(epoch: int, steps: int) -> int:
-    """Return the steps between two validations: an epoch, or up to 20 steps where an epoch is shorter."""
+    """Return the steps between two validations: an epoch, or up to 20 steps if an epoch is shorter."""
     return max(epoch, min(_LEAST_INTERVAL, steps // 20))

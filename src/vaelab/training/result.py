@@ -1,4 +1,4 @@
-"""What a training returns: its logged rows, its best bound, and why it stopped."""
+"""The result of a training: its logged rows, its best bound, and the reason why it stopped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class History(list[Row]):
     Every row has ``step``, ``steps`` (of the whole training), ``seconds`` (of training so far), ``lr`` and
     ``images_per_second``, and the means over the steps since the row before: ``train/bound``,
     ``train/reconstruction`` (the mean log-likelihood) and ``train/kl``, in nats. Rows of a validation also have
-    ``val/bound``. For a deterministic auto-encoder ``reconstruction`` takes the place of ``bound``.
+    ``val/bound``. For a deterministic auto-encoder ``reconstruction`` replaces ``bound``.
 
     >>> history = History([{"step": 10, "train/bound": -9.0}, {"step": 20, "train/bound": -8.0, "val/bound": -8.5}])
     >>> history.column("val/bound")
@@ -47,7 +47,7 @@ class History(list[Row]):
 
 
 def objective_label(rows: Iterable[Row]) -> Literal["bound", "reconstruction"]:
-    """Return the name under which the objective is logged: an auto-encoder has a reconstruction, not a bound."""
+    """Return the name of the objective in the log; for an auto-encoder it is the reconstruction."""
     return "bound" if any("val/bound" in row or "train/bound" in row for row in rows) else "reconstruction"
 
 
@@ -85,7 +85,7 @@ class FitResult:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything but the history, as JSON holds it: ``best_bound`` is None if there was no validation."""
+        """Return everything except the history as JSON values; ``best_bound`` is None if there was no validation."""
         values = {name: value for name, value in vars(self).items() if name != "history"}
         verdict = asdict(self.verdict) if self.verdict is not None else None
         return values | {"best_bound": self.best_bound if self.best_step else None, "verdict": verdict}

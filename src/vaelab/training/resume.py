@@ -1,4 +1,4 @@
-"""Opening a run to go on with: its settings and its data have to be those that it was started with."""
+"""Opening a run to resume it: its settings and its data must be those that it was started with."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from vaelab.settings import Settings
 __all__ = ["reopen"]
 
 
-# The data are known by their SHA-256, however they are read, and a device changes no step but for rounding.
+# The SHA-256 identifies the data, however they are read, and a device changes steps only by rounding.
 _MAY_DIFFER = ("device", "data", "values", "scale", "label_column")
 
 
 def reopen(out: str | Path, settings: Settings, data: Dataset, source: DataSource) -> Run:
-    """Open a run to go on with, or refuse other settings or data than it was started with.
+    """Open a run to resume it, or refuse settings or data other than those that it was started with.
 
-    Only what changes no step that was made may differ: the device, where the data are and how they are read, and the
-    options that the model's row in ``MODELS`` names as ``after_training``: those of an auto-encoder's mixture, which is
-    then fitted anew. The latter are written to the run.
+    Only settings without effect on completed steps may differ: the device, the path of the data and how they are read,
+    and the options that the model's row in ``MODELS`` names as ``after_training``: those of an auto-encoder's mixture,
+    which is then fitted again. The latter are written to the run.
     """
     run = Run(out)
     had, asked = settings_by_name(run.settings), settings_by_name(settings)

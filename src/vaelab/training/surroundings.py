@@ -1,4 +1,4 @@
-"""What a training needs of torch's global state, whatever the session has set; and where it may run."""
+"""The device of a training, and torch's global state during it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["choose_device", "own_torch", "require_ordinary", "require_trainable"
 
 
 def choose_device(name: str) -> str:
-    """Return the device that ``auto`` stands for, or refuse one that is not there."""
+    """Return the device, with ``auto`` resolved, or refuse one that is not available."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and "LOCAL_RANK" in os.environ:  # a GPU for each rank of this host
@@ -33,10 +33,10 @@ def choose_device(name: str) -> str:
 
 @contextmanager
 def own_torch() -> Iterator[None]:
-    """Inside the block, torch takes gradients and makes float32 numbers on the CPU; after it, all is as before.
+    """Use torch with its default global settings inside the block, and restore the session's settings after it.
 
-    What is changed for the block: the grad mode, inference mode, automatic mixed precision, the default type, the
-    default device, and the random generators, for which other threads wait (see :mod:`vaelab.seeds`).
+    These are the grad mode, inference mode, automatic mixed precision, the default type, the default device, and the
+    random generators, for which other threads wait (see :mod:`vaelab.seeds`).
     """
     with ExitStack() as kept:
         kept.enter_context(own_generators())
@@ -56,12 +56,13 @@ def require_trainable(model: LatentVariableModel) -> None:
     """Refuse a model whose weights cannot be trained.
 
     Raises:
-        InputError: no weight takes gradients, or see :func:`require_ordinary`.
+        InputError: no weight requires gradients, or see :func:`require_ordinary`.
     """
     require_ordinary("model", model)
     if not any(weight.requires_grad for weight in model.parameters()):
         raise InputError(
-            "model: expected weights to train; none of them takes gradients (model.requires_grad_(True) changes that)"
+            "model: expected weights to train; none of them requires gradients "
+            "(model.requires_grad_(True) changes that)"
         )
 
 

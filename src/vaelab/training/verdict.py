@@ -9,15 +9,15 @@ from vaelab.settings import TrainingSettings
 
 __all__ = ["Verdict", "judge"]
 
-_LEAST = 4  # validations at a high rate that it takes to judge
-_SMALL = 1e-3  # of the bound: a smaller rise counts as none
+_LEAST = 4  # validations at a high rate that are needed for a verdict
+_SMALL = 1e-3  # relative to the bound: smaller rises do not count
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the validation bound was still rising when the training ended, and the sentence that says so.
+    """Whether the validation bound was still rising when the training ended, and a sentence about it.
 
-    ``rising`` is None where there were too few validations to tell.
+    ``rising`` is None if there were too few validations.
     """
 
     rising: bool | None
@@ -27,12 +27,12 @@ class Verdict:
 def judge(
     curve: Sequence[tuple[int, float]], settings: TrainingSettings, total: int, early: bool, what: str
 ) -> Verdict:
-    """Judge a training by its validations at a nearly constant learning rate.
+    """Return whether more steps would help, judged by the validations at a nearly constant learning rate.
 
-    Under the cosine schedule these are the steps before the rate falls below a half of its value, the first half of the
-    training; what comes later flattens because the rate goes to zero, whether or not there is more to learn. The bound
+    With the cosine schedule these are the steps before the rate falls below half of its value, the first half of the
+    training. Later the curve flattens because the rate goes to zero, whether or not there is more to learn. The bound
     was still rising if the best of these validations is better, by a thousandth, than the best before their last
-    quarter. It was not if no validation of the training's last quarter comes as near as that to the best of all.
+    quarter. It was not if all validations in the training's last quarter are worse than the best one by more than that.
 
     Args:
         curve: (step, validation bound) of every validation, in nats.
