@@ -29,19 +29,14 @@ MEANINGS = {
     "training.batch_size": "observations per step; at most as many as the training split has",
     "training.learning_rate": "Adam's learning rate, before warm-up and decay; if unset, that of the model, reduced "
     "for wide data",
-    "gaussian-vae.latent_dim": "code size D; if unset, half the number of columns, between 2 and 20",
-    "bernoulli-vae.latent_dim": "code size D; if unset, the number of columns, between 2 and 200",
     "autoencoder.latent_dim": "code size D; two can be drawn as a map",
-    "hidden_dims": "widths of the encoder's hidden layers; the decoder has them in reverse order; `[]` makes both "
-    "linear",
-    "activation": "non-linearity of the hidden layers",
+    "network": "`mlp`: fully connected layers; `conv`: for images, convolutions before the fully connected layers",
+    "likelihood": "`bernoulli`: independent bits",
+    "gaussian-vae.prior": "`normal`: N(0, I)",
     "bernoulli-vae.prior": "every bit is 1 with probability 1/2 (`uniform`), or the logits of the prior are trained "
     "(`learned`)",
     "autoencoder.components": "number of components of the mixture of codes; of several numbers, the one with the "
     "lowest BIC, and the search continues beyond the largest or smallest if that wins",
-    "autoencoder.covariance": "covariance matrices of the mixture's components",
-    "sbn.hidden_dims": "widths of hidden layers between the layers of bits; `[]` makes them linear",
-    "deep-gaussian-vae.hidden_dims": "for each layer, widths of the hidden layers between it and the layer below",
     "objective.kl": "the KL in the gradient: in closed form (`closed-form`) or from the codes (`sampled`)",
     "objective.beta": "weight of the KL while training; the reported bound always has 1",
 }

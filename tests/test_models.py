@@ -1,5 +1,7 @@
 """Room: models. Every law for every model of the table; the mixture over an auto-encoder's codes."""
 
+import dataclasses
+import json
 import math
 import sys
 import warnings
@@ -7,7 +9,8 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from torch.distributions import MultivariateNormal
+from torch.distributions import Bernoulli as TorchBernoulli
+from torch.distributions import Independent, MultivariateNormal
 
 from tests.laws import (
     BITS,
@@ -26,10 +29,11 @@ from tests.laws import (
 from vaelab.data import DataSpec
 from vaelab.errors import InputError
 from vaelab.models import MODELS as ROWS
-from vaelab.models import gaussian_vae
+from vaelab.models import bernoulli_vae, gaussian_vae
 from vaelab.objectives import IWAE
-from vaelab.priors import MixturePrior
+from vaelab.priors import BernoulliPrior, GaussianPrior, MixturePrior
 from vaelab.seeds import derive_seed, seeded
+from vaelab.settings import options_of
 
 
 @pytest.mark.parametrize("name", VARIATIONAL)
@@ -319,3 +323,106 @@ def test_a_component_of_tiny_weight_has_that_weight():
         height = math.log(weight) - 0.5 * math.log(2 * math.pi) if weight else -0.5e6 - 0.5 * math.log(2 * math.pi)
         assert prior().log_prob(torch.tensor([1000.0])).item() == pytest.approx(height, rel=1e-6)
         assert prior.component(torch.tensor([[0.0]])).item() == 0
+
+
+# ---------------------------------------------------------------- options of the builders
+
+SPEC = DataSpec((X,), torch.linspace(0.1, 0.9, X), columns=tuple("abcde"))
+
+
+def linear(inputs, outputs):
+    """A network of the user's own: any function from two sizes to a module."""
+    return torch.nn.Sequential(torch.nn.Linear(inputs.numel(), 7), torch.nn.Tanh(), torch.nn.Linear(7, outputs.numel()))
+
+
+class Halves(torch.nn.Module):
+    """A likelihood of the user's own, of torch's distributions, that needs two numbers for each column."""
+
+    def __init__(self, latent_dim, spec, network):
+        super().__init__()
+        self.network = network(torch.Size([latent_dim]), torch.Size([2, spec.dim]))
+
+    def forward(self, z):
+        one, other = self.network(z).chunk(2, -1)
+        return Independent(TorchBernoulli(logits=one + other), 1)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_builder_takes_a_network_of_the_users_own(name):
+    model, x = ROWS[name].build(SPEC, network=linear, seed=0), observations_of().float()
+    parts = getattr(model.posterior, "conditionals", [model.posterior])
+    for part in parts:
+        assert [type(layer) for layer in part.network.layers] == [torch.nn.Linear, torch.nn.Tanh, torch.nn.Linear]
+    assert torch.equal(parts[0].network.shift, SPEC.mean)
+    likelihood = getattr(model.likelihood, "conditional", model.likelihood)
+    assert widths_of(likelihood) == [7, X]
+    assert torch.allclose(torch.sigmoid(likelihood.network.layers[-1].bias), SPEC.mean)
+    assert model.reconstruct(x).shape == x.shape
+    assert model.built_with is None  # a function is no plain value
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_builder_takes_a_likelihood_of_the_users_own(name):
+    x = observations_of().float()
+    built = ROWS[name].build(SPEC, likelihood=Halves, seed=0)
+    likelihood = getattr(built.likelihood, "conditional", built.likelihood)
+    assert isinstance(likelihood, Halves)
+    given = ROWS[name].build(SPEC, likelihood=likelihood, seed=0)
+    for model in (built, given):
+        assert model.reconstruct(x).shape == x.shape
+        assert model.built_with is None
+        if model.code != "point":
+            assert model.bound(x).isfinite().all()
+
+
+@pytest.mark.parametrize(("build", "part"), [(gaussian_vae, GaussianPrior), (bernoulli_vae, BernoulliPrior)])
+def test_a_prior_is_named_built_or_given(build, part):
+    x = observations_of().float()
+    for prior in (part, part(3), lambda size: part(size)):
+        model = build(X, latent_dim=3, prior=prior)
+        assert isinstance(model.prior, part)
+        assert model.bound(x).isfinite().all()
+    wrong = {GaussianPrior: BernoulliPrior, BernoulliPrior: GaussianPrior}[part]
+    with pytest.raises(InputError, match="prior: expected codes of the posterior's kind"):
+        build(X, latent_dim=3, prior=wrong)
+    with pytest.raises(InputError, match=r"prior: expected one of .*; got 'unifrom'"):
+        build(X, latent_dim=3, prior="unifrom")
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_what_a_model_was_built_with_builds_it_again(name):
+    model = ROWS[name].build(
+        SPEC,
+        **{
+            "activation": "tanh",
+            **({"latent_dim": np.int64(3)} if "latent_dim" in options_of(ROWS[name].build) else {}),
+        },
+    )
+    assert model.spec == SPEC
+    kept = json.loads(json.dumps(dataclasses.asdict(model.built_with)))
+    assert kept["name"] == name
+    again = ROWS[kept["name"]].build(SPEC, **kept["options"])
+    again.load_state_dict(model.state_dict())
+    assert str(again) == str(model)
+    assert again.built_with == model.built_with
+
+
+WRONG = [
+    ({"network": "convv"}, "network: expected one of mlp, conv; got 'convv' .did you mean 'conv'"),
+    ({"network": "conv"}, r"network: 'conv' expects data with an image shape, such as \(28, 28\)"),
+    ({"network": torch.nn.Linear(5, 5)}, "network: expected a name, or a function .*; got the module Linear"),
+    ({"network": linear, "activation": "tanh"}, r"activation: goes with a network by name \(mlp, conv\)"),
+    ({"network": lambda inputs, outputs: 3}, "network: expected a function from two sizes to a torch module; it ret"),
+    ({"network": lambda inputs, _: torch.nn.Linear(inputs.numel(), 3)}, "network: expected outputs of shape"),
+    ({"likelihood": "bernouli"}, "likelihood: expected one of bernoulli; got 'bernouli' .did you mean 'bernoulli'"),
+    ({"likelihood": lambda *_: 3}, "likelihood: expected a torch module that returns a distribution; got 3"),
+    ({"data": 2.5}, "data: expected a data set, a DataSpec or a number of columns; got float"),
+    ({"data": np.zeros((3, 5))}, r"data: .*; got ndarray; Dataset.from_arrays\(x\) makes a data set of it"),
+]
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize(("options", "sentence"), WRONG)
+def test_options_that_do_not_fit_are_refused(name, options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        ROWS[name].build(**{"data": X, **options}).reconstruct(observations_of())

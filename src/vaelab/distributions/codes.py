@@ -20,12 +20,16 @@ def kind_of_code(distribution: Distribution) -> Code | None:
     >>> kind_of_code(Bernoulli(torch.zeros(3)))
     'bits'
     """
-    support = distribution.support
-    while isinstance(support, constraints.independent):
+    try:
+        support: object = distribution.support
+    except NotImplementedError:  # a flow of zuko: its codes are of the kind of its base distribution
+        base = getattr(distribution, "base", None)
+        return kind_of_code(base) if isinstance(base, Distribution) else None
+    while hasattr(support, "base_constraint"):  # that of one number of a vector, or of one component of a mixture
         support = support.base_constraint
     if support is constraints.boolean:
         return "bits"
-    return "real" if support in (constraints.real, constraints.real_vector) else None
+    return "real" if support is constraints.real else None
 
 
 def all_codes(dim: int, like: Tensor) -> Tensor:

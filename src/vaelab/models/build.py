@@ -172,7 +172,10 @@ def build_likelihood(likelihood: Likelihood, latent_dim: int, spec: DataSpec, ne
     if not callable(likelihood):
         require_choice("likelihood", likelihood, LIKELIHOODS)
         likelihood = LIKELIHOODS[likelihood]
-    return likelihood(latent_dim, spec, network)
+    part = likelihood(latent_dim, spec, network)
+    if not isinstance(part, nn.Module):
+        raise InputError(f"likelihood: expected a torch module that returns a distribution; got {part!r}")
+    return part
 
 
 def build_prior(prior: str | Prior, latent_dim: int, table: Mapping[str, Callable[[int], nn.Module]]) -> nn.Module:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
-from vaelab.distributions import Code, as_vector, kind_of_code
+from vaelab.distributions import Code, ParametricDistribution, as_vector, kind_of_code
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.inputs import Table, as_codes, as_observations
 from vaelab.models.saved import Saveable
@@ -49,14 +49,6 @@ class LatentVariableModel(Saveable):
 
     def __init__(self, prior: nn.Module, likelihood: nn.Module, posterior: nn.Module) -> None:
         super().__init__()
-        kinds = getattr(prior, "code", None), getattr(posterior, "code", None)
-        for kind in kinds:
-            if kind is not None:
-                require_choice("posterior.code", kind, get_args(Code))
-        if None not in kinds and kinds[0] != kinds[1]:
-            raise InputError(
-                f"prior: expected codes of the posterior's kind {kinds[1]!r}; got a prior over {kinds[0]!r}"
-            )
         for name, part in (("prior", prior), ("likelihood", likelihood), ("posterior", posterior)):
             if not isinstance(part, nn.Module):
                 raise InputError(f"{name}: expected a torch module that returns a distribution; got {part!r}")
@@ -64,6 +56,19 @@ class LatentVariableModel(Saveable):
         self.prior = prior
         self.likelihood = likelihood
         self.posterior = posterior
+        self._check_kinds()
+
+    def _check_kinds(self) -> None:
+        """Refuse a prior and a posterior over different kinds of code."""
+        kinds = getattr(self.prior, "code", None), getattr(self.posterior, "code", None)
+        for kind in kinds:
+            if kind is not None:
+                require_choice("posterior.code", kind, get_args(Code))
+        of_prior = kinds[0] or kind_of_code(self.prior())
+        if kinds[1] and of_prior and kinds[1] != of_prior:
+            raise InputError(
+                f"prior: expected codes of the posterior's kind {kinds[1]!r}; got a prior over {of_prior!r}"
+            )
 
     @property
     def code(self) -> Code:
@@ -113,6 +118,8 @@ class LatentVariableModel(Saveable):
             raise InputError(
                 f"x: expected {conditional.event_shape[0]} columns, as p(x|z) of the model has; got {x.shape[-1]}"
             )
+        if not isinstance(conditional, ParametricDistribution):  # some, such as flows, do not broadcast the value
+            x = x.expand(*torch.broadcast_shapes(conditional.batch_shape, x.shape[:-1]), -1)
         log_likelihood: Tensor = conditional.log_prob(x)
         return log_likelihood
 
@@ -169,20 +176,12 @@ class LatentVariableModel(Saveable):
     def encode(self, x: Table) -> Tensor:
         """Return the posterior mean of the code, shape (B, D), for observations x (B, X) in [0, 1]."""
         with torch.no_grad():
-            q = self.posterior(as_observations(x, self.any_weight))
-            try:
-                mean: Tensor = q.mean
-            except NotImplementedError:
-                raise InputError(
-                    f"posterior: expected a distribution whose mean is known; {type(q).__name__} of torch has no mean"
-                ) from None
-            return mean
+            return _statistic("posterior", self.posterior(as_observations(x, self.any_weight)), "mean")
 
     def decode(self, z: Table) -> Tensor:
         """Return the mean of p(x|z), shape (..., X), for codes (..., D)."""
         with torch.no_grad():
-            mean: Tensor = self.likelihood(as_codes(z, self.any_weight)).mean
-            return mean
+            return _statistic("likelihood", self.likelihood(as_codes(z, self.any_weight)), "mean")
 
     def reconstruct(self, x: Table) -> Tensor:
         """Decode the most probable code of q(z|x): the mean of a Gaussian, the likelier value of each bit."""
@@ -203,8 +202,8 @@ class LatentVariableModel(Saveable):
         require_choice("kind", kind, get_args(SampleKind))
         with torch.no_grad(), seeded(seed, "sample"):
             conditional = self.likelihood(self.prior().sample((n,)))  # batch (n,), event (X,)
-            chosen: Tensor = conditional.sample() if kind == "draw" else getattr(conditional, kind)
-            return chosen
+            draws: Tensor = conditional.sample() if kind == "draw" else _statistic("likelihood", conditional, kind)
+            return draws
 
     def require_likelihood(self) -> None:
         """Raise a :class:`InputError` if x has no likelihood under this model (deterministic auto-encoder)."""
@@ -215,9 +214,19 @@ class LatentVariableModel(Saveable):
             )
 
 
-def _as_part(name: str, module: nn.Module, inputs: tuple[Tensor, ...], found: object) -> Distribution:
-    """Return the output of a part of a model as a distribution over vectors, one for each row of its input."""
-    distribution = as_vector(found, name)
+def _statistic(part: str, distribution: Distribution, name: str) -> Tensor:
+    """Return the mean or the mode of a distribution, or refuse one that torch has none of."""
+    try:
+        value: Tensor = getattr(distribution, name)
+    except NotImplementedError:
+        kind = type(distribution).__name__
+        raise InputError(f"{part}: expected a distribution whose {name} is known; {kind} has no {name}") from None
+    return value
+
+
+def _as_part(name: str, module: nn.Module, inputs: tuple[Tensor, ...], returned: object) -> Distribution:
+    """Check what a part of a model returned: a distribution over vectors, one for each row of the part's input."""
+    distribution = as_vector(returned, name)
     expected = inputs[0].shape[:-1] if inputs else torch.Size()
     if distribution.batch_shape != expected:
         raise InputError(
