@@ -14,7 +14,9 @@ __all__ = ["LIKELIHOODS", "BernoulliLikelihood", "BottomLayer", "LikelihoodName"
 
 # The likelihoods that a model's option ``likelihood`` names, each built from the size of the code, the data and a
 # function that builds a network from two sizes.
-LIKELIHOODS: dict[str, Callable[..., nn.Module]] = {"bernoulli": BernoulliLikelihood}
+LIKELIHOODS: dict[str, Callable[..., nn.Module]] = {
+    "bernoulli": BernoulliLikelihood,
+}
 
 if TYPE_CHECKING:
     LikelihoodName = str

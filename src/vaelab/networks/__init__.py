@@ -33,7 +33,10 @@ __all__ = [
 ]
 
 # Each is built from (inputs, outputs, hidden_dims, activation).
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "conv": ConvolutionalNetwork}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "mlp": MLP,
+    "conv": ConvolutionalNetwork,
+}
 
 if TYPE_CHECKING:
     NetworkName = str

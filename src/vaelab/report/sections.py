@@ -34,22 +34,8 @@ def sections(members: Sequence[ReportedRun]) -> tuple[list[Section], list[LeftOu
 
     A figure that fails is left out; the numbers and the other figures are still shown.
     """
-    builders: tuple[Builder, ...] = (
-        latent_map,
-        sample_means,
-        sample_modes,
-        codes_and_mixture,
-        mixture_samples,
-        training_curves,
-        gradient_variance,
-        reconstructions,
-        plane,
-        tightness,
-        receptive_fields,
-        layer_samples,
-    )
     made, left_out = [], []
-    for builder in builders:
+    for builder in _BUILDERS:
         name = builder.__name__.replace("_", " ")
         try:
             section = builder(members)
@@ -349,3 +335,20 @@ def plane(members: Sequence[ReportedRun], side: int = 20) -> Section | None:
         "shows how often it is generated."
     )
     return Section("plane", "The decoded plane", guide, finding, figure)
+
+
+# The sections in reading order. A new one is a function and a row here.
+_BUILDERS: tuple[Builder, ...] = (
+    latent_map,
+    sample_means,
+    sample_modes,
+    codes_and_mixture,
+    mixture_samples,
+    training_curves,
+    gradient_variance,
+    reconstructions,
+    plane,
+    tightness,
+    receptive_fields,
+    layer_samples,
+)

@@ -1,0 +1,38 @@
+"""The importance-weighted bound."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from vaelab.objectives.contract import Combination, Objective
+
+__all__ = ["IWAE"]
+
+
+@dataclass(frozen=True)
+class IWAE(Objective):
+    """Importance-weighted bound of K codes: `log 1/K sum_k w_k` with `w_k = p(x, z_k) / q(z_k|x)`.
+
+    Source: Burda, Grosse & Salakhutdinov (2016), https://arxiv.org/abs/1509.00519.
+
+    >>> IWAE()(torch.tensor([[1.0], [1.0]]))
+    tensor([1.])
+    """
+
+    name: ClassVar[str] = "iwae"
+    combination: ClassVar[Combination] = "log-mean-exp"
+
+    def __call__(self, log_weights: Tensor) -> Tensor:
+        # Relative to the largest: where numbers are so large that rounding loses log K, the gradient is still right.
+        largest = log_weights.detach().amax(0)
+        largest = torch.where(largest.isfinite(), largest, 0)
+        relative = log_weights - largest
+        # A weight below e^-46 = 1e-20 of the largest is lost in the rounding of the sum. It is left out, because its
+        # gradients would be denormal numbers, which make products of matrices several times slower.
+        kept = torch.where(relative < -46, -math.inf, relative)
+        return torch.logsumexp(kept, 0) - math.log(len(log_weights)) + largest

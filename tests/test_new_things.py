@@ -1,0 +1,156 @@
+"""All rooms. A new estimator, likelihood, network, prior, objective, data format or panel is one file and one row.
+
+Each file of ``tests/new_things`` goes into a copy of the package, and a table of the copy gets one import and one row.
+No other file of the copy changes. Then the command line reads, trains, evaluates and reports with all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "vaelab"
+PIECES = Path(__file__).parent / "new_things"
+
+
+@dataclass(frozen=True)
+class NewThing:
+    """A file of ``new_things``, where it goes, and the import and the row (above ``before``) that ``table`` gets."""
+
+    piece: str
+    target: str
+    table: str
+    imported: str
+    row: str
+    before: str
+
+
+NEW_THINGS = (
+    NewThing(
+        "estimator",
+        "estimators/paired_scores.py",
+        "estimators/__init__.py",
+        "from vaelab.estimators.paired_scores import PairedScores",
+        "        PairedScores,",
+        "        Exact,",
+    ),
+    NewThing(
+        "likelihood",
+        "likelihoods/noisy.py",
+        "likelihoods/__init__.py",
+        "from vaelab.likelihoods.noisy import NoisyBernoulli",
+        '    "noisy": NoisyBernoulli,',
+        '    "bernoulli": BernoulliLikelihood,',
+    ),
+    NewThing(
+        "network",
+        "networks/skip.py",
+        "networks/__init__.py",
+        "from vaelab.networks.skip import SkipNetwork",
+        '    "skip": SkipNetwork,',
+        '    "mlp": MLP,',
+    ),
+    NewThing(
+        "prior",
+        "priors/two_bits.py",
+        "priors/__init__.py",
+        "from vaelab.priors.two_bits import TwoBits",
+        '    "two": TwoBits,',
+        '    "uniform": BernoulliPrior,',
+    ),
+    NewThing(
+        "objective",
+        "objectives/half_renyi.py",
+        "objectives/__init__.py",
+        "from vaelab.objectives.half_renyi import HalfRenyi",
+        "        HalfRenyi,",
+        "        ELBO,",
+    ),
+    NewThing(
+        "data_format",
+        "data/formats/bit_strings.py",
+        "data/formats/table.py",
+        "from vaelab.data.formats import bit_strings",
+        '    Format((".bits",), "a file of bit strings", "lines of the characters 0 and 1", bit_strings.read),',
+        "    Format(",
+    ),
+    NewThing(
+        "panel",
+        "report/column_means.py",
+        "report/sections.py",
+        "from vaelab.report.column_means import column_means",
+        "    column_means,",
+        "    latent_map,",
+    ),
+)
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the package with every new thing in it."""
+    root = tmp_path_factory.mktemp("copy")
+    shutil.copytree(PACKAGE, root / "vaelab", ignore=shutil.ignore_patterns("__pycache__"))
+    for new in NEW_THINGS:
+        assert not (root / "vaelab" / new.target).exists()
+        shutil.copy(PIECES / f"{new.piece}.py", root / "vaelab" / new.target)
+        table = root / "vaelab" / new.table
+        lines = table.read_text(encoding="utf-8").splitlines()
+        lines.insert(lines.index(new.before), new.row)
+        lines.insert(lines.index("from __future__ import annotations") + 1, new.imported)
+        table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    rng = np.random.default_rng(0)
+    rows = (rng.random((200, 6)) < rng.random((200, 1))).astype(int)
+    (root / "answers.bits").write_text("\n".join("".join(map(str, row)) for row in rows) + "\n", encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def vaelab(copy: Path) -> Run:
+    """Return a function that runs a command of the copy."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "vaelab", *words]
+        result = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=240)
+        assert result.returncode == 0, result.stderr
+        return result
+
+    return run
+
+
+def test_they_work_together_from_the_command_line(copy: Path, vaelab: Run) -> None:
+    data = ("--data", "answers.bits")
+    small = ("latent_dim=3", "hidden_dims=[4]", "training.steps=20", "likelihood=noisy", "network=skip", "prior=two")
+    vaelab("train", "bernoulli-vae", *data, *small, "estimator.name=paired-scores", "--out", "run")
+    config = json.loads((copy / "run" / "config.json").read_text(encoding="utf-8"))["settings"]
+    assert config["estimator"] == {"name": "paired-scores", "samples": 2}
+    assert [config["model"][name] for name in ("likelihood", "network", "prior")] == ["noisy", "skip", "two"]
+    printed = vaelab("evaluate", "run", "--bound", "elbo", "--bound", "exact").stdout
+    assert "elbo" in printed
+    assert "exact" in printed
+    report = (copy / "run" / "report.html").read_text(encoding="utf-8")
+    assert "Means of the columns" in report
+
+
+def test_an_objective_trains_with_the_estimators_that_take_any(copy: Path, vaelab: Run) -> None:
+    words = ("latent_dim=2", "hidden_dims=[4]", "training.steps=20", "objective.name=half-renyi")
+    vaelab("train", "gaussian-vae", "--data", "answers.bits", *words, "--out", "renyi")
+    rows = [json.loads(line) for line in (copy / "renyi" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert np.isfinite(rows[-1]["val/bound"])
+
+
+def test_the_settings_list_them(vaelab: Run) -> None:
+    names = vaelab("settings").stdout
+    assert "paired-scores" in names
+    assert "half-renyi" in names
