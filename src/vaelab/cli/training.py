@@ -129,18 +129,29 @@ def show_settings(
 ) -> None:
     """List the settings of a model with their defaults.
 
-    Without a model, list the names of the models, objectives and estimators.
+    Without a model, list the names of the models and of their parts.
     """
     from vaelab.estimators import ESTIMATORS
+    from vaelab.likelihoods import LIKELIHOODS
     from vaelab.models import MODELS
+    from vaelab.networks import NETWORKS
     from vaelab.objectives import OBJECTIVES
+    from vaelab.priors import BIT_PRIORS, REAL_PRIORS
     from vaelab.settings import resolve, words
 
     if model is not None:
         print("\n".join(words(resolve(model), unset=True)))
         say_next("settings", model=model)
         return
-    tables: dict[str, Iterable[str]] = {"models": MODELS, "objectives": OBJECTIVES, "estimators": ESTIMATORS}
+    tables: dict[str, Iterable[str]] = {
+        "models": MODELS,
+        "networks": NETWORKS,
+        "priors of real codes": REAL_PRIORS,
+        "priors of bits": BIT_PRIORS,
+        "likelihoods": LIKELIHOODS,
+        "objectives": OBJECTIVES,
+        "estimators": ESTIMATORS,
+    }
     for kind, table in tables.items():
         print_text(f"{kind}: {', '.join(table)}")
     say_next("settings", model="MODEL")

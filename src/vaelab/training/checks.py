@@ -13,20 +13,29 @@ from vaelab.estimators import Estimator
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.priors import MixturePrior
+from vaelab.seeds import seeded
 from vaelab.settings import Settings, TrainingSettings
 
 __all__ = ["check_fit", "check_settings", "training_rows"]
 
 
 def check_settings(settings: Settings, data: Dataset) -> None:
-    """Refuse settings that do not go together or with the data; nothing is drawn or allocated for it.
+    """Refuse settings that do not go together or with the data, without memory for the weights where that is possible.
 
     Raises:
         InputError: see :func:`check_fit`; or more components of a mixture than rows to fit it to.
     """
-    spec = replace(data.spec, mean=None)
-    with torch.device("meta"):  # shapes alone
-        model = settings.build_model(spec)
+    try:
+        with torch.device("meta"):  # shapes alone
+            _check_model(settings, data)
+    except RuntimeError:  # a part of the model looks at numbers, such as a distribution that checks its parameters
+        with seeded(0):
+            _check_model(settings, data)
+
+
+def _check_model(settings: Settings, data: Dataset) -> None:
+    """Build the model of the settings, and refuse what does not go with it."""
+    model = settings.build_model(replace(data.spec, mean=None))
     check_fit(model, data, settings.build_objective(), settings.build_estimator(model), settings.training)
     rows = training_rows(data)
     if isinstance(model.prior, MixturePrior) and max(model.prior.candidates) > rows:
