@@ -12,14 +12,15 @@ from tests.test_training import rows_of, weights_of
 from tests.training_process import run_training
 from vaelab.data import Dataset, Split
 from vaelab.errors import InputError
+from vaelab.estimators import Pathwise
 from vaelab.models import MODELS, autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training import check_settings, fit, for_data, train
-from vaelab.training.average import Average
+from vaelab.training.average import average_of, update_average
 from vaelab.training.length import at_pace, default_interval
-from vaelab.training.record import Saving
-from vaelab.training.schedule import learning_rate
+from vaelab.training.optimizers import make_adam
+from vaelab.training.schedule import CheckpointClock
 from vaelab.training.verdict import judge
 
 SHORT = MODELS["gaussian-vae"].pace
@@ -84,8 +85,9 @@ def test_validations_are_an_epoch_apart_or_a_few_steps():
 
 
 def test_a_rate_that_is_left_open_is_refused_where_nobody_knows_the_data():
+    model = gaussian_vae(5, 3, [8])
     with pytest.raises(InputError, match="learning_rate: expected a number; fit and train choose one"):
-        learning_rate(free(), 0, 10)
+        make_adam(model, Pathwise(model), free().learning_rate)
 
 
 # ---------------------------------------------------------------- the size of the code
@@ -173,15 +175,15 @@ def test_no_patience_is_used_up_while_the_learning_rate_rises():
 
 def test_the_average_begins_anew_when_beta_has_its_value():
     model = gaussian_vae(5, 3, [8], seed=0)
-    average = Average(model, start=6)
+    average = average_of(model)
     for step in range(1, 9):
         with torch.no_grad():
             for weight in model.parameters():
                 weight.fill_(float(step))
-        average.add(step)
+        update_average(average, model, step, start=6)
         if step == 6:
-            assert {float(weight.mean()) for weight in average.means} == {6.0}
-    assert float(average.means[0].mean()) == pytest.approx(6 + 8 / 9 * 2)  # step 7 is left out
+            assert {float(weight.mean()) for weight in average.parameters()} == {6.0}
+    assert float(next(average.parameters()).mean()) == pytest.approx(6 + 8 / 9 * 2)  # step 7 is left out
 
 
 @pytest.mark.parametrize("stop", [24, 60, 100])
@@ -332,10 +334,10 @@ def test_the_mixture_can_be_corrected_after_the_training(tmp_path):
 
 def test_a_checkpoint_that_takes_long_is_written_less_often(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("vaelab.training.record.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("vaelab.training.schedule.time.monotonic", lambda: now[0])
 
     def written(cost, steps):
-        saving, found = Saving(), []
+        saving, found = CheckpointClock(), []
         for step in range(1, steps + 1):
             now[0] += 1.0
             if saving.due(validated=step % 2 == 0, ends=step == steps):

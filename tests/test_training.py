@@ -8,18 +8,19 @@ import pytest
 import torch
 
 from tests.laws import MODELS, binary_data, build, largest_difference
-from tests.training_process import run_training
+from tests.training_process import OPTIONS, run_training
 from vaelab.errors import InputError
-from vaelab.estimators import Pathwise, ScoreFunction
+from vaelab.estimators import Pathwise, Rebar, ScoreFunction
 from vaelab.likelihood import objective_bound
 from vaelab.models import autoencoder, gaussian_vae
 from vaelab.objectives import ELBO, IWAE, Reconstruction
 from vaelab.runs import Run
-from vaelab.settings import TrainingSettings
+from vaelab.settings import TrainingSettings, resolve
 from vaelab.training import Diverged, choose_device, fit
-from vaelab.training.adam import Adam, Group
-from vaelab.training.record import Log
-from vaelab.training.schedule import kl_weight, learning_rate
+from vaelab.training.adam import Adam
+from vaelab.training.log import Log
+from vaelab.training.schedule import kl_weight, learning_rate_factor
+from vaelab.training.step import update_by_adam
 
 CLOCK = {"seconds", "images_per_second"}
 RUNS = ["gaussian-vae", "bernoulli-vae", "autoencoder"]
@@ -128,7 +129,7 @@ def poison(model, at):
 
 def test_a_nan_stops_with_the_step_and_advice_and_keeps_the_last_good_checkpoint(tmp_path):
     run, _ = run_training(tmp_path / "run", more={"training": {"steps": 40}})
-    model = run.settings.build_model(5)
+    model = run.settings.build_model(binary_data())
     longer = TrainingSettings(**{**run.settings.training.model_dump(), "steps": 90})
     kept = weights_of(run.path)
     with pytest.raises(Diverged, match=r"not finite at step 49; the last good value was -\d+\.\d\d; try .*rate"):
@@ -150,13 +151,13 @@ def test_weights_that_stop_being_finite_at_a_validation_are_not_saved(tmp_path, 
     """Of step 30 the average takes in nothing, so what is validated is finite still."""
 
     class Wild(Adam):
-        def step(self, gradients, rate):
-            super().step(gradients, rate)
+        def step(self):
+            super().step()
             if self.count == 30:
                 with torch.no_grad():
                     self.weights[0].fill_(math.nan)
 
-    monkeypatch.setattr("vaelab.training.loop.Adam", Wild)
+    monkeypatch.setattr("vaelab.training.optimizers.Adam", Wild)
     with pytest.raises(Diverged, match="the weights are not finite at step 30"):
         run_training(tmp_path / "run", more={"training": {"validate_every": 10}})
     saved = Run(tmp_path / "run").load_checkpoint()
@@ -201,39 +202,131 @@ def test_the_bound_reported_while_the_kl_warms_up_has_beta_one():
     assert plain_next["train/bound"] != warmed_next["train/bound"]  # the step taken differs
 
 
-def test_clipping_bounds_the_gradient_that_the_optimiser_sees(monkeypatch):
-    norms, step = [], Adam.step
+def test_clipping_bounds_the_gradient_that_the_optimiser_sees():
+    norms = []
 
-    def noted(self, gradients, numbers):
-        norms.append(float(torch.cat([g.flatten() for g in gradients if g is not None]).norm()))
-        step(self, gradients, numbers)
+    class Noted(torch.optim.SGD):
+        def step(self):
+            gradients = [weight.grad for group in self.param_groups for weight in group["params"]]
+            norms.append(float(torch.cat([part.flatten() for part in gradients if part is not None]).norm()))
+            super().step()
 
-    monkeypatch.setattr(Adam, "step", noted)
     for clip in (None, 1e-3):
-        fit(build("gaussian").float(), binary_data(), steps=1, warmup=0, clip=clip)
+        fit(build("gaussian").float(), binary_data(), steps=1, clip=clip, optimizer=Noted)
     assert norms[0] > 0.1
     assert norms[1] == pytest.approx(1e-3, rel=1e-4)
 
 
-@pytest.mark.parametrize("compiling", [False, True])
-def test_adam_takes_the_steps_of_torchs_own(compiling, monkeypatch):
+# ---------------------------------------------------------------- the optimiser
+
+
+def test_sgd_moves_every_weight_against_its_gradient_times_the_rate_of_the_schedule():
+    """Half the rate in the first of two steps of a rise; ten times the rate for what the estimator learns."""
+    model, seen = build("bits, uniform prior").float(), []
+
+    class Noted(torch.optim.SGD):
+        def step(self):
+            before = [[weight.detach().clone() for weight in group["params"]] for group in self.param_groups]
+            super().step()
+            for weights, group, rate in zip(before, self.param_groups, (0.1, 1.0), strict=True):
+                for old, new in zip(weights, group["params"], strict=True):
+                    expected = old if new.grad is None else old - rate * (0.5 + 0.5 * len(seen)) * new.grad
+                    assert torch.allclose(new, expected, rtol=0, atol=1e-6)
+            seen.append([group["lr"] for group in self.param_groups])
+
+    estimator = Rebar(model, 2)
+    assert estimator.learning_rate_factor == 10
+    length = {"steps": 2, "warmup": 2, "schedule": "constant", "log_every": 1}
+    fit(model, binary_data(), estimator=estimator, optimizer=lambda w: Noted(w, lr=0.1), **length)
+    assert seen == [pytest.approx([0.05, 0.5]), pytest.approx([0.1, 1.0])]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+def test_any_optimiser_resumes_to_the_weights_of_a_training_without_a_stop(compiled, tmp_path):
+    settings = resolve("gaussian-vae", OPTIONS)
+    length = settings.training.model_copy(update={"steps": 24, "validate_every": 8, "compile": compiled})
+
+    def train(path, callback=None):
+        run = Run(path) if path.exists() else Run.create(path, settings, binary_data())
+        model = settings.build_model(binary_data())
+        with contextlib.suppress(StopIteration):
+            fit(
+                model,
+                binary_data(),
+                settings=length.model_copy(update={"learning_rate": None}),
+                run=run,
+                optimizer=lambda weights: torch.optim.SGD(weights, lr=0.05, momentum=0.9),
+                callback=callback,
+            )
+        return model.state_dict()
+
+    def stop(row):
+        if row["step"] == 16:
+            raise StopIteration
+
+    torch.manual_seed(1)
+    whole = train(tmp_path / "whole")
+    torch.manual_seed(1)
+    train(tmp_path / "stopped", stop)
+    assert largest_difference(train(tmp_path / "stopped"), whole) == 0
+    with pytest.raises(InputError, match="resume: expected the optimiser that the run was started with, SGD; got Adam"):
+        fit(settings.build_model(binary_data()), binary_data(), settings=length, run=Run(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "sentence"),
+    [
+        (torch.optim.SGD([torch.zeros(1)], lr=0.1), "optimizer: expected a function from parameters .*; got SGD"),
+        ("adam", "optimizer: expected a function from parameters to an optimiser, such as .*; got str"),
+        (lambda weights: None, "optimizer: expected a function that returns a torch optimiser, .*; got NoneType"),
+        (
+            lambda weights: torch.optim.SGD([torch.zeros(1)], lr=0.1),
+            "optimizer: expected an optimiser of the parameters",
+        ),
+        (torch.optim.LBFGS, "optimizer: LBFGS evaluates the loss several times a step"),
+    ],
+)
+def test_what_is_no_optimiser_of_the_model_is_refused(optimizer, sentence):
+    with pytest.raises(InputError, match=sentence) as refused:
+        fit(build("gaussian").float(), binary_data(), steps=1, optimizer=optimizer)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_learning_rate_is_given_once():
+    options = {"steps": 1, "optimizer": torch.optim.SGD}
+    with pytest.raises(InputError, match=r"learning_rate or optimizer, not both; .*SGD\(parameters, lr=0.2\)"):
+        fit(build("gaussian").float(), binary_data(), learning_rate=0.2, **options)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_adam_takes_the_steps_of_torchs_own(compiled):
     """To rounding, in float64: two groups, a gradient that lies transposed in memory, a weight that never has one."""
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: compiling)
     torch.manual_seed(0)
-    ours = [torch.nn.Parameter(torch.randn(shape).double()) for shape in ((3, 5), (5,), (2,), (4, 4))]
+    shapes = ((3, 5), (5,), (2,), (4, 4))
+    ours = [torch.nn.Parameter(torch.randn(shape, dtype=torch.float64)) for shape in shapes]
     theirs = [torch.nn.Parameter(weight.detach().clone()) for weight in ours]
-    adam = Adam([Group(ours[:3]), Group(ours[3:], 10.0, (0.9, 0.99999))])
-    groups = [{"params": theirs[:3], "lr": 0.01}, {"params": theirs[3:], "lr": 0.1, "betas": (0.9, 0.99999)}]
-    peer = torch.optim.Adam(groups, fused=True)
+
+    def groups(weights):
+        return [{"params": weights[:3], "lr": 0.01}, {"params": weights[3:], "lr": 0.1, "betas": (0.9, 0.99999)}]
+
+    adam, peer = Adam(groups(ours)), torch.optim.Adam(groups(theirs), fused=True)
+
+    def move(gradients):
+        if not compiled:
+            return adam.step()
+        with torch.no_grad():
+            return update_by_adam(adam, gradients, adam.begin_step())
+
     for _ in range(20):
         gradients = [torch.randn(5, 3).double().T, torch.randn(5).double(), None, torch.randn(4, 4).double()]
-        for weight, gradient in zip(theirs, gradients, strict=True):
-            weight.grad = None if gradient is None else gradient.contiguous()
-        adam.step(gradients, adam.next(rate=0.01))
+        for one, other, gradient in zip(ours, theirs, gradients, strict=True):
+            one.grad, other.grad = gradient, None if gradient is None else gradient.contiguous()
+        move(gradients)
         peer.step()
     for one, other in zip(ours, theirs, strict=True):
         assert torch.allclose(one, other, rtol=1e-12, atol=1e-14)
-    again = Adam(adam.groups)
+    again = Adam(groups(ours))
     again.load_state_dict(adam.state_dict())
     assert again.count == 20
     assert all(torch.equal(a, b) for a, b in zip(again.means + again.squares, adam.means + adam.squares, strict=True))
@@ -247,10 +340,10 @@ def test_an_epoch_is_the_whole_batches_of_the_training_split():
 
 def test_the_learning_rate_follows_its_schedule():
     settings = TrainingSettings(steps=100, learning_rate=0.4, warmup=10, schedule="constant")
-    assert [learning_rate(settings, step, 100) for step in (0, 4, 9, 50)] == pytest.approx([0.04, 0.2, 0.4, 0.4])
+    assert [learning_rate_factor(settings, step, 100) for step in (0, 4, 9, 50)] == pytest.approx([0.1, 0.5, 1, 1])
     cosine = settings.model_copy(update={"schedule": "cosine", "warmup": 0})
-    rates = [learning_rate(cosine, step, 100) for step in (0, 50, 75, 100)]
-    assert rates == pytest.approx([0.4, 0.2, 0.2 * (1 - math.sqrt(0.5)), 0.0])
+    factors = [learning_rate_factor(cosine, step, 100) for step in (0, 50, 75, 100)]
+    assert factors == pytest.approx([1, 0.5, 0.5 * (1 - math.sqrt(0.5)), 0.0])
     seen = []
     fit(
         build("gaussian").float(),
@@ -258,7 +351,7 @@ def test_the_learning_rate_follows_its_schedule():
         settings=cosine.model_copy(update={"log_every": 1}),
         callback=seen.append,
     )
-    assert [row["lr"] for row in seen] == [learning_rate(cosine, step, 100) for step in range(100)]
+    assert [row["lr"] for row in seen] == [0.4 * learning_rate_factor(cosine, step, 100) for step in range(100)]
     assert [kl_weight(TrainingSettings(steps=9, kl_warmup=4), step) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
     assert kl_weight(settings, 0) == 1
 
@@ -326,7 +419,7 @@ def test_the_first_images_a_second_after_a_resume_are_of_the_steps_made_since(mo
         saved.add(torch.zeros(3))
     log.load_state_dict(saved.state_dict())
     clock = iter([10.0, 12.0, 12.0])
-    monkeypatch.setattr("vaelab.training.record.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("vaelab.training.log.time.perf_counter", lambda: next(clock))
     log.start()
     for _ in range(3):
         log.add(torch.zeros(3))

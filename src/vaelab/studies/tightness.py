@@ -19,7 +19,7 @@ from vaelab.models import LatentVariableModel, sbn
 from vaelab.objectives import ELBO, IWAE, Objective
 from vaelab.seeds import seeded
 from vaelab.settings import TrainingSettings
-from vaelab.training.loop import fit
+from vaelab.training.fitting import fit
 from vaelab.training.surroundings import own_torch
 
 __all__ = ["measure_tightness"]

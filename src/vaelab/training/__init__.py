@@ -21,11 +21,11 @@ from vaelab.runs import Run, locked, source_of
 from vaelab.seeds import seeded
 from vaelab.settings import Settings, TrainingSettings, words
 from vaelab.training.checks import check_settings
-from vaelab.training.engine import choose_precision
+from vaelab.training.fitting import fit
 from vaelab.training.length import for_data
-from vaelab.training.loop import fit
+from vaelab.training.log import Diverged
 from vaelab.training.parallel import TIMEOUT, ProcessGroup, joined
-from vaelab.training.record import Diverged
+from vaelab.training.precision import choose_precision
 from vaelab.training.result import FitResult, History, Row
 from vaelab.training.resume import reopen
 from vaelab.training.surroundings import choose_device, own_torch

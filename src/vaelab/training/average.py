@@ -1,58 +1,52 @@
-"""The average of the weights along a training: what a lower learning rate would have reached, at any time."""
+"""The average of the weights along a training: as good at any time as a lower learning rate would have made them."""
 
 from __future__ import annotations
 
-import copy
-from typing import Any
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from vaelab.models import LatentVariableModel
 
-__all__ = ["Average"]
+__all__ = ["average_of", "update_average"]
 
 _EVERY = 4  # steps, after the first few: neighbours differ little, and the average then costs next to nothing
 _ETA = 7
 
 
-class Average:
-    """Polynomial-decay average of the weights, which looks back over about an eighth of the past.
+def average_of(model: LatentVariableModel) -> AveragedModel:
+    """Return a copy of a model that will hold the average of its weights: torch's own, with a polynomial decay.
 
-    Formula: with the n-th weights taken in, m <- m + (eta + 1) / (n + eta) (w - m), eta = 7, so that the first are
-    taken whole. Source: Shamir & Zhang (2013), https://arxiv.org/abs/1212.1824. It begins anew after the step
-    ``start``: weights from a rise of beta were trained for another objective.
+    Formula: with the n-th weights taken in, m <- m + (eta + 1) / (n + eta) (w - m), eta = 7, so that the average looks
+    back over about an eighth of the past, and the first weights are taken whole. Source: Shamir & Zhang (2013),
+    https://arxiv.org/abs/1212.1824.
 
+    >>> import torch
     >>> from vaelab.models import gaussian_vae
     >>> model = gaussian_vae(6, latent_dim=2, hidden_dims=[8])
-    >>> average = Average(model)
-    >>> average.add(step=1)
-    >>> torch.equal(average.model.likelihood.logits.weight, model.likelihood.logits.weight)
+    >>> average = average_of(model)
+    >>> update_average(average, model, step=1)
+    >>> all(map(torch.equal, average.parameters(), model.parameters()))
     True
     """
+    return AveragedModel(model, multi_avg_fn=_decay).requires_grad_(False)
 
-    def __init__(self, model: LatentVariableModel, start: int = 0) -> None:
-        self.start = start
-        self.model = copy.deepcopy(model).requires_grad_(False)
-        self.count = 0
-        self.means: list[Tensor] = list(self.model.parameters())
-        self.weights: list[Tensor] = list(model.parameters())
 
-    def add(self, step: int) -> None:
-        """Take in the weights after a step; of most steps nothing is taken."""
-        if step == self.start:
-            self.count = 0
-        elif step > _EVERY and step % _EVERY:
-            return
-        self.count += 1
-        with torch.no_grad():
-            torch._foreach_lerp_(self.means, self.weights, (_ETA + 1) / (self.count + _ETA))
+def update_average(average: AveragedModel, model: LatentVariableModel, step: int, start: int = 0) -> None:
+    """Take in the weights after a step; of most steps nothing is taken.
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed training needs."""
-        return {"model": self.model.state_dict(), "count": self.count}
+    The average begins anew after the step ``start``: weights from a rise of beta were trained for another objective.
+    """
+    if step == start:
+        average.n_averaged.zero_()
+    elif step > _EVERY and step % _EVERY:
+        return
+    average.update_parameters(model)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
-        self.model.load_state_dict(state["model"])
-        self.count = state["count"]
+
+def _decay(means: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int) -> None:
+    """Move each mean towards the weights; ``count`` is the number of weights that it holds already."""
+    share = (_ETA + 1) / (count + 1 + _ETA)
+    for mean, weight in zip(means, weights, strict=True):
+        mean.lerp_(weight, share)

@@ -53,27 +53,22 @@ class ProcessGroup:
         with sharing(self.ranks), self._roll_call():
             yield
 
-    def average(
-        self, means: Tensor, gradients: Sequence[Tensor | None], stop: Sequence[float] | Tensor
-    ) -> tuple[Tensor, Sequence[Tensor | None], Tensor | None]:
-        """Return the averages of a step over the ranks, and whether any asks to stop: a single message.
+    def average(self, means: Tensor, parameters: Sequence[Tensor], stop: bool) -> tuple[Tensor, Tensor | None]:
+        """Average the means and, in place, the gradients of a step over the ranks: a single message.
 
-        Call it inside :meth:`step`.
+        Returns the means and, of several ranks, the share of them that ask to stop. Call it inside :meth:`step`.
         """
-        return (means, gradients, None) if self.ranks.count == 1 else self._exchange(means, gradients, stop)
-
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def _exchange(
-        self, means: Tensor, gradients: Sequence[Tensor | None], stop: Sequence[float] | Tensor
-    ) -> tuple[Tensor, Sequence[Tensor | None], Tensor | None]:
-        found = [gradient for gradient in gradients if gradient is not None]
-        asked = stop if isinstance(stop, Tensor) else means.new_full((1,), stop[0])
-        flat = torch.cat([means, asked, *(gradient.flatten() for gradient in found)])
+        if self.ranks.count == 1:
+            return means, None
+        found = [parameter for parameter in parameters if parameter.grad is not None]
+        gradients = [parameter.grad.flatten() for parameter in found if parameter.grad is not None]
+        flat = torch.cat([means, means.new_full((1,), float(stop)), *gradients])
         all_reduce(flat)
         flat /= self.ranks.count
-        means, asked, *parts = flat.split([len(means), 1, *(gradient.numel() for gradient in found)])
-        own = iter(parts)
-        return means, [None if part is None else next(own).view(part.shape) for part in gradients], asked
+        means, asked, *parts = flat.split([len(means), 1, *(len(gradient) for gradient in gradients)])
+        for parameter, part in zip(found, parts, strict=True):
+            parameter.grad = part.view(parameter.shape)
+        return means, asked
 
     def all_reduce(self, tensor: Tensor) -> Tensor:
         """Return the sum of a tensor over the ranks."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from vaelab.errors import InputError
 from vaelab.models import LatentVariableModel
+from vaelab.training.optimizers import trainable
 
 __all__ = ["GradientVariance"]
 
@@ -31,9 +30,7 @@ class GradientVariance:
 
     def __init__(self, model: LatentVariableModel, decay: float = 0.999) -> None:
         encoder = {id(weight) for weight in model.posterior.parameters()}
-        learning = [weight for weight in model.parameters() if weight.requires_grad]
-        self.weights = [weight for weight in learning if id(weight) in encoder]
-        self.rows = [row for row, weight in enumerate(learning) if id(weight) in encoder]
+        self.weights = [weight for weight in trainable(model) if id(weight) in encoder]
         if not self.weights:
             raise InputError("training.log_gradient_variance: q(z|x) of this model has no parameters; expected false")
         self.decay, self.steps = decay, 0
@@ -42,11 +39,10 @@ class GradientVariance:
         self.mean = torch.zeros(size, dtype=torch.float64, device=self.weights[0].device)
         self.square = torch.zeros_like(self.mean)
 
-    def add(self, gradients: Sequence[Tensor | None]) -> None:
-        """Take in the gradients of the model's weights, in their order, before they are clipped."""
-        own = [gradients[row] for row in self.rows]
-        filled = [torch.zeros_like(w) if g is None else g for w, g in zip(self.weights, own, strict=True)]
-        gradient = torch.cat([part.flatten() for part in filled]).double()
+    def update(self) -> None:
+        """Take in the present gradients of the weights, before they are clipped."""
+        gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in self.weights]
+        gradient = torch.cat([part.flatten() for part in gradients]).double()
         self.mean.lerp_(gradient, 1 - self.decay)
         self.square.lerp_(gradient.square_(), 1 - self.decay)
         self.steps += 1

@@ -1,11 +1,13 @@
-"""Room: training. The engine: precision and compilation give the numbers of the plain step; the average of weights."""
+"""Room: training. Precision and compilation give the numbers of the plain step; the average of the weights."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,12 +18,12 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import bernoulli_vae, gaussian_vae
-from vaelab.settings import TrainingSettings, resolve
-from vaelab.training import engine as room
+from vaelab.networks import matmul_precision
+from vaelab.settings import resolve
 from vaelab.training import fit
-from vaelab.training.adam import clipped
-from vaelab.training.average import Average
-from vaelab.training.engine import Engine, choose_precision
+from vaelab.training import step as room
+from vaelab.training.average import average_of, update_average
+from vaelab.training.precision import choose_precision
 
 CPU = torch.device("cpu")
 # What torch's own capture and code generation warn of, in the versions tested.
@@ -47,12 +49,11 @@ def trained(mnist, model="gaussian-vae", estimator="pathwise", **training):
 
 
 def test_the_precision_of_products_changes_inside_the_block_alone():
-    for precision, inside in (("bfloat16", "medium"), ("float32", "highest")):
-        engine = Engine(TrainingSettings(steps=1, precision=precision), CPU)
+    for inside in ("medium", "highest"):
         before = torch.get_float32_matmul_precision()
-        with engine.products():
+        with matmul_precision(inside):
             assert torch.get_float32_matmul_precision() == inside
-        with pytest.raises(ZeroDivisionError), engine.products():
+        with pytest.raises(ZeroDivisionError), matmul_precision(inside):
             _ = 1 / 0
         assert torch.get_float32_matmul_precision() == before
 
@@ -127,21 +128,32 @@ def test_every_estimator_is_captured_with_its_gradients(name):
 def test_every_training_of_a_process_is_compiled():
     """Torch alone compiles the same function eight times, and the ninth training would be a plain one."""
     for _ in range(9):
-        engine = Engine(TrainingSettings(steps=1, compile=True), CPU)
 
         def step(numbers):
             return torch.compiler.is_compiling(), numbers[0] + 1
 
-        with engine.running():
-            compiled, number = engine.compile(step)([1.0])
+        compiled, number = room._compile(step, CPU)(torch.ones(1))
         assert compiled
         assert number == 2
+
+
+@QUIET
+@pytest.mark.parametrize("more", [{"clip": 0.5}, {"log_gradient_variance": True}, {"kl_warmup": 3}])
+def test_options_of_a_compiled_step_make_the_training_of_the_plain_one(mnist, more):
+    options = {"steps": 6, "log_every": 3, "precision": "float32", **more}
+    plain, plain_rows = trained(mnist, **options)
+    fast, fast_rows = trained(mnist, **options, compile=True)
+    for one, other in zip(plain_rows, fast_rows, strict=True):
+        assert one.keys() == other.keys()
+        assert one["train/bound"] == pytest.approx(other["train/bound"], rel=1e-4)
+    for (name, one), (_, other) in zip(plain.named_parameters(), fast.named_parameters(), strict=True):
+        assert (one - other).abs().max() < 1e-3, name
 
 
 def test_clipping_is_of_operators_that_compile():
     """Of the norm of all tensors at once torch only writes a call back into Python, and a warning."""
     gradients = torch.tensor([3.0]), torch.tensor([[0.0, 4.0]])
-    graph = make_fx(lambda *gradients: clipped(gradients, 2, 1.0))(*gradients)
+    graph = make_fx(lambda *gradients: room._clipped(gradients, 2, 1.0))(*gradients)
     assert "_foreach_norm" not in graph.code
     assert torch.allclose(torch.cat([part.flatten() for part in graph(*gradients)]), torch.tensor([0.6, 0.0, 0.8]))
 
@@ -155,16 +167,37 @@ def test_a_step_that_does_not_compile_where_others_do_is_refused_in_one_sentence
         def uuid(self):
             return "broken"
 
-    engine = Engine(TrainingSettings(steps=1, compile=True), CPU)
-    assert engine.compiled
+    assert room._can_compile(CPU)
     monkeypatch.setattr(room, "_options", lambda device: {"post_grad_custom_post_pass": Broken()})
-    step = engine.compile(lambda numbers: numbers * 3)
-    with engine.running(), pytest.raises(InputError) as refusal:
-        step([1.0])
+    step = room._compile(lambda numbers: numbers * 3, CPU)
+    with pytest.raises(InputError) as refusal:
+        step(torch.ones(1))
     said = str(refusal.value)
     assert said.startswith("training.compile: this step does not compile (")
     assert "no such kernel" in said
     assert "\n" not in said
+
+
+def test_a_plain_training_imports_nothing_of_torchs_compiler():
+    script = """
+import sys
+from vaelab.data import load_data
+from vaelab.models import gaussian_vae
+from vaelab.training import fit
+fit(gaussian_vae(784, 2, [4]), load_data("mnist"), steps=2)
+assert not {name for name in sys.modules if name.startswith(("torch._dynamo", "torch._inductor"))}
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+PRIVATE = re.compile(r"torch(\.\w+)*\._(?!_)\w+|trace_autograd_ops")
+
+
+def test_private_parts_of_torch_are_used_in_one_file_of_the_room_alone():
+    """The other rooms have a compiled density and shapes of distributions to answer for; training has this file."""
+    folder = Path(room.__file__).parent
+    found = {path.name for path in folder.glob("*.py") if PRIVATE.search(path.read_text(encoding="utf-8"))}
+    assert found == {"step.py"}
 
 
 def test_compiling_leaves_the_settings_of_torch_as_they_were():
@@ -205,8 +238,7 @@ def test_without_a_compiler_training_goes_on_and_says_so_in_one_line(tmp_path):
 def test_that_compilation_is_tried_before_a_step_is_made(monkeypatch, caplog):
     monkeypatch.setattr(torch, "compile", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("no compiler\nat all")))
     with caplog.at_level(logging.WARNING, "vaelab"):
-        engine = Engine(TrainingSettings(steps=1, compile=True), CPU)
-    assert not engine.compiled
+        assert not room._can_compile(CPU)
     assert caplog.messages == ["training.compile: nothing compiles here, going on without (no compiler)"]
 
 
@@ -216,12 +248,12 @@ def test_that_compilation_is_tried_before_a_step_is_made(monkeypatch, caplog):
 def test_the_average_weighs_the_past_as_its_formula_says():
     """After n weights taken in, the k-th has the weight of polynomial decay: product of what was left of it."""
     model = gaussian_vae(6, latent_dim=2, hidden_dims=[8])
-    average, taken = Average(model), []
+    average, taken = average_of(model), []
     for step in range(1, 41):
         with torch.no_grad():
             for weight in model.parameters():
                 weight.normal_()
-        average.add(step)
+        update_average(average, model, step)
         if step <= 4 or step % 4 == 0:
             taken.append(model.likelihood.network.layers[-1].weight.detach().clone())
     weights = []
@@ -230,7 +262,7 @@ def test_the_average_weighs_the_past_as_its_formula_says():
         weights = [weight * (1 - fresh) for weight in weights] + [fresh]
     assert sum(weights) == pytest.approx(1)
     expected = sum(weight * value for weight, value in zip(weights, taken, strict=True))
-    assert torch.allclose(average.model.likelihood.network.layers[-1].weight, expected, atol=1e-6)
+    assert torch.allclose(average.module.likelihood.network.layers[-1].weight, expected, atol=1e-6)
     assert weights[0] < 0.01 < weights[-1]
 
 

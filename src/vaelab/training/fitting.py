@@ -1,0 +1,194 @@
+"""``fit``: train a model on a data set, with the defaults that suit both."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from vaelab.data import Batches, Dataset
+from vaelab.errors import InputError
+from vaelab.estimators import Estimator
+from vaelab.models import MODELS, LatentVariableModel
+from vaelab.objectives import Objective
+from vaelab.runs import Run
+from vaelab.settings import TrainingSettings, resolve
+from vaelab.training.average import average_of
+from vaelab.training.best import Best
+from vaelab.training.checks import check_fit, training_rows
+from vaelab.training.interrupts import stop_requests
+from vaelab.training.length import at_pace, default_interval
+from vaelab.training.log import Log
+from vaelab.training.loop import run_loop
+from vaelab.training.optimizers import MakeOptimizer, make_adam, make_optimizer
+from vaelab.training.parallel import ProcessGroup
+from vaelab.training.precision import choose_precision
+from vaelab.training.result import FitResult, History, Row, StopReason
+from vaelab.training.setup import Setup
+from vaelab.training.state import TrainState
+from vaelab.training.surroundings import choose_device, own_torch, require_ordinary, require_trainable
+from vaelab.training.variance import GradientVariance
+from vaelab.training.verdict import judge
+
+__all__ = ["fit"]
+
+
+@own_torch()
+def fit(
+    model: LatentVariableModel,
+    data: Dataset,
+    *,
+    estimator: Estimator | None = None,
+    objective: Objective | None = None,
+    settings: TrainingSettings | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    optimizer: MakeOptimizer | None = None,
+    run: Run | None = None,
+    callback: Callable[[Row], None] | None = None,
+    processes: ProcessGroup | None = None,
+    **training: Any,
+) -> FitResult:
+    """Train a model on the ``train`` split and leave it with the weights of the best validation bound.
+
+    Training starts from the weights that the model has, so a second call continues from the weights of the first.
+    Ctrl-C and SIGTERM stop it after the step; then the model keeps its last weights, to continue from. Settings of the
+    session in torch (gradients off, another default type or device) neither matter here nor are changed. Trainings in
+    several threads of a process wait for each other.
+
+    Args:
+        model: any latent-variable model; trained in place.
+        data: the data set; its validation split selects the weights.
+        estimator: the gradient estimator; the default suits the codes of the model.
+        objective: what is maximised; by default the ELBO, or the reconstruction for an auto-encoder.
+        settings: length and step size, or give its fields by name (``epochs=10``).
+        seed: of everything random here: the same model and seed give the same weights on the same machine. The weights
+            at the start depend on the seed of the builder: ``gaussian_vae(..., seed=0)``.
+        device: where to train: ``cpu``, ``cuda``, or ``auto`` for an accelerator if there is one.
+        optimizer: a function from the model's parameters to a torch optimiser, by default Adam. The schedule
+            multiplies the learning rates of its groups; ``learning_rate`` is not given then. What the estimator learns
+            becomes one more group, with its own factor of the learning rate.
+        run: a run directory to log to, save checkpoints in and resume from.
+        callback: called with each logged row.
+        processes: the processes that train this model together, each of which calls ``fit`` with the same arguments
+            except ``run`` and ``callback``, which rank 0 alone gives; without it this process trains alone. See
+            :func:`vaelab.training.joined`.
+        **training: fields of :class:`TrainingSettings`, instead of ``settings``.
+
+    Raises:
+        InputError: settings, estimator, objective or optimiser that do not go with the model, the data or each other, a
+            device that is not there, or weights that cannot be trained: not float32, or made under
+            ``torch.inference_mode``.
+        Diverged: the bound stopped being finite; names the step, and what to try.
+        PeerLost: another process does not answer, or has left.
+
+    >>> from vaelab.data import load_data
+    >>> from vaelab.models import gaussian_vae
+    >>> result = fit(gaussian_vae(784, latent_dim=2, hidden_dims=[16]), load_data("mnist"), steps=20)
+    >>> result.steps, result.stop_reason
+    (20, 'finished')
+    """
+    if settings is not None and training:
+        raise InputError(f"fit: expected settings or their fields by name, not both; got {', '.join(training)} as well")
+    name = _name_in_table(model)
+    defaults = resolve(name, {"seed": seed, **({"training": training} if training else {})})
+    settings = settings or defaults.training
+    _require_one_learning_rate(settings, optimizer)
+    where = torch.device(choose_device(device))
+    estimator = (estimator or defaults.build_estimator(model)).to(where).train()
+    objective = objective or defaults.build_objective()
+    settings = at_pace(settings, MODELS[name].pace, training_rows(data), data.dim)
+    check_fit(model, data, objective, estimator, settings)
+    require_trainable(model)
+    require_ordinary("estimator", estimator)
+    # An evaluation asks for the binarisation of the training, also of a model that was built for a width.
+    model.spec = replace(model.spec or data.spec, kind=data.kind, binarisation=data.binarisation)
+    model.to(where).train()
+    group = processes or ProcessGroup()
+
+    batches = Batches(data.train.observations(where), settings.batch_size, seed, group.ranks)
+    state = _new_state(model, estimator, optimizer, settings, run)
+    state.resume(run, group)
+    steps = settings.steps or (settings.epochs or 1) * batches.steps_per_epoch
+    setup = Setup(
+        settings=settings,
+        objective=objective,
+        batches=batches,
+        held_out=data.validation.observations(where),
+        device=where,
+        seed=seed,
+        steps=steps,
+        validate_every=settings.validate_every or default_interval(batches.steps_per_epoch, steps),
+        products="medium" if choose_precision(settings.precision, where) == "bfloat16" else "highest",
+        group=group,
+        history=History(run.metrics() if run is not None else []),
+        run=run,
+        callback=callback,
+    )
+    with stop_requests() as request:
+        reason = run_loop(setup, state, request)
+    return _end(setup, state, reason, request.signal)
+
+
+def _name_in_table(model: LatentVariableModel) -> str:
+    """Return the row of the table of models whose defaults suit a model."""
+    if model.code == "bits" and len(model.layers) > 1:
+        return "sbn"
+    return {"real": "gaussian-vae", "bits": "bernoulli-vae", "point": "autoencoder"}[model.code]
+
+
+def _require_one_learning_rate(settings: TrainingSettings, optimizer: MakeOptimizer | None) -> None:
+    given = "learning_rate" in settings.model_fields_set and settings.learning_rate is not None
+    if optimizer is not None and given:
+        raise InputError(
+            "fit: expected learning_rate or optimizer, not both; give the learning rate to the optimiser, such as "
+            f"optimizer=lambda parameters: torch.optim.SGD(parameters, lr={settings.learning_rate:g})"
+        )
+
+
+def _new_state(
+    model: LatentVariableModel,
+    estimator: Estimator,
+    optimizer: MakeOptimizer | None,
+    settings: TrainingSettings,
+    run: Run | None,
+) -> TrainState:
+    """Return the state before the first step."""
+    average = average_of(model) if settings.average else None
+    kept = model if average is None else average.module
+    assert isinstance(kept, LatentVariableModel)
+    return TrainState(
+        model,
+        estimator,
+        make_adam(model, estimator, settings.learning_rate)
+        if optimizer is None
+        else make_optimizer(optimizer, model, estimator),
+        Best(kept, run, settings),
+        Log(settings.log_every, model.any_weight.device),
+        average,
+        GradientVariance(model) if settings.log_gradient_variance else None,
+    )
+
+
+def _end(setup: Setup, state: TrainState, reason: StopReason, number: int | None) -> FitResult:
+    """Give the model the weights to keep, and sum up the training."""
+    interrupted = reason == "interrupted"
+    for parameter in state.parameters:
+        parameter.grad = None
+    if not interrupted:
+        state.best.restore(state.model)
+    state.model.eval()
+    best, what, early = state.best, setup.objective.metric, reason == "patience"
+    return FitResult(
+        steps=state.step,
+        best_bound=best.bound,
+        best_step=best.step,
+        seconds=state.log.seconds,
+        stop_reason=reason,
+        history=setup.history,
+        signal=number or (signal.SIGTERM if interrupted else None),  # another rank may have been told to stop
+        verdict=None if interrupted else judge(best.validations, setup.settings, setup.steps, early, what),
+    )
