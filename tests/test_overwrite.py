@@ -304,11 +304,11 @@ WRITERS = {
 def test_a_file_that_is_there_is_replaced_only_with_overwrite(words, vaelab, folder):
     out = Path(words[-1])
     out.write_text("years of work")
-    assert f"{str(out)!r} is there already (--overwrite replaces it)" in vaelab.refused(*words)
+    assert f"{str(out)!r} exists already (--overwrite replaces it)" in vaelab.refused(*words)
     assert out.read_text() == "years of work"
     assert vaelab(*words, "--overwrite").code == 0
     assert out.read_bytes() != b"years of work"
-    assert "is there already" in vaelab.refused(*words), "also where vaelab wrote it"
+    assert "exists already" in vaelab.refused(*words), "also where vaelab wrote it"
 
 
 def test_tightness_keeps_to_the_same_rule(vaelab, folder):
@@ -316,7 +316,7 @@ def test_tightness_keeps_to_the_same_rule(vaelab, folder):
     assert vaelab(*words).code == 0
     words = ("tightness", "bits", "--rows", 10, "--steps", 2, "--samples", 2)
     Path("o.png").write_text("years of work")
-    assert "is there already" in vaelab.refused(*words, "--out", "o.png")
+    assert "exists already" in vaelab.refused(*words, "--out", "o.png")
     for _ in range(2):
         assert vaelab(*words).code == 0
 
@@ -326,7 +326,7 @@ def test_a_figure_in_the_run_is_replaced_if_vaelab_wrote_it(vaelab, folder):
     assert vaelab(*words).code == 0
     assert vaelab(*words, "--seed", 1).code == 0
     figure.write_text("years of work")
-    assert "is there already" in vaelab.refused(*words)
+    assert "exists already" in vaelab.refused(*words)
     assert vaelab(*words, "--overwrite").code == 0
 
 
@@ -334,11 +334,11 @@ def test_a_link_is_replaced_only_when_asked_and_what_it_leads_to_never(vaelab, f
     Path("thesis.tex").write_text("years of work")
     Path("o.npz").symlink_to("thesis.tex")
     words = ("sample", "run", "-n", 4, "--out", "o.npz")
-    assert "is there already" in vaelab.refused(*words)
+    assert "exists already" in vaelab.refused(*words)
     assert vaelab(*words, "--overwrite").code == 0
     assert Path("thesis.tex").read_text() == "years of work"
     Path("p.npz").symlink_to("nowhere")
-    assert "is there already" in vaelab.refused("sample", "run", "-n", 4, "--out", "p.npz")
+    assert "exists already" in vaelab.refused("sample", "run", "-n", 4, "--out", "p.npz")
 
 
 def linked(target):

@@ -53,7 +53,7 @@ def main() -> None:
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:2], "--help"]
     code = _run(arguments, debug)
-    abandon_broken()  # or Python writes to them once more on its way out, and complains
+    abandon_broken()  # otherwise Python flushes them again at exit, and reports an error
     sys.exit(code)
 
 
@@ -61,7 +61,7 @@ def _run(arguments: list[str], debug: bool) -> int:
     try:
         code = app(arguments, prog_name="vaelab", standalone_mode=False) or 0
         if sys.stdout is not None:
-            sys.stdout.flush()  # here, where a full disk has a sentence
+            sys.stdout.flush()  # here, where a full disk is reported in one sentence
         return int(code)
     except KeyboardInterrupt:
         say("interrupted")
@@ -75,12 +75,12 @@ def _run(arguments: list[str], debug: bool) -> int:
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    """Leave as schedulers expect, what is open closed on the way out."""
+    """Exit with the code that schedulers expect, and close open files."""
     raise SystemExit(128 + number)
 
 
 def _explain(error: Exception) -> int:
-    """Say in one sentence what went wrong, and return the exit code."""
+    """Print an error as one sentence, and return the exit code."""
     if getattr(error, "of_rank_0", False):  # which says it itself
         return 2 if isinstance(error, InputError) else 1
     if hasattr(error, "format_message"):  # typer's usage errors

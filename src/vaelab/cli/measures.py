@@ -1,4 +1,4 @@
-"""Commands that measure what a run has learned: its gradient estimators, and the tightness of its bounds."""
+"""Commands that measure the gradient estimators of a run, and the tightness of its bounds."""
 
 from __future__ import annotations
 

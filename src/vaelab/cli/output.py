@@ -1,4 +1,4 @@
-"""What commands leave: tables in the terminal, one JSON object, files, and a word on standard error."""
+"""The output of commands: tables in the terminal, one JSON object, files, and messages on standard error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 
 def is_rank_zero() -> bool:
-    """Return whether this process is rank 0, or the only one: the one that reports."""
+    """Return whether this process is rank 0 or the only process; it alone prints results."""
     return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
@@ -43,9 +43,9 @@ def print_json(content: Any) -> None:
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:
-    """Print a table; on a terminal that is too narrow, print each row as a block of lines, one a column.
+    """Print a table; on a terminal that is too narrow, print each row as a block of lines, one line per column.
 
-    No number is cut or wrapped, whatever the width.
+    Numbers are never cut or wrapped.
     """
     from rich import box
     from rich.console import Console
@@ -56,7 +56,7 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
     table = Table(*header, box=box.SIMPLE_HEAD)
     rows = [[_writable(cell) for cell in row] for row in rows]
     for row in rows:
-        table.add_row(*map(Text, row))  # as it stands: a name may have brackets
+        table.add_row(*map(Text, row))  # without markup: a name may have brackets
     console = Console()
     unlimited = console.options.update(max_width=100_000)
     needed = Measurement.get(console, unlimited, table).maximum
@@ -67,7 +67,7 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
 
 
 def print_values(rows: list[tuple[str, str, str]]) -> None:
-    """Print names, values and notes, a value on the line of its name or, where the terminal is narrow, below it."""
+    """Print names, values and notes, a value on the line of its name or, if the terminal is narrow, below it."""
     width = _terminal_width()
     for name, value, note in rows:
         fits = len(f"{name:22}{value}") <= width
@@ -77,7 +77,7 @@ def print_values(rows: list[tuple[str, str, str]]) -> None:
 
 
 def print_text(text: str, indent: int = 0) -> None:
-    """Print a line of text; on a terminal, as lines that end between words and never within a number."""
+    """Print a line of text; on a terminal, wrap it between words, never within a number."""
     margin = " " * indent
     lines = _wrapped(text, _terminal_width(), margin, margin)
     print("\n".join(lines) if lines else "")
@@ -91,7 +91,7 @@ def _terminal_width() -> int:
 
 
 def _block(header: list[str], row: list[str], width: int) -> str:
-    """Return a row of a table as lines, its first cell above the names and values of the others."""
+    """Return a row of a table as lines: its first cell, then the names and values of the others."""
     lines = [row[0]]
     for name, value in zip(header[1:], row[1:], strict=True):
         lines += _wrapped(f"{name}: {value}", width, "  ", "    ")
@@ -99,7 +99,7 @@ def _block(header: list[str], row: list[str], width: int) -> str:
 
 
 def _wrapped(text: str, width: int, first: str, others: str) -> list[str]:
-    """Break a text between words; a value stays on one line with its standard error and with what it is a part of."""
+    """Break a text between words, but never between a value and its standard error."""
     for sign in ("±", "+-", "of", "="):
         text = text.replace(f" {sign} ", f"\xa0{sign}\xa0")
     lines = textwrap.wrap(
@@ -109,7 +109,7 @@ def _wrapped(text: str, width: int, first: str, others: str) -> list[str]:
 
 
 def _writable(text: str) -> str:
-    """Return a text with the signs that standard output can write, so that its width is known."""
+    """Return a text with signs that standard output can encode, so that its width is known."""
     encoding, errors = (
         getattr(sys.stdout, "encoding", None) or "utf-8",
         getattr(sys.stdout, "errors", None) or "replace",
@@ -119,7 +119,7 @@ def _writable(text: str) -> str:
 
 @contextmanager
 def going_on(what: str) -> Iterator[None]:
-    """Do what follows the numbers; where it fails, say so and go on: it costs none of them."""
+    """Run the block after the numbers were printed; if it fails, print a message and continue."""
     try:
         yield
     except Exception as error:
@@ -136,14 +136,14 @@ def require_target(
     overwrite: bool = False,
     read: Iterable[str | Path] = (),
 ) -> Path:
-    """Return the file to write: the same rule for every command.
+    """Return the file to write; all commands have the same rule.
 
-    A file that is there is replaced with ``overwrite``; without it only where the command chose the name itself and
-    vaelab wrote the file. What the command reads is never replaced, under whatever name, nor is anything written into
-    a directory that it reads.
+    An existing file is replaced with ``overwrite``; without it only if the command chose the name and vaelab wrote the
+    file. A file that the command reads is never replaced, under whatever name, and nothing is written into a directory
+    that it reads.
 
     Raises:
-        InputError: a file of another kind, one that is there, or one that is read.
+        InputError: a file of another kind, an existing file, or a file that the command reads.
     """
     from vaelab.storage import is_ours
 
@@ -158,17 +158,17 @@ def require_target(
     if target.is_dir():
         raise InputError(f"out: expected a file to write; {str(target)!r} is a directory")
     if os.path.lexists(target) and not overwrite and not (out is None and is_ours(target)):
-        raise InputError(f"out: expected a new file; {str(target)!r} is there already (--overwrite replaces it)")
+        raise InputError(f"out: expected a new file; {str(target)!r} exists already (--overwrite replaces it)")
     return target
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Return whether two paths lead to one file or directory: a link, a hard link, another spelling."""
+    """Return whether two paths are the same file or directory, also by a link, a hard link or another spelling."""
     return one.exists() and other.exists() and os.path.samefile(one, other)
 
 
 def require_report(out: Path | None, overwrite: bool = False) -> None:
-    """Refuse a directory into which a report cannot be written without replacing what vaelab did not write."""
+    """Refuse a directory in which a report would replace files that vaelab did not write."""
     from vaelab.runs import require_own_page, require_removable
 
     if out is None or not os.path.lexists(out):
@@ -184,7 +184,7 @@ def require_report(out: Path | None, overwrite: bool = False) -> None:
 
 
 def write(target: Path, content: bytes) -> None:
-    """Write a file and say so."""
+    """Write a file and print its name."""
     from vaelab.storage import write_file
 
     write_file(target, content)
@@ -192,7 +192,7 @@ def write(target: Path, content: bytes) -> None:
 
 
 def write_arrays(target: Path, arrays: dict[str, Any]) -> None:
-    """Write arrays by name to an .npz file, which is there when it is whole; they may be larger than memory."""
+    """Write arrays by name to an .npz file, atomically; they may be larger than memory."""
     import numpy as np
 
     from vaelab.storage import replaced

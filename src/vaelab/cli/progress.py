@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 __all__ = ["TrainingProgress", "WorkProgress", "describe"]
 
-_LINES = 50  # of a training, where there is no terminal
+_LINES = 50  # lines of a training without a terminal
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -23,7 +23,7 @@ def describe(row: dict[str, Any]) -> str:
 
 
 def _short(row: dict[str, Any]) -> str:
-    """Return a logged row in the width that a terminal leaves beside a bar."""
+    """Return a logged row short enough for a place next to a progress bar."""
     names = {"train/bound": "bound", "train/reconstruction": "rec.", "train/kl": "KL"}
     parts = [f"{name} {row[key]:.1f}" for key, name in names.items() if key in row]
     return "  ".join([*parts, f"{row['images_per_second']:,.0f}/s"])
@@ -55,7 +55,7 @@ class _Bar:
 
 
 class TrainingProgress(_Bar):
-    """Follows trainings by their logged rows, one bar a name.
+    """Shows the progress of trainings from their logged rows, one bar per name.
 
     Without a terminal it prints validations, about fifty lines in a training and the last one.
     """
@@ -79,19 +79,19 @@ class TrainingProgress(_Bar):
         self.progress.update(self.tasks[name], completed=row["step"], text=_short(row))
 
     def end(self, name: str, text: str) -> None:
-        """Say what became of the training called ``name``, in place of its bar."""
+        """Replace the bar of the training called ``name`` by a line about its result."""
         if name in self.tasks:
             self.progress.remove_task(self.tasks.pop(name))
         self.line(text)
 
 
 class WorkProgress(_Bar):
-    """Follows one piece of counted work; without a terminal it says nothing."""
+    """Shows the progress of one task; without a terminal it prints nothing."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.task = self.progress.add_task(name, total=None, text="")
 
     def __call__(self, done: int, total: int) -> None:
-        """Show that ``done`` of ``total`` is done."""
+        """Show that ``done`` of ``total`` parts are done."""
         self.progress.update(self.task, completed=done, total=total)

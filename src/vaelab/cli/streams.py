@@ -1,4 +1,4 @@
-"""Standard output and standard error, whatever they can write: no sign ends a command after its work is done."""
+"""Standard output and standard error with any encoding: a sign that it lacks does not stop a command."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
 def _plain(sign: str) -> str:
     if sign in _ASCII:
         return _ASCII[sign]
-    if "\udc80" <= sign <= "\udcff":  # a byte of a file name that is no text
+    if "\udc80" <= sign <= "\udcff":  # a byte of a file name that is not valid text
         return f"\\x{ord(sign) - 0xDC00:02x}"
     if "GREEK" in (name := unicodedata.name(sign, "")):
         return name.rsplit(" ", 1)[-1].lower()
@@ -38,7 +38,7 @@ def _plain(sign: str) -> str:
 
 
 def write_any_text() -> None:
-    """Let both streams write every text: signs that their encoding has none for are replaced."""
+    """Let both streams write every text; signs that their encoding lacks are replaced."""
     codecs.register_error("vaelab", _replaced)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -46,7 +46,7 @@ def write_any_text() -> None:
 
 
 def abandon_broken() -> bool:
-    """Return whether the reader of a stream has left, as ``head`` does; what is left to write is dropped."""
+    """Return whether the reader of a stream has closed it, as ``head`` does; the remaining output is dropped."""
     broken = False
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and _reader_has_left(stream):
@@ -59,6 +59,6 @@ def _reader_has_left(stream: io.TextIOWrapper) -> bool:
     try:
         poll = select.poll()
         poll.register(stream.fileno(), 0)
-    except (OSError, ValueError):  # no file, or a closed one
+    except (OSError, ValueError):  # not a file, or a closed one
         return False
     return any(event & select.POLLERR for _, event in poll.poll(0))

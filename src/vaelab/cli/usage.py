@@ -1,4 +1,4 @@
-"""The table of commands, what to type after each, and the answers to wrong command lines."""
+"""The table of commands, what to type after each, and the errors for wrong command lines."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Commands(TyperGroup):
 
 
 def usage_error(error: Any) -> str:
-    """Return in one sentence what is wrong with a command line, from typer's usage error."""
+    """Return one sentence about a wrong command line, from typer's usage error."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "vaelab"
     command = path.removeprefix("vaelab").strip()
@@ -165,7 +165,7 @@ def usage_error(error: Any) -> str:
 
 
 def _option_hint(context: Any, command: str, option: str) -> str:
-    """Return what to write instead of an option: a setting, the option that is close, or where to look."""
+    """Return what to write instead of an option: a setting, a similar option, or the command that lists the options."""
     if command in ("train", "sweep"):
         from vaelab.settings import hint_for_option
 
