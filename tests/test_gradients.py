@@ -20,9 +20,9 @@ from vaelab.report import ReportedRun
 from vaelab.report.gradients import _bias_finding
 from vaelab.report.sections import sections
 from vaelab.runs import Run
-from vaelab.studies import gradients as measuring
-from vaelab.studies.bias import DIRECTIONS, FALSE_ALARM, Reference, bias_limit, largest_z
 from vaelab.studies.gradients import gradient_rows, measure_gradients
+from vaelab.studies.gradients import measure as measuring
+from vaelab.studies.gradients.bias import DIRECTIONS, FALSE_ALARM, Reference, bias_limit, largest_z
 from vaelab.training.variance import GradientVariance
 
 BITS = "bits, learned prior"
@@ -66,7 +66,7 @@ def test_false_alarms_are_as_rare_as_stated(against, monkeypatch):
 
     The rows of a report share their reference, as they do where it is a long run: Bonferroni's inequality allows it.
     """
-    monkeypatch.setattr("vaelab.studies.bias.FALSE_ALARM", 0.05)
+    monkeypatch.setattr("vaelab.studies.gradients.bias.FALSE_ALARM", 0.05)
     limit, count, draws, size = bias_limit(10), 1000, 20, 2 * DIRECTIONS
     generator = torch.Generator().manual_seed(0)
     alarms = 0
@@ -83,7 +83,7 @@ def test_false_alarms_are_as_rare_as_stated(against, monkeypatch):
 
 def test_an_unbiased_row_over_the_limit_is_looked_at_again_with_fresh_draws(monkeypatch):
     """A limit so low that every row is over it: the second look has its own draws, its own limit and its own number."""
-    monkeypatch.setattr("vaelab.studies.bias.FALSE_ALARM", 0.999)
+    monkeypatch.setattr("vaelab.studies.gradients.bias.FALSE_ALARM", 0.999)
     result, rows = measured(BITS, ELBO(), draws=10, estimators=["disarm", "arm", "straight-through"])
     over = [row for row in rows.values() if not row["biased"] and row["bias_z"] > result["bias_limit"]]
     assert over

@@ -58,7 +58,7 @@ def gradients(
             without=without or (),
             learning_rate=opened.settings.training.learning_rate or 1e-3,
             seed=seed,
-            watch=progress,
+            callback=progress,
         )
     result |= {
         "weights": loaded.weights,
@@ -120,7 +120,7 @@ def tightness(
             samples=samples,
             encoder_dims=getattr(opened.settings, "encoder_dims", None) or (),
             seed=seed,
-            watch=progress,
+            callback=progress,
         )
     result |= {"weights": loaded.weights, "data": opened.settings.data, "binarisation": opened.binarisation}
     try:

@@ -66,13 +66,7 @@ def evaluate(
     >>> result["elbo"].value < 0, result.values["elbo"].shape
     (True, torch.Size([10000]))
     """
-    trained = (model.spec.binarisation if model.spec is not None else None) or data.binarisation
-    if trained != data.binarisation and not other_binarisation:
-        raise InputError(
-            f"binarisation: expected {trained}, under which the model was trained; the data {data.name!r} have "
-            f"{data.binarisation}; give data.with_binarisation({trained!r}), or other_binarisation=True to evaluate "
-            "under another"
-        )
+    trained = _trained_binarisation(model, data, other_binarisation)
     chosen = _chosen(model, bounds)
     require_int("samples", samples, 1)
     observed = data.split(split).observations(model.any_weight.device)
@@ -84,16 +78,23 @@ def evaluate(
         numbers = list(_of_autoencoder(model, observed, seed))
     else:
         numbers = list(_of_bounds(model, observed, chosen, samples, seed, callback))
-    try:
-        units = active_units(model, observed, seed)
-    except InputError as reason:  # the bounds are still reported
-        _log.warning("active units left out: %s", reason)
-    else:
-        numbers.append(({"name": "active-units", "value": units.pop("active_units"), **units, "note": COUNTED}, None))
+    numbers += _units(model, observed, seed)
     protocol: dict[str, Any] = {"split": split, "binarisation": data.binarisation, "data": data.name, "seed": seed}
     records = tuple(EvaluationRecord(**content, **protocol) for content, _ in numbers)
     values = {content["name"]: values for content, values in numbers if values is not None}
     return Evaluation(records, values).trained_under(trained)
+
+
+def _trained_binarisation(model: LatentVariableModel, data: Dataset, other: bool) -> str:
+    """Return the binarisation that the model was trained under; refuse data of another one, unless ``other``."""
+    trained = (model.spec.binarisation if model.spec is not None else None) or data.binarisation
+    if trained != data.binarisation and not other:
+        raise InputError(
+            f"binarisation: expected {trained}, under which the model was trained; the data {data.name!r} have "
+            f"{data.binarisation}; give data.with_binarisation({trained!r}), or other_binarisation=True to evaluate "
+            "under another"
+        )
+    return trained
 
 
 def _chosen(model: LatentVariableModel, names: Sequence[BoundName] | None) -> list[Bound]:
@@ -102,6 +103,16 @@ def _chosen(model: LatentVariableModel, names: Sequence[BoundName] | None) -> li
         require_choice("bound", name, BOUNDS)
         BOUNDS[name].check(model)  # before any is computed
     return [bound for bound in BOUNDS.values() if (bound.name in names if names else bound.default)]
+
+
+def _units(model: LatentVariableModel, observed: Observations, seed: int) -> Iterator[_Number]:
+    """Yield the active units, or log why they are left out."""
+    try:
+        units = active_units(model, observed, seed)
+    except InputError as reason:  # the bounds are still reported
+        _log.warning("active units left out: %s", reason)
+        return
+    yield {"name": "active-units", "value": units.pop("active_units"), **units, "note": COUNTED}, None
 
 
 def _of_autoencoder(model: LatentVariableModel, observed: Observations, seed: int) -> Iterator[_Number]:
