@@ -19,7 +19,9 @@ import torch
 from torch import Tensor, nn
 
 import vaelab
+from tests.commands import CommandLine
 from tests.laws import MODELS, binary_data, build, observations_of
+from tests.training_process import run_training
 from vaelab import DataSpec, LatentVariableModel
 from vaelab.distributions import Bernoulli
 from vaelab.errors import InputError
@@ -259,3 +261,60 @@ def test_tied_weights_stay_tied(tmp_path: Path) -> None:
     Tied().save(tmp_path / "m")
     loaded = cast(Tied, vaelab.load(tmp_path / "m"))
     assert loaded.matrix is cast(Skip, loaded.likelihood).linear.weight
+
+
+# ---------------------------------------------------------------- the command line
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CommandLine:
+    """The command line, in a directory with a saved model ``m`` and its data ``x.npz``."""
+    monkeypatch.chdir(tmp_path)
+    data = binary_data(image_shape=(2, 3))
+    np.savez("x.npz", **{name: split.x for name, split in data.splits.items()}, test_labels=data.test.labels)
+    vaelab.gaussian_vae(data, latent_dim=2, hidden_dims=[4], seed=0).save("m")
+    return CommandLine(capsys, monkeypatch)
+
+
+def test_commands_take_a_saved_model(command: CommandLine) -> None:
+    before = {path: path.read_bytes() for path in Path("m").iterdir()}
+    model, data = vaelab.load("m"), vaelab.load_data("x.npz")
+    evaluated = command("evaluate", "m", "--data", "x.npz", "--samples", 3, "--json")
+    expected = vaelab.evaluate(model, data, samples=3)
+    assert json.loads(evaluated.out)["evaluations"] == [record.to_dict() for record in expected]
+    assert command("sample", "m", "-n", 4, "--out", "s.npz").code == 0
+    assert (np.load("s.npz")["x"] == model.sample(4, seed=0).numpy()).all()
+    assert command("encode", "m", "--data", "x.npz", "--out", "c.npz").code == 0
+    codes = np.load("c.npz")
+    assert np.allclose(codes["codes"], model.encode(data.test.batch(60)))
+    assert (codes["labels"] == data.test.labels).all()
+    assert command("sample", "m").err.splitlines()[-1] == "next: vaelab reconstruct m --data FILE"
+    shown = command("reconstruct", "m", "--data", "x.npz")
+    assert shown.err.splitlines()[-1] == "next: vaelab encode m --out codes.npz --data x.npz"
+    assert {path.name for path in Path().glob("*.png")} == {"m-samples-draw.png", "m-reconstructed.png"}
+    assert {path: path.read_bytes() for path in Path("m").iterdir()} == before, "nothing is written into the model"
+
+
+SAVED_REFUSED = {
+    ("evaluate", "m"): "data: expected --data FILE; 'm' is a saved model, which names no data",
+    ("reconstruct", "m", "--data", "mnist"): "data: the model 'm' expects 6 columns; 'mnist' has 784",
+    ("compare", "m", "m"): "run: expected a run directory; 'm' is a saved model, which has no record of its training",
+    ("gradients", "m"): "run: expected a run directory; 'm' is a saved model",
+    ("tightness", "m"): "run: expected a run directory; 'm' is a saved model",
+    ("evaluate", "m", "--data", "x.npz", "--binarisation", "odd"): "binarisation: expected",
+}
+
+
+@pytest.mark.parametrize(("words", "sentence"), SAVED_REFUSED.items(), ids=map(" ".join, SAVED_REFUSED))
+def test_what_a_saved_model_cannot_do_is_refused(command: CommandLine, words: tuple[str, ...], sentence: str) -> None:
+    assert sentence in command.refused(*words)
+
+
+def test_load_reads_a_run_as_well(tmp_path: Path) -> None:
+    run, _ = run_training(tmp_path / "run", more={"training": {"steps": 4}})
+    x = observations_of(dim=run.spec.dim).float()
+    assert same(run.load_model(), vaelab.load(tmp_path / "run"), x)
+    with pytest.raises(InputError, match="into: expected a saved model"):
+        vaelab.load(tmp_path / "run", into=run.load_model())
+    run.load_model().save(tmp_path / "m")
+    assert same(run.load_model(), vaelab.load(tmp_path / "m"), x)

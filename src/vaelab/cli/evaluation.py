@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vaelab.cli.options import SAMPLES, DataFile, Json, Overwrite, RunPath
+from vaelab.cli.options import SAMPLES, DataFile, Json, ModelPath, Overwrite
 from vaelab.cli.output import going_on, print_json, print_table, print_text, print_values, require_report, say
 from vaelab.cli.usage import say_next
 
 if TYPE_CHECKING:
+    from vaelab.data import Dataset
     from vaelab.evaluation import Evaluation
     from vaelab.likelihood import Callback
+    from vaelab.models import LatentVariableModel
     from vaelab.report import ReportedRun
 
 __all__ = ["compare", "evaluate"]
 
 
 def evaluate(
-    run: RunPath,
+    run: ModelPath,
     split: Annotated[str, typer.Option(metavar="NAME", help="train, validation or test.")] = "test",
     bound: Annotated[
         list[str] | None,
@@ -38,16 +40,23 @@ def evaluate(
 ) -> None:
     """Print bounds with standard errors and active units, and write a report.
 
-    The numbers are kept in RUN/evaluation.json.
+    The numbers of a run are kept in RUN/evaluation.json. Those of a saved model are printed; it needs --data.
     """
+    from vaelab.cli.opened import OpenedModel, is_saved_model
     from vaelab.cli.progress import WorkProgress
     from vaelab.report import ReportedRun, write_report
     from vaelab.runs import Run
 
+    asked = (split, tuple(bound) if bound else None, samples, seed)
+    if is_saved_model(run):
+        saved = OpenedModel(run, data)
+        with WorkProgress(f"evaluating {saved.name}") as progress:
+            _print_result(run, _evaluated(saved.model, saved.data, *asked, progress, binarisation), as_json)
+        return
     opened = Run(run)
     member = ReportedRun(opened.name, opened, read=() if data is None else (data,))
     with WorkProgress(f"evaluating {opened.name}") as progress:
-        result = _evaluated(member, split, tuple(bound) if bound else None, samples, seed, progress, binarisation)
+        result = _evaluated(member.model, member.data, *asked, progress, binarisation).of_weights(member.loaded.weights)
     try:
         _print_result(run, result, as_json)
     finally:
@@ -60,7 +69,8 @@ def evaluate(
 
 
 def _evaluated(
-    member: ReportedRun,
+    model: LatentVariableModel,
+    data: Dataset,
     split: str,
     bounds: tuple[Any, ...] | None,
     samples: int,
@@ -70,10 +80,9 @@ def _evaluated(
 ) -> Evaluation:
     from vaelab.evaluation import evaluate
 
-    data = member.data if binarisation is None else member.data.with_binarisation(binarisation)
     other = binarisation is not None
-    result = evaluate(member.model, data, split, bounds, samples, seed, callback, other_binarisation=other)
-    return result.of_weights(member.loaded.weights)
+    data = data.with_binarisation(binarisation) if other else data
+    return evaluate(model, data, split, bounds, samples, seed, callback, other_binarisation=other)
 
 
 def _print_result(run: Path, result: Evaluation, as_json: bool) -> None:
@@ -127,8 +136,8 @@ def compare(
     for member in members:
         if member.evaluation("elbo") is None and member.evaluation("reconstruction-error") is None:
             with WorkProgress(f"evaluating {member.title}") as progress:
-                result = _evaluated(member, "test", None, samples, 0, progress)
-            _keep(member, result)
+                result = _evaluated(member.model, member.data, "test", None, samples, 0, progress)
+            _keep(member, result.of_weights(member.loaded.weights))
     if as_json:
         print_json({"mark": mark, "runs": [summary(member) for member in members]})
     else:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vaelab.cli.options import DataFile, Json, LabelColumn, Overwrite, RunPath, ScaleOfValues, ValuesOfData
+from vaelab.cli.options import DataFile, Json, LabelColumn, ModelPath, Overwrite, ScaleOfValues, ValuesOfData
 from vaelab.cli.output import print_json, require_target, write, write_arrays
 from vaelab.cli.usage import say_next
 from vaelab.errors import InputError
@@ -19,7 +19,7 @@ Kind = Literal["draw", "mean", "mode"]
 
 
 def sample(
-    run: RunPath,
+    run: ModelPath,
     n: Annotated[int, typer.Option("-n", metavar="N", help="How many.")] = 100,
     kind: Annotated[Kind, typer.Option(help="Draws from p(x|z), means or modes.")] = "draw",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help=".png or .npz  [default: in RUN/figures]")] = None,
@@ -28,24 +28,21 @@ def sample(
 ) -> None:
     """Draw observations from the model of a run, as an image or as arrays."""
     from vaelab import plots
-    from vaelab.report import ReportedRun
-    from vaelab.runs import Run
+    from vaelab.cli.opened import OpenedModel
 
-    opened = Run(run)
-    member = ReportedRun(opened.name, opened)
-    default = run / "figures" / f"samples-{kind}.png"
-    target = require_target(out, default, (".png", ".npz"), overwrite, member.run.data_places())
-    drawn = member.model.sample(n, kind, seed)
+    opened = OpenedModel(run)
+    target = require_target(out, opened.figure(f"samples-{kind}.png"), (".png", ".npz"), overwrite, opened.places())
+    drawn = opened.model.sample(n, kind, seed)
     if target.suffix == ".npz":
         write_arrays(target, {"x": drawn.numpy()})
     else:
         columns = max(1, round(n**0.5))
-        write(target, plots.png(plots.image_grids({f"{opened.name}: {kind}": member.images(drawn)}, columns)))
-    say_next("sample", run=run)
+        write(target, plots.png(plots.image_grids({f"{opened.name}: {kind}": opened.images(drawn)}, columns)))
+    say_next("sample", opened.data_words, run=run)
 
 
 def reconstruct(
-    run: RunPath,
+    run: ModelPath,
     n: Annotated[int, typer.Option("-n", metavar="N", help="How many observations.")] = 12,
     split: Annotated[str, typer.Option(metavar="NAME", help="train, validation or test.")] = "test",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help=".png or .npz  [default: in RUN/figures]")] = None,
@@ -54,27 +51,24 @@ def reconstruct(
 ) -> None:
     """Show observations above their reconstructions."""
     from vaelab import plots
+    from vaelab.cli.opened import OpenedModel
     from vaelab.errors import require_int
-    from vaelab.report import ReportedRun
-    from vaelab.runs import Run
 
     require_int("n", n, 1)
-    opened = Run(run)
-    member = ReportedRun(opened.name, opened, read=() if data is None else (data,))
-    default = run / "figures" / "reconstructed.png"
-    target = require_target(out, default, (".png", ".npz"), overwrite, member.read or member.run.data_places())
-    x = member.data.split(split).observations().bits(slice(0, n))
-    decoded = member.model.reconstruct(x)
+    opened = OpenedModel(run, data)
+    target = require_target(out, opened.figure("reconstructed.png"), (".png", ".npz"), overwrite, opened.places())
+    x = opened.data.split(split).observations().bits(slice(0, n))
+    decoded = opened.model.reconstruct(x)
     if target.suffix == ".npz":
         write_arrays(target, {"x": x.numpy(), "reconstruction": decoded.numpy()})
     else:
-        rows = {split: member.images(x), opened.name: member.images(decoded)}
+        rows = {split: opened.images(x), opened.name: opened.images(decoded)}
         write(target, plots.png(plots.reconstructions(rows)))
-    say_next("reconstruct", run=run)
+    say_next("reconstruct", opened.data_words, run=run)
 
 
 def encode(
-    run: RunPath,
+    run: ModelPath,
     out: Annotated[Path, typer.Option(metavar="NPZ", help="The file to write.")],
     data: Annotated[
         str | None, typer.Option(metavar="FILE", help="Data to encode  [default: the data of the run]")
@@ -89,12 +83,11 @@ def encode(
     Codes are posterior means; beside them stand the standard deviations of real codes, or the component and the
     log-density of each code where a mixture was fitted.
     """
-    from vaelab.runs import Run
-    from vaelab.transform import encode as encode_rows
+    from vaelab.cli.opened import OpenedModel
 
-    opened = Run(run)
-    target = require_target(out, out, (".npz",), overwrite, opened.data_places() if data is None else (data,))
-    write_arrays(target, encode_rows(opened, data, split))
+    opened = OpenedModel(run, data)
+    target = require_target(out, out, (".npz",), overwrite, opened.places())
+    write_arrays(target, opened.encode(split))
     say_next("encode", out=target)
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "Json",
     "LabelColumn",
     "ModelName",
+    "ModelPath",
     "Overwrite",
     "RunPath",
     "ScaleOfValues",
@@ -32,6 +33,7 @@ Words = Annotated[
 ]
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+ModelPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory or a saved model.")]
 DataFile = Annotated[str | None, typer.Option("--data", metavar="FILE", help="Where the data of the run are now.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 ValuesOfData = Annotated[

@@ -119,10 +119,10 @@ NEXT = (
 )
 
 
-def say_next(command: str, **filled: object) -> None:
-    """Print on standard error what to type after a command."""
+def say_next(command: str, more: str = "", **filled: object) -> None:
+    """Print on standard error what to type after a command, with ``more`` at its end."""
     words = {name: shlex.quote(str(value)) for name, value in filled.items()}
-    say(f"next: {COMMANDS[command].then.format(**words)}")
+    say(f"next: {COMMANDS[command].then.format(**words)}{more}")
 
 
 class Commands(TyperGroup):

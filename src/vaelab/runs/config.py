@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from vaelab.data import DATASETS, Dataset, DataSpec
 from vaelab.errors import InputError
+from vaelab.models.saved import MODEL_FILE
 from vaelab.seeds import DATA_SEED
 from vaelab.settings import Settings, resolve
 from vaelab.storage import Schema, unseal, versions
@@ -77,6 +78,11 @@ def read_config(path: Path) -> dict[str, Any]:
     where = path / "config.json"
     if not path.is_dir():
         raise InputError(f"run: there is no run directory {str(path)!r}")
+    if not where.is_file() and (path / MODEL_FILE).is_file():
+        raise InputError(
+            f"run: expected a run directory; {str(path)!r} is a saved model, which has no record of its training "
+            "(evaluate, sample, reconstruct and encode take it)"
+        )
     if not where.is_file():
         raise InputError(f"run: {str(path)!r} is not a run directory (it has no config.json)")
     _require_spec(path, parse_json(where))

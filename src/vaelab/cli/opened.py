@@ -1,0 +1,109 @@
+"""The model that a command line names: that of a run, or a saved one."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+from torch import Tensor
+
+from vaelab.data import Dataset, DataSpec, load_data, order_columns
+from vaelab.errors import InputError
+from vaelab.evaluation import encode
+from vaelab.models import LatentVariableModel
+from vaelab.models.saved import MODEL_FILE
+from vaelab.runs import Run, load
+from vaelab.transform import encode as encode_with_run
+
+__all__ = ["OpenedModel", "is_saved_model"]
+
+
+def is_saved_model(path: Path) -> bool:
+    """Return whether a directory holds a saved model, and not a run."""
+    return (path / MODEL_FILE).is_file() and not (path / "config.json").is_file()
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model with the path that a user gave; ``file`` is where the data are, if the user says so.
+
+    Raises:
+        InputError: there is neither a run nor a saved model; from its parts, data that are not given or do not fit.
+    """
+
+    path: Path
+    file: str | None = None
+
+    @cached_property
+    def run(self) -> Run | None:
+        """The run, or None for a saved model."""
+        return None if is_saved_model(self.path) else Run(self.path)
+
+    @cached_property
+    def model(self) -> LatentVariableModel:
+        """The model, in evaluation mode."""
+        return load(self.path) if self.run is None else self.run.load_model()
+
+    @property
+    def name(self) -> str:
+        """The name of the directory, also where the path is ``.``."""
+        return self.path.absolute().name
+
+    @property
+    def spec(self) -> DataSpec | None:
+        """The form of the data that the model is for, if it is known."""
+        return self.model.spec if self.run is None else self.run.spec
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The data of the run, or those that the user names, under the binarisation of the training."""
+        if self.run is not None:
+            return self.run.load_data(*([] if self.file is None else [self.file]))
+        if self.file is None:
+            raise InputError(f"data: expected --data FILE; {str(self.path)!r} is a saved model, which names no data")
+        data = load_data(self.file)
+        if self.spec is None:
+            return data
+        data = order_columns(data, self.spec.columns)
+        if data.dim != self.spec.dim:
+            raise InputError(
+                f"data: the model {str(self.path)!r} expects {self.spec.dim} columns; {self.file!r} has {data.dim}"
+            )
+        return data.with_binarisation(self.spec.binarisation) if data.kind == self.spec.kind else data
+
+    def places(self) -> Iterable[str | Path]:
+        """Return where the data are or may be: no command writes there."""
+        if self.file is not None:
+            return [self.file]
+        return [] if self.run is None else self.run.data_places()
+
+    @property
+    def data_words(self) -> str:
+        """What a command that reads data needs beside the path."""
+        return "" if self.run is not None else f" --data {shlex.quote(self.file or 'FILE')}"
+
+    def figure(self, name: str) -> Path:
+        """Return where a figure is written by default: in the run, or for a saved model in the working directory."""
+        return Path(f"{self.name}-{name}") if self.run is None else self.path / "figures" / name
+
+    def images(self, rows: Tensor) -> npt.NDArray[Any]:
+        """Return rows (N, X) as images (N, H, W)."""
+        shape = None if self.spec is None else self.spec.image_shape
+        if shape is None:
+            raise InputError(
+                f"images: the data of {str(self.path)!r} are not images of a known shape; --out FILE.npz writes arrays"
+            )
+        return rows.reshape(-1, *shape).cpu().numpy()
+
+    def encode(self, split: str | None) -> dict[str, npt.NDArray[Any]]:
+        """Return the codes of a split of the data, or of those of a file."""
+        if self.run is not None:
+            return encode_with_run(self.run, self.file, split)
+        chosen = self.data.split(split or "test")
+        arrays = encode(self.model, chosen.observations())
+        return arrays if chosen.labels is None else arrays | {"labels": chosen.labels}
