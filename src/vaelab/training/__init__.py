@@ -62,12 +62,13 @@ def train(
 ) -> tuple[Run, FitResult]:
     """Train from settings into a run directory; an auto-encoder also gets the mixture of its codes.
 
-    What the settings leave to the data, the size of the code and the length of the training, is written to config.json
-    as it was chosen.
+    Settings that depend on the data, such as the size of the code and the length of the training, are written to
+    config.json with their chosen values.
 
-    With ``resume`` an existing run goes on from its last checkpoint and ends as if it had never stopped; what torchrun
-    starts again after a failure resumes by itself. Several processes (see :func:`joined`) train one model: each takes
-    its share of every batch, and rank 0 alone writes; they wait ``rank_timeout`` seconds for each other.
+    With ``resume`` an existing run continues from its last checkpoint and ends with the same weights as an undisturbed
+    one. Processes that torchrun restarts after a failure resume without it. Several processes (see :func:`joined`)
+    train one model: each takes its share of every batch, and rank 0 alone writes; they wait ``rank_timeout`` seconds
+    for each other.
 
     Raises:
         InputError: settings that contradict each other or the run, a directory that is not empty, or one into which
@@ -94,7 +95,7 @@ def train(
         def open_run() -> dict[str, Any]:
             _require_alike(ranks)
             chosen = for_data(_with_precision(settings, device), data)
-            check_settings(chosen, data)  # all of it before anything is written
+            check_settings(chosen, data)  # all checks come before anything is written
             Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
             data.validation.observations()
             held.enter_context(locked(out))
@@ -103,7 +104,7 @@ def train(
             return Run.create(out, chosen, data, overwrite, source).config
 
         run = Run(out, processes.on_rank_zero(open_run))
-        settings = run.settings  # also of the other ranks: precision=auto means what rank 0 took it for
+        settings = run.settings  # also for the other ranks: precision=auto is the precision of rank 0
         with seeded(settings.seed, "weights"):
             model = settings.build_model(data)
         result = fit(
@@ -125,7 +126,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Rank:
-    """What a rank brings along; only that of a host that torchrun starts again may know that it does."""
+    """The data of a rank at the start; ``resume`` may be set only on the hosts whose ranks torchrun restarted."""
 
     settings: list[str]
     data: str
@@ -133,7 +134,7 @@ class _Rank:
 
 
 def _require_alike(ranks: Sequence[_Rank]) -> None:
-    """Refuse ranks with other settings, or other data, than rank 0; the name of the data may be that of the host."""
+    """Refuse ranks whose settings or data differ from those of rank 0; the path of the data may differ."""
     for number, rank in enumerate(ranks):
         if ranks[0].settings != rank.settings:
             pairs = ((ranks[0].settings, rank.settings), (rank.settings, ranks[0].settings))
@@ -158,7 +159,7 @@ def fit_density(model: LatentVariableModel, data: Dataset, settings: Settings, r
     if not isinstance(model.prior, MixturePrior):
         return {}
     device = next(model.parameters()).device
-    with seeded(settings.seed, "density"):  # under dynamic binarisation the codes are of freshly drawn bits
+    with seeded(settings.seed, "density"):  # with dynamic binarisation the codes are those of newly drawn bits
         codes = encode_means(model, data.train.observations(device).sample())
     bic = model.prior.fit(codes, settings.seed)
     run.save_density(model.prior)

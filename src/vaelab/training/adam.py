@@ -17,9 +17,13 @@ __all__ = ["Adam"]
 class Adam:
     """Adaptive moment estimation.
 
-    Formula: m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, and at step t a weight loses
-    lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + 1e-8). A weight without a gradient stays as it is.
-    Source: Kingma & Ba (2015), https://arxiv.org/abs/1412.6980.
+    Formula: `m <- beta_1 m + (1 - beta_1) g` and `v <- beta_2 v + (1 - beta_2) g^2`; step `t` subtracts
+
+    `eta m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + 10^-8)`
+
+    from a weight, `eta` the learning rate. A weight without a gradient is not changed. Source: Kingma & Ba (2015),
+    https://arxiv.org/abs/1412.6980.
+
 
     ``torch.optim.Adam(fused=True)`` takes the same steps. It is not the default because its first use imports torch's
     compiler and because its bookkeeping counts in the steps of small networks (``benchmarks/optimizers.py``).

@@ -1,4 +1,4 @@
-"""The average of the weights along a training: as good at any time as a lower learning rate would have made them."""
+"""The average of the weights along a training, which is as good at any time as weights at a lower learning rate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from vaelab.models import LatentVariableModel
 
 __all__ = ["average_of", "update_average"]
 
-_EVERY = 4  # steps, after the first few: neighbours differ little, and the average then costs next to nothing
+_EVERY = (
+    4  # steps between updates, after the first few: consecutive weights differ little, and the cost is then negligible
+)
 _ETA = 7
 
 

@@ -1,4 +1,4 @@
-"""What is refused before a training starts: settings that contradict each other or the data."""
+"""Checks before a training starts: settings that contradict each other or the data are refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_settings(settings: Settings, data: Dataset) -> None:
         InputError: see :func:`check_fit`; or more components of a mixture than rows to fit it to.
     """
     try:
-        with torch.device("meta"):  # shapes alone
+        with torch.device("meta"):  # shapes only
             _check_model(settings, data)
     except RuntimeError:  # a part of the model looks at numbers, such as a distribution that checks its parameters
         with seeded(0):
@@ -34,7 +34,7 @@ def check_settings(settings: Settings, data: Dataset) -> None:
 
 
 def _check_model(settings: Settings, data: Dataset) -> None:
-    """Build the model of the settings, and refuse what does not go with it."""
+    """Build the model of the settings, and refuse settings that do not fit it."""
     model = settings.build_model(replace(data.spec, mean=None))
     check_fit(model, data, settings.build_objective(), settings.build_estimator(model), settings.training)
     rows = training_rows(data)
@@ -75,13 +75,15 @@ def training_rows(data: Dataset) -> int:
 
 
 def _check_kl_warmup(training: TrainingSettings, objective: Objective, estimator: Estimator, rows: int) -> None:
-    """Refuse a rise of the KL's weight that has no meaning, or that the training does not outlast."""
+    """Refuse a warm-up of the KL's weight that has no effect, or that is longer than the training."""
     if not training.kl_warmup:
         return
     if not objective.supports_beta:
         raise InputError(f"training.kl_warmup: expected 0 for the objective {objective.name!r}, which has no beta")
     if not estimator.supports_beta:
-        raise InputError(f"training.kl_warmup: expected 0 for the estimator {estimator.name!r}, which knows no beta")
+        raise InputError(
+            f"training.kl_warmup: expected 0 for the estimator {estimator.name!r}, which does not use beta"
+        )
     total = training.steps or (training.epochs or 1) * (rows // min(training.batch_size, rows))
     if training.kl_warmup >= total:
         raise InputError(

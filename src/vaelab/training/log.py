@@ -19,7 +19,7 @@ class Diverged(RuntimeError):
 
 
 def advice(last_good: str) -> str:
-    """Return the end of the sentence of a :class:`Diverged`."""
+    """Return the advice at the end of the message of :class:`Diverged`."""
     return (
         f"the last good value was {last_good}; try a lower training.learning_rate, training.clip=10 or more "
         "training.warmup"

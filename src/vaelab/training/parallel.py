@@ -1,4 +1,4 @@
-"""Several processes that train one model: they join, agree, average their gradients, and notice who is missing."""
+"""Several processes that train one model: rendezvous, exchange of gradients, and detection of missing ranks."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from vaelab.errors import InputError, require_number
 __all__ = ["TIMEOUT", "ProcessGroup", "joined"]
 
 T = TypeVar("T")
-TIMEOUT = 600.0  # seconds that a rank is waited for; compiling a step or validating takes less
+TIMEOUT = 600.0  # seconds to wait for a rank; compiling a step or validating takes less
 _LONGEST, _MOST, _PORTS = 1e6, 10**6, 2**16 - 1  # seconds, ranks, number of the last port
-_ROLL_CALL = 5.0  # seconds that a rank has to answer when somebody is missing
-_LOOK = 0.02  # seconds between two looks of rank 0 for those that come
-_kept: dict[int, Any] = {}  # by port, the stores that this process keeps for the others
+_ROLL_CALL = 5.0  # seconds to answer the roll call when a rank is missing
+_LOOK = 0.02  # seconds between two polls of rank 0 for new ranks
+_kept: dict[int, Any] = {}  # the stores that this process keeps for the other ranks, by port
 
 
 class ProcessGroup:
-    """What the ranks of a training say to each other; alone, nothing.
+    """Communication between the ranks of a training; without other ranks its methods have no effect.
 
     Raises:
-        PeerLost: from any exchange, where a rank does not answer in time or has left.
+        PeerLost: from any exchange, if a rank does not answer in time or has left.
     """
 
     def __init__(self, ranks: Ranks = ALONE, roll: dist.ProcessGroup | None = None) -> None:
@@ -41,7 +41,7 @@ class ProcessGroup:
 
     @property
     def is_rank_zero(self) -> bool:
-        """Whether this is rank 0, which alone writes and reports."""
+        """Whether this is rank 0. Only rank 0 writes files and prints messages."""
         return self.ranks.rank == 0
 
     @contextmanager
@@ -79,14 +79,14 @@ class ProcessGroup:
         return tensor
 
     def all_gather(self, said: T) -> list[T]:
-        """Return what every rank says, by rank, on every rank."""
+        """Return the objects of all ranks, by rank, on every rank."""
         if self.ranks.count == 1:
             return [said]
         with self._roll_call():
             return all_gather(said, self.ranks.count)
 
     def on_rank_zero(self, action: Callable[[], T]) -> T:
-        """Let rank 0 act and return what it found on every rank; what it refuses, all refuse."""
+        """Call a function on rank 0 and return its result on every rank; an error of rank 0 is raised on every rank."""
         if self.ranks.count == 1:
             return action()
         said: list[Any] = [None, None]
@@ -98,29 +98,31 @@ class ProcessGroup:
         with self._roll_call():
             broadcast(said)
         if said[1] is not None:
-            said[1].of_rank_0 = not self.is_rank_zero  # it is told once
+            said[1].of_rank_0 = not self.is_rank_zero  # only rank 0 reports it
             raise said[1]
         return said[0]  # type: ignore[no-any-return]
 
     def leave(self) -> None:
-        """Give back what this object made, in a process group that goes on."""
+        """Release the groups that this object created, in a process group that continues to exist."""
         if self._roll is not None:
             dist.destroy_process_group(self._roll)
 
     @contextmanager
     def _roll_call(self) -> Iterator[None]:
-        """Say who is missing when an exchange failed."""
+        """Report the missing ranks when an exchange failed."""
         try:
             yield
         except PeerLost as lost:
             raise PeerLost(f"ranks: {self._missing()} ({lost})") from lost
 
     def _missing(self) -> str:
-        """Return who does not answer a roll call, in which every rank asks every other, so that any may be missing."""
+        """Return the ranks that do not answer a roll call, in which every rank asks every other rank."""
         if self._roll is None:
             return "one did not answer in time, or left"
         others = [rank for rank in range(self.ranks.count) if rank != self.ranks.rank]
-        with ThreadPoolExecutor(len(others)) as pool:  # asked at once: after one time-out gloo hears nobody any more
+        with ThreadPoolExecutor(
+            len(others)
+        ) as pool:  # all at the same time: after one time-out, gloo receives no further messages
             answered = list(pool.map(partial(_answers, self._roll), others))
         missing = [str(rank) for rank, there in zip(others, answered, strict=True) if not there]
         if not missing:
@@ -129,7 +131,7 @@ class ProcessGroup:
 
 
 def _answers(group: dist.ProcessGroup, other: int) -> bool:
-    """Say a word to another rank, and return whether it says one too."""
+    """Exchange a message with another rank, and return whether it answered."""
     limit = timedelta(seconds=_ROLL_CALL)
     word, heard = torch.zeros(1), torch.zeros(1)
     try:
@@ -143,10 +145,10 @@ def _answers(group: dist.ProcessGroup, other: int) -> bool:
 
 @contextmanager
 def joined(timeout: float = TIMEOUT) -> Iterator[ProcessGroup]:
-    """Join the training's other processes inside the block: those of torchrun, or of a process group that exists.
+    """Join the other processes of the training inside the block: those of torchrun, or of an existing process group.
 
-    The environment of torchrun (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT) is what other launchers give too. A
-    process group that is there already, as in Ray Train or a notebook, is used and left as it is, its own time-out too.
+    The environment variables of torchrun (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT) may be set by another launcher.
+    An existing process group, as in Ray Train or a notebook, is used and not closed; its own time-out applies.
 
     Raises:
         InputError: a time-out that is not a number of seconds, or an environment that no launcher sets.
@@ -190,13 +192,15 @@ def _number(name: str, low: int, high: int = _MOST) -> int:
 
 
 def _store(rank: int, count: int, port: int, wait: timedelta) -> Any:
-    """Return where the ranks find each other, apart from where others before them did: their addresses are void.
+    """Return a store with a new key prefix for this start of the ranks, so that earlier addresses are not used.
 
-    torchrun keeps the store when it starts the ranks again, and each host counts its own restarts. So neither what the
-    store holds nor a count tells who is there now: each rank asks with a word of its own, and rank 0 answers whatever
-    asks with the place it has chosen, until all have come there.
+    torchrun keeps its store when it restarts the ranks, and each host counts its own restarts. So neither the content
+    of the store nor a count shows which ranks are running. Each rank asks under a random key, and rank 0 answers every
+    request with the prefix that it has chosen, until all ranks have arrived.
     """
-    agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # torchrun keeps the store; else rank 0 does
+    agent = (
+        os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    )  # torchrun keeps the store; without torchrun, rank 0 does
     store = dist.TCPStore(  # type: ignore[attr-defined]
         os.environ["MASTER_ADDR"],
         port,
@@ -205,7 +209,7 @@ def _store(rank: int, count: int, port: int, wait: timedelta) -> Any:
         timeout=wait,
         multi_tenant=True,
     )
-    if not agent and rank == 0:  # to the end of the process: another rank may be asking for the next training already
+    if not agent and rank == 0:  # kept until the process ends: another rank may already ask for the next training
         _kept.setdefault(port, store)
     word = f"vaelab/{uuid4().hex}"
     if rank > 0:
@@ -228,6 +232,6 @@ def _store(rank: int, count: int, port: int, wait: timedelta) -> Any:
 
 def _processes(wait: timedelta) -> ProcessGroup:
     ranks = Ranks(dist.get_rank(), dist.get_world_size())
-    # a second group for the roll call: after a failure the first one is broken
+    # a second group for the roll call, because a failure breaks the first one
     roll = dist.new_group(backend="gloo", timeout=wait) if ranks.count > 1 else None
     return ProcessGroup(ranks, roll)

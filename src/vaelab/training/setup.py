@@ -1,4 +1,4 @@
-"""What a training needs and does not change: its data, objective and lengths, and where its results go."""
+"""The parts of a training that do not change: its data, objective and lengths, and the place of its results."""
 
 from __future__ import annotations
 

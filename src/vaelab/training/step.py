@@ -134,7 +134,7 @@ def _compile(function: Callable[P, R], device: torch.device) -> Callable[P, R]:
             return graph(*args, **kwargs)
         except (
             BackendCompilerFailed
-        ) as error:  # it is too late for the plain step: other ranks may be one message ahead
+        ) as error:  # the plain step is not possible now, because other ranks may be one message ahead
             raise InputError(
                 f"training.compile: this step does not compile ({_reason(error)}); train without it"
             ) from error
@@ -153,15 +153,15 @@ def _options(device: torch.device) -> dict[str, Any]:
     options: dict[str, Any] = {"fallback_random": True}  # the random numbers are those of the plain step
     if device.type == "cuda":
         return options | {"triton.cudagraphs": True}
-    # No Python between the kernels, and the bias where it costs least.
+    # No Python between the kernels, and the bias is added where it costs least.
     return options | {"cpp_wrapper": True, "post_grad_custom_post_pass": _BiasAfterProduct()}
 
 
 class _BiasAfterProduct(CustomGraphPass):
     """Take the bias out of each product x W + b.
 
-    Within the product it costs a copy of b to every row; added by the kernel that follows, which reads and writes
-    these numbers anyway, nothing.
+    Within the product, b is copied to every row. The kernel that follows reads and writes the product anyway, so adding
+    the bias there costs nothing.
     """
 
     def __call__(self, graph: torch.fx.Graph) -> None:
@@ -178,7 +178,9 @@ class _BiasAfterProduct(CustomGraphPass):
             graph.erase_node(node)
 
     def uuid(self) -> bytes:
-        return get_hash_for_files((__file__,))  # torch keeps compiled steps on the disk, and this pass is part of them
+        return get_hash_for_files(
+            (__file__,)
+        )  # torch caches compiled steps on the disk, and this pass is part of the key
 
 
 @contextmanager
@@ -194,12 +196,12 @@ def _gradients_in_the_graph() -> Iterator[None]:
 
 
 def _can_compile(device: torch.device) -> bool:
-    """Compile something small, with a gradient: where there is no working compiler, torch says so only now."""
+    """Compile a small function with a gradient, because torch reports a missing compiler only then."""
 
     def slope(t: Tensor) -> Tensor:
         return torch.autograd.grad((t * t).sum(), t)[0]
 
-    validates = Distribution._validate_args  # the first compilation in a process turns it off, for everybody's
+    validates = Distribution._validate_args  # the first compilation in a process switches it off globally
     try:
         with _gradients_in_the_graph():
             _graph(slope, device)(torch.zeros(4, device=device, requires_grad=True))

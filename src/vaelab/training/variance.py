@@ -14,13 +14,13 @@ __all__ = ["GradientVariance"]
 
 
 class GradientVariance:
-    """Averages E[g^2] - E[g]^2 over the encoder's parameters, g the gradient that the optimiser is given.
+    """The average of `E[g^2] - E[g]^2` over the encoder's parameters, where `g` is the gradient before clipping.
 
-    Formula: m <- decay m + (1 - decay) g, s <- decay s + (1 - decay) g^2 at each step, decay 0.999; with the weights
-    of the t steps so far normalised to w_i, the variance is (sum w_i g_i^2 - (sum w_i g_i)^2) / (1 - sum w_i^2),
-    unbiased from the second step on. It holds what minibatches and the drift of the parameters add. Source: Dong,
-    Mnih & Tucker (2020), https://arxiv.org/abs/2006.10680. It reads gradients and draws nothing, so the training
-    is bitwise the same with it and without.
+    Formula: at each step `m <- delta m + (1 - delta) g` and `s <- delta s + (1 - delta) g^2` with decay `delta` =
+    0.999. With the weights of the steps so far normalised to `w_i`, the variance is
+    `(sum_i w_i g_i^2 - (sum_i w_i g_i)^2) / (1 - sum_i w_i^2)`, unbiased from the second step on. It includes the noise
+    of minibatches and the drift of the parameters. Source: Dong, Mnih & Tucker (2020),
+    https://arxiv.org/abs/2006.10680. It only reads gradients, so the training is bitwise the same with and without it.
 
     >>> from vaelab.models import bernoulli_vae
     >>> variance = GradientVariance(bernoulli_vae(6, latent_dim=3))
@@ -48,7 +48,7 @@ class GradientVariance:
         self.steps += 1
 
     def row(self) -> dict[str, float]:
-        """Return what to log; nothing before the second step."""
+        """Return the values to log; none before the second step."""
         if self.steps < 2:
             return {}
         faded = self.decay**self.steps
@@ -58,11 +58,11 @@ class GradientVariance:
         return {"train/gradient_variance": float(variance.mean()) / (1 - squares)}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed training needs."""
+        """Return the state for a checkpoint."""
         return {"mean": self.mean, "square": self.square, "steps": self.steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self.steps = state["steps"]
         self.mean.copy_(state["mean"])
         self.square.copy_(state["square"])
