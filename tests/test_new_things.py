@@ -13,13 +13,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "vaelab"
-PIECES = Path(__file__).parent / "new_things"
+TESTS = Path(__file__).parent
+PIECES = TESTS / "new_things"
+LAWS = "tests/laws/table.py"
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,13 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.insert(lines.index(new.before), new.row)
         lines.insert(lines.index("from __future__ import annotations") + 1, new.imported)
         table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    shutil.copytree(TESTS, root / "tests", ignore=shutil.ignore_patterns("__pycache__", "new_things"))
+    shutil.copy(TESTS.parent / "pyproject.toml", root)
+    laws = (root / LAWS).read_text(encoding="utf-8")
+    first = "ROWS: list[Row] = [\n"
+    assert laws.count(first) == 1
+    law = '    Row("paired-scores", "elbo", codes, samples=2),\n'
+    (root / LAWS).write_text(laws.replace(first, first + law), encoding="utf-8")
     rng = np.random.default_rng(0)
     rows = (rng.random((200, 6)) < rng.random((200, 1))).astype(int)
     (root / "answers.bits").write_text("\n".join("".join(map(str, row)) for row in rows) + "\n", encoding="utf-8")
@@ -116,17 +126,28 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def vaelab(copy: Path) -> Run:
-    """Return a function that runs a command of the copy."""
+def python(copy: Path) -> Run:
+    """Return a function that runs a module from the directory of the copy."""
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "vaelab", *words]
+        command = [sys.executable, "-m", *words]
         result = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=240)
-        assert result.returncode == 0, result.stderr
+        assert result.returncode == 0, result.stdout + result.stderr
         return result
 
     return run
+
+
+@pytest.fixture(scope="module")
+def vaelab(python: Run) -> Run:
+    return partial(python, "vaelab")
+
+
+def test_the_laws_of_estimators_prove_a_new_row(python: Run) -> None:
+    words = ("tests/test_estimator_laws.py", "-k", "paired-scores", "-p", "no:cacheprovider")
+    printed = python("pytest", "-o", "addopts=", *words).stdout
+    assert " passed" in printed
 
 
 def test_they_work_together_from_the_command_line(copy: Path, vaelab: Run) -> None:
