@@ -269,7 +269,7 @@ def test_logging_the_variance_changes_nothing_else(tmp_path):
     plain, _ = run_training(tmp_path / "plain")
     logged, _ = run_training(tmp_path / "logged", more=LOGGED)
     assert largest_difference(plain.load_model().state_dict(), logged.load_model().state_dict()) == 0
-    clock = {"seconds", "images_per_second"}
+    clock = {"seconds", "observations_per_second"}
     for one, other in zip(plain.metrics(), logged.metrics(), strict=True):
         extra = set(other) - set(one)
         assert extra == {"train/gradient_variance"}

@@ -22,7 +22,7 @@ from vaelab.training.log import Log
 from vaelab.training.schedule import kl_weight, learning_rate_factor
 from vaelab.training.step import update_by_adam
 
-CLOCK = {"seconds", "images_per_second"}
+CLOCK = {"seconds", "observations_per_second"}
 RUNS = ["gaussian-vae", "bernoulli-vae", "autoencoder"]
 
 
@@ -423,4 +423,4 @@ def test_the_first_images_a_second_after_a_resume_are_of_the_steps_made_since(mo
     log.start()
     for _ in range(3):
         log.add(torch.zeros(3))
-    assert log.row(8, 8, 100, 1e-3, ELBO())["images_per_second"] == 150.0
+    assert log.row(8, 8, 100, 1e-3, ELBO())["observations_per_second"] == 150.0

@@ -17,8 +17,8 @@ def describe(row: dict[str, Any]) -> str:
     """Return a logged row as one short line."""
     keys = ("val/bound", "val/reconstruction", "train/bound", "train/reconstruction", "train/kl")
     parts = [f"{key} {row[key]:.2f}" for key in keys if key in row]
-    if "images_per_second" in row:
-        parts.append(f"{row['images_per_second']:,.0f} images/s")
+    if "observations_per_second" in row:
+        parts.append(f"{row['observations_per_second']:,.0f} observations/s")
     return "  ".join(parts)
 
 
@@ -26,7 +26,7 @@ def _short(row: dict[str, Any]) -> str:
     """Return a logged row short enough for a place next to a progress bar."""
     names = {"train/bound": "bound", "train/reconstruction": "rec.", "train/kl": "KL"}
     parts = [f"{name} {row[key]:.1f}" for key, name in names.items() if key in row]
-    return "  ".join([*parts, f"{row['images_per_second']:,.0f}/s"])
+    return "  ".join([*parts, f"{row['observations_per_second']:,.0f}/s"])
 
 
 class _Bar:

@@ -78,7 +78,7 @@ class Log:
         self.seconds += elapsed
         bound, reconstruction, kl, relaxed = values.mean(0).tolist()  # the last is zero if nothing is relaxed
         self.last_good = f"{values[-1, 0]:.2f}"
-        images = (self.count - self.counted) * batch_size / elapsed if elapsed > 0 else 0.0
+        per_second = (self.count - self.counted) * batch_size / elapsed if elapsed > 0 else 0.0
         self.count = 0
         self.start()
         row: Row = {"step": step, "steps": steps, "train/reconstruction": reconstruction}
@@ -86,7 +86,8 @@ class Log:
             row |= {"train/bound": bound, "train/kl": kl}
         if self.width == 4:
             row["train/relaxed-bound"] = relaxed
-        return row | {"lr": learning_rate, "images_per_second": round(images, 1), "seconds": round(self.seconds, 3)}
+        speed = {"observations_per_second": round(per_second, 1), "seconds": round(self.seconds, 3)}
+        return row | {"lr": learning_rate, **speed}
 
     def state_dict(self) -> dict[str, Any]:
         seconds = self.seconds + (time.perf_counter() - self.started if self.count else 0.0)

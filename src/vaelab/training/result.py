@@ -21,7 +21,7 @@ class History(list[Row]):
     """The logged rows of a training, a list of dictionaries.
 
     Every row has ``step``, ``steps`` (of the whole training), ``seconds`` (of training so far), ``lr`` and
-    ``images_per_second``, and the means over the steps since the row before: ``train/bound``,
+    ``observations_per_second``, and the means over the steps since the row before: ``train/bound``,
     ``train/reconstruction`` (the mean log-likelihood) and ``train/kl``, in nats. Rows of a validation also have
     ``val/bound``. For a deterministic auto-encoder ``reconstruction`` replaces ``bound``.
 
