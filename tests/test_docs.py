@@ -72,6 +72,30 @@ def test_names_of_vaelab_on_a_page_exist(page: str) -> None:
             found = getattr(found, part)
 
 
+def prose(text: str) -> list[str]:
+    """Return the lines of a page outside of code, tables, pictures and headings."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    return [line for line in text.splitlines() if not line.startswith(("|", "    ", "!", "#"))]
+
+
+@pytest.mark.parametrize("page", sorted(TEXTS))
+def test_lines_of_prose_are_short(page: str) -> None:
+    assert [line for line in prose(TEXTS[page]) if len(line) > 135] == []
+
+
+# Phrases that this project wrote once, and that readers had to read twice.
+RIDDLES = re.compile(
+    r"unless told|told otherwise|nobody|\b(comes|came) to\b(?! an end)|\bsays (other|so where)|goes nowhere|of whatever"
+    r"|as it stands|by its own word|what it (makes|has become) of|at their word|Soon good|half-written|left alone"
+)
+
+
+def test_sentences_are_literal() -> None:
+    files = [*TEXTS.items(), *((str(path), path.read_text(encoding="utf-8")) for path in (ROOT / "src").rglob("*.py"))]
+    found = [(name, match[0]) for name, text in files for match in RIDDLES.finditer(text)]
+    assert found == []
+
+
 def command_lines(text: str) -> list[str]:
     """Return the command lines of a page: in blocks, and between backquotes."""
     text = text.replace("\\\n", " ")
