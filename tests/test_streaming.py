@@ -267,12 +267,24 @@ def test_a_memory_map_stays_on_the_disk(place, tmp_path):
 def test_a_private_map_or_one_across_its_rows_is_taken_as_an_array(tmp_path):
     np.save(tmp_path / "x.npy", GREYS)
     for mapped in (np.load(tmp_path / "x.npy", mmap_mode="c"), np.load(tmp_path / "x.npy", mmap_mode="c")[:, ::2]):
-        data = Dataset("mine", {"train": Split(mapped)}, "grey", 255)
-        assert torch.equal(
-            data.with_binarisation("static").train.observations().mean(),
-            data.with_binarisation("static").train.observations().mean(),
-        )
-        assert not isinstance(data.with_binarisation("static").train.observations(), Streamed)
+        data = Dataset("mine", {"train": Split(mapped)}, "grey", 255, binarisation="static")
+        copied = Dataset("mine", {"train": Split(np.array(mapped))}, "grey", 255, binarisation="static")
+        assert not isinstance(data.train.observations(), Streamed)
+        assert torch.equal(data.train.batch(COUNT), copied.train.batch(COUNT))
+        assert torch.equal(data.spec.mean, copied.spec.mean)
+
+
+@pytest.mark.parametrize("protocol", ["dynamic", "static", "threshold"])
+def test_the_spec_of_rows_on_the_disk(protocol, tmp_path):
+    """Its mean is that of the bits of training, also where another device is the default: a model is built on meta."""
+    np.save(tmp_path / "x.npy", GREYS)
+    with torch.device("meta"):
+        data = Dataset("mine", {"train": Split(np.load(tmp_path / "x.npy", mmap_mode="r"))}, "grey", 255)
+        mean = data.with_binarisation(protocol).spec.mean
+    observed = data.with_binarisation(protocol).train.observations()
+    assert isinstance(observed, Streamed)
+    expected = torch.from_numpy(GREYS / 255) if protocol == "dynamic" else observed.bits(slice(None))
+    torch.testing.assert_close(mean, expected.double().mean(0).float())
 
 
 def damaged(folder, array=GREYS, **shards):

@@ -12,6 +12,7 @@ from numbers import Integral
 from typing import Any, get_args
 
 import numpy as np
+import torch
 
 from vaelab.data.assembly import assemble_arrays
 from vaelab.data.binarisation import Binarisation, bit_rule, protocol_of
@@ -24,7 +25,7 @@ from vaelab.errors import InputError, require_choice, require_number
 __all__ = ["Dataset"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Observations in named splits, usually ``train``, ``validation`` and ``test``.
 
@@ -160,6 +161,16 @@ class Dataset:
         )
         return cls(name, **vars(parts), binarisation=binarisation)  # type: ignore[arg-type]
 
+    def __repr__(self) -> str:
+        """Return a line with name, rows, shape, kind and binarisation.
+
+        >>> Dataset("mine", {"train": Split(np.eye(4, dtype=np.uint8))}, "binary", 1, image_shape=(2, 2))
+        Dataset('mine': 4 train; 2 x 2, binary, binarisation none)
+        """
+        rows = ", ".join(f"{len(split):,} {name}" for name, split in self.splits.items())
+        size = " x ".join(map(str, self.image_shape)) if self.image_shape else f"{self.dim} columns"
+        return f"Dataset({self.name!r}: {rows}; {size}, {self.kind}, binarisation {self.binarisation})"
+
     @property
     def dim(self) -> int:
         """Number of columns X of an observation."""
@@ -168,7 +179,8 @@ class Dataset:
     @cached_property
     def spec(self) -> DataSpec:
         """What a model is told of the data. The mean is that of the training split, under the binarisation."""
-        mean = self.train.observations().mean() if "train" in self.splits else None
+        with torch.device("cpu"):  # also inside a block of another default device
+            mean = self.train.observations().mean() if "train" in self.splits else None
         shape = self.image_shape or (self.dim,)
         return DataSpec(shape, mean, self.columns, self.kind, binarisation=self.binarisation)
 

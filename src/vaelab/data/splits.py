@@ -23,7 +23,7 @@ from vaelab.seeds import DATA_SEED
 __all__ = ["Split", "checked_split", "require_labels", "split_in_order", "split_shuffled", "split_validation"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Split:
     """The rows of one split: ``x`` of shape (N, X), their values as they are stored, and ``labels`` (N,) or None.
 
@@ -38,10 +38,14 @@ class Split:
 
     x: Stored | Rows
     labels: npt.NDArray[np.int64] | None = None
-    bit_rule: BitRule | None = field(default=None, repr=False, compare=False, kw_only=True)  # set by the data set
+    bit_rule: BitRule | None = field(default=None, compare=False, kw_only=True)  # set by the data set
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        """Return a line with the shape of the rows."""
+        return f"Split({self.x.shape[0]:,} rows of {self.x.shape[1]}{'' if self.labels is None else ', labels'})"
 
     def observations(self, device: torch.device | str = "cpu") -> Observations:
         """Return the split as a model sees it: its bits, on ``device``. Rows on the disk stay there.
