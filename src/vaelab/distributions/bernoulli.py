@@ -78,7 +78,7 @@ class Bernoulli(VectorDistribution):
 
 
 class _BernoulliLogDensity(torch.autograd.Function):
-    """x . l - sum softplus(l) with gradient x - sigmoid(l), for logits (..., X) and a value that may lack leading axes.
+    """`sum_j [x_j l_j - softplus(l_j)]` and its gradient `x - sigmoid(l)`; the value may lack leading axes of the logits.
 
     Both directions work on blocks of the first axis that fit the processor's cache, so that no temporary tensor is as
     large as the logits.
@@ -111,7 +111,7 @@ class _BernoulliLogDensity(torch.autograd.Function):
 
 
 def _summed(logits: Tensor, value: Tensor) -> Tensor:
-    """Return sum x . l - softplus(l) over the last axis.
+    """Return `sum_j [x_j l_j - softplus(l_j)]` over the last axis.
 
     The terms are subtracted one by one, because the difference of two large sums would be lost to rounding.
     """

@@ -87,7 +87,7 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Expectation:
-    """E_q[objective] for one batch: an estimator estimates its gradient.
+    """The expected objective for one batch, whose gradient an estimator estimates.
 
     Attributes:
         model: the model.
@@ -298,7 +298,7 @@ def _check_inference(estimator: Estimator, model: LatentVariableModel) -> None:
 class BernoulliEstimator(Estimator):
     """Base of the estimators that give a gradient for the logits l of independent bits.
 
-    ``gradient`` estimates grad_l E_q[f(z)]. The surrogate is the objective of the scored codes plus l times that
+    ``gradient`` estimates `grad_l E_q[f(z)]`. The surrogate is the objective of the scored codes plus l times that
     estimate, held constant: its gradient reaches the encoder through the logits.
     """
 
@@ -307,7 +307,7 @@ class BernoulliEstimator(Estimator):
 
     @abstractmethod
     def gradient(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> tuple[Terms, Tensor, Tensor | None]:
-        """Return the scored codes, the estimate of grad_l E_q[f(z)], (B, D), and the auxiliary loss, if any."""
+        """Return the scored codes, the estimate of `grad_l E_q[f(z)]`, (B, D), and the auxiliary loss, if any."""
 
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the objective of the codes plus l times the estimate of its gradient."""

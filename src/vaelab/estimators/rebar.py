@@ -40,7 +40,7 @@ class _RelaxedControl(BernoulliEstimator):
 
     @abstractmethod
     def relax(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> Relaxed:
-        """Return b (K, B, D), c(z~) (K, B), and grad_l c(z) - grad_l c(z~) (B, D), summed over K; q is a constant."""
+        """Return b (K, B, D), `c(z~)` (K, B), and `grad_l c(z) - grad_l c(z~)` (B, D), summed over K; q is constant."""
 
     def gradient(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> tuple[Terms, Tensor, Tensor | None]:
         """The auxiliary loss has the gradient of the mean square of the estimate."""

@@ -71,7 +71,7 @@ class ScoreFunction(Estimator):
         self.to(self.sizes.like)
 
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
-        """The surrogate is the objective plus sum_k signal_k log q(z_k|x), the signals held constant."""
+        """The surrogate is the objective plus `sum_k s_k log q(z_k|x)`, with the signals `s_k` held constant."""
         objective = expectation.objective
         first, *_ = baselines = cast(list[Baseline], list(self.baselines))
         q = first.normalised(expectation.q)

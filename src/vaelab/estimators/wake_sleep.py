@@ -46,7 +46,7 @@ class ReweightedWakeSleep(Estimator):
         super().__init__(model, samples)
 
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
-        """The surrogate is the bound under a constant q, for the model, plus sum_k v_k log q(z_k|x)."""
+        """The surrogate is the bound under a constant q, for the model, plus `sum_k v_k log q(z_k|x)`."""
         objective, q = expectation.objective, expectation.q
         terms = expectation.terms(drawn, map_parameters(q, torch.Tensor.detach))
         values = terms.log_weights  # (K, B)
@@ -98,7 +98,7 @@ class WakeSleep(Estimator):
             return torch.stack([day, torch.cat([code, dream], -1)])
 
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
-        """The surrogate is the bound under a constant q, for the model, plus 1/K sum_k log q(z'_k|x'_k)."""
+        """The surrogate is the bound under a constant q, for the model, plus `1/K sum_k log q(z'_k|x'_k)`."""
         objective, data_dim = expectation.objective, expectation.x.shape[-1]
         day, night = drawn
         terms = expectation.terms(day[..., :-data_dim], map_parameters(expectation.q, torch.Tensor.detach))

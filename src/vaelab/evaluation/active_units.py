@@ -95,7 +95,7 @@ def _conditionals(q: Chain, layers: list[Tensor]) -> Iterator[Distribution]:
 
 
 def _unit_divergences(q: Distribution, model: LatentVariableModel) -> Tensor:
-    """Return KL[q(z_j|x) || p(z_j)] summed over observations, (D,), or NaN if the units are not independent."""
+    """Return `KL[q(z_j|x) || p(z_j)]` summed over observations, (D,), or NaN if the units are not independent."""
     p = model.prior_of(q) if isinstance(q, DiagonalNormal | Bernoulli) else None
     for kind in (DiagonalNormal, Bernoulli):
         if isinstance(q, kind) and isinstance(p, kind):

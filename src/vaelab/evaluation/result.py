@@ -34,7 +34,7 @@ class EvaluationRecord(BaseModel):
         weights: SHA-256 of the weights that were evaluated; None where no file holds them.
         note: how to read the number.
         sampled: whether a KL is an average over the codes drawn, because it has no closed form.
-        median_effective_samples: median over the observations of (sum w)^2 / sum w^2, between 1 and K.
+        median_effective_samples: median over the observations of `(sum_k w_k)^2 / sum_k w_k^2`, between 1 and K.
         change: how much the last halving of the grid's step changed an integral, in nats.
         units: how many units the code has.
         nats, nats_per_active_unit: information that the active units carry, together and each.

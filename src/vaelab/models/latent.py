@@ -152,7 +152,7 @@ class LatentVariableModel(Saveable):
         Args:
             x: observations, (B, X).
             samples: K.
-            objective: ``ELBO()`` for mean_k log p(x|z_k) - KL[q || p], ``IWAE()`` for log 1/K sum_k w_k; see
+            objective: ``ELBO()`` for `mean_k log p(x|z_k) - KL[q || p]`, ``IWAE()`` for `log 1/K sum_k w_k`; see
                 :mod:`vaelab.objectives`.
 
         Raises:

@@ -30,7 +30,7 @@ class Terms:
 
     Attributes:
         log_likelihood: log p(x|z), (K, B).
-        kl: KL[q(z|x) || p(z)] in closed form, (B,), or log q(z|x) - log p(z) of each code, (K, B).
+        kl: `KL[q(z|x) || p(z)]` in closed form, (B,), or `log q(z|x) - log p(z)` of each code, (K, B).
         beta: weight of ``kl`` in ``log_weights``.
         log_q: where ``kl`` is that of the codes: log-density under q of each layer of the code, (K, B) each.
         log_p: the same under the prior.
@@ -63,7 +63,7 @@ class Terms:
 
     @property
     def log_weights(self) -> Tensor:
-        """log p(x|z) - beta kl, (K, B): what an objective combines. With beta = 1 they are log w."""
+        """`log p(x|z) - beta KL`, (K, B): the values that an objective combines. With beta = 1 they are log w."""
         return self.log_likelihood - self.beta * self.kl
 
     @property
@@ -93,7 +93,7 @@ class Terms:
 
 
 def log_weights(model: Model, x: Tensor, q: Distribution, z: Tensor) -> Tensor:
-    """Return log w = log p(x|z) + log p(z) - log q(z|x), shape (K, B), for codes z (K, B, D) and x (B, X).
+    """Return `log w = log p(x|z) + log p(z) - log q(z|x)`, shape (K, B), for codes z (K, B, D) and x (B, X).
 
     >>> import torch
     >>> from vaelab.models import gaussian_vae

@@ -1,4 +1,4 @@
-"""How far the bounds of each inference lie below log p(x): all methods on one frozen belief network."""
+"""How far the bounds of each inference method lie below log p(x), on one frozen belief network."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ _LEARNING_RATE = 2e-2  # of the recognition networks, which are small; nothing e
 
 @dataclass(frozen=True)
 class TightnessRow:
-    """A bound of one inference, in nats.
+    """A bound of one inference method, in nats.
 
     Attributes:
-        method: the inference.
+        method: the inference method.
         bound: ``L`` (of a mean field), ``elbo`` or ``iwae-K``.
         value: mean over the observations.
         standard_error: of that mean.
         gap: mean of log p(x) minus the bound.
         gap_standard_error: of that mean, from the gaps of the observations.
         is_bound: whether it is a lower bound on log p(x). The L of the Gaussian field is close to one.
-        seconds: time of the inference, the training of its network included.
+        seconds: time of the inference, including the training of its network.
     """
 
     method: str
@@ -78,9 +78,9 @@ def measure_tightness(
     seed: int = 0,
     callback: Callback | None = None,
 ) -> dict[str, Any]:
-    """Measure the bounds of every inference on the same weights, on the first ``rows`` test observations.
+    """Measure the bounds of every inference method on the same weights, on the first ``rows`` test observations.
 
-    The prior and the likelihood are those of ``model`` and stay as they are. Mean-field inference needs nothing more;
+    The prior and the likelihood are those of ``model`` and are not changed. Mean-field inference needs no training;
     the recognition networks of wake-sleep, reweighted wake-sleep and amortised inference are trained anew for as many
     ``steps``. The result is that of ``vaelab tightness --json``; its ``rows`` are the fields of :class:`TightnessRow`.
 
@@ -92,7 +92,7 @@ def measure_tightness(
         samples: K of the importance-weighted bound, and codes of each evidence lower bound.
         encoder_dims: widths of the recognition networks' hidden layers.
         seed: of everything drawn.
-        callback: called with the methods that are done and all methods.
+        callback: called with the number of finished methods and of all methods.
 
     Raises:
         InputError: codes that cannot be enumerated, or layers that are not linear.

@@ -1,4 +1,4 @@
-"""The bench: a frozen model, one batch, and the directions on which gradients are projected."""
+"""The setting of the measurements: a frozen model, one batch, and the directions of projection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Bench"]
 
 
 class Bench:
-    """The model, whose parameters stay as they are, the batch and the directions.
+    """The frozen model, the batch and the directions of projection.
 
     Args:
         model: its codes are sampled, and q(z|x) has parameters.
@@ -29,7 +29,7 @@ class Bench:
         seed: of the batch, the directions and every draw.
 
     Raises:
-        InputError: a model without sampled codes, or without an encoder that learns.
+        InputError: a model without sampled codes, or without trained parameters in q(z|x).
     """
 
     def __init__(

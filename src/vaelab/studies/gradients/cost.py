@@ -1,4 +1,4 @@
-"""What an estimator costs: what it learns first, and the time of a training step."""
+"""The cost of an estimator: the warm-up of its parameters, and the time of a training step."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["step_milliseconds", "warm_up"]
 
 
 def warm_up(bench: Bench, label: str, estimator: Estimator, steps: int, learning_rate: float) -> int:
-    """Let an estimator learn what it learns on other batches, the model frozen; return the steps that it took.
+    """Train the parameters of an estimator on other batches with the model frozen; return the number of steps.
 
-    The optimiser is the one that training gives it. The normalisation of a baseline, which scales the gradient of the
-    encoder as a whole, is switched off afterwards, so that gradients are as long as those of the others.
+    The optimiser is that of a training. The normalisation of a baseline, which scales the encoder's whole gradient, is
+    switched off afterwards, so that the gradients are comparable with those of other estimators.
     """
     parameters = list(estimator.parameters())
     if not estimator.state_dict():
@@ -56,7 +56,7 @@ def step_milliseconds(bench: Bench, estimators: Sequence[Estimator], count: int)
             torch.manual_seed(derive_seed(bench.seed, "gradients", "time", turn))
             for learner, milliseconds in zip(learners, times, strict=True):
                 milliseconds.append(_time_step(bench, learner))
-    return [statistics.median(milliseconds[1:]) for milliseconds in times]  # the first turn warms up
+    return [statistics.median(milliseconds[1:]) for milliseconds in times]  # the first turn is a warm-up
 
 
 def _time_step(bench: Bench, estimator: Estimator) -> float:

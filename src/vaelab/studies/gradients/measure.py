@@ -1,4 +1,4 @@
-"""The measurement of gradient estimators: a row for each that the model and the objective admit."""
+"""The measurement of gradient estimators: a row for each that fits the model and the objective."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from vaelab.studies.gradients.rows import build_estimators, choose_rows, gradien
 __all__ = ["GradientRow", "measure_gradients"]
 
 Callback = Callable[[int, int], None]
-REFERENCE_FACTOR = 5  # draws of the reference for each draw of an estimator
-SECOND_LOOK = 4  # draws of the second look for each draw of the first
+REFERENCE_FACTOR = 5  # draws of the reference per draw of an estimator
+SECOND_LOOK = 4  # draws of the second test per draw of the first
 _MOST_TIMED = 20
 
 
 @dataclass
 class GradientRow:
-    """What was measured of an estimator, over independent estimates of the gradient of the same batch.
+    """The measurement of an estimator over independent estimates of the gradient for the same batch.
 
     ``bias_z``: the error of the mean estimate is projected on 2 x ``DIRECTIONS`` random unit vectors, fixed by the
     seed, half of them in the space of the encoder's parameters and half in that of the others. Against the exact
-    gradient (at most 16 bits) a projection over its standard error follows Student's law with draws - 1 degrees of
-    freedom; against a long run of an unbiased estimator (leave-one-out for bits, pathwise for real codes) the run's
-    variance is added, and the degrees of freedom are Welch's. The projections are means over draws, so that the laws
-    hold up to the distance of these from a normal. ``bias_z`` is the normal deviate of the smallest two-sided p-value.
+    gradient (at most 16 bits) a projection divided by its standard error follows Student's distribution with draws - 1
+    degrees of freedom. Against a long run of an unbiased estimator (leave-one-out for bits, pathwise for real-valued
+    codes) the variance of the run is added, and the degrees of freedom are Welch's. This holds as far as means over the
+    draws are normally distributed. ``bias_z`` is the normal deviate of the smallest two-sided p-value.
 
-    ``biased`` is what is proven: whether the estimator is biased for this objective by construction; the tests
-    enumerate every outcome of the others. With probability at most ``FALSE_ALARM`` any of those exceeds the
-    :func:`~vaelab.studies.gradients.bias.bias_limit` of all of them. Those that do are looked at again:
-    ``bias_z_again`` is of ``SECOND_LOOK`` times as many fresh draws, against a fresh reference where that is drawn, and
-    has the limit ``bias_limit_again``. An unbiased estimator exceeds both in at most FALSE_ALARM^2 of all reports.
+    ``biased`` says whether the estimator is biased for this objective by construction; the tests prove the others
+    unbiased by enumeration. With probability at most ``FALSE_ALARM`` any of those exceeds their common
+    :func:`~vaelab.studies.gradients.bias.bias_limit`. Those that do are measured again: ``bias_z_again`` is computed
+    from ``SECOND_LOOK`` times as many new draws, against a new reference if that is drawn, and has the limit
+    ``bias_limit_again``. An unbiased estimator exceeds both in at most ``FALSE_ALARM`` squared of all reports.
 
     Attributes:
         estimator: the label of the row.
@@ -55,14 +55,14 @@ class GradientRow:
         variance: variance of each parameter of the encoder, averaged over them (the definition of Dong, Mnih & Tucker,
             2020, https://arxiv.org/abs/2006.10680, who average along a training instead).
         variance_error: its standard error.
-        signal_to_noise: sqrt(sum of squared means / sum of variances) over the encoder, the noise in the means
-            subtracted.
-        milliseconds: median time of a training step without the optimiser: forward, backward and what is learned.
+        signal_to_noise: `sqrt(sum_i m_i^2 / sum_i v_i)` with means m and variances v over the encoder's parameters, the
+        noise in the means subtracted.
+        milliseconds: median time of a training step without the optimiser: forward, backward and the estimator's loss.
         decoder_evaluations: codes that a step decodes for each observation.
         efficiency: 1 / (variance x seconds).
         draws: estimates that were drawn.
-        warmup_steps: steps in which it learned what it learns.
-        bias_z_again: of the second look.
+        warmup_steps: steps in which the estimator's parameters were trained.
+        bias_z_again: ``bias_z`` of the second test.
     """
 
     estimator: str
@@ -97,12 +97,12 @@ def measure_gradients(
 ) -> dict[str, Any]:
     """Measure gradient estimators on one batch of bits, drawn once, with the model's parameters frozen.
 
-    Each draw is an independent estimate of the gradient of the objective, averaged over the batch, from a seed of its
-    own. What an estimator learns is warmed up on other batches of the split, and then frozen. The result is that of
+    Each draw is an independent estimate of the gradient of the objective, averaged over the batch, with its own seed.
+    The parameters of an estimator are trained on other batches of the split, and then frozen. The result is that of
     ``vaelab gradients --json``; its ``estimators`` are the fields of :class:`GradientRow`, the most efficient first.
 
     Args:
-        model: its parameters stay as they are.
+        model: its parameters are not changed.
         objective: whose gradient is estimated.
         observed: the split that the batch comes from.
         draws: estimates from each estimator, at least 2.
@@ -110,10 +110,10 @@ def measure_gradients(
         samples: K; an estimator that does not support it gets the next K that it supports (pairs: an even number).
         estimators: which to measure, by estimator or row; all if None.
         without: which to leave out.
-        warmup: steps for what is learned; as many as ``draws`` if None.
+        warmup: steps in which the estimators' parameters are trained; as many as ``draws`` if None.
         learning_rate: of the model; that of an estimator is a multiple of it.
         seed: of the batch, the directions and every draw.
-        callback: called with the rows that are done and all rows.
+        callback: called with the number of finished rows and of all rows.
 
     Raises:
         InputError: a model without sampled codes, fewer than 2 draws, an unknown estimator, or none that applies.
@@ -162,7 +162,7 @@ def _measure_all(
 
 
 def _conditions(bench: Bench, draws: int, samples: int, warmup: int, reference: bias.Reference) -> dict[str, Any]:
-    """Return how the measurement was made."""
+    """Return the conditions of the measurement."""
     return {
         "objective": bench.objective.name,
         "beta": bench.objective.beta,
@@ -231,7 +231,7 @@ def _moments(bench: Bench, estimator: Estimator, count: int, label: str) -> tupl
 def _look_again(
     bench: Bench, estimators: Mapping[str, Estimator], table: Sequence[GradientRow], draws: int
 ) -> dict[str, Any]:
-    """Measure rows that are over the limit though proven unbiased with fresh draws; return both limits."""
+    """Measure rows again that exceed the limit although they are proven unbiased; return both limits."""
     judged = [row for row in table if not row.biased and row.bias_z is not None]
     limit = bias.bias_limit(max(1, len(judged)))
     over = [row for row in judged if row.bias_z is not None and row.bias_z > limit]

@@ -1,4 +1,4 @@
-"""Which estimators are measured: the rows of the table, and the estimators that apply to a model."""
+"""The estimators that are measured: the rows of the table, and the estimators that fit a model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def gradient_rows() -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def choose_rows(estimators: Sequence[str] | None, without: Sequence[str]) -> list[str]:
-    """Return the labels of the rows asked for; the name of an estimator stands for all its rows.
+    """Return the labels of the requested rows; the name of an estimator means all its rows.
 
     Raises:
         InputError: an unknown name, or no row left.
