@@ -78,7 +78,7 @@ class Bernoulli(VectorDistribution):
 
 
 class _BernoulliLogDensity(torch.autograd.Function):
-    """`sum_j [x_j l_j - softplus(l_j)]` and its gradient `x - sigmoid(l)`; the value may lack leading axes of the logits.
+    """`sum_j [x_j l_j - softplus(l_j)]` with gradient `x - sigmoid(l)`; the value may lack leading axes of the logits.
 
     Both directions work on blocks of the first axis that fit the processor's cache, so that no temporary tensor is as
     large as the logits.
