@@ -9,7 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import api_page
 import estimators_table
+import names_table
 from choosing_table import markdown as study
 from formats_table import markdown as formats
 from settings_table import markdown as settings
@@ -39,6 +41,12 @@ myst_substitutions |= {
     "biases": estimators_table.biases(),
     "baselines": estimators_table.baselines(),
     "bounds": estimators_table.bounds(),
+}
+myst_substitutions |= {
+    "models": names_table.models(),
+    "commands": names_table.commands(),
+    "api": api_page.markdown(),
+    "front_door": ", ".join(f"`{name}`" for name in vaelab.__all__),
 }
 myst_substitutions |= {"throughput": throughput(), "quality": quality(), "scaling": scaling()}
 

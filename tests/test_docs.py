@@ -13,12 +13,14 @@ import pytest
 import typer
 
 import vaelab
+from tests.test_architecture import ORDER
 from vaelab.cli import app
+from vaelab.cli.usage import COMMANDS as TABLE_OF_COMMANDS
 from vaelab.data import Split
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, Estimator, Sizes
 from vaelab.models import MODELS
-from vaelab.objectives import ELBO, IWAE
+from vaelab.objectives import ELBO, IWAE, OBJECTIVES
 from vaelab.settings import parse_overrides, resolve
 from vaelab.studies.sweep import read_space
 
@@ -149,3 +151,63 @@ def test_table_of_estimators(kind: type[Estimator]) -> None:
         assert kind(Sizes(5, 3, layers=2), samples=4).decoder_evaluations(objective) == eval(formula), (kind, text)
     assert "https://" in source or kind.name == "exact"
     assert bool(kind.biased) == bool(kind.bias) == (f"| `{kind.name}` |" in tables["biases"]())
+
+
+# ---------------------------------------------------------------- tables and lists of names
+
+
+NUMBERS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+]
+NUMBERS += ["seventeen", "eighteen", "nineteen", "twenty"]
+
+
+def test_reference_has_every_public_name() -> None:
+    """A name stands in the module that defines it, or in one that lists it if it does not say which."""
+    pages = runpy.run_path(str(DOCS / "api_page.py"))
+    assert pages["rooms"]() == ORDER
+    listed = {module: found for room in ORDER for module, found in pages["names"](room).items()}
+    for room in ORDER:
+        for module in pages["modules"](room):
+            for name in module.__all__:
+                home = str(getattr(getattr(module, name), "__module__", None))
+                places = [home] if home.startswith("vaelab.") else list(listed)
+                assert any(name in listed.get(place, ()) for place in places), f"{module.__name__}.{name}"
+
+
+def test_table_of_models_and_commands() -> None:
+    tables = runpy.run_path(str(DOCS / "names_table.py"))
+    assert re.findall(r"^\| `([\w-]+)` \|", tables["models"](), re.M) == list(MODELS)
+    assert re.findall(r"^\| `(\w+)` \|", tables["commands"](), re.M) == list(TABLE_OF_COMMANDS)
+    assert all("\n" not in line and line.count(" | ") == 3 for line in tables["commands"]().splitlines()[2:])
+
+
+def test_table_of_objectives_has_every_one() -> None:
+    table = TEXTS["docs/estimators.md"].partition("| objective | of log-weights")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.M) == list(OBJECTIVES)
+
+
+def test_readme_and_index_count_the_models() -> None:
+    models = re.search(r"\*\*(\w+) models\*\*: (.*?)\. ", TEXTS["README.md"], re.S)
+    assert models is not None
+    assert models[1].lower() == NUMBERS[len(MODELS)]
+    assert set(re.findall(r"`([\w-]+)`", models[2])) == set(MODELS)
+    counted = re.search(r"there are (\w+) models", TEXTS["docs/index.md"])
+    assert counted is not None
+    assert counted[1] == NUMBERS[len(MODELS)]
