@@ -63,7 +63,7 @@ def test_a_sweep_compares_what_ends_well_and_reports_what_fails(vaelab, bits, tm
     assert 0 < good["standard_error"] < 1
     assert (bad["name"], bad["bound"]) == ("latent_dim=2,learning_rate=1e+30", None)
     assert "not finite" in bad["failure"]
-    assert f"1 of 2 combinations failed: {out}/NAME.log says why" in result.err
+    assert f"1 of 2 combinations failed: see {out}/NAME.log" in result.err
     run = Run(out / good["name"])
     assert run.finished
     assert run.settings.training.learning_rate == 0.01

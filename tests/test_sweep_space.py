@@ -81,7 +81,7 @@ def test_options_stay_with_an_estimator_that_varies():
 def test_ranges():
     space = space_of("gaussian-vae", "latent_dim=2..5", "training.learning_rate=log:1e-4..1e-2", "training.clip=1..2")
     assert space.varied == {
-        "latent_dim": Range(2, 5, log=False, split=False),
+        "latent_dim": Range(2, 5, log=False, whole=True),
         "training.learning_rate": Range(1e-4, 1e-2, log=True, whole=False),
         "training.clip": Range(1, 2, log=False, whole=False),
     }

@@ -66,15 +66,15 @@ def layers_of(command: str, words: list[str] | None, **flags: Any) -> list[dict[
     for word in files:
         require_no_data(command, word)
     if len(files) > 1 or "=" in (words or []):
-        found = " ".join(map(shown, words or []))
+        arguments = " ".join(map(shown, words or []))
         raise InputError(
-            f"{command}: expected one config file at most, then key=value words without spaces; got {found}"
+            f"{command}: expected one config file at most, then key=value words without spaces; got {arguments}"
         )
     layers = [read_config(Path(file)) for file in files]
-    said = parse_overrides([word for word in words or [] if "=" in word])
+    overrides = parse_overrides([word for word in words or [] if "=" in word])
     given = {key: value for key, value in flags.items() if value is not None}
-    for key in given.keys() & said.keys():
-        if said[key] != given[key]:
+    for key in given.keys() & overrides.keys():
+        if overrides[key] != given[key]:
             option = f"--{key.replace('_', '-')}"
-            raise InputError(f"{key}: expected one value; got two, {option} {given[key]} and {key}={said[key]}")
-    return [*layers, said, given]
+            raise InputError(f"{key}: expected one value; got two, {option} {given[key]} and {key}={overrides[key]}")
+    return [*layers, overrides, given]

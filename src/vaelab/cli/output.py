@@ -153,8 +153,8 @@ def require_target(
         raise InputError(f"out: expected a file ending in {' or '.join(suffixes)}; got {str(target)!r}{hint}")
     for source in read:
         if any(_same(place, Path(source)) for place in (target, target.parent)):
-            said = f"{str(target)!r} is, or lies in, {str(source)!r}, the data that are read"
-            raise InputError(f"out: {said}; choose another name")
+            reason = f"{str(target)!r} is, or lies in, {str(source)!r}, the data that are read"
+            raise InputError(f"out: {reason}; choose another name")
     if target.is_dir():
         raise InputError(f"out: expected a file to write; {str(target)!r} is a directory")
     if os.path.lexists(target) and not overwrite and not (out is None and is_ours(target)):

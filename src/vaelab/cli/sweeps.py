@@ -59,8 +59,8 @@ def sweep(
             def ended(result: Result) -> None:
                 nonlocal done
                 done += 1
-                found = f"failed: {result.failure}" if result.bound is None else f"{result.bound:.2f}"
-                progress.end(result.name, f"{done} of {total}  {result.name}  {found}")
+                outcome = f"failed: {result.failure}" if result.bound is None else f"{result.bound:.2f}"
+                progress.end(result.name, f"{done} of {total}  {result.name}  {outcome}")
 
             how: dict[str, Any] = {
                 "random": random,
@@ -69,22 +69,22 @@ def sweep(
                 "jobs": jobs,
                 "resume": resume,
             }
-            found = run_sweep(space, path, **how, watch=progress.row, ended=ended)
+            swept = run_sweep(space, path, **how, watch=progress.row, ended=ended)
     except KeyboardInterrupt:
         again = shlex.join(word for word in sys.argv[1:] if word != "--resume")
         say(f"stopped and saved; go on with: vaelab {again} --resume")
         raise typer.Exit(130) from None
-    failed = [result for result in found.results if result.bound is None]
+    failed = [result for result in swept.results if result.bound is None]
     if as_json:
-        print_json(found.content)
+        print_json(swept.content)
     else:
-        print_table(*sweep_table(found.results, space, found.measure))
+        print_table(*sweep_table(swept.results, space, swept.measure))
         print("(nats per observation, higher is better; validation split; nothing was chosen on the test split)")
-        best = f"best: {path / found.results[0].name}; " if len(failed) < len(found.results) else ""
+        best = f"best: {path / swept.results[0].name}; " if len(failed) < len(swept.results) else ""
         print(f"{best}table and figure: {path}/sweep.json, sweep.csv, sweep.png")
         sys.stdout.flush()
         if best:
-            say_next("sweep", run=path / found.results[0].name)
+            say_next("sweep", run=path / swept.results[0].name)
     if failed:
-        say(f"{len(failed)} of {len(found.results)} combinations failed: {path}/NAME.log says why")
+        say(f"{len(failed)} of {len(swept.results)} combinations failed: see {path}/NAME.log")
         raise typer.Exit(1)

@@ -60,18 +60,18 @@ def active_units(model: LatentVariableModel, observed: Observed, seed: int = 0, 
     mean, count = first / len(observed), len(observed)
     if model.code == "bits":
         information = _bit_entropy(mean) - entropy / count  # (D,)
-        found = _summary("mutual information with x", information > ACTIVE, information)
-        return found | {"average_bit_entropy": float(_bit_entropy(mean).mean())}
+        summary = _summary("mutual information with x", information > ACTIVE, information)
+        return summary | {"average_bit_entropy": float(_bit_entropy(mean).mean())}
     return _summary("KL[q || p]", second / count - mean.square() > ACTIVE, kl / count)
 
 
 def _summary(measure: str, active: Tensor, nats: Tensor) -> dict[str, Any]:
     """Return the number of active units and their nats; NaN means unknown."""
-    found: dict[str, Any] = {"active_units": int(active.sum()), "units": len(active)}
+    summary: dict[str, Any] = {"active_units": int(active.sum()), "units": len(active)}
     if nats.isnan().any() or not active.any():
-        return found
-    own = nats[active]
-    return found | {"nats": float(own.sum()), "nats_per_active_unit": float(own.mean()), "measure": measure}
+        return summary
+    nats = nats[active]
+    return summary | {"nats": float(nats.sum()), "nats_per_active_unit": float(nats.mean()), "measure": measure}
 
 
 def _unit_means(q: Distribution, draws: int) -> tuple[Tensor, Tensor]:
@@ -80,9 +80,9 @@ def _unit_means(q: Distribution, draws: int) -> tuple[Tensor, Tensor]:
         return q.mean, torch.zeros_like(q.mean)
     means, noises, layers = [q.first.mean], [torch.zeros_like(q.first.mean)], [q.first.sample((draws,))]
     for conditional in _conditionals(q, layers):
-        found = conditional.mean  # (S, B, D_l)
-        means.append(found.mean(0))
-        noises.append(found.var(0) / draws if draws > 1 else torch.zeros_like(means[-1]))
+        samples = conditional.mean  # (S, B, D_l)
+        means.append(samples.mean(0))
+        noises.append(samples.var(0) / draws if draws > 1 else torch.zeros_like(means[-1]))
     return q.join(means), q.join(noises)
 
 

@@ -127,10 +127,10 @@ def typeset(text: str) -> Markup:
     Markup('the number of <math display="inline"><mrow')
     """
     parts, place = [], 0
-    for found in _FORMULA.finditer(text):
-        formula: str = escape(found[0])
+    for match in _FORMULA.finditer(text):
+        formula: str = escape(match[0])
         with contextlib.suppress(ValueError):  # backticks in a title need not be a formula
-            formula = Markup(mathml(latex_of(found[0].strip("`"))))
-        parts += [escape(text[place : found.start()]), formula]
-        place = found.end()
+            formula = Markup(mathml(latex_of(match[0].strip("`"))))
+        parts += [escape(text[place : match.start()]), formula]
+        place = match.end()
     return Markup("").join([*parts, escape(text[place:])])

@@ -97,15 +97,15 @@ class Enumeration:
         x, _ = observed(self.model, x)
         with torch.no_grad():
             total = self.log_likelihood(x)
-        found = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+        totals = {name: torch.zeros_like(weight) for name, weight in weights.items()}
         for _, log_joint in self._chunks(x, None):
             posterior = (log_joint.detach() - total).exp()  # (C, B)
             value = (posterior * log_joint).sum() / len(x)
             gradients = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
             for name, gradient in zip(weights, gradients, strict=True):
                 if gradient is not None:
-                    found[name] += gradient
-        return found
+                    totals[name] += gradient
+        return totals
 
     def _chunks(self, x: Tensor, known: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all codes (C, 1, D) with their log p(x, z), (C, B), in chunks."""

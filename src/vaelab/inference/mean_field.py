@@ -151,10 +151,12 @@ class MeanField:
         with torch.no_grad(), matmul_precision("highest"):
             before, active = torch.stack(self.parts(x, state)).sum(0), torch.arange(len(x), device=x.device)
             for _ in range(sweeps):
-                *_, found = self.updates(x[active], State(*(tuple(part[active] for part in parts) for parts in state)))
-                for whole, part in zip((*state.mu, *state.xi), (*found.mu, *found.xi), strict=True):
+                *_, updated = self.updates(
+                    x[active], State(*(tuple(part[active] for part in parts) for parts in state))
+                )
+                for whole, part in zip((*state.mu, *state.xi), (*updated.mu, *updated.xi), strict=True):
                     whole[active] = part
-                after = torch.stack(self.parts(x[active], found)).sum(0)
+                after = torch.stack(self.parts(x[active], updated)).sum(0)
                 going = (after - before).abs() >= tolerance
                 before, active = after[going], active[going]
                 if not len(active):

@@ -60,8 +60,8 @@ def quadrature(
     >>> from vaelab.data import load_data
     >>> from vaelab.models import gaussian_vae
     >>> observed = load_data("mnist").test.observations().first(3)
-    >>> found = quadrature(gaussian_vae(784, latent_dim=1, hidden_dims=[8]), observed)
-    >>> found.values.shape, bool(found.diagnostics["change"].abs().max() < 1e-3)
+    >>> estimate = quadrature(gaussian_vae(784, latent_dim=1, hidden_dims=[8]), observed)
+    >>> estimate.values.shape, bool(estimate.diagnostics["change"].abs().max() < 1e-3)
     (torch.Size([3]), True)
     """
     size, split = require_small_code(model), as_split(model, observed)

@@ -55,8 +55,8 @@ class Checkpoints:
                 refused = refusal
                 continue
             if refused is not None:
-                said = "%s; going on from the one before it, step %s"
-                logging.getLogger("vaelab").warning(said, refused, state["step"])
+                warning = "%s; going on from the one before it, step %s"
+                logging.getLogger("vaelab").warning(warning, refused, state["step"])
             self._whole = path
             return state
         if refused is not None:

@@ -123,8 +123,8 @@ class Run:
         if refused is not None:
             raise refused
         came = "were given in Python" if self.source.kind == "python" else f"were read from {self.source.given!r}"
-        said = f"the data {facts['name']!r} of {self.path} {came} and are not found"
-        raise InputError(f"data: {said}; --data FILE says where they are")
+        reason = f"the data {facts['name']!r} of {self.path} {came} and are not found"
+        raise InputError(f"data: {reason}; --data FILE says where they are")
 
     def read_data(self, place: str | Path, split: bool = True) -> Dataset:
         """Read data as the run's settings say, whatever data they are; their binarisation is the default."""
@@ -229,8 +229,8 @@ class Run:
     def weights(self) -> str | None:
         """Return the SHA-256 of the present weights, or None if there are none yet."""
         path, density = self._weights
-        found, mixture = sha256_of(path), sha256_of(density)
-        return _joint(found, mixture) if found and mixture else found
+        digest, mixture = sha256_of(path), sha256_of(density)
+        return _joint(digest, mixture) if digest and mixture else digest
 
     @property
     def _weights(self) -> tuple[Path, Path]:

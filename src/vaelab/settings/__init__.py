@@ -99,13 +99,13 @@ def words(settings: Settings, unset: bool = False) -> list[str]:
     ['objective.name=elbo', 'objective.beta=1.0', 'objective.kl=closed-form']
     """
     values = settings.model_dump(mode="json", exclude=None if unset else {"model", "data", "seed", "device"})
-    found = []
+    overrides = []
     for key, value in values.items():
         nested = value.items() if isinstance(value, dict) else [("", value)]
         for sub, leaf in nested:
             if leaf is not None or unset:
-                found.append(f"{key}.{sub}".rstrip(".") + f"={leaf if isinstance(leaf, str) else json.dumps(leaf)}")
-    return found
+                overrides.append(f"{key}.{sub}".rstrip(".") + f"={leaf if isinstance(leaf, str) else json.dumps(leaf)}")
+    return overrides
 
 
 def hint_for_option(option: str) -> str:

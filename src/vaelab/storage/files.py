@@ -86,8 +86,8 @@ def lock(handle: int, path: Path) -> bool:
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             return False
-        said = "%s: this file system has no locks (%s), so two processes that write here do not notice each other"
-        logging.getLogger("vaelab").warning(said, path, error.strerror)
+        warning = "%s: this file system has no locks (%s), so two processes that write here do not notice each other"
+        logging.getLogger("vaelab").warning(warning, path, error.strerror)
     return True
 
 
@@ -105,10 +105,10 @@ def is_temporary(path: Path) -> bool:
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that killed processes have left in a directory; those being written are locked."""
     try:
-        found = [Path(entry.path) for entry in os.scandir(folder) if is_temporary(Path(entry.path))]
+        leftovers = [Path(entry.path) for entry in os.scandir(folder) if is_temporary(Path(entry.path))]
     except OSError:
         return
-    for path in found:
+    for path in leftovers:
         with suppress(OSError):  # already removed, being written, a link, or without permission
             handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:

@@ -67,15 +67,15 @@ def unseal(path: Path, schema: type[Schema], sealed_only: bool = False) -> dict[
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
-        said = fault["msg"][0].lower() + fault["msg"][1:]
-        raise InputError(f"{path}: {where}: {said}; it is damaged, or not a file of vaelab") from None
+        message = fault["msg"][0].lower() + fault["msg"][1:]
+        raise InputError(f"{path}: {where}: {message}; it is damaged, or not a file of vaelab") from None
     return content
 
 
 def versions() -> dict[str, str]:
     """Return the versions of vaelab, torch, numpy and Python that write a file."""
-    found = {name: import_module(name).__version__ for name in ("vaelab", "torch", "numpy")}
-    return {**found, "python": platform.python_version()}
+    versions_by_name = {name: import_module(name).__version__ for name in ("vaelab", "torch", "numpy")}
+    return {**versions_by_name, "python": platform.python_version()}
 
 
 def parse_json(path: Path) -> Any:

@@ -59,8 +59,8 @@ def _said(header: bytes) -> str | None:
     """Return the SHA-256 in the header of a safetensors file."""
     content = json.loads(header)
     metadata = content.get("__metadata__") if isinstance(content, dict) else None
-    found = metadata.get("sha256") if isinstance(metadata, dict) else None
-    return found if isinstance(found, str) else None
+    digest = metadata.get("sha256") if isinstance(metadata, dict) else None
+    return digest if isinstance(digest, str) else None
 
 
 def _checksum(tensors: dict[str, Tensor]) -> str:

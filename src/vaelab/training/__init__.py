@@ -89,8 +89,8 @@ def train(
         out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
         ranks: list[_Rank] = []
         if processes.ranks.count > 1:
-            said = [f"model={settings.model}", f"seed={settings.seed}", f"device={torch.device(device).type}"]
-            ranks = processes.all_gather(_Rank(said + words(settings), data.sha256(), resume))
+            identity = [f"model={settings.model}", f"seed={settings.seed}", f"device={torch.device(device).type}"]
+            ranks = processes.all_gather(_Rank(identity + words(settings), data.sha256(), resume))
 
         def open_run() -> dict[str, Any]:
             _require_alike(ranks)

@@ -44,8 +44,8 @@ def reopen(out: str | Path, settings: Settings, data: Dataset, source: DataSourc
 
 def settings_by_name(settings: Settings) -> dict[str, object]:
     """Return every setting under its full name, such as ``training.steps``."""
-    found: dict[str, object] = {}
+    by_name: dict[str, object] = {}
     for key, value in settings.model_dump(mode="json").items():
         nested = value if isinstance(value, dict) else {"": value}
-        found |= {f"{key}.{sub}".rstrip("."): leaf for sub, leaf in nested.items()}
-    return found
+        by_name |= {f"{key}.{sub}".rstrip("."): leaf for sub, leaf in nested.items()}
+    return by_name

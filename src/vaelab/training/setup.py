@@ -69,8 +69,10 @@ class Setup:
     def validate(self, state: TrainState) -> Row:
         """Compute the bound on the validation split, shared out among the ranks; keep the weights if it is the best."""
         samples, ranks = state.estimator.samples, self.group.ranks
-        found = objective_bound(state.validated_model, self.held_out, self.objective, samples, self.seed, ranks=ranks)
-        bound = float(self.group.all_reduce(found.values).double().mean())
+        estimate = objective_bound(
+            state.validated_model, self.held_out, self.objective, samples, self.seed, ranks=ranks
+        )
+        bound = float(self.group.all_reduce(estimate.values).double().mean())
         state.best.update(bound, state.step)
         return {f"val/{self.objective.metric}": bound}
 

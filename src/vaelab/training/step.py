@@ -120,8 +120,8 @@ def _clipped(gradients: Sequence[Tensor | None], count: int, largest: float | No
     """Shorten the first ``count`` gradients as ``clip_grad_norm_`` does, whose kernel for all does not compile."""
     if largest is None:
         return gradients
-    found = [gradient for gradient in gradients[:count] if gradient is not None]
-    factor = (largest / (nn.utils.get_total_norm(found, foreach=False) + 1e-6)).clamp(max=1.0)
+    present = [gradient for gradient in gradients[:count] if gradient is not None]
+    factor = (largest / (nn.utils.get_total_norm(present, foreach=False) + 1e-6)).clamp(max=1.0)
     return [None if gradient is None else gradient * factor for gradient in gradients[:count]] + list(gradients[count:])
 
 
@@ -206,8 +206,8 @@ def _can_compile(device: torch.device) -> bool:
         with _gradients_in_the_graph():
             _graph(slope, device)(torch.zeros(4, device=device, requires_grad=True))
     except Exception as error:
-        said = "training.compile: nothing compiles here, going on without (%s)"
-        logging.getLogger("vaelab").warning(said, _reason(error))
+        warning = "training.compile: nothing compiles here, going on without (%s)"
+        logging.getLogger("vaelab").warning(warning, _reason(error))
         return False
     finally:
         Distribution.set_default_validate_args(validates)

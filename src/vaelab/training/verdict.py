@@ -48,8 +48,8 @@ def judge(
     counted = [(step, bound) for step, bound in curve if step >= settings.kl_warmup]
     if counted and (early or _has_fallen(counted, total)):
         best_step = max(counted, key=lambda pair: pair[1])[0]
-        said = f"the validation {what} had stopped rising at step {best_step:,}: more steps would not help"
-        return Verdict(False, said)
+        sentence = f"the validation {what} had stopped rising at step {best_step:,}: more steps would not help"
+        return Verdict(False, sentence)
     cosine = settings.schedule == "cosine"
     first, last = max(settings.kl_warmup, settings.warmup), total // 2 if cosine else total
     high = [(step, bound) for step, bound in counted if first <= step <= last]
@@ -66,8 +66,8 @@ def judge(
     )
     if rise > _SMALL * abs(best_bound):
         amount = f"{rise:.2f}" if rise >= 0.01 else f"{rise:.1g}"
-        said = f"the validation {what} was still rising, by {amount} nats over {when}"
-        return Verdict(True, f"{said}: more steps would help, such as training.steps={2 * total}")
+        sentence = f"the validation {what} was still rising, by {amount} nats over {when}"
+        return Verdict(True, f"{sentence}: more steps would help, such as training.steps={2 * total}")
     at = " while the learning rate was high" if cosine else ""
     return Verdict(
         False, f"the validation {what} had stopped rising at step {best_step:,}{at}: more steps would help little"

@@ -64,11 +64,11 @@ def drawn(space: Space, count: int, seed: int) -> list[Combination]:
     """
     _require_room("random", space, count)
     generator = np.random.default_rng(derive_seed(seed, "sweep"))
-    found: dict[str, Combination] = {}
-    while len(found) < count:
-        values = _draw_new(space, generator, found)
-        found[name_of(values)] = values
-    return list(found.values())
+    combinations: dict[str, Combination] = {}
+    while len(combinations) < count:
+        values = _draw_new(space, generator, combinations)
+        combinations[name_of(values)] = values
+    return list(combinations.values())
 
 
 def _draw_new(space: Space, generator: np.random.Generator, known: Container[str]) -> Combination:

@@ -110,8 +110,8 @@ def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
             depth = _depth_of_type(_type_of(model, key))
             if isinstance(value, list) and (_depth(value) > depth or not depth):
                 varied[key] = _alternatives(key, value)
-            elif isinstance(value, str) and (found := _RANGE.fullmatch(value)):
-                varied[key] = _range(key, value, bool(found[1]), float(found[2]), float(found[3]), model)
+            elif isinstance(value, str) and (match := _RANGE.fullmatch(value)):
+                varied[key] = _range(key, value, bool(match[1]), float(match[2]), float(match[3]), model)
             elif isinstance(value, list) and len(value) > 1:
                 text = _compact(value)
                 notes[key] = f"{key}={text} is one value; alternatives are {key}=[{text},...]"
@@ -153,10 +153,10 @@ def _type_of(model: str, key: str) -> Any:
         "objective": list(OBJECTIVES.values()),
     }
     rows = builds.get(table, [])
-    found = [options_of(row)[option][0] for row in rows if option in options_of(row)]
-    if not found and not table and option in Settings.model_fields:
+    types = [options_of(row)[option][0] for row in rows if option in options_of(row)]
+    if not types and not table and option in Settings.model_fields:
         return Settings.model_fields[option].annotation
-    return found[0] if found else None
+    return types[0] if types else None
 
 
 def _depth_of_type(kind: Any) -> int:
