@@ -14,6 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from vaelab.errors import Failure
+
 __all__ = [
     "ALONE",
     "PeerLost",
@@ -30,7 +32,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-class PeerLost(RuntimeError):
+class PeerLost(Failure):
     """A rank did not answer in time, or has left."""
 
 
@@ -105,26 +107,26 @@ def all_reduce(value: Tensor) -> Tensor:
     return value
 
 
-def broadcast(said: list[Any]) -> None:
+def broadcast(objects: list[Any]) -> None:
     """Fill the list with the objects of rank 0.
 
     Raises:
         PeerLost: as :func:`all_reduce`.
     """
     with _peer_lost_on_failure():
-        dist.broadcast_object_list(said, src=0)
+        dist.broadcast_object_list(objects, src=0)
 
 
-def all_gather(said: T, count: int) -> list[T]:
+def all_gather(value: T, count: int) -> list[T]:
     """Return the objects of all ``count`` ranks, by rank.
 
     Raises:
         PeerLost: as :func:`all_reduce`.
     """
-    heard: list[Any] = [None] * count
+    values: list[Any] = [None] * count
     with _peer_lost_on_failure():
-        dist.all_gather_object(heard, said)
-    return heard
+        dist.all_gather_object(values, value)
+    return values
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from typing import Any
 
 __all__ = [
     "LARGEST",
+    "Failure",
     "InputError",
+    "ReportedOnRankZero",
     "did_you_mean",
     "require_choice",
     "require_int",
@@ -25,6 +27,14 @@ LARGEST = 2**31 - 1  # a larger size or count is a mistake
 
 class InputError(ValueError):
     """A mistake of the caller, described in one sentence. The command line then exits with code 2."""
+
+
+class Failure(RuntimeError):
+    """A failure that one sentence explains, such as a bound that is not finite. The command line exits with code 1."""
+
+
+class ReportedOnRankZero(Exception):
+    """The cause of an error that rank 0 raised, and reports, and that the other ranks raise too."""
 
 
 class _Short(reprlib.Repr):

@@ -19,7 +19,7 @@ from vaelab.cli.streams import abandon_broken, write_any_text
 from vaelab.cli.sweeps import sweep
 from vaelab.cli.training import lab, show_settings, train
 from vaelab.cli.usage import COMMANDS, NEXT, Commands, usage_error
-from vaelab.errors import InputError, shown
+from vaelab.errors import Failure, InputError, ReportedOnRankZero, shown
 
 __all__ = ["app", "main"]
 
@@ -81,7 +81,7 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 def _explain(error: Exception) -> int:
     """Print an error as one sentence, and return the exit code."""
-    if getattr(error, "of_rank_0", False):  # which says it itself
+    if isinstance(error.__cause__, ReportedOnRankZero):
         return 2 if isinstance(error, InputError) else 1
     if hasattr(error, "format_message"):  # typer's usage errors
         say(f"error: {usage_error(error)}")
@@ -103,12 +103,8 @@ def _explain(error: Exception) -> int:
         say("error: there is not enough memory; smaller samples, batches, rows or networks need less")
         return 1
     name = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
-    say(f"error: {name}{text}" + ("" if _expected(error) else " (--debug shows where)"))
+    say(f"error: {name}{text}" + ("" if isinstance(error, Failure) else " (--debug shows where)"))
     return 1
-
-
-def _expected(error: Exception) -> bool:
-    return type(error).__name__ in ("Diverged", "LabFailed", "PeerLost")
 
 
 @app.callback(invoke_without_command=True)

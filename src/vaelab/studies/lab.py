@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaelab.data import load_data
-from vaelab.errors import InputError
+from vaelab.errors import Failure, InputError
 from vaelab.report import ReportedRun, write_report
 from vaelab.runs import Run, locked, remove_report, remove_run, require_own_page, require_removable
 from vaelab.settings import parse_overrides, resolve
@@ -19,7 +19,7 @@ from vaelab.training import check_settings, choose_device, for_data
 __all__ = ["STUDY", "Entry", "LabFailed", "run_lab", "write_lab"]
 
 
-class LabFailed(RuntimeError):
+class LabFailed(Failure):
     """A training or an evaluation of the study failed; the message is that of the failed command."""
 
 

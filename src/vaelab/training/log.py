@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaelab.errors import Failure
 from vaelab.objectives import Objective
 from vaelab.training.result import Row
 
 __all__ = ["Diverged", "Log", "advice"]
 
 
-class Diverged(RuntimeError):
+class Diverged(Failure):
     """The bound or the weights stopped being finite; the last good checkpoint is kept."""
 
 

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from vaelab.distributed import ALONE, PeerLost, Ranks, all_gather, all_reduce, broadcast, sharing
-from vaelab.errors import InputError, require_number
+from vaelab.errors import ReportedOnRankZero, require_number
+from vaelab.training.rendezvous import Launched, meet
 
 __all__ = ["TIMEOUT", "ProcessGroup", "joined"]
 
 T = TypeVar("T")
 TIMEOUT = 600.0  # seconds to wait for a rank; compiling a step or validating takes less
-_LONGEST, _MOST, _PORTS = 1e6, 10**6, 2**16 - 1  # seconds, ranks, number of the last port
+_LONGEST = 1e6  # seconds
 _ROLL_CALL = 5.0  # seconds to answer the roll call when a rank is missing
-_LOOK = 0.02  # seconds between two polls of rank 0 for new ranks
-_kept: dict[int, Any] = {}  # the stores that this process keeps for the other ranks, by port
 
 
 class ProcessGroup:
@@ -78,29 +74,34 @@ class ProcessGroup:
             all_reduce(tensor)
         return tensor
 
-    def all_gather(self, said: T) -> list[T]:
+    def all_gather(self, value: T) -> list[T]:
         """Return the objects of all ranks, by rank, on every rank."""
         if self.ranks.count == 1:
-            return [said]
+            return [value]
         with self._roll_call():
-            return all_gather(said, self.ranks.count)
+            return all_gather(value, self.ranks.count)
 
     def on_rank_zero(self, action: Callable[[], T]) -> T:
-        """Call a function on rank 0 and return its result on every rank; an error of rank 0 is raised on every rank."""
+        """Call a function on rank 0 and return its result on every rank; an error of it is raised on every rank.
+
+        On the other ranks the cause of the error is :class:`ReportedOnRankZero`, so that it is reported once.
+        """
         if self.ranks.count == 1:
             return action()
-        said: list[Any] = [None, None]
+        result: list[Any] = [None, None]
         if self.is_rank_zero:
             try:
-                said = [action(), None]
+                result = [action(), None]
             except Exception as error:
-                said = [None, error]
+                result = [None, error]
         with self._roll_call():
-            broadcast(said)
-        if said[1] is not None:
-            said[1].of_rank_0 = not self.is_rank_zero  # only rank 0 reports it
-            raise said[1]
-        return said[0]  # type: ignore[no-any-return]
+            broadcast(result)
+        value, raised = result
+        if raised is None:
+            return value  # type: ignore[no-any-return]
+        if self.is_rank_zero:
+            raise raised
+        raise raised from ReportedOnRankZero()
 
     def leave(self) -> None:
         """Release the groups that this object created, in a process group that continues to exist."""
@@ -120,9 +121,8 @@ class ProcessGroup:
         if self._roll is None:
             return "one did not answer in time, or left"
         others = [rank for rank in range(self.ranks.count) if rank != self.ranks.rank]
-        with ThreadPoolExecutor(
-            len(others)
-        ) as pool:  # all at the same time: after one time-out, gloo receives no further messages
+        # All at the same time: after one time-out, gloo receives no further messages.
+        with ThreadPoolExecutor(len(others)) as pool:
             answered = list(pool.map(partial(_answers, self._roll), others))
         missing = [str(rank) for rank, there in zip(others, answered, strict=True) if not there]
         if not missing:
@@ -133,11 +133,10 @@ class ProcessGroup:
 def _answers(group: dist.ProcessGroup, other: int) -> bool:
     """Exchange a message with another rank, and return whether it answered."""
     limit = timedelta(seconds=_ROLL_CALL)
-    word, heard = torch.zeros(1), torch.zeros(1)
     try:
-        saying, hearing = dist.isend(word, other, group), dist.irecv(heard, other, group)
-        hearing.wait(limit)  # type: ignore[union-attr]
-        saying.wait(limit)  # type: ignore[union-attr]
+        sending, receiving = dist.isend(torch.zeros(1), other, group), dist.irecv(torch.zeros(1), other, group)
+        receiving.wait(limit)  # type: ignore[union-attr]
+        sending.wait(limit)  # type: ignore[union-attr]
     except (RuntimeError, ValueError):
         return False
     return True
@@ -162,72 +161,20 @@ def joined(timeout: float = TIMEOUT) -> Iterator[ProcessGroup]:
         finally:
             processes.leave()
         return
-    if "WORLD_SIZE" not in os.environ or _number("WORLD_SIZE", 1) == 1 or not dist.is_available():
+    launched = Launched.from_environment() if dist.is_available() else None
+    if launched is None:
         yield ProcessGroup()
         return
-    if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
-        raise InputError(
-            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, so {' and '.join(missing)} must be set; see torchrun"
-        )
-    count = _number("WORLD_SIZE", 1)
-    rank, port = _number("RANK", 0, count - 1), _number("MASTER_PORT", 1, _PORTS)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
-        dist.init_process_group(
-            backend, store=_store(rank, count, port, wait), rank=rank, world_size=count, timeout=wait
-        )
+        store, size = meet(launched, wait), launched.count
+        dist.init_process_group(backend, store=store, rank=launched.rank, world_size=size, timeout=wait)
     except (RuntimeError, ValueError) as error:
         raise PeerLost(f"ranks: they did not come together ({str(error).splitlines()[0]})") from error
     try:
         yield _processes(wait)
     finally:
         dist.destroy_process_group()
-
-
-def _number(name: str, low: int, high: int = _MOST) -> int:
-    said = os.environ[name]
-    if not said.isdecimal() or not low <= int(said) <= high:
-        raise InputError(f"{name}: expected a whole number from {low} to {high}, as torchrun sets it; got {said!r}")
-    return int(said)
-
-
-def _store(rank: int, count: int, port: int, wait: timedelta) -> Any:
-    """Return a store with a new key prefix for this start of the ranks, so that earlier addresses are not used.
-
-    torchrun keeps its store when it restarts the ranks, and each host counts its own restarts. So neither the content
-    of the store nor a count shows which ranks are running. Each rank asks under a random key, and rank 0 answers every
-    request with the prefix that it has chosen, until all ranks have arrived.
-    """
-    agent = (
-        os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    )  # torchrun keeps the store; without torchrun, rank 0 does
-    store = dist.TCPStore(  # type: ignore[attr-defined]
-        os.environ["MASTER_ADDR"],
-        port,
-        count,
-        is_master=not agent and rank == 0,
-        timeout=wait,
-        multi_tenant=True,
-    )
-    if not agent and rank == 0:  # kept until the process ends: another rank may already ask for the next training
-        _kept.setdefault(port, store)
-    word = f"vaelab/{uuid4().hex}"
-    if rank > 0:
-        store.set(f"vaelab/asks/{rank}", word)
-        place = store.get(word).decode()
-        store.set(f"{place}/came/{rank}", "")
-        return dist.PrefixStore(place, store)  # type: ignore[attr-defined]
-    missing, end = set(range(1, count)), time.monotonic() + wait.total_seconds()
-    while missing := {other for other in missing if not store.check([f"{word}/came/{other}"])}:
-        if time.monotonic() > end:
-            raise RuntimeError(
-                f"rank {', '.join(map(str, sorted(missing)))} did not come in {wait.total_seconds():g} s"
-            )
-        for asks in (f"vaelab/asks/{other}" for other in missing):
-            if store.check([asks]):
-                store.set(store.get(asks).decode(), word)
-        time.sleep(_LOOK)
-    return dist.PrefixStore(word, store)  # type: ignore[attr-defined]
 
 
 def _processes(wait: timedelta) -> ProcessGroup:
