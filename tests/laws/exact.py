@@ -94,6 +94,16 @@ def log_bernoulli(logits: Tensor, value: Tensor) -> Tensor:
     return Bernoulli(logits=logits, validate_args=False).log_prob(value).sum(-1)
 
 
+def log_likelihood(model: LatentVariableModel, x: Tensor, codes: Tensor) -> Tensor:
+    """Return log p(x|z) or, of a conditional model and rows of x and y side by side, log p(x|z, y)."""
+    if not model.given:
+        return log_bernoulli(model.likelihood(codes).logits, x)
+    x, y = x[:, : -model.given], x[:, -model.given :]
+    shape = torch.broadcast_shapes(codes.shape[:-1], y.shape[:-1])
+    decoded = torch.cat([codes.expand(*shape, -1), y.expand(*shape, -1)], -1)
+    return log_bernoulli(model.likelihood(decoded).logits, x)
+
+
 def _log_density(q: Any, value: Tensor) -> Tensor:
     return log_bernoulli(q.logits, value) if hasattr(q, "logits") else Normal(q.loc, q.stddev).log_prob(value).sum(-1)
 
@@ -144,7 +154,7 @@ def exact_bound(model: LatentVariableModel, x: Tensor, objective: Objective, sam
         codes, width = grid_of(model, x)  # (S, B, D), (S, B)
     log_q, log_p = log_densities(model, x, codes)  # (S, B), (S, 1) or (S, B)
     probability = log_q.exp() * width
-    log_x = log_bernoulli(model.likelihood(codes).logits, x)  # (S, B)
+    log_x = log_likelihood(model, x, codes)  # (S, B)
     if isinstance(objective, ELBO):
         return (probability * (log_x - objective.beta * (log_q - log_p))).sum(0)
     assert isinstance(objective, IWAE)
@@ -162,7 +172,7 @@ def enumerate_bits(model: LatentVariableModel, x: Tensor, samples: int, bound: s
     if bound == "exact":
         assert samples == 1
         z = every_code(model).unsqueeze(1)  # (S, 1, D)
-        log_joint = log_bernoulli(model.prior().logits, z) + log_bernoulli(model.likelihood(z).logits, x)
+        log_joint = log_bernoulli(model.prior().logits, z) + log_likelihood(model, x, z)
         return log_joint.logsumexp(0)
     return exact_bound(model, x, ELBO(beta) if bound == "elbo" else IWAE(), samples)
 

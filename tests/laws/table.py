@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tests.laws.draws import (
     Law,
@@ -39,7 +40,8 @@ from tests.laws.draws import (
     uniforms,
 )
 from tests.laws.exact import PARTS, Gradients, exact_bound, gradients_of_parts
-from tests.laws.models import build, observations_of
+from tests.laws.models import X, build, observations_of
+from vaelab.data import DataSpec
 from vaelab.estimators import ESTIMATORS, Estimator, Expectation
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, IWAE, Objective
@@ -59,10 +61,10 @@ KINDS: dict[str, tuple[str, Callable[[int], Any], Any, int]] = {
 }
 
 
-def build_model(kind: str, bits: int) -> LatentVariableModel:
+def build_model(kind: str, bits: int, data: DataSpec | int = X) -> LatentVariableModel:
     """Return a float64 model, every weight far from zero; chains have ``bits`` numbers in the first layer."""
     name, sizes, hidden_dims, seed = KINDS[kind]
-    return build(name, latent_dim=sizes(bits), hidden_dims=hidden_dims, seed=seed, std=0.6)
+    return build(name, latent_dim=sizes(bits), data_dim=data, hidden_dims=hidden_dims, seed=seed, std=0.6)
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,16 @@ class Row:
         return estimator.eval()
 
 
-def expectation(row: Row, law: Law | None = None, objective: Objective | None = None) -> tuple[Gradients, Gradients]:
-    """The expected gradient of the surrogate, by part, and the exact gradient."""
-    model, x = build_model(row.kind, row.bits), observations_of()
+def expectation(
+    row: Row,
+    law: Law | None = None,
+    objective: Objective | None = None,
+    data: DataSpec | int = X,
+    given: Tensor | None = None,
+) -> tuple[Gradients, Gradients]:
+    """The expected gradient of the surrogate, by part, and the exact one; with ``given`` of a conditional model."""
+    model, x = build_model(row.kind, row.bits, data), observations_of()
+    x = x if given is None else torch.cat([x, given], -1)
     estimator, objective = row.build(model), objective or OBJECTIVES[row.objective]
     drawn, weight = (law or row.law)(model, x, row.samples)
     repeated = x.repeat(len(weight) // len(x), 1)

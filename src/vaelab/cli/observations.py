@@ -24,6 +24,9 @@ def sample(
     kind: Annotated[Kind, typer.Option(help="Draws from p(x|z), means or modes.")] = "draw",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help=".png or .npz  [default: in RUN/figures]")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the draws.")] = 0,
+    given: Annotated[
+        str | None, typer.Option(metavar="Y", help="Of a conditional model: a label, or numbers as 1,0.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw observations from the model of a run, as an image or as arrays."""
@@ -32,13 +35,21 @@ def sample(
 
     opened = OpenedModel(run)
     target = require_target(out, opened.figure(f"samples-{kind}.png"), (".png", ".npz"), overwrite, opened.places())
-    drawn = opened.model.sample(n, kind, seed)
+    drawn = opened.model.sample(n, kind, seed, given=None if given is None else _numbers(given))
     if target.suffix == ".npz":
         write_arrays(target, {"x": drawn.numpy()})
     else:
         columns = max(1, round(n**0.5))
         write(target, plots.png(plots.image_grids({f"{opened.name}: {kind}": opened.images(drawn)}, columns)))
     say_next("sample", opened.data_words, run=run)
+
+
+def _numbers(given: str) -> int | list[float]:
+    """Read a label, or numbers that are separated by commas."""
+    try:
+        return int(given) if given.strip().lstrip("-").isdigit() else [float(part) for part in given.split(",")]
+    except ValueError:
+        raise InputError(f"given: expected a label or numbers such as 1,0; got {given!r}") from None
 
 
 def reconstruct(
@@ -60,7 +71,7 @@ def reconstruct(
     x = opened.data.split(split).observations().bits(slice(0, n))
     decoded = opened.model.reconstruct(x)
     if target.suffix == ".npz":
-        write_arrays(target, {"x": x.numpy(), "reconstruction": decoded.numpy()})
+        write_arrays(target, {"x": opened.model.split(x)[0].numpy(), "reconstruction": decoded.numpy()})
     else:
         rows = {split: opened.images(x), opened.name: opened.images(decoded)}
         write(target, plots.png(plots.reconstructions(rows)))

@@ -69,7 +69,7 @@ class OpenedModel:
         data = load_data(self.file)
         if self.spec is None:
             return data
-        data = order_columns(data, self.spec.columns)
+        data = order_columns(data.with_condition(self.spec.condition), self.spec.columns)
         if data.dim != self.spec.dim:
             raise InputError(
                 f"data: the model {str(self.path)!r} expects {self.spec.dim} columns; {self.file!r} has {data.dim}"
@@ -92,13 +92,13 @@ class OpenedModel:
         return Path(f"{self.name}-{name}") if self.run is None else self.path / "figures" / name
 
     def images(self, rows: Tensor) -> npt.NDArray[Any]:
-        """Return rows (N, X) as images (N, H, W)."""
+        """Return rows (N, X) as images (N, H, W), without what a conditional model is given."""
         shape = None if self.spec is None else self.spec.image_shape
-        if shape is None:
+        if self.spec is None or shape is None:
             raise InputError(
                 f"images: the data of {str(self.path)!r} are not images of a known shape; --out FILE.npz writes arrays"
             )
-        return rows.reshape(-1, *shape).cpu().numpy()
+        return rows[:, : self.spec.dim].reshape(-1, *shape).cpu().numpy()
 
     def encode(self, split: str | None) -> dict[str, npt.NDArray[Any]]:
         """Return the codes of a split of the data, or of those of a file."""

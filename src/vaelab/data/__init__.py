@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from vaelab.data.batches import Batches
 from vaelab.data.binarisation import Binarisation
 from vaelab.data.columns import order_columns
+from vaelab.data.condition import Condition
 from vaelab.data.dataset import Dataset
 from vaelab.data.formats.table import ENDINGS
 from vaelab.data.mnist import mnist
@@ -29,6 +30,7 @@ __all__ = [
     "DATASETS",
     "Batches",
     "Binarisation",
+    "Condition",
     "DataSpec",
     "Dataset",
     "Observations",
@@ -52,6 +54,7 @@ def load_data(
     scale: float | None = None,
     label_column: str | None = None,
     binarisation: Binarisation | None = None,
+    condition: str | Sequence[str] | None = None,
 ) -> Dataset:
     """Return a named data set, or read a file ({formats}) or a directory of shards.
 
@@ -68,6 +71,7 @@ def load_data(
         binarisation: how grey levels become bits: ``dynamic`` (the default) draws training bits anew each time they
             are seen and the bits of the other splits once; ``static`` draws all bits once; ``threshold`` sets those
             whose grey level exceeds 1/2. Data that are bits have ``none``.
+        condition: what a conditional model is given: ``labels``, or names of columns.
 
     Raises:
         InputError: neither a known name nor a readable file, or values that are no bits and no grey levels.
@@ -80,12 +84,12 @@ def load_data(
     if str(name) in DATASETS:
         if options != ReadOptions():
             raise InputError(f"data: expected values, scale and label_column for a file only; {str(name)!r} needs none")
-        return DATASETS[str(name)]().with_binarisation(binarisation)
+        return DATASETS[str(name)]().with_binarisation(binarisation).with_condition(condition)
     path = Path(name)
     if name == "" or (not path.name.lower().endswith(ENDINGS) and not os.path.lexists(path)):
         hint = did_you_mean(str(name), DATASETS)
         raise InputError(f"data: expected {', '.join(DATASETS)} or a file; got {str(name)!r}{hint}")
-    return read_dataset(path, split, options).with_binarisation(binarisation)
+    return read_dataset(path, split, options).with_binarisation(binarisation).with_condition(condition)
 
 
 load_data.__doc__ = (load_data.__doc__ or "").replace("{formats}", ", ".join(ENDINGS))

@@ -40,7 +40,7 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
     splits = {}
     for name, split in data.splits.items():
         x = split.x.in_order(names, order) if isinstance(split.x, Rows) else np.take(split.x, order, axis=1)
-        splits[name] = Split(cast(Stored, x), split.labels)
+        splits[name] = Split(cast(Stored, x), split.labels, given=split.given)
     return dataclasses.replace(data, splits=splits, columns=tuple(names))
 
 

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
 from typing import Any, get_args
@@ -16,10 +16,11 @@ import torch
 
 from vaelab.data.assembly import assemble_arrays
 from vaelab.data.binarisation import Binarisation, bit_rule, protocol_of
+from vaelab.data.condition import Condition
 from vaelab.data.spec import DataSpec
 from vaelab.data.splits import Split, checked_split
 from vaelab.data.streaming.rows import Rows, on_disk
-from vaelab.data.values import Kind, ReadOptions, Values
+from vaelab.data.values import Array, Kind, ReadOptions, Values
 from vaelab.errors import InputError, require_choice, require_number
 
 __all__ = ["Dataset"]
@@ -62,6 +63,7 @@ class Dataset:
     columns: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     binarisation: Binarisation = None  # type: ignore[assignment]  # None is replaced by the default of the kind
+    condition: Condition | None = field(default=None, kw_only=True)  # set by with_condition
 
     def __post_init__(self) -> None:
         where = f"data {self.name!r}"
@@ -87,7 +89,7 @@ class Dataset:
 
     def _set_binarisation(self, splits: Mapping[str, Split], protocol: Binarisation) -> None:
         bound = {
-            name: Split(split.x, split.labels, bit_rule=bit_rule(protocol, self.scale, name))
+            name: Split(split.x, split.labels, bit_rule=bit_rule(protocol, self.scale, name), given=split.given)
             for name, split in splits.items()
         }
         object.__setattr__(self, "splits", bound)
@@ -182,7 +184,7 @@ class Dataset:
         with torch.device("cpu"):  # also inside a block of another default device
             mean = self.train.observations().mean() if "train" in self.splits else None
         shape = self.image_shape or (self.dim,)
-        return DataSpec(shape, mean, self.columns, self.kind, binarisation=self.binarisation)
+        return DataSpec(shape, mean, self.columns, self.kind, binarisation=self.binarisation, condition=self.condition)
 
     @property
     def train(self) -> Split:
@@ -221,6 +223,72 @@ class Dataset:
         changed.__dict__.pop("spec", None)
         changed._set_binarisation(self.splits, chosen)
         return changed
+
+    def with_condition(self, on: Condition | str | Sequence[str] | None) -> Dataset:
+        """Return the data for a conditional model p(x|z, y), with y the labels or some columns.
+
+        Labels are given as one column for each class. Columns that are given are no longer part of x.
+
+        Args:
+            on: ``labels``, the name of a column, several names, or the condition of other data; None for none.
+
+        Raises:
+            InputError: data without labels or without such columns, or that have a condition already.
+
+        >>> from vaelab.data import load_data
+        >>> data = load_data("mnist").with_condition("labels")
+        >>> data.dim, data.spec.given, data.test.batch(3).shape
+        (784, 10, torch.Size([3, 794]))
+        """
+        if on is None or on == self.condition:
+            return self
+        if self.condition is not None:
+            raise InputError(
+                f"condition: expected data without one; these are given {', '.join(self.condition.names)} already"
+            )
+        condition = self._condition_on(on)
+        changed = copy.copy(self) if condition.on == "labels" else self._without(self._places(condition))
+        splits = {
+            name: Split(split.x, split.labels, bit_rule=split.bit_rule, given=self._given(condition, name))
+            for name, split in changed.splits.items()
+        }
+        changed.__dict__.pop("spec", None)
+        object.__setattr__(changed, "splits", splits)
+        object.__setattr__(changed, "condition", condition)
+        return changed
+
+    def _given(self, condition: Condition, name: str) -> Array:
+        """Return what is given with each row of a split, (N, Y)."""
+        split = self.splits[name]
+        if condition.on == "labels" and split.labels is not None:
+            return condition.one_hot(split.labels, f"labels of {name}")
+        values: Array = np.asarray(split.x)[:, self._places(condition)] / self.scale
+        return values.astype(np.float32)
+
+    @property
+    def _named(self) -> list[str]:
+        """The names of the columns, or their numbers."""
+        return [str(name) for name in self.columns or range(self.dim)]
+
+    def _places(self, condition: Condition) -> list[int]:
+        return [self._named.index(name) for name in condition.names]
+
+    def _condition_on(self, on: Condition | str | Sequence[str]) -> Condition:
+        if any(isinstance(split.x, Rows) for split in self.splits.values()):
+            raise InputError("condition: expected data in memory; these are read from the disk")
+        if isinstance(on, Condition):
+            on = on if on.on == "labels" else on.names
+        if on == "labels" or isinstance(on, Condition):
+            found = Condition.on_labels([split.labels for split in self.splits.values()])
+            return on if isinstance(on, Condition) else found
+        return Condition.on_columns([on] if isinstance(on, str) else [str(name) for name in on], self._named)
+
+    def _without(self, places: Sequence[int]) -> Dataset:
+        """Return the data without some columns."""
+        kept = sorted(set(range(self.dim)) - set(places))
+        columns = None if self.columns is None else tuple(self.columns[place] for place in kept)
+        splits = {name: Split(np.asarray(split.x)[:, kept], split.labels) for name, split in self.splits.items()}
+        return replace(self, splits=splits, columns=columns, image_shape=None)
 
     def sha256(self) -> str:
         """Checksum of the values and labels of every split: data sets that share it hold the same data.

@@ -11,7 +11,7 @@ from torch import Tensor
 from vaelab.data.binarisation import redraw_bits
 from vaelab.distributed import ALONE, Ranks
 
-__all__ = ["Observations", "Resident"]
+__all__ = ["Conditioned", "Observations", "Resident"]
 
 
 class Observations(ABC):
@@ -42,11 +42,11 @@ class Observations(ABC):
         """Return the probability of a one in each column over the split, shape (X,)."""
 
     @abstractmethod
-    def first(self, count: int) -> Resident:
+    def first(self, count: int) -> Observations:
         """Return the first rows, in memory."""
 
     @abstractmethod
-    def sample(self) -> Resident:
+    def sample(self) -> Observations:
         """Return rows in memory: the whole split if it is there already, otherwise 50 000 rows of it or so."""
 
 
@@ -87,4 +87,36 @@ class Resident(Observations):
         return Resident(self.values[:count], self.scale, self.redraw)
 
     def sample(self) -> Resident:
+        return self
+
+
+@dataclass(frozen=True)
+class Conditioned(Observations):
+    """A split in memory whose rows are followed by what a model is given: (B, X + Y)."""
+
+    observed: Resident
+    given: Tensor  # (N, Y), in [0, 1]
+
+    def __len__(self) -> int:
+        return len(self.observed)
+
+    @property
+    def dim(self) -> int:
+        return self.observed.dim + int(self.given.shape[1])
+
+    @property
+    def device(self) -> torch.device:
+        return self.observed.device
+
+    def bits(self, rows: Tensor | slice, ranks: Ranks = ALONE) -> Tensor:
+        given = self.given[rows] if isinstance(rows, slice) else self.given.index_select(0, rows)
+        return torch.cat([self.observed.bits(rows, ranks), given.float()], -1)
+
+    def mean(self) -> Tensor:
+        return self.observed.mean()
+
+    def first(self, count: int) -> Conditioned:
+        return Conditioned(self.observed.first(count), self.given[:count])
+
+    def sample(self) -> Conditioned:
         return self

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vaelab.data.binarisation import Binarisation, protocol_of
+from vaelab.data.condition import Condition
 from vaelab.data.values import Kind
 from vaelab.errors import InputError, require_choice, require_int, shown
 
@@ -37,6 +38,7 @@ class DataSpec:
         kind: ``binary`` for 0 and 1, ``grey`` for grey levels in [0, 1].
         may_be_missing: whether some values are not observed.
         binarisation: how grey levels become the bits that the model sees, or None if that is not known.
+        condition: what a model is given beside an observation; None if it models all columns alone.
 
     Raises:
         InputError: a shape that is not one or two sizes of at least 1, a mean or names that do not fit it, an unknown
@@ -53,6 +55,7 @@ class DataSpec:
     kind: Kind = "binary"
     may_be_missing: bool = False
     binarisation: Binarisation | None = None
+    condition: Condition | None = None
 
     def __post_init__(self) -> None:
         shape = self.event_shape
@@ -110,6 +113,11 @@ class DataSpec:
         return math.prod(self.event_shape)
 
     @property
+    def given(self) -> int:
+        """Number of columns Y that are given: a row that a model gets has X + Y columns."""
+        return 0 if self.condition is None else self.condition.size
+
+    @property
     def image_shape(self) -> tuple[int, int] | None:
         """Shape (H, W) if an observation is an image, else None."""
         return (self.event_shape[0], self.event_shape[1]) if len(self.event_shape) == 2 else None
@@ -128,6 +136,7 @@ class DataSpec:
             "columns": None if self.columns is None else list(self.columns),
             "may_be_missing": self.may_be_missing,
             "binarisation": self.binarisation,
+            "condition": None if self.condition is None else self.condition.to_json(),
             "mean_sha256": None if self.mean is None else _sha256(self.mean),
         }
 
@@ -139,9 +148,11 @@ class DataSpec:
             InputError: keys that are missing or unknown, or values that are not those of a spec.
 
         >>> DataSpec.from_json(DataSpec((28, 28), kind="grey").to_json())
-        DataSpec(event_shape=(28, 28), mean=None, columns=None, kind='grey', may_be_missing=False, binarisation=None)
+        DataSpec(event_shape=(28, 28), mean=None, columns=None, kind='grey', may_be_missing=False, binarisation=None,
+        condition=None)
         """
         known = sorted(cls((1,)).to_json())
+        values = {"condition": None, **values} if isinstance(values, Mapping) else values
         if not isinstance(values, Mapping) or set(values) != set(known):
             got = ", ".join(sorted(map(str, values))) if isinstance(values, Mapping) else shown(values)
             raise InputError(f"spec: expected the keys {', '.join(known)}; got {got}")
@@ -155,6 +166,7 @@ class DataSpec:
             values["kind"],
             may_be_missing,
             values["binarisation"],
+            None if values["condition"] is None else Condition.from_json(values["condition"]),
         )
 
     def __eq__(self, other: object) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vaelab.data.batches import Batches
 from vaelab.data.binarisation import BitRule
-from vaelab.data.observations import Observations, Resident
+from vaelab.data.observations import Conditioned, Observations, Resident
 from vaelab.data.streaming.observations import Streamed
 from vaelab.data.streaming.rows import Rows, on_disk
 from vaelab.data.values import Array, Kind, Stored, require_range, require_values, stored_type
@@ -39,6 +39,7 @@ class Split:
     x: Stored | Rows
     labels: npt.NDArray[np.int64] | None = None
     bit_rule: BitRule | None = field(default=None, compare=False, kw_only=True)  # set by the data set
+    given: Array | None = field(default=None, compare=False, kw_only=True)  # (N, Y), set by the data set
 
     def __len__(self) -> int:
         return len(self.x)
@@ -53,7 +54,7 @@ class Split:
         Raises:
             InputError: the split does not belong to a data set.
         """
-        return _observe(self.x, self._rule(), torch.device(device))
+        return self._with_given(_observe(self.x, self._rule(), torch.device(device)))
 
     def batch(self, size: int) -> Tensor:
         """Return the bits of the first ``size`` rows, float32 of shape (size, X): the same bits at every call.
@@ -66,7 +67,7 @@ class Split:
         """
         if require_int("size", size, 1) > len(self):
             raise InputError(f"size: expected at most {len(self):,}, the rows of the split; got {size:,}")
-        return _observe(self.x, self._rule().fixed(), torch.device("cpu")).bits(slice(0, size))
+        return self._with_given(_observe(self.x, self._rule().fixed(), torch.device("cpu"))).bits(slice(0, size))
 
     def batches(self, size: int, seed: int = 0, device: torch.device | str = "cpu") -> Iterator[Tensor]:
         """Yield the batches of one epoch, float32 of shape (size, X): whole batches, every row at most once.
@@ -80,6 +81,14 @@ class Split:
         """
         batches = Batches(self.observations(device), require_int("size", size, 1), seed)
         return (batches(step) for step in range(batches.steps_per_epoch))
+
+    def _with_given(self, observed: Observations) -> Observations:
+        """Return the observations with what a model is given after each of them, if there is any."""
+        if self.given is None:
+            return observed
+        if not isinstance(observed, Resident):
+            raise InputError("condition: expected data in memory; these are read from the disk")
+        return Conditioned(observed, torch.from_numpy(self.given).to(observed.device))
 
     def _rule(self) -> BitRule:
         if self.bit_rule is None:
@@ -120,7 +129,7 @@ def checked_split(where: str, split: Split, kind: Kind, scale: float) -> Split:
     else:
         require_values(where, x, kind, scale)
         x = np.require(x, stored_type(x.dtype, scale), ["C", "W", "E"])
-    return Split(x, labels)
+    return Split(x, labels, given=split.given)
 
 
 def require_labels(where: str, labels: Array | None, rows: int) -> npt.NDArray[np.int64] | None:

@@ -93,7 +93,9 @@ class WakeSleep(Estimator):
         by_day = super().draw(expectation)  # (K, B, D)
         with torch.no_grad():
             code = model.prior().sample(by_day.shape[:2])  # (K, B, D)
-            dream = model.likelihood(code).sample()  # (K, B, X)
+            given = model.split(x)[1]
+            dream = model.conditional(code, given).sample()  # (K, B, X)
+            dream = torch.cat([dream, given.to(dream.dtype).expand(*dream.shape[:2], -1)], -1)  # (K, B, X + Y)
             day = torch.cat([by_day, x.to(by_day.dtype).expand(*by_day.shape[:2], -1)], -1)
             return torch.stack([day, torch.cat([code, dream], -1)])
 

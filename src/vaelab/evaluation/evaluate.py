@@ -66,6 +66,7 @@ def evaluate(
     >>> result["elbo"].value < 0, result.values["elbo"].shape
     (True, torch.Size([10000]))
     """
+    model.require_condition(data.spec)
     trained = _trained_binarisation(model, data, other_binarisation)
     chosen = _chosen(model, bounds)
     require_int("samples", samples, 1)

@@ -17,10 +17,18 @@ class Model(Protocol):
     prior: nn.Module
     likelihood: nn.Module
     posterior: nn.Module
+    given: int
 
     @property
     def code(self) -> Code:
         """What a code is: ``real``, ``bits`` or ``point``."""
+
+    @property
+    def data_dim(self) -> int:
+        """Columns of a row that the model gets."""
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return log p(x|z), (K, B), for rows x (B, X) and codes z (K, B, D)."""
 
     @property
     def any_weight(self) -> Tensor:

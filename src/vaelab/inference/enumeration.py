@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from vaelab.distributions import Bernoulli, codes_between
 from vaelab.errors import InputError, require_int
@@ -113,14 +112,13 @@ class Enumeration:
         size = max(1, _ELEMENTS // max(x.shape[-1], len(x)))
         for start in range(0, 2**self.dim, size):
             z = codes_between(start, min(start + size, 2**self.dim), self.dim, x).unsqueeze(1)
-            yield z, prior.log_prob(z) + _log_likelihood(self.model.likelihood(z), x, known)
+            log_likelihood = self.model.log_likelihood(x, z) if known is None else _of_known(self.model, x, z, known)
+            yield z, prior.log_prob(z) + log_likelihood
 
 
-def _log_likelihood(conditional: Distribution, x: Tensor, known: Tensor | None) -> Tensor:
-    """Return log p(x|z), or that of the known pixels alone (x is zero at the others); shape (C, B)."""
-    if known is None:
-        whole: Tensor = conditional.log_prob(x)
-        return whole
+def _of_known(model: Model, x: Tensor, z: Tensor, known: Tensor) -> Tensor:
+    """Return log p(x_known|z), shape (C, B), for x that is zero where it is not known."""
+    conditional = model.likelihood(z)
     if not isinstance(conditional, Bernoulli):
         raise InputError(
             "known: expected a likelihood of independent bits, of which some can be left out; "
@@ -141,7 +139,9 @@ def observed(model: Model, x: Table, known: Table | None = None) -> tuple[Tensor
         x = as_observations(x, like)
     else:
         x, known = _partly(x, known, like)
-    if x.shape[1] != (pixels := int(model.likelihood(model.prior().mean.unsqueeze(0)).event_shape[0])):
+    if known is not None and model.given:
+        raise InputError("known: expected a model that is not conditional; this one is given some columns")
+    if x.shape[1] != (pixels := model.data_dim):
         raise InputError(f"x: expected {pixels} pixels in each row, as the model has; got {x.shape[1]}")
     return x, known
 

@@ -91,10 +91,9 @@ def _integrate(
     even, odd = ([torch.full((len(x),), -math.inf, dtype=torch.float64) for x in batches] for _ in range(2))
     chunks = list(_grid(intervals, size, batches[0]))
     for done, (z, is_even) in enumerate(chunks):
-        likelihood = model.likelihood(z.unsqueeze(1))  # batch shape (G, 1)
         log_prior = model.prior().log_prob(z).unsqueeze(1)  # (G, 1)
         for index, x in enumerate(batches):
-            log_joint = likelihood.log_prob(x) + log_prior  # (G, B)
+            log_joint = model.log_likelihood(x, z.unsqueeze(1)) + log_prior  # (G, B)
             for totals, chosen in ((even, is_even), (odd, ~is_even)):
                 if chosen.any():
                     part = log_joint[chosen].logsumexp(0).double().cpu()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -18,15 +19,18 @@ class BottomLayer(nn.Module):
     Args:
         conditional: module from y_1 to p(x|y_1).
         sizes: sizes of the layers, y_1 first.
+        given: number of columns that are given after the code, in a conditional model.
     """
 
-    def __init__(self, conditional: nn.Module, sizes: Sequence[int]) -> None:
+    def __init__(self, conditional: nn.Module, sizes: Sequence[int], given: int = 0) -> None:
         super().__init__()
-        self.conditional, self.sizes = conditional, tuple(sizes)
+        self.conditional, self.sizes, self.given = conditional, tuple(sizes), given
 
     def forward(self, z: Tensor) -> Distribution:
         """Return p(x|z) for codes of shape (..., D): batch shape (...), event shape (X,)."""
-        if z.shape[-1] != sum(self.sizes):
-            raise InputError(f"network: expected inputs of shape (..., {sum(self.sizes)}); got {tuple(z.shape)}")
-        p: Distribution = self.conditional(z[..., : self.sizes[0]])
+        width = sum(self.sizes)
+        if z.shape[-1] != width + self.given:
+            raise InputError(f"network: expected inputs of shape (..., {width + self.given}); got {tuple(z.shape)}")
+        first = z[..., : self.sizes[0]]
+        p: Distribution = self.conditional(torch.cat([first, z[..., width:]], -1) if self.given else first)
         return p

@@ -54,5 +54,6 @@ def autoencoder(
     return LatentVariableModel(
         MixturePrior(latent_dim, components, covariance),
         build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims)),
-        DeltaPosterior(spec.event_shape, latent_dim, networks.encoder(hidden_dims)),
+        DeltaPosterior(networks.inputs, latent_dim, networks.encoder(hidden_dims)),
+        given=spec.given,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, ParamSpec
 
+import torch
 from torch import nn
 
 from vaelab.data import DataSpec
@@ -129,9 +130,14 @@ class Networks:
     activation: Activation
     bits: bool = False
 
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The size of what the encoder reads: of an observation, or of a row with what is given."""
+        return (self.spec.dim + self.spec.given,) if self.spec.given else self.spec.event_shape
+
     def encoder(self, hidden_dims: Sequence[int]) -> Build:
-        """Return what builds a network of x."""
-        shift = 0.0 if self.spec.mean is None else self.spec.mean
+        """Return what builds a network of x, and of what is given with it."""
+        shift = 0.0 if self.spec.mean is None else torch.cat([self.spec.mean, torch.zeros(self.spec.given)])
         return standardised(self._build(self.network, hidden_dims), shift)
 
     def decoder(self, hidden_dims: Sequence[int]) -> Build:
@@ -166,13 +172,13 @@ def _reverse(hidden_dims: Sequence[int]) -> Sequence[int]:
 
 
 def build_likelihood(likelihood: Likelihood, latent_dim: int, spec: DataSpec, network: Build) -> nn.Module:
-    """Return a likelihood by name, built by a function, or as it is given."""
+    """Return a likelihood by name, built by a function, or as it is; it reads a code and what is given after it."""
     if isinstance(likelihood, nn.Module):
         return likelihood
     if not callable(likelihood):
         require_choice("likelihood", likelihood, LIKELIHOODS)
         likelihood = LIKELIHOODS[likelihood]
-    part = likelihood(latent_dim, spec, network)
+    part = likelihood(latent_dim + spec.given, spec, network)
     if not isinstance(part, nn.Module):
         raise InputError(f"likelihood: expected a torch module that returns a distribution; got {part!r}")
     return part

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
+from vaelab.data import Condition, DataSpec
 from vaelab.distributions import Code, ParametricDistribution, as_vector, kind_of_code
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.inputs import Table, as_codes, as_observations
@@ -47,8 +48,9 @@ class LatentVariableModel(Saveable):
     (torch.Size([3, 2]), torch.Size([4, 6]))
     """
 
-    def __init__(self, prior: nn.Module, likelihood: nn.Module, posterior: nn.Module) -> None:
+    def __init__(self, prior: nn.Module, likelihood: nn.Module, posterior: nn.Module, given: int = 0) -> None:
         super().__init__()
+        self.given = require_int("given", given, 0)
         for name, part in (("prior", prior), ("likelihood", likelihood), ("posterior", posterior)):
             if not isinstance(part, nn.Module):
                 raise InputError(f"{name}: expected a torch module that returns a distribution; got {part!r}")
@@ -95,14 +97,14 @@ class LatentVariableModel(Saveable):
 
     @property
     def data_dim(self) -> int:
-        """The size X of an observation; one code is decoded to find it."""
-        code = self.any_weight.new_zeros(1, 1, self.latent_dim)
+        """The columns X + Y of a row that the model gets; one code is decoded to find X."""
+        code = self.any_weight.new_zeros(1, 1, self.latent_dim + self.given)
         try:
             with torch.no_grad():
-                return int(self.likelihood(code).event_shape[-1])
+                return int(self.likelihood(code).event_shape[-1]) + self.given
         except (InputError, RuntimeError) as error:
             raise InputError(
-                f"likelihood: expected a module that decodes codes of {self.latent_dim} numbers, as the prior has; "
+                f"likelihood: expected a module that decodes {code.shape[-1]} numbers, {self._decoded}; "
                 f"it failed: {str(error).splitlines()[0]}"
             ) from error
 
@@ -111,9 +113,31 @@ class LatentVariableModel(Saveable):
         """Sizes of the layers of the posterior's chain, nearest to x first; empty where a code is one vector."""
         return tuple(getattr(self.posterior, "layers", ()))
 
+    @property
+    def _decoded(self) -> str:
+        return f"a code of {self.latent_dim} and {self.given} that are given" if self.given else "as the prior has"
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the observations and what is given with them: rows (..., X + Y) as (..., X) and (..., Y)."""
+        if not self.given:
+            return x, x[..., :0]
+        return x[..., : -self.given], x[..., -self.given :]
+
+    def conditional(self, z: Tensor, y: Tensor) -> Distribution:
+        """Return p(x|z), or p(x|z, y) for codes z (..., D) and what is given, y (..., Y)."""
+        if self.given:
+            shape = torch.broadcast_shapes(z.shape[:-1], y.shape[:-1])
+            z = torch.cat([z.expand(*shape, -1), y.to(z.dtype).expand(*shape, -1)], -1)
+        p: Distribution = self.likelihood(z)
+        return p
+
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """Return log p(x|z), shape (K, B), for observations x (B, X) and codes z (K, B, D) in the model's type."""
-        conditional: Distribution = self.likelihood(z)
+        """Return log p(x|z), shape (K, B), for rows x (B, X) and codes z (K, B, D) in the model's type.
+
+        Of a conditional model it is log p(x|z, y), for rows (B, X + Y).
+        """
+        x, y = self.split(x)
+        conditional = self.conditional(z, y)
         if conditional.event_shape != x.shape[-1:]:
             raise InputError(
                 f"x: expected {conditional.event_shape[0]} columns, as p(x|z) of the model has; got {x.shape[-1]}"
@@ -178,32 +202,65 @@ class LatentVariableModel(Saveable):
         with torch.no_grad():
             return _statistic("posterior", self.posterior(as_observations(x, self.any_weight)), "mean")
 
-    def decode(self, z: Table) -> Tensor:
-        """Return the mean of p(x|z), shape (..., X), for codes (..., D)."""
+    def decode(self, z: Table, given: object = None) -> Tensor:
+        """Return the mean of p(x|z), shape (..., X), for codes (..., D); of p(x|z, y) if y is given.
+
+        Args:
+            z: codes.
+            given: y of a conditional model: a label, values of the columns, or one of them for each code.
+        """
+        codes = as_codes(z, self.any_weight)
         with torch.no_grad():
-            return _statistic("likelihood", self.likelihood(as_codes(z, self.any_weight)), "mean")
+            y = self._given(given, codes.shape[:-1].numel()).reshape(*codes.shape[:-1], self.given)
+            return _statistic("likelihood", self.conditional(codes, y), "mean")
+
+    def _given(self, given: object, count: int) -> Tensor:
+        """Return y as a user gives it, as rows (count, Y)."""
+        if not self.given:
+            if given is not None:
+                raise InputError("given: expected None, as the model is not conditional (see condition= of load_data)")
+            return self.any_weight.new_zeros(count, 0)
+        condition = None if self.spec is None else self.spec.condition
+        condition = condition or Condition("columns", tuple(f"y{column}" for column in range(self.given)))
+        return condition.rows(given, count).to(self.any_weight)
 
     def reconstruct(self, x: Table) -> Tensor:
         """Decode the most probable code of q(z|x): the mean of a Gaussian, the likelier value of each bit."""
-        code = self.encode(x)
-        return self.decode((code > 0.5).to(code.dtype) if self.code == "bits" else code)
+        rows = as_observations(x, self.any_weight)
+        code = self.encode(rows)
+        best = (code > 0.5).to(code.dtype) if self.code == "bits" else code
+        with torch.no_grad():
+            return _statistic("likelihood", self.conditional(best, self.split(rows)[1]), "mean")
 
-    def sample(self, n: int, kind: SampleKind = "draw", seed: int | None = None) -> Tensor:
+    def sample(self, n: int, kind: SampleKind = "draw", seed: int | None = None, given: object = None) -> Tensor:
         """Draw n observations from the model: z ~ p(z), then x ~ p(x|z); shape (n, X).
 
         ``kind`` says what is returned for each code z: ``draw``, a sample of p(x|z); ``mean``, the mean of p(x|z);
         ``mode``, its most probable value. The same ``seed`` gives the same codes for every kind. A call with a seed
-        leaves torch's global generator as it was.
+        leaves torch's global generator as it was. ``given`` is y of a conditional model p(x|z, y): a label, values of
+        the columns, or one of them for each observation.
 
         Raises:
             InputError: ``n`` is less than 1, or an unknown ``kind``.
         """
         require_int("n", n, 1)
         require_choice("kind", kind, get_args(SampleKind))
+        y = self._given(given, n)
         with torch.no_grad(), seeded(seed, "sample"):
-            conditional = self.likelihood(self.prior().sample((n,)))  # batch (n,), event (X,)
+            conditional = self.conditional(self.prior().sample((n,)), y)  # batch (n,), event (X,)
             draws: Tensor = conditional.sample() if kind == "draw" else _statistic("likelihood", conditional, kind)
             return draws
+
+    def require_condition(self, spec: DataSpec) -> None:
+        """Raise an :class:`InputError` unless the data give with each row what the model is given."""
+        built_for = None if self.spec is None else self.spec.condition
+        if spec.given != self.given or (built_for is not None and built_for != spec.condition):
+            names = [built_for.words if built_for is not None else self.given or None]
+            got = None if spec.condition is None else spec.condition.words
+            raise InputError(
+                f"condition: expected {names[0]}, for which the model was built; the data have {got}; "
+                "data.with_condition(...) changes it"
+            )
 
     def require_likelihood(self) -> None:
         """Raise a :class:`InputError` if x has no likelihood under this model (deterministic auto-encoder)."""

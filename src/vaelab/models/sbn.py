@@ -85,6 +85,8 @@ def sbn(
     top = BernoulliPrior(sizes[-1], learned=True)
     posterior: nn.Module
     if inference == "mean-field":
+        if spec.given:
+            raise InputError("inference: expected another than 'mean-field' for data with a condition")
         if len(hidden_dims) or encoder_dims is not None or network != "mlp":
             raise InputError(
                 "inference: 'mean-field' expects linear layers (hidden_dims=[], network=mlp) and has no recognition "
@@ -92,12 +94,13 @@ def sbn(
             )
         posterior = MeanFieldPosterior(top, [bottom, *below], field, tolerance)
     else:
-        first = BernoulliPosterior(spec.event_shape, sizes[0], networks.encoder(widths))
+        first = BernoulliPosterior(networks.inputs, sizes[0], networks.encoder(widths))
         above = [BernoulliPosterior(low, high, networks.upwards(widths)) for low, high in pairwise(sizes)]
         posterior = ChainPosterior([first, *above], sizes) if above else first
     if not below:
-        return LatentVariableModel(top, bottom, posterior)
-    return LatentVariableModel(ChainPrior(top, below[::-1], sizes), BottomLayer(bottom, sizes), posterior)
+        return LatentVariableModel(top, bottom, posterior, spec.given)
+    likelihood = BottomLayer(bottom, sizes, spec.given)
+    return LatentVariableModel(ChainPrior(top, below[::-1], sizes), likelihood, posterior, spec.given)
 
 
 def _check_inference(inference: str, field: str, tolerance: float) -> None:

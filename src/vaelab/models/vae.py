@@ -66,7 +66,8 @@ def gaussian_vae(
     return LatentVariableModel(
         build_prior(prior, latent_dim, REAL_PRIORS),
         build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims)),
-        GaussianPosterior(spec.event_shape, latent_dim, networks.encoder(hidden_dims)),
+        GaussianPosterior(networks.inputs, latent_dim, networks.encoder(hidden_dims)),
+        given=spec.given,
     )
 
 
@@ -109,7 +110,8 @@ def bernoulli_vae(
     return LatentVariableModel(
         build_prior(prior, latent_dim, BIT_PRIORS),
         build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims)),
-        BernoulliPosterior(spec.event_shape, latent_dim, networks.encoder(hidden_dims)),
+        BernoulliPosterior(networks.inputs, latent_dim, networks.encoder(hidden_dims)),
+        given=spec.given,
     )
 
 
@@ -155,10 +157,11 @@ def deep_gaussian_vae(
     between = list(zip(pairwise(sizes), hidden_dims[1:], strict=True))
     above = [GaussianPosterior(low, high, networks.upwards(widths)) for (low, high), widths in between]
     below = [GaussianPosterior(high, low, networks.downwards(widths)) for (low, high), widths in between]
+    bottom = build_likelihood(likelihood, sizes[0], spec, networks.decoder(hidden_dims[0]))
+    first = GaussianPosterior(networks.inputs, sizes[0], networks.encoder(hidden_dims[0]))
     return LatentVariableModel(
         ChainPrior(GaussianPrior(sizes[-1]), below[::-1], sizes),
-        BottomLayer(build_likelihood(likelihood, sizes[0], spec, networks.decoder(hidden_dims[0])), sizes),
-        ChainPosterior(
-            [GaussianPosterior(spec.event_shape, sizes[0], networks.encoder(hidden_dims[0])), *above], sizes
-        ),
+        BottomLayer(bottom, sizes, spec.given),
+        ChainPosterior([first, *above], sizes),
+        spec.given,
     )

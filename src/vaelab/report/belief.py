@@ -91,7 +91,7 @@ def _networks(members: Sequence[ReportedRun]) -> list[tuple[ReportedRun, Tensor]
     """Return the belief networks whose first layer is linear, with J (X, D)."""
     networks = []
     for member in members:
-        if member.run.settings.model == "sbn" and member.data.image_shape:
+        if member.run.settings.model == "sbn" and member.data.image_shape and not member.model.given:
             try:
                 networks.append((member, linear_weights(generative_parts(member.model)[1][0])[0].detach()))
             except InputError:
@@ -128,6 +128,8 @@ def layer_samples(members: Sequence[ReportedRun], count: int = 10, draws: int = 
     """The mean image given the draw of each layer, the layers below averaged out, from the top downwards."""
     for member in members:
         if member.model.code != "bits" or len(member.model.layers) < 2 or not member.data.image_shape:
+            continue
+        if member.model.given:
             continue
         with torch.no_grad(), seeded(member.seed, "layers"):
             means = _means_given_layers(member.model, count, draws)

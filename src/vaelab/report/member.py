@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from vaelab.data import Dataset, Observations
@@ -75,16 +76,18 @@ class ReportedRun:
         return self.run.settings.seed
 
     def images(self, rows: Tensor) -> Array:
-        """Reshape rows (N, X) to images (N, H, W)."""
+        """Reshape rows (N, X) to images (N, H, W), without what a conditional model is given."""
         shape = self.run.spec.image_shape
         if shape is None:
             name = self.run.config["data"]["name"]
             raise InputError(f"images: the rows of {name} have no image shape; give --out FILE.npz for arrays")
-        return rows.reshape(-1, *shape).cpu().numpy()
+        return rows[:, : self.run.spec.dim].reshape(-1, *shape).cpu().numpy()
 
     def samples(self, count: int, kind: Any) -> Tensor:
-        """Draw observations; the codes are the same for every kind."""
-        return self.model.sample(count, kind=kind, seed=self.seed)
+        """Draw observations; the codes are the same for every kind. A conditional model is given that of test rows."""
+        rows = torch.arange(count) % len(self.test)
+        given = self.model.split(self.test.bits(rows))[1] if self.model.given else None
+        return self.model.sample(count, kind=kind, seed=self.seed, given=given)
 
     def evaluation(self, prefix: str, split: str = "test") -> EvaluationRecord | None:
         """Return the evaluation of that name under the run's binarisation; of ``iwae-K`` that with the largest K."""
@@ -113,10 +116,17 @@ class ReportedRun:
 
 
 def require_comparable(members: list[ReportedRun], force: bool = False) -> str | None:
-    """Refuse runs on other data or another binarisation, unless forced; then return the mark to print."""
+    """Refuse runs on other data, or another binarisation or condition, unless forced; then return the mark to print."""
     differences = []
-    facts = {member.title: (member.run.config["data"]["sha256"], member.run.binarisation) for member in members}
-    for place, what in enumerate(("data", "binarisation")):
+    facts = {
+        member.title: (
+            member.run.config["data"]["sha256"],
+            member.run.binarisation,
+            str(None if member.run.spec.condition is None else member.run.spec.condition.words),
+        )
+        for member in members
+    }
+    for place, what in enumerate(("data", "binarisation", "condition")):
         values = {title: fact[place] for title, fact in facts.items()}
         if len(set(values.values())) > 1:
             listed = ", ".join(f"{title}: {value[:12]}" for title, value in values.items())

@@ -59,7 +59,7 @@ def _generative(members: Sequence[ReportedRun]) -> list[ReportedRun]:
 def _first(members: Sequence[ReportedRun], code: str) -> ReportedRun | None:
     """Return the first run with a 2-D code of that kind."""
     for member in members:
-        if member.model.code == code and member.model.encode(member.test.bits(slice(1))).shape[1] == 2:
+        if member.model.code == code and member.model.latent_dim == 2:
             return member
     return None
 
@@ -302,7 +302,7 @@ def reconstructions(members: Sequence[ReportedRun]) -> Section | None:
     finding = []
     for member in shown:
         x = member.test.bits(slice(0, _TESTED))
-        decoded = member.model.reconstruct(x)
+        decoded, x = member.model.reconstruct(x), member.model.split(x)[0]
         wrong = float(((decoded > 0.5) != (x > 0.5)).float().sum(1).mean())
         rows[member.title] = member.images(member.model.reconstruct(member.test.bits(torch.from_numpy(chosen))))
         finding.append(f"{member.title}: {wrong:.0f} of {x.shape[1]} bits are wrong.")
@@ -321,7 +321,7 @@ def reconstructions(members: Sequence[ReportedRun]) -> Section | None:
 def plane(members: Sequence[ReportedRun], side: int = 20) -> Section | None:
     """The decoded grid over a 2-D Gaussian code, at equal quantiles of the prior."""
     member = _first(members, "real")
-    if member is None or member.data.image_shape is None:
+    if member is None or member.data.image_shape is None or member.model.given:
         return None
     quantiles = torch.special.ndtri((torch.arange(side) + 0.5) / side)
     second, first = torch.meshgrid(quantiles, quantiles, indexing="ij")

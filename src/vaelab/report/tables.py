@@ -101,11 +101,14 @@ def protocol(members: Sequence[ReportedRun]) -> list[tuple[str, str]]:
     precisions = " and ".join(sorted({training.precision for training in trainings}))
     averaged, compiled = (_how_many(sum(getattr(t, name) for t in trainings), len(trainings)) for name in _SPEEDS)
     binarisation = members[0].run.binarisation
+    given = members[0].run.spec.condition
+    condition = None if given is None else given.words
     drawn = f" (held-out splits drawn once, seed {data['binarisation_seed']})" * (binarisation != "none")
     return [
         ("data", f"{data['name']}: {splits}; {_width(members[0].run.spec)}"),
         ("SHA-256", data["sha256"]),
         ("binarisation", binarisation + drawn),
+        *([] if condition is None else [("condition", f"{condition}: the numbers are those of p(x|y)")]),
         ("selection", "weights of the best validation bound; nothing was chosen on the test split"),
         (
             "speed",

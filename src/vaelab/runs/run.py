@@ -128,7 +128,8 @@ class Run:
 
     def read_data(self, place: str | Path, split: bool = True) -> Dataset:
         """Read data as the run's settings say, whatever data they are; their binarisation is the default."""
-        return self.settings.model_copy(update={"binarisation": None}).load_data(place, split=split)
+        settings = self.settings.model_copy(update={"binarisation": None, "condition": None})
+        return settings.load_data(place, split=split).with_condition(self.spec.condition)
 
     @property
     def binarisation(self) -> Binarisation:

@@ -130,6 +130,9 @@ class Settings(Checked):
     binarisation: Binarisation | None = Field(
         default=None, description="how grey levels become bits; unset, dynamic, and none for data that are bits"
     )
+    condition: str | list[str] | None = Field(
+        default=None, description="what a conditional model is given: labels, or names of columns"
+    )
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = "auto"
     objective: dict[str, Any]
@@ -150,6 +153,7 @@ class Settings(Checked):
             scale=self.scale,
             label_column=self.label_column,
             binarisation=self.binarisation,
+            condition=self.condition,
         )
 
     def build_model(self, data: Dataset | DataSpec | int) -> LatentVariableModel:

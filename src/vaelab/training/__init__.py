@@ -83,7 +83,14 @@ def train(
                 f"binarisation: the settings say {settings.binarisation!r} and the data set {given.name!r} has "
                 f"{given.binarisation!r}; leave it out of the settings, or give data.with_binarisation(...)"
             )
-        settings = settings.model_copy(update={"data": source.given, "binarisation": data.binarisation})
+        condition = None if data.condition is None else data.condition.words
+        if given is not None and settings.condition not in (None, condition):
+            raise InputError(
+                f"condition: the settings say {settings.condition} and the data set {given.name!r} has {condition}; "
+                "leave it out of the settings, or give data.with_condition(...)"
+            )
+        described = {"data": source.given, "binarisation": data.binarisation, "condition": condition}
+        settings = settings.model_copy(update=described)
         device = choose_device(settings.device)
         observed = data.train.observations()
         out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0

@@ -23,7 +23,14 @@ Combination = dict[str, Any]  # dotted key -> value
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"(log:)?({_NUMBER})\.\.({_NUMBER})")
-_INCOMPARABLE = ("data", "values", "scale", "label_column", "binarisation")  # these define the observations
+_INCOMPARABLE = (
+    "data",
+    "values",
+    "scale",
+    "label_column",
+    "binarisation",
+    "condition",
+)  # these define the observations
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""What a conditional model is given: y in p(x|z, y) and q(z|x, y)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaelab.data.values import Array
+from vaelab.errors import InputError, did_you_mean, require_choice, shown
+
+__all__ = ["Condition"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The numbers y that stand after the X columns of each row, and are given to a model instead of modelled.
+
+    Args:
+        on: ``labels``, one column for each class, or ``columns``, some columns of the data.
+        names: the classes, or the names of the columns.
+
+    >>> Condition("labels", ("0", "1", "7")).rows(7, 2)
+    tensor([[0., 0., 1.],
+            [0., 0., 1.]])
+    """
+
+    on: Literal["labels", "columns"]
+    names: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of columns Y."""
+        return len(self.names)
+
+    @property
+    def words(self) -> str | list[str]:
+        """The value of the setting ``condition``."""
+        return "labels" if self.on == "labels" else list(self.names)
+
+    def one_hot(self, labels: Array, where: str = "given") -> Array:
+        """Return labels (N,) as rows (N, Y) of one 1 each, uint8.
+
+        Raises:
+            InputError: labels that are none of the classes.
+        """
+        classes = np.array([int(name) for name in self.names])
+        unknown = np.setdiff1d(labels, classes)
+        if len(unknown):
+            raise InputError(f"{where}: expected one of the classes {', '.join(self.names)}; got {unknown[0]}")
+        rows: Array = (np.asarray(labels)[:, None] == classes).astype(np.uint8)
+        return rows
+
+    def rows(self, given: object, count: int) -> Tensor:
+        """Return what a user gives as rows (count, Y): a label, or the values of the columns; once, or for each row.
+
+        Raises:
+            InputError: a label that is no class, values that are not numbers in [0, 1], or another number of rows.
+        """
+        try:
+            values = torch.as_tensor(given)
+        except (TypeError, ValueError, RuntimeError):
+            raise InputError(f"given: expected {self._expected()}; got {shown(given)}") from None
+        if self.on == "labels" and values.ndim < 2 and not values.is_floating_point() and values.dtype != torch.bool:
+            values = torch.from_numpy(self.one_hot(values.reshape(-1).cpu().numpy()))
+        values = values.float() if values.ndim == 2 else values.float().reshape(1, -1)
+        if values.shape[1:] != (self.size,) or len(values) not in (1, count):
+            raise InputError(f"given: expected {self._expected()}, once or {count} times; got {shown(given)}")
+        if not bool(((values >= 0) & (values <= 1)).all()):
+            raise InputError(f"given: expected numbers in [0, 1]; got {shown(given)}")
+        return values.expand(count, -1)
+
+    def _expected(self) -> str:
+        if self.on == "labels":
+            return f"a label ({', '.join(self.names)})"
+        return f"{self.size} numbers, the values of {', '.join(self.names)}"
+
+    @classmethod
+    def on_labels(cls, labels: Sequence[Array | None]) -> Condition:
+        """Return the condition on the labels of the splits.
+
+        Raises:
+            InputError: a split without labels.
+        """
+        present = [part for part in labels if part is not None]
+        if len(present) < len(labels):
+            raise InputError("condition: expected labels in every split; some have none")
+        return cls("labels", tuple(str(label) for label in np.unique(np.concatenate(present))))
+
+    @classmethod
+    def on_columns(cls, names: Sequence[str], columns: Sequence[str]) -> Condition:
+        """Return the condition on columns by their names.
+
+        Raises:
+            InputError: names that are no columns, or that leave no column to model.
+        """
+        for name in names:
+            if name not in columns:
+                raise InputError(
+                    f"condition: expected labels, or names of columns; got {name!r}{did_you_mean(str(name), columns)}"
+                )
+        if len(set(names)) != len(names) or not 0 < len(names) < len(columns):
+            raise InputError(f"condition: expected different columns, and others to model; got {shown(list(names))}")
+        return cls("columns", tuple(names))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the condition as plain values."""
+        return {"on": self.on, "names": list(self.names)}
+
+    @classmethod
+    def from_json(cls, values: object) -> Condition:
+        """Return the condition that :meth:`to_json` wrote."""
+        if not isinstance(values, Mapping) or set(values) != {"on", "names"} or not isinstance(values["names"], list):
+            raise InputError(f"condition: expected on and names; got {shown(values)}")
+        require_choice("condition.on", values["on"], ("labels", "columns"))
+        return cls(values["on"], tuple(map(str, values["names"])))
