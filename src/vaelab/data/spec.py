@@ -152,8 +152,8 @@ class DataSpec:
         condition=None)
         """
         known = sorted(cls((1,)).to_json())
-        values = {"condition": None, **values} if isinstance(values, Mapping) else values
-        if not isinstance(values, Mapping) or set(values) != set(known):
+        required = set(known) - {"condition"}  # which earlier files do not have
+        if not isinstance(values, Mapping) or not required <= set(values) <= set(known):
             got = ", ".join(sorted(map(str, values))) if isinstance(values, Mapping) else shown(values)
             raise InputError(f"spec: expected the keys {', '.join(known)}; got {got}")
         columns, may_be_missing = values["columns"], values["may_be_missing"]
@@ -166,7 +166,7 @@ class DataSpec:
             values["kind"],
             may_be_missing,
             values["binarisation"],
-            None if values["condition"] is None else Condition.from_json(values["condition"]),
+            None if values.get("condition") is None else Condition.from_json(values["condition"]),
         )
 
     def __eq__(self, other: object) -> bool:
