@@ -14,6 +14,7 @@ import estimators_table
 import names_table
 from choosing_table import markdown as study
 from formats_table import markdown as formats
+from mathml import with_formulae
 from settings_table import markdown as settings
 from speed_table import quality, scaling, throughput
 
@@ -49,6 +50,7 @@ myst_substitutions |= {
     "front_door": ", ".join(f"`{name}`" for name in vaelab.__all__),
 }
 myst_substitutions |= {"throughput": throughput(), "quality": quality(), "scaling": scaling()}
+myst_substitutions = {name: with_formulae(text) for name, text in myst_substitutions.items()}
 
 default_role = "formula"  # what stands between single backticks in a docstring: docs/mathml.py
 napoleon_use_ivar = True  # "Attributes:" of a docstring; the fields of a dataclass are listed once

@@ -1,7 +1,7 @@
-"""The tables of docs/estimators.md and docs/evaluation.md, read off the code: `python docs/estimators_table.py`.
+"""The tables of docs/estimators.md and docs/evaluation.md, generated from the code: `python docs/estimators_table.py`.
 
-What a table says of an estimator stands in its class: the attributes, the arguments of its constructor, and the first
-work that its docstring names after "Source:".
+The content of a row comes from the class of the estimator: its attributes, the arguments of its constructor, and the
+first work in its docstring after "Source:".
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import re
 
 from vaelab.estimators import ESTIMATORS, Estimator
 from vaelab.estimators.baselines import BASELINES
+from vaelab.formulae import latex_of
 from vaelab.likelihood import BOUNDS
 from vaelab.objectives import OBJECTIVES
 from vaelab.settings import options_of
 
-HEADER = ("name", "codes", "objectives", "options beside `samples`", "decodes", "learns", "source")
+HEADER = ("name", "codes", "objectives", "further options", "decodes", "learns", "source")
 
 
 def estimators() -> str:
@@ -25,14 +26,21 @@ def estimators() -> str:
 
 def biases() -> str:
     """Return the table of those that are biased, as Markdown."""
-    rows = [(f"`{kind.name}`", ", ".join(_biased(kind)), kind.bias) for kind in ESTIMATORS.values() if kind.biased]
+    rows = [
+        (f"`{kind.name}`", ", ".join(_biased(kind)), _typeset(kind.bias)) for kind in ESTIMATORS.values() if kind.biased
+    ]
     return _table(("name", "biased for", "because"), rows)
 
 
 def baselines() -> str:
     """Return the table of baselines, as Markdown."""
     rows = [
-        (f"`{kind.name}`", kind.subtracts, f"K ≥ {kind.least_samples}" if kind.least_samples > 1 else "", kind.source)
+        (
+            f"`{kind.name}`",
+            kind.subtracts,
+            _formula(f"K >= {kind.least_samples}") if kind.least_samples > 1 else "",
+            kind.source,
+        )
         for kind in BASELINES.values()
     ]
     return _table(("name", "subtracts", "needs", "source"), rows)
@@ -53,9 +61,19 @@ def source_of(kind: type[Estimator]) -> str:
 
 def _row(kind: type[Estimator]) -> tuple[str, ...]:
     codes = ", ".join(sorted(kind.codes)) + (", `inference=mean-field`" if kind.inference == "mean-field" else "")
-    cost = str(kind.cost) + (f"; {kind.cost_of_iwae} for iwae" if kind.cost_of_iwae else "")
+    cost = _formula(kind.cost) + (f"; {_formula(kind.cost_of_iwae)} for iwae" if kind.cost_of_iwae else "")
     options = ", ".join(f"`{option}`" for option in options_of(kind) if option != "samples")
     return f"`{kind.name}`", codes, ", ".join(kind.objectives()), options, cost, kind.learns, source_of(kind)
+
+
+def _formula(plain: object) -> str:
+    latex = latex_of(str(plain)).replace(r"\|", r"\Vert")  # a bar would end the cell
+    return f"${latex}$"
+
+
+def _typeset(text: str) -> str:
+    """Return a text with its formulae, which stand between backticks, as LaTeX."""
+    return re.sub(r"`([^`]+)`", lambda match: _formula(match[1]), text)
 
 
 def _biased(kind: type[Estimator]) -> list[str]:

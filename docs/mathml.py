@@ -22,6 +22,16 @@ LEFT_ALONE = re.compile(r"(``[^`]+``|`[^`]+`|^ *(?:>>>|\.\.\. ).*$)", re.MULTILI
 STYLE = Path(formulae.__file__).with_name("formulae.css")
 
 
+def with_formulae(markdown: str) -> str:
+    """Return generated Markdown with its densities as LaTeX; code and formulae are not changed."""
+    density = re.compile(DENSITY.pattern.replace(r"\|", r"\\?\|"))  # in a table, a bar has a backslash
+    parts = re.split(r"(```.*?```|`[^`]*`|\$[^$]*\$)", markdown, flags=re.DOTALL)
+    parts[::2] = [
+        density.sub(lambda match: f"${latex_of(match[0].replace(chr(92), ''))}$", part) for part in parts[::2]
+    ]
+    return "".join(parts)
+
+
 def _converted(latex: str, display: str = "inline") -> str:
     try:
         return mathml(latex, display)

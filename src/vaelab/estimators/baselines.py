@@ -98,7 +98,7 @@ class RunningAverage(Baseline):
 
     name: ClassVar[str] = "running-average"
     subtracts: ClassVar[str] = (
-        "the exponential average (decay 0.9) of the objective's values in past batches, this one excluded"
+        "the exponential average (decay 0.9) of the objective in past batches, without the present one"
     )
     source: ClassVar[str] = "Mnih & Gregor (2014), <https://arxiv.org/abs/1402.0030>, section 2.3"
 
@@ -123,7 +123,7 @@ class LeaveOneOut(Baseline):
     """
 
     name: ClassVar[str] = "leave-one-out"
-    subtracts: ClassVar[str] = "what the objective would be if the code had the mean value of the others"
+    subtracts: ClassVar[str] = "the objective with the log-weight of the code replaced by the mean of the others"
     source: ClassVar[str] = (
         "Kool, van Hoof & Welling (2019), <https://openreview.net/forum?id=r1lgTGL5DE>; VIMCO: Mnih & Rezende (2016), "
         "<https://arxiv.org/abs/1602.06725>"

@@ -50,7 +50,7 @@ class Concrete(Estimator):
     name: ClassVar[str] = "concrete"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
     biased: ClassVar[frozenset[Combination]] = frozenset({"mean", "log-mean-exp"})
-    bias: ClassVar[str] = "it is exact for the bound of a relaxed model, in which codes lie between 0 and 1"
+    bias: ClassVar[str] = "it is exact for the bound of a relaxed model, whose codes lie between 0 and 1"
     cost: ClassVar[Cost] = Cost(2)  # the relaxed codes, and the bits they round to
 
     def __init__(

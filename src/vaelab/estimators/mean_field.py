@@ -51,7 +51,7 @@ class MeanFieldEM(Estimator):
     inference: ClassVar[Inference] = "mean-field"
     combinations: ClassVar[frozenset[Combination]] = frozenset({"mean"})
     biased: ClassVar[frozenset[Combination]] = frozenset({"mean"})
-    bias: ClassVar[str] = "it is exact for L, a bound below the evidence lower bound of the same q"
+    bias: ClassVar[str] = "it is exact for `L`, a bound below the evidence lower bound of the same `q`"
     supports_beta: ClassVar[bool] = False  # mu and xi raise L as it is
     cost: ClassVar[Cost] = Cost(0)
 

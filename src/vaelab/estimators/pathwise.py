@@ -85,7 +85,7 @@ class StickingTheLanding(_Reparameterised):
     name: ClassVar[str] = "sticking-the-landing"
     codes: ClassVar[frozenset[Code]] = frozenset({"real"})
     biased: ClassVar[frozenset[Combination]] = frozenset({"log-mean-exp"})
-    bias: ClassVar[str] = "under iwae the score of q, which is left out, has a mean that is not zero"
+    bias: ClassVar[str] = "the score of `q`, which is left out, has a mean that is not zero"
 
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the objective of log-weights under a constant q."""

@@ -38,7 +38,7 @@ class StraightThrough(Estimator):
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
     combinations: ClassVar[frozenset[Combination]] = frozenset({"mean"})
     biased: ClassVar[frozenset[Combination]] = frozenset({"mean"})
-    bias: ClassVar[str] = "a derivative stands in for the difference of f between the two values of a bit"
+    bias: ClassVar[str] = "a derivative replaces the difference of `f` between the two values of a bit"
 
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the objective of bits that carry the derivative of their probability."""
@@ -76,7 +76,7 @@ class GumbelStraightThrough(Estimator):
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
     combinations: ClassVar[frozenset[Combination]] = frozenset({"mean"})
     biased: ClassVar[frozenset[Combination]] = frozenset({"mean"})
-    bias: ClassVar[str] = "a derivative stands in for the difference of f between the two values of a bit"
+    bias: ClassVar[str] = "a derivative replaces the difference of `f` between the two values of a bit"
 
     def __init__(self, model: LatentVariableModel | Sizes, samples: int = 1, temperature: float = 0.5) -> None:
         super().__init__(model, samples)

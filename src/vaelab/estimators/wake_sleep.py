@@ -40,7 +40,9 @@ class ReweightedWakeSleep(Estimator):
     layered: ClassVar[bool] = True
     combinations: ClassVar[frozenset[Combination]] = frozenset({"log-mean-exp"})
     biased: ClassVar[frozenset[Combination]] = frozenset({"log-mean-exp"})
-    bias: ClassVar[str] = "the encoder lowers KL[p(z|x) || q(z|x)] instead of raising the bound; the model is unbiased"
+    bias: ClassVar[str] = (
+        "the encoder lowers `KL[p(z|x) || q(z|x)]` instead of raising the bound; the gradient of the model is unbiased"
+    )
 
     def __init__(self, model: LatentVariableModel | Sizes, samples: int = 10) -> None:
         super().__init__(model, samples)
@@ -84,7 +86,9 @@ class WakeSleep(Estimator):
     inference: ClassVar[Inference] = "network"
     combinations: ClassVar[frozenset[Combination]] = frozenset({"mean"})
     biased: ClassVar[frozenset[Combination]] = frozenset({"mean"})
-    bias: ClassVar[str] = "the encoder lowers KL[p(z|x) || q(z|x)] instead of raising the bound; the model is unbiased"
+    bias: ClassVar[str] = (
+        "the encoder lowers `KL[p(z|x) || q(z|x)]` instead of raising the bound; the gradient of the model is unbiased"
+    )
     cost: ClassVar[Cost] = Cost(2)  # K codes by day, K by night
 
     def draw(self, expectation: Expectation) -> Tensor:
