@@ -38,6 +38,7 @@ myst_update_mathjax = False  # formulae are MathML: docs/mathml.py
 myst_heading_anchors = 3
 myst_substitutions = {"settings": settings(), "study": study(), "formats": formats()}
 myst_substitutions |= {
+    "objectives": estimators_table.objectives(),
     "estimators": estimators_table.estimators(),
     "biases": estimators_table.biases(),
     "baselines": estimators_table.baselines(),

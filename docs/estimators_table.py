@@ -24,6 +24,15 @@ def estimators() -> str:
     return _table(HEADER, [_row(kind) for kind in ESTIMATORS.values()])
 
 
+def objectives() -> str:
+    """Return the table of objectives, as Markdown."""
+    rows = [
+        (f"`{kind.name}`", kind.formula, ", ".join(sorted(kind.codes)), kind.signal_formula, source_of(kind))
+        for kind in OBJECTIVES.values()
+    ]
+    return _table(("objective", "of log-weights $v_k$", "codes", "signal of code $k$", "source"), rows)
+
+
 def biases() -> str:
     """Return the table of those that are biased, as Markdown."""
     rows = [
@@ -52,11 +61,11 @@ def bounds() -> str:
     return _table(("name", "formula", "a bound on $\\log p(x)$?"), rows)
 
 
-def source_of(kind: type[Estimator]) -> str:
-    """Return the first work that the docstring names as its source, or "enumeration" where it names none."""
+def source_of(kind: type[object]) -> str:
+    """Return the first work that the docstring names as its source, or nothing."""
     text = " ".join((inspect.getdoc(kind) or "").split())
     found = re.search(r"Sources?: ([^();]+ \(\d{4}\)), (https?://[^\s,;]*[^\s,;.])", text)
-    return f"{found[1]}, <{found[2]}>" if found else "enumeration"
+    return f"{found[1]}, <{found[2]}>" if found else ""
 
 
 def _row(kind: type[Estimator]) -> tuple[str, ...]:
@@ -86,4 +95,4 @@ def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    print(estimators(), biases(), baselines(), bounds(), sep="\n\n")
+    print(objectives(), estimators(), biases(), baselines(), bounds(), sep="\n\n")

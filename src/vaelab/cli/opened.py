@@ -17,8 +17,7 @@ from vaelab.errors import InputError
 from vaelab.evaluation import encode
 from vaelab.models import LatentVariableModel
 from vaelab.models.saved import MODEL_FILE
-from vaelab.runs import Run, load
-from vaelab.transform import encode as encode_with_run
+from vaelab.runs import Run, encode_with_run, load
 
 __all__ = ["OpenedModel", "is_saved_model"]
 

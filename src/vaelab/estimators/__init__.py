@@ -9,7 +9,7 @@ from __future__ import annotations
 from vaelab.estimators.antithetic import ARM, DisARM
 from vaelab.estimators.arms import ARMS
 from vaelab.estimators.concrete import Concrete
-from vaelab.estimators.contract import Estimate, Estimator, Expectation, Sizes
+from vaelab.estimators.contract import BernoulliEstimator, Estimate, Estimator, Expectation, Sizes
 from vaelab.estimators.double_cv import DoubleCV
 from vaelab.estimators.exact import Exact
 from vaelab.estimators.mean_field import MeanFieldEM
@@ -25,6 +25,7 @@ __all__ = [
     "ARM",
     "ARMS",
     "ESTIMATORS",
+    "BernoulliEstimator",
     "Concrete",
     "DisARM",
     "DoubleCV",

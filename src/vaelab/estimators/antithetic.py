@@ -181,8 +181,8 @@ def swap_one(values: Tensor, others: Tensor) -> Tensor:
     tensor([[3.],
             [1.]])
     """
-    own = torch.eye(len(values), dtype=torch.bool, device=values.device).unsqueeze(-1)  # (K, K, 1)
-    rest = values.unsqueeze(1).masked_fill(own, -math.inf).logsumexp(0)  # (K, B)
+    itself = torch.eye(len(values), dtype=torch.bool, device=values.device).unsqueeze(-1)  # (K, K, 1)
+    rest = values.unsqueeze(1).masked_fill(itself, -math.inf).logsumexp(0)  # (K, B)
     return torch.logaddexp(rest, others) - math.log(len(values))
 
 
@@ -197,8 +197,8 @@ def _branches(chain: Chain, count: int) -> Tensor:
     for index in range(len(chain.sizes)):
         factor = chain.factor(index, main)
         p = factor.mean.expand(count, *factor.mean.shape[-2:])  # (count, B, D_l)
-        own, partner = _pairs(uniform(p.shape, p), p).chunk(2)
-        main.append(own)
+        layer, partner = _pairs(uniform(p.shape, p), p).chunk(2)
+        main.append(layer)
         partners.append(partner)
     codes = [chain.join(main)]
     for index, partner in enumerate(partners):

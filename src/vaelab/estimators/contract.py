@@ -245,8 +245,8 @@ class Estimator(nn.Module, ABC):
 
     def decoder_evaluations(self, objective: Objective) -> int:
         """Return how many codes a training step decodes for each observation."""
-        own = self.cost_of_iwae if objective.combination == "log-mean-exp" else None
-        return (own or self.cost).count(self.samples, self.sizes.latent_dim, self.sizes.layers)
+        of_iwae = self.cost_of_iwae if objective.combination == "log-mean-exp" else None
+        return (of_iwae or self.cost).count(self.samples, self.sizes.latent_dim, self.sizes.layers)
 
     @classmethod
     def objectives(cls) -> list[str]:

@@ -28,6 +28,8 @@ class Objective(ABC):
             log-mean-exp, asks for it; an objective of another form works with the estimators that take any.
         codes: kinds of code that it is defined for.
         metric: name of its value in a log.
+        formula: the combination of log-weights v_k, in LaTeX, for the documentation.
+        signal_formula: the signal of code k, in LaTeX, for the documentation.
         supports_beta: whether ``beta`` can be set.
         beta: weight of the KL while training.
         kl: whether the KL is that of the distributions (``closed-form``), if torch knows it, or of the codes.
@@ -37,6 +39,8 @@ class Objective(ABC):
     combination: ClassVar[Combination] = "other"
     codes: ClassVar[frozenset[Code]] = frozenset({"real", "bits"})
     metric: ClassVar[str] = "bound"
+    formula: ClassVar[str] = ""
+    signal_formula: ClassVar[str] = r"$L(v) - \text{baseline}$"
     supports_beta: ClassVar[bool] = False
 
     @property
@@ -81,6 +85,8 @@ class MeanObjective(Objective):
     """Base of the objectives that are a mean over codes."""
 
     combination: ClassVar[Combination] = "mean"
+    formula: ClassVar[str] = r"$L(v) = \frac{1}{K}\sum_k v_k$"
+    signal_formula: ClassVar[str] = r"$(v_k - \text{baseline})/K$"
 
     def __call__(self, log_weights: Tensor) -> Tensor:
         return log_weights.mean(0)

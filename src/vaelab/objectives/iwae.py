@@ -26,6 +26,7 @@ class IWAE(Objective):
 
     name: ClassVar[str] = "iwae"
     combination: ClassVar[Combination] = "log-mean-exp"
+    formula: ClassVar[str] = r"$L(v) = \log\frac{1}{K}\sum_k e^{v_k}$"
 
     def __call__(self, log_weights: Tensor) -> Tensor:
         # Relative to the largest: where numbers are so large that rounding loses log K, the gradient is still right.

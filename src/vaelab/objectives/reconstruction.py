@@ -27,6 +27,8 @@ class Reconstruction(MeanObjective):
     name: ClassVar[str] = "reconstruction"
     codes: ClassVar[frozenset[Code]] = frozenset({"point"})
     metric: ClassVar[str] = "reconstruction"
+    formula: ClassVar[str] = r"$L = \frac{1}{K}\sum_k \log p(x\mid z_k)$"
+    signal_formula: ClassVar[str] = r"$(\log p(x\mid z_k) - \text{baseline})/K$"
 
     def terms(self, model: Model, x: Tensor, q: Distribution, z: Tensor) -> Terms:
         log_likelihood = model.log_likelihood(x, z)  # (K, B)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from vaelab.runs.config import DataSource, source_of
 from vaelab.runs.directory import locked, remove_report, remove_run, require_own_page, require_removable
+from vaelab.runs.encoding import encode_with_run
 from vaelab.runs.loading import load
 from vaelab.runs.metrics import read_metrics
 from vaelab.runs.run import Loaded, Run
@@ -27,6 +28,7 @@ __all__ = [
     "DataSource",
     "Loaded",
     "Run",
+    "encode_with_run",
     "load",
     "locked",
     "read_metrics",

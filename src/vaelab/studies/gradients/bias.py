@@ -44,11 +44,11 @@ def largest_z(projections: Tensor, reference: Reference) -> float:
     n - 1 degrees of freedom; if the reference is also a mean of draws, with Welch's degrees of freedom.
     """
     count = len(projections)
-    own, other = projections.var(0) / count, reference.variance
-    total = own + other
+    variance, other = projections.var(0) / count, reference.variance
+    total = variance + other
     rounding = (torch.finfo(torch.float32).eps * projections.abs().max()) ** 2
     t = (projections.mean(0) - reference.mean) / (total + rounding).sqrt()
-    freedom = own.square() / (count - 1)
+    freedom = variance.square() / (count - 1)
     if reference.draws > 1:
         freedom = freedom + other.square() / (reference.draws - 1)
     degrees = (total.square() / freedom.clamp_min(1e-300)).clamp(1.0, 1e9)

@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from vaelab.data import order_columns
 from vaelab.errors import InputError
-from vaelab.evaluation import encode as encode_split
-from vaelab.runs import Run
+from vaelab.evaluation import encode
+from vaelab.runs.run import Run
 from vaelab.seeds import DATA_SEED, seeded
 
-__all__ = ["encode"]
+__all__ = ["encode_with_run"]
 
 
-def encode(run: Run, name: str | None = None, split: str | None = None) -> dict[str, npt.NDArray[Any]]:
+def encode_with_run(run: Run, name: str | None = None, split: str | None = None) -> dict[str, npt.NDArray[Any]]:
     """Return the codes of a split, or of all rows of a file of one array, in the order of the rows.
 
     Without a ``name`` the data are the run's. Columns are matched by their names, where both sides have names.
@@ -42,7 +42,7 @@ def encode(run: Run, name: str | None = None, split: str | None = None) -> dict[
     model = run.load_model()
     observed = data.split(chosen).observations()
     with seeded(DATA_SEED, "encode"):
-        arrays = encode_split(model, observed)
+        arrays = encode(model, observed)
     labels = data.splits[chosen].labels
     if labels is not None:
         arrays["labels"] = np.asarray(labels)
