@@ -23,41 +23,41 @@ from typing import Any
 
 import torch
 
+from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, Estimator
 from vaelab.models import bernoulli_vae, gaussian_vae
 from vaelab.objectives import OBJECTIVES
+from vaelab.settings import options_of
 
 BATCH, X, D, HIDDEN = 100, 784, 200, (200, 200)
 REFERENCE = "score-function leave-one-out elbo K=2"
-CONFIGURATIONS: list[tuple[str, str, dict[str, Any]]] = [
-    ("score-function", "elbo", {"samples": 2, "baseline": "leave-one-out"}),
-    ("disarm", "elbo", {"samples": 2}),
-    ("arm", "elbo", {"samples": 2}),
-    ("double-cv", "elbo", {"samples": 2}),
-    ("rodeo", "elbo", {"samples": 2}),
-    ("score-function", "elbo", {"samples": 1, "baseline": "running-average"}),
-    ("score-function", "elbo", {"samples": 1, "baseline": "network"}),
-    ("muprop", "elbo", {"samples": 1}),
-    ("rebar", "elbo", {"samples": 1}),
-    ("relax", "elbo", {"samples": 1}),
-    ("concrete", "elbo", {"samples": 1}),
-    ("straight-through", "elbo", {"samples": 1}),
-    ("gumbel-straight-through", "elbo", {"samples": 1}),
-    ("score-function", "elbo", {"samples": 4, "baseline": "leave-one-out"}),
-    ("disarm", "elbo", {"samples": 4}),
-    ("arms", "elbo", {"samples": 4, "copula": "dirichlet"}),
-    ("arms", "elbo", {"samples": 4, "copula": "gaussian"}),
-    ("double-cv", "elbo", {"samples": 4}),
-    ("rodeo", "elbo", {"samples": 4}),
-    ("score-function", "iwae", {"samples": 4, "baseline": "leave-one-out"}),
-    ("disarm", "iwae", {"samples": 4}),
-    ("arms", "iwae", {"samples": 4}),
-    ("reweighted-wake-sleep", "iwae", {"samples": 4}),
-    ("pathwise", "elbo", {"samples": 1}),
-    ("sticking-the-landing", "elbo", {"samples": 1}),
-    ("pathwise", "iwae", {"samples": 4}),
-    ("doubly-reparameterised", "iwae", {"samples": 4}),
-]
+Configuration = tuple[str, str, dict[str, Any]]
+
+
+def configurations() -> list[Configuration]:
+    """Return every estimator that can work with these nets, with each of its objectives and variants.
+
+    K is 2, 4 and the default of the estimator, as far as it supports them.
+    """
+    rows: list[Configuration] = [
+        (name, objective, {"samples": samples, **options})
+        for name, kind in ESTIMATORS.items()
+        if not kind.cost.enumerates  # 2^200 codes
+        for objective in kind.objectives()
+        if objective != "reconstruction"
+        for options in kind.variants.values() or ({},)
+        for samples in sorted({2, 4, options_of(kind)["samples"][1]})
+    ]
+    return [row for row in rows if applies(row)]
+
+
+def applies(configuration: Configuration) -> bool:
+    """Return whether an estimator can be built and used with the net of this benchmark."""
+    try:
+        build(*configuration, "cpu")
+    except InputError:
+        return False
+    return True
 
 
 def label(name: str, objective: str, options: dict[str, Any]) -> str:
@@ -94,7 +94,7 @@ def wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def peak_memory(configuration: tuple[str, str, dict[str, Any]], device: str) -> float:
+def peak_memory(configuration: Configuration, device: str) -> float:
     """Return the megabytes that three steps take, in a process of their own."""
     if device != "cpu":
         _, step = build(*configuration, device)
@@ -106,7 +106,7 @@ def peak_memory(configuration: tuple[str, str, dict[str, Any]], device: str) -> 
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def print_peak(configuration: tuple[str, str, dict[str, Any]]) -> None:
+def print_peak(configuration: Configuration) -> None:
     torch.set_num_threads(1)
     _, step = build(*configuration, "cpu")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again at what is resident now
@@ -134,7 +134,8 @@ def main() -> None:
         print_peak(options.peak)
         return
     torch.set_num_threads(1)
-    built = {label(*row): build(*row, options.device) for row in CONFIGURATIONS}
+    rows_to_time = configurations()
+    built = {label(*row): build(*row, options.device) for row in rows_to_time}
     times: dict[str, list[float]] = {name: [] for name in built}
     for turn in range(options.rounds + 1):
         for name, (_, step) in built.items():
@@ -146,7 +147,7 @@ def main() -> None:
             if turn:  # the first round warms up
                 times[name].append((time.perf_counter() - start) / options.steps)
     rows: list[dict[str, Any]] = []
-    for configuration in CONFIGURATIONS:
+    for configuration in rows_to_time:
         name = label(*configuration)
         estimator, objective = built[name][0], OBJECTIVES[configuration[1]]()
         ratio = statistics.median(own / reference for own, reference in zip(times[name], times[REFERENCE], strict=True))
