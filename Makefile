@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: lab test lint types docs tests test-slow bench bench-peers clean
+.PHONY: lab test lint types docs tests test-slow test-torch bench bench-peers clean
 
 lab: $(STAMP)  ## the whole study on the packaged MNIST; report at lab/report.html
 	$(BIN)/vaelab lab --out lab --resume
@@ -29,6 +29,17 @@ docs: $(STAMP)
 tests: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
+TORCH ?= 2.14.1
+OTHER := .venv-torch-$(TORCH)
+# Tests that decide whether a version of torch works: fit, evaluate, --compile and resume, in an environment of its own.
+test-torch:  ## make test-torch TORCH=2.14.1
+	$(PYTHON) -m venv $(OTHER)
+	grep -v '^torch==' constraints.txt > $(OTHER)/constraints.txt
+	$(OTHER)/bin/python -m pip install --quiet --disable-pip-version-check -c $(OTHER)/constraints.txt \
+	    torch==$(TORCH) -e . pytest pytest-timeout hypothesis
+	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest -m torch_versions -o filterwarnings=default \
+	    $$(grep -l torch_versions tests/*.py)
+
 test-slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow
 
@@ -39,4 +50,4 @@ bench-peers: $(STAMP)  ## the environment of the libraries that vaelab is timed 
 	$(BIN)/python benchmarks/contenders/environment.py
 
 clean:
-	rm -rf $(VENV) docs/_build docs/api benchmarks/.peers
+	rm -rf $(VENV) .venv-torch-* docs/_build docs/api benchmarks/.peers

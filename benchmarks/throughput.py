@@ -1,6 +1,7 @@
 """How fast a training step is: vaelab beside pythae, pyro, a tutorial's loop, and the bare matrix products.
 
     python benchmarks/throughput.py [--rounds 15] [--threads 2] [--only CASE ...] [--out benchmarks/results]
+    python benchmarks/throughput.py --before PATH [--rounds 15] [--threads 2] [--only CASE ...]
 
 Every contender is a process that trains, by its own loop, for a slice of steps whenever it is its turn; one round is a
 slice of each, in an order that rotates. Medians over the rounds are given, with the quartiles, and ratios within the
@@ -40,12 +41,21 @@ def save_pixels(folder: Path) -> Path:
     return path
 
 
-def start(contender: Contender, case: str, python: Path, pixels: Path, steps: int, threads: int, *more: str) -> Worker:
+def start(
+    contender: Contender,
+    case: str,
+    python: Path,
+    pixels: Path,
+    steps: int,
+    threads: int,
+    *more: str,
+    tree: Path = HERE.parent,
+) -> Worker:
     """Start a contender in a folder of its own, beside the pixels."""
     folder = Path(tempfile.mkdtemp(dir=pixels.parent))
     command = [str(python if contender.peer else sys.executable), "-m", f"contenders.{contender.module}", case]
     command += [*contender.options, "--pixels", str(pixels), "--steps", str(steps), "--threads", str(threads)]
-    return Worker([*command, "--folder", str(folder), *more], folder, threads)
+    return Worker([*command, "--folder", str(folder), *more], folder, threads, tree)
 
 
 def measure(case: str, arguments: argparse.Namespace, python: Path, pixels: Path) -> dict[str, Any]:
@@ -96,6 +106,30 @@ def row(name: str, seconds: dict[str, list[float]], case: Case) -> dict[str, Any
         rivals = zip(own, seconds[RIVAL], strict=True)
         found["times_as_fast_as_pythae"] = quartiles([rival / mine for mine, rival in rivals])
     return found | {"seconds_per_step": [float(f"{value:.6g}") for value in own]}
+
+
+def compare(case: str, arguments: argparse.Namespace, pixels: Path) -> list[str]:
+    """Time this checkout and another one in turns, and return a line of Markdown for each contender that is vaelab."""
+    steps, lines = max(1, round(CASES[case].steps * arguments.scale)), []
+    for name, contender in CONTENDERS.items():
+        if contender.module != "ours":
+            continue
+        with contextlib.ExitStack() as stack:
+            workers = []
+            for tree in (HERE.parent, arguments.before.resolve()):
+                worker = start(contender, case, Path(sys.executable), pixels, steps, arguments.threads, tree=tree)
+                stack.callback(worker.close)
+                worker.turn()  # the warm-up
+                workers.append(worker)
+            seconds: tuple[list[float], list[float]] = ([], [])
+            for turn in range(arguments.rounds):
+                for index in (turn % 2, 1 - turn % 2):
+                    seconds[index].append(workers[index].turn()["seconds"] / steps)
+        low, middle, high = quartiles([before / now for now, before in zip(*seconds, strict=True)])
+        now, before = (1000 * statistics.median(values) for values in seconds)
+        lines.append(f"| {case} | {name} | {now:.2f} | {before:.2f} | {middle:.3f} [{low:.3f}, {high:.3f}] |")
+        print(lines[-1], file=sys.stderr)
+    return lines
 
 
 def quartiles(values: list[float]) -> list[float]:
@@ -173,7 +207,19 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="factor of the steps in a turn")
     parser.add_argument("--peers", type=Path, default=PEERS, help="folder of the peers' environment")
     parser.add_argument("--out", type=Path, default=HERE / "results")
+    parser.add_argument("--before", type=Path, help="another checkout of vaelab to compare this one with")
     arguments = parser.parse_args()
+    if arguments.before:
+        with tempfile.TemporaryDirectory() as folder:
+            pixels = save_pixels(Path(folder))
+            rows = [line for case in arguments.only for line in compare(case, arguments, pixels)]
+        print(
+            "| case | contender | ms a step now | before | speed relative to before |",
+            "|---|---|---|---|---|",
+            sep="\n",
+        )
+        print("\n".join(rows))
+        return
     arguments.out.mkdir(parents=True, exist_ok=True)
     python = peers_python(arguments.peers)
     found_machine = machine()

@@ -38,6 +38,7 @@ def log_error(estimated, samples):
     return (1 / estimated.diagnostics["effective_samples"] - 1 / samples).clamp_min(0).sqrt()
 
 
+@pytest.mark.torch_versions
 @pytest.mark.parametrize("name", BITS)
 @pytest.mark.parametrize("elements", [4_000_000, 100])
 def test_exact_is_the_brute_force_sum(name, elements, held_out, monkeypatch):
@@ -52,6 +53,7 @@ def test_exact_is_the_brute_force_sum(name, elements, held_out, monkeypatch):
     assert float(exact(model, all_x).values.exp().sum()) == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.torch_versions
 @pytest.mark.parametrize("name", BITS)
 @pytest.mark.parametrize("estimate", [importance_weighted, prior_average])
 def test_likelihood_estimates_reach_the_exact_log_p(name, estimate, held_out):
@@ -161,6 +163,7 @@ def test_evaluate_records_every_number_with_its_name_error_and_protocol(name, ro
             assert (record.standard_error is None) == (rows == 1)
 
 
+@pytest.mark.torch_versions
 def test_evaluate_gives_what_is_asked_for(held_out):
     model, data = build(BITS[0]), binary_data(rows=(20, 20, ROWS))
     records = evaluate(model, data, bounds=("exact", "prior"), samples=10)

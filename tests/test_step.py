@@ -75,6 +75,7 @@ def test_bfloat16_products_train_to_the_same_bound(mnist):
 # ---------------------------------------------------------------- compilation
 
 
+@pytest.mark.torch_versions
 @QUIET
 @pytest.mark.parametrize(("model", "estimator"), [("gaussian-vae", "pathwise"), ("bernoulli-vae", "rebar")])
 def test_a_compiled_step_makes_the_same_training(mnist, model, estimator):
@@ -124,6 +125,7 @@ def test_every_estimator_is_captured_with_its_gradients(name):
         assert one is None or torch.allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.torch_versions
 @QUIET
 def test_every_training_of_a_process_is_compiled():
     """Torch alone compiles the same function eight times, and the ninth training would be a plain one."""
@@ -137,6 +139,7 @@ def test_every_training_of_a_process_is_compiled():
         assert number == 2
 
 
+@pytest.mark.torch_versions
 @QUIET
 @pytest.mark.parametrize("more", [{"clip": 0.5}, {"log_gradient_variance": True}, {"kl_warmup": 3}])
 def test_options_of_a_compiled_step_make_the_training_of_the_plain_one(mnist, more):
@@ -178,6 +181,7 @@ def test_a_step_that_does_not_compile_where_others_do_is_refused_in_one_sentence
     assert "\n" not in said
 
 
+@pytest.mark.torch_versions
 def test_a_plain_training_imports_nothing_of_torchs_compiler(tmp_path):
     """It takes most of a second, and no model of the table needs it."""
     script = """
@@ -205,6 +209,7 @@ def test_private_parts_of_torch_are_used_in_one_file_of_the_room_alone():
     assert found == {"step.py"}
 
 
+@pytest.mark.torch_versions
 def test_compiling_leaves_the_settings_of_torch_as_they_were():
     script = """
 import torch, torch._dynamo.config
@@ -250,6 +255,7 @@ def test_that_compilation_is_tried_before_a_step_is_made(monkeypatch, caplog):
 # ---------------------------------------------------------------- the average of the weights
 
 
+@pytest.mark.torch_versions
 def test_the_average_weighs_the_past_as_its_formula_says():
     """After n weights taken in, the k-th has the weight of polynomial decay: product of what was left of it."""
     model = gaussian_vae(6, latent_dim=2, hidden_dims=[8])

@@ -253,3 +253,20 @@ def test_a_run_whose_name_is_no_text_is_evaluated_and_reported(vaelab, tmp_path)
         assert "could not be drawn" not in result.err
         assert "not written" not in result.err
     assert (Path(name) / "report.html").is_file()
+
+
+def test_a_command_says_on_a_terminal_that_it_has_begun_before_it_loads_torch():
+    code = """
+import importlib.abc, sys
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "torch":
+            print("torch", flush=True)
+            sys.exit(0)
+sys.meta_path.insert(0, Finder())
+sys.argv = ["vaelab", "train", "gaussian-vae"]
+from vaelab.cli import main
+main()
+"""
+    assert on_terminal(code, 80).splitlines() == ["vaelab train: loading PyTorch ...", "torch"]
+    assert python(code).stdout.decode() == "torch\n"

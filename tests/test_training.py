@@ -37,6 +37,7 @@ def weights_of(path):
     return model.state_dict() | (model.prior.arrays() if hasattr(model.prior, "arrays") else {})
 
 
+@pytest.mark.torch_versions
 @pytest.mark.parametrize("model", RUNS)
 def test_the_same_seed_gives_bitwise_the_same_run_and_another_seed_another(model, tmp_path):
     torch.manual_seed(1)
@@ -50,6 +51,7 @@ def test_the_same_seed_gives_bitwise_the_same_run_and_another_seed_another(model
     assert first.finished
 
 
+@pytest.mark.torch_versions
 @pytest.mark.parametrize("model", RUNS)
 def test_training_raises_the_bound_and_keeps_the_weights_of_the_best_validation(model, tmp_path):
     run, fitted = run_training(tmp_path / "run", model=model, more={"training": {"steps": 400}})
@@ -93,6 +95,7 @@ def test_weights_that_get_worse_are_not_those_that_are_kept(name):
     assert not model.training
 
 
+@pytest.mark.torch_versions
 def test_patience_stops_and_a_stopped_run_stays_stopped(tmp_path):
     more = {"training": {"steps": 5000, "learning_rate": 0.3, "schedule": "constant", "patience": 3}}
     run, fitted = run_training(tmp_path / "run", more=more)
@@ -241,6 +244,7 @@ def test_sgd_moves_every_weight_against_its_gradient_times_the_rate_of_the_sched
     assert seen == [pytest.approx([0.05, 0.5]), pytest.approx([0.1, 1.0])]
 
 
+@pytest.mark.torch_versions
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 def test_any_optimiser_resumes_to_the_weights_of_a_training_without_a_stop(compiled, tmp_path):
@@ -299,6 +303,7 @@ def test_the_learning_rate_is_given_once():
         fit(build("gaussian").float(), binary_data(), learning_rate=0.2, **options)
 
 
+@pytest.mark.torch_versions
 @pytest.mark.parametrize("compiled", [False, True])
 def test_adam_takes_the_steps_of_torchs_own(compiled):
     """To rounding, in float64: two groups, a gradient that lies transposed in memory, a weight that never has one."""

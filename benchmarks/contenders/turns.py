@@ -70,15 +70,21 @@ class Absent(Exception):
 class Worker:
     """The driver's side: a process with a folder of its own that has set itself up and waits for its turn."""
 
-    def __init__(self, command: Sequence[str], folder: Path, threads: int) -> None:
+    def __init__(self, command: Sequence[str], folder: Path, threads: int, tree: Path = BENCHMARKS.parent) -> None:
         self.folder = folder
         self._log = folder / "log.txt"
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        environment["PYTHONPATH"] = str(tree / "src")  # of this checkout, whatever is installed, or of another one
         with self._log.open("w") as errors:
             self._process = subprocess.Popen(
-                command, cwd=BENCHMARKS, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                command,
+                cwd=tree / "benchmarks",
+                env=environment,
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 stderr=errors,
-            )  # fmt: skip
+            )
         try:
             self._read()
         except BaseException:

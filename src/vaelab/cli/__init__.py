@@ -14,7 +14,7 @@ from vaelab import __version__
 from vaelab.cli.evaluation import compare, evaluate
 from vaelab.cli.measures import gradients, tightness
 from vaelab.cli.observations import encode, reconstruct, sample, show_data
-from vaelab.cli.output import say
+from vaelab.cli.output import announce_loading, say
 from vaelab.cli.streams import abandon_broken, write_any_text
 from vaelab.cli.sweeps import sweep
 from vaelab.cli.training import lab, show_settings, train
@@ -116,5 +116,7 @@ def _options(
     if version:
         print(f"vaelab {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is not None and not {"-h", "--help"} & set(sys.argv):
+        announce_loading(context.invoked_subcommand)
     if context.invoked_subcommand is None:
         print(f"{context.get_help()}\n\n{NEXT}")

@@ -15,6 +15,7 @@ from typing import Any
 from vaelab.errors import InputError, did_you_mean
 
 __all__ = [
+    "announce_loading",
     "going_on",
     "is_rank_zero",
     "print_json",
@@ -35,6 +36,12 @@ def is_rank_zero() -> bool:
 def say(text: str) -> None:
     """Print to standard error; a rank other than 0 names its number."""
     print(text if is_rank_zero() else f"rank {os.environ['RANK']}: {text}", file=sys.stderr)
+
+
+def announce_loading(command: str) -> None:
+    """Say on a terminal that a command has begun: first, PyTorch is loaded, which takes a second or more."""
+    if sys.stderr is not None and sys.stderr.isatty() and is_rank_zero():
+        print(f"vaelab {command}: loading PyTorch ...", file=sys.stderr, flush=True)
 
 
 def print_json(content: Any) -> None:
