@@ -7,19 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from vaelab.data import Dataset, Observations
+from vaelab.data.values import Array
 from vaelab.errors import InputError
 from vaelab.evaluation import EvaluationRecord
 from vaelab.models import LatentVariableModel
 from vaelab.runs import Loaded, Run
 
 __all__ = ["ReportedRun", "require_comparable"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from vaelab import plots
+from vaelab.data.values import Array
 from vaelab.errors import InputError
 from vaelab.evaluation import encode_means
 from vaelab.priors import MixturePrior
 from vaelab.report.belief import layer_samples, receptive_fields, tightness
 from vaelab.report.classes import FOLDS, NEIGHBOURS, not_classes, not_separable
 from vaelab.report.gradients import gradient_variance
-from vaelab.report.member import Array, ReportedRun
+from vaelab.report.member import ReportedRun
 from vaelab.report.reader import reader_of
 from vaelab.report.section import Builder, LeftOut, Section
 from vaelab.seeds import seeded

@@ -1,0 +1,47 @@
+"""The facts of a data set, for people to read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from vaelab.data.dataset import Dataset
+from vaelab.data.naming import listed
+from vaelab.data.streaming.rows import Rows
+from vaelab.data.values import Stored
+
+__all__ = ["describe"]
+
+
+def describe(data: Dataset) -> dict[str, Any]:
+    """Return the facts of a data set as plain values: shape, columns, values, kind, splits, classes, checksum."""
+    splits = data.splits.values()
+    labels = next((split.labels for split in splits if split.labels is not None), None)
+    ranges = [_range(split.x) for split in splits]
+    streamed = any(isinstance(split.x, Rows | np.memmap) for split in splits)
+    return {
+        "rows": {name: len(split) for name, split in data.splits.items()},
+        "columns": data.dim,
+        "column names": None if data.columns is None else listed(data.columns),
+        "image_shape": list(data.image_shape) if data.image_shape else None,
+        "kind": data.kind,
+        "values": f"{next(iter(splits)).x.dtype} in [{min(ranges)[0]:g}, {max(high for _, high in ranges):g}]",
+        "meaning": "bits" if data.kind == "binary" else f"grey levels, {data.scale:g} is white",
+        "mean": round(sum(_mean(s.x, data.scale) * len(s) for s in splits) / sum(map(len, splits)), 4),
+        "classes": None if labels is None else len(np.unique(labels)),
+        "binarisation": "none" if data.kind == "binary" else "dynamic, static or threshold",
+        "training rows": "on the disk" if streamed else "in memory",
+        "notes": list(data.notes),
+        "sha256": data.sha256(),
+    }
+
+
+def _range(x: Stored | Rows) -> tuple[float, float]:
+    if isinstance(x, Rows):
+        return x.facts.low, x.facts.high
+    return float(x.min()), float(x.max())
+
+
+def _mean(x: Stored | Rows, scale: float) -> float:
+    return float((x.means() if isinstance(x, Rows) else x).mean() / scale)

@@ -1,0 +1,68 @@
+"""Loading data: a named data set or a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vaelab.data.binarisation import Binarisation
+from vaelab.data.dataset import Dataset
+from vaelab.data.formats.table import ENDINGS
+from vaelab.data.mnist import mnist
+from vaelab.data.readers import read_dataset
+from vaelab.data.values import ReadOptions, Values
+from vaelab.errors import InputError, did_you_mean
+
+__all__ = ["DATASETS", "load_data"]
+
+DATASETS: dict[str, Callable[[], Dataset]] = {"mnist": mnist}
+
+
+def load_data(
+    name: str | Path,
+    *,
+    split: bool = True,
+    values: Values | None = None,
+    scale: float | None = None,
+    label_column: str | None = None,
+    binarisation: Binarisation | None = None,
+    condition: str | Sequence[str] | None = None,
+) -> Dataset:
+    """Return a named data set, or read a file ({formats}) or a directory of shards.
+
+    The rows of a file of one array are split into 80 % train, 10 % validation and 10 % test with seed 777. Shards, and
+    large files of plain rows, stay on the disk.
+
+    Args:
+        name: a named data set, a file or a directory.
+        split: whether to split a file of one array; otherwise its rows keep their order, as the split ``all``.
+        values: what the values are: ``bits`` (0 and 1), ``grey`` (grey levels 0...255) or ``unit`` (real numbers in
+            [0, 1]); None where the values show it.
+        scale: S if the values are grey levels 0...S; they are divided by S.
+        label_column: the column of the labels, where it is not called label, labels, class, target, targets or y.
+        binarisation: how grey levels become bits: ``dynamic`` (the default) draws training bits anew each time they
+            are seen and the bits of the other splits once; ``static`` draws all bits once; ``threshold`` sets those
+            whose grey level exceeds 1/2. Data that are bits have ``none``.
+        condition: what a conditional model is given: ``labels``, or names of columns.
+
+    Raises:
+        InputError: neither a known name nor a readable file, or values that are no bits and no grey levels.
+
+    >>> data = load_data("mnist")
+    >>> data.dim, data.kind, data.image_shape, data.binarisation
+    (784, 'grey', (28, 28), 'dynamic')
+    """
+    options = ReadOptions(values, scale, label_column)
+    if str(name) in DATASETS:
+        if options != ReadOptions():
+            raise InputError(f"data: expected values, scale and label_column for a file only; {str(name)!r} needs none")
+        return DATASETS[str(name)]().with_binarisation(binarisation).with_condition(condition)
+    path = Path(name)
+    if name == "" or (not path.name.lower().endswith(ENDINGS) and not os.path.lexists(path)):
+        hint = did_you_mean(str(name), DATASETS)
+        raise InputError(f"data: expected {', '.join(DATASETS)} or a file; got {str(name)!r}{hint}")
+    return read_dataset(path, split, options).with_binarisation(binarisation).with_condition(condition)
+
+
+load_data.__doc__ = (load_data.__doc__ or "").replace("{formats}", ", ".join(ENDINGS))
