@@ -111,7 +111,7 @@ def test_images_of_a_table_are_refused_in_one_sentence(tmp_path, capsys, monkeyp
     np.save(tmp_path / "table.npy", (np.random.default_rng(0).random((300, 9)) < 0.4).astype(np.uint8))
     words = ("latent_dim=2", "hidden_dims=[8]", "training.steps=20", "--data", tmp_path / "table.npy")
     assert vaelab("train", "gaussian-vae", *words, "--out", tmp_path / "run").code == 0
-    assert "no image shape" in vaelab.refused("sample", tmp_path / "run")
+    assert "are not images of a known shape" in vaelab.refused("sample", tmp_path / "run")
     assert vaelab("sample", tmp_path / "run", "--out", tmp_path / "s.npz").code == 0
 
 
