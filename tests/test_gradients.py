@@ -298,14 +298,15 @@ def test_the_average_is_that_of_the_gradients_it_was_given():
     variance = GradientVariance(model, decay=0.9)
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     encoder = {id(weight) for weight in model.posterior.parameters()}
-    assert variance.rows == [row for row, weight in enumerate(learning) if id(weight) in encoder]
+    assert [id(weight) for weight in variance.weights] == [id(weight) for weight in learning if id(weight) in encoder]
     assert variance.row() == {}
     generator = torch.Generator().manual_seed(0)
     given = []
     for _ in range(30):
-        gradients = [3 + 2 * torch.randn(w.shape, generator=generator, dtype=w.dtype) for w in learning]
-        given.append(torch.cat([gradients[row].flatten() for row in variance.rows]))
-        variance.add(gradients)
+        for weight in learning:
+            weight.grad = 3 + 2 * torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+        given.append(torch.cat([weight.grad.flatten() for weight in variance.weights]))
+        variance.update()
     weights = 0.9 ** torch.arange(29, -1, -1, dtype=torch.float64)
     weights /= weights.sum()
     stacked = torch.stack(given)
