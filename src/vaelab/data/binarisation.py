@@ -44,22 +44,22 @@ class BitRule:
         return draw_bits(values, self.scale, generator).to(torch.uint8)
 
 
-def protocol_of(name: str, kind: Kind, asked: Binarisation | None) -> Binarisation:
+def protocol_of(name: str, kind: Kind, requested: Binarisation | None) -> Binarisation:
     """Return the protocol of a data set called ``name``; None asks for the default, ``dynamic`` for grey levels.
 
     Raises:
         InputError: an unknown protocol, ``none`` for grey levels, or another than ``none`` for bits.
     """
-    if asked is None:
+    if requested is None:
         return "none" if kind == "binary" else "dynamic"
-    require_choice("binarisation", asked, get_args(Binarisation))
-    if kind == "binary" and asked != "none":
-        raise InputError(f"binarisation: expected none (or nothing), as the data {name!r} are bits; got {asked!r}")
-    if kind != "binary" and asked == "none":
+    require_choice("binarisation", requested, get_args(Binarisation))
+    if kind == "binary" and requested != "none":
+        raise InputError(f"binarisation: expected none (or nothing), as the data {name!r} are bits; got {requested!r}")
+    if kind != "binary" and requested == "none":
         raise InputError(
             f"binarisation: expected dynamic, static or threshold, as the data {name!r} are grey levels; got 'none'"
         )
-    return asked
+    return requested
 
 
 def bit_rule(protocol: Binarisation, scale: float, split: str) -> BitRule:

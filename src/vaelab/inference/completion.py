@@ -80,13 +80,13 @@ def complete(
 
 def gibbs_sweep(model: Model, x: Tensor, known: Tensor, z: Tensor) -> Tensor:
     """Draw every bit of z (B, D) once, in order, given the others and the known pixels, (B, X)."""
-    here = _log_joint(model, x, known, z)  # (B,)
+    log_present = _log_joint(model, x, known, z)  # (B,)
     for j in range(z.shape[-1]):
         flipped = z.clone()
         flipped[:, j] = 1 - z[:, j]
-        there = _log_joint(model, x, known, flipped)
-        turn = torch.rand_like(here) < torch.sigmoid(there - here)
-        z, here = torch.where(turn.unsqueeze(-1), flipped, z), torch.where(turn, there, here)
+        log_flipped = _log_joint(model, x, known, flipped)
+        turn = torch.rand_like(log_present) < torch.sigmoid(log_flipped - log_present)
+        z, log_present = torch.where(turn.unsqueeze(-1), flipped, z), torch.where(turn, log_flipped, log_present)
     return z
 
 

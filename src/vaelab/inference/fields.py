@@ -160,8 +160,8 @@ class Gaussian(Field):
     def parents(self, mu: Tensor, xi: Tensor, child: Tensor, J: Tensor, h: Tensor, drive: Tensor) -> Iterator[Tensor]:
         def value(mu: Tensor) -> Tensor:
             entropy = torch.special.entr(mu) + torch.special.entr(1 - mu)
-            own: Tensor = (drive * mu + entropy).sum(-1)
-            return own + (child * (mu @ J.T) - self.cost(mu, xi, J, h)).sum(-1)  # (B,)
+            parents_part: Tensor = (drive * mu + entropy).sum(-1)
+            return parents_part + (child * (mu @ J.T) - self.cost(mu, xi, J, h)).sum(-1)  # (B,)
 
         t, _ = self._moments(mu, xi, J, h)
         s = torch.sigmoid(t)

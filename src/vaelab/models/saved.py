@@ -114,8 +114,8 @@ def _free(folder: Path, overwrite: bool) -> Path:
     """Return a directory to write a model to, or refuse to replace what is there."""
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return folder
-    there = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-    if there != [MODEL_FILE, WEIGHTS_FILE]:
+    names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    if names != [MODEL_FILE, WEIGHTS_FILE]:
         raise InputError(f"path: expected a new or empty directory; {str(folder)!r} is there and is not a saved model")
     if not overwrite:
         raise InputError(

@@ -35,5 +35,5 @@ class IWAE(Objective):
         relative = log_weights - largest
         # A weight below e^-46 = 1e-20 of the largest is lost in the rounding of the sum. It is left out, because its
         # gradients would be denormal numbers, which make products of matrices several times slower.
-        kept = torch.where(relative < -46, -math.inf, relative)
-        return torch.logsumexp(kept, 0) - math.log(len(log_weights)) + largest
+        significant = torch.where(relative < -46, -math.inf, relative)
+        return torch.logsumexp(significant, 0) - math.log(len(log_weights)) + largest

@@ -127,10 +127,10 @@ class MixturePrior(nn.Module):
         """Return how the number of components was chosen, in a few words; empty if it was given."""
         if len(self.candidates) == 1:
             return ""
-        count, asked = len(self.weights), ", ".join(map(str, self.candidates))
+        count, candidates = len(self.weights), ", ".join(map(str, self.candidates))
         if count in self.candidates:
-            return f"chosen by BIC among {asked}"
-        return f"chosen by BIC in a search that began with {asked} and went on while its edge won"
+            return f"chosen by BIC among {candidates}"
+        return f"chosen by BIC in a search that began with {candidates} and continued while the best was at its edge"
 
     def load(self, arrays: Mapping[str, np.ndarray | Tensor]) -> None:
         """Set the arrays of a fitted mixture, after checking their shapes."""

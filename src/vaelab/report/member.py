@@ -46,8 +46,8 @@ class ReportedRun:
 
     def evaluations(self) -> list[EvaluationRecord]:
         """Return the evaluations of this model's weights; those that could not be written come first."""
-        kept = [record for record in self.run.all_evaluations() if record.weights == self.loaded.weights]
-        return [*self.unkept, *kept]
+        stored = [record for record in self.run.all_evaluations() if record.weights == self.loaded.weights]
+        return [*self.unkept, *stored]
 
     def keep(self, records: Sequence[EvaluationRecord]) -> str:
         """Write evaluations of this model into its run; return why they could not be written, or an empty string."""

@@ -103,12 +103,12 @@ def require_removable(path: Path, read: Iterable[str | Path] = ()) -> None:
     Raises:
         InputError: such as ``.``, ``/``, ``~``, or the directory of the data.
     """
-    own = path.resolve()
-    kept = {"the working directory": Path.cwd(), "your home directory": Path.home()}
-    kept |= {f"the data {str(name)!r}": Path(name) for name in read if Path(name).exists()}
-    for what, kept_path in kept.items():
-        there = kept_path.resolve()
-        if own == there or own in there.parents:
+    resolved = path.resolve()
+    protected = {"the working directory": Path.cwd(), "your home directory": Path.home()}
+    protected |= {f"the data {str(name)!r}": Path(name) for name in read if Path(name).exists()}
+    for what, protected_path in protected.items():
+        inside = protected_path.resolve()
+        if resolved == inside or resolved in inside.parents:
             raise InputError(
                 f"out: expected a separate directory to overwrite; {str(path)!r} is or contains {what}, so nothing is "
                 "removed; choose another"
@@ -132,9 +132,9 @@ def remove_run(path: Path, config: bool = True) -> None:
     remove_report(path)
     if checkpoints.is_symlink():
         checkpoints.unlink()
-    own = [checkpoints / name for name in _CHECKPOINTS]
-    own += [path / name for name in _FILES if config or name != "config.json"]
-    for file in own:
+    files = [checkpoints / name for name in _CHECKPOINTS]
+    files += [path / name for name in _FILES if config or name != "config.json"]
+    for file in files:
         with suppress(IsADirectoryError, NotADirectoryError):  # not written by vaelab
             file.unlink(missing_ok=True)
     with suppress(OSError):  # not empty, or missing

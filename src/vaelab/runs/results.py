@@ -98,8 +98,8 @@ class Results:
         marked = [record.model_copy(update={"weights": weights}) for record in records]
         new = {_identity(record) for record in marked}
         with self._held():
-            kept = [record for record in self.evaluations() if _identity(record) not in new]
-            content = {"records": [record.to_dict() for record in kept + marked]}
+            remaining = [record for record in self.evaluations() if _identity(record) not in new]
+            content = {"records": [record.to_dict() for record in remaining + marked]}
             write_file(self.path / "evaluation.json", seal(content))
 
     def measured(self, what: str) -> dict[str, Any] | None:

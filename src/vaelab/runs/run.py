@@ -150,12 +150,12 @@ class Run:
 
     def data_places(self) -> Iterator[str | Path]:
         """Yield the possible paths of the data."""
-        source, own = self.source, self.path.resolve()
+        source, folder_of_run = self.source, self.path.resolve()
         yield source.given
-        there = [Path(source.path)] if source.path else []
+        places = [Path(source.path)] if source.path else []
         if source.kind == "file":
-            there += [folder / source.given for folder in (own, *own.parents)]
-        yield from dict.fromkeys(place for place in there if place.exists())
+            places += [folder / source.given for folder in (folder_of_run, *folder_of_run.parents)]
+        yield from dict.fromkeys(place for place in places if place.exists())
 
     def _in_order(self, data: Dataset) -> Dataset:
         """Return the data with their columns in the run's order, if they are the run's columns."""

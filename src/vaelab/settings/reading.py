@@ -123,27 +123,27 @@ def _reason(error: Exception) -> str:
 
 def _read_yaml(text: str) -> Any:
     """Read one YAML document by the core schema, without tags, anchors and aliases."""
-    kept: list[list[Any]] = [[]]  # the content of each list and table that is still open, the outermost first
+    open_items: list[list[Any]] = [[]]  # the content of each list and table that is still open, the outermost first
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if getattr(event, "anchor", None) is not None:
             raise _Unreadable("anchors and aliases are not read")
         if (tag := getattr(event, "tag", None)) is not None:
             raise _Unreadable(f"tags such as {shown(tag)[1:-1]} are not read")
-        if isinstance(event, yaml.DocumentStartEvent) and kept[0]:
+        if isinstance(event, yaml.DocumentStartEvent) and open_items[0]:
             raise _Unreadable("expected one document; got several")
         if isinstance(event, yaml.CollectionStartEvent):
-            kept.append([])
-            if len(kept) > _DEEPEST:
+            open_items.append([])
+            if len(open_items) > _DEEPEST:
                 raise _Unreadable("lists or tables are nested too deeply")
         elif isinstance(event, yaml.SequenceEndEvent):
-            closed = kept.pop()
-            kept[-1].append(closed)
+            closed = open_items.pop()
+            open_items[-1].append(closed)
         elif isinstance(event, yaml.MappingEndEvent):
-            closed = kept.pop()
-            kept[-1].append(_table(zip(closed[::2], closed[1::2], strict=True)))
+            closed = open_items.pop()
+            open_items[-1].append(_table(zip(closed[::2], closed[1::2], strict=True)))
         elif isinstance(event, yaml.ScalarEvent):
-            kept[-1].append(_scalar(event.value) if event.style is None else event.value)
-    return kept[0][0] if kept[0] else None
+            open_items[-1].append(_scalar(event.value) if event.style is None else event.value)
+    return open_items[0][0] if open_items[0] else None
 
 
 def _table(pairs: Iterable[tuple[object, Any]]) -> dict[str, Any]:

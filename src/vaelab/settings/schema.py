@@ -186,8 +186,8 @@ def _in_words(hint: Any) -> Any:
     """Return a type without functions and modules, which are possible in Python but not as a setting."""
     if get_origin(hint) not in (Union, UnionType):
         return hint
-    kept = [part for part in get_args(hint) if get_origin(part) is not Callable and part is not nn.Module]
-    return reduce(or_, kept)
+    types = [part for part in get_args(hint) if get_origin(part) is not Callable and part is not nn.Module]
+    return reduce(or_, types)
 
 
 def _require_memory(build: Callable[..., LatentVariableModel], spec: DataSpec, options: Mapping[str, Any]) -> None:
@@ -204,10 +204,10 @@ def _require_memory(build: Callable[..., LatentVariableModel], spec: DataSpec, o
     needed = 4 * 6 * count  # bytes of weights, gradients, Adam's two averages, averaged weights and best weights
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
-        asked = ", ".join(f"{name}={shown(value)}" for name, value in options.items() if _parts_are_sizes(value))
+        given = ", ".join(f"{name}={shown(value)}" for name, value in options.items() if _parts_are_sizes(value))
         size = f"{count:.2g} weights" if math.isfinite(count) else "more weights than torch can count"
         raise InputError(
-            f"model: expected a network that can be trained in {memory / 1e9:,.0f} GB of memory; got {asked}: {size}"
+            f"model: expected a network that can be trained in {memory / 1e9:,.0f} GB of memory; got {given}: {size}"
         )
 
 

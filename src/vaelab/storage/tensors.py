@@ -35,7 +35,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
     try:
         content = path.read_bytes()
         tensors = safetensors.torch.load(content)
-        expected = _said(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        expected = _digest_in(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except FileNotFoundError:
         raise InputError(f"{path}: expected the weights of the run; the file is missing") from None
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
@@ -50,12 +50,12 @@ def sha256_of(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
-            return _said(file.read(min(size, _HEADER)))
+            return _digest_in(file.read(min(size, _HEADER)))
     except (OSError, ValueError):
         return None
 
 
-def _said(header: bytes) -> str | None:
+def _digest_in(header: bytes) -> str | None:
     """Return the SHA-256 in the header of a safetensors file."""
     content = json.loads(header)
     metadata = content.get("__metadata__") if isinstance(content, dict) else None

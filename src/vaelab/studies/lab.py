@@ -157,14 +157,14 @@ def _words(entry: Entry, quick: bool) -> list[str]:
 def _remove_lab(out: Path, data: str) -> None:
     """Remove the runs of the study, its figures and its page, and nothing else."""
     runs = [out / "runs" / entry.name for entry in STUDY]
-    there = [path for path in runs if path.exists() and not (path.is_dir() and not any(path.iterdir()))]
-    if not there and not is_ours(out / "report.html"):
+    existing = [path for path in runs if path.exists() and not (path.is_dir() and not any(path.iterdir()))]
+    if not existing and not is_ours(out / "report.html"):
         raise InputError(f"out: {str(out)!r} is not empty and not a study of vaelab; it is kept")
     require_removable(out, [data])
     with ExitStack() as held:
-        for path in there:  # refuses a directory that is not a run, and a run that is being trained
+        for path in existing:  # refuses a directory that is not a run, and a run that is being trained
             held.enter_context(locked(path))
-        for path in there:
+        for path in existing:
             remove_run(path)
             path.with_name(f"{path.name}.log").unlink(missing_ok=True)
     remove_report(out)

@@ -145,9 +145,11 @@ def _require_alike(ranks: Sequence[_Rank]) -> None:
     for number, rank in enumerate(ranks):
         if ranks[0].settings != rank.settings:
             pairs = ((ranks[0].settings, rank.settings), (rank.settings, ranks[0].settings))
-            first, own = (next((word for word in one if word not in other), "none such") for one, other in pairs)
+            first, other_value = (
+                next((word for word in one if word not in other), "none such") for one, other in pairs
+            )
             raise InputError(
-                f"ranks: expected the same settings on all; got {first} on rank 0 and {own} on rank {number}"
+                f"ranks: expected the same settings on all; got {first} on rank 0 and {other_value} on rank {number}"
             )
         if ranks[0].data != rank.data:
             raise InputError(

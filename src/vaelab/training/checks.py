@@ -85,9 +85,9 @@ def _check_kl_warmup(training: TrainingSettings, objective: Objective, estimator
 def _check_memory(batch: int, samples: int, rows: int, columns: int) -> None:
     """Refuse a step whose decoded codes alone, and their gradient, are larger than the memory of this machine."""
     needed = 2 * 4 * samples * min(batch, rows) * columns
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > there:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory:
         raise InputError(
             f"estimator.samples: {samples} codes of {min(batch, rows)} observations of {columns} numbers need "
-            f"{needed / 1e9:,.0f} GB; this machine has {there / 1e9:,.0f} GB (fewer samples, or a smaller batch_size)"
+            f"{needed / 1e9:,.0f} GB; this machine has {memory / 1e9:,.0f} GB (fewer samples, or a smaller batch_size)"
         )

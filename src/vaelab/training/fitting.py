@@ -158,15 +158,15 @@ def _new_state(
 ) -> TrainState:
     """Return the state before the first step."""
     average = average_of(model) if settings.average else None
-    kept = model if average is None else average.module
-    assert isinstance(kept, LatentVariableModel)
+    validated = model if average is None else average.module
+    assert isinstance(validated, LatentVariableModel)
     return TrainState(
         model,
         estimator,
         make_adam(model, estimator, settings.learning_rate)
         if optimizer is None
         else make_optimizer(optimizer, model, estimator),
-        Best(kept, run, settings),
+        Best(validated, run, settings),
         Log(settings.log_every, model.any_weight.device),
         average,
         GradientVariance(model) if settings.log_gradient_variance else None,

@@ -25,19 +25,19 @@ def reopen(out: str | Path, settings: Settings, data: Dataset, source: DataSourc
     which is then fitted again. The latter are written to the run.
     """
     run = Run(out)
-    had, asked = settings_by_name(run.settings), settings_by_name(settings)
+    started, requested = settings_by_name(run.settings), settings_by_name(settings)
     after = MODELS[settings.model].after_training
-    for name in [*had, *(name for name in asked if name not in had)]:
-        if name not in (*_MAY_DIFFER, *after) and had.get(name) != asked.get(name):
+    for name in [*started, *(name for name in requested if name not in started)]:
+        if name not in (*_MAY_DIFFER, *after) and started.get(name) != requested.get(name):
             raise InputError(
-                f"resume: {name} is {had.get(name)!r} in {str(out)!r} and {asked.get(name)!r} in this command; "
+                f"resume: {name} is {started.get(name)!r} in {str(out)!r} and {requested.get(name)!r} in this command; "
                 f"a run goes on with its own settings ({', '.join(('device', *after))} may differ)"
             )
     if run.config["data"].get("sha256") != data.sha256():
         raise InputError(f"resume: the data are not those that {str(out)!r} was started with (SHA-256)")
     if source.kind == "file" and source != run.source:
         run.moved_data(source)
-    if any(had[name] != asked[name] for name in after):
+    if any(started[name] != requested[name] for name in after):
         run.change_settings(run.settings.model_copy(update={name: getattr(settings, name) for name in after}))
     return run
 

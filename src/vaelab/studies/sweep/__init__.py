@@ -141,9 +141,12 @@ def _require_same(out: Path, space: Space, values: Combination, data: Dataset) -
     if not (path / "config.json").exists():
         return
     run = Run(path)
-    had, asked = _identity(run.settings), _identity(for_data(space.resolve(values), data))
-    if had != asked:
-        differing = [" ".join(word for word in one if word not in other) for one, other in ((had, asked), (asked, had))]
+    trained, requested = _identity(run.settings), _identity(for_data(space.resolve(values), data))
+    if trained != requested:
+        differing = [
+            " ".join(word for word in one if word not in other)
+            for one, other in ((trained, requested), (requested, trained))
+        ]
         raise InputError(f"resume: {str(path)!r} was trained with {differing[0]}; this command says {differing[1]}")
     if run.config["data"].get("sha256") != data.sha256():
         raise InputError(f"resume: the data are not those that {str(path)!r} was trained on (SHA-256)")

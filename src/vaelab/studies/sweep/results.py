@@ -140,8 +140,10 @@ def require_sweep(out: Path) -> None:
     Raises:
         InputError: such a file, or a ``sweep.json`` that is damaged.
     """
-    there = [out / f"sweep.{kind}" for kind in ("json", "csv", "png") if os.path.lexists(out / f"sweep.{kind}")]
-    if there and there[0].suffix != ".json":
-        raise InputError(f"out: {str(there[0])!r} is not from a sweep of vaelab (there is no sweep.json); it is kept")
-    if there:
-        unseal(there[0], SweepFile)
+    existing = [out / f"sweep.{kind}" for kind in ("json", "csv", "png") if os.path.lexists(out / f"sweep.{kind}")]
+    if existing and existing[0].suffix != ".json":
+        raise InputError(
+            f"out: {str(existing[0])!r} is not from a sweep of vaelab (there is no sweep.json); it is kept"
+        )
+    if existing:
+        unseal(existing[0], SweepFile)
