@@ -87,7 +87,7 @@ def test_formulae_in_docstrings_are_plain_text_that_can_be_converted():
 
 
 def test_a_text_with_formulae_becomes_html():
-    html = typeset("a < b: log p(x|z) over `K` codes")
+    html = typeset("a < b: log p(x|z, y) over `K` codes")
     assert re.sub(r"<math.*?</math>", "F", html) == "a &lt; b: F over F codes"
     assert typeset(typeset("a < b")) == "a &lt; b"
     assert typeset(r"a run called `\frac`") == r"a run called `\frac`"

@@ -13,7 +13,7 @@ __all__ = ["DENSITY", "latex_of"]
 
 # Densities and their logarithms are recognised in any text: nothing else is written like them.
 _VARIABLE = r"[a-z]'?(?:_\w+(?:[+-]\w+)?)?"
-DENSITY = re.compile(rf"(?<![\w`/.])(?:log )?[pq]\({_VARIABLE}(?:(?:, ?|\|){_VARIABLE})?\)(?!\w)")
+DENSITY = re.compile(rf"(?<![\w`/.])(?:log )?[pq]\({_VARIABLE}(?:(?:, ?|\|){_VARIABLE})*\)(?!\w)")
 
 _COMMANDS = (  # words that are LaTeX once a backslash stands before them
     *("alpha", "beta", "gamma", "delta", "eta", "theta", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau"),
