@@ -59,7 +59,7 @@ def test_numbers_of_an_interrupted_training_are_not_those_of_its_end(vaelab, dat
     values = [next(r["value"] for r in records if r["name"] == "elbo") for records in (early, row["evaluations"])]
     assert values[0] != values[1]
     result = vaelab("evaluate", out, *flags, "--no-report")
-    assert result.err.splitlines()[-1] == f"{len(early)} earlier numbers are of other weights and not shown"
+    assert result.err.splitlines()[-2] == f"{len(early)} earlier numbers are of other weights and not shown"
     assert len(run.all_evaluations()) == 2 * len(early), "earlier numbers are kept, and marked"
 
 
@@ -146,9 +146,19 @@ def test_the_newline_at_the_end_of_a_log_is_no_crash(run_of_all_files):
 
 
 FOREIGN = {
-    "a list of words": ("evaluation.json", '["elbo"]', "expected a record of an evaluation"),
-    "a record without a value": ("evaluation.json", '[{"name": "elbo"}]', "expected a record of an evaluation"),
-    "an object": ("evaluation.json", '{"records": []}', "expected the SHA-256 written with it"),
+    "a list of words": ("evaluation.json", '["elbo"]', "expected a JSON object; got a list"),
+    "a record without a value": ("evaluation.json", seal({"records": [{"name": "elbo"}]}), "records.0.value"),
+    "an object": ("evaluation.json", '{"records": []}', "expected a format_version"),
+    "without a checksum": (
+        "evaluation.json",
+        '{"format_version": 2, "records": []}',
+        "expected the SHA-256 written with",
+    ),
+    "of an earlier vaelab": (
+        "evaluation.json",
+        '{"format_version": 1, "records": []}',
+        "written by an earlier version",
+    ),
     "sealed, of another kind": ("evaluation.json", seal({"rows": []}), "records: field required"),
     "a number": ("gradients.json", "3", "expected a JSON object; got a number"),
     "other estimators": ("gradients.json", '{"draws": 2, "observations": 3, "samples": 1, "estimators": [1]}', "it is"),

@@ -28,10 +28,10 @@ class Row(Schema):
 
 
 class Metrics:
-    """The file ``metrics.jsonl`` of a run. Rows of format version 1 have no checksum."""
+    """The file ``metrics.jsonl`` of a run."""
 
-    def __init__(self, path: Path, sealed: bool) -> None:
-        self.path, self.sealed = path, sealed
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def log(self, row: dict[str, Any]) -> None:
         """Append one object."""
@@ -62,10 +62,9 @@ class Metrics:
 
     def _row(self, line: bytes, number: int) -> dict[str, Any]:
         text, seal = line[:-_SEAL] + b"}", line[-_SEAL:]
-        whole = seal == _seal(text)
         try:
-            row: dict[str, Any] = json.loads(text if whole else line)
-            if not whole and (self.sealed or "crc" in row):
+            row: dict[str, Any] = json.loads(text)
+            if seal != _seal(text):
                 raise ValueError
             Row.model_validate(row)
         except (ValueError, TypeError, RecursionError, ValidationError):
@@ -76,8 +75,8 @@ class Metrics:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a log of any format version."""
-    return Metrics(path, sealed=False).rows()
+    """Return the rows of a log."""
+    return Metrics(path).rows()
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -6,13 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from vaelab.errors import InputError
 from vaelab.evaluation import EvaluationRecord
 from vaelab.runs.directory import RESULTS_LOCK, clean, held
 from vaelab.storage.files import write_file
-from vaelab.storage.sealed import Schema, parse_json, seal, unseal
+from vaelab.storage.sealed import Schema, seal, unseal
 
 __all__ = ["Results"]
 
@@ -85,9 +82,7 @@ class Results:
         path = self.path / "evaluation.json"
         if not path.exists():
             return []
-        if isinstance(content := parse_json(path), list):
-            return _of_version_1(path, content)
-        return EvaluationFile.model_validate(unseal(path, EvaluationFile, sealed_only=True)).records
+        return EvaluationFile.model_validate(unseal(path, EvaluationFile)).records
 
     def add_evaluations(self, records: Iterable[EvaluationRecord], weights: str) -> None:
         """Add evaluations of weights; one of the same name, weights, split, protocol and seed is replaced.
@@ -120,14 +115,6 @@ class Results:
         clean(self.path)
         refusal = f"{self.path}: another process has been adding numbers for {_WAIT:.0f} s; try again when it is done"
         return held(self.path / RESULTS_LOCK, _WAIT, refusal)
-
-
-def _of_version_1(path: Path, content: list[Any]) -> list[EvaluationRecord]:
-    try:
-        return TypeAdapter(list[EvaluationRecord]).validate_python(content)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise InputError(f"{path}: {where}: expected a record of an evaluation; the file is damaged") from None
 
 
 def _identity(record: EvaluationRecord) -> tuple[Any, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -58,7 +57,7 @@ class Run:
         self.settings: Settings = settings_in(self.config, self.path / "config.json")
         self.spec: DataSpec = spec_in(self.config, self.path / "config.json")
         self._checkpoints = Checkpoints(self.path / "checkpoints")
-        self._metrics = Metrics(self.path / "metrics.jsonl", sealed=self.config["format_version"] > 1)
+        self._metrics = Metrics(self.path / "metrics.jsonl")
         self._results = Results(self.path)
 
     @classmethod
@@ -176,9 +175,7 @@ class Run:
         self._write_config()
 
     def _write_config(self) -> None:
-        sealed = self.config["format_version"] > 1
-        text = seal(self.config) if sealed else json.dumps(self.config, indent=2) + "\n"
-        write_file(self.path / "config.json", text)
+        write_file(self.path / "config.json", seal(self.config))
 
     def save_weights(self, weights: dict[str, Tensor]) -> None:
         """Write the selected weights, by name."""
@@ -268,7 +265,7 @@ class Run:
         return [record for record in self.all_evaluations() if present and record.weights == present]
 
     def all_evaluations(self) -> list[EvaluationRecord]:
-        """Return every evaluation; ``weights`` is the SHA-256 of its weights, missing in format version 1."""
+        """Return every evaluation; ``weights`` is the SHA-256 of its weights."""
         return self._results.evaluations()
 
     def add_evaluations(self, records: Iterable[EvaluationRecord], weights: str) -> None:

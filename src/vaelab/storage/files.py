@@ -19,22 +19,6 @@ __all__ = ["is_ours", "is_temporary", "lock", "remove_leftovers", "replaced", "w
 _PREFIX, _SUFFIX = ".vaelab-", ".tmp"
 # A mark near the beginning of the figures and pages that vaelab writes.
 _MARKS = (b"Software\0vaelab", b'<meta name="generator" content="vaelab">')
-# Those of format version 1 do not say it. Their pages had this style; their figures one of these names, 130 dots an
-# inch, and no text.
-_OLD_PAGE, _OLD_FIGURE = (
-    b"--ink: #222; --soft: #666; --line: #ddd; --accent: #332288",
-    b"pHYs\0\0\x13\xfe\0\0\x13\xfe\1",
-)
-
-
-_OLD_NAMES = frozenset(
-    f"{name}.png"
-    for name in (
-        *("bounds", "codes-and-mixture", "gradient-variance", "gradients", "latent-map", "layers", "mixture-samples"),
-        *("plane", "receptive-fields", "reconstructed", "reconstructions", "sample-means", "sample-modes"),
-        *("samples-draw", "samples-mean", "samples-mode", "tightness", "training-curves"),
-    )
-)
 
 
 @contextmanager
@@ -127,9 +111,7 @@ def is_ours(path: Path) -> bool:
             beginning = file.read(4096)
     except OSError:
         return False
-    if any(mark in beginning for mark in (*_MARKS, _OLD_PAGE)):
-        return True
-    return path.name in _OLD_NAMES and _OLD_FIGURE in beginning and b"tEXt" not in beginning
+    return any(mark in beginning for mark in _MARKS)
 
 
 def write_ours(path: Path, content: bytes | str) -> None:

@@ -15,8 +15,8 @@ from vaelab.errors import InputError
 
 __all__ = ["FORMAT_VERSION", "Schema", "parse_json", "seal", "unseal", "versions"]
 
-# 1 had no checksums, no weights in its numbers, and did not say where the data were read.
-FORMAT_VERSION = 2
+# Files of this version and of all since _FIRST_KEPT are read: tests/golden has one of each kind.
+FORMAT_VERSION = _FIRST_KEPT = 2
 
 
 class Schema(BaseModel):
@@ -41,26 +41,30 @@ def seal(content: dict[str, Any]) -> str:
     return json.dumps({**version, **plain}, indent=2) + "\n"
 
 
-def unseal(path: Path, schema: type[Schema], sealed_only: bool = False) -> dict[str, Any]:
+def unseal(path: Path, schema: type[Schema]) -> dict[str, Any]:
     """Return the content of a JSON file, checked against its SHA-256 and the schema.
 
-    A file of format version 1 has no SHA-256; it is checked against the schema alone, unless ``sealed_only``.
-
     Raises:
-        InputError: a file that is damaged, cut, changed by hand, of a newer format, or another kind of file.
+        InputError: a file that is damaged, cut, changed by hand, of a newer or an earlier format, or another kind of
+            file.
     """
     content = parse_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a JSON object; got {_kind_of(content)}")
-    version = content.get("format_version", 1)
+    version = content.get("format_version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise InputError(f"{path}: expected a format_version; it is damaged, or not a file of vaelab")
+    if version < _FIRST_KEPT:
+        raise InputError(
+            f"{path}: expected format_version {_FIRST_KEPT} or later; got {version}, written by an earlier version of "
+            "vaelab, whose files are not read; make it again"
+        )
     if version > FORMAT_VERSION:
         raise InputError(
             f"{path}: expected format_version up to {FORMAT_VERSION}; got {version}, written by a newer vaelab"
         )
     sha256 = content.pop("sha256", None)
-    if (sealed_only or version > 1 or sha256 is not None) and sha256 != _checksum(content):
+    if sha256 != _checksum(content):
         raise InputError(f"{path}: expected the SHA-256 written with it; the file is damaged, or was changed by hand")
     try:
         schema.model_validate(content)
