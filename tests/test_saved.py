@@ -116,7 +116,7 @@ class Mine(LatentVariableModel):
         network = partial(MLP, hidden_dims=widths)
         super().__init__(GaussianPrior(size), Skip(size, spec.dim), GaussianPosterior(spec.dim, size, network))
         self.spec = spec
-        self.given = (spec, size, list(widths), more)
+        self.asked = (spec, size, list(widths), more)
 
 
 @pytest.mark.parametrize("data", [binary_data(), binary_data().spec, 5], ids=["data set", "spec", "number"])
@@ -125,13 +125,13 @@ def test_a_model_of_ones_own_is_built_from_its_arguments(data: Any, tmp_path: Pa
     model.save(tmp_path / "m")
     loaded = vaelab.load(tmp_path / "m")
     assert isinstance(loaded, Mine)
-    assert loaded.given == model.given
+    assert loaded.asked == model.asked
     assert same(model, loaded, observations_of().float())
 
 
 def test_a_saved_model_holds_no_data_set() -> None:
     assert not [part for part in vars(Mine(binary_data(), 3)).values() if isinstance(part, vaelab.Dataset)]
-    assert copy.deepcopy(Mine(5, 3, widths=(2,))).given[2] == [2]
+    assert copy.deepcopy(Mine(5, 3, widths=(2,))).asked[2] == [2]
     assert Mine(5, np.int64(3))._arguments == {"data": 5, "size": 3}
 
 

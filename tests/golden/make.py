@@ -1,0 +1,83 @@
+"""Make the golden files: `python -m tests.golden.make` writes what is missing in this folder.
+
+What stands here was written once and is never written again: a later vaelab must read it, and compute the same numbers.
+A new kind of model, or a new format version, adds directories.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import vaelab
+from vaelab.models import LatentVariableModel
+from vaelab.settings import resolve
+from vaelab.training import train
+
+HERE = Path(__file__).parent
+IMAGE = (8, 8)  # the smallest image that a convolutional network takes
+RUNS: dict[str, tuple[str, dict[str, Any]]] = {
+    "gaussian-vae": ("gaussian-vae", {"latent_dim": 2, "hidden_dims": [4]}),
+    "bernoulli-vae": ("bernoulli-vae", {"latent_dim": 3, "hidden_dims": [4], "prior": "learned"}),
+    "sbn": ("sbn", {"layers": [3, 2]}),
+    "sbn-wake-sleep": ("sbn", {"layers": [3], "inference": "wake-sleep"}),
+    "sbn-mean-field": ("sbn", {"layers": [3], "inference": "mean-field"}),
+    "deep-gaussian-vae": ("deep-gaussian-vae", {"layers": [2, 2], "hidden_dims": [[4], [3]]}),
+    "autoencoder": ("autoencoder", {"latent_dim": 2, "hidden_dims": [4], "components": 2}),
+    "conditional": ("gaussian-vae", {"latent_dim": 2, "hidden_dims": [4]}),
+    "conv": ("gaussian-vae", {"latent_dim": 2, "network": "conv", "hidden_dims": [4]}),
+}
+
+
+def data_of(name: str) -> vaelab.Dataset:
+    """Return the small data set of a golden run: two patterns, a tenth of each row flipped; images for ``conv``."""
+    rng = np.random.default_rng(0)
+    shape = IMAGE if name == "conv" else (6,)
+    patterns = rng.integers(0, 2, (2, *shape))
+    rows = patterns[rng.integers(0, 2, 120)] ^ (rng.random((120, *shape)) < 0.1)
+    columns = None if name == "conv" else list("abcdef")
+    data = vaelab.Dataset.from_arrays(rows.astype(np.uint8), rng.integers(0, 2, 120), columns=columns, name="golden")
+    return data.with_condition("labels") if name == "conditional" else data
+
+
+def numbers(model: LatentVariableModel, data: vaelab.Dataset) -> dict[str, Any]:
+    """Return what a model computes for eight observations: codes, reconstructions, log p(x, z), ELBO in float64."""
+    x: Tensor = data.test.batch(8).double()
+    model = model.double()
+    found = {"codes": model.encode(x), "reconstructions": model.reconstruct(x)}
+    codes = (model.encode(x) > 0.5).double() if model.code == "bits" else model.encode(x)
+    found["log_joint"] = model.log_joint(x, codes.unsqueeze(0))[0]
+    if not model.given:
+        found["decoded"] = model.decode(codes)
+    return {name: value.tolist() for name, value in found.items()}
+
+
+def make(name: str) -> None:
+    """Train one model and write its run, the model saved by itself, and its numbers."""
+    model, options = RUNS[name]
+    folder = HERE / name
+    training = {"steps": 12, "batch_size": 20, "log_every": 6, "validate_every": 6, "warmup": 2}
+    settings = resolve(model, options, {"training": training, "seed": 1, "device": "cpu"})
+    data = data_of(name)
+    run, _ = train(settings, folder / "run", data=data)
+    loaded = run.load()
+    run.add_evaluations(vaelab.evaluate(loaded.model, data, samples=3), loaded.weights)
+    loaded.model.save(folder / "saved")
+    (folder / "numbers.json").write_text(json.dumps(numbers(loaded.model, data), indent=1) + "\n")
+    for path in (folder / "run").rglob("*"):
+        if path.suffix == ".pt" or path.name.endswith("lock"):
+            path.unlink()
+    (folder / "run" / "checkpoints").rmdir()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for name in RUNS:
+        if not (HERE / name).exists():
+            make(name)
+            print(f"wrote {HERE / name}")

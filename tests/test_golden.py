@@ -1,0 +1,61 @@
+"""What an earlier vaelab wrote is read, and gives the same numbers: one run and one saved model of every kind."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+import vaelab
+from tests.golden.make import HERE, RUNS, data_of, numbers
+from vaelab.models import MODELS
+from vaelab.networks import NETWORKS
+from vaelab.runs import Run
+from vaelab.storage import FORMAT_VERSION
+
+KINDS = sorted(path.name for path in HERE.iterdir() if (path / "numbers.json").exists())
+
+
+def same(found: dict[str, list[float]], expected: dict[str, list[float]]) -> None:
+    """Compare numbers to the precision that sums in another order, of another torch or machine, leave."""
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        torch.testing.assert_close(torch.tensor(found[name]), torch.tensor(values), rtol=1e-5, atol=1e-6)
+
+
+def test_every_model_and_network_has_golden_files() -> None:
+    assert set(RUNS) <= set(KINDS)
+    assert {Run(HERE / kind / "run").settings.model for kind in KINDS} == set(MODELS)
+    networks = {Run(HERE / kind / "run").settings.model_dump().get("network", "mlp") for kind in KINDS}
+    assert networks == set(NETWORKS)
+    versions = {json.loads(path.read_text())["format_version"] for path in HERE.glob("*/run/config.json")}
+    assert FORMAT_VERSION in versions
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", ["run", "saved"])
+def test_golden_files_are_loaded_with_the_same_numbers(kind: str, form: str) -> None:
+    model = vaelab.load(HERE / kind / form)
+    same(numbers(model, data_of(kind)), json.loads((HERE / kind / "numbers.json").read_text()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_records_of_a_golden_run_are_read(kind: str) -> None:
+    run = Run(HERE / kind / "run")
+    assert run.finished
+    assert run.metrics()[-1]["step"] == 12
+    records = run.evaluations()
+    assert [record.name for record in records][-1] == "active-units"
+    assert all(record.weights == run.weights() and record.data == "golden" for record in records)
+    assert run.config["data"]["sha256"] == data_of(kind).sha256()
+
+
+def test_another_weight_is_noticed() -> None:
+    """The comparison can fail: one weight that differs changes the numbers."""
+    model = vaelab.load(HERE / "gaussian-vae" / "saved")
+    with torch.no_grad():
+        for weight in model.likelihood.parameters():
+            weight.add_(0.01)
+    with pytest.raises(AssertionError):
+        same(numbers(model, data_of("gaussian-vae")), json.loads((HERE / "gaussian-vae" / "numbers.json").read_text()))
