@@ -236,7 +236,7 @@ def test_what_cannot_work_is_said_once_and_nothing_is_written(tmp_path):
 
 BY_HAND = """
 import os, sys, torch
-import vaelab.training as room
+import vaelab.training.from_settings as room
 from tests.laws import binary_data
 from tests.parallel_process import COMMON
 from vaelab.errors import InputError

@@ -1,0 +1,161 @@
+"""``train``: a whole run from its settings, from the data to the mixture of an auto-encoder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vaelab.data import Batches, Dataset
+from vaelab.errors import InputError
+from vaelab.evaluation import encode_means
+from vaelab.models import LatentVariableModel
+from vaelab.priors import MixturePrior
+from vaelab.runs import Run, locked, source_of
+from vaelab.seeds import seeded
+from vaelab.settings import Settings, words
+from vaelab.training.checks import check_settings
+from vaelab.training.fitting import fit
+from vaelab.training.length import for_data
+from vaelab.training.parallel import TIMEOUT, joined
+from vaelab.training.precision import choose_precision
+from vaelab.training.result import FitResult, Row
+from vaelab.training.resume import reopen
+from vaelab.training.surroundings import choose_device, own_torch
+
+__all__ = ["fit_density", "train"]
+
+
+@own_torch()
+def train(
+    settings: Settings,
+    out: str | Path,
+    *,
+    data: Dataset | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    callback: Callable[[Row], None] | None = None,
+    rank_timeout: float = TIMEOUT,
+) -> tuple[Run, FitResult]:
+    """Train from settings into a run directory; an auto-encoder also gets the mixture of its codes.
+
+    Settings that depend on the data, such as the size of the code and the length of the training, are written to
+    config.json with their chosen values.
+
+    With ``resume`` an existing run continues from its last checkpoint and ends with the same weights as an undisturbed
+    one. Processes that torchrun restarts after a failure resume without it. Several processes (see :func:`joined`)
+    train one model: each takes its share of every batch, and rank 0 alone writes; they wait ``rank_timeout`` seconds
+    for each other.
+
+    Raises:
+        InputError: settings that contradict each other or the run, a directory that is not empty, or one into which
+            another process is training, or processes with other settings or data than rank 0.
+        PeerLost: another process does not answer, or has left.
+    """
+    with joined(rank_timeout) as processes, ExitStack() as held:
+        given, data = data, data if data is not None else settings.load_data()
+        source = source_of(settings.data, given)
+        settings = _described(settings, source.given, data, given is not None)
+        device = choose_device(settings.device)
+        observed = data.train.observations()
+        out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+        ranks: list[_Rank] = []
+        if processes.ranks.count > 1:
+            identity = [f"model={settings.model}", f"seed={settings.seed}", f"device={torch.device(device).type}"]
+            ranks = processes.all_gather(_Rank(identity + words(settings), data.sha256(), resume))
+
+        def open_run() -> dict[str, Any]:
+            _require_alike(ranks)
+            chosen = for_data(_with_precision(settings, device), data)
+            check_settings(chosen, data)  # all checks come before anything is written
+            Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
+            data.validation.observations()
+            held.enter_context(locked(out))
+            if (resume or any(rank.resume for rank in ranks)) and (out / "config.json").exists():
+                return reopen(out, chosen, data, source).config
+            return Run.create(out, chosen, data, overwrite, source).config
+
+        run = Run(out, processes.on_rank_zero(open_run))
+        settings = run.settings  # also for the other ranks: precision=auto is the precision of rank 0
+        with seeded(settings.seed, "weights"):
+            model = settings.build_model(data)
+        result = fit(
+            model,
+            data,
+            estimator=settings.build_estimator(model),
+            objective=settings.build_objective(),
+            settings=settings.training,
+            seed=settings.seed,
+            device=device,
+            run=run if processes.is_rank_zero else None,
+            callback=callback if processes.is_rank_zero else None,
+            processes=processes,
+        )
+        if result.stop_reason != "interrupted" and processes.is_rank_zero:
+            fit_density(model, data, settings, run)
+        return run, result
+
+
+def _described(settings: Settings, name: str, data: Dataset, in_python: bool) -> Settings:
+    """Return the settings with those of the data set, or refuse settings that contradict a given data set."""
+    if in_python and settings.binarisation not in (None, data.binarisation):
+        raise InputError(
+            f"binarisation: the settings say {settings.binarisation!r} and the data set {data.name!r} has "
+            f"{data.binarisation!r}; leave it out of the settings, or give data.with_binarisation(...)"
+        )
+    condition = None if data.condition is None else data.condition.words
+    if in_python and settings.condition not in (None, condition):
+        raise InputError(
+            f"condition: the settings say {settings.condition} and the data set {data.name!r} has {condition}; "
+            "leave it out of the settings, or give data.with_condition(...)"
+        )
+    return settings.model_copy(update={"data": name, "binarisation": data.binarisation, "condition": condition})
+
+
+@dataclass(frozen=True)
+class _Rank:
+    """The data of a rank at the start; ``resume`` may be set only on the hosts whose ranks torchrun restarted."""
+
+    settings: list[str]
+    data: str
+    resume: bool
+
+
+def _require_alike(ranks: Sequence[_Rank]) -> None:
+    """Refuse ranks whose settings or data differ from those of rank 0; the path of the data may differ."""
+    for number, rank in enumerate(ranks):
+        if ranks[0].settings != rank.settings:
+            pairs = ((ranks[0].settings, rank.settings), (rank.settings, ranks[0].settings))
+            first, other_value = (
+                next((word for word in one if word not in other), "none such") for one, other in pairs
+            )
+            raise InputError(
+                f"ranks: expected the same settings on all; got {first} on rank 0 and {other_value} on rank {number}"
+            )
+        if ranks[0].data != rank.data:
+            raise InputError(
+                f"ranks: expected the same data on all; rank {number} has other data than rank 0 (SHA-256)"
+            )
+
+
+def _with_precision(settings: Settings, device: str) -> Settings:
+    """Return the settings with ``precision=auto`` replaced by float32 or bfloat16."""
+    precision = choose_precision(settings.training.precision, torch.device(device))
+    return settings.model_copy(update={"training": settings.training.model_copy(update={"precision": precision})})
+
+
+def fit_density(model: LatentVariableModel, data: Dataset, settings: Settings, run: Run) -> dict[int, float]:
+    """Fit the mixture to the codes of the training split and write it; no-op for other models."""
+    if not isinstance(model.prior, MixturePrior):
+        return {}
+    device = next(model.parameters()).device
+    with seeded(settings.seed, "density"):  # with dynamic binarisation the codes are those of newly drawn bits
+        codes = encode_means(model, data.train.observations(device).sample())
+    bic = model.prior.fit(codes, settings.seed)
+    run.save_density(model.prior)
+    return bic
