@@ -380,6 +380,14 @@ def test_the_entropy_is_that_of_torch():
     assert torch.allclose(DiagonalNormal(loc, 0.3 * loc).entropy(), torch_gaussian(loc, 0.3 * loc).entropy())
 
 
+def test_the_parameters_of_a_normal_distribution_broadcast():
+    loc, log_scale = normal(3), normal(4, 3)
+    q, expected = DiagonalNormal(loc, log_scale), torch_gaussian(loc.expand(4, 3), log_scale)
+    assert (q.batch_shape, q.sample().shape) == (expected.batch_shape, (4, 3))
+    assert torch.allclose(q.log_prob(loc), expected.log_prob(loc))
+    assert torch.allclose(q.entropy(), expected.entropy())
+
+
 def test_what_has_no_closed_form_is_not_implemented():
     with pytest.raises(NotImplementedError, match="Delta has no density"):
         Delta(normal(2, 3)).log_prob(normal(2, 3))

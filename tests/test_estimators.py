@@ -21,6 +21,7 @@ from tests.laws import (
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, Expectation, Pathwise, ScoreFunction, Sizes
 from vaelab.estimators.baselines import BASELINES, Baseline, leave_one_out
+from vaelab.models import bernoulli_vae, sbn
 from vaelab.objectives import ELBO, IWAE, Reconstruction
 
 OBJECTIVES = {"elbo": ELBO(), "elbo, beta 0.4": ELBO(0.4), "elbo, beta 3": ELBO(3.0), "iwae": IWAE()}
@@ -33,6 +34,15 @@ SCORES = [
     ("leave-one-out", 3),
 ]
 EXACT = 1e-11
+
+
+def test_an_estimator_for_codes_of_other_layers_is_refused():
+    """Otherwise its baselines would be those of some of the layers, and the others would get no gradient."""
+    one, two = bernoulli_vae(X, latent_dim=5), sbn(X, layers=[3, 2])
+    for made_for, used_with, count in ((one, two, "1 layers; .* have 2"), (two, one, "2 layers; .* have 1")):
+        estimator = ScoreFunction(made_for, samples=2)
+        with pytest.raises(InputError, match=f"was made for a model with codes of {count}, so make another"):
+            estimator(used_with, ELBO(), observations_of().float())
 
 
 def score_function(model, baseline, samples):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import typer
+from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from tests.laws import BITS, LAYERED, MODELS, VARIATIONAL, X, binary_data, build, enumerate_bits
@@ -303,6 +304,26 @@ def test_what_cannot_be_estimated_is_refused(name, call, sentence, held_out):
 def test_more_bits_than_can_be_enumerated_are_refused(held_out):
     with pytest.raises(InputError, match="at most 20 bits to enumerate; the model has 21"):
         exact(bernoulli_vae(X, latent_dim=21, hidden_dims=[]), held_out)
+
+
+def test_a_bound_that_the_model_does_not_have_is_refused_before_another_is_computed():
+    for asked, model, sentence in (
+        (("elbo", "exact"), bernoulli_vae(X, latent_dim=21, hidden_dims=[]), "at most 20 bits to enumerate"),
+        (("elbo", "quadrature"), build("gaussian"), "expected a code of 1 or 2 real numbers"),
+    ):
+        seen = []
+        with pytest.raises(InputError, match=sentence):
+            evaluate(model, binary_data(), bounds=asked, samples=1, callback=lambda *done, seen=seen: seen.append(done))
+        assert seen == []
+
+
+def test_a_model_is_evaluated_without_dropout_and_keeps_its_mode():
+    network = lambda inputs, outputs: nn.Sequential(nn.Linear(inputs.numel(), outputs.numel()), nn.Dropout())  # noqa: E731
+    model = gaussian_vae(X, latent_dim=2, network=network, seed=0)
+    asked = {"data": binary_data(), "bounds": ("elbo",), "samples": 1}
+    expected = evaluate(model.eval(), **asked)["elbo"].value
+    assert evaluate(model.train(), **asked)["elbo"].value == expected
+    assert all(part.training for part in model.modules())
 
 
 def test_a_model_is_evaluated_under_the_binarisation_of_its_training():

@@ -6,7 +6,7 @@ import pytest
 import torch
 import zuko
 from torch import nn
-from torch.distributions import Bernoulli, Categorical, Independent, MixtureSameFamily, Normal
+from torch.distributions import Bernoulli, Categorical, Distribution, Independent, MixtureSameFamily, Normal
 
 from tests.laws import D, X, binary_data, observations_of
 from vaelab import fit
@@ -19,6 +19,8 @@ from vaelab.models import LatentVariableModel, bernoulli_vae, gaussian_vae
 from vaelab.objectives import ELBO, IWAE
 from vaelab.posteriors import BernoulliPosterior, GaussianPosterior
 from vaelab.priors import BernoulliPrior, GaussianPrior
+
+Distribution.set_default_validate_args(True)  # zuko, when imported, switches it off for the whole process
 
 
 class Part(nn.Module):
@@ -170,6 +172,12 @@ def test_a_mean_or_mode_that_torch_has_not_is_said_in_a_sentence():
 @pytest.mark.parametrize(("form", "code"), [*((form, "real") for form in REAL), *((form, "bits") for form in BITS)])
 def test_the_kind_of_code_is_that_of_the_support(form, code):
     assert kind_of_code({**REAL, **BITS}[form](D, 0)()) == code
+
+
+def test_a_part_takes_its_input_by_name():
+    model, x = gaussian_vae(X, latent_dim=D, seed=0), observations_of().float()
+    assert torch.equal(model.posterior(x=x).mean, model.posterior(x).mean)
+    assert model.likelihood(z=torch.zeros(4, 2, D)).batch_shape == (4, 2)
 
 
 def test_builders_take_a_flow_as_prior():

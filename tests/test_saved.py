@@ -193,6 +193,16 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: change(path, built_with={"name": "x", "options": {}}),
         "expected a model of this",
     ),
+    "a model that is no word": (
+        lambda path: change(path, built_with={"name": ["x"], "options": {}}),
+        "expected a model of this",
+    ),
+    "arguments that do not fit a class": (
+        lambda path: change(
+            path, built_with=None, missing=[], model_class="tests.test_saved:Mine", arguments={"colour": 1}
+        ),
+        "the class Mine cannot be built from its arguments colour (",
+    ),
     "an unknown option": (
         lambda path: change(path, built_with={"name": "gaussian-vae", "options": {"colour": 1}}),
         "expected options of gaussian-vae",

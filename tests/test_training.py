@@ -251,7 +251,7 @@ def test_any_optimiser_resumes_to_the_weights_of_a_training_without_a_stop(compi
     settings = resolve("gaussian-vae", OPTIONS)
     length = settings.training.model_copy(update={"steps": 24, "validate_every": 8, "compile": compiled})
 
-    def train(path, callback=None):
+    def train(path, callback=None, momentum=0.9):
         run = Run(path) if path.exists() else Run.create(path, settings, binary_data())
         model = settings.build_model(binary_data())
         with contextlib.suppress(StopIteration):
@@ -260,7 +260,7 @@ def test_any_optimiser_resumes_to_the_weights_of_a_training_without_a_stop(compi
                 binary_data(),
                 settings=length.model_copy(update={"learning_rate": None}),
                 run=run,
-                optimizer=lambda weights: torch.optim.SGD(weights, lr=0.05, momentum=0.9),
+                optimizer=lambda weights: torch.optim.SGD(weights, lr=0.05, momentum=momentum),
                 callback=callback,
             )
         return model.state_dict()
@@ -273,6 +273,8 @@ def test_any_optimiser_resumes_to_the_weights_of_a_training_without_a_stop(compi
     whole = train(tmp_path / "whole")
     torch.manual_seed(1)
     train(tmp_path / "stopped", stop)
+    with pytest.raises(InputError, match=r"resume: expected the optimiser .* with, momentum = 0\.9; got 0\.5"):
+        train(tmp_path / "stopped", momentum=0.5)
     assert largest_difference(train(tmp_path / "stopped"), whole) == 0
     with pytest.raises(InputError, match="resume: expected the optimiser that the run was started with, SGD; got Adam"):
         fit(settings.build_model(binary_data()), binary_data(), settings=length, run=Run(tmp_path / "whole"))

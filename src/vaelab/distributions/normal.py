@@ -30,7 +30,7 @@ class DiagonalNormal(VectorDistribution):
 
     Args:
         loc: mean mu, shape (..., D).
-        log_scale: log sigma, shape (..., D).
+        log_scale: log sigma, of the same shape, or of one that broadcasts with it.
         validate_args: check parameters and values, as in torch; false by default.
 
     >>> DiagonalNormal(torch.zeros(2), torch.zeros(2)).log_prob(torch.zeros(2))
@@ -45,7 +45,10 @@ class DiagonalNormal(VectorDistribution):
 
     def __init__(self, loc: Tensor, log_scale: Tensor, validate_args: bool = False) -> None:
         limit = 0.45 * math.log(torch.finfo(log_scale.dtype).max)  # sigma^2 and 1 / sigma^2 are far from overflow
-        self.loc, self.log_scale = loc, F.hardtanh(log_scale, -limit, limit)
+        log_scale = F.hardtanh(log_scale, -limit, limit)
+        if loc.shape != log_scale.shape:
+            loc, log_scale = torch.broadcast_tensors(loc, log_scale)
+        self.loc, self.log_scale = loc, log_scale
         super().__init__(loc, validate_args)
 
     @property

@@ -277,6 +277,11 @@ class Estimator(nn.Module, ABC):
                 f"estimator: {self.name!r} was made for a model with codes of {self.sizes.latent_dim} numbers; "
                 f"the codes of this model have {size}, so make another: {type(self).__name__}(model)"
             )
+        if (layers := max(1, len(model.layers))) != self.sizes.layers:
+            raise InputError(
+                f"estimator: {self.name!r} was made for a model with codes of {self.sizes.layers} layers; "
+                f"the codes of this model have {layers}, so make another: {type(self).__name__}(model)"
+            )
 
 
 def _check_inference(estimator: Estimator, model: LatentVariableModel) -> None:

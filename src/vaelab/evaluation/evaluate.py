@@ -17,6 +17,7 @@ from vaelab.evaluation.encode import encode_means
 from vaelab.evaluation.result import Evaluation, EvaluationRecord
 from vaelab.likelihood import BOUNDS, Bound, BoundEstimate, BoundName, Callback, objective_bound
 from vaelab.models import LatentVariableModel
+from vaelab.networks import evaluation_mode
 from vaelab.objectives import Reconstruction
 
 __all__ = ["SAMPLES", "evaluate"]
@@ -52,7 +53,7 @@ def evaluate(
     codes instead. All values are in nats per observation. Active units are left out, with a warning, if the mean of
     q(z|x) is not known. ``callback`` is called with the finished and the total work of all parts together. The data
     should have the binarisation that the model was trained under; data with another one are evaluated with
-    ``other_binarisation=True``, and every number then names both.
+    ``other_binarisation=True``, and every number then names both. The model is in evaluation mode meanwhile.
 
     Raises:
         InputError: an unknown split or bound, a bound that the model does not have, a split on the disk, or data of
@@ -75,11 +76,12 @@ def evaluate(
         raise InputError(
             f"split: expected a split in memory; {split!r} of {data.name} is on the disk ({len(observed):,} rows)"
         )
-    if model.code == "point":
-        numbers = list(_of_autoencoder(model, observed, seed))
-    else:
-        numbers = list(_of_bounds(model, observed, chosen, samples, seed, callback))
-    numbers += _units(model, observed, seed)
+    with evaluation_mode(model):
+        if model.code == "point":
+            numbers = list(_of_autoencoder(model, observed, seed))
+        else:
+            numbers = list(_of_bounds(model, observed, chosen, samples, seed, callback))
+        numbers += _units(model, observed, seed)
     protocol: dict[str, Any] = {"split": split, "binarisation": data.binarisation, "data": data.name, "seed": seed}
     records = tuple(EvaluationRecord(**content, **protocol) for content, _ in numbers)
     values = {content["name"]: values for content, values in numbers if values is not None}

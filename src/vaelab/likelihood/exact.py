@@ -11,9 +11,15 @@ from vaelab.inference import Enumeration
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
 from vaelab.models import LatentVariableModel
 
-__all__ = ["exact"]
+__all__ = ["exact", "require_few_bits"]
 
 _ROWS = 1000
+
+
+def require_few_bits(model: LatentVariableModel) -> None:
+    """Raise an :class:`~vaelab.errors.InputError` for codes that are not bits, or more than 20 of them."""
+    model.require_likelihood()
+    Enumeration(model)
 
 
 def exact(

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from vaelab.inference.enumeration import MAX_BITS
+from vaelab.inference import MAX_BITS
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed
 from vaelab.likelihood.elbo import elbo
-from vaelab.likelihood.exact import exact
+from vaelab.likelihood.exact import exact, require_few_bits
 from vaelab.likelihood.importance import importance_weighted
 from vaelab.likelihood.prior import prior_average
 from vaelab.likelihood.quadrature import quadrature, require_small_code
@@ -107,6 +107,7 @@ BOUNDS: dict[str, Bound] = {
             r"$\log \sum_z p(z)\,p(x\mid z)$",
             r"$\log p(x)$ itself; only for at most 20 bits",
             work=_enumeration,
+            check=require_few_bits,
         ),
         Bound(
             "quadrature",

@@ -14,6 +14,7 @@ from vaelab.distributions import Code, ParametricDistribution, as_vector, kind_o
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.inputs import Table, as_codes, as_observations
 from vaelab.models.saved import Saveable
+from vaelab.networks import evaluation_mode
 from vaelab.objectives import ELBO, Objective, check_objective, log_weights
 from vaelab.seeds import seeded
 
@@ -54,7 +55,7 @@ class LatentVariableModel(Saveable):
         for name, part in (("prior", prior), ("likelihood", likelihood), ("posterior", posterior)):
             if not isinstance(part, nn.Module):
                 raise InputError(f"{name}: expected a torch module that returns a distribution; got {part!r}")
-            part.register_forward_hook(partial(_as_part, name))
+            part.register_forward_hook(partial(_as_part, name), with_kwargs=True)
         self.prior = prior
         self.likelihood = likelihood
         self.posterior = posterior
@@ -100,7 +101,7 @@ class LatentVariableModel(Saveable):
         """The columns X + Y of a row that the model gets; one code is decoded to find X."""
         code = self.any_weight.new_zeros(1, 1, self.latent_dim + self.given)
         try:
-            with torch.no_grad():
+            with torch.no_grad(), evaluation_mode(self.likelihood):
                 return int(self.likelihood(code).event_shape[-1]) + self.given
         except (InputError, RuntimeError) as error:
             raise InputError(
@@ -281,10 +282,13 @@ def _statistic(part: str, distribution: Distribution, name: str) -> Tensor:
     return value
 
 
-def _as_part(name: str, module: nn.Module, inputs: tuple[Tensor, ...], returned: object) -> Distribution:
+def _as_part(
+    name: str, module: nn.Module, inputs: tuple[Tensor, ...], by_name: dict[str, Tensor], returned: object
+) -> Distribution:
     """Check what a part of a model returned: a distribution over vectors, one for each row of the part's input."""
     distribution = as_vector(returned, name)
-    expected = inputs[0].shape[:-1] if inputs else torch.Size()
+    first = next(iter((*inputs, *by_name.values())), None)
+    expected = torch.Size() if first is None else first.shape[:-1]
     if distribution.batch_shape != expected:
         raise InputError(
             f"{name}: expected a distribution of batch shape {tuple(expected)}, one for each row of its input; "

@@ -12,6 +12,7 @@ from torch import nn
 
 from vaelab.networks.conv import ConvolutionalNetwork
 from vaelab.networks.mlp import MLP, Activation
+from vaelab.networks.mode import evaluation_mode
 from vaelab.networks.precision import matmul_precision
 from vaelab.networks.sizes import Build, Size, size_of
 from vaelab.networks.standardised import Standardised, build_network, output_bias, standardised
@@ -26,6 +27,7 @@ __all__ = [
     "Size",
     "Standardised",
     "build_network",
+    "evaluation_mode",
     "matmul_precision",
     "output_bias",
     "size_of",

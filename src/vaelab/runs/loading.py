@@ -56,7 +56,7 @@ def _build(content: ModelFile, tensors: Mapping[str, Tensor], folder: Path) -> L
     """Build the model that a file describes; its weights are yet to be loaded."""
     if content.built_with is not None:
         name, options = content.built_with.get("name"), content.built_with.get("options")
-        if name not in MODELS or not isinstance(options, dict):
+        if not isinstance(name, str) or name not in MODELS or not isinstance(options, dict):
             raise InputError(f"{folder / MODEL_FILE}: expected a model of this vaelab; got {shown(name)}")
         try:
             return MODELS[name].build(read_value(content.spec, "spec", tensors), **options, seed=0)
@@ -78,8 +78,15 @@ def _build(content: ModelFile, tensors: Mapping[str, Tensor], folder: Path) -> L
             f"{folder / MODEL_FILE}: the class {name} of {module} is not defined here; import it before the model is "
             "loaded, or build the model and give it the weights: vaelab.load(path, into=model)"
         )
-    with seeded(0, "load"):
-        return kinds[-1](**read_value(content.arguments, "arguments", tensors))
+    arguments = read_value(content.arguments, "arguments", tensors)
+    try:
+        with seeded(0, "load"):
+            return kinds[-1](**arguments)
+    except TypeError as error:
+        raise InputError(
+            f"{folder / MODEL_FILE}: the class {kinds[-1].__name__} cannot be built from its arguments "
+            f"{', '.join(arguments)} ({error}); build the model and give it the weights: vaelab.load(path, into=model)"
+        ) from error
 
 
 def _subclasses(kind: type[LatentVariableModel]) -> Iterator[type[LatentVariableModel]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -14,10 +14,19 @@ from vaelab.estimators import Estimator
 from vaelab.models import LatentVariableModel
 from vaelab.training.adam import Adam
 
-__all__ = ["MakeOptimizer", "clip_gradients", "make_adam", "make_optimizer", "scale_learning_rates", "trainable"]
+__all__ = [
+    "MakeOptimizer",
+    "clip_gradients",
+    "make_adam",
+    "make_optimizer",
+    "require_same_options",
+    "scale_learning_rates",
+    "trainable",
+]
 
 T = TypeVar("T", Optimizer, Adam)
 MakeOptimizer = Callable[[list[nn.Parameter]], Optimizer]
+_OPTIONS = ("initial_lr", "betas", "momentum", "weight_decay", "eps")  # that no step changes
 _EXAMPLE = "such as optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1)"
 
 
@@ -78,6 +87,17 @@ def _with_initial_rates(optimizer: T) -> T:
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
     return optimizer
+
+
+def require_same_options(optimizer: Optimizer, saved: Sequence[Mapping[str, Any]]) -> None:
+    """Raise an InputError for an optimiser that was made with other options than those of saved groups."""
+    for group, before in zip(optimizer.param_groups, saved, strict=False):
+        for name in _OPTIONS:
+            if name in group and name in before and group[name] != before[name]:
+                raise InputError(
+                    f"resume: expected the optimiser that the run was started with, {name.removeprefix('initial_')} = "
+                    f"{before[name]}; got {group[name]}"
+                )
 
 
 def scale_learning_rates(optimizer: Optimizer | Adam, factor: float) -> None:

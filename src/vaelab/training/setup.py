@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vaelab.data import Batches, Observations
 from vaelab.likelihood import objective_bound
+from vaelab.networks import evaluation_mode
 from vaelab.objectives import Objective
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings
@@ -68,10 +69,9 @@ class Setup:
 
     def validate(self, state: TrainState) -> Row:
         """Compute the bound on the validation split, shared out among the ranks; keep the weights if it is the best."""
-        samples, ranks = state.estimator.samples, self.group.ranks
-        estimate = objective_bound(
-            state.validated_model, self.held_out, self.objective, samples, self.seed, ranks=ranks
-        )
+        model, samples, ranks = state.validated_model, state.estimator.samples, self.group.ranks
+        with evaluation_mode(model):
+            estimate = objective_bound(model, self.held_out, self.objective, samples, self.seed, ranks=ranks)
         bound = float(self.group.all_reduce(estimate.values).double().mean())
         state.best.update(bound, state.step)
         return {f"val/{self.objective.metric}": bound}

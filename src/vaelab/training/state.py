@@ -16,7 +16,7 @@ from vaelab.training.adam import Adam
 from vaelab.training.average import update_average
 from vaelab.training.best import Best
 from vaelab.training.log import Log
-from vaelab.training.optimizers import trainable
+from vaelab.training.optimizers import require_same_options, trainable
 from vaelab.training.parallel import ProcessGroup
 from vaelab.training.variance import GradientVariance
 
@@ -79,7 +79,7 @@ class TrainState:
         """Continue from a state.
 
         Raises:
-            InputError: a state without some of the parts, or of another optimiser.
+            InputError: a state without some of the parts, or of another optimiser or one with other options.
         """
         parts = self._parts()
         if missing := [name for name in parts if name not in state]:
@@ -92,6 +92,8 @@ class TrainState:
             raise InputError(
                 f"resume: expected the optimiser that the run was started with, {state['optimizer_class']}; got {own}"
             )
+        if isinstance(self.optimizer, Optimizer):
+            require_same_options(self.optimizer, state["optimizer"]["param_groups"])
         for name, part in parts.items():
             part.load_state_dict(state[name])
         self.step = state["step"]
