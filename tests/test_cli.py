@@ -268,7 +268,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     out = tmp_path / "r"
     words = ["train", "gaussian-vae", "hidden_dims=[16]", "training.epochs=500", "--out", str(out)]
     process = subprocess.Popen([sys.executable, "-m", "vaelab", *words], stderr=subprocess.PIPE, text=True)
-    while not (out / "metrics.jsonl").exists():
+    while not (out / "metrics.jsonl").exists() or not (out / "metrics.jsonl").read_text():  # a step was logged
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)

@@ -87,6 +87,7 @@ def _explain(error: Exception) -> int:
         say(f"error: {usage_error(error)}")
         return 2
     if isinstance(error, typer.Abort):
+        say("interrupted")
         return 130
     if isinstance(error, InputError):
         say(f"error: {error}")
