@@ -103,6 +103,9 @@ class Frame:
         ({"x": np.ma.masked_array(BITS, BITS == 1)}, r"x: expected no missing values; got a masked array \(\d+ masked"),
         ({"x": BITS, "test": BITS[:, :5]}, r"data: expected splits whose observations have one shape; got train .*5\)"),
         ({"x": BITS, "test": GREYS}, "data: expected one scale in all parts; train goes up to 1 and test to 255"),
+        ({"x": BITS.astype(object)}, r"got dtype object \(Python objects\); give numbers, such as x\.astype\(float\)"),
+        ({"x": BITS, "columns": "abcdef"}, "columns: expected a list of names, one for each column; got 'abcdef'"),
+        ({"x": BITS, "y": LABELS.astype(str)}, r"number them: numpy\.unique\(y, return_inverse=True\)\[1\]"),
         ({"x": BITS, "y": LABELS[:9]}, r"data: labels of x: expected integer labels of shape \(50,\); got int64 of"),
         ({"x": BITS, "y": LABELS / 2}, r"labels of x: expected integer labels .*; store y\.astype\(int\)"),
         ({"x": BITS, "test": (BITS, LABELS[:9])}, r"data: labels of test: expected integer labels of shape \(50,\)"),
@@ -131,3 +134,19 @@ class Frame:
 def test_what_is_no_data_set_is_refused_in_a_sentence(arguments, sentence):
     with pytest.raises(InputError, match=sentence):
         Dataset.from_arrays(**arguments)
+
+
+@pytest.mark.parametrize("door", ["fit", "evaluate", "load_data"])
+def test_an_array_in_place_of_a_data_set_is_refused_with_the_way_out(door):
+    model = vaelab.gaussian_vae(BITS.shape[1], latent_dim=2, hidden_dims=[4])
+    with pytest.raises(InputError, match=r"data: expected .*; got ndarray; Dataset\.from_arrays\(x\)"):
+        vaelab.load_data(BITS) if door == "load_data" else getattr(vaelab, door)(model, BITS)
+
+
+@pytest.mark.parametrize("estimator", ["rebar", vaelab.estimators.Rebar])
+def test_fit_asks_for_an_estimator_that_was_made_for_the_model(estimator):
+    data = Dataset.from_arrays(BITS)
+    with pytest.raises(
+        InputError, match=r"estimator: expected an estimator made for the model, such as Rebar\(model\)"
+    ):
+        vaelab.fit(vaelab.bernoulli_vae(data, latent_dim=2), data, estimator=estimator)

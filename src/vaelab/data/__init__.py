@@ -6,7 +6,7 @@ from vaelab.data.batches import Batches
 from vaelab.data.binarisation import Binarisation
 from vaelab.data.columns import order_columns
 from vaelab.data.condition import Condition
-from vaelab.data.dataset import Dataset
+from vaelab.data.dataset import Dataset, require_dataset
 from vaelab.data.describe import describe
 from vaelab.data.load import DATASETS, load_data
 from vaelab.data.observations import Observations, Resident
@@ -30,4 +30,5 @@ __all__ = [
     "describe",
     "load_data",
     "order_columns",
+    "require_dataset",
 ]

@@ -103,6 +103,8 @@ def assemble_arrays(
         for name, (_, part) in given.items()
     }
     shape = _shape_of("data", rows)
+    if isinstance(columns, str):
+        raise InputError(f"columns: expected a list of names, one for each column; got {columns!r}")
     names = None if columns is None else tuple(map(str, columns))
     if names is not None and len(names) != math.prod(shape):
         raise InputError(f"columns: expected {math.prod(shape)} names, one for each column; got {len(names)}")

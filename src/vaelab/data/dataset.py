@@ -311,3 +311,14 @@ class Dataset:
             if split.labels is not None:
                 digest.update(np.ascontiguousarray(split.labels, dtype="<i8").data)
         return digest.hexdigest()
+
+
+def require_dataset(data: object) -> None:
+    """Raise an InputError for anything but a data set, such as the bare array that a user may give instead."""
+    if not isinstance(data, Dataset):
+        way = (
+            "; Dataset.from_arrays(x) makes a data set of it"
+            if hasattr(data, "shape") or isinstance(data, list)
+            else ""
+        )
+        raise InputError(f"data: expected a data set; got {type(data).__name__}{way}")

@@ -53,6 +53,10 @@ def load_data(
     >>> data.dim, data.kind, data.image_shape, data.binarisation
     (784, 'grey', (28, 28), 'dynamic')
     """
+    if not isinstance(name, str | os.PathLike):
+        raise InputError(
+            f"data: expected a name or a file; got {type(name).__name__}; Dataset.from_arrays(x) takes arrays"
+        )
     options = ReadOptions(values, scale, label_column)
     if str(name) in DATASETS:
         if options != ReadOptions():

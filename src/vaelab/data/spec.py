@@ -76,6 +76,20 @@ class DataSpec:
                 )
             object.__setattr__(self, "columns", names)
 
+    def __repr__(self) -> str:
+        """Return what the spec says, in a line: the average of the mean, and the first names of columns.
+
+        >>> DataSpec((3,), torch.tensor([0.2, 0.4, 0.6]), ("tea", "milk", "sugar"), binarisation="none")
+        DataSpec((3,), 'binary', binarisation='none', mean=0.4 on average, columns=tea, milk, ...)
+        """
+        parts = [repr(self.event_shape), repr(self.kind)]
+        parts += [] if self.binarisation is None else [f"binarisation={self.binarisation!r}"]
+        parts += [] if self.mean is None else [f"mean={float(self.mean.mean()):.3g} on average"]
+        if self.columns is not None:
+            parts.append(f"columns={', '.join(self.columns[:2])}{', ...' if len(self.columns) > 2 else ''}")
+        parts += [] if self.condition is None else [f"condition={self.condition}"]
+        return f"DataSpec({', '.join(parts)}{', may be missing' if self.may_be_missing else ''})"
+
     def _checked_mean(self, mean: object) -> Tensor:
         if not isinstance(mean, Tensor):
             raise InputError(f"mean: expected a tensor of shape ({self.dim},); got {type(mean).__name__}")
@@ -148,8 +162,7 @@ class DataSpec:
             InputError: keys that are missing or unknown, or values that are not those of a spec.
 
         >>> DataSpec.from_json(DataSpec((28, 28), kind="grey").to_json())
-        DataSpec(event_shape=(28, 28), mean=None, columns=None, kind='grey', may_be_missing=False, binarisation=None,
-        condition=None)
+        DataSpec((28, 28), 'grey')
         """
         known = sorted(cls((1,)).to_json())
         required = set(known) - {"condition"}  # which earlier files do not have

@@ -139,8 +139,10 @@ def require_labels(where: str, labels: Array | None, rows: int) -> npt.NDArray[n
     if not isinstance(labels, np.ndarray):
         raise InputError(f"{where}: expected labels in a NumPy array of integers; got {type(labels).__name__}")
     if labels.shape != (rows,) or labels.dtype.kind not in "biu":
-        words = " (words)" if labels.dtype.kind in "USO" else ""
+        words = " (words)" if labels.dtype.kind in "US" else ""
         way = "; store y.astype(int)" if labels.dtype.kind == "f" and labels.shape == (rows,) else ""
+        if labels.dtype.kind in "USO" and labels.shape == (rows,):
+            way = "; number them: numpy.unique(y, return_inverse=True)[1]"
         way = "; store y.argmax(1) if they are one-hot" if labels.ndim == 2 and len(labels) == rows else way
         raise InputError(
             f"{where}: expected integer labels of shape ({rows},); "

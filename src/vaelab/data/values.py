@@ -147,8 +147,9 @@ def summarise(where: str, rows: Array, first: int = 0) -> Summary:
 def require_numbers(where: str, array: Array) -> None:
     """Raise an InputError for words, objects, records and complex numbers."""
     if array.dtype.kind not in "biuf":
-        words = " (words, not numbers)" if array.dtype.kind in "USO" else ""
-        raise InputError(f"{where}: expected {_EXPECTED}; got dtype {array.dtype}{words}")
+        got = {"U": " (words, not numbers)", "S": " (words, not numbers)"}.get(array.dtype.kind, "")
+        got = " (Python objects); give numbers, such as x.astype(float)" if array.dtype.kind == "O" else got
+        raise InputError(f"{where}: expected {_EXPECTED}; got dtype {array.dtype}{got}")
 
 
 def require_rows_or_images(where: object, shape: tuple[int, ...]) -> None:

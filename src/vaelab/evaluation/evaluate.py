@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from vaelab.data import Dataset, Observations
+from vaelab.data import Dataset, Observations, require_dataset
 from vaelab.data.streaming.observations import Streamed
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.evaluation.active_units import active_units
@@ -67,6 +67,7 @@ def evaluate(
     >>> result["elbo"].value < 0, result.values["elbo"].shape
     (True, torch.Size([10000]))
     """
+    require_dataset(data)
     model.require_condition(data.spec)
     trained = _trained_binarisation(model, data, other_binarisation)
     chosen = _chosen(model, bounds)
@@ -92,10 +93,10 @@ def _trained_binarisation(model: LatentVariableModel, data: Dataset, other: bool
     """Return the binarisation that the model was trained under; refuse data of another one, unless ``other``."""
     trained = (model.spec.binarisation if model.spec is not None else None) or data.binarisation
     if trained != data.binarisation and not other:
+        way = "give " if "none" in (trained, data.binarisation) else f"give data.with_binarisation({trained!r}), or "
         raise InputError(
             f"binarisation: expected {trained}, under which the model was trained; the data {data.name!r} have "
-            f"{data.binarisation}; give data.with_binarisation({trained!r}), or other_binarisation=True to evaluate "
-            "under another"
+            f"{data.binarisation}; {way}other_binarisation=True to evaluate under another"
         )
     return trained
 

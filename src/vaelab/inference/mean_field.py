@@ -38,7 +38,10 @@ def linear_weights(module: nn.Module) -> tuple[Tensor, Tensor]:
     network = module.network if isinstance(module, BernoulliLikelihood | BernoulliPosterior) else None
     layers = [] if network is None else list(network.layers.modules())[1:]
     if network is None or [type(layer) for layer in layers] != [nn.Linear]:
-        raise InputError("weights: expected a linear layer of bits; got one with hidden layers between")
+        raise InputError(
+            "weights: expected a linear layer of bits, as the layers of an sbn without hidden_dims are; "
+            "got one with hidden layers between"
+        )
     J = layers[0].get_parameter("weight") * network.scale
     return J, layers[0].get_parameter("bias") - J @ network.shift
 

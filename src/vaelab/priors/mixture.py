@@ -152,7 +152,8 @@ class MixturePrior(nn.Module):
         if len(self.weights) == 0:
             raise InputError(
                 "density: this auto-encoder has no density of its codes yet; "
-                "finish its training, or fit it with prior.fit(codes)"
+                "vaelab train fits it when the training ends; in Python give "
+                "model.prior.fit(vaelab.evaluation.encode_means(model, x)) the training rows x"
             )
         return MixtureSameFamily(
             Categorical(logits=self.weights.log(), validate_args=False),  # of probabilities it rounds up tiny ones

@@ -38,7 +38,7 @@ def models_table(members: Sequence[ReportedRun]) -> tuple[Row, list[Row]]:
         rows.append(
             [
                 member.title,
-                f"{units.units if units else '?'} {kind}",
+                f"{units.units if units else member.model.latent_dim} {kind}",
                 f"{member.parameters:,}",
                 f"{member.seconds / 60:.1f}",
                 _with_error(member.evaluation("elbo")),

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from vaelab.data import Batches, Dataset
+from vaelab.data import Batches, Dataset, require_dataset
 from vaelab.errors import InputError
 from vaelab.estimators import Estimator
 from vaelab.models import MODELS, LatentVariableModel
@@ -93,6 +93,8 @@ def fit(
     """
     if settings is not None and training:
         raise InputError(f"fit: expected settings or their fields by name, not both; got {', '.join(training)} as well")
+    require_dataset(data)
+    _require_estimator(estimator)
     name = _name_in_table(model)
     defaults = resolve(name, {"seed": seed, **({"training": training} if training else {})})
     settings = settings or defaults.training
@@ -138,6 +140,12 @@ def _name_in_table(model: LatentVariableModel) -> str:
     if model.code == "bits" and len(model.layers) > 1:
         return "sbn"
     return {"real": "gaussian-vae", "bits": "bernoulli-vae", "point": "autoencoder"}[model.code]
+
+
+def _require_estimator(estimator: object) -> None:
+    if estimator is not None and not isinstance(estimator, Estimator):
+        got = estimator.__name__ if isinstance(estimator, type) else repr(estimator)
+        raise InputError(f"estimator: expected an estimator made for the model, such as Rebar(model); got {got}")
 
 
 def _require_one_learning_rate(settings: TrainingSettings, optimizer: MakeOptimizer | None) -> None:

@@ -17,7 +17,7 @@ _SMALL = 1e-3  # relative to the bound: smaller rises do not count
 class Verdict:
     """Whether the validation bound was still rising when the training ended, and a sentence about it.
 
-    ``rising`` is None if there were too few validations.
+    ``rising`` is None if there were too few validations at a high learning rate.
     """
 
     rising: bool | None
@@ -56,7 +56,9 @@ def judge(
     quarter = last - (last - first) // 4
     before = [bound for step, bound in high if step <= quarter]
     if len(high) < _LEAST or len(before) == len(high):
-        return Verdict(None, f"too few validations to tell whether the validation {what} was still rising")
+        return Verdict(
+            None, f"too few validations at a high learning rate to tell whether the validation {what} was still rising"
+        )
     best_step, best_bound = max(high, key=lambda pair: pair[1])
     rise = best_bound - max(before)
     when = (
