@@ -175,6 +175,22 @@ def test_grey_levels_are_binarised_and_labels_are_not():
         assert batch[:, 4:].sum(1).eq(1).all()
 
 
+@pytest.mark.parametrize(
+    ("build", "estimate", "codes"), [(gaussian_vae, quadrature, 65**2), (bernoulli_vae, exact, 2**10)]
+)
+def test_exact_sums_decode_few_numbers_at_once(build, estimate, codes):
+    """A code is decoded for every observation, whose condition it goes with, and not once for all of them."""
+    data = labelled(rows=(150, 20, 20), dim=60).with_condition("labels")
+    model, sizes = build(data, 2 if estimate is quadrature else 10, [4], seed=0), []
+    model.likelihood.register_forward_hook(lambda part, inputs, p: sizes.append(p.logits.numel()))
+    observed = data.train.observations()
+    values = estimate(model, observed).values
+    assert max(sizes) <= 4_000_000
+    assert sum(sizes) >= len(observed) * codes * 60
+    rows = observed.bits(slice(0, 3))
+    assert torch.allclose(estimate(model, rows).values, values[:3], atol=1e-4)
+
+
 def test_a_custom_model_is_conditional_by_one_argument():
     plain = bernoulli_vae(X, latent_dim=D)
     both = bernoulli_vae(SPEC, latent_dim=D)

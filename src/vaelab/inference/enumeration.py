@@ -109,7 +109,8 @@ class Enumeration:
     def _chunks(self, x: Tensor, known: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all codes (C, 1, D) with their log p(x, z), (C, B), in chunks."""
         prior = self.model.prior()
-        size = max(1, _ELEMENTS // max(x.shape[-1], len(x)))
+        decoded = len(x) * x.shape[-1]  # of a code, if what is given with each observation is decoded with it
+        size = max(1, _ELEMENTS // (decoded if self.model.given else max(x.shape[-1], len(x))))
         for start in range(0, 2**self.dim, size):
             z = codes_between(start, min(start + size, 2**self.dim), self.dim, x).unsqueeze(1)
             log_likelihood = self.model.log_likelihood(x, z) if known is None else _of_known(self.model, x, z, known)

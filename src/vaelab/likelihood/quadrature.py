@@ -25,6 +25,7 @@ _TOLERANCE = 0.05
 _TRIED = 200  # observations on which the resolution is chosen
 _CHUNK = 4096  # points of the grid that are decoded at once
 _ROWS = 2000  # observations that are scored at once
+_ELEMENTS = 4_000_000  # numbers that are decoded at once, where they differ from one observation to another
 
 
 def require_small_code(model: LatentVariableModel) -> int:
@@ -86,14 +87,19 @@ def _integrate(
     model: LatentVariableModel, observed: Observations, size: int, intervals: int, callback: Callback | None
 ) -> BoundEstimate:
     """Integrate on a grid; its points with even numbers on every axis are the grid of half the resolution."""
-    starts = range(0, len(observed), _ROWS)
-    batches = [observed.bits(slice(start, start + _ROWS)).to(model.any_weight) for start in starts]  # (B, X) each
+    # What is given with an observation is decoded with every point, so that few observations are scored at once.
+    rows = max(1, _ELEMENTS // (_CHUNK * observed.dim)) if model.given else _ROWS
+    starts = range(0, len(observed), rows)
+    batches = [observed.bits(slice(start, start + rows)).to(model.any_weight) for start in starts]  # (B, X) each
     even, odd = ([torch.full((len(x),), -math.inf, dtype=torch.float64) for x in batches] for _ in range(2))
     chunks = list(_grid(intervals, size, batches[0]))
     for done, (z, is_even) in enumerate(chunks):
-        log_prior = model.prior().log_prob(z).unsqueeze(1)  # (G, 1)
+        codes = z.unsqueeze(1)  # (G, 1, D), the same for every observation
+        shared = None if model.given else model.likelihood(codes)
+        log_prior = model.prior().log_prob(codes)  # (G, 1)
         for index, x in enumerate(batches):
-            log_joint = model.log_likelihood(x, z.unsqueeze(1)) + log_prior  # (G, B)
+            log_likelihood = model.log_likelihood(x, codes) if shared is None else shared.log_prob(x)
+            log_joint = log_likelihood + log_prior  # (G, B)
             for totals, chosen in ((even, is_even), (odd, ~is_even)):
                 if chosen.any():
                     part = log_joint[chosen].logsumexp(0).double().cpu()
