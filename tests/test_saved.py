@@ -154,6 +154,19 @@ def test_a_model_of_modules_is_loaded_into_one_that_is_built_by_hand(tmp_path: P
         vaelab.load(tmp_path / "m", into=other)
 
 
+def test_the_binarisation_of_the_training_is_saved(tmp_path: Path) -> None:
+    """Also with a class, and a model that is built by hand: neither is evaluated under another without asking."""
+    greys = vaelab.Dataset.from_arrays(np.random.default_rng(0).integers(0, 256, (40, 5)).astype(np.uint8))
+    by_hand = partial(vaelab.gaussian_vae, 5, 2, network=MLP)
+    for name, model, into in (("class", Mine(5, 3), None), ("by hand", by_hand(), by_hand())):
+        vaelab.fit(model, greys.with_binarisation("static"), steps=1)
+        model.save(tmp_path / name)
+        loaded = vaelab.load(tmp_path / name, into=into)
+        assert loaded.spec == model.spec
+        with pytest.raises(InputError, match="expected static, under which the model was trained"):
+            vaelab.evaluate(loaded, greys, samples=1)
+
+
 def test_loading_imports_no_module_that_a_file_names(tmp_path: Path) -> None:
     """A class that is not defined is named in a sentence; its module is not imported."""
     Mine(5, 3).save(tmp_path / "m")

@@ -49,6 +49,8 @@ def load(path: str | Path, into: LatentVariableModel | None = None) -> LatentVar
     content, tensors = read_model(folder)
     model = into if into is not None else _build(content, tensors, folder)
     give_weights(model, tensors, folder)
+    if content.spec is not None:  # it names the binarisation under which these weights were trained
+        model.spec = read_value(content.spec, "spec", tensors)
     return model.eval()
 
 
