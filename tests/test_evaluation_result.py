@@ -97,3 +97,8 @@ def test_a_frame_without_pandas_is_refused_in_a_sentence(result: Evaluation, mon
 
 def test_no_record_prints_as_nothing() -> None:
     assert str(Evaluation(())) == ""
+
+
+def test_bounds_given_as_a_word_are_refused() -> None:
+    with pytest.raises(InputError, match=r"bounds: expected a list of names, such as bounds=\('elbo',\); got 'elbo'"):
+        evaluate(build("gaussian"), binary_data(), bounds="elbo")  # type: ignore[arg-type]

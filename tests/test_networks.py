@@ -258,3 +258,8 @@ def test_the_output_bias_starts_at_the_logit_of_the_mean_image(network):
 def test_an_invalid_code_size_is_refused(kind, dim):
     with pytest.raises(InputError, match="latent_dim: expected an integer of at least 1"):
         kind(dim)
+
+
+def test_a_network_refuses_an_array_of_numpy():
+    with pytest.raises(InputError, match=r"expected inputs of shape \(..., 6\); got ndarray"):
+        gaussian_vae(6, latent_dim=2, hidden_dims=[3]).posterior(torch.zeros(2, 6).numpy())

@@ -103,6 +103,8 @@ def _trained_binarisation(model: LatentVariableModel, data: Dataset, other: bool
 
 def _chosen(model: LatentVariableModel, names: Sequence[BoundName] | None) -> list[Bound]:
     """Return the requested bounds in the order of the table, or refuse those that the model does not have."""
+    if isinstance(names, str):
+        raise InputError(f"bounds: expected a list of names, such as bounds=({names!r},); got {names!r}")
     for name in names or ():
         require_choice("bound", name, BOUNDS)
         BOUNDS[name].check(model)  # before any is computed

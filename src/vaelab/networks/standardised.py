@@ -54,8 +54,9 @@ class Standardised(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs (..., inputs) to outputs (..., outputs)."""
-        if x.shape[-1:] != self.shift.shape:
-            raise InputError(f"network: expected inputs of shape (..., {len(self.shift)}); got {tuple(x.shape)}")
+        if not isinstance(x, Tensor) or x.shape[-1:] != self.shift.shape:
+            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise InputError(f"network: expected inputs of shape (..., {len(self.shift)}); got {got}")
         # One axis before the features: of more than two axes a layer would return a view, and an activation that
         # changes a view in place is differentiated by copies.
         rows = x.reshape(-1, x.shape[-1])

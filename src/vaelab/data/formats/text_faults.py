@@ -124,7 +124,7 @@ def _kind(cell: str) -> str:
 def _recode(layout: Layout, column: int) -> str:
     if layout.names is not None and layout.names[column].lower() in LABELS:
         return "recode the labels as 0, 1, 2, ..."
-    return "recode the words as 0 and 1"
+    return "recode the words as 0 and 1 (labels as 0, 1, 2, ...)"
 
 
 def _short(cell: str) -> str:
