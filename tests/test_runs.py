@@ -192,7 +192,7 @@ REFUSED = {
         lambda run: (run.path / "config.json").unlink(),
         r"is not a run directory \(it has no config\.json\)",
     ),
-    "no weights": (without_weights, "expected the weights of the run; the file is missing"),
+    "no weights": (without_weights, "expected the weights of the model; the file is missing"),
     "weights cut": (
         lambda run: os.truncate(run.path / "model.safetensors", 300),
         "expected a safetensors file; it is damaged",

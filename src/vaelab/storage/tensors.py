@@ -37,7 +37,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
         tensors = safetensors.torch.load(content)
         expected = _digest_in(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except FileNotFoundError:
-        raise InputError(f"{path}: expected the weights of the run; the file is missing") from None
+        raise InputError(f"{path}: expected the weights of the model; the file is missing") from None
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(f"{path}: expected a safetensors file; it is damaged ({error})") from error
     if expected is None or expected != _checksum(tensors):
