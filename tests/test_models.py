@@ -12,6 +12,7 @@ import torch
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Independent, MultivariateNormal
 
+import vaelab
 from tests.laws import (
     BITS,
     LAYERED,
@@ -428,3 +429,8 @@ WRONG = [
 def test_options_that_do_not_fit_are_refused(name, options, sentence):
     with pytest.raises(InputError, match=sentence):
         ROWS[name].build(**{"data": X, **options}).reconstruct(observations_of())
+
+
+def test_an_unknown_argument_of_a_builder_is_reported_with_the_builder():
+    with pytest.raises(TypeError, match=r"deep_gaussian_vae: got an unexpected keyword argument 'latent_dim'"):
+        vaelab.deep_gaussian_vae(6, latent_dim=2)

@@ -30,8 +30,9 @@ NO_LIKELIHOOD = (
 )
 COUNTED = (
     "The count depends on the noise of the gradient as well as on the model: much noise leaves many units that carry "
-    "little. Read it beside the nats of each."
+    "little."
 )
+BESIDE_NATS = " Read it beside the nats of each."
 
 
 def evaluate(
@@ -118,7 +119,8 @@ def _units(model: LatentVariableModel, observed: Observations, seed: int) -> Ite
     except InputError as reason:  # the bounds are still reported
         _log.warning("active units left out: %s", reason)
         return
-    yield {"name": "active-units", "value": units.pop("active_units"), **units, "note": COUNTED}, None
+    note = COUNTED + (BESIDE_NATS if "nats_per_active_unit" in units else "")
+    yield {"name": "active-units", "value": units.pop("active_units"), **units, "note": note}, None
 
 
 def _of_autoencoder(model: LatentVariableModel, observed: Observations, seed: int) -> Iterator[_Number]:

@@ -66,7 +66,10 @@ def builder(function: Callable[P, LatentVariableModel]) -> Callable[P, LatentVar
 
     @wraps(function)
     def build(*args: P.args, **kwargs: P.kwargs) -> LatentVariableModel:
-        bound = signature.bind(*args, **kwargs)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{function.__name__}: {error}") from None  # as Python's own sentence names the function
         _check_network(bound.arguments)
         bound.apply_defaults()
         spec = bound.arguments["data"] = DataSpec.of(bound.arguments["data"])
