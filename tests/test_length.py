@@ -17,7 +17,7 @@ from vaelab.models import MODELS, autoencoder, bernoulli_vae, deep_gaussian_vae,
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training import check_settings, fit, for_data, train
-from vaelab.training.average import average_of, update_average
+from vaelab.training.average import WeightAverage
 from vaelab.training.length import at_pace, default_interval
 from vaelab.training.optimizers import make_adam
 from vaelab.training.schedule import CheckpointClock
@@ -175,15 +175,15 @@ def test_no_patience_is_used_up_while_the_learning_rate_rises():
 
 def test_the_average_begins_anew_when_beta_has_its_value():
     model = gaussian_vae(5, 3, [8], seed=0)
-    average = average_of(model)
+    average = WeightAverage(model)
     for step in range(1, 9):
         with torch.no_grad():
             for weight in model.parameters():
                 weight.fill_(float(step))
-        update_average(average, model, step, start=6)
+        average.update(step, start=6)
         if step == 6:
-            assert {float(weight.mean()) for weight in average.parameters()} == {6.0}
-    assert float(next(average.parameters()).mean()) == pytest.approx(6 + 8 / 9 * 2)  # step 7 is left out
+            assert {float(weight.mean()) for weight in average.module.parameters()} == {6.0}
+    assert float(next(average.module.parameters()).mean()) == pytest.approx(6 + 8 / 9 * 2)  # step 7 is left out
 
 
 @pytest.mark.parametrize("stop", [24, 60, 100])

@@ -22,7 +22,7 @@ from vaelab.networks import matmul_precision
 from vaelab.settings import resolve
 from vaelab.training import fit
 from vaelab.training import step as room
-from vaelab.training.average import average_of, update_average
+from vaelab.training.average import WeightAverage
 from vaelab.training.precision import choose_precision
 
 CPU = torch.device("cpu")
@@ -259,12 +259,12 @@ def test_that_compilation_is_tried_before_a_step_is_made(monkeypatch, caplog):
 def test_the_average_weighs_the_past_as_its_formula_says():
     """After n weights taken in, the k-th has the weight of polynomial decay: product of what was left of it."""
     model = gaussian_vae(6, latent_dim=2, hidden_dims=[8])
-    average, taken = average_of(model), []
+    average, taken = WeightAverage(model), []
     for step in range(1, 41):
         with torch.no_grad():
             for weight in model.parameters():
                 weight.normal_()
-        update_average(average, model, step)
+        average.update(step)
         if step <= 4 or step % 4 == 0:
             taken.append(model.likelihood.network.layers[-1].weight.detach().clone())
     weights = []

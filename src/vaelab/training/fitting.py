@@ -16,7 +16,7 @@ from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import Objective
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
-from vaelab.training.average import average_of
+from vaelab.training.average import WeightAverage
 from vaelab.training.best import Best
 from vaelab.training.checks import check_fit, training_rows
 from vaelab.training.interrupts import stop_requests
@@ -165,9 +165,8 @@ def _new_state(
     run: Run | None,
 ) -> TrainState:
     """Return the state before the first step."""
-    average = average_of(model) if settings.average else None
+    average = WeightAverage(model) if settings.average else None
     validated = model if average is None else average.module
-    assert isinstance(validated, LatentVariableModel)
     return TrainState(
         model,
         estimator,

@@ -6,14 +6,13 @@ from typing import Any, Protocol
 
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
 
 from vaelab.errors import InputError
 from vaelab.estimators import Estimator
 from vaelab.models import LatentVariableModel
 from vaelab.runs import Run
 from vaelab.training.adam import Adam
-from vaelab.training.average import update_average
+from vaelab.training.average import WeightAverage
 from vaelab.training.best import Best
 from vaelab.training.log import Log
 from vaelab.training.optimizers import require_same_options, trainable
@@ -49,7 +48,7 @@ class TrainState:
         optimizer: Optimizer | Adam,
         best: Best,
         log: Log,
-        average: AveragedModel | None = None,
+        average: WeightAverage | None = None,
         variance: GradientVariance | None = None,
     ) -> None:
         self.step = 0
@@ -68,7 +67,7 @@ class TrainState:
         self.log.add(means)
         self.step += 1
         if self.average is not None:
-            update_average(self.average, self.model, self.step, average_from)
+            self.average.update(self.step, average_from)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of every part by name, and the step."""
