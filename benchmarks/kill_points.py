@@ -25,16 +25,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from vaelab import transform
 from vaelab.cli import main as vaelab
 from vaelab.data import load_data
-from vaelab.runs import Run
+from vaelab.runs import Run, encode_with_run
 from vaelab.storage import unseal
 from vaelab.storage.sealed import Schema
 from vaelab.studies import lab, sweep  # imported here, so that a command does not wait for it in each process
 
 RESULTS = Path(__file__).parent / "results" / "kill_points.json"
-_IMPORTED = (lab, sweep, transform)
+_IMPORTED = (lab, sweep, encode_with_run)
 _EVENTS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "fcntl.flock")
 TINY = ("hidden_dims=[8]", "training.steps=12", "training.batch_size=20", "training.validate_every=6")
 

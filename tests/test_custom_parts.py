@@ -235,7 +235,7 @@ WRONG = [
     ),
     (
         {"prior": lambda p: DiagonalNormal(p.loc[:1], p.log_scale[:1])},
-        "codes of 1 numbers, as the prior has; ",
+        r"(codes of|decodes) 1 numbers, as the prior has; ",
     ),
     ({"prior": lambda p: p.loc}, "prior: expected a module that returns a torch distribution"),
 ]

@@ -23,7 +23,7 @@ from vaelab.data.streaming.rows import Rows, on_disk
 from vaelab.data.values import Array, Kind, ReadOptions, Values
 from vaelab.errors import InputError, require_choice, require_number
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "require_dataset"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
