@@ -233,10 +233,6 @@ WRONG = [
         {"posterior": lambda q: DiagonalNormal(q.loc[0], q.log_scale[0])},
         r"posterior: .* batch shape \(2,\), one for each row",
     ),
-    (
-        {"prior": lambda p: DiagonalNormal(p.loc[:1], p.log_scale[:1])},
-        r"(codes of|decodes) 1 numbers, as the prior has; ",
-    ),
     ({"prior": lambda p: p.loc}, "prior: expected a module that returns a torch distribution"),
 ]
 
@@ -254,6 +250,15 @@ WRONG = [
 def test_parts_that_do_not_fit_are_refused_and_never_repeated_in_silence(forms, sentence, use):
     with pytest.raises(InputError, match=sentence):
         use(wrapped(build("gaussian"), **forms), observations_of())
+
+
+@pytest.mark.parametrize("objective", [ELBO(), IWAE()])
+def test_a_prior_of_another_size_is_refused(objective):
+    model = wrapped(build("gaussian"), prior=lambda p: DiagonalNormal(p.loc[:1], p.log_scale[:1]))
+    with pytest.raises(InputError, match="posterior: expected codes of 1 numbers, as the prior has; got 3"):
+        model.bound(observations_of(), 1, objective)
+    with pytest.raises(InputError, match="likelihood: expected a module that decodes 1 numbers, as the prior has; "):
+        ESTIMATORS["pathwise"](model, 1)
 
 
 def test_parts_that_are_none():

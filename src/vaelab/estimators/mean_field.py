@@ -62,8 +62,11 @@ class MeanFieldEM(Estimator):
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is L itself, mu and xi held constant."""
         posterior, q = expectation.model.posterior, expectation.q
-        assert isinstance(posterior, MeanFieldPosterior)  # see ``check``
-        assert isinstance(q, MeanFieldBernoulli)
+        if not isinstance(posterior, MeanFieldPosterior) or not isinstance(q, MeanFieldBernoulli):
+            raise InputError(
+                f"estimator: {self.name!r} needs mean-field inference (model sbn, inference=mean-field); "
+                f"q(z|x) of this model is a {type(q).__name__}"
+            )
         solver, state = posterior.solver(), posterior.state_of(q)
         rows = solver.rows()
         chunks = zip(expectation.x.split(rows), *(part.split(rows) for part in (*state.mu, *state.xi)), strict=True)
