@@ -111,6 +111,18 @@ def test_every_builder_draws_its_weights_from_its_seed(name):
     assert largest_difference(unseeded, weights(None)) > 0
 
 
+def test_a_seed_of_numpy_draws_what_one_of_python_draws():
+    assert torch.equal(*(gaussian_vae(5, 2, seed=0).sample(4, seed=seed) for seed in (3, np.int64(3))))
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, True, -1, 2**63])
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises(InputError, match=r"seed: expected an integer of at least 0 and below 2\^63; got"):
+        gaussian_vae(5, 2, seed=seed)
+    with pytest.raises(InputError, match="seed: expected"):
+        gaussian_vae(5, 2).sample(4, seed=seed)
+
+
 def test_fit_with_the_builders_seed_is_the_run_of_that_seed(tmp_path):
     run, _ = run_training(tmp_path / "run", model="gaussian-vae")
     model, data = gaussian_vae(binary_data(), 3, [8], seed=0), binary_data()

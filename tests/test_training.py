@@ -16,7 +16,7 @@ from vaelab.models import autoencoder, gaussian_vae
 from vaelab.objectives import ELBO, IWAE, Reconstruction
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
-from vaelab.training import Diverged, choose_device, fit
+from vaelab.training import Diverged, choose_device, fit, train
 from vaelab.training.adam import Adam
 from vaelab.training.log import Log
 from vaelab.training.schedule import kl_weight, learning_rate_factor
@@ -337,6 +337,23 @@ def test_adam_takes_the_steps_of_torchs_own(compiled):
     again.load_state_dict(adam.state_dict())
     assert again.count == 20
     assert all(torch.equal(a, b) for a, b in zip(again.means + again.squares, adam.means + adam.squares, strict=True))
+
+
+def test_fit_gives_an_autoencoder_the_mixture_that_train_gives_it(tmp_path):
+    small = {"latent_dim": 2, "hidden_dims": [8], "components": [2, 3]}
+    settings = resolve("autoencoder", {**small, "training": {"steps": 20, "precision": "float32"}})
+    run, _ = train(settings.model_copy(update={"data": "patterns"}), tmp_path / "run", data=binary_data())
+    model = autoencoder(binary_data(), **small, seed=0)
+    fit(model, binary_data(), steps=20, precision="float32")
+    assert largest_difference(run.load_model().state_dict(), model.state_dict()) == 0
+    assert model.sample(3).shape == (3, 5)
+
+
+def test_more_components_than_rows_are_refused_before_the_training():
+    rows = []
+    with pytest.raises(InputError, match="components: expected at most 240, the rows of the training split; got 300"):
+        fit(autoencoder(5, components=[300]), binary_data(), steps=5, callback=rows.append)
+    assert rows == []
 
 
 def test_an_epoch_is_the_whole_batches_of_the_training_split():

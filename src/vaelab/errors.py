@@ -19,6 +19,7 @@ __all__ = [
     "require_int",
     "require_list",
     "require_number",
+    "require_seed",
     "shown",
 ]
 
@@ -86,6 +87,14 @@ def require_int(argument: str, value: object, minimum: int) -> int:
     number = int(value)
     if number > LARGEST:
         raise InputError(f"{argument}: expected an integer of at most {LARGEST:,}; got {shown(value)}")
+    return number
+
+
+def require_seed(value: object) -> int:
+    """Return ``value`` if it is an integer (also of numpy) from 0 to 2^63 - 1; else raise an error."""
+    number = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else -1
+    if not 0 <= number < 2**63:
+        raise InputError(f"seed: expected an integer of at least 0 and below 2^63; got {shown(value)}")
     return number
 
 

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 
 import torch
 
+from vaelab.errors import require_seed
+
 __all__ = ["DATA_SEED", "derive_seed", "own_generators", "seed_step", "seeded"]
 
 DATA_SEED = 777  # seed of the splits of a file and of bits that are drawn once: the same in every run
@@ -75,6 +77,9 @@ def seeded(seed: int | None, *path: object) -> Iterator[None]:
         seed: the seed.
         path: words that name the use, so that one seed gives independent draws for different uses.
 
+    Raises:
+        InputError: a seed that is no integer from 0 to 2^63 - 1.
+
     >>> with seeded(1):
     ...     first = torch.rand(2)
     >>> with seeded(1):
@@ -84,6 +89,7 @@ def seeded(seed: int | None, *path: object) -> Iterator[None]:
     if seed is None:
         yield
         return
+    value = derive_seed(require_seed(seed), *path)
     with own_generators():
-        torch.manual_seed(derive_seed(seed, *path))
+        torch.manual_seed(value)
         yield

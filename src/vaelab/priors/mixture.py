@@ -152,8 +152,8 @@ class MixturePrior(nn.Module):
         if len(self.weights) == 0:
             raise InputError(
                 "density: this auto-encoder has no density of its codes yet; "
-                "vaelab train fits it when the training ends; in Python give "
-                "model.prior.fit(vaelab.evaluation.encode_means(model, x)) the training rows x"
+                "a training that ends fits it; after a loop of your own, call "
+                "model.prior.fit(vaelab.evaluation.encode_means(model, x)) with the training rows x"
             )
         return MixtureSameFamily(
             Categorical(logits=self.weights.log(), validate_args=False),  # of probabilities it rounds up tiny ones

@@ -10,9 +10,9 @@ from vaelab.errors import InputError
 from vaelab.estimators import Estimator
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective
-from vaelab.priors import MixturePrior
 from vaelab.seeds import seeded
 from vaelab.settings import Settings, TrainingSettings
+from vaelab.training.density import check_density
 
 __all__ = ["check_fit", "check_settings", "training_rows"]
 
@@ -26,11 +26,6 @@ def check_settings(settings: Settings, data: Dataset) -> None:
     with seeded(0):  # on the device "meta" nothing would be drawn, but its first sum imports torch's compiler: 0.8 s
         model = settings.build_model(replace(data.spec, mean=None))
     check_fit(model, data, settings.build_objective(), settings.build_estimator(model), settings.training)
-    rows = training_rows(data)
-    if isinstance(model.prior, MixturePrior) and max(model.prior.candidates) > rows:
-        raise InputError(
-            f"components: expected at most {rows}, the rows of the training split; got {max(model.prior.candidates)}"
-        )
 
 
 def check_fit(
@@ -52,6 +47,7 @@ def check_fit(
         )
     model.require_condition(data.spec)
     rows = training_rows(data)
+    check_density(model, rows)
     _check_kl_warmup(training, objective, estimator, rows)
     _check_memory(training.batch_size, estimator.samples, rows, data.dim)
 

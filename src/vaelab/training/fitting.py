@@ -19,6 +19,7 @@ from vaelab.settings import TrainingSettings, resolve
 from vaelab.training.average import WeightAverage
 from vaelab.training.best import Best
 from vaelab.training.checks import check_fit, training_rows
+from vaelab.training.density import fit_density
 from vaelab.training.interrupts import stop_requests
 from vaelab.training.length import at_pace, default_interval
 from vaelab.training.log import Log
@@ -53,6 +54,8 @@ def fit(
     **training: Any,
 ) -> FitResult:
     """Train a model on the ``train`` split and leave it with the weights of the best validation bound.
+
+    An auto-encoder then gets the mixture of its codes.
 
     Training starts from the weights that the model has, so a second call continues from the weights of the first.
     Ctrl-C and SIGTERM stop it after the step; then the model keeps its last weights, to continue from. Settings of the
@@ -132,7 +135,10 @@ def fit(
     )
     with stop_requests() as request:
         reason = run_loop(setup, state, request)
-    return _end(setup, state, reason, request.signal)
+    result = _end(setup, state, reason, request.signal)
+    if reason != "interrupted" and group.is_rank_zero:
+        fit_density(model, data, seed, run)
+    return result
 
 
 def _name_in_table(model: LatentVariableModel) -> str:

@@ -13,9 +13,6 @@ import torch
 
 from vaelab.data import Batches, Dataset
 from vaelab.errors import InputError
-from vaelab.evaluation import encode_means
-from vaelab.models import LatentVariableModel
-from vaelab.priors import MixturePrior
 from vaelab.runs import Run, locked, source_of
 from vaelab.seeds import seeded
 from vaelab.settings import Settings, words
@@ -28,7 +25,7 @@ from vaelab.training.result import FitResult, Row
 from vaelab.training.resume import reopen
 from vaelab.training.surroundings import choose_device, own_torch
 
-__all__ = ["fit_density", "train"]
+__all__ = ["train"]
 
 
 @own_torch()
@@ -96,8 +93,6 @@ def train(
             callback=callback if processes.is_rank_zero else None,
             processes=processes,
         )
-        if result.stop_reason != "interrupted" and processes.is_rank_zero:
-            fit_density(model, data, settings, run)
         return run, result
 
 
@@ -147,15 +142,3 @@ def _with_precision(settings: Settings, device: str) -> Settings:
     """Return the settings with ``precision=auto`` replaced by float32 or bfloat16."""
     precision = choose_precision(settings.training.precision, torch.device(device))
     return settings.model_copy(update={"training": settings.training.model_copy(update={"precision": precision})})
-
-
-def fit_density(model: LatentVariableModel, data: Dataset, settings: Settings, run: Run) -> dict[int, float]:
-    """Fit the mixture to the codes of the training split and write it; no-op for other models."""
-    if not isinstance(model.prior, MixturePrior):
-        return {}
-    device = next(model.parameters()).device
-    with seeded(settings.seed, "density"):  # with dynamic binarisation the codes are those of newly drawn bits
-        codes = encode_means(model, data.train.observations(device).sample())
-    bic = model.prior.fit(codes, settings.seed)
-    run.save_density(model.prior)
-    return bic
