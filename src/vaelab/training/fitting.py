@@ -113,32 +113,45 @@ def fit(
     model.spec = replace(model.spec or data.spec, kind=data.kind, binarisation=data.binarisation)
     model.to(where).train()
     group = processes or ProcessGroup()
-
-    batches = Batches(data.train.observations(where), settings.batch_size, seed, group.ranks)
     state = _new_state(model, estimator, optimizer, settings, run)
     state.resume(run, group)
-    steps = settings.steps or (settings.epochs or 1) * batches.steps_per_epoch
-    setup = Setup(
-        settings=settings,
-        objective=objective,
-        batches=batches,
-        held_out=data.validation.observations(where),
-        device=where,
-        seed=seed,
-        steps=steps,
-        validate_every=settings.validate_every or default_interval(batches.steps_per_epoch, steps),
-        products="medium" if choose_precision(settings.precision, where) == "bfloat16" else "highest",
-        group=group,
-        history=History(run.metrics() if run is not None else []),
-        run=run,
-        callback=callback,
-    )
+    setup = _new_setup(data, settings, objective, where, seed, group, run, callback)
     with stop_requests() as request:
         reason = run_loop(setup, state, request)
     result = _end(setup, state, reason, request.signal)
     if reason != "interrupted" and group.is_rank_zero:
         fit_density(model, data, seed, run)
     return result
+
+
+def _new_setup(
+    data: Dataset,
+    settings: TrainingSettings,
+    objective: Objective,
+    device: torch.device,
+    seed: int,
+    group: ProcessGroup,
+    run: Run | None,
+    callback: Callable[[Row], None] | None,
+) -> Setup:
+    """Return what does not change in the training."""
+    batches = Batches(data.train.observations(device), settings.batch_size, seed, group.ranks)
+    steps = settings.steps or (settings.epochs or 1) * batches.steps_per_epoch
+    return Setup(
+        settings=settings,
+        objective=objective,
+        batches=batches,
+        held_out=data.validation.observations(device),
+        device=device,
+        seed=seed,
+        steps=steps,
+        validate_every=settings.validate_every or default_interval(batches.steps_per_epoch, steps),
+        products="medium" if choose_precision(settings.precision, device) == "bfloat16" else "highest",
+        group=group,
+        history=History(run.metrics() if run is not None else []),
+        run=run,
+        callback=callback,
+    )
 
 
 def _name_in_table(model: LatentVariableModel) -> str:
