@@ -17,7 +17,17 @@ from vaelab.networks import MLP, Build, Size, build_network
 __all__ = ["BernoulliPosterior", "ChainPosterior", "DeltaPosterior", "GaussianPosterior"]
 
 
-class GaussianPosterior(nn.Module):
+class _NetworkPosterior(nn.Module):
+    """A posterior whose parameters a network returns, ``_numbers`` for each number of the code."""
+
+    _numbers: ClassVar[int] = 1
+
+    def __init__(self, inputs: Size, latent_dim: int, network: Build = MLP) -> None:
+        super().__init__()
+        self.network = build_network(network, inputs, self._numbers * require_int("latent_dim", latent_dim, 1))
+
+
+class GaussianPosterior(_NetworkPosterior):
     """`q(z|x) = N(mu(x), sigma(x))`: mu and log sigma are the two halves of a network's output.
 
     Args:
@@ -32,9 +42,7 @@ class GaussianPosterior(nn.Module):
 
     code: ClassVar[Code] = "real"
 
-    def __init__(self, inputs: Size, latent_dim: int, network: Build = MLP) -> None:
-        super().__init__()
-        self.network = build_network(network, inputs, 2 * require_int("latent_dim", latent_dim, 1))
+    _numbers = 2
 
     def forward(self, x: Tensor) -> DiagonalNormal:
         """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
@@ -42,7 +50,7 @@ class GaussianPosterior(nn.Module):
         return DiagonalNormal(loc, log_scale)
 
 
-class BernoulliPosterior(nn.Module):
+class BernoulliPosterior(_NetworkPosterior):
     """q(z|x) over independent bits: a network returns their logits.
 
     Args:
@@ -57,16 +65,12 @@ class BernoulliPosterior(nn.Module):
 
     code: ClassVar[Code] = "bits"
 
-    def __init__(self, inputs: Size, latent_dim: int, network: Build = MLP) -> None:
-        super().__init__()
-        self.network = build_network(network, inputs, require_int("latent_dim", latent_dim, 1))
-
     def forward(self, x: Tensor) -> Bernoulli:
         """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
         return Bernoulli(self.network(x))
 
 
-class DeltaPosterior(nn.Module):
+class DeltaPosterior(_NetworkPosterior):
     """The code of x without noise: the encoder of a deterministic auto-encoder.
 
     Args:
@@ -80,10 +84,6 @@ class DeltaPosterior(nn.Module):
     """
 
     code: ClassVar[Code] = "point"
-
-    def __init__(self, inputs: Size, latent_dim: int, network: Build = MLP) -> None:
-        super().__init__()
-        self.network = build_network(network, inputs, require_int("latent_dim", latent_dim, 1))
 
     def forward(self, x: Tensor) -> Delta:
         """Return the point at the code of x: batch shape (B,), event shape (D,)."""
