@@ -13,6 +13,7 @@ from vaelab.distributions.codes import Code, all_codes, codes_between, kind_of_c
 from vaelab.distributions.conversion import as_vector, map_parameters
 from vaelab.distributions.delta import Delta
 from vaelab.distributions.normal import DiagonalNormal
+from vaelab.distributions.observed import observed_log_prob
 from vaelab.distributions.vector import ParametricDistribution, VectorDistribution
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "kind_of_code",
     "log_factors",
     "map_parameters",
+    "observed_log_prob",
 ]

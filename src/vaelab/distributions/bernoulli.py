@@ -71,6 +71,11 @@ class Bernoulli(VectorDistribution):
         density: Tensor = _BernoulliLogDensity.apply(self.logits, value)  # type: ignore[no-untyped-call]
         return density
 
+    def log_prob_of_entries(self, value: Tensor) -> Tensor:
+        """Return `x_j l_j - softplus(l_j)` for each column, shape (..., X)."""
+        logits = _finite(self.logits)
+        return logits * value - F.softplus(logits)
+
     def entropy(self) -> Tensor:
         """Return the entropy in nats, `sum_j softplus(-|l_j|) + |l_j| sigmoid(-|l_j|)`, shape batch_shape."""
         size = _finite(self.logits).abs()

@@ -78,6 +78,11 @@ class DiagonalNormal(VectorDistribution):
         standard = (value - self.loc) * (-self.log_scale).exp()
         return -0.5 * (standard.square() + 2 * self.log_scale + _LOG_2PI).sum(-1)
 
+    def log_prob_of_entries(self, value: Tensor) -> Tensor:
+        """Return the log-density of each number, shape (..., D)."""
+        standard = (value - self.loc) * (-self.log_scale).exp()
+        return -0.5 * (standard.square() + 2 * self.log_scale + _LOG_2PI)
+
     def entropy(self) -> Tensor:
         """Return the entropy in nats, `sum_j log sigma_j + 1/2 (1 + log 2 pi)`, shape batch_shape."""
         return (self.log_scale + 0.5 * (1 + _LOG_2PI)).sum(-1)

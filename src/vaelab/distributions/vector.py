@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaelab.errors import InputError
+
 __all__ = ["ParametricDistribution", "VectorDistribution"]
 
 
@@ -41,6 +43,25 @@ class VectorDistribution(ParametricDistribution):
         build: Callable[..., Self] = type(self)
         parameters = {name: function(getattr(self, name)) for name in self.arg_constraints}
         return build(**parameters, validate_args=self._validate_args)
+
+    def log_prob_of_entries(self, value: Tensor) -> Tensor:
+        """Return the log-density of each entry of a value (..., X), in nats; ``log_prob`` is their sum.
+
+        An entry is a column, shape (..., X), or a group of columns that belong together, shape (..., number of groups).
+        A class has this method if its entries are independent. Value and gradient are finite where a value is
+        replaced by 0, as :func:`~vaelab.distributions.observed_log_prob` does with one that is missing.
+
+        Raises:
+            InputError: the entries depend on each other, so that none has a density of its own.
+        """
+        raise InputError(
+            "likelihood: expected a distribution of independent entries, as values of x are missing; "
+            f"{type(self).__name__} has no density of some of its columns"
+        )
+
+    def observed_entries(self, observed: Tensor) -> Tensor:
+        """Return which entries are observed, given which columns are, (..., X): an entry needs all of its columns."""
+        return observed
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Self:
         """Return the distribution with its parameters repeated along new axes, as views."""
