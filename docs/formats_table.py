@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vaelab.data.formats.table import FORMATS
+from vaelab.data.packing import PACKINGS
 
 __all__ = ["markdown"]
 
@@ -14,10 +15,12 @@ def markdown() -> str:
     rows = ["| file | what is read | training rows stay |", "|---|---|---|"]
     for known in FORMATS:
         endings = ", ".join(f"`{ending}`" for ending in known.endings)
-        gzipped = " (or gzipped, with `.gz` behind it)" if known.gzipped else ""
-        rows.append(f"| {endings}{gzipped} | {known.holds} | {ON_DISK[known.on_disk]} |")
+        packed = " *" if known.packs else ""
+        rows.append(f"| {endings}{packed} | {known.holds} | {ON_DISK[known.on_disk]} |")
     shards = ", ".join(f"`{ending}`" for known in FORMATS if known.shards for ending in known.endings)
     rows.append(f"| a directory of {shards} | [shards](streaming.md) | on the disk |")
+    packings = ", ".join(f"`{packing.ending}`" for packing in PACKINGS)
+    rows += ["", f"\\* also packed, with {packings} behind the name (a zip archive has one file in it)"]
     return "\n".join(rows)
 
 

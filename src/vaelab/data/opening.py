@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import io
 import os
 import stat
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from vaelab.data.packing import DAMAGE, packing_of
 from vaelab.errors import InputError
 
 __all__ = [
-    "GZIP",
     "MEMORY",
     "Opened",
     "Stream",
     "open_regular",
     "open_unpacked",
     "read_exactly",
+    "read_whole",
     "reason_of",
     "require_fits",
     "require_regular",
@@ -35,7 +34,7 @@ __all__ = [
 ]
 
 Stream = IO[bytes] | FileIO
-GZIP = b"\x1f\x8b"
+_PART = 2**22  # bytes that are unpacked at once
 MEMORY = 2**31  # bytes: the most that is unpacked into memory, of any file
 _KINDS = {
     stat.S_ISDIR: "a directory",
@@ -74,25 +73,34 @@ def require_regular(path: Path, mode: int) -> None:
 
 @dataclass(frozen=True)
 class Opened:
-    """A file that is open: the file itself, and the stream of what was packed into it (the same if it is not gzipped).
+    """A file that is open: the file itself, and the stream of what was packed into it (the same if it is not packed).
 
-    ``size`` is the number of bytes in the stream, or None if that is not known before it is unpacked.
+    ``size`` is the number of bytes in the stream, or None if that is not known before it is unpacked; ``name`` is the
+    name, in lower case, of what is in the stream.
     """
 
     path: Path
     file: FileIO
     stream: io.BufferedReader[Any]
     size: int | None
+    name: str
+
+    @property
+    def packed(self) -> bool:
+        """Whether the file is packed by gzip, bzip2, xz or zip."""
+        return self.size is None
 
 
 @contextmanager
 def open_unpacked(path: Path) -> Iterator[Opened]:
-    """Open a regular file to read, gzipped or not."""
+    """Open a regular file to read, packed or not."""
     with open_regular(path) as file:
-        packed = file.read(2) == GZIP
+        packing = packing_of(path.name, file.read(8))
         file.seek(0)
-        with io.BufferedReader(gzip.GzipFile(fileobj=file) if packed else file) as stream:
-            yield Opened(path, file, stream, None if packed else os.fstat(file.fileno()).st_size)
+        size = os.fstat(file.fileno()).st_size if packing is None else None
+        packed, name = (file, path.name.lower()) if packing is None else packing.opens(path, file)
+        with io.BufferedReader(cast(io.RawIOBase, packed)) as stream:
+            yield Opened(path, file, stream, size, name)
 
 
 @contextmanager
@@ -127,7 +135,7 @@ def read_exactly(
     expected = len(left)
     try:
         while len(left):
-            part = stream.read(min(len(left), 2**22))
+            part = stream.read(min(len(left), _PART))
             if not part:
                 got = expected - len(left)
                 raise InputError(f"{where}: expected {expected:,} bytes of data for shape {shape}; got {got:,}")
@@ -135,9 +143,27 @@ def read_exactly(
             left = left[len(part) :]
         if stream.read(1):
             raise InputError(f"{where}: expected {expected:,} bytes of data for shape {shape}; got more")
-    except (OSError, EOFError, zlib.error) as error:
+    except DAMAGE as error:
         raise InputError(f"{where}: expected a whole file; it is damaged ({reason_of(error)})") from error
     return array
+
+
+def read_whole(opened: Opened) -> io.BytesIO:
+    """Return the content of a file as a stream in memory, for libraries that read streams of known size.
+
+    Raises:
+        InputError: a damaged file, or one that is too large for memory once it is unpacked.
+    """
+    require_fits(opened.path, opened.size or 0)
+    parts, total = [], 0
+    try:
+        while part := opened.stream.read(_PART):
+            parts.append(part)
+            total += len(part)
+            require_fits(opened.path, total)
+    except DAMAGE as error:
+        raise InputError(f"{opened.path}: expected a whole file; it is damaged ({reason_of(error)})") from error
+    return io.BytesIO(b"".join(parts))
 
 
 def _size(nbytes: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import stat
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +13,7 @@ from vaelab.data.content import Content
 from vaelab.data.dataset import Dataset
 from vaelab.data.formats.table import ENDINGS, FORMATS, Format, format_of
 from vaelab.data.opening import Opened, open_unpacked, reason_of, status_of
+from vaelab.data.packing import DAMAGE
 from vaelab.data.streaming.read import read_streamed, streams
 from vaelab.data.values import ReadOptions
 from vaelab.errors import InputError
@@ -25,8 +25,9 @@ _FOREIGN_BEGINNINGS = {
     b"MATLAB": "a MATLAB file",
     b"\x89HDF": "an HDF5 file (MATLAB's newer files are such)",
     b"PK\x03\x04": _ZIP,
-    b"BZh": "compressed by bzip2",
-    b"\xfd7zXZ": "compressed by xz",
+    b"\x1f\x8b": "packed twice",
+    b"BZh": "packed twice",
+    b"\xfd7zXZ": "packed twice",
     b"\x28\xb5\x2f\xfd": "compressed by zstd",
     b"\x80\x02": "a pickle, which is never opened",
     b"\x80\x03": "a pickle, which is never opened",
@@ -45,9 +46,6 @@ _FOREIGN_ENDINGS = {
     ".pkl": "a pickle, which is never opened",
     ".pickle": "a pickle, which is never opened",
     ".pt": "a pickle, which is never opened",
-    ".zip": _ZIP,
-    ".bz2": "compressed by bzip2",
-    ".xz": "compressed by xz",
     ".zst": "compressed by zstd",
     ".arff": "an ARFF file",
     ".sav": "an SPSS file",
@@ -84,24 +82,20 @@ def read_dataset(path: Path, split: bool = True, options: ReadOptions | None = N
 
 
 def _reader_of(opened: Opened) -> Callable[[Opened, ReadOptions], Content]:
-    """Return what reads a file: by its name, or for a .gz file of any name by its first bytes."""
-    path, packed = opened.path, opened.size is None
-    name = path.name.lower().removesuffix(".gz") if packed else path.name.lower()
-    named = format_of(name)
+    """Return what reads a file: by the name of what is in it, or for a packed file of any name by its first bytes."""
+    path, named = opened.path, format_of(opened.name)
     try:
         head = opened.stream.peek(8)[:8]
-    except (OSError, EOFError, zlib.error) as error:
+    except DAMAGE as error:
         raise InputError(f"{path}: expected a readable file; it is damaged ({reason_of(error)})") from error
     begun = next((known for known in FORMATS if known.begins and head.startswith(known.begins)), None)
     foreign = next((called for start, called in _FOREIGN_BEGINNINGS.items() if head.startswith(start)), None)
     if named is None:
-        if packed and begun is not None and begun.gzipped and begun.read is not None:
+        if opened.packed and begun is not None and begun.packs and begun.read is not None:
             return begun.read
-        _refuse_ending(path, foreign or _FOREIGN_ENDINGS.get(Path(name).suffix), begun, packed)
-    if packed and not named.gzipped:
-        raise InputError(
-            f"{path}: expected {named.called} as it is, since it is compressed itself; unpack it with gunzip"
-        )
+        _refuse_ending(opened, foreign or _FOREIGN_ENDINGS.get(Path(opened.name).suffix), begun)
+    if opened.packed and not named.packs:
+        raise InputError(f"{path}: expected {named.called} as it is, since it is compressed itself; unpack it")
     if begun is named:
         foreign = None  # a format that is a zip archive itself
     if foreign is not None or begun not in (None, named):
@@ -112,13 +106,14 @@ def _reader_of(opened: Opened) -> Callable[[Opened, ReadOptions], Content]:
     return named.read
 
 
-def _refuse_ending(path: Path, foreign: str | None, begun: Format | None, packed: bool) -> NoReturn:
+def _refuse_ending(opened: Opened, foreign: str | None, begun: Format | None) -> NoReturn:
+    path = opened.path
     if foreign is not None:
         got = f"it is {foreign}; save its arrays with numpy.savez"
-    elif begun is not None and not packed:
+    elif begun is not None and not opened.packed:
         got = f"it is {begun.called}, which is to end in {begun.endings[0]}"
-    elif packed:
-        got = "the .gz file holds none of them; call a packed table NAME.csv.gz"
+    elif opened.packed:
+        got = f"the packed file holds none of them; call a packed table NAME.csv{path.suffix.lower()}"
     elif path.suffix.lower() in (".txt", ".dat", ".data", ""):
         got = f"got {path.name!r}; a table of text is to be called {path.stem}.csv"
     else:

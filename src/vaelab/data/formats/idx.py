@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from vaelab.data.content import Content
 from vaelab.data.opening import Opened, Stream, read_exactly, reason_of, require_fits
+from vaelab.data.packing import DAMAGE
 from vaelab.data.streaming.sources import Header, Plain, Source
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
@@ -35,7 +35,7 @@ def _header(path: Path, stream: Stream) -> Header:
         start = stream.read(4)
         zeros, kind, rank = struct.unpack(">HBB", start)
         shape = struct.unpack(f">{rank}I", stream.read(4 * rank))
-    except (EOFError, OSError, zlib.error, struct.error) as error:
+    except (*DAMAGE, struct.error) as error:
         raise InputError(
             f"{path}: expected an IDX file; it is damaged or of another format ({reason_of(error)})"
         ) from error

@@ -13,6 +13,7 @@ from typing import Literal
 from vaelab.data.content import Content
 from vaelab.data.formats import idx, npy, npz, parquet, text
 from vaelab.data.opening import Opened
+from vaelab.data.packing import PACKINGS
 from vaelab.data.streaming.sources import Source
 from vaelab.data.values import ReadOptions
 
@@ -31,7 +32,7 @@ class Format:
         sources: returns the rows of a file where they lie on the disk; None if they cannot stay there.
         on_disk: whether a file stays on the disk: ``never``, ``large`` (above 1 GiB) or ``always``.
         shards: whether a directory of such files is one data set.
-        gzipped: whether a file may be gzipped, as NAME.csv.gz.
+        packs: whether a file may be packed, as NAME.csv.gz.
         begins: the first bytes of a file, where they are always the same.
     """
 
@@ -42,7 +43,7 @@ class Format:
     sources: Callable[[Path, ReadOptions], Sequence[Source]] | None = None
     on_disk: Literal["never", "large", "always"] = "never"
     shards: bool = False
-    gzipped: bool = True
+    packs: bool = True
     begins: bytes | None = None
 
 
@@ -65,7 +66,7 @@ FORMATS = (
         npz.read,
         npz.sources,
         shards=True,
-        gzipped=False,
+        packs=False,
         begins=b"PK\x03\x04",
     ),
     Format(
@@ -91,11 +92,11 @@ FORMATS = (
         parquet.sources,
         on_disk="always",
         shards=True,
-        gzipped=False,
+        packs=False,
         begins=b"PAR1",
     ),
 )
-ENDINGS = (*(ending for known in FORMATS for ending in known.endings), ".gz")
+ENDINGS = (*(ending for known in FORMATS for ending in known.endings), *(packing.ending for packing in PACKINGS))
 
 
 def format_of(name: str) -> Format | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -15,6 +14,7 @@ from vaelab.data.content import Content
 from vaelab.data.formats.text_faults import refuse_table
 from vaelab.data.formats.text_layout import Layout, read_layout
 from vaelab.data.opening import Opened, reason_of, require_fits
+from vaelab.data.packing import DAMAGE
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
@@ -64,7 +64,7 @@ def _blocks(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
     while True:
         try:
             read = stream.read(_BLOCK)
-        except (OSError, EOFError, zlib.error) as error:
+        except DAMAGE as error:
             raise InputError(f"{path}: expected a readable file; it is damaged ({reason_of(error)})") from error
         data, rest = _whole_lines(rest + read, last=not read)
         if len(rest) > _LINE:
@@ -79,6 +79,8 @@ def _blocks(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
                 elif blank:
                     raise InputError(f"{path}: line {blank} is empty; expected a row in every line")
             filled = [line for line in lines if line.strip(" ")]  # blank ones are at the end of the file
+            if blank and not filled and len(data) > _BLOCK // 2:
+                raise InputError(f"{path}: line {blank} and many more are empty; expected a row in every line")
             yield number, filled
             number += len(lines)
         if not read:

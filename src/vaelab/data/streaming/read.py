@@ -15,7 +15,8 @@ from vaelab.data.columns import require_same_names
 from vaelab.data.dataset import Dataset
 from vaelab.data.formats.table import FORMATS, format_of
 from vaelab.data.naming import listed
-from vaelab.data.opening import GZIP, open_regular, reason_of, require_regular, status_of
+from vaelab.data.opening import open_regular, reason_of, require_regular, status_of
+from vaelab.data.packing import packing_of
 from vaelab.data.roles import label_among, refuse_counting, require_alike, require_no_index, require_no_labels
 from vaelab.data.splits import Split, require_labels
 from vaelab.data.streaming.rows import Facts, Rows, begin_digest
@@ -42,7 +43,7 @@ def streams(path: Path) -> bool:
     if known.on_disk == "always":
         return True
     with open_regular(path) as file:
-        return file.read(2) != GZIP
+        return packing_of(path.name, file.read(8)) is None
 
 
 def read_streamed(path: Path, split: bool = True, options: ReadOptions | None = None) -> Dataset:
