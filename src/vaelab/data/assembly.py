@@ -21,11 +21,15 @@ from vaelab.data.roles import (
     require_no_labels,
     roles_of,
 )
+from vaelab.data.sparse import SparseRows, is_sparse
+from vaelab.data.sparse_values import store_sparse, summarise_sparse
 from vaelab.data.splits import Split, require_labels, split_shuffled, split_validation
 from vaelab.data.values import (
     Array,
+    Coding,
     Kind,
     ReadOptions,
+    Stored,
     decide,
     require_numbers,
     require_one_meaning,
@@ -65,7 +69,7 @@ def assemble(path: Path, content: Content, split: bool, options: ReadOptions) ->
     shape = _shape_of(path, rows)
     names, notes = content.names, content.notes
     of_columns = dataclasses.replace(options, label_column=None) if content.archive else options
-    if list(rows) == ["x"] and len(shape) == 1 and rows["x"].size:
+    if list(rows) == ["x"] and len(shape) == 1 and isinstance(rows["x"], np.ndarray) and rows["x"].size:
         roles = roles_of(path, rows["x"], names, notes, of_columns)
         rows, names, notes = {"x": roles.x}, roles.names, roles.notes
         labels = labels if roles.labels is None else {"x": roles.labels}
@@ -97,7 +101,7 @@ def assemble_arrays(
         for name, part in (("validation", validation), ("test", test))
         if part is not None
     }
-    rows = {name: _without_channel(_as_array(name, part)) for name, (part, _) in given.items()}
+    rows = {name: _without_channel(_as_rows(name, part)) for name, (part, _) in given.items()}
     labels = {
         name: None if part is None else _column(_as_array(f"labels of {name}", part))
         for name, (_, part) in given.items()
@@ -123,7 +127,7 @@ def assemble_arrays(
 
 def _splits_of(
     where: object,
-    rows: Mapping[str, Array],
+    rows: Mapping[str, Array | SparseRows],
     labels: Mapping[str, Array | None],
     names: tuple[str, ...] | None,
     options: ReadOptions,
@@ -131,9 +135,9 @@ def _splits_of(
 ) -> tuple[dict[str, Split], Kind, float]:
     """Decide what the values of all splits mean, and return the splits as they are stored, with kind and scale."""
     tabular = next(iter(rows.values())).ndim == 2
-    flat = {key: array.reshape(len(array), math.prod(array.shape[1:])) for key, array in rows.items()}
-    stacked = next(iter(flat.values())) if len(flat) == 1 else np.concatenate(list(flat.values()))
-    summary = summarise(str(where), stacked)
+    flat = {key: _flat(part) for key, part in rows.items()}
+    stacked: Any = _stacked(list(flat.values()))
+    summary = (summarise_sparse if isinstance(stacked, SparseRows) else summarise)(str(where), stacked)
     if text:  # numbers of no type: that they are stored as bytes says nothing
         summary = dataclasses.replace(summary, byte=False)
     if text and names is None:
@@ -143,13 +147,38 @@ def _splits_of(
         require_alike(where, names, summary, options)
         if all(part is None for part in labels.values()):
             require_no_labels(where, names, stacked, summary, options)
-    require_one_meaning(where, {key: float(part.max()) for key, part in flat.items() if part.size})
+    require_one_meaning(where, {key: _highest(part) for key, part in flat.items() if part.size})
     coding = decide(str(where), summary, options, names)
     splits = {
-        key: Split(coding.store(part), require_labels(f"{where}: labels of {key}", labels[key], len(part)))
+        key: Split(_stored(coding, part), require_labels(f"{where}: labels of {key}", labels[key], len(part)))
         for key, part in flat.items()
     }
     return splits, coding.kind, coding.scale
+
+
+def _flat(part: Array | SparseRows) -> Array | SparseRows:
+    """Return rows or images as rows (N, X)."""
+    return part if isinstance(part, SparseRows) else part.reshape(len(part), math.prod(part.shape[1:]))
+
+
+def _stacked(parts: Sequence[Array | SparseRows]) -> Array | SparseRows:
+    """Return the rows of all splits; sparse if those of one are."""
+    if any(isinstance(part, SparseRows) for part in parts):
+        return SparseRows.stack([part if isinstance(part, SparseRows) else SparseRows(part) for part in parts])
+    return parts[0] if len(parts) == 1 else np.concatenate([np.asarray(part) for part in parts])
+
+
+def _stored(coding: Coding, part: Array | SparseRows) -> Stored | SparseRows:
+    return store_sparse(coding, part) if isinstance(part, SparseRows) else coding.store(part)
+
+
+def _highest(part: Array | SparseRows) -> float:
+    return float(part.values.max(initial=0) if isinstance(part, SparseRows) else part.max())
+
+
+def _as_rows(argument: str, value: object) -> Array | SparseRows:
+    """Return a matrix of scipy.sparse as sparse rows, and anything else as an array."""
+    return SparseRows(value) if is_sparse(value) else _as_array(argument, value)
 
 
 def _as_array(argument: str, value: object) -> Array:
@@ -167,16 +196,14 @@ def _as_array(argument: str, value: object) -> Array:
         except ValueError:
             raise InputError(f"{argument}: expected rows of one length; got a list of rows of several") from None
     way = ""
-    if hasattr(value, "toarray"):
-        way = "; take x.toarray()"
-    elif hasattr(value, "to_numpy"):
+    if hasattr(value, "to_numpy"):
         way = "; take x.to_numpy(), and give the names as columns=list(x.columns)"
     raise InputError(
         f"{argument}: expected a NumPy array, a torch tensor or a nested list; got {type(value).__name__}{way}"
     )
 
 
-def _shape_of(where: object, rows: Mapping[str, Array]) -> tuple[int, ...]:
+def _shape_of(where: object, rows: Mapping[str, Array | SparseRows]) -> tuple[int, ...]:
     """Return the shape of one observation, (X,) or (H, W)."""
     for array in rows.values():
         require_rows_or_images(where, array.shape)
@@ -192,8 +219,10 @@ def _image_shape(shape: tuple[int, ...]) -> tuple[int, int] | None:
     return (int(shape[0]), int(shape[1])) if len(shape) == 2 else None
 
 
-def _without_channel(array: Array) -> Array:
+def _without_channel(array: Array | SparseRows) -> Array | SparseRows:
     """Return images of one channel (N, H, W, 1) or (N, 1, H, W) as images (N, H, W)."""
+    if isinstance(array, SparseRows):
+        return array
     if array.ndim == 4 and array.shape[3] == 1:
         return array[..., 0]
     return array[:, 0] if array.ndim == 4 and array.shape[1] == 1 else array

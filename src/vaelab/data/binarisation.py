@@ -36,12 +36,15 @@ class BitRule:
         """Return the rule that always gives the same bits: ``redraw`` becomes ``draw once``."""
         return replace(self, how="draw once") if self.how == "redraw" else self
 
+    def generator(self, *place: object) -> torch.Generator:
+        """Return the generator of the bits that are drawn once; ``place`` is part of the seed."""
+        return torch.Generator().manual_seed(derive_seed(DATA_SEED, self.split, *place))
+
     def fixed_bits(self, values: Tensor, *place: object) -> Tensor:
         """Return the bits of values under ``draw once`` or ``threshold``, uint8; ``place`` is part of the seed."""
         if self.how == "threshold":
             return (values > self.scale / 2).to(torch.uint8)
-        generator = torch.Generator().manual_seed(derive_seed(DATA_SEED, self.split, *place))
-        return draw_bits(values, self.scale, generator).to(torch.uint8)
+        return draw_bits(values, self.scale, self.generator(*place)).to(torch.uint8)
 
 
 def protocol_of(name: str, kind: Kind, requested: Binarisation | None) -> Binarisation:

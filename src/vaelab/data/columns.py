@@ -6,10 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import cast
 
-import numpy as np
-
 from vaelab.data.dataset import Dataset
 from vaelab.data.naming import listed
+from vaelab.data.sparse import columns_of
 from vaelab.data.splits import Split
 from vaelab.data.streaming.rows import Rows
 from vaelab.data.values import Stored
@@ -26,6 +25,7 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
     Raises:
         InputError: a missing or an extra column, or another number of columns.
 
+    >>> import numpy as np
     >>> rows = Split(np.array([[0, 1], [1, 1]], np.uint8))
     >>> data = Dataset("votes", {"all": rows}, "binary", 1, columns=("b", "a"))
     >>> order_columns(data, ["a", "b"]).split("all").x.tolist()
@@ -39,7 +39,7 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
     order = [data.columns.index(name) for name in names]
     splits = {}
     for name, split in data.splits.items():
-        x = split.x.in_order(names, order) if isinstance(split.x, Rows) else np.take(split.x, order, axis=1)
+        x = split.x.in_order(names, order) if isinstance(split.x, Rows) else columns_of(split.x, order)
         splits[name] = Split(cast(Stored, x), split.labels, given=split.given)
     return dataclasses.replace(data, splits=splits, columns=tuple(names))
 

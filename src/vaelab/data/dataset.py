@@ -17,6 +17,7 @@ import torch
 from vaelab.data.assembly import assemble_arrays
 from vaelab.data.binarisation import Binarisation, bit_rule, protocol_of
 from vaelab.data.condition import Condition
+from vaelab.data.sparse import SparseRows, columns_of
 from vaelab.data.spec import DataSpec
 from vaelab.data.splits import Split, checked_split
 from vaelab.data.streaming.rows import Rows, on_disk
@@ -262,7 +263,8 @@ class Dataset:
         split = self.splits[name]
         if condition.on == "labels" and split.labels is not None:
             return condition.one_hot(split.labels, f"labels of {name}")
-        values: Array = np.asarray(split.x)[:, self._places(condition)] / self.scale
+        columns = columns_of(split.x, self._places(condition))
+        values: Array = (columns[:] if isinstance(columns, SparseRows) else columns) / self.scale
         return values.astype(np.float32)
 
     @property
@@ -287,7 +289,7 @@ class Dataset:
         """Return the data without some columns."""
         kept = sorted(set(range(self.dim)) - set(places))
         columns = None if self.columns is None else tuple(self.columns[place] for place in kept)
-        splits = {name: Split(np.asarray(split.x)[:, kept], split.labels) for name, split in self.splits.items()}
+        splits = {name: Split(columns_of(split.x, kept), split.labels) for name, split in self.splits.items()}
         return replace(self, splits=splits, columns=columns, image_shape=None)
 
     def sha256(self) -> str:
@@ -303,6 +305,9 @@ class Dataset:
             digest.update(f"{name}{split.x.shape}{dtype}".encode())
             if isinstance(split.x, Rows):
                 digest.update(split.x.facts.digest)  # computed when the file was read through
+            elif isinstance(split.x, SparseRows):
+                for part in split.x.chunks():
+                    digest.update(np.ascontiguousarray(part[:]).data)
             elif rows is not None:  # read by position: the pages of a memory map would fill the memory
                 for _, _, chunk in rows.chunks():
                     digest.update(np.ascontiguousarray(chunk, rows.dtype).data)

@@ -8,6 +8,7 @@ import numpy as np
 
 from vaelab.data.dataset import Dataset
 from vaelab.data.naming import listed
+from vaelab.data.sparse import SparseRows
 from vaelab.data.streaming.rows import Rows
 from vaelab.data.values import Stored
 
@@ -31,17 +32,27 @@ def describe(data: Dataset) -> dict[str, Any]:
         "mean": round(sum(_mean(s.x, data.scale) * len(s) for s in splits) / sum(map(len, splits)), 4),
         "classes": None if labels is None else len(np.unique(labels)),
         "binarisation": "none" if data.kind == "binary" else "dynamic, static or threshold",
-        "training rows": "on the disk" if streamed else "in memory",
+        "training rows": "on the disk" if streamed else f"in memory{_sparse(data)}",
         "notes": list(data.notes),
         "sha256": data.sha256(),
     }
 
 
-def _range(x: Stored | Rows) -> tuple[float, float]:
+def _sparse(data: Dataset) -> str:
+    """Return how many entries are stored, if the rows are sparse."""
+    rows = [split.x for split in data.splits.values() if isinstance(split.x, SparseRows)]
+    stored = sum(len(part.values) for part in rows)
+    return f", sparse: {100 * stored / sum(part.size for part in rows):.3g} % of the entries are stored" if rows else ""
+
+
+def _range(x: Stored | Rows | SparseRows) -> tuple[float, float]:
     if isinstance(x, Rows):
         return x.facts.low, x.facts.high
+    if isinstance(x, SparseRows):
+        values = np.append(x.values, 0) if len(x.values) < x.size else x.values
+        return float(values.min()), float(values.max())
     return float(x.min()), float(x.max())
 
 
-def _mean(x: Stored | Rows, scale: float) -> float:
-    return float((x.means() if isinstance(x, Rows) else x).mean() / scale)
+def _mean(x: Stored | Rows | SparseRows, scale: float) -> float:
+    return float((x.means() if isinstance(x, Rows | SparseRows) else x).mean() / scale)

@@ -94,7 +94,7 @@ class Resident(Observations):
 class Conditioned(Observations):
     """A split in memory whose rows are followed by what a model is given: (B, X + Y)."""
 
-    observed: Resident
+    observed: Observations
     given: Tensor  # (N, Y), in [0, 1]
 
     def __len__(self) -> int:

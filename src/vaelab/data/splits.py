@@ -14,6 +14,9 @@ from torch import Tensor
 from vaelab.data.batches import Batches
 from vaelab.data.binarisation import BitRule
 from vaelab.data.observations import Conditioned, Observations, Resident
+from vaelab.data.sparse import SparseRows, is_sparse, rows_of
+from vaelab.data.sparse_observations import Sparse
+from vaelab.data.sparse_values import stored_sparse
 from vaelab.data.streaming.observations import Streamed
 from vaelab.data.streaming.rows import Rows, on_disk
 from vaelab.data.values import Array, Kind, Stored, require_range, require_values, stored_type
@@ -28,15 +31,16 @@ class Split:
     """The rows of one split: ``x`` of shape (N, X), their values as they are stored, and ``labels`` (N,) or None.
 
     Rows that stay on the disk are a numpy.memmap, or the :class:`~vaelab.data.streaming.rows.Rows` that a large file
-    is read as. A split that is taken from a data set (``data.test``) can also give bits, under the binarisation of the
-    data set: :meth:`batch`, :meth:`batches`, :meth:`observations`.
+    is read as; a matrix of scipy.sparse becomes :class:`~vaelab.data.sparse.SparseRows`. A split that is taken from a
+    data set (``data.test``) can also give bits, under the binarisation of the data set: :meth:`batch`,
+    :meth:`batches`, :meth:`observations`.
 
     >>> from vaelab.data import load_data
     >>> load_data("mnist").test.batch(64).shape
     torch.Size([64, 784])
     """
 
-    x: Stored | Rows
+    x: Stored | Rows | SparseRows
     labels: npt.NDArray[np.int64] | None = None
     bit_rule: BitRule | None = field(default=None, compare=False, kw_only=True)  # set by the data set
     given: Array | None = field(default=None, compare=False, kw_only=True)  # (N, Y), set by the data set
@@ -86,7 +90,7 @@ class Split:
         """Return the observations with what a model is given after each of them, if there is any."""
         if self.given is None:
             return observed
-        if not isinstance(observed, Resident):
+        if isinstance(observed, Streamed):
             raise InputError("condition: expected data in memory; these are read from the disk")
         return Conditioned(observed, torch.from_numpy(self.given).to(observed.device))
 
@@ -96,7 +100,9 @@ class Split:
         return self.bit_rule
 
 
-def _observe(x: Stored | Rows, rule: BitRule, device: torch.device) -> Observations:
+def _observe(x: Stored | Rows | SparseRows, rule: BitRule, device: torch.device) -> Observations:
+    if isinstance(x, SparseRows):
+        return Sparse.of(x, rule, device)
     rows = on_disk(x, rule.scale)
     if rows is not None:
         return Streamed(rows, rule, device)
@@ -112,10 +118,9 @@ def checked_split(where: str, split: Split, kind: Kind, scale: float) -> Split:
     Raises:
         InputError: values that are not what ``kind`` and ``scale`` say, labels that are not whole numbers, no rows.
     """
-    x: Any = split.x
-    if not isinstance(x, np.ndarray | Rows):
-        way = "x.toarray()" if hasattr(x, "toarray") else "numpy.asarray(x)"
-        raise InputError(f"{where}: expected x in a NumPy array; got {type(x).__name__}; take {way}")
+    x: Any = SparseRows(split.x) if is_sparse(split.x) else split.x
+    if not isinstance(x, np.ndarray | Rows | SparseRows):
+        raise InputError(f"{where}: expected x in a NumPy array; got {type(x).__name__}; take numpy.asarray(x)")
     if x.ndim != 2:
         raise InputError(f"{where}: expected x of shape (N, X); got {x.shape}")
     if len(x) == 0:
@@ -123,6 +128,8 @@ def checked_split(where: str, split: Split, kind: Kind, scale: float) -> Split:
     labels = require_labels(where, split.labels, len(x))
     if isinstance(x, Rows):
         require_range(where, x.facts.low, x.facts.high, kind, scale)
+    elif isinstance(x, SparseRows):
+        x = stored_sparse(where, x, kind, scale)
     elif (mapped := on_disk(x, scale)) is not None:  # checked in parts, as it may be larger than memory
         for _, _, chunk in mapped.chunks():
             require_values(where, chunk, kind, scale)
@@ -156,7 +163,7 @@ def split_in_order(split: Split, sizes: Mapping[str, int]) -> dict[str, Split]:
     parts, start = {}, 0
     for name, size in sizes.items():
         rows = slice(start, start + size)
-        parts[name] = Split(split.x[rows], None if split.labels is None else split.labels[rows])
+        parts[name] = Split(rows_of(split.x, rows), None if split.labels is None else split.labels[rows])
         start += size
     return parts
 
@@ -188,4 +195,4 @@ def _chosen(split: Split, rows: npt.NDArray[np.int64]) -> Split:
     """Return rows of a split by their numbers, in that order."""
     if isinstance(split.x, Rows):
         raise TypeError("expected rows in memory; rows on the disk are split when the file is read through")
-    return Split(split.x[rows], None if split.labels is None else split.labels[rows])
+    return Split(rows_of(split.x, rows), None if split.labels is None else split.labels[rows])

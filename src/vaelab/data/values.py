@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vaelab.data.naming import listed
+from vaelab.data.sparse import SparseRows
 from vaelab.errors import InputError, require_choice, require_number
 
 __all__ = [
@@ -144,7 +145,7 @@ def summarise(where: str, rows: Array, first: int = 0) -> Summary:
     return Summary(low.astype(np.float64), high.astype(np.float64), whole, rows.dtype == np.uint8, two)
 
 
-def require_numbers(where: str, array: Array) -> None:
+def require_numbers(where: str, array: Array | SparseRows) -> None:
     """Raise an InputError for words, objects, records and complex numbers."""
     if array.dtype.kind not in "biuf":
         got = {"U": " (words, not numbers)", "S": " (words, not numbers)"}.get(array.dtype.kind, "")

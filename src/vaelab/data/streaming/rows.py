@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from vaelab.data.sparse import SparseRows
 from vaelab.data.streaming.sources import Packed, Plain, Source
 from vaelab.data.values import Array, Coding, stored_type
 
@@ -133,7 +134,7 @@ class Rows:
             index += 1
 
 
-def on_disk(x: Array | Rows, scale: float) -> Rows | None:
+def on_disk(x: Array | Rows | SparseRows, scale: float) -> Rows | None:
     """Return the rows of a split of a data set of this scale that stay on the disk, or None for an array in memory.
 
     A memory map stays on the disk if its rows lie one after another in a named file. Other maps are used as arrays.
