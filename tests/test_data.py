@@ -17,6 +17,7 @@ from vaelab.data.binarisation import draw_bits, redraw_bits
 from vaelab.data.mnist import _split
 from vaelab.data.splits import split_shuffled
 from vaelab.errors import InputError
+from vaelab.models import gaussian_vae
 
 SPLITS = ("train", "validation", "test")
 
@@ -147,10 +148,6 @@ def test_bits_are_taken_as_they_are():
 def test_a_protocol_that_does_not_fit_is_refused(scale):
     greys, bits = grey_data(scale), binary_data()
     for change in (greys.with_binarisation, lambda protocol: replace(greys, binarisation=protocol)):
-        with pytest.raises(
-            InputError, match="expected dynamic, static or threshold, as the data 'greys' are grey level"
-        ):
-            change("none")
         with pytest.raises(InputError, match="did you mean 'dynamic'"):
             change("dynamc")
     for protocol in ("dynamic", "static", "threshold"):
@@ -158,6 +155,17 @@ def test_a_protocol_that_does_not_fit_is_refused(scale):
             bits.with_binarisation(protocol)
     with pytest.raises(InputError, match="did you mean 'validation'"):
         greys.split("valid")
+
+
+@pytest.mark.parametrize("scale", [255, 1])
+def test_grey_levels_without_binarisation_are_real_numbers(scale):
+    greys = grey_data(scale).with_binarisation("none")
+    for split in greys.splits.values():
+        assert torch.equal(split.observations().bits(slice(None)), torch.from_numpy(split.x).float() / scale)
+    assert greys.spec.groups == (("unit", 0, greys.dim),)
+    torch.testing.assert_close(greys.spec.mean, torch.from_numpy(greys.train.x / scale).float().mean(0))
+    with pytest.raises(InputError, match=r"likelihood: expected bits, of which bernoulli .*; got unit values"):
+        gaussian_vae(greys, latent_dim=2)
 
 
 def test_a_batch_is_the_first_rows_as_an_evaluation_sees_them():

@@ -114,7 +114,6 @@ class Frame:
         ({"x": BITS, "image_shape": (2, 2)}, r"expected an image_shape \(H, W\) of 6 pixels; got \(2, 2\)"),
         ({"x": BITS.reshape(50, 2, 3), "image_shape": (3, 2)}, r"image_shape: expected \(2, 3\), the shape of the ima"),
         ({"x": BITS, "binarisation": "static"}, "binarisation: expected none .*, as the data 'arrays' are bits"),
-        ({"x": GREYS, "binarisation": "none"}, "binarisation: expected dynamic, static or threshold, as the data"),
         (
             {"x": BITS * 9},
             "; recode them as 0 and 1; if they are grey levels, say which value is white: scale=9 or 255$",

@@ -171,7 +171,7 @@ def test_what_contradicts_itself_is_refused(said, sentence, tmp_path):
 
 
 def test_a_named_data_set_takes_no_options():
-    with pytest.raises(InputError, match="for a file only; 'mnist' needs none"):
+    with pytest.raises(InputError, match="for a file; 'mnist' needs none"):
         load_data("mnist", scale=255)
 
 
@@ -257,7 +257,7 @@ UNFIT = {
     "scale of bits": (lambda: of(BITS, "binary", 255), "scale: expected 1, as the data are bits; got 255"),
     "no scale": (lambda: of(GREYS, scale=0), "scale: expected a number above 0; got 0"),
     "endless scale": (lambda: of(GREYS, scale=math.inf), "scale: expected a number of at least 0; got inf"),
-    "unknown kind": (lambda: of(BITS, "bits"), "kind: expected one of binary, grey; got 'bits'"),
+    "unknown kind": (lambda: of(BITS, "bits"), "kind: expected one of binary, grey, real, count, mixed; got 'bits'"),
     "objects": (lambda: of(BITS.astype(object)), "got dtype object"),
     "words": (lambda: of(BITS.astype(str)), r"got dtype <U\d+ \(words, not numbers\)"),
     "complex": (lambda: of(BITS * 1j), "got dtype complex128"),

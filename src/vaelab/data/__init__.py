@@ -14,11 +14,14 @@ from vaelab.data.spec import DataSpec
 from vaelab.data.splits import Split
 from vaelab.data.streaming.observations import Streamed
 from vaelab.data.values import Values
+from vaelab.data.variables import Column, ColumnKind
 
 __all__ = [
     "DATASETS",
     "Batches",
     "Binarisation",
+    "Column",
+    "ColumnKind",
     "Condition",
     "DataSpec",
     "Dataset",

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from vaelab.data.content import SPLITS, Content
+from vaelab.data.content import SPLITS, Content, RawTable
+from vaelab.data.kinds import find_variables
 from vaelab.data.roles import (
     label_among,
     require_alike,
@@ -24,6 +25,7 @@ from vaelab.data.roles import (
 from vaelab.data.sparse import SparseRows, is_sparse
 from vaelab.data.sparse_values import store_sparse, summarise_sparse
 from vaelab.data.splits import Split, require_labels, split_shuffled, split_validation
+from vaelab.data.tables import encode_table
 from vaelab.data.values import (
     Array,
     Coding,
@@ -36,6 +38,7 @@ from vaelab.data.values import (
     require_rows_or_images,
     summarise,
 )
+from vaelab.data.variables import Column, encoded_names, kind_of
 from vaelab.errors import InputError
 from vaelab.seeds import DATA_SEED
 
@@ -55,6 +58,7 @@ class Assembled:
     image_shape: tuple[int, int] | None
     columns: tuple[str, ...] | None
     notes: tuple[str, ...]
+    variables: tuple[Column, ...] | None = None
 
 
 def assemble(path: Path, content: Content, split: bool, options: ReadOptions) -> Assembled:
@@ -64,6 +68,8 @@ def assemble(path: Path, content: Content, split: bool, options: ReadOptions) ->
         InputError: arrays that are neither rows nor images of one shape, columns that may be no observed values, values
             that are neither bits nor grey levels, labels that are not whole numbers.
     """
+    if content.table is not None:
+        return assemble_table(path, content.table, content.notes, split, options)
     rows = {key: _without_channel(content.arrays[key]) for key in ("x", *SPLITS) if key in content.arrays}
     labels = {key: _column(content.arrays.get(f"labels of {key}")) for key in rows}
     shape = _shape_of(path, rows)
@@ -82,6 +88,24 @@ def assemble(path: Path, content: Content, split: bool, options: ReadOptions) ->
         splits = {**split_validation(splits["train"], path), "test": splits["test"]}
         notes = (*notes, _TENTH)
     return Assembled(splits, kind, scale, _image_shape(shape), names, notes)
+
+
+def assemble_table(
+    where: object, table: RawTable, notes: Sequence[str], split: bool, options: ReadOptions
+) -> Assembled:
+    """Return the parts of the data set of a table of named columns, by the kinds that they have.
+
+    Raises:
+        InputError: columns whose kind is not clear, or that do not have the values which ``options`` say.
+    """
+    variables, found = (options.variables, ()) if options.variables else find_variables(where, table, options)
+    rows: Array = encode_table(where, table, variables)
+    kind = kind_of(variables)
+    if kind == "binary" and not np.isnan(rows).any():
+        rows = rows.astype(np.uint8)
+    whole = Split(rows)
+    splits = split_shuffled(whole, where) if split else {"all": whole}
+    return Assembled(splits, kind, 1, None, encoded_names(variables), (*notes, *found), variables)
 
 
 def assemble_arrays(

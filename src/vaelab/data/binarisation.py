@@ -25,7 +25,8 @@ class BitRule:
     """How the stored values of one split become bits.
 
     ``redraw``: drawn anew each time they are seen. ``draw once``: drawn with a seed that is derived from 777 and the
-    name of the split. ``threshold``: one where the grey level exceeds 1/2. ``as it is``: the values are bits.
+    name of the split. ``threshold``: one where the grey level exceeds 1/2. ``as it is``: the values are bits, or are
+    to be modelled as the numbers that they are, divided by the scale.
     """
 
     how: Literal["redraw", "draw once", "threshold", "as it is"]
@@ -50,17 +51,18 @@ class BitRule:
 def protocol_of(name: str, kind: Kind, requested: Binarisation | None) -> Binarisation:
     """Return the protocol of a data set called ``name``; None asks for the default, ``dynamic`` for grey levels.
 
+    Under ``none`` a model gets the numbers themselves: bits, or real numbers.
+
     Raises:
-        InputError: an unknown protocol, ``none`` for grey levels, or another than ``none`` for bits.
+        InputError: an unknown protocol, or another than ``none`` for data that are no grey levels.
     """
     if requested is None:
-        return "none" if kind == "binary" else "dynamic"
+        return "dynamic" if kind == "grey" else "none"
     require_choice("binarisation", requested, get_args(Binarisation))
-    if kind == "binary" and requested != "none":
-        raise InputError(f"binarisation: expected none (or nothing), as the data {name!r} are bits; got {requested!r}")
-    if kind != "binary" and requested == "none":
+    if kind != "grey" and requested != "none":
+        what = "bits" if kind == "binary" else "no grey levels"
         raise InputError(
-            f"binarisation: expected dynamic, static or threshold, as the data {name!r} are grey levels; got 'none'"
+            f"binarisation: expected none (or nothing), as the data {name!r} are {what}; got {requested!r}"
         )
     return requested
 
@@ -68,7 +70,7 @@ def protocol_of(name: str, kind: Kind, requested: Binarisation | None) -> Binari
 def bit_rule(protocol: Binarisation, scale: float, split: str) -> BitRule:
     """Return how the values of a split become bits under a protocol."""
     if protocol == "none":
-        return BitRule("as it is", 1, split)
+        return BitRule("as it is", scale, split)
     if protocol == "threshold":
         return BitRule("threshold", scale, split)
     return BitRule("redraw" if protocol == "dynamic" and split == "train" else "draw once", scale, split)

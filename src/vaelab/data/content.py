@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vaelab.data.values import Array
 
-__all__ = ["SPLITS", "Content"]
+__all__ = ["SPLITS", "Content", "RawTable"]
 
 SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
+class RawTable:
+    """A table as a user has it: named columns of numbers, of booleans or of text.
+
+    Args:
+        names: names of the columns, all different.
+        columns: an array (N,) for each: numbers or booleans, NaN where a value is missing, or an array of objects
+            that are text, or None where a value is missing.
+    """
+
+    names: tuple[str, ...]
+    columns: Sequence[Array]
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def take(self, names: Sequence[str]) -> RawTable:
+        """Return the table of some columns, in the order of ``names``."""
+        places = {name: place for place, name in enumerate(self.names)}
+        return RawTable(tuple(names), [self.columns[places[name]] for name in names])
+
+
+@dataclass(frozen=True)
 class Content:
     """The arrays of a file: ``x``, or the splits by name, and ``labels of x`` and so on if there are any.
+
+    A table that holds text is ``table`` instead, and ``arrays`` is empty.
 
     ``names`` are those of the columns of ``x``, ``notes`` sentences on what the reader left out or renamed. ``archive``
     is true for a format that names its arrays and not their columns, ``text`` for one whose numbers have no type.
@@ -25,3 +49,4 @@ class Content:
     notes: tuple[str, ...] = ()
     archive: bool = False
     text: bool = False
+    table: RawTable | None = None

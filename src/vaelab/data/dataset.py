@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vaelab.data.assembly import assemble_arrays
 from vaelab.data.binarisation import Binarisation, bit_rule, protocol_of
@@ -22,6 +24,7 @@ from vaelab.data.spec import DataSpec
 from vaelab.data.splits import Split, checked_split
 from vaelab.data.streaming.rows import Rows, on_disk
 from vaelab.data.values import Array, Kind, ReadOptions, Values
+from vaelab.data.variables import Column, encoded_names, kind_of
 from vaelab.errors import InputError, require_choice, require_number
 
 __all__ = ["Dataset", "require_dataset"]
@@ -32,19 +35,21 @@ class Dataset:
     """Observations in named splits, usually ``train``, ``validation`` and ``test``.
 
     ``split.x / scale`` is in [0, 1]: for ``kind="binary"`` the values are 0 and 1 and ``scale`` is 1, for
-    ``kind="grey"`` they are grey levels 0...``scale``. Values are stored as uint8 or float32, and copied where they
-    come in another type or order. :meth:`from_arrays` finds kind and scale itself.
+    ``kind="grey"`` they are grey levels 0...``scale``. Of the other kinds (``real``, ``count``, ``mixed``) they are any
+    numbers, and ``scale`` is 1. Values are stored as uint8 or float32, and copied where they come in another type or
+    order. :meth:`from_arrays` finds kind and scale itself.
 
     Args:
         name: what to call the data.
         splits: the rows of each split.
-        kind: ``binary`` or ``grey``.
+        kind: ``binary``, ``grey``, ``real``, ``count``, or ``mixed`` for columns of several kinds.
         scale: the value that stands for 1.
         image_shape: (H, W) if rows are images.
         columns: names of the X columns.
         notes: sentences on what a reader left out or renamed.
-        binarisation: how grey levels become bits: ``dynamic``, ``static`` or ``threshold``; None is ``dynamic``. For
-            data that are bits ``none``.
+        binarisation: how grey levels become bits: ``dynamic``, ``static`` or ``threshold``; None is ``dynamic``. Under
+            ``none`` they stay real numbers in [0, 1], for a likelihood of these. Data of another kind have ``none``.
+        variables: the columns of the user's table, of which the X columns are made; ``mixed`` data have them.
 
     Raises:
         InputError: an unknown kind, values that are missing or not in [0, scale], bits that are not 0 and 1, labels
@@ -65,13 +70,15 @@ class Dataset:
     notes: tuple[str, ...] = ()
     binarisation: Binarisation = None  # type: ignore[assignment]  # None is replaced by the default of the kind
     condition: Condition | None = field(default=None, kw_only=True)  # set by with_condition
+    variables: tuple[Column, ...] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         where = f"data {self.name!r}"
         require_choice(f"{where}: kind", self.kind, get_args(Kind))
         scale = require_number(f"{where}: scale", self.scale, 0)
-        if scale == 0 or (self.kind == "binary" and scale != 1):
-            expected = "1, as the data are bits" if self.kind == "binary" else "a number above 0"
+        if scale == 0 or (self.kind != "grey" and scale != 1):
+            what = "bits" if self.kind == "binary" else f"of kind {self.kind}"
+            expected = "a number above 0" if self.kind == "grey" else f"1, as the data are {what}"
             raise InputError(f"{where}: scale: expected {expected}; got {self.scale!r}")
         if not isinstance(self.splits, Mapping) or not self.splits:
             raise InputError(f"{where}: expected at least one split; got none")
@@ -104,6 +111,16 @@ class Dataset:
                     f"{where}: expected an image_shape (H, W) of {self.dim} pixels; got {self.image_shape!r}"
                 )
             object.__setattr__(self, "image_shape", (int(shape[0]), int(shape[1])))
+        if self.variables is not None:
+            names = encoded_names(self.variables)
+            if self.columns not in (None, names) or kind_of(self.variables) != self.kind:
+                raise InputError(
+                    f"{where}: expected variables of kind {self.kind} and columns of their names; got "
+                    f"{kind_of(self.variables)} ones, and {self.columns}"
+                )
+            object.__setattr__(self, "columns", names)
+        elif self.kind == "mixed":
+            raise InputError(f"{where}: variables: expected the columns of the table, as kind='mixed' says; got none")
         if self.columns is not None:
             names = tuple(self.columns)
             if len(names) != self.dim or len(set(names)) != self.dim:
@@ -181,11 +198,22 @@ class Dataset:
 
     @cached_property
     def spec(self) -> DataSpec:
-        """What a model is told of the data. The mean is that of the training split, under the binarisation."""
-        with torch.device("cpu"):  # also inside a block of another default device
-            mean = self.train.observations().mean() if "train" in self.splits else None
-        shape = self.image_shape or (self.dim,)
-        return DataSpec(shape, mean, self.columns, self.kind, binarisation=self.binarisation, condition=self.condition)
+        """What a model is told of the data. Means are those of the training split, under the binarisation."""
+        mean = deviation = None
+        if "train" in self.splits:
+            with torch.device("cpu"):  # also inside a block of another default device
+                mean = self.train.observations().mean()
+                deviation = None if self.kind in ("binary", "grey") else self.train.deviation()
+        return DataSpec(
+            self.image_shape or (self.dim,),
+            mean,
+            self.columns,
+            self.kind,
+            binarisation=self.binarisation,
+            condition=self.condition,
+            variables=self.variables,
+            deviation=deviation,
+        )
 
     @property
     def train(self) -> Split:
@@ -292,12 +320,18 @@ class Dataset:
         splits = {name: Split(columns_of(split.x, kept), split.labels) for name, split in self.splits.items()}
         return replace(self, splits=splits, columns=columns, image_shape=None)
 
+    def to_table(self, x: Tensor | Array) -> dict[str, Array]:
+        """Return rows (N, X) as the user's table, the values of each column by its name: :meth:`DataSpec.decode`."""
+        return self.spec.decode(x)
+
     def sha256(self) -> str:
         """Checksum of the values and labels of every split: data sets that share it hold the same data.
 
-        The binarisation is not part of it.
+        Kinds and levels of the columns are part of it, the binarisation is not.
         """
         digest = hashlib.sha256(f"{self.kind}/{self.scale}".encode())
+        if self.variables is not None:
+            digest.update(json.dumps([column.to_json() for column in self.variables]).encode())
         for name in sorted(self.splits):
             split = self.splits[name]
             rows = on_disk(split.x, self.scale)

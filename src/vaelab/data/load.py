@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vaelab.data.binarisation import Binarisation
 from vaelab.data.dataset import Dataset
@@ -12,6 +13,7 @@ from vaelab.data.formats.table import ENDINGS
 from vaelab.data.mnist import mnist
 from vaelab.data.readers import read_dataset
 from vaelab.data.values import ReadOptions, Values
+from vaelab.data.variables import Column, choices_of
 from vaelab.errors import InputError, did_you_mean
 
 __all__ = ["DATASETS", "load_data"]
@@ -28,6 +30,8 @@ def load_data(
     label_column: str | None = None,
     binarisation: Binarisation | None = None,
     condition: str | Sequence[str] | None = None,
+    columns: Mapping[str, Any] | Sequence[Column] | None = None,
+    drop: bool = False,
 ) -> Dataset:
     """Return a named data set, or read a file ({formats}) or a directory of shards.
 
@@ -45,6 +49,10 @@ def load_data(
             are seen and the bits of the other splits once; ``static`` draws all bits once; ``threshold`` sets those
             whose grey level exceeds 1/2. Data that are bits have ``none``.
         condition: what a conditional model is given: ``labels``, or names of columns.
+        columns: what some columns of a table are, by their names: ``binary``, ``categorical``, ``unit``, ``real``,
+            ``count`` or ``drop``, or a mapping with ``kind``, ``levels`` and, of two levels, which ``one`` is 1. Or the
+            columns of a model (``spec.variables``), which are found by their names and encoded by their levels.
+        drop: whether to leave out constant and duplicated columns, and those like an ID.
 
     Raises:
         InputError: neither a known name nor a readable file, or values that are no bits and no grey levels.
@@ -57,10 +65,14 @@ def load_data(
         raise InputError(
             f"data: expected a name or a file; got {type(name).__name__}; Dataset.from_arrays(x) takes arrays"
         )
-    options = ReadOptions(values, scale, label_column)
+    variables = None if columns is None or isinstance(columns, Mapping) else tuple(columns)
+    choices = choices_of(columns) if isinstance(columns, Mapping) else None
+    options = ReadOptions(values, scale, label_column, columns=choices, variables=variables, drop=drop)
     if str(name) in DATASETS:
         if options != ReadOptions():
-            raise InputError(f"data: expected values, scale and label_column for a file only; {str(name)!r} needs none")
+            raise InputError(
+                f"data: expected values, scale, label_column, columns and drop for a file; {str(name)!r} needs none"
+            )
         return DATASETS[str(name)]().with_binarisation(binarisation).with_condition(condition)
     path = Path(name)
     if name == "" or (not path.name.lower().endswith(ENDINGS) and not os.path.lexists(path)):

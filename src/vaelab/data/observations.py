@@ -55,7 +55,7 @@ class Resident(Observations):
     """A split in memory, on a device.
 
     With ``redraw`` (training rows under ``dynamic`` binarisation) ``values / scale`` is the probability of a one, and
-    bits are drawn anew each time they are seen. Otherwise ``values`` are the bits.
+    bits are drawn anew each time they are seen. Otherwise ``values / scale`` is what a model gets.
     """
 
     values: Tensor  # (N, X) uint8 or float32
@@ -76,9 +76,13 @@ class Resident(Observations):
     def bits(self, rows: Tensor | slice, ranks: Ranks = ALONE) -> Tensor:
         # index_select copies whole rows: much faster than advanced indexing
         values = self.values[rows] if isinstance(rows, slice) else self.values.index_select(0, rows)  # (B, X)
-        return redraw_bits(values, self.scale, ranks) if self.redraw else values.float()
+        if self.redraw:
+            return redraw_bits(values, self.scale, ranks)
+        return values.float() if self.scale == 1 else values.float() / self.scale
 
     def mean(self) -> Tensor:
+        if self.values.is_floating_point() and bool(self.values.isnan().any()):
+            return self.values.double().nanmean(0).nan_to_num(0.5).float() / self.scale
         parts = self.values.split(1000)  # in float64, as rows on the disk are: the same data have the same mean
         total = torch.stack([part.sum(0, dtype=torch.float64) for part in parts]).sum(0)
         return (total / len(self) / self.scale).float()

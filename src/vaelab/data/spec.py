@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vaelab.data.binarisation import Binarisation, protocol_of
 from vaelab.data.condition import Condition
-from vaelab.data.values import Kind
+from vaelab.data.tables import decode_rows
+from vaelab.data.values import Array, Kind
+from vaelab.data.variables import Column, ColumnKind, Group, encoded_names, groups_of, kind_of
 from vaelab.errors import InputError, require_choice, require_int, shown
 
 if TYPE_CHECKING:
@@ -32,17 +35,20 @@ class DataSpec:
 
     Args:
         event_shape: (X,) or (H, W).
-        mean: mean of each column of the training split, shape (X,), in [0, 1]; None if it is not known. It centres an
-            encoder's input and starts a decoder's output bias.
+        mean: mean of each column of the training split, shape (X,); None if it is not known. It is in [0, 1] for bits
+            and grey levels. It centres an encoder's input and starts a decoder's output bias.
         columns: names of the X columns, or None.
-        kind: ``binary`` for 0 and 1, ``grey`` for grey levels in [0, 1].
+        kind: ``binary`` for 0 and 1, ``grey`` for grey levels in [0, 1], ``real`` for real numbers, ``count`` for whole
+            ones from 0 on, ``mixed`` for columns of several kinds.
         may_be_missing: whether some values are not observed.
         binarisation: how grey levels become the bits that the model sees, or None if that is not known.
         condition: what a model is given beside an observation; None if it models all columns alone.
+        variables: the columns of the user's table, of which the X columns are made; None for numbers alone.
+        deviation: standard deviation of each column of the training split, shape (X,); None for bits and grey levels.
 
     Raises:
-        InputError: a shape that is not one or two sizes of at least 1, a mean or names that do not fit it, an unknown
-            kind.
+        InputError: a shape that is not one or two sizes of at least 1, a mean, a deviation, names or variables that do
+            not fit it, an unknown kind, variables of other kinds.
 
     >>> spec = DataSpec((28, 28))
     >>> spec.dim, spec.image_shape
@@ -56,6 +62,8 @@ class DataSpec:
     may_be_missing: bool = False
     binarisation: Binarisation | None = None
     condition: Condition | None = None
+    variables: tuple[Column, ...] | None = None
+    deviation: Tensor | None = None
 
     def __post_init__(self) -> None:
         shape = self.event_shape
@@ -67,6 +75,15 @@ class DataSpec:
         protocol_of("of the spec", self.kind, self.binarisation)
         if self.mean is not None:
             object.__setattr__(self, "mean", self._checked_mean(self.mean))
+        if self.deviation is not None:
+            deviation = self._checked_statistic("deviation", self.deviation)
+            if not bool((deviation >= 0).all()):
+                raise InputError(f"deviation: expected numbers of at least 0; got some of {float(deviation.min()):g}")
+            object.__setattr__(self, "deviation", deviation)
+        if self.variables is not None:
+            self._check_variables()
+        elif self.kind == "mixed":
+            raise InputError("variables: expected the columns of the table, as kind='mixed' says; got none")
         if self.columns is not None:
             names = tuple(self.columns)
             if len(set(names)) != self.dim or len(names) != self.dim:
@@ -90,14 +107,32 @@ class DataSpec:
         parts += [] if self.condition is None else [f"condition={self.condition}"]
         return f"DataSpec({', '.join(parts)}{', may be missing' if self.may_be_missing else ''})"
 
+    def _check_variables(self) -> None:
+        variables = tuple(self.variables or ())
+        object.__setattr__(self, "variables", variables)
+        names = encoded_names(variables)
+        if len(names) != self.dim:
+            raise InputError(f"variables: expected {self.dim} columns for a model; got those of {len(names)}")
+        if self.columns is None:
+            object.__setattr__(self, "columns", names)
+        if kind_of(variables) != self.kind or tuple(self.columns or ()) != names:
+            raise InputError(f"variables: expected columns of kind {self.kind}; got {kind_of(variables)} ones, {names}")
+
     def _checked_mean(self, mean: object) -> Tensor:
-        if not isinstance(mean, Tensor):
-            raise InputError(f"mean: expected a tensor of shape ({self.dim},); got {type(mean).__name__}")
-        if tuple(mean.shape) != (self.dim,):
-            raise InputError(f"mean: expected shape ({self.dim},); got {tuple(mean.shape)}")
-        if not bool(((mean >= 0) & (mean <= 1)).all()):
-            raise InputError(f"mean: expected numbers in [0, 1]; got some in [{mean.min():g}, {mean.max():g}]")
-        return mean.detach()
+        checked = self._checked_statistic("mean", mean)
+        if self.kind in ("binary", "grey") and not bool(((checked >= 0) & (checked <= 1)).all()):
+            raise InputError(f"mean: expected numbers in [0, 1]; got some in [{checked.min():g}, {checked.max():g}]")
+        return checked
+
+    def _checked_statistic(self, name: str, values: object) -> Tensor:
+        if not isinstance(values, Tensor):
+            raise InputError(f"{name}: expected a tensor of shape ({self.dim},); got {type(values).__name__}")
+        if tuple(values.shape) != (self.dim,):
+            raise InputError(f"{name}: expected shape ({self.dim},); got {tuple(values.shape)}")
+        if not bool(values.isfinite().all()):
+            bounds = " in [0, 1]" if self.kind in ("binary", "grey") else ""
+            raise InputError(f"{name}: expected numbers{bounds}; got some that are not finite")
+        return values.detach()
 
     @classmethod
     def of(cls, data: Dataset | DataSpec | int) -> DataSpec:
@@ -136,8 +171,43 @@ class DataSpec:
         """Shape (H, W) if an observation is an image, else None."""
         return (self.event_shape[0], self.event_shape[1]) if len(self.event_shape) == 2 else None
 
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of the X columns, as (kind, first column, column after the last).
+
+        A group is of one kind: ``binary``, ``unit`` (real numbers in [0, 1]), ``real`` or ``count``; or it is the
+        columns of one ``categorical`` variable, of which one is 1.
+
+        >>> DataSpec((2,)).groups, DataSpec((2,), kind="grey", binarisation="none").groups
+        ((('binary', 0, 2),), (('unit', 0, 2),))
+        """
+        if self.variables is not None and self.binarisation in (None, "none"):
+            return groups_of(self.variables)
+        kind: ColumnKind = "real" if self.kind == "real" else "count" if self.kind == "count" else "binary"
+        return (("unit" if self.kind == "grey" and self.binarisation == "none" else kind, 0, self.dim),)
+
+    def decode(self, x: Tensor | Array) -> dict[str, Array]:
+        """Return rows (N, X) as the user's table: the values of each column by its name.
+
+        A binary column gets the level whose probability exceeds 1/2, a categorical one the level of the largest number;
+        a row that is NaN there gets None or NaN.
+
+        Raises:
+            InputError: rows of another width.
+
+        >>> DataSpec((1,), variables=(Column("answer", "binary", ("no", "yes"), "str"),)).decode(torch.tensor([[1.0]]))
+        {'answer': array(['yes'], dtype=object)}
+        """
+        rows = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x)
+        if rows.ndim != 2 or rows.shape[1] != self.dim:
+            raise InputError(f"x: expected rows of {self.dim} columns; got shape {rows.shape}")
+        if self.variables is None:
+            names = self.columns or tuple(map(str, range(self.dim)))
+            return {name: rows[:, place] for place, name in enumerate(names)}
+        return decode_rows(self.variables, rows)
+
     def to_json(self) -> dict[str, Any]:
-        """Return the spec as plain values for a JSON file; the mean is represented by its SHA-256.
+        """Return the spec as plain values for a JSON file; mean and deviation are represented by their SHA-256.
 
         The weights of a model hold what it uses of the mean, so a file of a model need not repeat it.
 
@@ -152,11 +222,13 @@ class DataSpec:
             "binarisation": self.binarisation,
             "condition": None if self.condition is None else self.condition.to_json(),
             "mean_sha256": None if self.mean is None else _sha256(self.mean),
+            "variables": None if self.variables is None else [column.to_json() for column in self.variables],
+            "deviation_sha256": None if self.deviation is None else _sha256(self.deviation),
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> DataSpec:
-        """Return the spec that :meth:`to_json` wrote, without its mean.
+        """Return the spec that :meth:`to_json` wrote, without its mean and deviation.
 
         Raises:
             InputError: keys that are missing or unknown, or values that are not those of a spec.
@@ -165,13 +237,16 @@ class DataSpec:
         DataSpec((28, 28), 'grey')
         """
         known = sorted(cls((1,)).to_json())
-        required = set(known) - {"condition"}  # which earlier files do not have
+        required = set(known) - {"condition", "variables", "deviation_sha256"}  # which earlier files do not have
         if not isinstance(values, Mapping) or not required <= set(values) <= set(known):
             got = ", ".join(sorted(map(str, values))) if isinstance(values, Mapping) else shown(values)
             raise InputError(f"spec: expected the keys {', '.join(known)}; got {got}")
         columns, may_be_missing = values["columns"], values["may_be_missing"]
         if not isinstance(columns, list | None) or not isinstance(may_be_missing, bool):
             raise InputError("spec: expected a list of names or null as columns, and true or false as may_be_missing")
+        variables = values.get("variables")
+        if not isinstance(variables, list | None):
+            raise InputError(f"spec: expected a list of columns or null as variables; got {shown(variables)}")
         return cls(
             values["event_shape"],
             None,
@@ -180,6 +255,7 @@ class DataSpec:
             may_be_missing,
             values["binarisation"],
             None if values.get("condition") is None else Condition.from_json(values["condition"]),
+            None if variables is None else tuple(map(Column.from_json, variables)),
         )
 
     def __eq__(self, other: object) -> bool:

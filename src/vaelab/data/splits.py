@@ -86,6 +86,20 @@ class Split:
         batches = Batches(self.observations(device), require_int("size", size, 1), seed)
         return (batches(step) for step in range(batches.steps_per_epoch))
 
+    def deviation(self) -> Tensor:
+        """Return the standard deviation of each column over the observed values, float32 of shape (X,).
+
+        It is 1 for a column without two different values.
+        """
+        if not isinstance(self.x, np.ndarray):
+            raise InputError("split: expected rows in memory, for the standard deviation of their columns")
+        values = np.asarray(self.x, np.float64)
+        observed = ~np.isnan(values)
+        count = np.maximum(observed.sum(0), 1)
+        centred = np.where(observed, values - np.where(observed, values, 0).sum(0) / count, 0)
+        deviation = np.sqrt((centred**2).sum(0) / count)
+        return torch.from_numpy(np.where(deviation > 0, deviation, 1)).float()
+
     def _with_given(self, observed: Observations) -> Observations:
         """Return the observations with what a model is given after each of them, if there is any."""
         if self.given is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from vaelab.data.naming import listed
 from vaelab.data.sparse import SparseRows
 from vaelab.errors import InputError, require_choice, require_number
+
+if TYPE_CHECKING:
+    from vaelab.data.variables import Choice, Column
 
 __all__ = [
     "Array",
@@ -33,7 +36,7 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 Stored = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
-Kind = Literal["binary", "grey"]
+Kind = Literal["binary", "grey", "real", "count", "mixed"]
 Values = Literal["grey", "bits", "unit"]
 
 _EXPECTED = "bits (0 and 1), grey levels 0...255 as uint8, or real numbers in [0, 1]"
@@ -56,6 +59,9 @@ class ReadOptions:
     scale: float | None = None
     label_column: str | None = None
     arrays: bool = False  # given as arrays in Python, not as a file: errors then name other ways out
+    columns: tuple[tuple[str, Choice], ...] | None = None  # what the user says of columns
+    variables: tuple[Column, ...] | None = None  # the columns of a model, which are found by name
+    drop: bool = False  # leave out constant and duplicated columns, and those like an ID
 
     def __post_init__(self) -> None:
         if self.values is not None:
@@ -259,6 +265,9 @@ def stored_type(dtype: npt.DTypeLike, scale: float) -> np.dtype[Any]:
 def require_values(where: str, x: Array, kind: Kind, scale: float) -> None:
     """Raise an InputError unless values agree with the kind and the scale of their data set."""
     require_numbers(where, x)
+    if kind not in ("binary", "grey"):
+        _require_finite(where, x)
+        return
     if isinstance(x, np.ma.MaskedArray):
         raise InputError(f"{where}: expected no missing values; got a masked array ({x.mask.sum():,} masked)")
     low, high = x.min(), x.max()
@@ -269,8 +278,18 @@ def require_values(where: str, x: Array, kind: Kind, scale: float) -> None:
         raise InputError(f"{where}: expected 0 and 1, as kind='binary' says; got real numbers in [{low:g}, {high:g}]")
 
 
+def _require_finite(where: str, x: Array) -> None:
+    """Raise an InputError for infinite values; NaN is a value that is missing."""
+    infinite = np.isinf(x)
+    if infinite.any():
+        row, column = np.argwhere(infinite)[0]
+        raise InputError(f"{where}: expected finite numbers; got {x[row, column]} in row {row}, column {column}")
+
+
 def require_range(where: str, low: float, high: float, kind: Kind, scale: float) -> None:
     """Raise an InputError if values lie outside the range of a kind and a scale."""
+    if kind not in ("binary", "grey"):
+        return
     if low < 0 or high > scale:
         expected = "0 and 1, as kind='binary'" if kind == "binary" else f"values in [0, {scale:g}], as scale={scale:g}"
         raise InputError(f"{where}: expected {expected} says; got values in [{low:g}, {high:g}]")

@@ -21,6 +21,7 @@ from vaelab.storage.tensors import load_tensors, save_tensors
 __all__ = ["MODEL_FILE", "BuiltWith", "ModelFile", "Saveable", "give_weights", "name_of", "read_model", "read_value"]
 
 MODEL_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
+_STATISTICS = ("mean", "deviation")  # of a spec, which are tensors
 _SPEC = "DataSpec"  # the key of a DataSpec in JSON
 _NOT_WEIGHTS, _PRIOR = "/", "/prior/"  # begin the names of tensors that are not in the model's state_dict
 
@@ -93,7 +94,7 @@ class Saveable(nn.Module):
         write_file(folder / MODEL_FILE, seal(content))
 
     def _description(self, tensors: dict[str, Tensor]) -> dict[str, Any]:
-        """Return the content of model.json; the means of specs are added to ``tensors``."""
+        """Return the content of model.json; the means and deviations of specs are added to ``tensors``."""
         built_with, spec = self.built_with, self.spec
         return {
             "versions": versions(),
@@ -155,10 +156,11 @@ def _is_plain(value: Any) -> bool:
 
 
 def _to_json(value: Any, key: str, tensors: dict[str, Tensor]) -> Any:
-    """Return a plain value for a JSON file; the mean of a spec is added to ``tensors``."""
+    """Return a plain value for a JSON file; mean and deviation of a spec are added to ``tensors``."""
     if isinstance(value, DataSpec):
-        if value.mean is not None:
-            tensors[f"{_NOT_WEIGHTS}{key}/mean"] = value.mean
+        for name in _STATISTICS:
+            if getattr(value, name) is not None:
+                tensors[f"{_NOT_WEIGHTS}{key}/{name}"] = getattr(value, name)
         return {_SPEC: value.to_json()}
     if isinstance(value, Mapping):
         return {name: _to_json(part, f"{key}/{name}", tensors) for name, part in value.items()}
@@ -171,8 +173,8 @@ def read_value(value: Any, key: str, tensors: Mapping[str, Tensor]) -> Any:
     """Return the value that was written under a key of model.json."""
     if isinstance(value, Mapping):
         if set(value) == {_SPEC}:
-            mean = tensors.get(f"{_NOT_WEIGHTS}{key}/mean")
-            return dataclasses.replace(DataSpec.from_json(value[_SPEC]), mean=mean)
+            mean, deviation = (tensors.get(f"{_NOT_WEIGHTS}{key}/{name}") for name in _STATISTICS)
+            return dataclasses.replace(DataSpec.from_json(value[_SPEC]), mean=mean, deviation=deviation)
         return {name: read_value(part, f"{key}/{name}", tensors) for name, part in value.items()}
     if isinstance(value, list):
         return [read_value(part, f"{key}/{number}", tensors) for number, part in enumerate(value)]

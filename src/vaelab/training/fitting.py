@@ -110,7 +110,8 @@ def fit(
     require_trainable(model)
     require_ordinary("estimator", estimator)
     # An evaluation asks for the binarisation of the training, also of a model that was built for a width.
-    model.spec = replace(model.spec or data.spec, kind=data.kind, binarisation=data.binarisation)
+    facts = {name: getattr(data.spec, name) for name in ("kind", "binarisation", "columns", "variables", "deviation")}
+    model.spec = replace(model.spec or data.spec, **facts)
     model.to(where).train()
     group = processes or ProcessGroup()
     state = _new_state(model, estimator, optimizer, settings, run)

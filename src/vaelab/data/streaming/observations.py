@@ -51,7 +51,14 @@ class Streamed(Observations):
 
     def bits_of(self, stored: Tensor, ranks: Ranks = ALONE) -> Tensor:
         """Return the bits of the stored form of some rows, float32."""
-        return redraw_bits(stored, self.rule.scale, ranks) if self.rule.how == "redraw" else stored.float()
+        if self.rule.how == "redraw":
+            return redraw_bits(stored, self.rule.scale, ranks)
+        return stored.float() if self._divisor == 1 else stored.float() / self._divisor
+
+    @property
+    def _divisor(self) -> float:
+        """What the stored form is divided by: the scale, unless it is bits that were drawn."""
+        return self.rule.scale if self.rule.how == "as it is" else 1
 
     def bits(self, rows: Tensor | slice, ranks: Ranks = ALONE) -> Tensor:
         return self.bits_of(self._stored(rows).to(self.device), ranks)
@@ -82,7 +89,7 @@ class Streamed(Observations):
 
     def _resident(self, stored: Tensor) -> Resident:
         redraw = self.rule.how == "redraw"
-        return Resident(stored.to(self.device), self.rule.scale if redraw else 1, redraw)
+        return Resident(stored.to(self.device), self.rule.scale if redraw else self._divisor, redraw)
 
     def _stored(self, rows: Tensor | slice) -> Tensor:
         """Return the stored form of rows (B, X), each block read once."""

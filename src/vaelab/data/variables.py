@@ -1,0 +1,176 @@
+"""The columns of a user's table: their names, kinds and levels, and the columns that a model gets of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from vaelab.data.values import Kind
+from vaelab.errors import InputError, require_choice, shown
+
+__all__ = ["Choice", "Column", "ColumnKind", "Group", "Level", "choices_of", "encoded_names", "groups_of", "kind_of"]
+
+ColumnKind = Literal["binary", "categorical", "unit", "real", "count"]
+Level = str | bool | int | float
+Group = tuple[ColumnKind, int, int]  # kind, first column, column after the last
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a user's table.
+
+    A model gets a categorical column of L levels as L columns of one 1 each, named ``colour=red`` and so on, and a
+    column of any other kind as one column of the same name.
+
+    Args:
+        name: its name in the table.
+        kind: ``binary`` (two values), ``categorical`` (some levels), ``unit`` (real numbers in [0, 1]), ``real``, or
+            ``count`` (whole numbers from 0 on).
+        levels: of a binary column the value that is 0 and that which is 1, of a categorical column all of them; None
+            for numbers that are used as they are.
+        dtype: NumPy's name of the type of the user's values; ``str`` for text.
+
+    Raises:
+        InputError: an unknown kind; levels that are missing, not different, or too many or too few for the kind.
+
+    >>> Column("colour", "categorical", ("blue", "red"), "str").names
+    ('colour=blue', 'colour=red')
+    """
+
+    name: str
+    kind: ColumnKind
+    levels: tuple[Level, ...] | None = None
+    dtype: str = "float64"
+
+    def __post_init__(self) -> None:
+        where = f"column {self.name!r}"
+        require_choice(f"{where}: kind", self.kind, get_args(ColumnKind))
+        if self.dtype != "str" and (self.dtype not in np.sctypeDict or np.dtype(self.dtype).kind not in "biuf"):
+            raise InputError(f"{where}: dtype: expected str or a type of numbers, such as int64; got {self.dtype!r}")
+        if self.levels is None:
+            if self.kind == "categorical":
+                raise InputError(f"{where}: levels: expected a list of levels, as it is categorical; got none")
+            return
+        levels = tuple(self.levels)
+        if self.kind not in ("binary", "categorical"):
+            raise InputError(f"{where}: levels: expected none, as it is {self.kind}; got {shown(list(levels))}")
+        if any(not isinstance(level, Level) or level != level for level in levels):
+            raise InputError(f"{where}: levels: expected text or numbers; got {shown(list(levels))}")
+        if len(set(levels)) < len(levels) or len(levels) < 1 or (self.kind == "binary" and len(levels) != 2):
+            expected = "two different levels" if self.kind == "binary" else "different levels, one at least"
+            raise InputError(f"{where}: levels: expected {expected}; got {shown(list(levels))}")
+        object.__setattr__(self, "levels", levels)
+
+    @property
+    def width(self) -> int:
+        """How many columns a model gets of it."""
+        return len(self.levels) if self.kind == "categorical" and self.levels is not None else 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns that a model gets of it."""
+        if self.kind != "categorical" or self.levels is None:
+            return (self.name,)
+        return tuple(f"{self.name}={level}" for level in self.levels)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the column as plain values for a JSON file."""
+        return asdict(self) | {"levels": None if self.levels is None else list(self.levels)}
+
+    @classmethod
+    def from_json(cls, values: object) -> Column:
+        """Return the column that :meth:`to_json` wrote.
+
+        Raises:
+            InputError: other keys, or values that are not those of a column.
+
+        >>> Column.from_json(Column("age", "real").to_json())
+        Column(name='age', kind='real', levels=None, dtype='float64')
+        """
+        if not isinstance(values, Mapping) or set(values) != {"name", "kind", "levels", "dtype"}:
+            raise InputError(f"variables: expected name, kind, levels and dtype; got {shown(values)}")
+        levels = values["levels"]
+        if not isinstance(levels, list | None) or not all(isinstance(values[key], str) for key in ("name", "dtype")):
+            raise InputError(f"variables: expected a name, a type, and a list of levels or null; got {shown(values)}")
+        return cls(values["name"], values["kind"], None if levels is None else tuple(levels), values["dtype"])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a user says of a column: its kind (``drop`` leaves it out), its levels, and which of two levels is 1."""
+
+    kind: ColumnKind | Literal["drop"]
+    levels: tuple[Level, ...] | None = None
+    one: Level | None = None
+
+
+def choices_of(columns: object) -> tuple[tuple[str, Choice], ...]:
+    """Return what a user says of columns: a kind for each name, or a mapping with ``kind``, ``levels`` and ``one``.
+
+    Raises:
+        InputError: anything else, or levels that do not go with the kind.
+
+    >>> choices_of({"age": "real", "answer": {"kind": "binary", "one": "yes"}})[1]
+    ('answer', Choice(kind='binary', levels=None, one='yes'))
+    """
+    if not isinstance(columns, Mapping):
+        raise InputError(f"columns: expected a kind for each name of a column; got {shown(columns)}")
+    return tuple((str(name), _choice(f"columns: {name}", value)) for name, value in columns.items())
+
+
+def _choice(where: str, value: object) -> Choice:
+    said = {"kind": value} if isinstance(value, str) else value
+    if not isinstance(said, Mapping) or "kind" not in said or not set(said) <= {"kind", "levels", "one"}:
+        raise InputError(f"{where}: expected a kind, or kind, levels and one; got {shown(value)}")
+    kind, levels, one = said["kind"], said.get("levels"), said.get("one")
+    require_choice(f"{where}: kind", kind, (*get_args(ColumnKind), "drop"))
+    if levels is not None and (kind not in ("binary", "categorical") or not isinstance(levels, list | tuple)):
+        raise InputError(f"{where}: levels: expected a list, of a binary or categorical column; got {shown(levels)}")
+    if one is not None and (kind != "binary" or not isinstance(one, Level)):
+        raise InputError(f"{where}: one: expected the level that is 1, of a binary column; got {shown(one)}")
+    return Choice(kind, None if levels is None else tuple(levels), one)
+
+
+def encoded_names(variables: Sequence[Column]) -> tuple[str, ...]:
+    """Return the names of the columns that a model gets of a table.
+
+    Raises:
+        InputError: two of them are equal.
+    """
+    names = tuple(name for column in variables for name in column.names)
+    if len(set(names)) < len(names):
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise InputError(f"columns: expected different names; {twice!r} is the name of two columns")
+    return names
+
+
+def groups_of(variables: Sequence[Column]) -> tuple[Group, ...]:
+    """Return the groups of columns that a model gets: neighbours of one kind, and each categorical column.
+
+    >>> groups_of([Column("a", "real"), Column("b", "real"), Column("c", "categorical", ("x", "y", "z"))])
+    (('real', 0, 2), ('categorical', 2, 5))
+    """
+    groups: list[Group] = []
+    start = 0
+    for column in variables:
+        stop = start + column.width
+        if groups and column.kind != "categorical" and groups[-1][0] == column.kind:
+            groups[-1] = (column.kind, groups[-1][1], stop)
+        else:
+            groups.append((column.kind, start, stop))
+        start = stop
+    return tuple(groups)
+
+
+def kind_of(variables: Sequence[Column]) -> Kind:
+    """Return the kind of a data set of these columns.
+
+    >>> kind_of([Column("a", "binary"), Column("b", "real")])
+    'mixed'
+    """
+    kinds = {column.kind for column in variables}
+    single: dict[ColumnKind, Kind] = {"binary": "binary", "unit": "grey", "real": "real", "count": "count"}
+    return single.get(next(iter(kinds)), "mixed") if len(kinds) == 1 else "mixed"
