@@ -246,7 +246,7 @@ def test_saving_replaces_a_model_only_with_overwrite(tmp_path: Path) -> None:
     one, other = (vaelab.gaussian_vae(6, latent_dim=2, seed=seed) for seed in (0, 1))
     (tmp_path / "m").mkdir()
     one.save(tmp_path / "m")
-    with pytest.raises(InputError, match=r"holds a model \(overwrite=True replaces it\)"):
+    with pytest.raises(InputError, match=r"holds a saved model \(overwrite=True replaces it\)"):
         other.save(tmp_path / "m")
     other.save(tmp_path / "m", overwrite=True)
     assert same(other, vaelab.load(tmp_path / "m"), observations_of(dim=6).float())

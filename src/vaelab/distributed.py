@@ -24,6 +24,7 @@ __all__ = [
     "all_reduce",
     "broadcast",
     "mean_over_ranks",
+    "noise_from",
     "normal",
     "sharing",
     "uniform",
@@ -55,6 +56,7 @@ class Ranks:
 
 ALONE = Ranks()
 _now = ALONE  # the ranks of the present step
+_given: Callable[[Sequence[int]], Tensor] | None = None  # where noise comes from, if it is not drawn
 
 
 @contextmanager
@@ -66,6 +68,34 @@ def sharing(ranks: Ranks) -> Iterator[None]:
         yield
     finally:
         _now = before
+
+
+@contextmanager
+def noise_from(noise: Tensor) -> Iterator[None]:
+    """Take noise from the columns of a tensor (B, D), from left to right, instead of drawing it, inside the block.
+
+    Raises:
+        Failure: the block used another number of columns.
+
+    >>> with noise_from(torch.tensor([[0.25, 0.75]])):
+    ...     uniform((1, 1), torch.zeros(())), uniform((1, 1), torch.zeros(()))
+    (tensor([[0.2500]]), tensor([[0.7500]]))
+    """
+    global _given
+    used = 0
+
+    def columns(shape: Sequence[int]) -> Tensor:
+        nonlocal used
+        used += shape[-1]
+        return noise[:, used - shape[-1] : used]
+
+    before, _given = _given, columns
+    try:
+        yield
+    finally:
+        _given = before
+    if used != noise.shape[1]:
+        raise Failure(f"noise: expected draws that use {noise.shape[1]} columns of noise; they used {used}")
 
 
 def uniform(shape: Sequence[int], like: Tensor) -> Tensor:
@@ -83,6 +113,8 @@ def normal(shape: Sequence[int], like: Tensor) -> Tensor:
 
 
 def _own_rows(draw: Callable[..., Tensor], shape: Sequence[int], like: Tensor) -> Tensor:
+    if _given is not None:
+        return _given(shape)
     if _now.count == 1:
         return draw(*shape, dtype=like.dtype, device=like.device)
     *sizes, rows, columns = shape

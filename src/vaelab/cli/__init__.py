@@ -12,6 +12,7 @@ import typer
 
 from vaelab import __version__
 from vaelab.cli.evaluation import compare, evaluate
+from vaelab.cli.exporting import export
 from vaelab.cli.measures import gradients, tightness
 from vaelab.cli.observations import encode, reconstruct, sample, show_data
 from vaelab.cli.output import announce_loading, say
@@ -34,7 +35,7 @@ app = typer.Typer(
 
 _NAMES = {show_data: "data", show_settings: "settings"}
 for command in (
-    *(train, evaluate, sample, reconstruct, encode, compare),
+    *(train, evaluate, sample, reconstruct, encode, export, compare),
     *(sweep, gradients, tightness, lab, show_data, show_settings),
 ):
     name = _NAMES.get(command, command.__name__)

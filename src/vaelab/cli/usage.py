@@ -65,6 +65,13 @@ COMMANDS = {
         "python -c \"import numpy; print(numpy.load('{out}')['codes'])\"",
         "transform embed predict",
     ),
+    "export": Command(
+        "Write the model of a run for other programs.",
+        "vaelab export runs/g --format onnx --out digits-onnx",
+        "the directory that `--out` names",
+        "vaelab evaluate {run}",
+        "convert deploy onnx ship",
+    ),
     "compare": Command(
         "Compare runs on the test split in one table.",
         "vaelab compare runs/g runs/b",

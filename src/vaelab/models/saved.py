@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from vaelab.data import Dataset, DataSpec
 from vaelab.errors import InputError, shown
-from vaelab.storage import Schema, seal, unseal, versions, write_file
+from vaelab.storage import Schema, require_free, seal, unseal, versions, write_file
 from vaelab.storage.tensors import load_tensors, save_tensors
 
 __all__ = ["MODEL_FILE", "BuiltWith", "ModelFile", "Saveable", "give_weights", "name_of", "read_model", "read_value"]
@@ -83,7 +82,8 @@ class Saveable(nn.Module):
         Raises:
             InputError: something else is there, or a saved model and not ``overwrite``.
         """
-        folder = _free(Path(path), overwrite)
+        folder = Path(path)
+        require_free(folder, (MODEL_FILE, WEIGHTS_FILE), overwrite, "a saved model")
         tensors = dict(self.state_dict())
         fitted: dict[str, Tensor] = getattr(getattr(self, "prior", None), "arrays", dict)()
         tensors |= {_PRIOR + name: value for name, value in fitted.items()}
@@ -109,20 +109,6 @@ class Saveable(nn.Module):
 def name_of(kind: type) -> str:
     """Return the name of a class with its module, as model.json has it."""
     return f"{kind.__module__}:{kind.__qualname__}"
-
-
-def _free(folder: Path, overwrite: bool) -> Path:
-    """Return a directory to write a model to, or refuse to replace what is there."""
-    if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
-        return folder
-    names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-    if names != [MODEL_FILE, WEIGHTS_FILE]:
-        raise InputError(f"path: expected a new or empty directory; {str(folder)!r} is there and is not a saved model")
-    if not overwrite:
-        raise InputError(
-            f"path: expected a new or empty directory; {str(folder)!r} holds a model (overwrite=True replaces it)"
-        )
-    return folder
 
 
 def _bound(kind: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

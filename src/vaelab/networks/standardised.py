@@ -61,10 +61,10 @@ class Standardised(nn.Module):
         # changes a view in place is differentiated by copies.
         rows = x.reshape(-1, x.shape[-1])
         features = self._features(rows)
-        if not isinstance(features, Tensor) or features.shape != (len(rows), self.outputs):
+        if not isinstance(features, Tensor) or features.shape != (rows.shape[0], self.outputs):
             got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
             raise InputError(
-                f"network: expected outputs of shape {(len(rows), self.outputs)} for inputs of shape "
+                f"network: expected outputs of shape {(rows.shape[0], self.outputs)} for inputs of shape "
                 f"{tuple(rows.shape)}; got {got}"
             )
         return features.view(*x.shape[:-1], self.outputs)

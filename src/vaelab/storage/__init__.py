@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vaelab.storage.files import is_ours, lock, replaced, write_file, write_ours
+from vaelab.storage.files import is_ours, lock, replaced, require_free, write_file, write_ours
 from vaelab.storage.sealed import FORMAT_VERSION, Schema, seal, unseal, versions
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "is_ours",
     "lock",
     "replaced",
+    "require_free",
     "seal",
     "unseal",
     "versions",

@@ -7,14 +7,23 @@ import fcntl
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from vaelab.errors import InputError
 
-__all__ = ["is_ours", "is_temporary", "lock", "remove_leftovers", "replaced", "write_file", "write_ours"]
+__all__ = [
+    "is_ours",
+    "is_temporary",
+    "lock",
+    "remove_leftovers",
+    "replaced",
+    "require_free",
+    "write_file",
+    "write_ours",
+]
 
 _PREFIX, _SUFFIX = ".vaelab-", ".tmp"
 # A mark near the beginning of the figures and pages that vaelab writes.
@@ -112,6 +121,24 @@ def is_ours(path: Path) -> bool:
     except OSError:
         return False
     return any(mark in beginning for mark in _MARKS)
+
+
+def require_free(folder: Path, names: Collection[str], overwrite: bool, what: str, argument: str = "path") -> None:
+    """Refuse to write ``what``, the files ``names``, into a directory that holds anything else.
+
+    Raises:
+        InputError: the directory holds other files, or such files and not ``overwrite``, or it is a file.
+    """
+    if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    if not found or not found <= set(names):
+        raise InputError(f"{argument}: expected a new or empty directory; {str(folder)!r} is there and is not {what}")
+    if not overwrite:
+        way = "--overwrite" if argument == "out" else "overwrite=True"
+        raise InputError(
+            f"{argument}: expected a new or empty directory; {str(folder)!r} holds {what} ({way} replaces it)"
+        )
 
 
 def write_ours(path: Path, content: bytes | str) -> None:
