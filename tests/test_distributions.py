@@ -11,7 +11,18 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Independent, Normal, kl_divergence
 
-from vaelab.distributions import Bernoulli, Chain, Delta, DiagonalNormal, all_codes, map_parameters
+from vaelab.distributions import (
+    Bernoulli,
+    Chain,
+    ContinuousBernoulli,
+    Delta,
+    DiagonalNormal,
+    Multinomial,
+    OneHotCategorical,
+    Product,
+    all_codes,
+    map_parameters,
+)
 from vaelab.inference import MeanFieldBernoulli
 
 # (logits, value): the K axis of the logits, the B axis of the value, both, neither
@@ -274,6 +285,11 @@ def chain_of_normals(**options):
     return Chain(DiagonalNormal(normal(4, 3), 0.3 * normal(4, 3)), [step], (3, 2), downwards=False, **options)
 
 
+def product(**options):
+    parts = [Bernoulli(normal(4, 2)), DiagonalNormal(normal(4, 1), normal(4, 1)), ContinuousBernoulli(normal(4, 1))]
+    return Product(parts, [torch.tensor([0, 3]), torch.tensor([2]), torch.tensor([1])], **options)
+
+
 # name -> (build, repr, a value outside the support)
 CONTRACT = {
     "normal": (
@@ -285,6 +301,32 @@ CONTRACT = {
         lambda **options: Bernoulli(normal(4, 3), **options),
         "Bernoulli(logits: (4, 3))",
         torch.tensor([0.0, 0.5, 1.0]),
+    ),
+    "one-hot": (
+        lambda **options: OneHotCategorical(normal(4, 7), (2, 3, 2), **options),
+        "OneHotCategorical(logits: (4, 7), 3 variables of 2 to 3 levels)",
+        torch.tensor([0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0]),
+    ),
+    "one-hot of one size": (
+        lambda **options: OneHotCategorical(normal(4, 6), (3, 3), **options),
+        "OneHotCategorical(logits: (4, 6), 2 variables of 3 levels)",
+        torch.zeros(6),
+    ),
+    "continuous Bernoulli": (
+        lambda **options: ContinuousBernoulli(normal(4, 3), **options),
+        "ContinuousBernoulli(logits: (4, 3))",
+        torch.tensor([0.0, 0.5, 1.5]),
+    ),
+    "multinomial": (
+        lambda **options: Multinomial(normal(4, 3), 5, **options),
+        "Multinomial(logits: (4, 3), total: 5)",
+        torch.tensor([0.0, 0.5, 4.5]),
+    ),
+    "product": (
+        product,
+        "Product(Bernoulli(logits: (4, 2)), DiagonalNormal(loc: (4, 1), log_scale: (4, 1)), "
+        "ContinuousBernoulli(logits: (4, 1)))",
+        torch.tensor([0.0, 2.0, 1.0, 1.0]),
     ),
     "Delta": (lambda **options: Delta(normal(4, 3), **options), "Delta(loc: (4, 3))", None),
     "chain of bits": (chain_of_bits, "Chain(Bernoulli(logits: (4, 3)), sizes: (3, 2))", torch.full((5,), 0.5)),
@@ -351,7 +393,10 @@ def test_parameters_and_values_are_checked_where_the_user_asks(case):
         checked.log_prob(wrong.double()[:2])
 
 
-@pytest.mark.parametrize("build", [Bernoulli, Delta, lambda p, **options: DiagonalNormal(p, 0 * p, **options)])
+@pytest.mark.parametrize(
+    "build",
+    [Bernoulli, Delta, ContinuousBernoulli, Multinomial, lambda p, **options: DiagonalNormal(p, 0 * p, **options)],
+)
 def test_parameters_that_are_no_numbers_are_refused_where_the_user_asks(build):
     wrong = torch.tensor([[0.0, math.nan]])
     build(wrong)

@@ -8,21 +8,29 @@ distributions too: ``as_vector`` converts those that have a class here.
 from __future__ import annotations
 
 from vaelab.distributions.bernoulli import Bernoulli
+from vaelab.distributions.categorical import OneHotCategorical
 from vaelab.distributions.chain import Chain, log_factors
 from vaelab.distributions.codes import Code, all_codes, codes_between, kind_of_code
+from vaelab.distributions.continuous_bernoulli import ContinuousBernoulli
 from vaelab.distributions.conversion import as_vector, map_parameters
 from vaelab.distributions.delta import Delta
+from vaelab.distributions.multinomial import Multinomial
 from vaelab.distributions.normal import DiagonalNormal
 from vaelab.distributions.observed import observed_log_prob
+from vaelab.distributions.product import Product
 from vaelab.distributions.vector import ParametricDistribution, VectorDistribution
 
 __all__ = [
     "Bernoulli",
     "Chain",
     "Code",
+    "ContinuousBernoulli",
     "Delta",
     "DiagonalNormal",
+    "Multinomial",
+    "OneHotCategorical",
     "ParametricDistribution",
+    "Product",
     "VectorDistribution",
     "all_codes",
     "as_vector",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MixtureSameFamily
 
-from vaelab.distributions.vector import VectorDistribution
+from vaelab.distributions.vector import ParametricDistribution
 from vaelab.errors import InputError
 
 __all__ = ["observed_log_prob"]
@@ -18,9 +18,8 @@ def observed_log_prob(distribution: Distribution, x: Tensor) -> Tensor:
     Formula: `log p(x_observed) = sum of log p(x_j) over the observed entries j`; 0 where all of a row is missing. An
     entry of several columns, such as a categorical variable, counts as missing if any of its columns is.
 
-    A missing value is replaced before its density is computed, so gradients have no NaN. Distributions with
-    :meth:`~VectorDistribution.log_prob_of_entries`, torch's ``Independent`` over one axis, and mixtures of these have
-    such a density.
+    A missing value is replaced before its density is computed, so gradients have no NaN. Distributions with a method
+    ``log_prob_of_entries``, torch's ``Independent`` over one axis, and mixtures of these have such a density.
 
     Args:
         distribution: over vectors, event shape (X,), batch shape (K, B) for example.
@@ -38,7 +37,7 @@ def observed_log_prob(distribution: Distribution, x: Tensor) -> Tensor:
         log_weights = distribution.mixture_distribution.logits.log_softmax(-1)
         of_components = observed_log_prob(distribution.component_distribution, x.unsqueeze(-2))
         return torch.logsumexp(log_weights + of_components, -1)
-    if isinstance(distribution, VectorDistribution):
+    if isinstance(distribution, ParametricDistribution):
         entries = distribution.log_prob_of_entries(x.masked_fill(~observed, 0))
         observed = distribution.observed_entries(observed)
     elif isinstance(distribution, Independent) and len(distribution.base_dist.event_shape) == 0:

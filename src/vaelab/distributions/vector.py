@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -17,32 +17,11 @@ __all__ = ["ParametricDistribution", "VectorDistribution"]
 
 
 class ParametricDistribution(Distribution, ABC):
-    """A distribution whose parameters can be passed through a function."""
+    """A distribution whose parameters can be passed through a function; it may have a density for each entry."""
 
     @abstractmethod
     def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Return the same distribution with every parameter passed through ``function``, such as ``detach``."""
-
-
-class VectorDistribution(ParametricDistribution):
-    """A distribution over vectors whose parameters have shape ``batch_shape + (D,)``.
-
-    A subclass names its parameters in ``arg_constraints``, sets them as attributes, then calls this ``__init__``.
-    Parameters and values are checked if ``validate_args`` is true. It is false by default, other than in torch: the
-    check reads every number, and it refuses bits between zero and one, which relaxed estimators need.
-
-    Args:
-        parameter: any of the parameters.
-        validate_args: check the parameters now, and the values that ``log_prob`` gets.
-    """
-
-    def __init__(self, parameter: Tensor, validate_args: bool = False) -> None:
-        super().__init__(parameter.shape[:-1], parameter.shape[-1:], validate_args=validate_args)
-
-    def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
-        build: Callable[..., Self] = type(self)
-        parameters = {name: function(getattr(self, name)) for name in self.arg_constraints}
-        return build(**parameters, validate_args=self._validate_args)
 
     def log_prob_of_entries(self, value: Tensor) -> Tensor:
         """Return the log-density of each entry of a value (..., X), in nats; ``log_prob`` is their sum.
@@ -62,6 +41,31 @@ class VectorDistribution(ParametricDistribution):
     def observed_entries(self, observed: Tensor) -> Tensor:
         """Return which entries are observed, given which columns are, (..., X): an entry needs all of its columns."""
         return observed
+
+
+class VectorDistribution(ParametricDistribution):
+    """A distribution over vectors whose parameters have shape ``batch_shape + (D,)``.
+
+    A subclass names its parameters in ``arg_constraints``, and in ``constants`` its other arguments, sets them all as
+    attributes, then calls this ``__init__``.
+    Parameters and values are checked if ``validate_args`` is true. It is false by default, other than in torch: the
+    check reads every number, and it refuses bits between zero and one, which relaxed estimators need.
+
+    Args:
+        parameter: any of the parameters.
+        validate_args: check the parameters now, and the values that ``log_prob`` gets.
+    """
+
+    constants: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, parameter: Tensor, validate_args: bool = False) -> None:
+        super().__init__(parameter.shape[:-1], parameter.shape[-1:], validate_args=validate_args)
+
+    def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
+        build: Callable[..., Self] = type(self)
+        parameters = {name: function(getattr(self, name)) for name in self.arg_constraints}
+        constants = {name: getattr(self, name) for name in self.constants}
+        return build(**parameters, **constants, validate_args=self._validate_args)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Self:
         """Return the distribution with its parameters repeated along new axes, as views."""
