@@ -1,4 +1,4 @@
-"""Tables of text (.csv, .tsv, .amat): read block by block, the numbers parsed by NumPy."""
+"""Tables of text (.csv, .tsv, .amat): read block by block; NumPy parses a table of numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 
 from vaelab.data.content import Content
-from vaelab.data.formats.text_faults import refuse_table
+from vaelab.data.formats.text_cells import read_cells
 from vaelab.data.formats.text_layout import Layout, read_layout
 from vaelab.data.opening import Opened, reason_of, require_fits
 from vaelab.data.packing import DAMAGE
@@ -26,36 +26,43 @@ _TRUE_FALSE = re.compile(r"\b(?:(true)|false)\b", re.IGNORECASE)
 
 
 def read(opened: Opened, options: ReadOptions) -> Content:
-    """Read numbers (N, X) separated by commas, semicolons, tabs or blanks, below a line of names or not.
+    """Read a table (N, X): numbers as an array, one with words or missing cells as columns of numbers and of text.
 
-    Cells may have quotes, lines may end with a separator, true and false are 1 and 0, and lines end as on any system.
+    Commas, semicolons, tabs, bars or blanks separate the cells, below a line of names or not. Cells may have quotes,
+    lines may end with a separator, true and false are 1 and 0 in a table of numbers, and lines end as on any system.
     No line is skipped: blank lines in the middle and comments are errors.
 
     Raises:
-        InputError: missing values, words, lines of other lengths and other faults, named by line.
+        InputError: words in a column of numbers, lines of other lengths and other faults, named by line.
     """
     path, blocks = opened.path, _blocks(opened.path, opened.stream)
     _, first = next(blocks, (1, []))
     if not first:
         raise InputError(f"{path}: expected at least one row and one column; got none")
     layout = read_layout(path, first)
-    names = 1 if layout.names is not None else 0
-    body = chain([(1 + names, first[names:])], blocks)
-    parts, rows, nbytes = [], 0, 0
-    for number, lines in body:
+    numbers = _numbers_of(path, layout, chain([(1, first)], blocks))
+    if numbers is None:
+        opened.stream.seek(0)
+        return read_cells(path, layout, _blocks(path, opened.stream))
+    return Content({"x": numbers}, layout.names, layout.notes, text=True)
+
+
+def _numbers_of(path: Path, layout: Layout, blocks: Iterator[tuple[int, list[str]]]) -> Array | None:
+    """Return the table as one array, uint8 if all are whole numbers 0...255; None if some cell is not a number."""
+    parts, nbytes, above = [], 0, layout.head
+    for _, block in blocks:
+        lines, above = block[above:], max(0, above - len(block))
         if not lines:
             continue
         part = _parsed(layout, lines)
         if part is None:
-            refuse_table(path, layout, rows, chain([(number, lines)], body))
+            return None
         parts.append(part)
-        rows += len(part)
         nbytes += part.nbytes
         require_fits(path, nbytes)
     if not parts:
         raise InputError(f"{path}: expected at least one row and one column; got a line of names alone")
-    numbers = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return Content({"x": numbers}, layout.names, layout.notes, text=True)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _blocks(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, list[str]]]:

@@ -1,0 +1,122 @@
+"""The cells of a column of a table of text: numbers, text or missing, and the sentence on a cell that does not fit."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from vaelab.data.formats.text_layout import BOOLEANS, MISSING, NUMBER
+from vaelab.data.values import Array
+from vaelab.errors import InputError
+
+__all__ = ["Cells", "is_missing"]
+
+_ODD = {
+    "a hexadecimal number": re.compile(r"[+-]?0x[0-9a-f]+", re.IGNORECASE),
+    "a number with separators of thousands": re.compile(r"[+-]?\d{1,3}(?:[,'_. ]\d{3})+(?:\.\d+)?"),
+    "a decimal comma": re.compile(r"[+-]?\d*,\d+"),
+    "a percentage": re.compile(r"[+-]?\d+\.?\d*\s*%"),
+    "an infinite number": re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE),
+}
+_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_LEVELS_TOO = ("none", "-", ".")  # missing in a column of numbers, a level in one of words
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one column: the different texts, the number of the text of each row, and the number of its line."""
+
+    path: Path
+    place: int
+    called: str
+    texts: Sequence[str]
+    codes: npt.NDArray[np.int32]
+    lines: Sequence[int]
+
+    @cached_property
+    def _kinds(self) -> list[str]:
+        return [_kind(text) for text in self.texts]
+
+    def _count(self, test: Callable[[str], bool]) -> int:
+        """Return how many cells are of some kinds."""
+        chosen = np.array([test(kind) for kind in self._kinds], bool)
+        return int(chosen[self.codes].sum())
+
+    @cached_property
+    def _booleans_are_numbers(self) -> bool:
+        """Whether true and false stand among numbers; alone, or among words, they are words."""
+        return self._count(lambda kind: kind not in ("word", "boolean", "missing")) > 0
+
+    @cached_property
+    def is_text(self) -> bool:
+        """Whether more than half of the cells that are not missing are words."""
+        words = ("word",) if self._booleans_are_numbers else ("word", "boolean")
+        return 2 * self._count(lambda kind: kind in words) > self._count(lambda kind: kind != "missing")
+
+    def column(self) -> Array:
+        """Return the column: int64, float64 with NaN where a cell is missing, or text with None.
+
+        Raises:
+            InputError: a cell that is not a number, in a column of numbers.
+        """
+        if self.is_text:
+            values = np.array([None if self._is_missing(text) else text for text in self.texts] + [None], object)[:-1]
+            return values[self.codes]
+        wrong = [number for number, kind in enumerate(self._kinds) if kind not in ("number", "boolean", "missing")]
+        if wrong:
+            self._refuse(int(np.isin(self.codes, wrong).argmax()))
+        if all(map(_WHOLE.fullmatch, self.texts)):
+            return np.array([int(text) for text in self.texts], np.int64)[self.codes]
+        return np.array([_number(text, kind) for text, kind in zip(self.texts, self._kinds, strict=True)])[self.codes]
+
+    def _is_missing(self, text: str) -> bool:
+        return text.lower() in MISSING and text.lower() not in _LEVELS_TOO
+
+    def _refuse(self, row: int) -> NoReturn:
+        text, kind = self.texts[self.codes[row]], self._kinds[self.codes[row]]
+        if self.place == 0 and text.startswith("#"):
+            raise InputError(
+                f"{self.path}: line {self.lines[row]} begins with '#': comments are not read; remove the line"
+            )
+        called = "" if kind == "word" else f", {kind}"
+        where = f"{self.path}: line {self.lines[row]}, {self.called}"
+        raise InputError(f"{where}: expected a number; got {_short(text)}{called}")
+
+
+def is_missing(column: Array) -> npt.NDArray[np.bool_]:
+    """Return where a column of numbers is NaN, or one of text None.
+
+    >>> is_missing(np.array(["a", None], object))
+    array([False,  True])
+    """
+    if column.dtype == object:
+        return np.array([value is None for value in column], bool)
+    return np.isnan(column)
+
+
+def _kind(text: str) -> str:
+    if NUMBER.fullmatch(text):
+        return "number" if math.isfinite(float(text)) else "too large a number"
+    if text.lower() in BOOLEANS:
+        return "boolean"
+    if text.lower() in MISSING:
+        return "missing"
+    return next((kind for kind, pattern in _ODD.items() if pattern.fullmatch(text)), "word")
+
+
+def _number(text: str, kind: str) -> float:
+    if kind == "number":
+        return float(text)
+    return math.nan if kind == "missing" else float(text.lower() == "true")
+
+
+def _short(text: str) -> str:
+    return repr(text) if len(text) <= 40 else f"{text[:20]!r} and {len(text) - 20:,} characters more"
