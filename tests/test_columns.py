@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from vaelab.data import Column, Dataset, DataSpec
+from vaelab.data import Column, Dataset, DataSpec, load_data
 from vaelab.data.assembly import assemble_table
 from vaelab.data.content import RawTable
+from vaelab.data.remarks import remarks_on
 from vaelab.data.tables import encode_table
 from vaelab.data.values import ReadOptions
 from vaelab.data.variables import choices_of, groups_of, kind_of
@@ -140,3 +141,126 @@ def test_a_column_like_an_id_is_refused():
         read(table)
     assert read(table, {"who": "drop"}).columns == ("x",)
     assert read(table, {"who": "categorical"}).dim == ROWS + 1
+
+
+def remarkable():
+    flags = GENERATOR.integers(0, 2, ROWS)
+    return RawTable(
+        ("who", "a", "same", "words", "again", "none", "id", "fixed", "number"),
+        [
+            text(*(f"person {n}" for n in range(ROWS))),
+            flags,
+            flags.astype(float),
+            text(*np.where(flags, "yes", "no")),
+            text(*np.where(flags, "yes", "no")),
+            np.full(ROWS, np.nan),
+            np.arange(ROWS),
+            text(*["x"] * ROWS),
+            GENERATOR.permutation(ROWS) + 100,
+        ],
+    )
+
+
+REMARKS = {
+    "who": "like an ID",
+    "same": "duplicate of 'a'",
+    "again": "duplicate of 'words'",
+    "none": "without values",
+    "id": "like an ID",
+    "fixed": "constant, x",
+    "number": "like an ID",
+}
+
+
+def test_remarkable_columns_are_named_and_can_be_left_out():
+    table = remarkable()
+    assert remarks_on(table) == REMARKS
+    data = read(table, drop=True)
+    assert data.columns == ("a", "words")
+    assert set(data.notes[1:]) >= {
+        "left out, like an ID: 'who', 'number'",
+        "left out, duplicate of 'a': 'same'",
+        "left out, without values: 'none'",
+        "left out, constant: 'fixed'",
+    }
+    assert data.notes[0] == "column 'id' numbers the rows and is left out"
+    assert read(table, {"fixed": "categorical", "number": "count"}, drop=True).columns == (
+        "a",
+        "words",
+        "fixed=x",
+        "number",
+    )
+    with pytest.raises(InputError, match=r"drop: expected columns to observe; all are constant, .* like an ID"):
+        read(table.take(["none", "fixed"]), drop=True)
+
+
+def test_labels_may_be_text_or_numbers_and_need_not_be_named():
+    classes = np.arange(ROWS) % 3
+    answers = people().take(["share", "member"])
+    for labels, note in ((text(*np.array(["b", "a", "c"])[classes]), ": 0 is 'a', 1 is 'b', 2 is 'c'"), (classes, "")):
+        table = RawTable(("Class", *answers.names), [labels, *answers.columns])
+        data = read(table)
+        assert data.columns == ("share", "member")
+        assert f"the labels are in column 'Class'{note}" in data.notes
+        assert sorted(np.concatenate([split.labels for split in data.splits.values()])) == sorted(classes)
+        assert read(table, {"Class": "categorical"}).train.labels is None
+    with pytest.raises(InputError, match=r"expected a label in every row; 20 are missing in column 'smokes'"):
+        read(people(), {"visits": "drop"}, label_column="smokes")
+
+
+def write_csv(path, table, columns=None):
+    rows = zip(*(table.columns[table.names.index(name)] for name in columns or table.names), strict=True)
+    lines = [",".join(columns or table.names), *(",".join("" if v is None else str(v) for v in row) for row in rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_plain_numbers_are_read_by_their_kinds_where_the_user_says_so(tmp_path):
+    flags = GENERATOR.integers(0, 2, (ROWS, 2))
+    table = RawTable(("a", "b", "copy", "age"), [*flags.T, flags[:, 0], GENERATOR.integers(18, 90, ROWS)])
+    path = write_csv(tmp_path / "x.csv", table)
+    with pytest.raises(InputError, match=r"column 'age' holds .* beside 3 columns of bits"):
+        load_data(path)
+    data = load_data(path, columns={"age": "real"}, drop=True)
+    assert (data.kind, data.columns) == ("mixed", ("a", "b", "age"))
+    assert data.to_table(data.train.x)["age"].dtype == np.int64
+    again = load_data(write_csv(path, table, ["age", "copy", "b", "a"]), columns=data.spec.variables)
+    assert again.spec == data.spec
+    assert again.sha256() == data.sha256()
+    assert "left out, as the model does not have them: 'copy'" in again.notes
+
+
+def test_plain_bits_stay_plain_without_remarkable_columns(tmp_path):
+    flags = GENERATOR.integers(0, 2, (ROWS, 2))
+    values = [np.arange(ROWS), flags[:, 0], flags[:, 1], flags[:, 1], flags[:, 0], np.ones(ROWS, int)]
+    table = RawTable(("id", "label", "a", "copy", "b", "one"), values)
+    path = write_csv(tmp_path / "x.csv", table)
+    data = load_data(path, drop=True)
+    assert (data.kind, data.columns, data.variables, data.train.x.dtype) == ("binary", ("a", "b"), None, np.uint8)
+    assert data.train.labels is not None
+    assert load_data(path, columns=["b", "a"]).columns == ("a", "b")
+    (tmp_path / "nameless.csv").write_text("1,0,1\n1,1,0\n" * 10)
+    for options, name in (({"drop": True}, "drop"), ({"columns": {"a": "real"}}, "columns")):
+        with pytest.raises(InputError, match=f"{name}: expected a table with names of columns in line 1"):
+            load_data(tmp_path / "nameless.csv", **options)
+        np.save(tmp_path / "0.npy", flags)
+        with pytest.raises(InputError, match=f"{name}: expected a table that is read into memory"):
+            load_data(tmp_path, **options)
+
+
+def test_a_condition_is_a_column_of_the_table():
+    data = read(people(), {"visits": "drop"})
+    given = data.with_condition("colour")
+    assert given.spec.given == 3
+    assert [column.name for column in given.spec.variables] == ["smokes", "share", "height", "member"]
+    assert given.spec.condition.words == ["colour"]
+    again = DataSpec.from_json(json.loads(json.dumps(given.spec.to_json())))
+    assert again.condition == given.condition
+    assert [column.name for column in again.columns_to_read()][-1] == "colour"
+    assert data.with_condition(again.condition).spec == given.spec
+    with pytest.raises(InputError, match="condition: expected binary, categorical or unit columns; 'height' is real"):
+        data.with_condition(["height"])
+    with pytest.raises(
+        InputError, match=r"condition: expected labels, or names .*; got 'color' \(did you mean 'colour"
+    ):
+        data.with_condition(["color"])

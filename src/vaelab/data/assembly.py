@@ -14,6 +14,7 @@ import torch
 
 from vaelab.data.content import SPLITS, Content, RawTable
 from vaelab.data.kinds import find_variables
+from vaelab.data.naming import listed
 from vaelab.data.roles import (
     label_among,
     require_alike,
@@ -25,7 +26,9 @@ from vaelab.data.roles import (
 from vaelab.data.sparse import SparseRows, is_sparse
 from vaelab.data.sparse_values import store_sparse, summarise_sparse
 from vaelab.data.splits import Split, require_labels, split_shuffled, split_validation
+from vaelab.data.table_roles import roles_in_table
 from vaelab.data.tables import encode_table
+from vaelab.data.tabular import as_numbers, chosen_columns, table_in
 from vaelab.data.values import (
     Array,
     Coding,
@@ -68,15 +71,17 @@ def assemble(path: Path, content: Content, split: bool, options: ReadOptions) ->
         InputError: arrays that are neither rows nor images of one shape, columns that may be no observed values, values
             that are neither bits nor grey levels, labels that are not whole numbers.
     """
-    if content.table is not None:
-        return assemble_table(path, content.table, content.notes, split, options)
+    if (table := table_in(path, content, options)) is not None:
+        return assemble_table(path, table, content.notes, split, options)
+    content = as_numbers(content)
     rows = {key: _without_channel(content.arrays[key]) for key in ("x", *SPLITS) if key in content.arrays}
     labels = {key: _column(content.arrays.get(f"labels of {key}")) for key in rows}
     shape = _shape_of(path, rows)
     names, notes = content.names, content.notes
     of_columns = dataclasses.replace(options, label_column=None) if content.archive else options
     if list(rows) == ["x"] and len(shape) == 1 and isinstance(rows["x"], np.ndarray) and rows["x"].size:
-        roles = roles_of(path, rows["x"], names, notes, of_columns)
+        x, names, left_out = chosen_columns(path, rows["x"], names, label_among(path, names, of_columns), options)
+        roles = roles_of(path, x, names, (*notes, *left_out), of_columns)
         rows, names, notes = {"x": roles.x}, roles.names, roles.notes
         labels = labels if roles.labels is None else {"x": roles.labels}
     else:
@@ -98,14 +103,24 @@ def assemble_table(
     Raises:
         InputError: columns whose kind is not clear, or that do not have the values which ``options`` say.
     """
-    variables, found = (options.variables, ()) if options.variables else find_variables(where, table, options)
-    rows: Array = encode_table(where, table, variables)
+    roles = roles_in_table(where, table, options)
+    variables, found = options.variables, _left_out(roles.table, options)
+    if variables is None:
+        variables, found = find_variables(where, roles.table, options)
+    rows: Array = encode_table(where, roles.table, variables)
     kind = kind_of(variables)
     if kind == "binary" and not np.isnan(rows).any():
         rows = rows.astype(np.uint8)
-    whole = Split(rows)
+    whole = Split(rows, roles.labels)
     splits = split_shuffled(whole, where) if split else {"all": whole}
-    return Assembled(splits, kind, 1, None, encoded_names(variables), (*notes, *found), variables)
+    return Assembled(splits, kind, 1, None, encoded_names(variables), (*notes, *roles.notes, *found), variables)
+
+
+def _left_out(table: RawTable, options: ReadOptions) -> tuple[str, ...]:
+    """Return a note on the columns of a table that a model does not have."""
+    known = {column.name for column in options.variables or ()}
+    others = [name for name in table.names if name not in known]
+    return (f"left out, as the model does not have them: {listed(others)}",) if others else ()
 
 
 def assemble_arrays(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vaelab.data.values import Array
+from vaelab.data.variables import Column, encoded_names
 from vaelab.errors import InputError, did_you_mean, require_choice, shown
 
 __all__ = ["Condition"]
@@ -23,6 +24,7 @@ class Condition:
     Args:
         on: ``labels``, one column for each class, or ``columns``, some columns of the data.
         names: the classes, or the names of the columns.
+        variables: the columns of the user's table of which these columns are made, if they have kinds.
 
     >>> Condition("labels", ("0", "1", "7")).rows(7, 2)
     tensor([[0., 0., 1.],
@@ -31,6 +33,7 @@ class Condition:
 
     on: Literal["labels", "columns"]
     names: tuple[str, ...]
+    variables: tuple[Column, ...] | None = None
 
     @property
     def size(self) -> int:
@@ -40,6 +43,8 @@ class Condition:
     @property
     def words(self) -> str | list[str]:
         """The value of the setting ``condition``."""
+        if self.variables is not None:
+            return [column.name for column in self.variables]
         return "labels" if self.on == "labels" else list(self.names)
 
     def one_hot(self, labels: Array, where: str = "given") -> Array:
@@ -107,14 +112,43 @@ class Condition:
             raise InputError(f"condition: expected different columns, and others to model; got {shown(list(names))}")
         return cls("columns", tuple(names))
 
+    @classmethod
+    def on_variables(cls, names: Sequence[str], variables: Sequence[Column]) -> Condition:
+        """Return the condition on columns of a table by their names.
+
+        Raises:
+            InputError: names that are no columns, or that leave no column to model; columns of real numbers or counts.
+        """
+        chosen = [column for column in variables if column.name in names or set(column.names) <= set(names)]
+        covered = {name for column in chosen for name in (column.name, *column.names)}
+        cls.on_columns(
+            [name for name in names if name not in covered] or [column.name for column in chosen],
+            [column.name for column in variables],
+        )
+        for column in chosen:
+            if column.kind in ("real", "count"):
+                raise InputError(
+                    f"condition: expected binary, categorical or unit columns; {column.name!r} is {column.kind}"
+                )
+        return cls("columns", encoded_names(chosen), tuple(chosen))
+
     def to_json(self) -> dict[str, Any]:
         """Return the condition as plain values."""
-        return {"on": self.on, "names": list(self.names)}
+        variables = {} if self.variables is None else {"variables": [column.to_json() for column in self.variables]}
+        return {"on": self.on, "names": list(self.names), **variables}
 
     @classmethod
     def from_json(cls, values: object) -> Condition:
         """Return the condition that :meth:`to_json` wrote."""
-        if not isinstance(values, Mapping) or set(values) != {"on", "names"} or not isinstance(values["names"], list):
+        required = {"on", "names"}
+        if (
+            not isinstance(values, Mapping)
+            or not required <= set(values) <= required | {"variables"}
+            or not isinstance(values["names"], list)
+            or not isinstance(values.get("variables"), list | None)
+        ):
             raise InputError(f"condition: expected on and names; got {shown(values)}")
         require_choice("condition.on", values["on"], ("labels", "columns"))
-        return cls(values["on"], tuple(map(str, values["names"])))
+        variables = values.get("variables")
+        columns = None if variables is None else tuple(map(Column.from_json, variables))
+        return cls(values["on"], tuple(map(str, values["names"])), columns)

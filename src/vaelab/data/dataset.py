@@ -293,6 +293,8 @@ class Dataset:
             return condition.one_hot(split.labels, f"labels of {name}")
         columns = columns_of(split.x, self._places(condition))
         values: Array = (columns[:] if isinstance(columns, SparseRows) else columns) / self.scale
+        if np.isnan(values).any():
+            raise InputError(f"condition: expected values that are all observed; some are missing in {name}")
         return values.astype(np.float32)
 
     @property
@@ -311,14 +313,21 @@ class Dataset:
         if on == "labels" or isinstance(on, Condition):
             found = Condition.on_labels([split.labels for split in self.splits.values()])
             return on if isinstance(on, Condition) else found
-        return Condition.on_columns([on] if isinstance(on, str) else [str(name) for name in on], self._named)
+        names = [on] if isinstance(on, str) else [str(name) for name in on]
+        if self.variables is not None:
+            return Condition.on_variables(names, self.variables)
+        return Condition.on_columns(names, self._named)
 
     def _without(self, places: Sequence[int]) -> Dataset:
         """Return the data without some columns."""
         kept = sorted(set(range(self.dim)) - set(places))
         columns = None if self.columns is None else tuple(self.columns[place] for place in kept)
+        variables, kind = self.variables, self.kind
+        if variables is not None:
+            variables = tuple(column for column in variables if set(column.names) <= set(columns or ()))
+            kind = kind_of(variables)
         splits = {name: Split(columns_of(split.x, kept), split.labels) for name, split in self.splits.items()}
-        return replace(self, splits=splits, columns=columns, image_shape=None)
+        return replace(self, splits=splits, columns=columns, image_shape=None, variables=variables, kind=kind)
 
     def to_table(self, x: Tensor | Array) -> dict[str, Array]:
         """Return rows (N, X) as the user's table, the values of each column by its name: :meth:`DataSpec.decode`."""

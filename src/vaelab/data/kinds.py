@@ -9,6 +9,7 @@ import numpy as np
 
 from vaelab.data.content import RawTable
 from vaelab.data.naming import listed
+from vaelab.data.remarks import is_like_an_id
 from vaelab.data.tables import missing_in, text_of
 from vaelab.data.values import Array, ReadOptions
 from vaelab.data.variables import Choice, Column, Level
@@ -17,8 +18,6 @@ from vaelab.errors import InputError, did_you_mean, shown
 __all__ = ["find_variables"]
 
 _PAIRS = (("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("off", "on"), ("absent", "present"))
-_LEVELS = 100  # a column of text with more levels than this, or than half of its rows, may be an ID
-_FEW = 10  # but not with so few
 
 
 def find_variables(where: object, table: RawTable, options: ReadOptions) -> tuple[tuple[Column, ...], tuple[str, ...]]:
@@ -67,7 +66,7 @@ def _found(where: str, name: str, values: Array, options: ReadOptions) -> Column
         raise InputError(f"{where}: expected values; all are missing; leave it out ({way} with {name}: drop)")
     if values.dtype == object:
         levels = _distinct(present)
-        if len(levels) > max(_FEW, min(_LEVELS, len(present) // 2)):
+        if is_like_an_id(present):
             raise InputError(
                 f"{where}: expected few levels; its {len(levels):,} in {len(present):,} rows are like those of an ID; "
                 f"leave it out, or say that it is categorical ({way} with {name}: drop or categorical)"
@@ -136,7 +135,7 @@ def _refuse_undecided(where: object, undecided: dict[str, Array], options: ReadO
     described = []
     for name, values in list(undecided.items())[:3]:
         present = values[~missing_in(values)]
-        alike = ", a different one in each row" if len(np.unique(present)) == len(present) > _FEW else ""
+        alike = ", a different one in each row" if is_like_an_id(present) else ""
         described.append(f"{name!r} ({present.min():g}...{present.max():g}{alike})")
     more = f" and {len(undecided) - 3:,} more" if len(undecided) > 3 else ""
     first = next(iter(undecided))

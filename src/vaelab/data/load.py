@@ -13,7 +13,7 @@ from vaelab.data.formats.table import ENDINGS
 from vaelab.data.mnist import mnist
 from vaelab.data.readers import read_dataset
 from vaelab.data.values import ReadOptions, Values
-from vaelab.data.variables import Column, choices_of
+from vaelab.data.variables import Column, columns_option
 from vaelab.errors import InputError, did_you_mean
 
 __all__ = ["DATASETS", "load_data"]
@@ -30,7 +30,7 @@ def load_data(
     label_column: str | None = None,
     binarisation: Binarisation | None = None,
     condition: str | Sequence[str] | None = None,
-    columns: Mapping[str, Any] | Sequence[Column] | None = None,
+    columns: Mapping[str, Any] | Sequence[Column] | Sequence[str] | None = None,
     drop: bool = False,
 ) -> Dataset:
     """Return a named data set, or read a file ({formats}) or a directory of shards.
@@ -51,7 +51,8 @@ def load_data(
         condition: what a conditional model is given: ``labels``, or names of columns.
         columns: what some columns of a table are, by their names: ``binary``, ``categorical``, ``unit``, ``real``,
             ``count`` or ``drop``, or a mapping with ``kind``, ``levels`` and, of two levels, which ``one`` is 1. Or the
-            columns of a model (``spec.variables``), which are found by their names and encoded by their levels.
+            columns of a model (``spec.variables``), which are found by their names and encoded by their levels; or
+            names of columns of plain numbers, to read these alone.
         drop: whether to leave out constant and duplicated columns, and those like an ID.
 
     Raises:
@@ -65,9 +66,7 @@ def load_data(
         raise InputError(
             f"data: expected a name or a file; got {type(name).__name__}; Dataset.from_arrays(x) takes arrays"
         )
-    variables = None if columns is None or isinstance(columns, Mapping) else tuple(columns)
-    choices = choices_of(columns) if isinstance(columns, Mapping) else None
-    options = ReadOptions(values, scale, label_column, columns=choices, variables=variables, drop=drop)
+    options = ReadOptions(values, scale, label_column, drop=drop, **columns_option(columns))
     if str(name) in DATASETS:
         if options != ReadOptions():
             raise InputError(

@@ -186,6 +186,19 @@ class DataSpec:
         kind: ColumnKind = "real" if self.kind == "real" else "count" if self.kind == "count" else "binary"
         return (("unit" if self.kind == "grey" and self.binarisation == "none" else kind, 0, self.dim),)
 
+    def columns_to_read(self, plain: bool = False) -> tuple[Column, ...] | tuple[str, ...] | None:
+        """Return the columns that a file must have for a model of these data, given ones among them, or None for all.
+
+        ``plain`` asks for the names of the columns also where they are plain numbers.
+        """
+        on_columns = self.condition is not None and self.condition.on == "columns"
+        condition = self.condition if on_columns else None
+        if self.variables is not None:
+            return (*self.variables, *(() if condition is None else condition.variables or ()))
+        if self.columns is None or not plain:
+            return None
+        return (*self.columns, *(() if condition is None else condition.names))
+
     def decode(self, x: Tensor | Array) -> dict[str, Array]:
         """Return rows (N, X) as the user's table: the values of each column by its name.
 

@@ -61,6 +61,7 @@ class ReadOptions:
     arrays: bool = False  # given as arrays in Python, not as a file: errors then name other ways out
     columns: tuple[tuple[str, Choice], ...] | None = None  # what the user says of columns
     variables: tuple[Column, ...] | None = None  # the columns of a model, which are found by name
+    names: tuple[str, ...] | None = None  # the columns of a model of plain numbers, which are found by name
     drop: bool = False  # leave out constant and duplicated columns, and those like an ID
 
     def __post_init__(self) -> None:

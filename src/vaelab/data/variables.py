@@ -11,7 +11,18 @@ import numpy as np
 from vaelab.data.values import Kind
 from vaelab.errors import InputError, require_choice, shown
 
-__all__ = ["Choice", "Column", "ColumnKind", "Group", "Level", "choices_of", "encoded_names", "groups_of", "kind_of"]
+__all__ = [
+    "Choice",
+    "Column",
+    "ColumnKind",
+    "Group",
+    "Level",
+    "choices_of",
+    "columns_option",
+    "encoded_names",
+    "groups_of",
+    "kind_of",
+]
 
 ColumnKind = Literal["binary", "categorical", "unit", "real", "count"]
 Level = str | bool | int | float
@@ -119,6 +130,28 @@ def choices_of(columns: object) -> tuple[tuple[str, Choice], ...]:
     if not isinstance(columns, Mapping):
         raise InputError(f"columns: expected a kind for each name of a column; got {shown(columns)}")
     return tuple((str(name), _choice(f"columns: {name}", value)) for name, value in columns.items())
+
+
+def columns_option(columns: object) -> dict[str, Any]:
+    """Return the argument ``columns`` of a reader as options: what is said of columns, or which are read.
+
+    Raises:
+        InputError: neither a mapping, nor columns, nor names.
+
+    >>> columns_option(["a", "b"])
+    {'names': ('a', 'b')}
+    """
+    if columns is None:
+        return {}
+    if isinstance(columns, Mapping):
+        return {"columns": choices_of(columns)}
+    if isinstance(columns, Sequence) and not isinstance(columns, str) and len(columns):
+        for kind, option in ((Column, "variables"), (str, "names")):
+            if all(isinstance(column, kind) for column in columns):
+                return {option: tuple(columns)}
+    raise InputError(
+        f"columns: expected kinds by name, such as {{'age': 'real'}}, or a list of names; got {shown(columns)}"
+    )
 
 
 def _choice(where: str, value: object) -> Choice:

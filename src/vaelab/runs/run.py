@@ -126,9 +126,13 @@ class Run:
         raise InputError(f"data: {reason}; --data FILE says where they are")
 
     def read_data(self, place: str | Path, split: bool = True) -> Dataset:
-        """Read data as the run's settings say, whatever data they are; their binarisation is the default."""
+        """Read data as the run's settings say, whatever data they are; their binarisation is the default.
+
+        Columns of a table with kinds are encoded by the levels that they had in the training.
+        """
         settings = self.settings.model_copy(update={"binarisation": None, "condition": None})
-        return settings.load_data(place, split=split).with_condition(self.spec.condition)
+        columns = self.spec.columns_to_read(plain=settings.drop)
+        return settings.load_data(place, split, columns).with_condition(self.spec.condition)
 
     @property
     def binarisation(self) -> Binarisation:

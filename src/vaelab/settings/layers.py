@@ -9,6 +9,7 @@ from vaelab.errors import InputError, shown
 
 __all__ = ["merge", "nested"]
 
+_BY_NAME = "columns"  # a table whose keys are names that a user gave, with dots perhaps
 _DEEPEST = 2  # dots in a path: no setting is nested more deeply; deeper values are checked as values
 
 
@@ -42,12 +43,13 @@ def nested(settings: Iterable[tuple[object, Any]], prefix: str = "") -> dict[str
     """
     tables: dict[str, Any] = {}
     for key, value in settings:
-        if not isinstance(key, str) or not all(part.strip() for part in key.split(".")):
+        parts = key.split(".") if isinstance(key, str) and not key.startswith(f"{_BY_NAME}.") else [shown(key)]
+        if not isinstance(key, str) or not all(part.strip() for part in parts):
             raise InputError(f"settings: expected names as keys, such as training.steps; got {shown(key)}")
         head, dot, rest = key.partition(".")
         path = prefix + head
         inner: Any = {rest: value} if dot else value
-        if isinstance(inner, Mapping) and path.count(".") < _DEEPEST:
+        if isinstance(inner, Mapping) and path.count(".") < _DEEPEST and path != _BY_NAME:
             inner = nested(inner.items(), f"{path}.")
         tables[head] = _joined(path, tables[head], inner) if head in tables else inner
     return tables

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, reduce
 from operator import or_
@@ -30,7 +30,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from torch import nn
 
-from vaelab.data import Binarisation, Dataset, DataSpec, Values, load_data
+from vaelab.data import Binarisation, Column, Dataset, DataSpec, Values, load_data
 from vaelab.errors import LARGEST, InputError, shown
 from vaelab.estimators import ESTIMATORS, Estimator, Sizes
 from vaelab.models import MODELS, LatentVariableModel
@@ -127,6 +127,11 @@ class Settings(Checked):
     )
     scale: float | None = Field(default=None, gt=0, description="the value of white in a data file")
     label_column: str | None = Field(default=None, description="the column of the labels in a data file")
+    columns: dict[str, Any] | None = Field(
+        default=None,
+        description="what some columns of a data file are, by name: binary, categorical, unit, real, count or drop",
+    )
+    drop: bool = Field(default=False, description="leave out columns that are constant, duplicated or like an ID")
     binarisation: Binarisation | None = Field(
         default=None, description="how grey levels become bits; unset, dynamic, and none for data that are bits"
     )
@@ -144,8 +149,13 @@ class Settings(Checked):
     def _a_name_may_be_a_number(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    def load_data(self, name: str | Path | None = None, split: bool = True) -> Dataset:
-        """Load the data, or other data with the same rules of reading."""
+    def load_data(
+        self,
+        name: str | Path | None = None,
+        split: bool = True,
+        of_model: Sequence[Column] | Sequence[str] | None = None,
+    ) -> Dataset:
+        """Load the data, or other data with the same rules of reading; ``of_model`` are the columns to read."""
         return load_data(
             self.data if name is None else name,
             split=split,
@@ -154,6 +164,8 @@ class Settings(Checked):
             label_column=self.label_column,
             binarisation=self.binarisation,
             condition=self.condition,
+            columns=self.columns if of_model is None else of_model,
+            drop=self.drop and of_model is None,
         )
 
     def build_model(self, data: Dataset | DataSpec | int) -> LatentVariableModel:

@@ -14,7 +14,7 @@ __all__ = ["reopen"]
 
 
 # The SHA-256 identifies the data, however they are read, and a device changes steps only by rounding.
-_MAY_DIFFER = ("device", "data", "values", "scale", "label_column")
+_MAY_DIFFER = ("device", "data", "values", "scale", "label_column", "columns", "drop")
 
 
 def reopen(out: str | Path, settings: Settings, data: Dataset, source: DataSource) -> Run:
@@ -28,7 +28,7 @@ def reopen(out: str | Path, settings: Settings, data: Dataset, source: DataSourc
     started, requested = settings_by_name(run.settings), settings_by_name(settings)
     after = MODELS[settings.model].after_training
     for name in [*started, *(name for name in requested if name not in started)]:
-        if name not in (*_MAY_DIFFER, *after) and started.get(name) != requested.get(name):
+        if name.partition(".")[0] not in (*_MAY_DIFFER, *after) and started.get(name) != requested.get(name):
             raise InputError(
                 f"resume: {name} is {started.get(name)!r} in {str(out)!r} and {requested.get(name)!r} in this command; "
                 f"a run goes on with its own settings ({', '.join(('device', *after))} may differ)"

@@ -56,10 +56,16 @@ def read_streamed(path: Path, split: bool = True, options: ReadOptions | None = 
         InputError: no shards, shards that differ (columns of Parquet are matched by name), values that are neither bits
             nor grey levels, fewer than ten rows.
     """
+    options = options or ReadOptions()
+    if options.drop or (options.columns, options.variables, options.names) != (None, None, None):
+        raise InputError(
+            f"{path}: {'drop' if options.drop else 'columns'}: expected a table that is read into memory; these rows "
+            "stay on the disk; save the columns to use as .csv"
+        )
     files = _shards(path) if path.is_dir() else [path]
     for file in files:
         require_regular(file, status_of(file).st_mode)
-    return _read(path, tuple((file, stamp_of(file)) for file in files), split, options or ReadOptions())
+    return _read(path, tuple((file, stamp_of(file)) for file in files), split, options)
 
 
 def _shards(folder: Path) -> list[Path]:

@@ -28,6 +28,8 @@ _INCOMPARABLE = (
     "values",
     "scale",
     "label_column",
+    "columns",
+    "drop",
     "binarisation",
     "condition",
 )  # these define the observations
