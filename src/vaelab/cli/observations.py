@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from vaelab.cli.options import DataFile, Json, LabelColumn, ModelPath, Overwrite, ScaleOfValues, ValuesOfData
+from vaelab.cli.options import (
+    DataFile,
+    Json,
+    LabelColumn,
+    ModelPath,
+    Overwrite,
+    ScaleOfValues,
+    ValuesOfData,
+    WeightColumn,
+)
 from vaelab.cli.output import print_json, require_target, write, write_arrays
 from vaelab.cli.usage import say_next
 from vaelab.errors import InputError
@@ -107,17 +116,24 @@ def show_data(
     values: ValuesOfData = None,
     scale: ScaleOfValues = None,
     label_column: LabelColumn = None,
+    weight_column: WeightColumn = None,
     as_json: Json = False,
 ) -> None:
     """Describe a data set or a file; without a name, list the data sets."""
     from vaelab.data import DATASETS, describe, load_data
 
+    read: dict[str, Any] = {
+        "values": values,
+        "scale": scale,
+        "label_column": label_column,
+        "weight_column": weight_column,
+    }
     if name is None:
-        if (values, scale, label_column) != (None, None, None):
-            raise InputError("data: expected values, scale and label_column for a file; give its name")
+        if any(option is not None for option in read.values()):
+            raise InputError(f"data: expected {', '.join(read)} for a file; give its name")
         described = {known: describe(load_data(known)) for known in DATASETS}
     else:
-        described = {name: describe(load_data(name, values=values, scale=scale, label_column=label_column))}
+        described = {name: describe(load_data(name, **read))}
     if as_json:
         print_json(described if name is None else described[name])
         return

@@ -20,6 +20,7 @@ __all__ = [
     "RunPath",
     "ScaleOfValues",
     "ValuesOfData",
+    "WeightColumn",
     "Words",
     "layers_of",
     "require_no_data",
@@ -45,6 +46,9 @@ ScaleOfValues = Annotated[
 ]
 LabelColumn = Annotated[
     str | None, typer.Option("--label-column", metavar="NAME", help="The column that holds the labels.")
+]
+WeightColumn = Annotated[
+    str | None, typer.Option("--weight-column", metavar="NAME", help="The column that holds the weights of the rows.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 

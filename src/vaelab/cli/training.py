@@ -17,6 +17,7 @@ from vaelab.cli.options import (
     Overwrite,
     ScaleOfValues,
     ValuesOfData,
+    WeightColumn,
     Words,
     layers_of,
     require_no_data,
@@ -36,6 +37,7 @@ def train(
     values: ValuesOfData = None,
     scale: ScaleOfValues = None,
     label_column: LabelColumn = None,
+    weight_column: WeightColumn = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run directory  [default: runs/MODEL]")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random  [default: 0]")] = None,
     device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu or cuda  [default: auto]")] = None,
@@ -58,9 +60,8 @@ def train(
     from vaelab.settings import resolve
 
     require_no_data("train", model)
-    layers = layers_of(
-        "train", settings, data=data, values=values, scale=scale, label_column=label_column, seed=seed, device=device
-    )
+    read = {"values": values, "scale": scale, "label_column": label_column, "weight_column": weight_column}
+    layers = layers_of("train", settings, data=data, **read, seed=seed, device=device)
     engine = {"precision": precision, "compile": compiled or None}
     layers += [{"training": {key: value for key, value in engine.items() if value is not None}}]
     resolved = resolve(model, *layers)

@@ -42,6 +42,7 @@ from vaelab.data.values import (
     summarise,
 )
 from vaelab.data.variables import Column, encoded_names, kind_of
+from vaelab.data.weights import require_weights, take_weights, weights_of_table
 from vaelab.errors import InputError
 from vaelab.seeds import DATA_SEED
 
@@ -76,9 +77,14 @@ def assemble(path: Path, content: Content, split: bool, options: ReadOptions) ->
     content = as_numbers(content)
     rows = {key: _without_channel(content.arrays[key]) for key in ("x", *SPLITS) if key in content.arrays}
     labels = {key: _column(content.arrays.get(f"labels of {key}")) for key in rows}
+    weights = {key: content.arrays.get(f"weights of {key}") for key in rows}
     shape = _shape_of(path, rows)
     names, notes = content.names, content.notes
     of_columns = dataclasses.replace(options, label_column=None) if content.archive else options
+    if options.weight_column is not None and not content.archive:
+        rows["x"], names, weights["x"] = take_weights(path, rows.get("x"), names, options.weight_column)
+        notes = (*notes, f"the weights are in column {options.weight_column!r}")
+        shape = _shape_of(path, rows)
     if list(rows) == ["x"] and len(shape) == 1 and isinstance(rows["x"], np.ndarray) and rows["x"].size:
         x, names, left_out = chosen_columns(path, rows["x"], names, label_among(path, names, of_columns), options)
         roles = roles_of(path, x, names, (*notes, *left_out), of_columns)
@@ -86,7 +92,7 @@ def assemble(path: Path, content: Content, split: bool, options: ReadOptions) ->
         labels = labels if roles.labels is None else {"x": roles.labels}
     else:
         label_among(path, names, of_columns)  # an InputError if a label column is named: there are no columns
-    splits, kind, scale = _splits_of(path, rows, labels, names, options, content.text)
+    splits, kind, scale = _splits_of(path, rows, labels, weights, names, options, content.text)
     if "x" in splits:
         splits = split_shuffled(splits["x"], path) if split else {"all": splits["x"]}
     elif "validation" not in splits:
@@ -103,6 +109,10 @@ def assemble_table(
     Raises:
         InputError: columns whose kind is not clear, or that do not have the values which ``options`` say.
     """
+    weights, column = None, options.weight_column
+    if column is not None:
+        table, weights = weights_of_table(where, table, column)
+        notes = (*notes, f"the weights are in column {column!r}")
     roles = roles_in_table(where, table, options)
     variables, found = options.variables, _left_out(roles.table, options)
     if variables is None:
@@ -111,7 +121,7 @@ def assemble_table(
     kind = kind_of(variables)
     if kind == "binary" and not np.isnan(rows).any():
         rows = rows.astype(np.uint8)
-    whole = Split(rows, roles.labels)
+    whole = Split(rows, roles.labels, weights=require_weights(f"{where}: weights", weights, len(rows)))
     splits = split_shuffled(whole, where) if split else {"all": whole}
     return Assembled(splits, kind, 1, None, encoded_names(variables), (*notes, *roles.notes, *found), variables)
 
@@ -126,6 +136,7 @@ def _left_out(table: RawTable, options: ReadOptions) -> tuple[str, ...]:
 def assemble_arrays(
     x: Any,
     y: Any,
+    sample_weight: Any,
     validation: Any,
     test: Any,
     *,
@@ -134,16 +145,19 @@ def assemble_arrays(
     options: ReadOptions,
 ) -> Assembled:
     """Return the parts of the data set of arrays; see :meth:`~vaelab.data.Dataset.from_arrays`."""
-    given = {"x" if validation is None and test is None else "train": (x, y)}
+    given = {"x" if validation is None and test is None else "train": (x, y, sample_weight)}
     given |= {
-        name: part if isinstance(part, tuple) and len(part) == 2 else (part, None)
+        name: (*part, None)[:3] if isinstance(part, tuple) and len(part) in (2, 3) else (part, None, None)
         for name, part in (("validation", validation), ("test", test))
         if part is not None
     }
-    rows = {name: _without_channel(_as_rows(name, part)) for name, (part, _) in given.items()}
+    rows = {name: _without_channel(_as_rows(name, part)) for name, (part, _, _) in given.items()}
     labels = {
         name: None if part is None else _column(_as_array(f"labels of {name}", part))
-        for name, (_, part) in given.items()
+        for name, (_, part, _) in given.items()
+    }
+    weights = {
+        name: None if part is None else _as_array(f"weights of {name}", part) for name, (_, _, part) in given.items()
     }
     shape = _shape_of("data", rows)
     if isinstance(columns, str):
@@ -153,7 +167,7 @@ def assemble_arrays(
         raise InputError(f"columns: expected {math.prod(shape)} names, one for each column; got {len(names)}")
     if image_shape is not None and len(shape) == 2 and tuple(image_shape) != shape:
         raise InputError(f"image_shape: expected {shape}, the shape of the images given; got {image_shape}")
-    splits, kind, scale = _splits_of("data", rows, labels, names, options)
+    splits, kind, scale = _splits_of("data", rows, labels, weights, names, options)
     notes: tuple[str, ...] = ()
     if "x" in splits:
         splits, notes = split_shuffled(splits["x"]), (_SHUFFLED,)
@@ -168,6 +182,7 @@ def _splits_of(
     where: object,
     rows: Mapping[str, Array | SparseRows],
     labels: Mapping[str, Array | None],
+    weights: Mapping[str, Array | None],
     names: tuple[str, ...] | None,
     options: ReadOptions,
     text: bool = False,
@@ -189,7 +204,11 @@ def _splits_of(
     require_one_meaning(where, {key: _highest(part) for key, part in flat.items() if part.size})
     coding = decide(str(where), summary, options, names)
     splits = {
-        key: Split(_stored(coding, part), require_labels(f"{where}: labels of {key}", labels[key], len(part)))
+        key: Split(
+            _stored(coding, part),
+            require_labels(f"{where}: labels of {key}", labels[key], len(part)),
+            weights=require_weights(f"{where}: weights of {key}", weights[key], len(part)),
+        )
         for key, part in flat.items()
     }
     return splits, coding.kind, coding.scale

@@ -30,6 +30,9 @@ class Batches:
 
     def __init__(self, observed: Observations, batch_size: int, seed: int, ranks: Ranks = ALONE) -> None:
         self.observed, self.ranks = observed, ranks
+        self._weights = (
+            None if observed.weights is None else observed.weights / observed.weights.double().mean().float()
+        )
         self.batch_size = min(batch_size, len(observed))
         if self.batch_size % ranks.count:
             all_of = f", all there are of the {batch_size} asked for" if self.batch_size < batch_size else ""
@@ -47,6 +50,12 @@ class Batches:
     def rows(self, step: int) -> Tensor:
         """Return the numbers of the rows of the whole batch of ``step``, shape (B,); nothing is read for it."""
         return self._order.rows(*self._places(step))
+
+    def weights(self, step: int) -> Tensor | None:
+        """Return the weights of the observations of ``step``, (B,) or (B / ranks,); their mean over the split is 1."""
+        if self._weights is None:
+            return None
+        return self._weights.index_select(0, self.ranks.share(self.rows(step)))
 
     def bits(self, step: int, rows: Tensor) -> Tensor:
         """Return the observations of some of the rows of ``step``."""

@@ -37,10 +37,10 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
         return data
     require_same_names(f"data {data.name!r}", names, data.columns)
     order = [data.columns.index(name) for name in names]
-    splits = {}
+    splits: dict[str, Split] = {}
     for name, split in data.splits.items():
         x = split.x.in_order(names, order) if isinstance(split.x, Rows) else columns_of(split.x, order)
-        splits[name] = Split(cast(Stored, x), split.labels, given=split.given)
+        splits[name] = dataclasses.replace(split, x=cast(Stored, x))
     return dataclasses.replace(data, splits=splits, columns=tuple(names))
 
 

@@ -96,10 +96,7 @@ class Dataset:
         self._check_names(where)
 
     def _set_binarisation(self, splits: Mapping[str, Split], protocol: Binarisation) -> None:
-        bound = {
-            name: Split(split.x, split.labels, bit_rule=bit_rule(protocol, self.scale, name), given=split.given)
-            for name, split in splits.items()
-        }
+        bound = {name: replace(split, bit_rule=bit_rule(protocol, self.scale, name)) for name, split in splits.items()}
         object.__setattr__(self, "splits", bound)
         object.__setattr__(self, "binarisation", protocol)
 
@@ -134,6 +131,7 @@ class Dataset:
         x: Any,
         y: Any = None,
         *,
+        sample_weight: Any = None,
         validation: Any = None,
         test: Any = None,
         columns: Sequence[str] | None = None,
@@ -152,8 +150,10 @@ class Dataset:
         Args:
             x: the rows, or the training rows where other splits are given.
             y: labels of the rows, whole numbers (N,). No model sees them.
-            validation: rows, or a pair (rows, labels). If only ``test`` is given, it is a tenth of ``x``.
-            test: rows, or a pair (rows, labels).
+            sample_weight: how much each row counts, (N,), from 0 on: a row of weight 2 is two rows.
+            validation: rows, or (rows, labels) or (rows, labels, weights). If only ``test`` is given, it is a tenth of
+                ``x``.
+            test: rows, or (rows, labels) or (rows, labels, weights).
             columns: names of the X columns.
             image_shape: (H, W) if the rows (N, X) are images.
             values: ``bits``, ``grey`` (0...255) or ``unit`` (in [0, 1]).
@@ -163,7 +163,7 @@ class Dataset:
 
         Raises:
             InputError: arrays that are not numbers, or of shapes that do not fit, missing values, values that are
-                neither bits nor grey levels, fewer than ten rows to split.
+                neither bits nor grey levels, weights that are negative or all 0, fewer than ten rows to split.
 
         >>> rows = np.random.default_rng(0).integers(0, 2, (100, 6))
         >>> data = Dataset.from_arrays(rows, columns=list("abcdef"))
@@ -173,6 +173,7 @@ class Dataset:
         parts = assemble_arrays(
             x,
             y,
+            sample_weight,
             validation,
             test,
             columns=columns,
@@ -277,10 +278,7 @@ class Dataset:
             )
         condition = self._condition_on(on)
         changed = copy.copy(self) if condition.on == "labels" else self._without(self._places(condition))
-        splits = {
-            name: Split(split.x, split.labels, bit_rule=split.bit_rule, given=self._given(condition, name))
-            for name, split in changed.splits.items()
-        }
+        splits = {name: replace(split, given=self._given(condition, name)) for name, split in changed.splits.items()}
         changed.__dict__.pop("spec", None)
         object.__setattr__(changed, "splits", splits)
         object.__setattr__(changed, "condition", condition)
@@ -326,7 +324,7 @@ class Dataset:
         if variables is not None:
             variables = tuple(column for column in variables if set(column.names) <= set(columns or ()))
             kind = kind_of(variables)
-        splits = {name: Split(columns_of(split.x, kept), split.labels) for name, split in self.splits.items()}
+        splits = {name: replace(split, x=columns_of(split.x, kept)) for name, split in self.splits.items()}
         return replace(self, splits=splits, columns=columns, image_shape=None, variables=variables, kind=kind)
 
     def to_table(self, x: Tensor | Array) -> dict[str, Array]:
@@ -334,7 +332,7 @@ class Dataset:
         return self.spec.decode(x)
 
     def sha256(self) -> str:
-        """Checksum of the values and labels of every split: data sets that share it hold the same data.
+        """Checksum of the values, labels and weights of every split: data sets that share it hold the same data.
 
         Kinds and levels of the columns are part of it, the binarisation is not.
         """
@@ -358,6 +356,9 @@ class Dataset:
                 digest.update(np.ascontiguousarray(split.x).data)
             if split.labels is not None:
                 digest.update(np.ascontiguousarray(split.labels, dtype="<i8").data)
+            if split.weights is not None:
+                digest.update(b"weights")
+                digest.update(np.ascontiguousarray(split.weights, dtype="<f4").data)
         return digest.hexdigest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vaelab.data.dataset import Dataset
 from vaelab.data.naming import listed
@@ -31,6 +32,7 @@ def describe(data: Dataset) -> dict[str, Any]:
         "meaning": "bits" if data.kind == "binary" else f"grey levels, {data.scale:g} is white",
         "mean": round(sum(_mean(s.x, data.scale) * len(s) for s in splits) / sum(map(len, splits)), 4),
         "classes": None if labels is None else len(np.unique(labels)),
+        "weights": _weights([split.weights for split in splits if split.weights is not None]),
         "binarisation": "none" if data.kind == "binary" else "dynamic, static or threshold",
         "training rows": "on the disk" if streamed else f"in memory{_sparse(data)}",
         "notes": list(data.notes),
@@ -43,6 +45,13 @@ def _sparse(data: Dataset) -> str:
     rows = [split.x for split in data.splits.values() if isinstance(split.x, SparseRows)]
     stored = sum(len(part.values) for part in rows)
     return f", sparse: {100 * stored / sum(part.size for part in rows):.3g} % of the entries are stored" if rows else ""
+
+
+def _weights(weights: list[npt.NDArray[np.float32]]) -> str | None:
+    if not weights:
+        return None
+    every = np.concatenate(weights).astype(np.float64)
+    return f"in [{every.min():g}, {every.max():g}], {every.sum():,.10g} in all"
 
 
 def _range(x: Stored | Rows | SparseRows) -> tuple[float, float]:

@@ -28,6 +28,7 @@ def load_data(
     values: Values | None = None,
     scale: float | None = None,
     label_column: str | None = None,
+    weight_column: str | None = None,
     binarisation: Binarisation | None = None,
     condition: str | Sequence[str] | None = None,
     columns: Mapping[str, Any] | Sequence[Column] | Sequence[str] | None = None,
@@ -45,6 +46,8 @@ def load_data(
             [0, 1]); None where the values show it.
         scale: S if the values are grey levels 0...S; they are divided by S.
         label_column: the column of the labels, where it is not called label, labels, class, target, targets or y.
+        weight_column: the column of the weights of the rows: a row of weight 2 counts as two rows. In an .npz file the
+            array of this name.
         binarisation: how grey levels become bits: ``dynamic`` (the default) draws training bits anew each time they
             are seen and the bits of the other splits once; ``static`` draws all bits once; ``threshold`` sets those
             whose grey level exceeds 1/2. Data that are bits have ``none``.
@@ -66,12 +69,11 @@ def load_data(
         raise InputError(
             f"data: expected a name or a file; got {type(name).__name__}; Dataset.from_arrays(x) takes arrays"
         )
-    options = ReadOptions(values, scale, label_column, drop=drop, **columns_option(columns))
+    options = ReadOptions(values, scale, label_column, weight_column, drop=drop, **columns_option(columns))
     if str(name) in DATASETS:
         if options != ReadOptions():
-            raise InputError(
-                f"data: expected values, scale, label_column, columns and drop for a file; {str(name)!r} needs none"
-            )
+            of_files = "values, scale, label_column, weight_column, columns and drop"
+            raise InputError(f"data: expected {of_files} for a file; {str(name)!r} needs none")
         return DATASETS[str(name)]().with_binarisation(binarisation).with_condition(condition)
     path = Path(name)
     if name == "" or (not path.name.lower().endswith(ENDINGS) and not os.path.lexists(path)):

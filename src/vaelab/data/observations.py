@@ -27,6 +27,11 @@ class Observations(ABC):
     def device(self) -> torch.device:
         """Device of the bits."""
 
+    @property
+    def weights(self) -> Tensor | None:
+        """Weights of the rows, (N,); None where all count the same."""
+        return None
+
     @abstractmethod
     def __len__(self) -> int: ...
 
@@ -38,8 +43,8 @@ class Observations(ABC):
         """
 
     @abstractmethod
-    def mean(self) -> Tensor:
-        """Return the probability of a one in each column over the split, shape (X,)."""
+    def mean(self, weights: Tensor | None = None) -> Tensor:
+        """Return the probability of a one in each column over the split, shape (X,); of weighted rows where given."""
 
     @abstractmethod
     def first(self, count: int) -> Observations:
@@ -80,18 +85,29 @@ class Resident(Observations):
             return redraw_bits(values, self.scale, ranks)
         return values.float() if self.scale == 1 else values.float() / self.scale
 
-    def mean(self) -> Tensor:
+    def mean(self, weights: Tensor | None = None) -> Tensor:
         if self.values.is_floating_point() and bool(self.values.isnan().any()):
-            return self.values.double().nanmean(0).nan_to_num(0.5).float() / self.scale
+            return _mean_of_observed(self.values.double() / self.scale, weights).float()
         parts = self.values.split(1000)  # in float64, as rows on the disk are: the same data have the same mean
-        total = torch.stack([part.sum(0, dtype=torch.float64) for part in parts]).sum(0)
-        return (total / len(self) / self.scale).float()
+        if weights is None:
+            total, count = torch.stack([part.sum(0, dtype=torch.float64) for part in parts]).sum(0), float(len(self))
+        else:
+            pairs = zip(weights.double().split(1000), parts, strict=True)
+            total, count = torch.stack([w @ part.double() for w, part in pairs]).sum(0), float(weights.double().sum())
+        return (total / count / self.scale).float()
 
     def first(self, count: int) -> Resident:
         return Resident(self.values[:count], self.scale, self.redraw)
 
     def sample(self) -> Resident:
         return self
+
+
+def _mean_of_observed(values: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the mean of each column over the values that are not NaN, (X,); 1/2 where there is none."""
+    weights = torch.ones(len(values)).to(values) if weights is None else weights.to(values)
+    observed = (~values.isnan()).to(values)  # (N, X)
+    return ((weights @ values.nan_to_num(0.0)) / (weights @ observed)).nan_to_num(0.5)
 
 
 @dataclass(frozen=True)
@@ -116,8 +132,8 @@ class Conditioned(Observations):
         given = self.given[rows] if isinstance(rows, slice) else self.given.index_select(0, rows)
         return torch.cat([self.observed.bits(rows, ranks), given.float()], -1)
 
-    def mean(self) -> Tensor:
-        return self.observed.mean()
+    def mean(self, weights: Tensor | None = None) -> Tensor:
+        return self.observed.mean(weights)
 
     def first(self, count: int) -> Conditioned:
         return Conditioned(self.observed.first(count), self.given[:count])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,26 @@ from vaelab.data.sparse_values import stored_sparse
 from vaelab.data.streaming.observations import Streamed
 from vaelab.data.streaming.rows import Rows, on_disk
 from vaelab.data.values import Array, Kind, Stored, require_range, require_values, stored_type
+from vaelab.data.weights import Weighted, require_weights
 from vaelab.errors import InputError, require_int
 from vaelab.seeds import DATA_SEED
 
-__all__ = ["Split", "checked_split", "require_labels", "split_in_order", "split_shuffled", "split_validation"]
+__all__ = [
+    "Split",
+    "checked_split",
+    "chosen_rows",
+    "require_labels",
+    "split_in_order",
+    "split_shuffled",
+    "split_validation",
+]
 
 
 @dataclass(frozen=True, repr=False)
 class Split:
     """The rows of one split: ``x`` of shape (N, X), their values as they are stored, and ``labels`` (N,) or None.
+
+    ``weights`` (N,) say how much each row counts, in the training and in an evaluation: a row of weight 2 is two rows.
 
     Rows that stay on the disk are a numpy.memmap, or the :class:`~vaelab.data.streaming.rows.Rows` that a large file
     is read as; a matrix of scipy.sparse becomes :class:`~vaelab.data.sparse.SparseRows`. A split that is taken from a
@@ -42,6 +53,7 @@ class Split:
 
     x: Stored | Rows | SparseRows
     labels: npt.NDArray[np.int64] | None = None
+    weights: npt.NDArray[np.float32] | None = field(default=None, kw_only=True)
     bit_rule: BitRule | None = field(default=None, compare=False, kw_only=True)  # set by the data set
     given: Array | None = field(default=None, compare=False, kw_only=True)  # (N, Y), set by the data set
 
@@ -50,7 +62,8 @@ class Split:
 
     def __repr__(self) -> str:
         """Return a line with the shape of the rows."""
-        return f"Split({self.x.shape[0]:,} rows of {self.x.shape[1]}{'' if self.labels is None else ', labels'})"
+        parts = [name for name in ("labels", "weights") if getattr(self, name) is not None]
+        return f"Split({', '.join([f'{self.x.shape[0]:,} rows of {self.x.shape[1]}', *parts])})"
 
     def observations(self, device: torch.device | str = "cpu") -> Observations:
         """Return the split as a model sees it: its bits, on ``device``. Rows on the disk stay there.
@@ -58,7 +71,10 @@ class Split:
         Raises:
             InputError: the split does not belong to a data set.
         """
-        return self._with_given(_observe(self.x, self._rule(), torch.device(device)))
+        observed = self._with_given(_observe(self.x, self._rule(), torch.device(device)))
+        if self.weights is None:
+            return observed
+        return Weighted(observed, torch.from_numpy(self.weights).to(observed.device))
 
     def batch(self, size: int) -> Tensor:
         """Return the bits of the first ``size`` rows, float32 of shape (size, X): the same bits at every call.
@@ -95,9 +111,11 @@ class Split:
             raise InputError("split: expected rows in memory, for the standard deviation of their columns")
         values = np.asarray(self.x, np.float64)
         observed = ~np.isnan(values)
-        count = np.maximum(observed.sum(0), 1)
-        centred = np.where(observed, values - np.where(observed, values, 0).sum(0) / count, 0)
-        deviation = np.sqrt((centred**2).sum(0) / count)
+        weights = np.ones(len(values)) if self.weights is None else self.weights.astype(np.float64)
+        count = weights @ observed
+        count[count == 0] = 1
+        centred = np.where(observed, values - weights @ np.where(observed, values, 0) / count, 0)
+        deviation = np.sqrt(weights @ centred**2 / count)
         return torch.from_numpy(np.where(deviation > 0, deviation, 1)).float()
 
     def _with_given(self, observed: Observations) -> Observations:
@@ -140,6 +158,9 @@ def checked_split(where: str, split: Split, kind: Kind, scale: float) -> Split:
     if len(x) == 0:
         raise InputError(f"{where}: expected at least one row; got none")
     labels = require_labels(where, split.labels, len(x))
+    weights = require_weights(f"{where}: weights", split.weights, len(x))
+    if weights is not None and on_disk(x, scale) is not None:
+        raise InputError(f"{where}: expected no weights, as the rows stay on the disk; load them into memory")
     if isinstance(x, Rows):
         require_range(where, x.facts.low, x.facts.high, kind, scale)
     elif isinstance(x, SparseRows):
@@ -150,7 +171,7 @@ def checked_split(where: str, split: Split, kind: Kind, scale: float) -> Split:
     else:
         require_values(where, x, kind, scale)
         x = np.require(x, stored_type(x.dtype, scale), ["C", "W", "E"])
-    return Split(x, labels, given=split.given)
+    return Split(x, labels, weights=weights, given=split.given)
 
 
 def require_labels(where: str, labels: Array | None, rows: int) -> npt.NDArray[np.int64] | None:
@@ -177,7 +198,7 @@ def split_in_order(split: Split, sizes: Mapping[str, int]) -> dict[str, Split]:
     parts, start = {}, 0
     for name, size in sizes.items():
         rows = slice(start, start + size)
-        parts[name] = Split(rows_of(split.x, rows), None if split.labels is None else split.labels[rows])
+        parts[name] = chosen_rows(split, rows)
         start += size
     return parts
 
@@ -191,7 +212,7 @@ def split_validation(split: Split, where: object = "data") -> dict[str, Split]:
         )
     drawn = np.sort(np.random.default_rng(DATA_SEED).permutation(count)[: count // 10])
     others = np.setdiff1d(np.arange(count), drawn)
-    return {name: _chosen(split, rows) for name, rows in (("train", others), ("validation", drawn))}
+    return {name: chosen_rows(split, rows) for name, rows in (("train", others), ("validation", drawn))}
 
 
 def split_shuffled(split: Split, where: object = "data") -> dict[str, Split]:
@@ -202,11 +223,13 @@ def split_shuffled(split: Split, where: object = "data") -> dict[str, Split]:
     order = np.random.default_rng(DATA_SEED).permutation(count)
     held_out = count // 10
     sizes = {"train": count - 2 * held_out, "validation": held_out, "test": held_out}
-    return split_in_order(_chosen(split, order), sizes)
+    return split_in_order(chosen_rows(split, order), sizes)
 
 
-def _chosen(split: Split, rows: npt.NDArray[np.int64]) -> Split:
-    """Return rows of a split by their numbers, in that order."""
+def chosen_rows(split: Split, rows: npt.NDArray[np.int64] | slice) -> Split:
+    """Return rows of a split by their numbers, in that order, with what belongs to each of them."""
     if isinstance(split.x, Rows):
         raise TypeError("expected rows in memory; rows on the disk are split when the file is read through")
-    return Split(rows_of(split.x, rows), None if split.labels is None else split.labels[rows])
+    beside = {name: getattr(split, name) for name in ("labels", "weights", "given")}
+    chosen = {name: None if part is None else part[rows] for name, part in beside.items()}
+    return replace(split, x=rows_of(split.x, rows), **chosen)

@@ -58,6 +58,7 @@ class ReadOptions:
     values: Values | None = None
     scale: float | None = None
     label_column: str | None = None
+    weight_column: str | None = None
     arrays: bool = False  # given as arrays in Python, not as a file: errors then name other ways out
     columns: tuple[tuple[str, Choice], ...] | None = None  # what the user says of columns
     variables: tuple[Column, ...] | None = None  # the columns of a model, which are found by name

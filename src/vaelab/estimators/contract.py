@@ -74,15 +74,19 @@ class Estimate(NamedTuple):
             None if relaxed is None else relaxed.detach(),
         )
 
-    def loss(self) -> Tensor:
-        """Return what is minimised, shape (): minus the mean surrogate, plus the auxiliary loss."""
-        loss = -self.surrogate.mean()
+    def loss(self, weights: Tensor | None = None) -> Tensor:
+        """Return what is minimised, shape (): minus the mean surrogate, plus the auxiliary loss.
+
+        With weights (B,), whose mean over all rows of the data is 1, a row of weight 2 is two rows.
+        """
+        loss = -(self.surrogate if weights is None else self.surrogate * weights).mean()
         return loss if self.auxiliary is None else loss + self.auxiliary
 
-    def means(self) -> Tensor:
+    def means(self, weights: Tensor | None = None) -> Tensor:
         """Return the means over the batch for a log: bound, log-likelihood, KL and, if there is one, relaxed bound."""
         parts = (self.bound, self.log_likelihood, self.kl, *(() if self.relaxed is None else (self.relaxed,)))
-        return torch.stack(parts).mean(1)
+        values = torch.stack(parts)
+        return (values if weights is None else values * weights).mean(1)
 
 
 @dataclass(frozen=True)

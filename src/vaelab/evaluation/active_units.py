@@ -46,23 +46,26 @@ def active_units(model: LatentVariableModel, observed: Observed, seed: int = 0, 
     observed = as_split(model, observed)
     units = model.encode(observed.bits(slice(1))).shape[1]
     rows = max(1, min(2000, _ELEMENTS // (draws * units)))
+    weights = torch.ones(len(observed)) if observed.weights is None else observed.weights.cpu()
+    weights = weights.double() / weights.double().sum()
     first, second, entropy, kl = (torch.zeros(units, dtype=torch.float64) for _ in range(4))
     with torch.no_grad():
         for number, start in enumerate(range(0, len(observed), rows)):
-            x = observed.bits(slice(start, start + rows)).to(model.any_weight)
+            chunk = slice(start, start + rows)
+            x, w = observed.bits(chunk).to(model.any_weight), weights[chunk]
             with seeded(seed, "active-units", number):
                 q = model.posterior(x)
                 mean, noise = (part.double().cpu() for part in _unit_means(q, draws))  # (B, D) each
-            first += mean.sum(0)
-            second += (mean.square() - noise).sum(0)
-            entropy += _bit_entropy(mean.clamp(0, 1)).sum(0)
-            kl += _unit_divergences(q, model).double().cpu()
-    mean, count = first / len(observed), len(observed)
+            first += w @ mean
+            second += w @ (mean.square() - noise)
+            entropy += w @ _bit_entropy(mean.clamp(0, 1))
+            kl += w @ _unit_divergences(q, model, len(mean)).double().cpu()
     if model.code == "bits":
-        information = _bit_entropy(mean) - entropy / count  # (D,)
+        mean = first.clamp(0, 1)  # the weights add up to 1 with rounding
+        information = _bit_entropy(mean) - entropy  # (D,)
         summary = _summary("mutual information with x", information > ACTIVE, information)
         return summary | {"average_bit_entropy": float(_bit_entropy(mean).mean())}
-    return _summary("KL[q || p]", second / count - mean.square() > ACTIVE, kl / count)
+    return _summary("KL[q || p]", second - first.square() > ACTIVE, kl)
 
 
 def _summary(measure: str, active: Tensor, nats: Tensor) -> dict[str, Any]:
@@ -94,14 +97,14 @@ def _conditionals(q: Chain, layers: list[Tensor]) -> Iterator[Distribution]:
         layers.append(conditional.sample())
 
 
-def _unit_divergences(q: Distribution, model: LatentVariableModel) -> Tensor:
-    """Return `KL[q(z_j|x) || p(z_j)]` summed over observations, (D,), or NaN if the units are not independent."""
+def _unit_divergences(q: Distribution, model: LatentVariableModel, rows: int) -> Tensor:
+    """Return `KL[q(z_j|x) || p(z_j)]` of each observation, (B, D), or NaN if the units are not independent."""
     p = model.prior_of(q) if isinstance(q, DiagonalNormal | Bernoulli) else None
     for kind in (DiagonalNormal, Bernoulli):
         if isinstance(q, kind) and isinstance(p, kind):
             alone = [each.map_parameters(lambda parameter: parameter.unsqueeze(-1)) for each in (q, p)]
-            return kl_divergence(*alone).sum(0)  # (B, D) -> (D,)
-    return torch.full(q.event_shape, torch.nan)
+            return kl_divergence(*alone)
+    return torch.full((rows, *q.event_shape), torch.nan)
 
 
 def _bit_entropy(probability: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -126,9 +127,12 @@ def _units(model: LatentVariableModel, observed: Observations, seed: int) -> Ite
 def _of_autoencoder(model: LatentVariableModel, observed: Observations, seed: int) -> Iterator[_Number]:
     """Yield the reconstruction error and the log-density of the codes."""
     log_likelihood = objective_bound(model, observed, Reconstruction(), 1, seed)
-    yield _record("reconstruction-error", None, BoundEstimate(-log_likelihood.values, note=NO_LIKELIHOOD))
+    yield _record(
+        "reconstruction-error", None, replace(log_likelihood, values=-log_likelihood.values, note=NO_LIKELIHOOD)
+    )
     codes = encode_means(model, observed).to(model.any_weight.device)
-    yield _record("code-log-density", None, BoundEstimate(model.prior().log_prob(codes).cpu()))
+    densities = model.prior().log_prob(codes).cpu()
+    yield _record("code-log-density", None, BoundEstimate(densities, weights=observed.weights))
 
 
 def _of_bounds(
@@ -158,10 +162,20 @@ def _record(name: str, samples: int | None, estimate: BoundEstimate) -> _Number:
         "value": estimate.mean,
         "standard_error": error,
         "observations": len(estimate.values),
-        "note": estimate.note,
+        "note": " ".join(part for part in (estimate.note, _of_weights(estimate)) if part),
         **estimate.details,
     }
     return content, estimate.values
+
+
+def _of_weights(estimate: BoundEstimate) -> str:
+    """Return how the weights of the rows count in a mean and its standard error; nothing for rows without weights."""
+    if estimate.weights is None:
+        return ""
+    total = float(estimate.weights.double().sum())
+    if estimate.weights_count_rows:
+        return f"Weighted: a row of weight w is w rows, {total:,.0f} in all."
+    return "Weighted by the weights of the rows; the standard error is that of a weighted sample."
 
 
 def _shares(works: Sequence[float], callback: Callback | None) -> list[Callback | None]:

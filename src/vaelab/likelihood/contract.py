@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from vaelab.data.observations import Observations, Resident
+from vaelab.data.weights import weighted_mean
 from vaelab.inputs import Table, as_observations
 from vaelab.models import LatentVariableModel
 
@@ -28,6 +29,7 @@ class BoundEstimate:
 
     Attributes:
         values: one for each observation, (N,).
+        weights: weights of the observations, (N,), with which means are taken; None where all count the same.
         parts: terms that add up to it, which are reported with it.
         diagnostics: other numbers for each observation, (N,) each.
         details: numbers about the estimate as a whole, which are reported with it.
@@ -44,18 +46,35 @@ class BoundEstimate:
     diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    weights: Tensor | None = None
 
     @property
     def mean(self) -> float:
         """Mean over the observations."""
-        return float(self.values.double().mean())
+        return float(weighted_mean(self.values.double(), self.weights))
 
     @property
     def standard_error(self) -> float:
-        """Standard error of the mean over the observations (nan for a single one)."""
-        if len(self.values) < 2:
-            return math.nan
-        return float(self.values.double().std() / math.sqrt(len(self.values)))
+        """Standard error of the mean over the observations (nan for a single one).
+
+        Weights that are whole numbers count rows. Of others, the error is that of a weighted sample,
+        `sqrt(n / (n - 1) sum_b w_b^2 (v_b - mean)^2) / sum_b w_b` (Cochran, 1977, Sampling techniques, section 2.11).
+        """
+        values = self.values.double()
+        if self.weights is None:
+            return math.nan if len(values) < 2 else float(values.std() / math.sqrt(len(values)))
+        weights = self.weights.to(values)
+        values, weights = values[weights > 0], weights[weights > 0]
+        total, squares = float(weights.sum()), (values - self.mean).square()
+        if self.weights_count_rows:
+            return math.nan if total < 2 else math.sqrt(float(weights @ squares) / (total - 1) / total)
+        count = len(values)
+        return math.nan if count < 2 else math.sqrt(count / (count - 1) * float(weights.square() @ squares)) / total
+
+    @property
+    def weights_count_rows(self) -> bool:
+        """Whether the weights are whole numbers, so that each row stands for so many rows."""
+        return self.weights is not None and bool((self.weights == self.weights.trunc()).all())
 
 
 def as_split(model: LatentVariableModel, observed: Observed) -> Observations:

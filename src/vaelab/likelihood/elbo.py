@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vaelab.likelihood.contract import BoundEstimate, Callback, Observed
+from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
 from vaelab.likelihood.objective import posterior_score, score_split
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO
@@ -34,11 +34,15 @@ def elbo(
     ['kl', 'reconstruction']
     """
     model.require_likelihood()
+    split = as_split(model, observed)
     objective, chunks, is_sampled = ELBO(), [], False
-    for _, terms in score_split(model, observed, samples, seed, posterior_score(model, objective), callback):
+    for _, terms in score_split(model, split, samples, seed, posterior_score(model, objective), callback):
         is_sampled = terms.kl.ndim > 1
         chunks.append(torch.stack([objective.bound(terms), terms.log_likelihood.mean(0), terms.mean_kl]))
     bound, reconstruction, kl = torch.cat(chunks, 1)
     details, note = ({"sampled": True}, SAMPLED_KL) if is_sampled else ({}, "")
-    parts = {"reconstruction": BoundEstimate(reconstruction), "kl": BoundEstimate(kl, details=details, note=note)}
-    return BoundEstimate(bound, parts)
+    parts = {
+        "reconstruction": BoundEstimate(reconstruction, weights=split.weights),
+        "kl": BoundEstimate(kl, details=details, note=note, weights=split.weights),
+    }
+    return BoundEstimate(bound, parts, weights=split.weights)

@@ -60,4 +60,4 @@ def exact(
             values.append(enumeration.log_likelihood(x).cpu())  # (B,)
             if callback is not None:
                 callback(min(start + _ROWS, len(split)), len(split))
-    return BoundEstimate(torch.cat(values))
+    return BoundEstimate(torch.cat(values), weights=split.weights)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vaelab.likelihood.contract import BoundEstimate, Callback, Observed
+from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
 from vaelab.likelihood.objective import Score, posterior_score, score_split
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import IWAE
@@ -46,13 +46,18 @@ def log_mean_weight(
     score: Score,
 ) -> BoundEstimate:
     """Return `log 1/K sum_k w_k` of every observation for the log-weights of a score, and the effective samples."""
+    split = as_split(model, observed)
     objective, values, effective = IWAE(), [], []
-    for _, terms in score_split(model, observed, samples, seed, score, callback):
+    for _, terms in score_split(model, split, samples, seed, score, callback):
         values.append(objective.bound(terms))
         effective.append(effective_samples(terms.log_weights))
     samples_in_effect = torch.cat(effective)
-    details = {"median_effective_samples": float(samples_in_effect.median())}
-    return BoundEstimate(torch.cat(values), diagnostics={"effective_samples": samples_in_effect}, details=details)
+    return BoundEstimate(
+        torch.cat(values),
+        diagnostics={"effective_samples": samples_in_effect},
+        details={"median_effective_samples": float(samples_in_effect.median())},
+        weights=split.weights,
+    )
 
 
 def effective_samples(log_weights: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ def objective_bound(
     score = posterior_score(model, objective)
     for rows, terms in score_split(model, split, samples, seed, score, callback, ranks):
         values[rows] = objective.bound(terms)
-    return BoundEstimate(values)
+    return BoundEstimate(values, weights=split.weights)
 
 
 def posterior_score(model: LatentVariableModel, objective: Objective) -> Score:

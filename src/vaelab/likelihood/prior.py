@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -43,4 +45,4 @@ def prior_average(
         return Terms(log_likelihood, torch.zeros_like(log_likelihood))
 
     estimate = log_mean_weight(model, observed, samples, seed, callback, score)
-    return BoundEstimate(estimate.values, diagnostics=estimate.diagnostics, note=PRIOR)
+    return replace(estimate, details={}, note=PRIOR)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vaelab.data import Observations
+from vaelab.data.weights import weighted_mean
 from vaelab.errors import InputError
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
 from vaelab.models import LatentVariableModel
@@ -110,8 +111,14 @@ def _integrate(
     coarse = torch.cat(even)
     values = torch.logaddexp(coarse, torch.cat(odd)) + size * math.log(step)
     change = values - coarse - size * math.log(2 * step)
-    mean = float(change.mean())
-    return BoundEstimate(values, diagnostics={"change": change}, details={"change": mean}, note=QUADRATURE.format(mean))
+    mean = float(weighted_mean(change, observed.weights))
+    return BoundEstimate(
+        values,
+        diagnostics={"change": change},
+        details={"change": mean},
+        note=QUADRATURE.format(mean),
+        weights=observed.weights,
+    )
 
 
 def _grid(intervals: int, size: int, like: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

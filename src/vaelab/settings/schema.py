@@ -132,6 +132,7 @@ class Settings(Checked):
         description="what some columns of a data file are, by name: binary, categorical, unit, real, count or drop",
     )
     drop: bool = Field(default=False, description="leave out columns that are constant, duplicated or like an ID")
+    weight_column: str | None = Field(default=None, description="the column of the rows' weights in a data file")
     binarisation: Binarisation | None = Field(
         default=None, description="how grey levels become bits; unset, dynamic, and none for data that are bits"
     )
@@ -144,7 +145,7 @@ class Settings(Checked):
     estimator: dict[str, Any]
     training: TrainingSettings
 
-    @field_validator("label_column", mode="before")
+    @field_validator("label_column", "weight_column", mode="before")
     @classmethod
     def _a_name_may_be_a_number(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -162,6 +163,7 @@ class Settings(Checked):
             values=self.values,
             scale=self.scale,
             label_column=self.label_column,
+            weight_column=self.weight_column,
             binarisation=self.binarisation,
             condition=self.condition,
             columns=self.columns if of_model is None else of_model,

@@ -28,10 +28,11 @@ def run_loop(setup: Setup, state: TrainState, request: StopRequest) -> StopReaso
         while reason is None:
             seed_step(setup.seed, state.step, setup.device)
             x = setup.batches(state.step)  # (B, X), or the rows of this rank
+            weights = setup.batches.weights(state.step)  # (B,), or None
             objective = objective_at(setup.objective, settings, state.step)
             scale_learning_rates(state.optimizer, learning_rate_factor(settings, state.step, setup.steps))
             with matmul_precision(setup.products), setup.group.step():
-                means, stop_asked = step(objective, x, request.signal is not None)
+                means, stop_asked = step(objective, x, weights, request.signal is not None)
             state.add_step(means, settings.kl_warmup)
 
             validates = state.step % setup.validate_every == 0 or state.step == setup.steps
@@ -66,12 +67,12 @@ def stop_reason(setup: Setup, state: TrainState, interrupted: bool) -> StopReaso
 def choose_step(setup: Setup, state: TrainState) -> AbstractContextManager[Step]:
     """Return the step to take, compiled if that is asked for; what compiles it is imported only then."""
 
-    def plain_step(objective: Objective, x: Tensor, stop: bool) -> tuple[Tensor, Tensor | None]:
+    def plain_step(objective: Objective, x: Tensor, weights: Tensor | None, stop: bool) -> tuple[Tensor, Tensor | None]:
         for parameter in state.parameters:
             parameter.grad = None
         estimate = state.estimator.estimate(state.model, objective, x)
-        estimate.loss().backward()
-        return apply_gradients(estimate.means(), stop)
+        estimate.loss(weights).backward()
+        return apply_gradients(estimate.means(weights), stop)
 
     def apply_gradients(means: Tensor, stop: bool) -> tuple[Tensor, Tensor | None]:
         means, stop_asked = setup.group.average(means, state.parameters, stop)

@@ -14,7 +14,7 @@ __all__ = ["reopen"]
 
 
 # The SHA-256 identifies the data, however they are read, and a device changes steps only by rounding.
-_MAY_DIFFER = ("device", "data", "values", "scale", "label_column", "columns", "drop")
+_MAY_DIFFER = ("device", "data", "values", "scale", "label_column", "weight_column", "columns", "drop")
 
 
 def reopen(out: str | Path, settings: Settings, data: Dataset, source: DataSource) -> Run:

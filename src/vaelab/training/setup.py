@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -22,9 +22,9 @@ from vaelab.training.state import TrainState
 
 __all__ = ["Setup", "Step"]
 
-# From an objective, observations x (B, X) and whether this rank asks to stop, to the means to log and, of several
-# ranks, the share of them that ask to stop.
-Step = Callable[[Objective, Tensor, bool], tuple[Tensor, Tensor | None]]
+# From an objective, observations x (B, X), their weights (B,) if they have any and whether this rank asks to stop, to
+# the means to log and, of several ranks, the share of them that ask to stop.
+Step = Callable[[Objective, Tensor, Tensor | None, bool], tuple[Tensor, Tensor | None]]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Setup:
         model, samples, ranks = state.validated_model, state.estimator.samples, self.group.ranks
         with evaluation_mode(model):
             estimate = objective_bound(model, self.held_out, self.objective, samples, self.seed, ranks=ranks)
-        bound = float(self.group.all_reduce(estimate.values).double().mean())
+        bound = replace(estimate, values=self.group.all_reduce(estimate.values)).mean
         state.best.update(bound, state.step)
         return {f"val/{self.objective.metric}": bound}
 

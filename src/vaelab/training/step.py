@@ -62,14 +62,16 @@ def _step_after_graph(
     """Return a step whose graph ends with the gradients."""
     parameters = state.parameters
 
-    def differentiate(objective: Objective, x: Tensor) -> tuple[Tensor, Sequence[Tensor | None]]:
+    def differentiate(
+        objective: Objective, x: Tensor, weights: Tensor | None
+    ) -> tuple[Tensor, Sequence[Tensor | None]]:
         estimate = state.estimator.estimate(state.model, objective, x)
-        return estimate.means(), torch.autograd.grad(estimate.loss(), parameters, allow_unused=True)
+        return estimate.means(weights), torch.autograd.grad(estimate.loss(weights), parameters, allow_unused=True)
 
     graph = _compile(differentiate, setup.device)
 
-    def step(objective: Objective, x: Tensor, stop: bool) -> tuple[Tensor, Tensor | None]:
-        means, gradients = graph(objective, x)
+    def step(objective: Objective, x: Tensor, weights: Tensor | None, stop: bool) -> tuple[Tensor, Tensor | None]:
+        means, gradients = graph(objective, x, weights)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = None if gradient is None else gradient.contiguous()  # as optimisers expect
         return apply_gradients(means, stop)
@@ -83,20 +85,20 @@ def _whole_step(setup: Setup, state: TrainState, optimizer: Adam) -> Step:
     for moment in optimizer.means + optimizer.squares:
         torch._dynamo.mark_static_address(moment)  # it stays where it is: otherwise no CUDA graph is made of the step
 
-    def whole(objective: Objective, x: Tensor, numbers: Tensor) -> Tensor:
+    def whole(objective: Objective, x: Tensor, weights: Tensor | None, numbers: Tensor) -> Tensor:
         estimate = state.estimator.estimate(state.model, objective, x)
-        gradients = torch.autograd.grad(estimate.loss(), parameters, allow_unused=True)
+        gradients = torch.autograd.grad(estimate.loss(weights), parameters, allow_unused=True)
         with torch.no_grad():
             clipped = _clipped(gradients, len(state.model_parameters), setup.settings.clip)
             update_by_adam(optimizer, clipped, numbers)
-        return estimate.means()
+        return estimate.means(weights)
 
     graph = _compile(whole, setup.device)
     pinned = setup.device.type == "cuda"  # so that nothing waits for the copy
 
-    def step(objective: Objective, x: Tensor, stop: bool) -> tuple[Tensor, Tensor | None]:
+    def step(objective: Objective, x: Tensor, weights: Tensor | None, stop: bool) -> tuple[Tensor, Tensor | None]:
         numbers = torch.tensor(optimizer.begin_step(), pin_memory=pinned).to(setup.device, non_blocking=pinned)
-        return graph(objective, x, numbers), None
+        return graph(objective, x, weights, numbers), None
 
     return step
 

@@ -61,6 +61,8 @@ def name_arrays(path: Path, names: Sequence[str], options: ReadOptions) -> dict[
             arrays[role] = name
             if (name := _one(path, known, labels)) is not None:
                 arrays[f"labels of {role}"] = name
+            if (name := _one(path, known, _beside(role, options.weight_column))) is not None:
+                arrays[f"weights of {role}"] = name
     splits = [role for role in arrays if role in SPLITS]
     if "x" in arrays and splits:
         raise InputError(
@@ -70,10 +72,23 @@ def name_arrays(path: Path, names: Sequence[str], options: ReadOptions) -> dict[
         got = f"only {', '.join(splits)}" if splits else f"{sorted(names)}"
         hint = "" if splits else "; save it under that name with numpy.savez(FILE, x=...)"
         raise InputError(f"{path}: expected an array x, or train, validation and test; got {got}{hint}")
-    if options.label_column is not None and not any(role.startswith("labels") for role in arrays):
-        hint = did_you_mean(options.label_column, names)
-        raise InputError(f"{path}: label_column: there is no array {options.label_column!r}{hint}; got {listed(names)}")
+    for column, kind, name in (
+        ("label_column", "labels", options.label_column),
+        ("weight_column", "weights", options.weight_column),
+    ):
+        if name is not None and not any(role.startswith(kind) for role in arrays):
+            hint = did_you_mean(name, names)
+            raise InputError(f"{path}: {column}: there is no array {name!r}{hint}; got {listed(names)}")
     return arrays
+
+
+def _beside(role: str, name: str | None) -> Sequence[str]:
+    """Return the names, in lower case, that an array of this name beside the rows of a role may have."""
+    if name is None:
+        return ()
+    if role == "x":
+        return (name.lower(),)
+    return [form.format(word) for form in (f"{name.lower()}_{{}}", f"{{}}_{name.lower()}") for word in _WORDS[role]]
 
 
 def _candidates(label: str | None) -> list[tuple[str, Sequence[str], Sequence[str]]]:

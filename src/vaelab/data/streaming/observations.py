@@ -13,6 +13,7 @@ from vaelab.data.binarisation import BitRule, redraw_bits
 from vaelab.data.observations import Observations, Resident
 from vaelab.data.streaming.rows import Rows
 from vaelab.distributed import ALONE, Ranks
+from vaelab.errors import InputError
 from vaelab.seeds import DATA_SEED
 
 __all__ = ["Streamed"]
@@ -69,7 +70,9 @@ class Streamed(Observations):
             for stored in self.block(number).split(rows):
                 yield self.bits_of(stored.to(self.device))
 
-    def mean(self) -> Tensor:
+    def mean(self, weights: Tensor | None = None) -> Tensor:
+        if weights is not None:
+            raise InputError("weights: expected data in memory; rows on the disk have no weights")
         if self.rule.how in ("redraw", "as it is"):
             return torch.from_numpy(self.rows.means() / self.rule.scale).float()
         blocks = (self.block(number) for number in range(len(self.rows.blocks) - 1))

@@ -128,6 +128,10 @@ def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], split: bool, option
         raise InputError(f"{path}: expected at least one row; got none")
     if options.label_column is not None and unordered[0].names is None and unordered[0].label is None:
         label_among(path, None, options)  # an InputError: there are no names
+    if options.weight_column is not None:
+        raise InputError(
+            f"{path}: weight_column: expected data in memory; these rows stay on the disk, and have no weights there"
+        )
     sources, notes = _alike(path, unordered)
     first = sources[0]
     count = sum(source.count for source in sources)

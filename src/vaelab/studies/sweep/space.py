@@ -30,6 +30,7 @@ _INCOMPARABLE = (
     "label_column",
     "columns",
     "drop",
+    "weight_column",
     "binarisation",
     "condition",
 )  # these define the observations
