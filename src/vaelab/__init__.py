@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vaelab.data import Dataset, DataSpec, Split, load_data
     from vaelab.evaluation import evaluate
     from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
-    from vaelab.runs import Run, load
+    from vaelab.runs import Run, from_pretrained, load
     from vaelab.seeds import seeded
     from vaelab.training import fit
 
@@ -32,6 +32,7 @@ _ROOM_OF = {
     "sbn": "models",
     "seeded": "seeds",
     "Run": "runs",
+    "from_pretrained": "runs",
     "load": "runs",
     "fit": "training",
 }
@@ -48,6 +49,7 @@ __all__ = [
     "deep_gaussian_vae",
     "evaluate",
     "fit",
+    "from_pretrained",
     "gaussian_vae",
     "load",
     "load_data",

@@ -17,12 +17,13 @@ __all__ = ["export"]
 def export(
     run: ModelPath,
     out: Annotated[Path, typer.Option(metavar="DIR", help="A new or empty directory.")],
-    format: Annotated[str, typer.Option(metavar="NAME", help="onnx.")] = "onnx",
+    format: Annotated[str, typer.Option(metavar="NAME", help="onnx or hub.")] = "onnx",
     overwrite: Overwrite = False,
 ) -> None:
     """Write the model of a run, or a saved model, for other programs.
 
     onnx: encoder.onnx and decoder.onnx, for any number of rows. The encoder gets the noise of its draws as an input.
+    hub: the saved model with a model card, README.md, that shows the numbers of the run.
     """
     from vaelab.cli.opened import OpenedModel
     from vaelab.errors import require_choice

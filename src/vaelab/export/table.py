@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaelab.export.onnx import ONNX_FILES, to_onnx
+from vaelab.export.pretrained import to_pretrained
 from vaelab.models import LatentVariableModel
+from vaelab.models.pretrained import PRETRAINED_FILES
 from vaelab.runs import Run
 
 __all__ = ["EXPORTERS", "Exporter"]
@@ -29,5 +31,8 @@ class Exporter:
 EXPORTERS: dict[str, Exporter] = {
     "onnx": Exporter(
         "an export to ONNX", ONNX_FILES, lambda model, folder, run: to_onnx(model, folder, overwrite=True)
+    ),
+    "hub": Exporter(
+        "a saved model", PRETRAINED_FILES, lambda model, folder, run: to_pretrained(model, folder, run, overwrite=True)
     ),
 }

@@ -13,7 +13,7 @@ from vaelab.data import Condition, DataSpec
 from vaelab.distributions import Code, ParametricDistribution, as_vector, kind_of_code
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.inputs import Table, as_codes, as_observations
-from vaelab.models.saved import Saveable
+from vaelab.models.pretrained import Pretrained
 from vaelab.networks import evaluation_mode
 from vaelab.objectives import ELBO, Objective, check_objective, log_weights
 from vaelab.seeds import seeded
@@ -24,7 +24,7 @@ SampleKind = Literal["draw", "mean", "mode"]
 _ELBO = ELBO()
 
 
-class LatentVariableModel(Saveable):
+class LatentVariableModel(Pretrained):
     """p(x, z) = p(z) p(x|z) with an approximate posterior q(z|x).
 
     The three parts are modules that return distributions; any such modules can be used:

@@ -17,7 +17,17 @@ from vaelab.errors import InputError, shown
 from vaelab.storage import Schema, require_free, seal, unseal, versions, write_file
 from vaelab.storage.tensors import load_tensors, save_tensors
 
-__all__ = ["MODEL_FILE", "BuiltWith", "ModelFile", "Saveable", "give_weights", "name_of", "read_model", "read_value"]
+__all__ = [
+    "MODEL_FILE",
+    "WEIGHTS_FILE",
+    "BuiltWith",
+    "ModelFile",
+    "Saveable",
+    "give_weights",
+    "name_of",
+    "read_model",
+    "read_value",
+]
 
 MODEL_FILE, WEIGHTS_FILE = "model.json", "model.safetensors"
 _STATISTICS = ("mean", "deviation")  # of a spec, which are tensors

@@ -20,7 +20,7 @@ from __future__ import annotations
 from vaelab.runs.config import DataSource, source_of
 from vaelab.runs.directory import locked, remove_report, remove_run, require_own_page, require_removable
 from vaelab.runs.encoding import encode_with_run
-from vaelab.runs.loading import load
+from vaelab.runs.loading import from_pretrained, load
 from vaelab.runs.metrics import read_metrics
 from vaelab.runs.run import Loaded, Run
 
@@ -29,6 +29,7 @@ __all__ = [
     "Loaded",
     "Run",
     "encode_with_run",
+    "from_pretrained",
     "load",
     "locked",
     "read_metrics",

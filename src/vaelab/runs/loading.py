@@ -9,11 +9,12 @@ from torch import Tensor
 
 from vaelab.errors import InputError, shown
 from vaelab.models import MODELS, LatentVariableModel
+from vaelab.models.pretrained import pretrained_folder
 from vaelab.models.saved import MODEL_FILE, ModelFile, give_weights, read_model, read_value
 from vaelab.runs.run import Run
 from vaelab.seeds import seeded
 
-__all__ = ["load"]
+__all__ = ["from_pretrained", "load"]
 
 
 def load(path: str | Path, into: LatentVariableModel | None = None) -> LatentVariableModel:
@@ -52,6 +53,35 @@ def load(path: str | Path, into: LatentVariableModel | None = None) -> LatentVar
     if content.spec is not None:  # it names the binarisation under which these weights were trained
         model.spec = read_value(content.spec, "spec", tensors)
     return model.eval()
+
+
+def from_pretrained(
+    name: str | Path, download: bool = False, revision: str | None = None, token: str | None = None
+) -> LatentVariableModel:
+    """Return a model that ``save_pretrained`` or ``push_to_hub`` wrote, in evaluation mode.
+
+    ``name`` is a directory, or ``OWNER/NAME`` of a repository of the Hugging Face hub. Without ``download`` the network
+    is not used: a repository must have been fetched before. Only the weights, model.json and the card are fetched, and
+    nothing in them is executed; see :func:`load`. The extra ``hub`` has what a repository needs.
+
+    Args:
+        name: a directory or a repository.
+        download: fetch the repository, or its newer files, from the hub.
+        revision: a branch, a tag or a commit of the repository.
+        token: of the hub, for a private repository; by default the one that ``hf auth login`` stored.
+
+    Raises:
+        InputError: there is no such model, or one that :func:`load` refuses.
+        Failure: the hub does not answer.
+
+    >>> import tempfile
+    >>> from vaelab.models import gaussian_vae
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     gaussian_vae(6, latent_dim=2).save_pretrained(folder)
+    ...     from_pretrained(folder).sample(3).shape
+    torch.Size([3, 6])
+    """
+    return load(pretrained_folder(name, download, revision, token))
 
 
 def _build(content: ModelFile, tensors: Mapping[str, Tensor], folder: Path) -> LatentVariableModel:
