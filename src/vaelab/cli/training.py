@@ -48,6 +48,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     overwrite: Overwrite = False,
     rank_timeout: Annotated[float, typer.Option(metavar="S", help="Longest wait for other ranks.")] = 600.0,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write the log for TensorBoard here.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a model into a run directory.
@@ -67,6 +70,13 @@ def train(
     resolved = resolve(model, *layers)
     path = out if out is not None else Path("runs") / model
 
+    board = None if tensorboard is None or not is_rank_zero() else training.TensorBoardLog(tensorboard)
+
+    def show(row: dict[str, Any]) -> None:
+        progress.row(path.name, row)
+        if board is not None:
+            board(row)
+
     with TrainingProgress() as progress:
         run, result = training.train(
             resolved,
@@ -74,7 +84,7 @@ def train(
             resume=resume,
             overwrite=overwrite,
             rank_timeout=rank_timeout,
-            callback=lambda row: progress.row(path.name, row),
+            callback=show,
         )
     if not is_rank_zero():
         pass

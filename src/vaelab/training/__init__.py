@@ -12,6 +12,7 @@ from vaelab.training.log import Diverged
 from vaelab.training.parallel import ProcessGroup, joined
 from vaelab.training.result import FitResult, History, Row
 from vaelab.training.surroundings import choose_device
+from vaelab.training.tensorboard import TensorBoardLog
 from vaelab.training.verdict import Verdict
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "PeerLost",
     "ProcessGroup",
     "Row",
+    "TensorBoardLog",
     "TrainingSettings",
     "Verdict",
     "check_settings",
