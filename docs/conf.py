@@ -14,6 +14,7 @@ import estimators_table
 import names_table
 from choosing_table import markdown as study
 from formats_table import markdown as formats
+from likelihoods_table import markdown as likelihoods
 from mathml import with_formulae
 from settings_table import markdown as settings
 from speed_table import quality, scaling, throughput
@@ -36,7 +37,7 @@ html_title = f"vaelab {release}"
 myst_enable_extensions = ["substitution", "dollarmath"]
 myst_update_mathjax = False  # formulae are MathML: docs/mathml.py
 myst_heading_anchors = 3
-myst_substitutions = {"settings": settings(), "study": study(), "formats": formats()}
+myst_substitutions = {"settings": settings(), "study": study(), "formats": formats(), "likelihoods": likelihoods()}
 myst_substitutions |= {
     "objectives": estimators_table.objectives(),
     "estimators": estimators_table.estimators(),

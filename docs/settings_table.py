@@ -31,7 +31,8 @@ MEANINGS = {
     "for wide data",
     "autoencoder.latent_dim": "code size D; two can be drawn as a map",
     "network": "`mlp`: fully connected layers; `conv`: for images, convolutions before the fully connected layers",
-    "likelihood": "`bernoulli`: independent bits",
+    "likelihood": "the distribution of x given z; `auto` chooses it by the kinds of the columns: "
+    "[likelihoods](models.md#likelihoods)",
     "gaussian-vae.prior": "`normal`: N(0, I)",
     "bernoulli-vae.prior": "every bit is 1 with probability 1/2 (`uniform`), or the logits of the prior are trained "
     "(`learned`)",

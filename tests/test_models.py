@@ -417,7 +417,10 @@ WRONG = [
     ({"network": linear, "activation": "tanh"}, r"activation: goes with a network by name \(mlp, conv\)"),
     ({"network": lambda inputs, outputs: 3}, "network: expected a function from two sizes to a torch module; it ret"),
     ({"network": lambda inputs, _: torch.nn.Linear(inputs.numel(), 3)}, "network: expected outputs of shape"),
-    ({"likelihood": "bernouli"}, "likelihood: expected one of bernoulli; got 'bernouli' .did you mean 'bernoulli'"),
+    (
+        {"likelihood": "bernouli"},
+        "likelihood: expected one of auto, bernoulli, .*; got 'bernouli' .did you mean 'bernoulli'",
+    ),
     ({"likelihood": lambda *_: 3}, "likelihood: expected a torch module that returns a distribution; got 3"),
     ({"data": 2.5}, "data: expected a data set, a DataSpec or a number of columns; got float"),
     ({"data": np.zeros((3, 5))}, r"data: .*; got ndarray; Dataset.from_arrays\(x\) makes a data set of it"),

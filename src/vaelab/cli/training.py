@@ -97,6 +97,9 @@ def train(
         label = "reconstruction" if resolved.objective["name"] == "reconstruction" else "bound"
         best = f"best validation {label} {result.best_bound:.2f} nats at step {result.best_step:,}"
         say(f"{path}: {best}, {result.seconds:.0f} s")
+        chosen = getattr(run.settings, "likelihood", None)
+        if getattr(resolved, "likelihood", None) == "auto" and chosen != "bernoulli":
+            say(f"likelihood: {chosen}, as auto chooses for columns of these kinds")
         if result.verdict is not None:
             say(result.verdict.sentence)
         say_next("train", run=path)

@@ -101,7 +101,8 @@ class OneHotCategorical(VectorDistribution):
 
     def __repr__(self) -> str:
         levels = f"{min(self.sizes)} to {max(self.sizes)}" if len(set(self.sizes)) > 1 else self.sizes[0]
-        return f"OneHotCategorical(logits: {tuple(self.logits.shape)}, {len(self.sizes)} variables of {levels} levels)"
+        count = f"{len(self.sizes)} variable{'s' * (len(self.sizes) > 1)}"
+        return f"OneHotCategorical(logits: {tuple(self.logits.shape)}, {count} of {levels} levels)"
 
     def _log_totals(self) -> Tensor:
         """Return `log sum_j exp l_j` of each group, shape (..., number of groups)."""

@@ -26,7 +26,7 @@ class Multinomial(VectorDistribution):
     Args:
         logits: l, shape (..., X). The value of ``log_prob`` may lack leading axes: it is never copied K times. A logit
             beyond a quarter of the largest number of its type counts as that.
-        total: n of the rows that are drawn, and of mean and mode; None if it is not known, so that they are refused.
+        total: n of the rows that are drawn, and of mean and mode; 0 if it is not known, so that they are refused.
         validate_args: check parameters and values, as in torch; false by default.
 
     >>> p = Multinomial(torch.tensor([0.0, 0.0]), total=4)
@@ -39,7 +39,7 @@ class Multinomial(VectorDistribution):
     support = constraints.independent(constraints.nonnegative_integer, 1)
     has_rsample = False
 
-    def __init__(self, logits: Tensor, total: int | None = None, validate_args: bool = False) -> None:
+    def __init__(self, logits: Tensor, total: int | Tensor = 0, validate_args: bool = False) -> None:
         limit = torch.finfo(logits.dtype).max / 4
         self.logits, self.total = logits.clamp(-limit, limit), total
         super().__init__(logits, validate_args)
@@ -101,12 +101,13 @@ class Multinomial(VectorDistribution):
         return (self.log_probs * value).sum(-1) + coefficient
 
     def __repr__(self) -> str:
-        return f"Multinomial(logits: {tuple(self.logits.shape)}, total: {self.total})"
+        return f"Multinomial(logits: {tuple(self.logits.shape)}, total: {int(self.total)})"
 
     def _known_total(self) -> int:
-        if self.total is None:
+        total = int(self.total)
+        if total < 1:
             raise InputError(
-                "total: expected the number of counts of a row, for a draw, a mean or a mode; got None (a model that "
-                "is built for a data set has the mean number of its training rows)"
+                "total: expected the number of counts of a row, for a draw, a mean or a mode; it is not known (a model "
+                "that is built for a data set has the mean number of its training rows)"
             )
-        return self.total
+        return total

@@ -7,18 +7,44 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
+from vaelab.likelihoods.auto import likelihood_for
 from vaelab.likelihoods.bernoulli import BernoulliLikelihood
+from vaelab.likelihoods.categorical import CategoricalLikelihood
 from vaelab.likelihoods.chain import BottomLayer
+from vaelab.likelihoods.columns import ColumnLikelihood
+from vaelab.likelihoods.continuous_bernoulli import ContinuousBernoulliLikelihood
+from vaelab.likelihoods.gaussian import GaussianLikelihood, SharedGaussianLikelihood
+from vaelab.likelihoods.multinomial import MultinomialLikelihood
+from vaelab.likelihoods.product import ProductLikelihood
 
-__all__ = ["LIKELIHOODS", "BernoulliLikelihood", "BottomLayer", "LikelihoodName"]
+__all__ = [
+    "LIKELIHOODS",
+    "BernoulliLikelihood",
+    "BottomLayer",
+    "CategoricalLikelihood",
+    "ColumnLikelihood",
+    "ContinuousBernoulliLikelihood",
+    "GaussianLikelihood",
+    "LikelihoodName",
+    "MultinomialLikelihood",
+    "ProductLikelihood",
+    "SharedGaussianLikelihood",
+    "likelihood_for",
+]
 
 # The likelihoods that a model's option ``likelihood`` names, each built from the size of the code, the data and a
-# function that builds a network from two sizes.
+# function that builds a network from two sizes. The name ``auto`` stands for the one of :func:`likelihood_for`.
 LIKELIHOODS: dict[str, Callable[..., nn.Module]] = {
     "bernoulli": BernoulliLikelihood,
+    "categorical": CategoricalLikelihood,
+    "continuous-bernoulli": ContinuousBernoulliLikelihood,
+    "gaussian": GaussianLikelihood,
+    "gaussian-shared": SharedGaussianLikelihood,
+    "multinomial": MultinomialLikelihood,
+    "product": ProductLikelihood,
 }
 
 if TYPE_CHECKING:
     LikelihoodName = str
 else:
-    LikelihoodName = Literal[tuple(LIKELIHOODS)]  # the settings read the names of the table from here
+    LikelihoodName = Literal["auto", *LIKELIHOODS]  # the settings read the names of the table from here

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import ClassVar
 
-from vaelab.data import Dataset, DataSpec
+import torch
+from torch import Tensor
+
+from vaelab.data import DataSpec
+from vaelab.data.variables import ColumnKind
 from vaelab.distributions import Bernoulli
-from vaelab.errors import InputError
-from vaelab.networks import MLP, Build, Size, build_network, output_bias
+from vaelab.likelihoods.columns import ColumnLikelihood
 
 __all__ = ["BernoulliLikelihood"]
 
 
-class BernoulliLikelihood(nn.Module):
-    """p(x|z): the bits of x are independent given z, and a network of z returns their logits.
+class BernoulliLikelihood(ColumnLikelihood):
+    """p(x|z): the bits of x are independent given z, and a network of z returns their logits f(z).
+
+    Formula: `log p(x|z) = sum_j [x_j f_j - log(1 + exp f_j)]`.
 
     Where the data have a mean, and the network ends in a bias for each column, that bias starts at the logit of the
     mean, clipped to [0.001, 0.999].
@@ -25,25 +29,18 @@ class BernoulliLikelihood(nn.Module):
         network: from the sizes of input and output to a module; a linear map by default.
 
     Raises:
-        InputError: data that are not all bits.
+        InputError: columns that are no bits.
 
     >>> BernoulliLikelihood(3, 5)(torch.zeros(7, 2, 3))
     Bernoulli(logits: (7, 2, 5))
     """
 
-    def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build = MLP) -> None:
-        super().__init__()
-        spec = DataSpec.of(data)
-        if other := sorted({kind for kind, _, _ in spec.groups} - {"binary"}):
-            raise InputError(
-                f"likelihood: expected bits, of which bernoulli is the likelihood; got {' and '.join(other)} values"
-            )
-        self.network = build_network(network, latent_dim, spec.event_shape)
-        bias = output_bias(self.network)
-        if spec.mean is not None and bias is not None and bias.shape == spec.mean.shape:
-            with torch.no_grad():
-                bias.copy_(torch.logit(spec.mean.clamp(0.001, 0.999)))
+    name: ClassVar[str] = "bernoulli"
+    kinds: ClassVar[tuple[ColumnKind, ...]] = ("binary",)
 
-    def forward(self, z: Tensor) -> Bernoulli:
-        """Return p(x|z) for codes of shape (..., D): batch shape (...), event shape (X,)."""
-        return Bernoulli(self.network(z))
+    def distribution(self, numbers: Tensor) -> Bernoulli:
+        return Bernoulli(numbers)
+
+    @classmethod
+    def start(cls, spec: DataSpec) -> Tensor | None:
+        return None if spec.mean is None else torch.logit(spec.mean.clamp(0.001, 0.999))

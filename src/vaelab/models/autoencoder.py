@@ -23,7 +23,7 @@ def autoencoder(
     network: NetworkName | Build = "mlp",
     components: int | Sequence[int] = (10, 20, 30, 40),
     covariance: Covariance = "full",
-    likelihood: Likelihood = "bernoulli",
+    likelihood: Likelihood = "auto",
     seed: int | None = None,
 ) -> LatentVariableModel:
     """Build a deterministic auto-encoder: no noise, no KL, and after training a mixture of its codes as prior.
@@ -39,7 +39,8 @@ def autoencoder(
         network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
         components: of the mixture, see :class:`~vaelab.priors.MixturePrior`.
         covariance: of the mixture's components, ``full`` or ``diag``.
-        likelihood: ``bernoulli``, a module, or a function from D, the spec and a network to a module.
+        likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
+            a function from D, the spec and a network to a module.
         seed: of the weights; None draws them from torch's global generator.
 
     Raises:

@@ -13,7 +13,7 @@ from torch import nn
 
 from vaelab.data import DataSpec
 from vaelab.errors import InputError, require_choice, require_int, require_list
-from vaelab.likelihoods import LIKELIHOODS, LikelihoodName
+from vaelab.likelihoods import LIKELIHOODS, LikelihoodName, likelihood_for
 from vaelab.models.latent import LatentVariableModel
 from vaelab.models.saved import BuiltWith
 from vaelab.networks import NETWORKS, Activation, Build, NetworkName, standardised
@@ -59,8 +59,9 @@ def layer_sizes(layers: Sequence[int]) -> tuple[int, ...]:
 def builder(function: Callable[P, LatentVariableModel]) -> Callable[P, LatentVariableModel]:
     """Complete a function that builds a model.
 
-    The function gets ``data`` as a :class:`~vaelab.data.DataSpec`, and draws its weights from ``seed``. The model gets
-    ``spec`` and, if it can be built again from plain values, ``built_with``.
+    The function gets ``data`` as a :class:`~vaelab.data.DataSpec`, instead of ``likelihood="auto"`` the name that it
+    stands for, and draws its weights from ``seed``. The model gets ``spec`` and, if it can be built again from plain
+    values, ``built_with``.
     """
     signature = inspect.signature(function)
 
@@ -73,6 +74,8 @@ def builder(function: Callable[P, LatentVariableModel]) -> Callable[P, LatentVar
         _check_network(bound.arguments)
         bound.apply_defaults()
         spec = bound.arguments["data"] = DataSpec.of(bound.arguments["data"])
+        if bound.arguments.get("likelihood") == "auto":
+            bound.arguments["likelihood"] = likelihood_for(spec)
         with seeded(bound.arguments["seed"], "weights"):
             model = function(*bound.args, **bound.kwargs)
         options = {name: value for name, value in bound.arguments.items() if name not in ("data", "seed")}
@@ -179,7 +182,7 @@ def build_likelihood(likelihood: Likelihood, latent_dim: int, spec: DataSpec, ne
     if isinstance(likelihood, nn.Module):
         return likelihood
     if not callable(likelihood):
-        require_choice("likelihood", likelihood, LIKELIHOODS)
+        require_choice("likelihood", likelihood, ("auto", *LIKELIHOODS))
         likelihood = LIKELIHOODS[likelihood]
     part = likelihood(latent_dim + spec.given, spec, network)
     if not isinstance(part, nn.Module):

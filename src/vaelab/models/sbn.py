@@ -35,7 +35,7 @@ def sbn(
     inference: Inference = "amortised",
     field: FieldName = "product",
     tolerance: float = _TOLERANCE,
-    likelihood: Likelihood = "bernoulli",
+    likelihood: Likelihood = "auto",
     seed: int | None = None,
 ) -> LatentVariableModel:
     """Build a sigmoid belief network: layers of bits, each bit given the layer above.
@@ -60,8 +60,8 @@ def sbn(
         inference: ``amortised``, ``wake-sleep``, ``reweighted-wake-sleep`` or ``mean-field``.
         field: of mean-field inference, ``product`` (1996) or ``gaussian`` (1999).
         tolerance: of mean-field inference, in nats; the sweeps for an observation end when its bound changes by less.
-        likelihood: ``bernoulli``, a module, or a function from the size of the first layer, the spec and a network to a
-            module. It reads the first layer.
+        likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
+            a function from the size of the first layer, the spec and a network to a module. It reads the first layer.
         seed: of the weights; None draws them from torch's global generator.
 
     Raises:

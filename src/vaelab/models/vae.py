@@ -35,7 +35,7 @@ def gaussian_vae(
     activation: Activation = "relu",
     network: NetworkName | Build = "mlp",
     prior: RealPriorName | Prior = "normal",
-    likelihood: Likelihood = "bernoulli",
+    likelihood: Likelihood = "auto",
     seed: int | None = None,
 ) -> LatentVariableModel:
     """Build a variational auto-encoder with a Gaussian code: diagonal normal posterior, prior N(0, I).
@@ -50,7 +50,8 @@ def gaussian_vae(
         activation: non-linearity of the hidden layers.
         network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
         prior: ``normal``, a module, or a function from D to a module.
-        likelihood: ``bernoulli``, a module, or a function from D, the spec and a network to a module.
+        likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
+            a function from D, the spec and a network to a module.
         seed: of the weights; None draws them from torch's global generator.
 
     Raises:
@@ -79,7 +80,7 @@ def bernoulli_vae(
     activation: Activation = "leaky-relu",
     network: NetworkName | Build = "mlp",
     prior: BitPriorName | Prior = "uniform",
-    likelihood: Likelihood = "bernoulli",
+    likelihood: Likelihood = "auto",
     seed: int | None = None,
 ) -> LatentVariableModel:
     """Build a variational auto-encoder with a code of bits, which the decoder reads as -1 and +1.
@@ -94,7 +95,8 @@ def bernoulli_vae(
         activation: non-linearity of the hidden layers.
         network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
         prior: ``uniform`` (every bit has probability 1/2), ``learned`` logits, a module, or a function from D to one.
-        likelihood: ``bernoulli``, a module, or a function from D, the spec and a network to a module.
+        likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
+            a function from D, the spec and a network to a module.
         seed: of the weights; None draws them from torch's global generator.
 
     Raises:
@@ -122,7 +124,7 @@ def deep_gaussian_vae(
     hidden_dims: Sequence[Sequence[int]] = ((200, 200), (100, 100)),
     activation: Activation = "tanh",
     network: NetworkName | Build = "mlp",
-    likelihood: Likelihood = "bernoulli",
+    likelihood: Likelihood = "auto",
     seed: int | None = None,
 ) -> LatentVariableModel:
     """Build a variational auto-encoder with several layers of Gaussian codes, each given the one above.
@@ -138,8 +140,8 @@ def deep_gaussian_vae(
         activation: non-linearity of the hidden layers.
         network: ``mlp``, ``conv`` (of x and to x; MLPs between the layers), or a function from the sizes of input and
             output to a module.
-        likelihood: ``bernoulli``, a module, or a function from the size of the first layer, the spec and a network to a
-            module. It reads the first layer.
+        likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
+            a function from the size of the first layer, the spec and a network to a module. It reads the first layer.
         seed: of the weights; None draws them from torch's global generator.
 
     Raises:

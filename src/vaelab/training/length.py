@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from vaelab.data import Dataset
+from vaelab.likelihoods import likelihood_for
 from vaelab.models import MODELS, Pace
 from vaelab.settings import Settings, TrainingSettings
 from vaelab.training.checks import training_rows
@@ -18,14 +19,16 @@ _LEAST_PATIENCE = 8  # and at least this many validations (epochs of a large dat
 
 
 def for_data(settings: Settings, data: Dataset) -> Settings:
-    """Return the settings completed with defaults for the data: binarisation, size of the code, pace of the training.
+    """Return the settings completed for the data: binarisation, size of the code, likelihood, pace of the training.
 
     Settings of the user are not changed.
     """
     row = MODELS[settings.model]
-    sizes = {name: size(data.dim) for name, size in row.sizes.items() if getattr(settings, name) is None}
+    chosen = {name: size(data.dim) for name, size in row.sizes.items() if getattr(settings, name) is None}
+    if getattr(settings, "likelihood", None) == "auto":
+        chosen["likelihood"] = likelihood_for(data.spec)
     training = at_pace(settings.training, row.pace, training_rows(data), data.dim)
-    return settings.model_copy(update={**sizes, "binarisation": data.binarisation, "training": training})
+    return settings.model_copy(update={**chosen, "binarisation": data.binarisation, "training": training})
 
 
 def at_pace(settings: TrainingSettings, pace: Pace, rows: int, columns: int) -> TrainingSettings:

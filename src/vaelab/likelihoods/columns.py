@@ -1,0 +1,97 @@
+"""The base of vaelab's likelihoods: a network of z returns one number for each column of x."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from vaelab.data import Dataset, DataSpec
+from vaelab.data.variables import ColumnKind
+from vaelab.errors import InputError
+from vaelab.networks import MLP, Build, Size, build_network, output_bias
+
+__all__ = ["ColumnLikelihood"]
+
+_WORDS: dict[ColumnKind, str] = {
+    "binary": "bits",
+    "categorical": "levels, one column each",
+    "unit": "real numbers in [0, 1]",
+    "real": "real numbers",
+    "count": "counts",
+}
+
+
+class ColumnLikelihood(nn.Module, ABC):
+    """p(x|z) of some kinds of columns: a network of z returns X numbers, and they are the parameters of p(x|z).
+
+    A subclass says in ``name`` what it is called, in ``kinds`` which columns it is for, turns the numbers into a
+    distribution (:meth:`distribution`), and may say where the numbers start (:meth:`start`). It may have parameters of
+    its own. Where the data have a mean, and the network ends in a bias for each column, that bias starts there.
+
+    Args:
+        latent_dim: size of the code D.
+        data: the data set, its spec, or the number of columns X.
+        network: from the sizes of input and output to a module; a linear map by default. None if another module has the
+            network, and this one is a part of it, such as of a :class:`ProductLikelihood`.
+
+    Raises:
+        InputError: columns of another kind.
+    """
+
+    name: ClassVar[str]
+    kinds: ClassVar[tuple[ColumnKind, ...]]
+
+    def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:
+        super().__init__()
+        spec = DataSpec.of(data)
+        self._require_kinds(spec)
+        self.network = None if network is None else build_network(network, latent_dim, spec.event_shape)
+        bias = None if self.network is None else output_bias(self.network)
+        start = self.start(spec)
+        if bias is not None and start is not None and bias.shape == start.shape:
+            with torch.no_grad():
+                bias.copy_(start)
+
+    @abstractmethod
+    def distribution(self, numbers: Tensor) -> Distribution:
+        """Return p(x|z) for the numbers of each code, (..., X): batch shape (...), event shape (X,)."""
+
+    @classmethod
+    def start(cls, spec: DataSpec) -> Tensor | None:
+        """Return the numbers (X,) for which the mean of p(x|z) is that of the data; None if the mean is not known."""
+        return None
+
+    def forward(self, z: Tensor) -> Distribution:
+        """Return p(x|z) for codes of shape (..., D): batch shape (...), event shape (X,)."""
+        return self.distribution(z if self.network is None else self.network(z))
+
+    def _require_kinds(self, spec: DataSpec) -> None:
+        """Refuse columns of another kind, with the choices for them."""
+        for kind, start, _ in spec.groups:
+            if kind in self.kinds:
+                continue
+            several = len(spec.groups) > 1 and spec.columns is not None
+            which = f"column {spec.columns[start]!r} has" if several and spec.columns is not None else "the data have"
+            way = ""
+            if spec.kind == "grey":
+                way = "; or binarise the grey levels: binarisation=dynamic, static or threshold"
+            elif spec.kind == "binary" and spec.columns is None:
+                way = "; for X columns of numbers give DataSpec((X,), kind='real') as data"
+            raise InputError(
+                f"likelihood: {self.name} is for {' or '.join(_WORDS[kind] for kind in self.kinds)}, and {which} "
+                f"{_WORDS[kind]}; expected {_CHOICES[kind]}, or auto, which chooses by the kinds of the columns{way}"
+            )
+
+
+# What each kind of column can have as its likelihood, in words for an error.
+_CHOICES: dict[ColumnKind, str] = {
+    "binary": "bernoulli",
+    "categorical": "categorical (product, if there are other columns too)",
+    "unit": "continuous-bernoulli, gaussian or gaussian-shared",
+    "real": "gaussian or gaussian-shared",
+    "count": "multinomial, gaussian or gaussian-shared",
+}

@@ -1,0 +1,192 @@
+"""Room: likelihoods. Which columns each is for, what auto chooses, where they start, units, saving."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import vaelab
+from vaelab import DataSpec
+from vaelab.data import Column, Dataset, Split
+from vaelab.distributions import DiagonalNormal, Multinomial, OneHotCategorical, Product
+from vaelab.errors import InputError
+from vaelab.likelihoods import LIKELIHOODS, GaussianLikelihood, MultinomialLikelihood, likelihood_for
+from vaelab.settings import resolve
+
+COLOURS = ("blue", "green", "red")
+COLUMNS = {
+    "binary": Column("answer", "binary"),
+    "categorical": Column("colour", "categorical", COLOURS, "str"),
+    "unit": Column("share", "unit"),
+    "real": Column("height", "real"),
+    "count": Column("visits", "count"),
+}
+MIXED = (COLUMNS["real"], COLUMNS["binary"], COLUMNS["categorical"], COLUMNS["unit"], COLUMNS["count"])
+SPECS = {
+    "binary": DataSpec((4,)),
+    "categorical": DataSpec((3,), kind="mixed", variables=(COLUMNS["categorical"],)),
+    "unit": DataSpec((4,), kind="grey", binarisation="none"),
+    "real": DataSpec((4,), kind="real"),
+    "count": DataSpec((4,), kind="count"),
+    "mixed": DataSpec((7,), kind="mixed", variables=MIXED),
+}
+ALLOWED = {
+    "bernoulli": {"binary"},
+    "categorical": {"categorical"},
+    "continuous-bernoulli": {"unit"},
+    "gaussian": {"unit", "real", "count"},
+    "gaussian-shared": {"unit", "real", "count"},
+    "multinomial": {"binary", "count"},
+    "product": set(SPECS),
+}
+AUTO = {
+    "binary": "bernoulli",
+    "categorical": "categorical",
+    "unit": "continuous-bernoulli",
+    "real": "gaussian",
+    "count": "multinomial",
+    "mixed": "product",
+}
+
+
+def rows_of(kind, count=60, seed=0):
+    """Return rows as a model gets them."""
+    rng = np.random.default_rng(seed)
+    parts = {
+        "binary": lambda width: rng.integers(0, 2, (count, width)),
+        "categorical": lambda width: np.eye(3)[rng.integers(0, 3, count)],
+        "unit": lambda width: rng.beta(0.5, 0.8, (count, width)),
+        "real": lambda width: rng.normal(170, 8, (count, width)),
+        "count": lambda width: rng.poisson(2.5, (count, width)),
+    }
+    if kind != "mixed":
+        return parts[kind](4).astype(np.float32)
+    return np.concatenate([parts[column.kind](1) for column in MIXED], 1).astype(np.float32)
+
+
+def dataset_of(kind, count=60):
+    spec = SPECS[kind]
+    splits = {name: Split(rows_of(kind, count, seed)) for seed, name in enumerate(("train", "validation", "test"))}
+    return Dataset(kind, splits, spec.kind, 1, binarisation=spec.binarisation, variables=spec.variables)
+
+
+@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_a_likelihood_is_built_for_its_kinds_and_refuses_others_with_the_choices(name, kind):
+    if kind in ALLOWED[name]:
+        p = LIKELIHOODS[name](2, SPECS[kind])(torch.zeros(5, 3, 2))
+        assert (p.batch_shape, p.event_shape) == ((5, 3), (SPECS[kind].dim,))
+        return
+    with pytest.raises(InputError, match=rf"^likelihood: {name} is for .*; expected .*, or auto") as refusal:
+        LIKELIHOODS[name](2, SPECS[kind])
+    if kind != "mixed":
+        chosen = AUTO[kind]
+        assert chosen in str(refusal.value).partition("expected")[2]
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_auto_chooses_by_the_kinds_of_the_columns(kind):
+    assert likelihood_for(SPECS[kind]) == AUTO[kind]
+    model = vaelab.gaussian_vae(SPECS[kind], latent_dim=2, seed=0)
+    named = vaelab.gaussian_vae(SPECS[kind], latent_dim=2, seed=0, likelihood=AUTO[kind])
+    assert type(model.likelihood) is type(named.likelihood) is LIKELIHOODS[AUTO[kind]]
+    assert model.built_with == named.built_with
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), named.parameters(), strict=True))
+
+
+def test_auto_for_counts_that_are_no_complete_rows_of_several_is_gaussian():
+    assert likelihood_for(DataSpec((1,), kind="count")) == "gaussian"
+    assert likelihood_for(DataSpec((4,), kind="count", may_be_missing=True)) == "gaussian"
+
+
+@pytest.mark.parametrize("protocol", ["dynamic", "static", "threshold", None])
+def test_auto_for_grey_levels_that_become_bits_is_bernoulli(protocol):
+    assert likelihood_for(DataSpec((4,), kind="grey", binarisation=protocol)) == "bernoulli"
+
+
+def test_grey_levels_that_stay_real_are_refused_by_bernoulli_with_the_choices():
+    with pytest.raises(InputError, match="binarisation=dynamic, static or threshold") as refusal:
+        vaelab.gaussian_vae(SPECS["unit"], likelihood="bernoulli")
+    assert "continuous-bernoulli, gaussian or gaussian-shared" in str(refusal.value)
+
+
+def test_settings_keep_the_choice_and_show_auto_as_the_default():
+    settings = resolve("gaussian-vae")
+    assert settings.likelihood == "auto"
+    for kind in ("binary", "real"):
+        chosen = vaelab.training.for_data(settings, dataset_of(kind))
+        assert chosen.likelihood == AUTO[kind]
+
+
+# ---------------------------------------------------------------- where they start
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_without_any_influence_of_z_the_mean_is_that_of_the_data(kind):
+    data = dataset_of(kind)
+    likelihood = vaelab.gaussian_vae(data, latent_dim=2, hidden_dims=[]).likelihood
+    p = likelihood(torch.zeros(2))
+    tolerance = 0.1 if kind == "count" else 2e-4  # the sum of a row is rounded
+    scale = torch.ones(1) if data.spec.deviation is None else data.spec.deviation
+    assert ((p.mean - data.spec.mean).abs() / scale).max() < tolerance
+
+
+def test_a_multinomial_row_has_the_mean_sum_of_the_training_rows():
+    likelihood = MultinomialLikelihood(2, dataset_of("count"))
+    p = likelihood(torch.randn(5, 2))
+    assert isinstance(p, Multinomial)
+    assert (p.sample().sum(-1) == round(float(dataset_of("count").spec.mean.sum()))).all()
+    with pytest.raises(InputError, match="total: expected the number of counts of a row"):
+        MultinomialLikelihood(2, SPECS["count"])(torch.zeros(2)).sample()
+
+
+# ---------------------------------------------------------------- gaussian: units and scale
+
+
+@pytest.mark.parametrize("name", ["gaussian", "gaussian-shared"])
+def test_other_units_change_the_density_by_their_logarithms_and_nothing_else(name):
+    x = torch.from_numpy(rows_of("real")).double()
+    factor, offset = torch.full((4,), 0.01).double() if name == "gaussian-shared" else torch.rand(4).double(), 40.0
+    densities = []
+    for rows in (x, factor * x + offset):
+        spec = DataSpec((4,), rows.mean(0), kind="real", deviation=rows.std(0, correction=0))
+        model = vaelab.gaussian_vae(spec, latent_dim=2, seed=3, likelihood=name).double()
+        densities.append(model.log_likelihood(rows, torch.ones(2, len(rows), 2).double()))
+    assert torch.allclose(densities[1], densities[0] - factor.log().sum(), rtol=0, atol=1e-4)
+
+
+def test_the_scale_starts_at_the_deviation_and_is_never_below_a_thousandth_of_it():
+    deviation = torch.tensor([2.0, 0.5, 0.0])  # a constant column counts as one of deviation 1
+    likelihood = GaussianLikelihood(2, DataSpec((3,), torch.zeros(3), kind="real", deviation=deviation))
+    expected = torch.tensor([2.0, 0.5, 1.0])
+    assert torch.allclose(likelihood(torch.zeros(2)).stddev, expected, rtol=1e-5)
+    with torch.no_grad():
+        likelihood.log_scale.fill_(-1e6)
+    assert torch.allclose(likelihood(torch.zeros(2)).stddev, 1e-3 * expected, rtol=1e-5)
+    shared = LIKELIHOODS["gaussian-shared"](2, DataSpec((2,), kind="real", deviation=torch.tensor([3.0, 4.0])))
+    assert torch.allclose(shared(torch.zeros(2)).stddev, torch.full((2,), math.sqrt(12.5)), rtol=1e-5)
+
+
+# ---------------------------------------------------------------- product
+
+
+def test_a_product_has_the_distribution_of_its_kind_in_every_column():
+    p = vaelab.gaussian_vae(dataset_of("mixed"), latent_dim=2).likelihood(torch.zeros(9, 2))
+    assert isinstance(p, Product)
+    x = torch.from_numpy(rows_of("mixed", 9))
+    assert p.support.check(p.sample()).all()
+    by_kind = {type(part): x.index_select(-1, places) for part, places in zip(p.parts, p.columns, strict=True)}
+    assert by_kind[DiagonalNormal].tolist() == x[:, [0, 6]].tolist()  # real and count
+    assert by_kind[OneHotCategorical].tolist() == x[:, 2:5].tolist()
+    assert torch.allclose(p.log_prob(x), sum(part.log_prob(group) for part, group in p.split(x)), rtol=1e-6)
+
+
+def test_a_product_of_one_kind_is_that_likelihood():
+    for kind in ("binary", "categorical", "unit", "real"):
+        data = dataset_of(kind)
+        x, z = torch.from_numpy(rows_of(kind)), torch.randn(3, 60, 2)
+        one, other = (
+            vaelab.gaussian_vae(data, latent_dim=2, seed=1, likelihood=name) for name in (AUTO[kind], "product")
+        )
+        assert torch.allclose(one.log_likelihood(x, z), other.log_likelihood(x, z), rtol=1e-5, atol=1e-5)
