@@ -109,7 +109,10 @@ def row(name: str, seconds: dict[str, list[float]], case: Case) -> dict[str, Any
 
 
 def compare(case: str, arguments: argparse.Namespace, pixels: Path) -> list[str]:
-    """Time this checkout and another one in turns, and return a line of Markdown for each contender that is vaelab."""
+    """Time this checkout and another one in turns, and return a line of Markdown for each contender that is vaelab.
+
+    What is compared is the processor time of a step.
+    """
     steps, lines = max(1, round(CASES[case].steps * arguments.scale)), []
     for name, contender in CONTENDERS.items():
         if contender.module != "ours":
@@ -124,10 +127,12 @@ def compare(case: str, arguments: argparse.Namespace, pixels: Path) -> list[str]
             seconds: tuple[list[float], list[float]] = ([], [])
             for turn in range(arguments.rounds):
                 for index in (turn % 2, 1 - turn % 2):
-                    seconds[index].append(workers[index].turn()["seconds"] / steps)
+                    before = workers[index].cpu_seconds()
+                    workers[index].turn()
+                    seconds[index].append((workers[index].cpu_seconds() - before) / steps)
         low, middle, high = quartiles([before / now for now, before in zip(*seconds, strict=True)])
-        now, before = (1000 * statistics.median(values) for values in seconds)
-        lines.append(f"| {case} | {name} | {now:.2f} | {before:.2f} | {middle:.3f} [{low:.3f}, {high:.3f}] |")
+        now, then = (1000 * statistics.median(values) for values in seconds)
+        lines.append(f"| {case} | {name} | {now:.2f} | {then:.2f} | {middle:.3f} [{low:.3f}, {high:.3f}] |")
         print(lines[-1], file=sys.stderr)
     return lines
 

@@ -340,6 +340,8 @@ def test_every_door_takes_every_kind_of_number(door):
         (x.double().numpy() * np.nan, "x: expected bits or numbers .* got NaN"),
         (np.array([["0", "1"]]), "x: expected a tensor or an array of observations"),
     ):
+        if door == "mean field" and "NaN" in words:
+            continue  # no model: it takes NaN as a missing value
         with pytest.raises(InputError, match=words):
             DOORS[door](model, wrong)
 
@@ -361,12 +363,12 @@ def test_codes_of_every_kind_of_number_are_decoded():
 
 def test_a_training_step_checks_nothing_again(monkeypatch):
     """The loop's data were checked when they were read: a step casts and compares no observation."""
-    from vaelab.estimators import contract
+    from vaelab.models import latent
 
-    def never(*_):
+    def never(*_, **__):
         raise AssertionError
 
-    monkeypatch.setattr(contract, "as_observations", never)
+    monkeypatch.setattr(latent, "as_observations", never)
     fit(build("gaussian").float(), binary_data(), steps=2)
     assert binary_data().test.observations().dim == X
 

@@ -96,6 +96,14 @@ class Worker:
         self._send("go")
         return self._read()
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the threads of the worker have used, on Linux.
+
+        Other programs on the machine change it much less than they change the time of the clock.
+        """
+        spent = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
+        return sum(int(file.read_text().split()[0]) for file in spent) / 1e9
+
     def close(self) -> None:
         """End the worker by closing its input."""
         assert self._process.stdin is not None

@@ -16,16 +16,18 @@ __all__ = ["Table", "as_codes", "as_observations"]
 Table = Tensor | npt.NDArray[Any]  # observations (B, X) or codes (..., D) of any kind of number
 
 
-def as_observations(x: object, like: Tensor, where: str = "") -> Tensor:
+def as_observations(x: object, like: Tensor, where: str = "", may_be_missing: bool = False) -> Tensor:
     """Return a table of bits or of numbers in [0, 1] as a tensor (B, X) in the type of ``like``.
 
     Args:
         x: a tensor on the device of ``like``, or a NumPy array: booleans, whole numbers or real ones.
         like: any weight of the model.
         where: which cells are checked, if not all: words for the error.
+        may_be_missing: whether NaN is allowed, which marks a missing value.
 
     Raises:
-        InputError: no table of numbers, numbers outside [0, 1], NaN, or a tensor on another device.
+        InputError: no table of numbers, numbers outside [0, 1], NaN where nothing may be missing, or a tensor on
+            another device.
 
     >>> as_observations(np.array([[True, False]]), torch.zeros(1))
     tensor([[1., 0.]])
@@ -34,8 +36,15 @@ def as_observations(x: object, like: Tensor, where: str = "") -> Tensor:
     if table.ndim != 2:
         raise InputError(f"x: expected a tensor or an array of observations, shape (B, X); got {_described(x)}")
     if _can_be_checked(table) and not bool(((table >= 0) & (table <= 1)).all()):
-        got = "NaN" if bool(table.isnan().any()) else f"values in [{float(table.min()):g}, {float(table.max()):g}]"
-        raise InputError(f"x: expected bits or numbers in [0, 1]{where}; got {got}")
+        missing = table.isnan()
+        if bool(missing.any()) and not may_be_missing:
+            raise InputError(
+                f"x: expected bits or numbers in [0, 1]{where}; got NaN, which marks a missing value; the model was "
+                "built for complete data: model.allow_missing() lets it leave missing values out"
+            )
+        low, high = torch.where(missing, 0, table).min(), torch.where(missing, 0, table).max()
+        if low < 0 or high > 1:
+            raise InputError(f"x: expected bits or numbers in [0, 1]{where}; got values in [{low:g}, {high:g}]")
     return table
 
 

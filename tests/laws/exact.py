@@ -90,8 +90,10 @@ def every_code(model: LatentVariableModel) -> Tensor:
 
 
 def log_bernoulli(logits: Tensor, value: Tensor) -> Tensor:
-    """Return log p(value), by torch's Bernoulli: shares nothing with vaelab's densities."""
-    return Bernoulli(logits=logits, validate_args=False).log_prob(value).sum(-1)
+    """Return log p(value), by torch's Bernoulli: shares nothing with vaelab's densities. NaN is left out."""
+    observed = ~value.isnan()
+    columns = Bernoulli(logits=logits, validate_args=False).log_prob(value.nan_to_num(0.0))
+    return torch.where(observed, columns, 0.0).sum(-1)
 
 
 def log_likelihood(model: LatentVariableModel, x: Tensor, codes: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ __all__ = [
     "assert_batches_have_no_history",
     "binary_data",
     "build",
+    "incomplete",
     "observations_of",
     "widths_of",
 ]
@@ -75,6 +76,14 @@ def widths_of(part):
 def observations_of(count=B, dim=X, seed=1):
     """Return a table of bits, float64 (count, dim)."""
     return torch.randint(0, 2, (count, dim), generator=torch.Generator().manual_seed(seed)).double()
+
+
+def incomplete(x):
+    """Return observations of which 2 in 5 values of the first row are missing, and all of the last one."""
+    x = x.clone()
+    x[0, 1::2] = torch.nan
+    x[-1] = torch.nan
+    return x
 
 
 def binary_data(rows=(240, 60, 60), dim=X, seed=0, image_shape=None):

@@ -40,7 +40,7 @@ from tests.laws.draws import (
     uniforms,
 )
 from tests.laws.exact import PARTS, Gradients, exact_bound, gradients_of_parts
-from tests.laws.models import X, build, observations_of
+from tests.laws.models import X, build, incomplete, observations_of
 from vaelab.data import DataSpec
 from vaelab.estimators import ESTIMATORS, Estimator, Expectation
 from vaelab.models import LatentVariableModel
@@ -101,9 +101,15 @@ def expectation(
     objective: Objective | None = None,
     data: DataSpec | int = X,
     given: Tensor | None = None,
+    missing: bool = False,
 ) -> tuple[Gradients, Gradients]:
-    """The expected gradient of the surrogate, by part, and the exact one; with ``given`` of a conditional model."""
+    """The expected gradient of the surrogate, by part, and the exact one; with ``given`` of a conditional model.
+
+    With ``missing`` some values of one observation are missing, and all of the other.
+    """
     model, x = build_model(row.kind, row.bits, data), observations_of()
+    if missing:
+        model, x = model.allow_missing(), incomplete(x)
     x = x if given is None else torch.cat([x, given], -1)
     estimator, objective = row.build(model), objective or OBJECTIVES[row.objective]
     drawn, weight = (law or row.law)(model, x, row.samples)

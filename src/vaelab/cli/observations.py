@@ -77,6 +77,7 @@ def reconstruct(
     require_int("n", n, 1)
     opened = OpenedModel(run, data)
     target = require_target(out, opened.figure("reconstructed.png"), (".png", ".npz"), overwrite, opened.places())
+    opened.model.accept(opened.data.spec)
     x = opened.data.split(split).observations().bits(slice(0, n))
     decoded = opened.model.reconstruct(x)
     if target.suffix == ".npz":

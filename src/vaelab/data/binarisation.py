@@ -18,6 +18,7 @@ from vaelab.seeds import DATA_SEED, derive_seed
 __all__ = ["Binarisation", "BitRule", "bit_rule", "draw_bits", "protocol_of", "redraw_bits"]
 
 Binarisation = Literal["dynamic", "static", "threshold", "none"]
+How = Literal["redraw", "draw once", "threshold", "as it is"]
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,10 @@ class BitRule:
     to be modelled as the numbers that they are, divided by the scale.
     """
 
-    how: Literal["redraw", "draw once", "threshold", "as it is"]
+    how: How
     scale: float
     split: str
+    may_be_missing: bool = False
 
     def fixed(self) -> BitRule:
         """Return the rule that always gives the same bits: ``redraw`` becomes ``draw once``."""
@@ -42,10 +44,15 @@ class BitRule:
         return torch.Generator().manual_seed(derive_seed(DATA_SEED, self.split, *place))
 
     def fixed_bits(self, values: Tensor, *place: object) -> Tensor:
-        """Return the bits of values under ``draw once`` or ``threshold``, uint8; ``place`` is part of the seed."""
+        """Return the bits of values under ``draw once`` or ``threshold``; ``place`` is part of the seed.
+
+        They are uint8, or float32 where values may be missing: NaN stays NaN.
+        """
         if self.how == "threshold":
-            return (values > self.scale / 2).to(torch.uint8)
-        return draw_bits(values, self.scale, self.generator(*place)).to(torch.uint8)
+            bits = _keep_missing((values > self.scale / 2).float(), values)
+        else:
+            bits = draw_bits(values, self.scale, self.generator(*place))
+        return bits if self.may_be_missing else bits.to(torch.uint8)
 
 
 def protocol_of(name: str, kind: Kind, requested: Binarisation | None) -> Binarisation:
@@ -67,22 +74,28 @@ def protocol_of(name: str, kind: Kind, requested: Binarisation | None) -> Binari
     return requested
 
 
-def bit_rule(protocol: Binarisation, scale: float, split: str) -> BitRule:
+def bit_rule(protocol: Binarisation, scale: float, split: str, may_be_missing: bool = False) -> BitRule:
     """Return how the values of a split become bits under a protocol."""
     if protocol == "none":
-        return BitRule("as it is", scale, split)
+        return BitRule("as it is", scale, split, may_be_missing)
     if protocol == "threshold":
-        return BitRule("threshold", scale, split)
-    return BitRule("redraw" if protocol == "dynamic" and split == "train" else "draw once", scale, split)
+        return BitRule("threshold", scale, split, may_be_missing)
+    how: How = "redraw" if protocol == "dynamic" and split == "train" else "draw once"
+    return BitRule(how, scale, split, may_be_missing)
 
 
 def draw_bits(values: Tensor, scale: float, generator: torch.Generator | None = None) -> Tensor:
-    """Draw a bit for each value with probability ``values / scale``; float32, the shape of ``values``.
+    """Draw a bit for each value with probability ``values / scale``; float32, the shape of ``values``. NaN stays NaN.
 
     For uint8 grey levels and a whole scale S the comparison ``u < value`` with u uniform on 0...S-1 has exactly the
     probability value / S; otherwise u is uniform on [0, S).
     """
-    return (_noise(values, scale, values.shape, generator) < values).float()
+    return _keep_missing((_noise(values, scale, values.shape, generator) < values).float(), values)
+
+
+def _keep_missing(bits: Tensor, values: Tensor) -> Tensor:
+    """Return the bits, and NaN where the values are NaN; bytes never are."""
+    return torch.where(values.isnan(), values, bits) if values.is_floating_point() else bits
 
 
 def _noise(values: Tensor, scale: float, shape: Sequence[int], generator: torch.Generator | None = None) -> Tensor:
@@ -101,7 +114,7 @@ def redraw_bits(values: Tensor, scale: float, ranks: Ranks = ALONE) -> Tensor:
     rows, columns = values.shape
     if scale != 255 or values.dtype != torch.uint8 or values.device.type != "cpu":
         noise = _noise(values, scale, (rows * ranks.count, columns))
-        return (ranks.share(noise) < values).float()
+        return _keep_missing((ranks.share(noise) < values).float(), values)
     count = values.numel() * ranks.count
     words = torch.empty(-(-count // 8), dtype=torch.int64).random_(-(2**63), None)
     noise = words.view(torch.uint8)[:count]

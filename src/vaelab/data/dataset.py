@@ -37,7 +37,7 @@ class Dataset:
     ``split.x / scale`` is in [0, 1]: for ``kind="binary"`` the values are 0 and 1 and ``scale`` is 1, for
     ``kind="grey"`` they are grey levels 0...``scale``. Of the other kinds (``real``, ``count``, ``mixed``) they are any
     numbers, and ``scale`` is 1. Values are stored as uint8 or float32, and copied where they come in another type or
-    order. :meth:`from_arrays` finds kind and scale itself.
+    order. NaN marks a missing value. :meth:`from_arrays` finds kind and scale itself.
 
     Args:
         name: what to call the data.
@@ -52,8 +52,8 @@ class Dataset:
         variables: the columns of the user's table, of which the X columns are made; ``mixed`` data have them.
 
     Raises:
-        InputError: an unknown kind, values that are missing or not in [0, scale], bits that are not 0 and 1, labels
-            that are not whole numbers, shapes, names or a binarisation that do not fit.
+        InputError: an unknown kind, values that are not in [0, scale], bits that are not 0 and 1, labels that are not
+            whole numbers, shapes, names or a binarisation that do not fit, or nothing observed at all.
 
     >>> rows = np.array([[0, 255, 0], [255, 128, 0]])
     >>> data = Dataset("mine", {"train": Split(rows)}, kind="grey", scale=255)
@@ -96,7 +96,11 @@ class Dataset:
         self._check_names(where)
 
     def _set_binarisation(self, splits: Mapping[str, Split], protocol: Binarisation) -> None:
-        bound = {name: replace(split, bit_rule=bit_rule(protocol, self.scale, name)) for name, split in splits.items()}
+        missing = any(split.has_missing for split in splits.values())
+        bound = {
+            name: replace(split, bit_rule=bit_rule(protocol, self.scale, name, missing))
+            for name, split in splits.items()
+        }
         object.__setattr__(self, "splits", bound)
         object.__setattr__(self, "binarisation", protocol)
 
@@ -143,9 +147,10 @@ class Dataset:
     ) -> Dataset:
         """Return a data set of arrays: rows (N, X) or images (N, H, W), as NumPy arrays, torch tensors or nested lists.
 
-        Kind and scale are found by the rule of files: 0 and 1 are bits, real numbers in [0, 1] and uint8 values above
-        127 are grey levels; for other values say what they are with ``values`` or ``scale``. Without ``validation`` and
-        ``test`` the rows are shuffled with seed 777 and split 80 % / 10 % / 10 %; ``notes`` say so.
+        NaN marks a missing value. Kind and scale are found by the rule of files: 0 and 1 are bits, real numbers in
+        [0, 1] and uint8 values above 127 are grey levels; for other values say what they are with ``values`` or
+        ``scale``. Without ``validation`` and ``test`` the rows are shuffled with seed 777 and split 80 % / 10 % / 10 %;
+        ``notes`` say so.
 
         Args:
             x: the rows, or the training rows where other splits are given.
@@ -162,8 +167,8 @@ class Dataset:
             name: what to call the data.
 
         Raises:
-            InputError: arrays that are not numbers, or of shapes that do not fit, missing values, values that are
-                neither bits nor grey levels, weights that are negative or all 0, fewer than ten rows to split.
+            InputError: arrays that are not numbers, or of shapes that do not fit, values that are neither bits nor grey
+                levels, weights that are negative or all 0, fewer than ten rows to split.
 
         >>> rows = np.random.default_rng(0).integers(0, 2, (100, 6))
         >>> data = Dataset.from_arrays(rows, columns=list("abcdef"))
@@ -210,11 +215,17 @@ class Dataset:
             mean,
             self.columns,
             self.kind,
-            binarisation=self.binarisation,
-            condition=self.condition,
+            self.has_missing,
+            self.binarisation,
+            self.condition,
             variables=self.variables,
             deviation=deviation,
         )
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether some values are missing."""
+        return any(split.has_missing for split in self.splits.values())
 
     @property
     def train(self) -> Split:

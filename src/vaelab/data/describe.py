@@ -31,6 +31,7 @@ def describe(data: Dataset) -> dict[str, Any]:
         "values": f"{next(iter(splits)).x.dtype} in [{min(ranges)[0]:g}, {max(high for _, high in ranges):g}]",
         "meaning": "bits" if data.kind == "binary" else f"grey levels, {data.scale:g} is white",
         "mean": round(sum(_mean(s.x, data.scale) * len(s) for s in splits) / sum(map(len, splits)), 4),
+        "missing": _missing(data),
         "classes": None if labels is None else len(np.unique(labels)),
         "weights": _weights([split.weights for split in splits if split.weights is not None]),
         "binarisation": "none" if data.kind == "binary" else "dynamic, static or threshold",
@@ -59,9 +60,19 @@ def _range(x: Stored | Rows | SparseRows) -> tuple[float, float]:
         return x.facts.low, x.facts.high
     if isinstance(x, SparseRows):
         values = np.append(x.values, 0) if len(x.values) < x.size else x.values
-        return float(values.min()), float(values.max())
-    return float(x.min()), float(x.max())
+        return float(np.nanmin(values)), float(np.nanmax(values))
+    return float(np.nanmin(x)), float(np.nanmax(x))
 
 
 def _mean(x: Stored | Rows | SparseRows, scale: float) -> float:
-    return float((x.means() if isinstance(x, Rows | SparseRows) else x).mean() / scale)
+    return float(np.nanmean(x.means() if isinstance(x, Rows | SparseRows) else x) / scale)
+
+
+def _missing(data: Dataset) -> str:
+    """Return the share of the values that are missing, of each split that has some."""
+    shares = []
+    for name, split in data.splits.items():
+        if split.has_missing:
+            share = f" {100 * float(np.isnan(split.x).mean()):.3g} %" if isinstance(split.x, np.ndarray) else ""
+            shares.append(f"{name}{share}")
+    return ", ".join(shares) or "none"

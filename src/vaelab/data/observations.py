@@ -15,7 +15,7 @@ __all__ = ["Conditioned", "Observations", "Resident"]
 
 
 class Observations(ABC):
-    """The bits of one split, of rows that are in memory or are read from the disk."""
+    """The bits of one split, of rows that are in memory or are read from the disk. NaN marks a missing value."""
 
     @property
     @abstractmethod
@@ -44,7 +44,10 @@ class Observations(ABC):
 
     @abstractmethod
     def mean(self, weights: Tensor | None = None) -> Tensor:
-        """Return the probability of a one in each column over the split, shape (X,); of weighted rows where given."""
+        """Return the mean of what is observed in each column of the split, shape (X,): the probability of a one.
+
+        Rows are weighted if ``weights`` (N,) are given. A column of which nothing is observed has 1/2.
+        """
 
     @abstractmethod
     def first(self, count: int) -> Observations:

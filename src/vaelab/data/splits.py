@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from vaelab.data.sparse_observations import Sparse
 from vaelab.data.sparse_values import stored_sparse
 from vaelab.data.streaming.observations import Streamed
 from vaelab.data.streaming.rows import Rows, on_disk
-from vaelab.data.values import Array, Kind, Stored, require_range, require_values, stored_type
+from vaelab.data.values import Array, Kind, Stored, has_missing, require_range, require_values, stored_type
 from vaelab.data.weights import Weighted, require_weights
 from vaelab.errors import InputError, require_int
 from vaelab.seeds import DATA_SEED
@@ -59,6 +60,16 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @cached_property
+    def has_missing(self) -> bool:
+        """Whether some values of ``x`` are NaN; a memory map is read through for it."""
+        if isinstance(self.x, Rows):
+            return self.x.facts.missing
+        if isinstance(self.x, SparseRows):
+            return bool(np.isnan(self.x.fill)) or has_missing(self.x.values)
+        mapped = on_disk(self.x, 1)
+        return has_missing(self.x) if mapped is None else any(has_missing(rows) for _, _, rows in mapped.chunks())
 
     def __repr__(self) -> str:
         """Return a line with the shape of the rows."""

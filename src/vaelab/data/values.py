@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -25,6 +25,8 @@ __all__ = [
     "Summary",
     "Values",
     "decide",
+    "has_missing",
+    "observed_sums",
     "require_numbers",
     "require_one_meaning",
     "require_range",
@@ -86,7 +88,8 @@ class ReadOptions:
 class Summary:
     """A summary of the values of some rows: for each column the range, and whether all values are whole numbers.
 
-    ``byte`` is true if all came as uint8, ``two`` if there are no values but the lowest and the highest.
+    ``byte`` is true if all came as uint8, ``two`` if there are no values but the lowest and the highest. ``missing``
+    counts the values that are NaN, which take no part in the rest; a column of nothing else has the range (inf, -inf).
     """
 
     low: npt.NDArray[np.float64]
@@ -94,6 +97,7 @@ class Summary:
     whole: npt.NDArray[np.bool_]
     byte: bool
     two: bool
+    missing: int = 0
 
     def __add__(self, other: Summary) -> Summary:
         same = (self.low.min(), self.high.max()) == (other.low.min(), other.high.max())
@@ -103,6 +107,7 @@ class Summary:
             self.whole & other.whole,
             self.byte and other.byte,
             self.two and other.two and same,
+            self.missing + other.missing,
         )
 
     @property
@@ -112,7 +117,7 @@ class Summary:
 
     def of(self, columns: Sequence[int]) -> Summary:
         """Return the summary of some columns."""
-        return Summary(self.low[columns], self.high[columns], self.whole[columns], self.byte, self.two)
+        return Summary(self.low[columns], self.high[columns], self.whole[columns], self.byte, self.two, self.missing)
 
     def __str__(self) -> str:
         low, high = self.low.min(), self.high.max()
@@ -134,23 +139,43 @@ def summarise(where: str, rows: Array, first: int = 0) -> Summary:
     """Return a summary of rows (N, X); ``first`` is the number of the first row, for messages.
 
     Raises:
-        InputError: words, objects, records or complex numbers, NaN or infinite values, nothing at all.
+        InputError: words, objects, records or complex numbers, infinite values, nothing at all, or nothing observed.
     """
     if rows.size == 0:
         raise InputError(f"{where}: expected at least one row and one column; got shape {rows.shape}")
     require_numbers(where, rows)
-    low, high = rows.min(0), rows.max(0)
+    low, high, missing = _range(where, rows, first)
     if rows.dtype.kind == "f":
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            _refuse_missing(where, rows, first)
-        whole = np.trunc(rows[0]) == rows[0]
-        whole[whole] = (np.trunc(rows[:, whole]) == rows[:, whole]).all(0)
+        whole = _is_whole(rows[0])
+        whole[whole] = _is_whole(rows[:, whole]).all(0)
     else:
         whole = np.ones(rows.shape[1], bool)
     least, most = low.min(), high.max()
     plain = least >= 0 and (most <= 1 or (rows.dtype == np.uint8 and most > _DARK))
-    two = not plain and bool(((rows == least) | (rows == most)).all())
-    return Summary(low.astype(np.float64), high.astype(np.float64), whole, rows.dtype == np.uint8, two)
+    two = not plain and bool(((rows == least) | (rows == most) | (rows != rows)).all())
+    return Summary(low.astype(np.float64), high.astype(np.float64), whole, rows.dtype == np.uint8, two, missing)
+
+
+def _range(where: str, rows: Array, first: int = 0) -> tuple[Array, Array, int]:
+    """Return the lowest and the highest value of each column, and how many values are missing."""
+    low, high, missing = rows.min(0), rows.max(0), 0
+    if rows.dtype.kind == "f" and not (np.isfinite(low).all() and np.isfinite(high).all()):
+        absent = np.isnan(rows)
+        missing = int(absent.sum())
+        if np.isinf(rows).any():
+            row, column = np.argwhere(np.isinf(rows))[0]
+            raise InputError(
+                f"{where}: expected finite numbers; got {rows[row, column]} in row {first + row}, column {column}"
+            )
+        low = rows.min(0, initial=np.inf, where=~absent)
+        high = rows.max(0, initial=-np.inf, where=~absent)
+    return low, high, missing
+
+
+def _is_whole(values: Array) -> npt.NDArray[np.bool_]:
+    """Return which values are whole numbers or missing."""
+    whole: npt.NDArray[np.bool_] = (np.trunc(values) == values) | (values != values)
+    return whole
 
 
 def require_numbers(where: str, array: Array | SparseRows) -> None:
@@ -181,22 +206,6 @@ def require_one_meaning(where: object, highest: Mapping[str, float]) -> None:
             )
 
 
-def _refuse_missing(where: str, rows: Array, first: int) -> None:
-    missing = np.isnan(rows)
-    if not missing.any():
-        row, column = np.argwhere(np.isinf(rows))[0]
-        raise InputError(
-            f"{where}: expected finite numbers; got {rows[row, column]} in row {first + row}, column {column}"
-        )
-    row, column = np.argwhere(missing)[0]
-    count, share = int(missing.sum()), missing.mean()
-    raise InputError(
-        f"{where}: expected no missing values; {share:.1%} of the values are NaN ({count:,} of {rows.size:,}"
-        f"{f' from row {first:,} on' if first else ''}), the first in row {first + row}, column {column} "
-        "(both counted from 0)".replace("%", " %", 1)
-    )
-
-
 @dataclass(frozen=True)
 class Coding:
     """How values are stored: their kind, the value that stands for 1, the type, and the divisor that is applied."""
@@ -212,6 +221,23 @@ class Coding:
         return divided.astype(self.dtype, copy=False)
 
 
+def observed_sums(rows: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return the sum of the values of each column that are not NaN, and how many they are, (X,) each."""
+    if rows.dtype.kind != "f":
+        return rows.sum(0, dtype=np.float64), np.full(rows.shape[1], len(rows))
+    observed = ~np.isnan(rows)
+    return rows.sum(0, dtype=np.float64, where=observed), observed.sum(0)
+
+
+def has_missing(array: Array) -> bool:
+    """Return whether some values are NaN.
+
+    >>> has_missing(np.array([[0.0, np.nan]])), has_missing(np.eye(2, dtype=np.uint8))
+    (True, False)
+    """
+    return array.dtype.kind == "f" and bool(np.isnan(array).any())
+
+
 BITS = Coding("binary", 1, np.dtype(np.uint8))
 UNIT = Coding("grey", 1, np.dtype(np.float32))
 
@@ -219,12 +245,22 @@ UNIT = Coding("grey", 1, np.dtype(np.float32))
 def decide(where: str, summary: Summary, options: ReadOptions, names: Sequence[str] | None = None) -> Coding:
     """Return what values mean: bits, or grey levels and their scale; ``names`` of the columns are for messages.
 
+    Values of which some are missing are stored as float32, which has NaN.
+
     Without options, 0 and 1 of any type are bits; uint8 above 127 are grey levels 0...255; real numbers in [0, 1] are
     grey levels. Whole numbers beyond 0 and 1 of any other type are divided only if ``scale`` or ``values`` says so.
 
     Raises:
         InputError: values that are none of these, or not what the options say.
     """
+    if summary.low.min() > summary.high.max():
+        raise InputError(f"{where}: expected some values that are not missing; all {summary.missing:,} are NaN")
+    coding = _meaning(where, summary, options, names)
+    return replace(coding, dtype=np.dtype(np.float32)) if summary.missing else coding
+
+
+def _meaning(where: str, summary: Summary, options: ReadOptions, names: Sequence[str] | None) -> Coding:
+    """Return what values mean, as :func:`decide` does, for values of which none is missing."""
     low, high, whole = summary.low.min(), summary.high.max(), bool(summary.whole.all())
     unit = low >= 0 and high <= 1
     bits = unit and whole
@@ -265,18 +301,21 @@ def stored_type(dtype: npt.DTypeLike, scale: float) -> np.dtype[Any]:
 
 
 def require_values(where: str, x: Array, kind: Kind, scale: float) -> None:
-    """Raise an InputError unless values agree with the kind and the scale of their data set."""
+    """Raise an InputError unless values that are not NaN agree with the kind and the scale of their data set."""
     require_numbers(where, x)
     if kind not in ("binary", "grey"):
         _require_finite(where, x)
         return
     if isinstance(x, np.ma.MaskedArray):
-        raise InputError(f"{where}: expected no missing values; got a masked array ({x.mask.sum():,} masked)")
-    low, high = x.min(), x.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
-        _refuse_missing(where, x, 0)
+        raise InputError(
+            f"{where}: expected NaN where values are missing; got a masked array; take x.filled(numpy.nan)"
+        )
+    lows, highs, missing = _range(where, x)
+    low, high = lows.min(), highs.max()
+    if missing == x.size:
+        raise InputError(f"{where}: expected some values that are not missing; all {x.size:,} are NaN")
     require_range(where, float(low), float(high), kind, scale)
-    if kind == "binary" and x.dtype.kind == "f" and not ((x == 0) | (x == 1)).all():
+    if kind == "binary" and x.dtype.kind == "f" and not ((x == 0) | (x == 1) | (x != x)).all():
         raise InputError(f"{where}: expected 0 and 1, as kind='binary' says; got real numbers in [{low:g}, {high:g}]")
 
 

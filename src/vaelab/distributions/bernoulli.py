@@ -63,13 +63,19 @@ class Bernoulli(VectorDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        if value.ndim == 2 and self.logits.ndim == 3 and self.logits.shape[1] == 1:
-            # The same K codes for every observation: a product of matrices instead of a (K, B, X) tensor.
+        if self.shares_codes(value):
             return self.logits[:, 0] @ value.T.to(self.logits.dtype) - F.softplus(self.logits).sum(-1)  # (K, B)
         if torch.compiler.is_compiling():  # a compiler fuses this itself, including derivatives of any order
             return (self.logits * value - F.softplus(self.logits)).sum(-1)
         density: Tensor = _BernoulliLogDensity.apply(self.logits, value)  # type: ignore[no-untyped-call]
         return density
+
+    def shares_codes(self, value: Tensor) -> bool:
+        """Return whether the same K codes, logits (K, 1, X), are scored for every value (B, X).
+
+        Then the density is a product of matrices, without a (K, B, X) tensor.
+        """
+        return value.ndim == 2 and self.logits.ndim == 3 and self.logits.shape[1] == 1
 
     def log_prob_of_entries(self, value: Tensor) -> Tensor:
         """Return `x_j l_j - softplus(l_j)` for each column, shape (..., X)."""

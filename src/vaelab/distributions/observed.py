@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MixtureSameFamily
 
+from vaelab.distributions.bernoulli import Bernoulli
 from vaelab.distributions.vector import ParametricDistribution
 from vaelab.errors import InputError
 
@@ -33,6 +35,9 @@ def observed_log_prob(distribution: Distribution, x: Tensor) -> Tensor:
     tensor(-1.3863)
     """
     observed = ~x.isnan()
+    if isinstance(distribution, Bernoulli) and distribution.shares_codes(x):
+        logits, mask = distribution.logits[:, 0], observed.to(distribution.logits.dtype)
+        return logits @ x.masked_fill(~observed, 0).T.to(mask) - F.softplus(logits) @ mask.T  # (K, B)
     if isinstance(distribution, MixtureSameFamily):  # the sum over components of what each says of the observed values
         log_weights = distribution.mixture_distribution.logits.log_softmax(-1)
         of_components = observed_log_prob(distribution.component_distribution, x.unsqueeze(-2))

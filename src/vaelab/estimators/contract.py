@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 from vaelab.distributions import Bernoulli, Code
 from vaelab.errors import InputError, require_int
 from vaelab.inference import MeanFieldPosterior
-from vaelab.inputs import Table, as_observations
+from vaelab.inputs import Table
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import OBJECTIVES, Combination, Objective, Terms, check_objective
 
@@ -96,7 +96,7 @@ class Expectation:
     Attributes:
         model: the model.
         objective: what is maximised.
-        x: observations, (B, X), in the type of the model.
+        x: observations, (B, X), in the type of the model; NaN marks a missing value.
         q: q(z|x), batch shape (B,), event shape (D,).
     """
 
@@ -104,6 +104,11 @@ class Expectation:
     objective: Objective
     x: Tensor
     q: Distribution
+
+    @property
+    def filled(self) -> Tensor:
+        """The observations with 0 for what is missing, (B, X): for networks that the estimator learns."""
+        return self.model.filled(self.x)
 
     def terms(self, z: Tensor, q: Distribution | None = None) -> Terms:
         """Score codes z (K, B, D), with one call of the decoder; under another q where one is given."""
@@ -235,7 +240,7 @@ class Estimator(nn.Module, ABC):
             InputError: what this estimator cannot work with, or observations that do not fit the model.
         """
         self.check(model, objective)
-        x = as_observations(x, model.any_weight)
+        x = model.observations(x)
         if x.shape[-1] != self.sizes.data_dim:
             raise InputError(
                 f"x: expected {self.sizes.data_dim} columns, as p(x|z) of the model has; got {x.shape[-1]}"

@@ -60,5 +60,5 @@ class MuProp(BernoulliEstimator):
         (slope,) = torch.autograd.grad(at_mean.sum(), mean)  # (B, D)
         residual = drawn - mean.detach()  # (K, B, D)
         expansion = at_mean.detach() + (residual * slope).sum(-1)  # (K, B)
-        signal, loss = self.baseline(expectation.objective, terms.signal_terms.detach() - expansion, expectation.x)
+        signal, loss = self.baseline(expectation.objective, terms.signal_terms.detach() - expansion, expectation.filled)
         return terms, (signal.unsqueeze(-1) * residual).sum(0) + slope * q.variance.detach(), loss

@@ -117,7 +117,7 @@ class Rebar(_RelaxedControl):
         (slope,) = torch.autograd.grad(control.sum(), z, create_graph=self.training)
         # The part of z_t that depends on l directly is in both gradients, so it cancels.
         path = (slope * (1 - tied_slope(z.detach(), q.logits))).sum(0)
-        return (z > 0).to(z.dtype), control + self.baseline(expectation.x).squeeze(-1), path
+        return (z > 0).to(z.dtype), control + self.baseline(expectation.filled).squeeze(-1), path
 
 
 class Relax(_RelaxedControl):
@@ -173,7 +173,7 @@ class Relax(_RelaxedControl):
         both = torch.cat([z, conditional_noise(drawn[1], logits, bits)])  # (2 K, B, D)
         relaxed = torch.sigmoid(both / self.log_temperature.exp())
         value = expectation.terms(relaxed, q).signal_terms  # (2 K, B)
-        free, conditional = (self.scale * value + self.network(expectation.x, both)).chunk(2)
+        free, conditional = (self.scale * value + self.network(expectation.filled, both)).chunk(2)
         (path,) = torch.autograd.grad((free - conditional).sum(), logits, create_graph=self.training)
         return bits, conditional, path
 

@@ -82,7 +82,7 @@ class ScoreFunction(Estimator):
             signals, log_q = terms.signal_terms_by_layer(), terms.log_q
         surrogate, losses = objective(terms.log_weights), []  # (B,)
         for baseline, values, log_density in zip(baselines, signals, log_q, strict=False):
-            signal, loss = baseline(objective, values.detach(), expectation.x)  # (K, B)
+            signal, loss = baseline(objective, values.detach(), expectation.filled)  # (K, B)
             surrogate = surrogate + (signal * log_density).sum(0)
             losses += [] if loss is None else [loss]
         return Estimate.of(objective, terms, surrogate, torch.stack(losses).sum() if losses else None)

@@ -70,7 +70,7 @@ def evaluate(
     (True, torch.Size([10000]))
     """
     require_dataset(data)
-    model.require_condition(data.spec)
+    model.accept(data.spec)
     trained = _trained_binarisation(model, data, other_binarisation)
     chosen = _chosen(model, bounds)
     require_int("samples", samples, 1)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from vaelab.distributions import Bernoulli
+from vaelab.distributions import observed_log_prob
 from vaelab.errors import InputError, require_int
 from vaelab.inference.contract import Model
 from vaelab.inference.enumeration import Enumeration, observed
@@ -60,40 +59,37 @@ def complete(
     require_int("sweeps", sweeps, 1)
     if model.code != "bits":
         raise InputError(f"complete: expected a model with codes of bits; this model's are of kind {model.code!r}")
-    x, mask = observed(model, x, known)
-    if mask is None:
+    if known is None:
         raise InputError("known: expected booleans of shape (X,) or (B, X); got None")
+    x = observed(model, x, known)  # NaN where it is not known
+    mask = ~x.isnan()
     bits = int(model.prior().event_shape[0])
     exact = bits <= _EXACT_BITS if exact is None else exact
     with torch.no_grad(), seeded(seed, "complete"):
         if exact:
-            z = Enumeration(model).sample(x, 1, mask).squeeze(0)
+            z = Enumeration(model).sample(torch.where(mask, x, 0), 1, mask).squeeze(0)
         else:
             typical = model.likelihood(model.prior().sample((100,))).mean.mean(0)  # (X,)
             z = model.posterior(torch.where(mask, x, typical)).sample()  # (B, D)
             for _ in range(sweeps):
-                z = gibbs_sweep(model, x, mask, z)
+                z = gibbs_sweep(model, x, z)
         conditional = model.likelihood(z)
         drawn, mean = conditional.sample(), conditional.mean
         return torch.where(mask, x, drawn), torch.where(mask, x, mean)
 
 
-def gibbs_sweep(model: Model, x: Tensor, known: Tensor, z: Tensor) -> Tensor:
-    """Draw every bit of z (B, D) once, in order, given the others and the known pixels, (B, X)."""
-    log_present = _log_joint(model, x, known, z)  # (B,)
+def gibbs_sweep(model: Model, x: Tensor, z: Tensor) -> Tensor:
+    """Draw every bit of z (B, D) once, in order, given the others and the pixels of x (B, X) that are not NaN."""
+    log_present = _log_joint(model, x, z)  # (B,)
     for j in range(z.shape[-1]):
         flipped = z.clone()
         flipped[:, j] = 1 - z[:, j]
-        log_flipped = _log_joint(model, x, known, flipped)
+        log_flipped = _log_joint(model, x, flipped)
         turn = torch.rand_like(log_present) < torch.sigmoid(log_flipped - log_present)
         z, log_present = torch.where(turn.unsqueeze(-1), flipped, z), torch.where(turn, log_flipped, log_present)
     return z
 
 
-def _log_joint(model: Model, x: Tensor, known: Tensor, z: Tensor) -> Tensor:
-    conditional = model.likelihood(z)
-    if not isinstance(conditional, Bernoulli):
-        raise InputError(f"complete: expected a likelihood of independent bits; got {type(conditional).__name__}")
-    terms = torch.where(known, x * conditional.logits - F.softplus(conditional.logits), torch.zeros_like(x))
-    log_prior: Tensor = model.prior().log_prob(z)
-    return log_prior + terms.sum(-1)
+def _log_joint(model: Model, x: Tensor, z: Tensor) -> Tensor:
+    log_joint: Tensor = model.prior().log_prob(z) + observed_log_prob(model.likelihood(z), x)
+    return log_joint

@@ -30,6 +30,9 @@ class Model(Protocol):
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Return log p(x|z), (K, B), for rows x (B, X) and codes z (K, B, D)."""
 
+    def observations(self, x: object) -> Tensor:
+        """Return observations of any kind of number (B, X) in the model's type, checked."""
+
     @property
     def any_weight(self) -> Tensor:
         """Any weight: it has the type and the device of the model."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.distributions import Bernoulli, codes_between
+from vaelab.distributions import Bernoulli, codes_between, observed_log_prob
 from vaelab.errors import InputError, require_int
 from vaelab.inference.contract import Model
 from vaelab.inputs import Table, as_observations
@@ -24,12 +24,13 @@ class Enumeration:
     """Sums over all 2^D codes of at most 20 bits, a chunk of codes at a time.
 
     Formula: `log p(x) = log sum_z p(z) p(x|z)` and `p(z|x) = p(z) p(x|z) / p(x)`; the gradient of log p(x) is `sum_z
-    p(z|x) grad log p(x, z)`. The codes are the same for every observation, so that `log p(x|z) = sum_i [x_i l_i(z) -
-    softplus(l_i(z))]` is a product of matrices, and the sum of softplus is computed once per code. Memory does not grow
-    with `2^D`. Shapes: x (B, X); a chunk of codes (C, 1, D), their densities (C, B).
+    p(z|x) grad log p(x, z)`. The codes are the same for every observation, so that for bits `log p(x|z) = sum_i [x_i
+    l_i(z) - softplus(l_i(z))]` is a product of matrices, and the sum of softplus is computed once per code. Memory does
+    not grow with `2^D`. Shapes: x (B, X); a chunk of codes (C, 1, D), their densities (C, B).
 
     With ``known``, booleans (X,) or (B, X), true where a pixel is given, everything is conditional on those pixels
-    alone: log p(x_known), p(z|x_known). The values of the other pixels are not used.
+    alone: log p(x_known), p(z|x_known). The values of the other pixels are not used. If the model allows missing
+    values, NaN in x says the same.
 
     Args:
         model: its codes are bits; of several layers, all of them count. In float64 the sums are too.
@@ -51,31 +52,36 @@ class Enumeration:
         if self.dim > MAX_BITS:
             raise InputError(f"exact: expected at most {MAX_BITS} bits to enumerate; the model has {self.dim}")
         self.model = model
+        with torch.no_grad():  # p(x|z) of bits needs no tensor of codes times observations times columns
+            code = model.any_weight.new_zeros(1, self.dim + model.given)
+            self._shares = not model.given and isinstance(model.likelihood(code), Bernoulli)
 
     def log_likelihood(self, x: Table, known: Table | None = None) -> Tensor:
         """Return log p(x), or log p(x_known), shape (B,), in nats."""
-        x, known = observed(self.model, x, known)
+        return self._total(observed(self.model, x, known))
+
+    def _total(self, x: Tensor) -> Tensor:
         total = x.new_full((len(x),), -math.inf)
-        for _, log_joint in self._chunks(x, known):
+        for _, log_joint in self._chunks(x):
             total = torch.logaddexp(total, log_joint.logsumexp(0))
         return total
 
     def posterior_mean(self, x: Table, known: Table | None = None) -> Tensor:
         """Return E[z|x], the probability of each bit under the exact posterior, shape (B, D)."""
-        x, known = observed(self.model, x, known)
-        total, mean = self.log_likelihood(x, known), x.new_zeros(len(x), self.dim)
-        for z, log_joint in self._chunks(x, known):
+        x = observed(self.model, x, known)
+        total, mean = self._total(x), x.new_zeros(len(x), self.dim)
+        for z, log_joint in self._chunks(x):
             mean = mean + (log_joint - total).exp().T @ z.squeeze(1)
         return mean
 
     def sample(self, x: Table, samples: int = 1, known: Table | None = None) -> Tensor:
         """Draw codes from the exact posterior p(z|x), shape (K, B, D): the largest of Gumbel-perturbed densities."""
         count = require_int("samples", samples, 1)
-        x, known = observed(self.model, x, known)
+        x = observed(self.model, x, known)
         best = x.new_full((count, len(x)), -math.inf)
         chosen = x.new_zeros(count, len(x), self.dim)
         with torch.no_grad():
-            for z, log_joint in self._chunks(x, known):
+            for z, log_joint in self._chunks(x):
                 for k in range(count):
                     noise = -torch.empty_like(log_joint).exponential_().log()
                     score, index = (log_joint + noise).max(0)  # (B,)
@@ -93,11 +99,11 @@ class Enumeration:
             for name, weight in module.named_parameters()
             if weight.requires_grad
         }
-        x, _ = observed(self.model, x)
+        x = observed(self.model, x)
         with torch.no_grad():
-            total = self.log_likelihood(x)
+            total = self._total(x)
         totals = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-        for _, log_joint in self._chunks(x, None):
+        for _, log_joint in self._chunks(x):
             posterior = (log_joint.detach() - total).exp()  # (C, B)
             value = (posterior * log_joint).sum() / len(x)
             gradients = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
@@ -106,49 +112,36 @@ class Enumeration:
                     totals[name] += gradient
         return totals
 
-    def _chunks(self, x: Tensor, known: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
+    def _chunks(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all codes (C, 1, D) with their log p(x, z), (C, B), in chunks."""
-        prior = self.model.prior()
-        decoded = len(x) * x.shape[-1]  # of a code, if what is given with each observation is decoded with it
-        size = max(1, _ELEMENTS // (decoded if self.model.given else max(x.shape[-1], len(x))))
+        prior, y = self.model.prior(), self.model.given
+        size = max(1, _ELEMENTS // (max(x.shape[-1], len(x)) if self._shares else len(x) * x.shape[-1]))
+        incomplete = bool(x.isnan().any())
         for start in range(0, 2**self.dim, size):
             z = codes_between(start, min(start + size, 2**self.dim), self.dim, x).unsqueeze(1)
-            log_likelihood = self.model.log_likelihood(x, z) if known is None else _of_known(self.model, x, z, known)
+            if incomplete and not y:
+                log_likelihood = observed_log_prob(self.model.likelihood(z), x)
+            else:
+                log_likelihood = self.model.log_likelihood(x, z)
             yield z, prior.log_prob(z) + log_likelihood
 
 
-def _of_known(model: Model, x: Tensor, z: Tensor, known: Tensor) -> Tensor:
-    """Return log p(x_known|z), shape (C, B), for x that is zero where it is not known."""
-    conditional = model.likelihood(z)
-    if not isinstance(conditional, Bernoulli):
-        raise InputError(
-            "known: expected a likelihood of independent bits, of which some can be left out; "
-            f"got {type(conditional).__name__}"
-        )
-    logits, mask = conditional.logits.squeeze(1), known.to(conditional.logits.dtype)  # (C, X), (B, X)
-    return logits @ x.T - torch.nn.functional.softplus(logits) @ mask.T
-
-
-def observed(model: Model, x: Table, known: Table | None = None) -> tuple[Tensor, Tensor | None]:
-    """Return observations (B, X) in the type of the model of bits, zero where not known, and ``known`` (B, X).
+def observed(model: Model, x: Table, known: Table | None = None) -> Tensor:
+    """Return observations (B, X) in the type of the model, NaN where they are not known.
 
     Raises:
         InputError: a wrong shape or type, or numbers outside [0, 1] where pixels are known.
     """
-    like = model.any_weight
-    if known is None:
-        x = as_observations(x, like)
-    else:
-        x, known = _partly(x, known, like)
+    x = model.observations(x) if known is None else _partly(x, known, model.any_weight)
     if known is not None and model.given:
         raise InputError("known: expected a model that is not conditional; this one is given some columns")
     if x.shape[1] != (pixels := model.data_dim):
         raise InputError(f"x: expected {pixels} pixels in each row, as the model has; got {x.shape[1]}")
-    return x, known
+    return x
 
 
-def _partly(x: object, known: object, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return observations that are zero where they are not known, and where they are known, (B, X)."""
+def _partly(x: object, known: object, like: Tensor) -> Tensor:
+    """Return observations that are NaN where they are not known."""
     shape = tuple(getattr(x, "shape", ()))
     if len(shape) != 2 or (isinstance(x, np.ndarray) and x.dtype.kind not in "buif"):
         as_observations(x, like)  # refuses it
@@ -157,10 +150,10 @@ def _partly(x: object, known: object, like: Tensor) -> tuple[Tensor, Tensor]:
         raise InputError(f"known: expected booleans of shape {shape[1:]} or {shape}; got {_what(known)}")
     mask = mask.to(like.device).expand(shape)
     if isinstance(x, np.ndarray):
-        return as_observations(np.where(mask.cpu().numpy(), x, 0), like, " where pixels are known"), mask
-    if isinstance(x, Tensor) and x.device == like.device:
-        return as_observations(torch.where(mask, x, torch.zeros_like(x)), like, " where pixels are known"), mask
-    return as_observations(x, like), mask  # refuses it
+        x = np.where(mask.cpu().numpy(), x, 0)
+    elif isinstance(x, Tensor) and x.device == like.device:
+        x = torch.where(mask, x, torch.zeros_like(x))
+    return torch.where(mask, as_observations(x, like, " where pixels are known"), torch.nan)
 
 
 def _what(value: object) -> str:

@@ -42,8 +42,8 @@ class Field(ABC):
     def parents(self, mu: Tensor, xi: Tensor, child: Tensor, J: Tensor, h: Tensor, drive: Tensor) -> Iterator[Tensor]:
         """Yield mu after each update of the parents, none of which lowers the bound.
 
-        ``child`` (B, C) are the children's values or means, ``drive`` (B, P) what the parents' own logits are on
-        average.
+        ``child`` (B, C) are the children's values or means, NaN for one that is missing and so says nothing about its
+        parents; ``drive`` (B, P) is what the parents' own logits are on average.
         """
 
     def tighten(self, mu: Tensor, xi: Tensor, J: Tensor, h: Tensor) -> Tensor:
@@ -109,14 +109,15 @@ class Product(Field):
     def parents(self, mu: Tensor, xi: Tensor, child: Tensor, J: Tensor, h: Tensor, drive: Tensor) -> Iterator[Tensor]:
         log_a, log_b = self._logs(mu, xi, J, h)
         log_ratio = log_b - log_a  # (B, C)
-        linear = drive + (child - xi) @ J  # (B, P)
+        seen, difference = _seen(child - xi)
+        linear = drive + difference @ J  # (B, P)
         for j in range(J.shape[1]):
             old, tilt = mu[:, j : j + 1], J[:, j]
             e, g = torch.expm1(-xi * tilt), torch.expm1((1 - xi) * tilt)  # (B, C)
             below_a, below_b = 1 + old * e, 1 + old * g
             phi = torch.sigmoid(log_ratio)
             pull = (1 - phi) * e / below_a + phi * g / below_b  # -K
-            new = _inside(torch.sigmoid(linear[:, j : j + 1] - pull.sum(-1, keepdim=True)))
+            new = _inside(torch.sigmoid(linear[:, j : j + 1] - (seen * pull).sum(-1, keepdim=True)))
             log_ratio = log_ratio + torch.log((1 + new * g) * below_a / ((1 + new * e) * below_b))
             mu = torch.cat([mu[:, :j], new, mu[:, j + 1 :]], -1)
             yield mu
@@ -161,12 +162,13 @@ class Gaussian(Field):
         def value(mu: Tensor) -> Tensor:
             entropy = torch.special.entr(mu) + torch.special.entr(1 - mu)
             parents_part: Tensor = (drive * mu + entropy).sum(-1)
-            return parents_part + (child * (mu @ J.T) - self.cost(mu, xi, J, h)).sum(-1)  # (B,)
+            return parents_part + _seen(child * (mu @ J.T) - self.cost(mu, xi, J, h))[1].sum(-1)  # (B,)
 
         t, _ = self._moments(mu, xi, J, h)
         s = torch.sigmoid(t)
-        curved = (xi.square() + (1 - 2 * xi) * s) @ J.square()  # (B, P)
-        target = _inside(torch.sigmoid(drive + (child - s) @ J - 0.5 * (1 - 2 * mu) * curved))
+        seen, difference = _seen(child - s)
+        curved = (seen * (xi.square() + (1 - 2 * xi) * s)) @ J.square()  # (B, P)
+        target = _inside(torch.sigmoid(drive + difference @ J - 0.5 * (1 - 2 * mu) * curved))
         step, before = torch.ones_like(mu[:, :1]), value(mu)
         for _ in range(_HALVINGS):
             fell = (value(mu + step * (target - mu)) < before).unsqueeze(-1)
@@ -181,6 +183,12 @@ class Gaussian(Field):
     def _moments(mu: Tensor, xi: Tensor, J: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         v = (mu * (1 - mu)) @ J.square().T
         return mu @ J.T + h + 0.5 * (1 - 2 * xi) * v, v
+
+
+def _seen(of_children: Tensor) -> tuple[Tensor, Tensor]:
+    """Return 1 where a quantity of the children is not NaN, and 0 elsewhere; and the quantity with 0 for NaN."""
+    missing = of_children.isnan()
+    return (~missing).to(of_children.dtype), of_children.masked_fill(missing, 0)
 
 
 def _inside(mu: Tensor) -> Tensor:

@@ -77,7 +77,8 @@ class MeanField:
     `L = sum_i [<S_i> <z_i> - cost_i(mu, xi_i)] + sum_j [mu_j c_j - log(1 + e^c_j)] + sum_j H(mu_j)`,
 
     where `cost_i` is the field's upper bound on `<log(1 + e^z_i)>` (see ``fields``), smallest at the best `xi_i` in [0,
-    1]. No update of `mu` or of `xi` lowers `L`. Shapes: x (B, X); L (B,), in nats. Source: Saul, Jaakkola & Jordan
+    1]. No update of `mu` or of `xi` lowers `L`. NaN in x marks a missing value, whose term of `L` is left out; `L` then
+    bounds the log-density of the observed ones. Shapes: x (B, X); L (B,), in nats. Source: Saul, Jaakkola & Jordan
     (1996), https://arxiv.org/abs/cs/9603102.
 
     Args:
@@ -104,7 +105,7 @@ class MeanField:
 
     def start(self, x: Table) -> State:
         """Return mu = 1/2 and xi = 1/2 for every unit."""
-        x = as_observations(x, self.top)
+        x = as_observations(x, self.top, may_be_missing=True)
         if x.shape[1] != len(self.layers[0][1]):
             raise InputError(f"x: expected observations of shape (B, {len(self.layers[0][1])}); got {tuple(x.shape)}")
         mu = tuple(x.new_full((len(x), J.shape[1]), 0.5) for J, _ in self.layers)
@@ -115,8 +116,9 @@ class MeanField:
         values = (x, *state.mu)
         terms = []
         for (J, h), child, mu, xi in zip(self.layers, values, state.mu, state.xi, strict=False):
+            missing = child.isnan()
             cost = self.field.cost(mu, xi, J, h)  # (B, C)
-            terms.append((child * (mu @ J.T + h) - cost).sum(-1))
+            terms.append((child.masked_fill(missing, 0) * (mu @ J.T + h) - cost).masked_fill(missing, 0).sum(-1))
         rest = (state.mu[-1] * self.top - F.softplus(self.top)).sum(-1)
         for mu in state.mu:
             rest = rest + (torch.special.entr(mu) + torch.special.entr(1 - mu)).sum(-1)
@@ -124,7 +126,7 @@ class MeanField:
 
     def bound(self, x: Table, state: State) -> Tensor:
         """Return L, (B,)."""
-        x = as_observations(x, self.top)
+        x = as_observations(x, self.top, may_be_missing=True)
         visible, rest = self.parts(x, state)
         return visible + rest
 
@@ -148,7 +150,7 @@ class MeanField:
         """Sweep each observation until its L changes by less than ``tolerance`` nats, or ``sweeps`` times."""
         require_number("tolerance", tolerance, 0.0)
         require_int("sweeps", sweeps, 1)
-        x = as_observations(x, self.top)
+        x = as_observations(x, self.top, may_be_missing=True)
         state = self.start(x)
         # in float32: rounded to bfloat16, L would vary by more than a tolerance
         with torch.no_grad(), matmul_precision("highest"):

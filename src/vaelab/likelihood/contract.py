@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vaelab.data.observations import Observations, Resident
 from vaelab.data.weights import weighted_mean
-from vaelab.inputs import Table, as_observations
+from vaelab.inputs import Table
 from vaelab.models import LatentVariableModel
 
 __all__ = ["BoundEstimate", "Callback", "Observed", "as_split"]
@@ -85,4 +85,4 @@ def as_split(model: LatentVariableModel, observed: Observed) -> Observations:
     """
     if isinstance(observed, Observations):
         return observed
-    return Resident(as_observations(observed, model.any_weight), 1, redraw=False)
+    return Resident(model.observations(observed), 1, redraw=False)

@@ -99,7 +99,7 @@ def _integrate(
         shared = None if model.given else model.likelihood(codes)
         log_prior = model.prior().log_prob(codes)  # (G, 1)
         for index, x in enumerate(batches):
-            log_likelihood = model.log_likelihood(x, codes) if shared is None else shared.log_prob(x)
+            log_likelihood = model.log_likelihood(x, codes) if shared is None else model.log_density(shared, x)
             log_joint = log_likelihood + log_prior  # (G, B)
             for totals, chosen in ((even, is_even), (odd, ~is_even)):
                 if chosen.any():

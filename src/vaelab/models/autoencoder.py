@@ -21,6 +21,7 @@ def autoencoder(
     hidden_dims: Sequence[int] = (400,),
     activation: Activation = "relu",
     network: NetworkName | Build = "mlp",
+    encode_mask: bool = False,
     components: int | Sequence[int] = (10, 20, 30, 40),
     covariance: Covariance = "full",
     likelihood: Likelihood = "auto",
@@ -37,6 +38,7 @@ def autoencoder(
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
         network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
+        encode_mask: whether the encoder also reads which values of x are observed.
         components: of the mixture, see :class:`~vaelab.priors.MixturePrior`.
         covariance: of the mixture's components, ``full`` or ``diag``.
         likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
@@ -51,7 +53,7 @@ def autoencoder(
     Delta(loc: (3, 2))
     """
     spec = DataSpec.of(data)
-    networks = Networks(spec, network, activation)
+    networks = Networks(spec, network, activation, encode_mask)
     return LatentVariableModel(
         MixturePrior(latent_dim, components, covariance),
         build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims)),

@@ -79,6 +79,8 @@ def builder(function: Callable[P, LatentVariableModel]) -> Callable[P, LatentVar
         with seeded(bound.arguments["seed"], "weights"):
             model = function(*bound.args, **bound.kwargs)
         options = {name: value for name, value in bound.arguments.items() if name not in ("data", "seed")}
+        if spec.may_be_missing:
+            model.allow_missing()
         model.spec, model.built_with = spec, _recipe(function.__name__.replace("_", "-"), options)
         return model
 
@@ -128,12 +130,14 @@ class Networks:
     """The networks of a model: of x, to x, and between the layers of a code.
 
     ``hidden_dims`` of a map are given from x upwards; a network in the other direction has them in reverse. Networks of
-    x get it centred at the mean of the data. Codes of bits are read as -1 and +1.
+    x get it centred at the mean of the data, and with ``encode_mask`` which of its values are observed. Codes of bits
+    are read as -1 and +1.
     """
 
     spec: DataSpec
     network: NetworkName | Build
     activation: Activation
+    encode_mask: bool = False
     bits: bool = False
 
     @property
@@ -144,7 +148,7 @@ class Networks:
     def encoder(self, hidden_dims: Sequence[int]) -> Build:
         """Return what builds a network of x, and of what is given with it."""
         shift = 0.0 if self.spec.mean is None else torch.cat([self.spec.mean, torch.zeros(self.spec.given)])
-        return standardised(self._build(self.network, hidden_dims), shift)
+        return standardised(self._build(self.network, hidden_dims), shift, encode_mask=self.encode_mask)
 
     def decoder(self, hidden_dims: Sequence[int]) -> Build:
         """Return what builds a network from a code to x."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
 from vaelab.data import Condition, DataSpec
-from vaelab.distributions import Code, ParametricDistribution, as_vector, kind_of_code
+from vaelab.distributions import Code, ParametricDistribution, as_vector, kind_of_code, observed_log_prob
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.inputs import Table, as_codes, as_observations
 from vaelab.models.pretrained import Pretrained
-from vaelab.networks import evaluation_mode
+from vaelab.networks import Standardised, evaluation_mode
 from vaelab.objectives import ELBO, Objective, check_objective, log_weights
 from vaelab.seeds import seeded
 
@@ -22,6 +24,7 @@ __all__ = ["LatentVariableModel", "SampleKind"]
 
 SampleKind = Literal["draw", "mean", "mode"]
 _ELBO = ELBO()
+_log = logging.getLogger("vaelab")
 
 
 class LatentVariableModel(Pretrained):
@@ -59,6 +62,7 @@ class LatentVariableModel(Pretrained):
         self.prior = prior
         self.likelihood = likelihood
         self.posterior = posterior
+        self.may_be_missing = False
         self._check_kinds()
 
     def _check_kinds(self) -> None:
@@ -109,6 +113,38 @@ class LatentVariableModel(Pretrained):
                 f"it failed: {str(error).splitlines()[0]}"
             ) from error
 
+    def allow_missing(self) -> Self:
+        """Let values of x be missing: NaN in x is then left out of p(x|z), and the encoder reads the mean in its place.
+
+        Models that are built for data with missing values allow them from the start. A network of your own is
+        wrapped in what fills its input; a posterior module of your own gets x with NaN.
+
+        >>> from vaelab.models import gaussian_vae
+        >>> model = gaussian_vae(6, latent_dim=2).allow_missing()
+        >>> model.bound(torch.tensor([[1.0, 0.0, 1.0, torch.nan, torch.nan, torch.nan]])).isfinite()
+        tensor([True])
+        """
+        self.may_be_missing = True
+        if self.spec is not None:
+            self.spec = replace(self.spec, may_be_missing=True)
+        for module in self.posterior.modules():
+            if isinstance(module, Standardised):
+                module.may_be_missing = True
+        return self
+
+    def observations(self, x: object) -> Tensor:
+        """Return observations of any kind of number (B, X) in the model's type, checked.
+
+        Raises:
+            InputError: no table of numbers in [0, 1], a tensor on another device, or NaN in a model that does not
+                allow missing values.
+        """
+        return as_observations(x, self.any_weight, may_be_missing=self.may_be_missing)
+
+    def filled(self, x: Tensor) -> Tensor:
+        """Return observations with 0 for what is missing: for networks that are not part of the model."""
+        return torch.where(x.isnan(), 0, x) if self.may_be_missing else x
+
     @property
     def layers(self) -> tuple[int, ...]:
         """Sizes of the layers of the posterior's chain, nearest to x first; empty where a code is one vector."""
@@ -135,28 +171,32 @@ class LatentVariableModel(Pretrained):
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Return log p(x|z), shape (K, B), for rows x (B, X) and codes z (K, B, D) in the model's type.
 
-        Of a conditional model it is log p(x|z, y), for rows (B, X + Y).
+        Of a conditional model it is log p(x|z, y), for rows (B, X + Y). Where values may be missing it is that of the
+        observed ones, log p(x_observed|z).
         """
         x, y = self.split(x)
-        conditional = self.conditional(z, y)
+        return self.log_density(self.conditional(z, y), x)
+
+    def log_density(self, conditional: Distribution, x: Tensor) -> Tensor:
+        """Return the log-density of observations x (B, X) under p(x|z), shape (K, B); of the observed values alone."""
         if conditional.event_shape != x.shape[-1:]:
             raise InputError(
                 f"x: expected {conditional.event_shape[0]} columns, as p(x|z) of the model has; got {x.shape[-1]}"
             )
         if not isinstance(conditional, ParametricDistribution):  # some, such as flows, do not broadcast the value
             x = x.expand(*torch.broadcast_shapes(conditional.batch_shape, x.shape[:-1]), -1)
-        log_likelihood: Tensor = conditional.log_prob(x)
-        return log_likelihood
+        log_density: Tensor = observed_log_prob(conditional, x) if self.may_be_missing else conditional.log_prob(x)
+        return log_density
 
     def log_joint(self, x: Table, z: Table) -> Tensor:
         """Return `log p(x, z) = log p(z) + log p(x|z)`, shape (K, B), for x (B, X) and z (K, B, D)."""
-        x, z = as_observations(x, self.any_weight), as_codes(z, self.any_weight)
+        x, z = self.observations(x), as_codes(z, self.any_weight)
         log_prior: Tensor = self.prior().log_prob(z)  # (K, B)
         return log_prior + self.log_likelihood(x, z)
 
     def log_weight(self, x: Table, z: Table, q: Distribution) -> Tensor:
         """Return `log w = log p(x, z) - log q(z|x)`, shape (K, B)."""
-        return log_weights(self, as_observations(x, self.any_weight), q, as_codes(z, self.any_weight))
+        return log_weights(self, self.observations(x), q, as_codes(z, self.any_weight))
 
     def kl(self, q: Distribution) -> Tensor:
         """Return `KL[q(z|x) || p(z)]` in closed form, shape (B,), or raise a NotImplementedError."""
@@ -192,7 +232,7 @@ class LatentVariableModel(Pretrained):
         require_int("samples", samples, 1)
         self.require_likelihood()
         check_objective(self, objective)
-        x = as_observations(x, self.any_weight)
+        x = self.observations(x)
         with torch.no_grad():
             q = self.posterior(x)
             objective = objective.with_closed_form_kl()
@@ -201,7 +241,7 @@ class LatentVariableModel(Pretrained):
     def encode(self, x: Table) -> Tensor:
         """Return the posterior mean of the code, shape (B, D), for observations x (B, X) in [0, 1]."""
         with torch.no_grad():
-            return _statistic("posterior", self.posterior(as_observations(x, self.any_weight)), "mean")
+            return _statistic("posterior", self.posterior(self.observations(x)), "mean")
 
     def decode(self, z: Table, given: object = None) -> Tensor:
         """Return the mean of p(x|z), shape (..., X), for codes (..., D); of p(x|z, y) if y is given.
@@ -227,7 +267,7 @@ class LatentVariableModel(Pretrained):
 
     def reconstruct(self, x: Table) -> Tensor:
         """Decode the most probable code of q(z|x): the mean of a Gaussian, the likelier value of each bit."""
-        rows = as_observations(x, self.any_weight)
+        rows = self.observations(x)
         code = self.encode(rows)
         best = (code > 0.5).to(code.dtype) if self.code == "bits" else code
         with torch.no_grad():
@@ -252,8 +292,12 @@ class LatentVariableModel(Pretrained):
             draws: Tensor = conditional.sample() if kind == "draw" else _statistic("likelihood", conditional, kind)
             return draws
 
-    def require_condition(self, spec: DataSpec) -> None:
-        """Raise an :class:`InputError` unless the data give with each row what the model is given."""
+    def accept(self, spec: DataSpec) -> None:
+        """Prepare for data of this form: missing values are allowed, and said in the log, if the data have some.
+
+        Raises:
+            InputError: data that do not give with each row what the model is given.
+        """
         built_for = None if self.spec is None else self.spec.condition
         if spec.given != self.given or (built_for is not None and built_for != spec.condition):
             names = [built_for.words if built_for is not None else self.given or None]
@@ -261,6 +305,12 @@ class LatentVariableModel(Pretrained):
             raise InputError(
                 f"condition: expected {names[0]}, for which the model was built; the data have {got}; "
                 "data.with_condition(...) changes it"
+            )
+        if spec.may_be_missing and not self.may_be_missing:
+            self.allow_missing()
+            _log.warning(
+                "values are missing, but the model was built for complete data: they are left out of p(x|z), and the "
+                "encoder reads the mean of the training data in their place"
             )
 
     def require_likelihood(self) -> None:

@@ -32,6 +32,7 @@ def sbn(
     encoder_dims: Sequence[int] | None = None,
     activation: Activation = "leaky-relu",
     network: NetworkName | Build = "mlp",
+    encode_mask: bool = False,
     inference: Inference = "amortised",
     field: FieldName = "product",
     tolerance: float = _TOLERANCE,
@@ -57,6 +58,7 @@ def sbn(
         activation: non-linearity of the hidden layers.
         network: ``mlp``, ``conv`` (of x and to x; MLPs between the layers), or a function from the sizes of input and
             output to a module.
+        encode_mask: whether the encoder also reads which values of x are observed.
         inference: ``amortised``, ``wake-sleep``, ``reweighted-wake-sleep`` or ``mean-field``.
         field: of mean-field inference, ``product`` (1996) or ``gaussian`` (1999).
         tolerance: of mean-field inference, in nats; the sweeps for an observation end when its bound changes by less.
@@ -77,7 +79,7 @@ def sbn(
     hidden_dims = require_list("hidden_dims", hidden_dims)
     widths = hidden_dims if encoder_dims is None else require_list("encoder_dims", encoder_dims)
     _check_inference(inference, field, tolerance)
-    networks = Networks(spec, network, activation, bits=True)
+    networks = Networks(spec, network, activation, encode_mask, bits=True)
     bottom = build_likelihood(likelihood, sizes[0], spec, networks.decoder(hidden_dims))
     below = [  # p(y_1|y_2), p(y_2|y_3), ...
         BernoulliPosterior(parents, children, networks.downwards(hidden_dims)) for children, parents in pairwise(sizes)
@@ -87,6 +89,8 @@ def sbn(
     if inference == "mean-field":
         if spec.given:
             raise InputError("inference: expected another than 'mean-field' for data with a condition")
+        if encode_mask:
+            raise InputError("encode_mask: goes with a recognition network; 'mean-field' inference has none")
         if len(hidden_dims) or encoder_dims is not None or network != "mlp":
             raise InputError(
                 "inference: 'mean-field' expects linear layers (hidden_dims=[], network=mlp) and has no recognition "

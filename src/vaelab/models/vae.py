@@ -34,6 +34,7 @@ def gaussian_vae(
     hidden_dims: Sequence[int] = (400,),
     activation: Activation = "relu",
     network: NetworkName | Build = "mlp",
+    encode_mask: bool = False,
     prior: RealPriorName | Prior = "normal",
     likelihood: Likelihood = "auto",
     seed: int | None = None,
@@ -49,6 +50,7 @@ def gaussian_vae(
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
         network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
+        encode_mask: whether the encoder also reads which values of x are observed.
         prior: ``normal``, a module, or a function from D to a module.
         likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
             a function from D, the spec and a network to a module.
@@ -63,7 +65,7 @@ def gaussian_vae(
     """
     spec = DataSpec.of(data)
     latent_dim = real_code_size(spec.dim) if latent_dim is None else latent_dim
-    networks = Networks(spec, network, activation)
+    networks = Networks(spec, network, activation, encode_mask)
     return LatentVariableModel(
         build_prior(prior, latent_dim, REAL_PRIORS),
         build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims)),
@@ -79,6 +81,7 @@ def bernoulli_vae(
     hidden_dims: Sequence[int] = (200, 200),
     activation: Activation = "leaky-relu",
     network: NetworkName | Build = "mlp",
+    encode_mask: bool = False,
     prior: BitPriorName | Prior = "uniform",
     likelihood: Likelihood = "auto",
     seed: int | None = None,
@@ -94,6 +97,7 @@ def bernoulli_vae(
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
         network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
+        encode_mask: whether the encoder also reads which values of x are observed.
         prior: ``uniform`` (every bit has probability 1/2), ``learned`` logits, a module, or a function from D to one.
         likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
             a function from D, the spec and a network to a module.
@@ -108,7 +112,7 @@ def bernoulli_vae(
     """
     spec = DataSpec.of(data)
     latent_dim = bit_code_size(spec.dim) if latent_dim is None else latent_dim
-    networks = Networks(spec, network, activation, bits=True)
+    networks = Networks(spec, network, activation, encode_mask, bits=True)
     return LatentVariableModel(
         build_prior(prior, latent_dim, BIT_PRIORS),
         build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims)),
@@ -124,6 +128,7 @@ def deep_gaussian_vae(
     hidden_dims: Sequence[Sequence[int]] = ((200, 200), (100, 100)),
     activation: Activation = "tanh",
     network: NetworkName | Build = "mlp",
+    encode_mask: bool = False,
     likelihood: Likelihood = "auto",
     seed: int | None = None,
 ) -> LatentVariableModel:
@@ -140,6 +145,7 @@ def deep_gaussian_vae(
         activation: non-linearity of the hidden layers.
         network: ``mlp``, ``conv`` (of x and to x; MLPs between the layers), or a function from the sizes of input and
             output to a module.
+        encode_mask: whether the encoder also reads which values of x are observed.
         likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
             a function from the size of the first layer, the spec and a network to a module. It reads the first layer.
         seed: of the weights; None draws them from torch's global generator.
@@ -155,7 +161,7 @@ def deep_gaussian_vae(
         hidden_dims = ((),) * len(sizes)
     elif len(require_list("hidden_dims", hidden_dims, "a list of lists of widths")) != len(sizes):
         raise InputError(f"hidden_dims: expected {len(sizes)} lists of widths, one for each layer; got {hidden_dims!r}")
-    networks = Networks(spec, network, activation)
+    networks = Networks(spec, network, activation, encode_mask)
     between = list(zip(pairwise(sizes), hidden_dims[1:], strict=True))
     above = [GaussianPosterior(low, high, networks.upwards(widths)) for (low, high), widths in between]
     below = [GaussianPosterior(high, low, networks.downwards(widths)) for (low, high), widths in between]

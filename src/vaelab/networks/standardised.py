@@ -23,6 +23,9 @@ class Standardised(nn.Module):
         outputs: output size, a number or a shape.
         shift: subtracted from the input: the mean observation, shape (inputs,), or 1/2 for bits.
         scale: factor of the centred input: 2 writes bits as -1 and +1.
+        encode_mask: whether the layers read, after the inputs, which of them are observed: 2 x inputs numbers.
+
+    With ``may_be_missing`` NaN in the input is read as the shift, that is, as the mean.
 
     Raises:
         InputError: no module, or a shift of another size; when called, inputs or outputs of another size.
@@ -32,7 +35,13 @@ class Standardised(nn.Module):
     """
 
     def __init__(
-        self, layers: nn.Module, inputs: Size, outputs: Size, shift: Tensor | float = 0.0, scale: float = 1.0
+        self,
+        layers: nn.Module,
+        inputs: Size,
+        outputs: Size,
+        shift: Tensor | float = 0.0,
+        scale: float = 1.0,
+        encode_mask: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(layers, nn.Module):
@@ -46,6 +55,7 @@ class Standardised(nn.Module):
         self.shift: Tensor
         self.register_buffer("shift", torch.zeros(width) + centre)  # a sum: an expanded number would have stride 0
         self.scale = scale
+        self.encode_mask, self.may_be_missing = encode_mask, encode_mask
         self.outputs = size_of("outputs", outputs).numel()
         self.layers = layers
         parts = list(layers.children())
@@ -70,9 +80,15 @@ class Standardised(nn.Module):
         return features.view(*x.shape[:-1], self.outputs)
 
     def _features(self, x: Tensor) -> Tensor:
+        if self.may_be_missing:
+            observed = ~x.isnan()
+            centred = torch.where(observed, x - self.shift, 0) * self.scale
+            inputs = torch.cat([centred, observed.to(x.dtype)], -1) if self.encode_mask else centred
+            features: Tensor = self.layers(inputs)
+            return features
         if self.scale == 1 or not self._folds:
             centred = x - self.shift
-            features: Tensor = self.layers(centred if self.scale == 1 else centred * self.scale)
+            features = self.layers(centred if self.scale == 1 else centred * self.scale)
             return features
         # W (x - shift) scale + b with the constants in the layer: no second copy of K codes is kept for the gradient.
         first, *others = self.layers.children()
@@ -83,9 +99,17 @@ class Standardised(nn.Module):
         return features
 
 
-def standardised(build: Build, shift: Tensor | float = 0.0, scale: float = 1.0) -> Build:
-    """Return a function that builds the same networks, but of standardised inputs."""
-    return lambda inputs, outputs: Standardised(build(inputs, outputs), inputs, outputs, shift, scale)
+def standardised(build: Build, shift: Tensor | float = 0.0, scale: float = 1.0, encode_mask: bool = False) -> Build:
+    """Return a function that builds the same networks, but of standardised inputs, and of their mask if asked for."""
+
+    def build_standardised(inputs: Size, outputs: Size) -> Standardised:
+        reads = size_of("inputs", inputs)
+        # an image and its mask are two planes of the same shape
+        wide = torch.Size([2, *reads] if len(reads) > 1 else [2 * reads.numel()]) if encode_mask else reads
+        layers = build(wide, size_of("outputs", outputs))
+        return Standardised(layers, inputs, outputs, shift, scale, encode_mask)
+
+    return build_standardised
 
 
 def build_network(build: Build, inputs: Size, outputs: Size) -> Standardised:

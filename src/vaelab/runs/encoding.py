@@ -40,6 +40,7 @@ def encode_with_run(run: Run, name: str | None = None, split: str | None = None)
         message = "%s: the run was trained on bits and these are grey levels, so bits are made of them (%s)"
         logging.getLogger("vaelab").warning(message, place, data.binarisation)
     model = run.load_model()
+    model.accept(data.spec)
     observed = data.split(chosen).observations()
     with seeded(DATA_SEED, "encode"):
         arrays = encode(model, observed)

@@ -52,6 +52,8 @@ def load(path: str | Path, into: LatentVariableModel | None = None) -> LatentVar
     give_weights(model, tensors, folder)
     if content.spec is not None:  # it names the binarisation under which these weights were trained
         model.spec = read_value(content.spec, "spec", tensors)
+        if model.spec is not None and model.spec.may_be_missing:
+            model.allow_missing()
     return model.eval()
 
 

@@ -45,7 +45,7 @@ def check_fit(
             f"binarisation: expected {trained}, for which the model was built; the data {data.name!r} have "
             f"{data.binarisation}; build the model for these data, or give data.with_binarisation({trained!r})"
         )
-    model.require_condition(data.spec)
+    model.accept(data.spec)
     rows = training_rows(data)
     check_density(model, rows)
     _check_kl_warmup(training, objective, estimator, rows)

@@ -111,7 +111,7 @@ def fit(
     require_ordinary("estimator", estimator)
     # An evaluation asks for the binarisation of the training, also of a model that was built for a width.
     facts = {name: getattr(data.spec, name) for name in ("kind", "binarisation", "columns", "variables", "deviation")}
-    model.spec = replace(model.spec or data.spec, **facts)
+    model.spec = replace(model.spec or data.spec, **facts, may_be_missing=model.may_be_missing)
     model.to(where).train()
     group = processes or ProcessGroup()
     state = _new_state(model, estimator, optimizer, settings, run)

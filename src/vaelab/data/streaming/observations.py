@@ -74,10 +74,12 @@ class Streamed(Observations):
         if weights is not None:
             raise InputError("weights: expected data in memory; rows on the disk have no weights")
         if self.rule.how in ("redraw", "as it is"):
-            return torch.from_numpy(self.rows.means() / self.rule.scale).float()
-        blocks = (self.block(number) for number in range(len(self.rows.blocks) - 1))
-        total = sum((block.sum(0, dtype=torch.float64) for block in blocks), torch.zeros(self.dim, dtype=torch.float64))
-        return (total / len(self)).float()
+            return torch.from_numpy(self.rows.means() / self.rule.scale).float().nan_to_num(0.5)
+        total = torch.zeros(2, self.dim, dtype=torch.float64)
+        for number in range(len(self.rows.blocks) - 1):
+            block = self.block(number)
+            total += torch.stack([block.nansum(0, dtype=torch.float64), (~block.isnan()).sum(0)])
+        return (total[0] / total[1]).float().nan_to_num(0.5)
 
     def first(self, count: int) -> Resident:
         return self._resident(self._stored(slice(0, count)))

@@ -21,7 +21,16 @@ from vaelab.data.roles import label_among, refuse_counting, require_alike, requi
 from vaelab.data.splits import Split, require_labels
 from vaelab.data.streaming.rows import Facts, Rows, begin_digest
 from vaelab.data.streaming.sources import Source, Stamp, stamp_of
-from vaelab.data.values import Array, Coding, ReadOptions, Summary, decide, require_one_meaning, summarise
+from vaelab.data.values import (
+    Array,
+    Coding,
+    ReadOptions,
+    Summary,
+    decide,
+    observed_sums,
+    require_one_meaning,
+    summarise,
+)
 from vaelab.errors import InputError
 from vaelab.seeds import DATA_SEED
 
@@ -170,7 +179,7 @@ def _read_through(
 ) -> tuple[Array, Coding, Facts]:
     """Read all rows once: check every value, return the wanted rows, how values are stored, and facts of the others."""
     digest = begin_digest(sources[0])
-    sums, samples, count = np.zeros(sources[0].dim), [], 0
+    sums, counts, samples = np.zeros(sources[0].dim), np.zeros(sources[0].dim), []
     summaries: dict[Path, Summary] = {}
     starts: dict[Path, int] = {}
     for source, first, rows in Rows(sources).chunks():
@@ -181,8 +190,8 @@ def _read_through(
         digest.update(np.ascontiguousarray(rows).data)
         chosen = rows[wanted[slice(*np.searchsorted(wanted, [first, first + len(rows)]))] - first]
         samples.append(chosen)
-        sums += rows.sum(0, dtype=np.float64) - chosen.sum(0, dtype=np.float64)
-        count += len(rows) - len(chosen)
+        (total_sum, total_count), (own_sum, own_count) = observed_sums(rows), observed_sums(chosen)
+        sums, counts = sums + total_sum - own_sum, counts + total_count - own_count
     total, sample = reduce(operator.add, summaries.values()), np.concatenate(samples)
     if sources[0].image_shape is None:
         require_no_index(path, sources[0].names, total)
@@ -193,7 +202,8 @@ def _read_through(
     coding = _decide(path, summaries, total, options, sources[0].names)
     require_one_meaning(path, {file.name: float(summary.high.max()) for file, summary in summaries.items()})
     low, high = float(total.low.min()) / coding.divisor, float(total.high.max()) / coding.divisor
-    return sample, coding, Facts(low, high, sums / count / coding.divisor, digest.digest())
+    means = sums / np.where(counts > 0, counts, np.nan) / coding.divisor
+    return sample, coding, Facts(low, high, means, digest.digest(), total.missing > 0)
 
 
 def _require_no_count(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from vaelab.data.sparse import SparseRows
 from vaelab.data.streaming.sources import Packed, Plain, Source
-from vaelab.data.values import Array, Coding, stored_type
+from vaelab.data.values import Array, Coding, observed_sums, stored_type
 
 __all__ = ["BLOCK_BYTES", "Facts", "Rows", "begin_digest", "on_disk"]
 
@@ -23,12 +23,13 @@ _NONE = np.empty(0, np.int64)
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts from reading all rows: the range of the values, the mean of each column, a SHA-256."""
+    """Facts from reading all rows: the range of the values, the means of columns, a SHA-256, and if any is missing."""
 
     low: float
     high: float
     means: npt.NDArray[np.float64]
     digest: bytes
+    missing: bool = False
 
 
 def begin_digest(source: Source) -> hashlib._Hash:
@@ -101,8 +102,11 @@ class Rows:
         """Return the mean of each column, shape (X,); rows without facts are read for it."""
         if self._facts is not None:
             return self._facts.means
-        sums = sum((rows.sum(0, dtype=np.float64) for _, _, rows in self.chunks()), np.zeros(self.shape[1]))
-        return sums / len(self)
+        sums, counts = np.zeros(self.shape[1]), np.zeros(self.shape[1])
+        for _, _, rows in self.chunks():
+            total, count = observed_sums(rows)
+            sums, counts = sums + total, counts + count
+        return sums / np.where(counts > 0, counts, np.nan)
 
     @cached_property
     def blocks(self) -> npt.NDArray[np.int64]:
