@@ -325,7 +325,7 @@ REFUSED = {
         r"x\.npy: expected a readable file of numbers",
     ),
     "no x": (
-        lambda path: np.savez(path / "0.npz", images=GREYS),
+        lambda path: np.savez(path / "0.npz", images=GREYS[0, 0]),
         r"expected an array x, .* got \['images'\]",
     ),
     "no zip": (lambda path: (path / "0.npz").write_bytes(b"PK"), "expected a readable .npz file of numbers"),

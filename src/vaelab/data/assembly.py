@@ -77,7 +77,7 @@ def assemble(path: Path, content: Content, split: bool, options: ReadOptions) ->
     content = as_numbers(content)
     rows = {key: _without_channel(content.arrays[key]) for key in ("x", *SPLITS) if key in content.arrays}
     labels = {key: _column(content.arrays.get(f"labels of {key}")) for key in rows}
-    weights = {key: content.arrays.get(f"weights of {key}") for key in rows}
+    weights = {key: _dense(content.arrays.get(f"weights of {key}")) for key in rows}
     shape = _shape_of(path, rows)
     names, notes = content.names, content.notes
     of_columns = dataclasses.replace(options, label_column=None) if content.archive else options
@@ -286,6 +286,11 @@ def _without_channel(array: Array | SparseRows) -> Array | SparseRows:
     return array[:, 0] if array.ndim == 4 and array.shape[1] == 1 else array
 
 
-def _column(labels: Array | None) -> Array | None:
+def _dense(values: Array | SparseRows | None) -> Array | None:
+    return values[:] if isinstance(values, SparseRows) else values
+
+
+def _column(labels: Array | SparseRows | None) -> Array | None:
     """Return labels of shape (N, 1) as labels of shape (N,)."""
+    labels = _dense(labels)
     return labels[:, 0] if labels is not None and labels.ndim == 2 and labels.shape[1] == 1 else labels

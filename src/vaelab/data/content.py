@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vaelab.data.sparse import SparseRows
 from vaelab.data.values import Array
 
 __all__ = ["SPLITS", "Content", "RawTable"]
@@ -44,7 +45,7 @@ class Content:
     is true for a format that names its arrays and not their columns, ``text`` for one whose numbers have no type.
     """
 
-    arrays: Mapping[str, Array]
+    arrays: Mapping[str, Array | SparseRows]
     names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     archive: bool = False

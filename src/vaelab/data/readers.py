@@ -22,7 +22,6 @@ __all__ = ["read_dataset"]
 
 _ZIP = "a zip archive"
 _FOREIGN_BEGINNINGS = {
-    b"MATLAB": "a MATLAB file",
     b"\x89HDF": "an HDF5 file (MATLAB's newer files are such)",
     b"PK\x03\x04": _ZIP,
     b"\x1f\x8b": "packed twice",
@@ -37,7 +36,6 @@ _FOREIGN_BEGINNINGS = {
     b"\xff\xd8\xff": "one image",
 }
 _FOREIGN_ENDINGS = {
-    ".mat": "a MATLAB file",
     ".xlsx": "an Excel workbook",
     ".xls": "an Excel workbook",
     ".ods": "a spreadsheet",
@@ -85,7 +83,7 @@ def _reader_of(opened: Opened) -> Callable[[Opened, ReadOptions], Content]:
     """Return what reads a file: by the name of what is in it, or for a packed file of any name by its first bytes."""
     path, named = opened.path, format_of(opened.name)
     try:
-        head = opened.stream.peek(8)[:8]
+        head = opened.stream.peek(16)[:16]
     except DAMAGE as error:
         raise InputError(f"{path}: expected a readable file; it is damaged ({reason_of(error)})") from error
     begun = next((known for known in FORMATS if known.begins and head.startswith(known.begins)), None)

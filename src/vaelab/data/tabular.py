@@ -9,6 +9,7 @@ import numpy as np
 
 from vaelab.data.content import Content, RawTable
 from vaelab.data.remarks import without_remarked
+from vaelab.data.sparse import SparseRows
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
@@ -32,6 +33,8 @@ def table_in(where: object, content: Content, options: ReadOptions) -> RawTable 
     if not said:
         return None
     x = content.arrays["x"]
+    if isinstance(x, SparseRows):
+        raise InputError(f"{where}: columns: expected a dense table, whose columns may have kinds; got a sparse matrix")
     return RawTable(content.names, [_without_type(column) if content.text else column for column in x.T])
 
 

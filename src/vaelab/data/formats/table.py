@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from vaelab.data.content import Content
-from vaelab.data.formats import idx, npy, npz, parquet, text
+from vaelab.data.formats import idx, mat, matrices, npy, npz, parquet, text
 from vaelab.data.opening import Opened
 from vaelab.data.packing import PACKINGS
 from vaelab.data.streaming.sources import Source
@@ -62,7 +62,8 @@ FORMATS = (
         (".npz",),
         "an .npz archive of arrays",
         "an array `x`, with labels `y` if there are any; or arrays `train`, `validation` and `test`, with "
-        "`train_labels` and so on (`x_train`, `y_train`, `val` and similar names are understood)",
+        "`train_labels` and so on (`x_train`, `y_train`, `val` and similar names are understood); or one array of any "
+        "name; or a sparse matrix, as `scipy.sparse.save_npz` writes it",
         npz.read,
         npz.sources,
         shards=True,
@@ -74,6 +75,26 @@ FORMATS = (
         "a table of text",
         "a table of numbers, one observation a line",
         text.read,
+    ),
+    Format(
+        (".mtx",),
+        "a Matrix Market file",
+        "a sparse matrix, or a dense one",
+        mat.read_mtx,
+        begins=b"%%MatrixMarket",
+    ),
+    Format(
+        (".svmlight", ".libsvm", ".svm"),
+        "a file of svmlight",
+        "a label and pairs column:value a line, as a sparse matrix with labels",
+        matrices.read_svmlight,
+    ),
+    Format(
+        (".mat",),
+        "a MATLAB file",
+        "arrays as in `.npz`, dense or sparse",
+        mat.read,
+        begins=b"MATLAB",
     ),
     Format(
         (".idx", "-ubyte"),
