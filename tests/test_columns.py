@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from vaelab.data import Column, Dataset, DataSpec, load_data
-from vaelab.data.assembly import assemble_table
-from vaelab.data.content import RawTable
+from vaelab.data.assembly import assemble
+from vaelab.data.content import Content, RawTable
+from vaelab.data.parts import observed
 from vaelab.data.remarks import remarks_on
+from vaelab.data.splitting import Splitting
 from vaelab.data.tables import encode_table
 from vaelab.data.values import ReadOptions
 from vaelab.data.variables import choices_of, groups_of, kind_of
@@ -40,7 +42,9 @@ def people(rows=ROWS):
 
 def read(table, columns=None, **options):
     choices = None if columns is None else choices_of(columns)
-    return Dataset("people", **vars(assemble_table("people", table, (), True, ReadOptions(columns=choices, **options))))
+    options = ReadOptions(columns=choices, **options)
+    content = observed("people", Content({}, table=table), options)
+    return Dataset("people", **vars(assemble("people", content, Splitting(), options)))
 
 
 def test_the_kinds_are_found_and_the_rows_are_encoded():
@@ -197,11 +201,14 @@ def test_remarkable_columns_are_named_and_can_be_left_out():
 def test_labels_may_be_text_or_numbers_and_need_not_be_named():
     classes = np.arange(ROWS) % 3
     answers = people().take(["share", "member"])
-    for labels, note in ((text(*np.array(["b", "a", "c"])[classes]), ": 0 is 'a', 1 is 'b', 2 is 'c'"), (classes, "")):
+    for labels, note in (
+        (text(*np.array(["b", "a", "c"])[classes]), ["labels: 0 is 'a', 1 is 'b', 2 is 'c'"]),
+        (classes, []),
+    ):
         table = RawTable(("Class", *answers.names), [labels, *answers.columns])
-        data = read(table)
+        data = read(table, {"share": "unit"})
         assert data.columns == ("share", "member")
-        assert f"the labels are in column 'Class'{note}" in data.notes
+        assert set(data.notes) >= {"the labels are in column 'Class'", *note}
         assert sorted(np.concatenate([split.labels for split in data.splits.values()])) == sorted(classes)
         assert read(table, {"Class": "categorical"}).train.labels is None
     with pytest.raises(InputError, match=r"expected a label in every row; 20 are missing in column 'smokes'"):

@@ -14,8 +14,9 @@ import torch
 from tests.laws import assert_batches_have_no_history, binary_data
 from vaelab.data import Batches, Dataset, Split, describe
 from vaelab.data.binarisation import draw_bits, redraw_bits
+from vaelab.data.division import divide
 from vaelab.data.mnist import _split
-from vaelab.data.splits import split_shuffled
+from vaelab.data.splitting import Splitting
 from vaelab.errors import InputError
 from vaelab.models import gaussian_vae
 
@@ -241,12 +242,12 @@ def test_the_checksum_tells_data_apart():
 
 def test_shuffled_splits_are_a_partition_and_the_same_each_time():
     split = Split(np.arange(137).reshape(137, 1), np.arange(137))
-    parts = split_shuffled(split)
+    parts, _ = divide("data", split, Splitting())
     assert {name: len(part) for name, part in parts.items()} == {"train": 111, "validation": 13, "test": 13}
     rows = np.concatenate([part.x[:, 0] for part in parts.values()])
     assert sorted(rows) == list(range(137))
     assert all(np.array_equal(part.x[:, 0], part.labels) for part in parts.values())
-    assert np.array_equal(parts["test"].x, split_shuffled(split)["test"].x)
+    assert np.array_equal(parts["test"].x, divide("data", split, Splitting())[0]["test"].x)
 
 
 BIT = np.ones((3, 2), np.uint8)

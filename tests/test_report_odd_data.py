@@ -10,7 +10,8 @@ import pytest
 
 from vaelab import plots
 from vaelab.data import Dataset, Split
-from vaelab.data.splits import split_shuffled
+from vaelab.data.division import divide
+from vaelab.data.splitting import Splitting
 from vaelab.evaluation import evaluate
 from vaelab.report import ReportedRun, models_table, write_report
 from vaelab.report.sections import sections
@@ -50,7 +51,7 @@ ODD = {
 def data_of(case: str) -> Dataset:
     count, labels, shape, _ = ODD[case]
     split = Split(images(count), None if labels is None else labels.astype(np.int64))
-    return Dataset(case, split_shuffled(split), "binary", 1, shape)
+    return Dataset(case, divide(case, split, Splitting())[0], "binary", 1, shape)
 
 
 @pytest.mark.parametrize("case", ODD)

@@ -157,3 +157,67 @@ def test_what_dense_rows_may_not_hold_sparse_rows_may_not(rows, sentence):
     for given in (rows, sparse.csr_array(rows)):
         with pytest.raises(InputError, match=sentence):
             Dataset.from_arrays(given)
+
+
+def missing_in(rows, share):
+    """Return rows of which a share is missing, and the same as sparse rows that store what is missing."""
+    dense = np.where(GENERATOR.random(rows.shape) < share, np.nan, rows)
+    entries = np.isnan(dense) | (dense != 0)
+    return dense, sparse.csr_array((dense[entries], np.nonzero(entries)), shape=dense.shape)
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(60) % 3])
+@pytest.mark.parametrize("protocol", ["dynamic", "static", "threshold", "none"])
+@pytest.mark.parametrize("rows", KINDS.values(), ids=KINDS)
+def test_missing_values_are_those_of_dense_rows(rows, protocol, weights):
+    if (rows is BITS) != (protocol == "none"):
+        return
+    dense, matrix = missing_in(rows, 0.4)
+    mask = (~np.isnan(dense)).astype(np.uint8)
+    options = {"binarisation": protocol, "scale": 255 if rows is GREYS else None, "sample_weight": weights}
+    expected = Dataset.from_arrays(dense, LABELS, **options)
+    assert expected.has_missing
+    for data in (
+        Dataset.from_arrays(matrix, LABELS, **options),
+        Dataset.from_arrays(rows, LABELS, mask=mask, **options),
+        Dataset.from_arrays(rows, LABELS, mask=sparse.csr_array(mask), **options),
+        Dataset.from_arrays(sparse.csr_array(rows), LABELS, mask=mask.astype(bool), **options),
+        Dataset.from_arrays(sparse.csr_array(rows), LABELS, mask=sparse.coo_array(mask), **options),
+    ):
+        assert data.sha256() == expected.sha256()
+        assert data.has_missing
+        torch.testing.assert_close(data.spec.mean, expected.spec.mean)
+        torch.testing.assert_close(data.train.deviation(), expected.train.deviation())
+        for name in data.splits:
+            torch.manual_seed(1)
+            bits = data.split(name).observations().bits(slice(0, 5))
+            torch.manual_seed(1)
+            torch.testing.assert_close(
+                bits, expected.split(name).observations().bits(slice(0, 5)), equal_nan=True, rtol=0, atol=0
+            )
+        assert describe(data)["missing"] == describe(expected)["missing"]
+
+
+def test_a_training_with_missing_values_has_the_weights_of_one_on_dense_rows():
+    dense, _ = missing_in(BITS, 0.3)
+    weights = []
+    for data in (Dataset.from_arrays(BITS, mask=sparse.csr_array(~np.isnan(dense))), Dataset.from_arrays(dense)):
+        model = vaelab.gaussian_vae(data, latent_dim=2, hidden_dims=[4], seed=0)
+        vaelab.fit(model, data, steps=4, batch_size=20)
+        weights.append(model.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [
+        (BITS[:, :3], r"mask: expected the shape of x, \(60, 12\); got \(60, 3\)"),
+        (BITS * 2, "mask: expected 1 or True where a value is observed, and 0 or False where not; got others"),
+        (sparse.csr_array(BITS * 2), "mask: expected 1 or True"),
+        (np.zeros_like(BITS), "data: expected some values that are not missing"),
+    ],
+)
+def test_what_is_no_mask_is_refused(mask, sentence):
+    for rows in (BITS, sparse.csr_array(BITS)):
+        with pytest.raises(InputError, match=sentence):
+            Dataset.from_arrays(rows, mask=mask)

@@ -12,8 +12,10 @@ from tests.commands import CommandLine
 from tests.laws import binary_data, build, observations_of
 from vaelab import Dataset, Split, evaluate, fit, load_data
 from vaelab.data import Batches, describe, order_columns
-from vaelab.data.assembly import assemble_table
-from vaelab.data.content import RawTable
+from vaelab.data.assembly import assemble
+from vaelab.data.content import Content, RawTable
+from vaelab.data.parts import observed, without_named
+from vaelab.data.splitting import Splitting
 from vaelab.data.values import ReadOptions
 from vaelab.data.variables import Column
 from vaelab.distributed import Ranks
@@ -208,7 +210,7 @@ def test_weights_are_part_of_the_checksum():
         ([0, 0, 0], "weights of x: expected a weight above 0 for at least one row; got 0 for all 3"),
         ([1e-60, 0, 0], "weights of x: expected a weight above 0"),
         ([1e300, 0, 0], "weights of x: expected numbers up to 3.4e\\+38; got 1e\\+300"),
-        (["a", "b", "c"], "weights of x: expected numbers; got <U1"),
+        (["a", "b", "c"], "weights of x: expected numbers; got object"),
     ],
 )
 def test_bad_weights_are_refused(weights, sentence):
@@ -287,13 +289,19 @@ def test_a_column_of_a_table_with_text_holds_the_weights():
     colours = np.array(["red", "blue", None, "red"], object)
     table = RawTable(("colour", "w", "n"), [colours, np.array([1.0, 0, 2, 3]), np.arange(4)])
     columns = (Column("colour", "binary", ("blue", "red"), "str"), Column("n", "count", None, "int64"))
-    parts = assemble_table("x.csv", table, (), False, ReadOptions(weight_column="w", variables=columns))
+    whole = Splitting(whole=True)
+
+    def assembled(options):
+        content = observed("x.csv", without_named("x.csv", Content({}, table=table), whole, options), options)
+        return assemble("x.csv", content, whole, options)
+
+    parts = assembled(ReadOptions(weight_column="w", variables=columns))
     assert parts.columns == ("colour", "n")
     assert parts.splits["all"].weights.tolist() == [1, 0, 2, 3]
     assert "the weights are in column 'w'" in parts.notes
-    for column, sentence in (("colour", "weights: expected numbers; got object"), ("v", "there is no column 'v'")):
+    for column, sentence in (("colour", "weights of x: expected numbers; got object"), ("v", "there is no column 'v'")):
         with pytest.raises(InputError, match=sentence):
-            assemble_table("x.csv", table, (), False, ReadOptions(weight_column=column, variables=columns[1:]))
+            assembled(ReadOptions(weight_column=column, variables=columns[1:]))
 
 
 @pytest.mark.parametrize("missing", [False, True])

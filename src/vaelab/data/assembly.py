@@ -6,29 +6,26 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from vaelab.data.content import SPLITS, Content, RawTable
+from vaelab.data.division import completed, divide
 from vaelab.data.kinds import find_variables
+from vaelab.data.labels import numbered
 from vaelab.data.naming import listed
 from vaelab.data.roles import (
-    label_among,
     require_alike,
     require_first_alike,
     require_no_index,
     require_no_labels,
-    roles_of,
 )
-from vaelab.data.sparse import SparseRows, is_sparse
+from vaelab.data.sparse import SparseRows
 from vaelab.data.sparse_values import store_sparse, summarise_sparse
-from vaelab.data.splits import Split, require_labels, split_shuffled, split_validation
-from vaelab.data.table_roles import roles_in_table
+from vaelab.data.splits import Split, require_labels
+from vaelab.data.splitting import Splitting
 from vaelab.data.tables import encode_table
-from vaelab.data.tabular import as_numbers, chosen_columns, table_in
 from vaelab.data.values import (
     Array,
     Coding,
@@ -42,14 +39,10 @@ from vaelab.data.values import (
     summarise,
 )
 from vaelab.data.variables import Column, encoded_names, kind_of
-from vaelab.data.weights import require_weights, take_weights, weights_of_table
+from vaelab.data.weights import require_weights
 from vaelab.errors import InputError
-from vaelab.seeds import DATA_SEED
 
-__all__ = ["Assembled", "assemble", "assemble_arrays"]
-
-_TENTH = f"there is no validation split: it is a tenth of train, drawn with seed {DATA_SEED}"
-_SHUFFLED = f"split 80 % / 10 % / 10 % into train, validation and test, shuffled with seed {DATA_SEED}"
+__all__ = ["Assembled", "assemble"]
 
 
 @dataclass(frozen=True)
@@ -65,65 +58,55 @@ class Assembled:
     variables: tuple[Column, ...] | None = None
 
 
-def assemble(path: Path, content: Content, split: bool, options: ReadOptions) -> Assembled:
-    """Return the parts of the data set of a file; without ``split`` the rows of one array are the split ``all``.
+def assemble(where: object, content: Content, splitting: Splitting, options: ReadOptions) -> Assembled:
+    """Return the parts of a data set, of the observed columns and what stands beside the rows.
 
     Raises:
-        InputError: arrays that are neither rows nor images of one shape, columns that may be no observed values, values
-            that are neither bits nor grey levels, labels that are not whole numbers.
+        InputError: arrays that are neither rows nor images of one shape, values that are neither bits nor grey levels
+            nor of the kinds of their columns, labels that are not whole numbers, rows that cannot be split so.
     """
-    if (table := table_in(path, content, options)) is not None:
-        return assemble_table(path, table, content.notes, split, options)
-    content = as_numbers(content)
+    content = numbered(where, content)
+    if content.table is not None:
+        return _of_table(where, content, content.table, splitting, options)
     rows = {key: _without_channel(content.arrays[key]) for key in ("x", *SPLITS) if key in content.arrays}
-    labels = {key: _column(content.arrays.get(f"labels of {key}")) for key in rows}
-    weights = {key: _dense(content.arrays.get(f"weights of {key}")) for key in rows}
-    shape = _shape_of(path, rows)
-    names, notes = content.names, content.notes
-    of_columns = dataclasses.replace(options, label_column=None) if content.archive else options
-    if options.weight_column is not None and not content.archive:
-        rows["x"], names, weights["x"] = take_weights(path, rows.get("x"), names, options.weight_column)
-        notes = (*notes, f"the weights are in column {options.weight_column!r}")
-        shape = _shape_of(path, rows)
-    if list(rows) == ["x"] and len(shape) == 1 and isinstance(rows["x"], np.ndarray) and rows["x"].size:
-        x, names, left_out = chosen_columns(path, rows["x"], names, label_among(path, names, of_columns), options)
-        roles = roles_of(path, x, names, (*notes, *left_out), of_columns)
-        rows, names, notes = {"x": roles.x}, roles.names, roles.notes
-        labels = labels if roles.labels is None else {"x": roles.labels}
-    else:
-        label_among(path, names, of_columns)  # an InputError if a label column is named: there are no columns
-    splits, kind, scale = _splits_of(path, rows, labels, weights, names, options, content.text)
+    shape = _shape_of(where, rows)
+    splits, kind, scale = _splits_of(where, rows, content, options)
     if "x" in splits:
-        splits = split_shuffled(splits["x"], path) if split else {"all": splits["x"]}
-    elif "validation" not in splits:
-        splits = {**split_validation(splits["train"], path), "test": splits["test"]}
-        notes = (*notes, _TENTH)
-    return Assembled(splits, kind, scale, _image_shape(shape), names, notes)
+        splits, drawn = _divided(where, splits["x"], content, splitting, options)
+    else:
+        splits, drawn = completed(where, splits, splitting)
+    return Assembled(splits, kind, scale, _image_shape(shape), content.names, (*content.notes, *drawn))
 
 
-def assemble_table(
-    where: object, table: RawTable, notes: Sequence[str], split: bool, options: ReadOptions
+def _divided(
+    where: object, rows: Split, content: Content, splitting: Splitting, options: ReadOptions
+) -> tuple[dict[str, Split], tuple[str, ...]]:
+    """Return the splits of all rows, and notes; the usual split of a file needs none."""
+    splits, notes = divide(where, rows, splitting, content.beside("splits"), content.beside("groups"))
+    return splits, () if not options.arrays and splitting == Splitting() and content.beside("splits") is None else notes
+
+
+def _of_table(
+    where: object, content: Content, table: RawTable, splitting: Splitting, options: ReadOptions
 ) -> Assembled:
-    """Return the parts of the data set of a table of named columns, by the kinds that they have.
-
-    Raises:
-        InputError: columns whose kind is not clear, or that do not have the values which ``options`` say.
-    """
-    weights, column = None, options.weight_column
-    if column is not None:
-        table, weights = weights_of_table(where, table, column)
-        notes = (*notes, f"the weights are in column {column!r}")
-    roles = roles_in_table(where, table, options)
-    variables, found = options.variables, _left_out(roles.table, options)
+    """Return the parts of the data set of a table of named columns, by the kinds that they have."""
+    variables, found = options.variables, _left_out(table, options)
     if variables is None:
-        variables, found = find_variables(where, roles.table, options)
-    rows: Array = encode_table(where, roles.table, variables)
+        variables, found = find_variables(where, table, options)
+    rows: Array = encode_table(where, table, variables)
     kind = kind_of(variables)
     if kind == "binary" and not np.isnan(rows).any():
         rows = rows.astype(np.uint8)
-    whole = Split(rows, roles.labels, weights=require_weights(f"{where}: weights", weights, len(rows)))
-    splits = split_shuffled(whole, where) if split else {"all": whole}
-    return Assembled(splits, kind, 1, None, encoded_names(variables), (*notes, *roles.notes, *found), variables)
+    splits, drawn = _divided(where, _split_of(where, "x", rows, content), content, splitting, options)
+    notes = (*content.notes, *found, *drawn)
+    return Assembled(splits, kind, 1, None, encoded_names(variables), notes, variables)
+
+
+def _split_of(where: object, key: str, rows: Stored | SparseRows, content: Content) -> Split:
+    """Return rows with their labels and weights."""
+    labels = require_labels(f"{where}: labels of {key}", _column(content.beside("labels", key)), len(rows))
+    weights = require_weights(f"{where}: weights of {key}", content.beside("weights", key), len(rows))
+    return Split(rows, labels, weights=weights)
 
 
 def _left_out(table: RawTable, options: ReadOptions) -> tuple[str, ...]:
@@ -133,84 +116,26 @@ def _left_out(table: RawTable, options: ReadOptions) -> tuple[str, ...]:
     return (f"left out, as the model does not have them: {listed(others)}",) if others else ()
 
 
-def assemble_arrays(
-    x: Any,
-    y: Any,
-    sample_weight: Any,
-    validation: Any,
-    test: Any,
-    *,
-    columns: Sequence[str] | None,
-    image_shape: tuple[int, int] | None,
-    options: ReadOptions,
-) -> Assembled:
-    """Return the parts of the data set of arrays; see :meth:`~vaelab.data.Dataset.from_arrays`."""
-    given = {"x" if validation is None and test is None else "train": (x, y, sample_weight)}
-    given |= {
-        name: (*part, None)[:3] if isinstance(part, tuple) and len(part) in (2, 3) else (part, None, None)
-        for name, part in (("validation", validation), ("test", test))
-        if part is not None
-    }
-    rows = {name: _without_channel(_as_rows(name, part)) for name, (part, _, _) in given.items()}
-    labels = {
-        name: None if part is None else _column(_as_array(f"labels of {name}", part))
-        for name, (_, part, _) in given.items()
-    }
-    weights = {
-        name: None if part is None else _as_array(f"weights of {name}", part) for name, (_, _, part) in given.items()
-    }
-    shape = _shape_of("data", rows)
-    if isinstance(columns, str):
-        raise InputError(f"columns: expected a list of names, one for each column; got {columns!r}")
-    names = None if columns is None else tuple(map(str, columns))
-    if names is not None and len(names) != math.prod(shape):
-        raise InputError(f"columns: expected {math.prod(shape)} names, one for each column; got {len(names)}")
-    if image_shape is not None and len(shape) == 2 and tuple(image_shape) != shape:
-        raise InputError(f"image_shape: expected {shape}, the shape of the images given; got {image_shape}")
-    splits, kind, scale = _splits_of("data", rows, labels, weights, names, options)
-    notes: tuple[str, ...] = ()
-    if "x" in splits:
-        splits, notes = split_shuffled(splits["x"]), (_SHUFFLED,)
-    elif "validation" not in splits:
-        splits, notes = {**split_validation(splits["train"]), "test": splits["test"]}, (_TENTH,)
-    elif "test" not in splits:
-        notes = ("there is no test split",)
-    return Assembled(splits, kind, scale, image_shape or _image_shape(shape), names, notes)
-
-
 def _splits_of(
-    where: object,
-    rows: Mapping[str, Array | SparseRows],
-    labels: Mapping[str, Array | None],
-    weights: Mapping[str, Array | None],
-    names: tuple[str, ...] | None,
-    options: ReadOptions,
-    text: bool = False,
+    where: object, rows: Mapping[str, Array | SparseRows], content: Content, options: ReadOptions
 ) -> tuple[dict[str, Split], Kind, float]:
     """Decide what the values of all splits mean, and return the splits as they are stored, with kind and scale."""
     tabular = next(iter(rows.values())).ndim == 2
     flat = {key: _flat(part) for key, part in rows.items()}
     stacked: Any = _stacked(list(flat.values()))
     summary = (summarise_sparse if isinstance(stacked, SparseRows) else summarise)(str(where), stacked)
-    if text:  # numbers of no type: that they are stored as bytes says nothing
+    if content.text:  # numbers of no type: that they are stored as bytes says nothing
         summary = dataclasses.replace(summary, byte=False)
-    if text and names is None:
+    if content.text and content.names is None:
         require_first_alike(where, stacked, options)
     if tabular:
-        require_no_index(where, names, summary)
-        require_alike(where, names, summary, options)
-        if all(part is None for part in labels.values()):
-            require_no_labels(where, names, stacked, summary, options)
+        require_no_index(where, content.names, summary)
+        require_alike(where, content.names, summary, options)
+        if not any(key.startswith("labels") for key in content.arrays):
+            require_no_labels(where, content.names, stacked, summary, options)
     require_one_meaning(where, {key: _highest(part) for key, part in flat.items() if part.size})
-    coding = decide(str(where), summary, options, names)
-    splits = {
-        key: Split(
-            _stored(coding, part),
-            require_labels(f"{where}: labels of {key}", labels[key], len(part)),
-            weights=require_weights(f"{where}: weights of {key}", weights[key], len(part)),
-        )
-        for key, part in flat.items()
-    }
+    coding = decide(str(where), summary, options, content.names)
+    splits = {key: _split_of(where, key, _stored(coding, part), content) for key, part in flat.items()}
     return splits, coding.kind, coding.scale
 
 
@@ -232,33 +157,6 @@ def _stored(coding: Coding, part: Array | SparseRows) -> Stored | SparseRows:
 
 def _highest(part: Array | SparseRows) -> float:
     return float(part.values.max(initial=0) if isinstance(part, SparseRows) else part.max())
-
-
-def _as_rows(argument: str, value: object) -> Array | SparseRows:
-    """Return a matrix of scipy.sparse as sparse rows, and anything else as an array."""
-    return SparseRows(value) if is_sparse(value) else _as_array(argument, value)
-
-
-def _as_array(argument: str, value: object) -> Array:
-    """Return a NumPy array, torch tensor or nested list as a NumPy array, or raise an InputError."""
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu()
-        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
-    if isinstance(value, np.ma.MaskedArray):
-        raise InputError(f"{argument}: expected no missing values; got a masked array ({value.mask.sum():,} masked)")
-    if isinstance(value, np.ndarray):
-        return value
-    if isinstance(value, list | tuple):
-        try:
-            return np.array(value)
-        except ValueError:
-            raise InputError(f"{argument}: expected rows of one length; got a list of rows of several") from None
-    way = ""
-    if hasattr(value, "to_numpy"):
-        way = "; take x.to_numpy(), and give the names as columns=list(x.columns)"
-    raise InputError(
-        f"{argument}: expected a NumPy array, a torch tensor or a nested list; got {type(value).__name__}{way}"
-    )
 
 
 def _shape_of(where: object, rows: Mapping[str, Array | SparseRows]) -> tuple[int, ...]:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import cast
 
 from vaelab.data.dataset import Dataset
-from vaelab.data.naming import listed
+from vaelab.data.naming import require_same_names
 from vaelab.data.sparse import columns_of
 from vaelab.data.splits import Split
 from vaelab.data.streaming.rows import Rows
 from vaelab.data.values import Stored
-from vaelab.errors import InputError, did_you_mean
+from vaelab.errors import InputError
 
-__all__ = ["order_columns", "require_same_names"]
+__all__ = ["order_columns"]
 
 
 def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
@@ -42,21 +42,3 @@ def order_columns(data: Dataset, names: Sequence[str] | None) -> Dataset:
         x = split.x.in_order(names, order) if isinstance(split.x, Rows) else columns_of(split.x, order)
         splits[name] = dataclasses.replace(split, x=cast(Stored, x))
     return dataclasses.replace(data, splits=splits, columns=tuple(names))
-
-
-def require_same_names(where: str, expected: Sequence[str], got: Sequence[str], as_in: str = "") -> None:
-    """Raise an InputError if columns are missing or extra, in whatever order they are."""
-    missing, extra = sorted(set(expected) - set(got)), sorted(set(got) - set(expected))
-    if missing or extra:
-        as_in = f" {as_in}" if as_in else ""
-        raise InputError(f"{where}: expected the columns {listed(expected)}{as_in}; {_differing(missing, extra)}")
-
-
-def _differing(missing: Sequence[str], extra: Sequence[str]) -> str:
-    parts = []
-    if missing:
-        hint = did_you_mean(missing[0], extra)
-        parts.append(f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing{hint}")
-    if extra:
-        parts.append(f"{listed(extra)} {'is' if len(extra) == 1 else 'are'} not among them")
-    return ", ".join(parts)

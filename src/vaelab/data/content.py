@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
 
 from vaelab.data.sparse import SparseRows
 from vaelab.data.values import Array
 
-__all__ = ["SPLITS", "Content", "RawTable"]
+__all__ = ["SPLITS", "Beside", "Content", "RawTable"]
 
+Beside = Literal["labels", "weights", "splits", "groups"]
 SPLITS = ("train", "validation", "test")
 
 
@@ -29,6 +33,17 @@ class RawTable:
     def __len__(self) -> int:
         return len(self.columns[0])
 
+    def numbers(self) -> Array | None:
+        """Return the columns as one array (N, X), or None if some hold text.
+
+        >>> RawTable(("a", "b"), [np.array([1, 0]), np.array([True, False])]).numbers().tolist()
+        [[1, 1], [0, 0]]
+        """
+        if any(column.dtype == object for column in self.columns):
+            return None
+        rows: Array = np.column_stack(self.columns)
+        return rows
+
     def take(self, names: Sequence[str]) -> RawTable:
         """Return the table of some columns, in the order of ``names``."""
         places = {name: place for place, name in enumerate(self.names)}
@@ -37,9 +52,12 @@ class RawTable:
 
 @dataclass(frozen=True)
 class Content:
-    """The arrays of a file: ``x``, or the splits by name, and ``labels of x`` and so on if there are any.
+    """The arrays of a file: ``x``, or the splits by name, and what stands beside the rows if there is any.
 
-    A table that holds text is ``table`` instead, and ``arrays`` is empty.
+    That is ``labels of x``, ``weights of x``, the ``splits of x`` (the name of the split of each row) and the
+    ``groups of x``.
+
+    A table that holds text is ``table`` instead of ``x``.
 
     ``names`` are those of the columns of ``x``, ``notes`` sentences on what the reader left out or renamed. ``archive``
     is true for a format that names its arrays and not their columns, ``text`` for one whose numbers have no type.
@@ -51,3 +69,8 @@ class Content:
     archive: bool = False
     text: bool = False
     table: RawTable | None = None
+
+    def beside(self, kind: Beside, key: str = "x") -> Array | None:
+        """Return what stands beside the rows of ``key``, or None."""
+        array = self.arrays.get(f"{kind} of {key}")
+        return None if array is None or isinstance(array, SparseRows) else array

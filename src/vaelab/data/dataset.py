@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,16 +14,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data.assembly import assemble_arrays
 from vaelab.data.binarisation import Binarisation, bit_rule, protocol_of
+from vaelab.data.checksum import checksum
 from vaelab.data.condition import Condition
+from vaelab.data.from_arrays import assemble_arrays
 from vaelab.data.sparse import SparseRows, columns_of
 from vaelab.data.spec import DataSpec
 from vaelab.data.splits import Split, checked_split
-from vaelab.data.streaming.rows import Rows, on_disk
+from vaelab.data.splitting import Splitting
+from vaelab.data.streaming.rows import Rows
 from vaelab.data.values import Array, Kind, ReadOptions, Values
-from vaelab.data.variables import Column, encoded_names, kind_of
+from vaelab.data.variables import Column, columns_option, encoded_names, kind_of
 from vaelab.errors import InputError, require_choice, require_number
+from vaelab.seeds import DATA_SEED
 
 __all__ = ["Dataset", "require_dataset"]
 
@@ -136,30 +137,45 @@ class Dataset:
         y: Any = None,
         *,
         sample_weight: Any = None,
+        mask: Any = None,
         validation: Any = None,
         test: Any = None,
-        columns: Sequence[str] | None = None,
+        split: Any = None,
+        groups: Any = None,
+        stratify: bool = False,
+        split_seed: int = DATA_SEED,
+        columns: Sequence[str] | Mapping[str, Any] | None = None,
         image_shape: tuple[int, int] | None = None,
         values: Values | None = None,
         scale: float | None = None,
         binarisation: Binarisation | None = None,
         name: str = "arrays",
     ) -> Dataset:
-        """Return a data set of arrays: rows (N, X) or images (N, H, W), as NumPy arrays, torch tensors or nested lists.
+        """Return a data set of rows (N, X) or images (N, H, W) of any provenance.
 
-        NaN marks a missing value. Kind and scale are found by the rule of files: 0 and 1 are bits, real numbers in
-        [0, 1] and uint8 values above 127 are grey levels; for other values say what they are with ``values`` or
-        ``scale``. Without ``validation`` and ``test`` the rows are shuffled with seed 777 and split 80 % / 10 % / 10 %;
-        ``notes`` say so.
+        That is: NumPy arrays, masked or not, torch tensors, nested lists, frames of pandas or polars, matrices of
+        scipy.sparse (which stay sparse), AnnData, and map-style data sets of torch, whose items are rows or pairs of a
+        row and a label. NaN, None and NA mark missing values.
+
+        Kind and scale are found by the rule of files: 0 and 1 are bits, real numbers in [0, 1] and uint8 values above
+        127 are grey levels; for other values say what they are with ``values`` or ``scale``. The columns of a frame
+        have roles and kinds as those of a file of it. Where no split is given the rows are shuffled and split 80 % /
+        10 % / 10 %; ``notes`` say so.
 
         Args:
             x: the rows, or the training rows where other splits are given.
-            y: labels of the rows, whole numbers (N,). No model sees them.
-            sample_weight: how much each row counts, (N,), from 0 on: a row of weight 2 is two rows.
+            y: labels of the rows (N,), whole numbers or text, or the name of a column of ``x``. No model sees them.
+            sample_weight: how much each row counts, (N,), from 0 on, or the name of a column: a row of weight 2 is two
+                rows.
+            mask: 1 where a value of ``x`` is observed, 0 where not, in the shape of ``x``, dense or sparse.
             validation: rows, or (rows, labels) or (rows, labels, weights). If only ``test`` is given, it is a tenth of
                 ``x``.
             test: rows, or (rows, labels) or (rows, labels, weights).
-            columns: names of the X columns.
+            split: the split of each row (N,), ``train``, ``validation`` or ``test``, or the name of a column.
+            groups: the group of each row (N,), or the name of a column: rows of one group are in one split.
+            stratify: whether each class of the labels has the same share in each split.
+            split_seed: seed of the split.
+            columns: names of the X columns; or of a frame what some of its columns are, as in :func:`load_data`.
             image_shape: (H, W) if the rows (N, X) are images.
             values: ``bits``, ``grey`` (0...255) or ``unit`` (in [0, 1]).
             scale: S if the values are grey levels 0...S.
@@ -177,13 +193,15 @@ class Dataset:
         """
         parts = assemble_arrays(
             x,
-            y,
-            sample_weight,
-            validation,
-            test,
-            columns=columns,
+            {"labels": y, "weights": sample_weight, "splits": split, "groups": groups},
+            {name: part for name, part in (("validation", validation), ("test", test)) if part is not None},
+            mask=mask,
+            names=None if isinstance(columns, Mapping) else columns,
             image_shape=image_shape,
-            options=ReadOptions(values, scale, arrays=True),
+            splitting=Splitting(stratify=stratify, seed=split_seed),
+            options=ReadOptions(
+                values, scale, arrays=True, **(columns_option(columns) if isinstance(columns, Mapping) else {})
+            ),
         )
         return cls(name, **vars(parts), binarisation=binarisation)  # type: ignore[arg-type]
 
@@ -347,30 +365,8 @@ class Dataset:
 
         Kinds and levels of the columns are part of it, the binarisation is not.
         """
-        digest = hashlib.sha256(f"{self.kind}/{self.scale}".encode())
-        if self.variables is not None:
-            digest.update(json.dumps([column.to_json() for column in self.variables]).encode())
-        for name in sorted(self.splits):
-            split = self.splits[name]
-            rows = on_disk(split.x, self.scale)
-            dtype = split.x.dtype if rows is None else rows.dtype
-            digest.update(f"{name}{split.x.shape}{dtype}".encode())
-            if isinstance(split.x, Rows):
-                digest.update(split.x.facts.digest)  # computed when the file was read through
-            elif isinstance(split.x, SparseRows):
-                for part in split.x.chunks():
-                    digest.update(np.ascontiguousarray(part[:]).data)
-            elif rows is not None:  # read by position: the pages of a memory map would fill the memory
-                for _, _, chunk in rows.chunks():
-                    digest.update(np.ascontiguousarray(chunk, rows.dtype).data)
-            else:
-                digest.update(np.ascontiguousarray(split.x).data)
-            if split.labels is not None:
-                digest.update(np.ascontiguousarray(split.labels, dtype="<i8").data)
-            if split.weights is not None:
-                digest.update(b"weights")
-                digest.update(np.ascontiguousarray(split.weights, dtype="<f4").data)
-        return digest.hexdigest()
+        variables = None if self.variables is None else [column.to_json() for column in self.variables]
+        return checksum(f"{self.kind}/{self.scale}", variables, self.splits, self.scale)
 
 
 def require_dataset(data: object) -> None:

@@ -59,20 +59,27 @@ def _range(x: Stored | Rows | SparseRows) -> tuple[float, float]:
     if isinstance(x, Rows):
         return x.facts.low, x.facts.high
     if isinstance(x, SparseRows):
-        values = np.append(x.values, 0) if len(x.values) < x.size else x.values
+        values = np.append(x.values, x.fill) if len(x.values) < x.size else x.values
         return float(np.nanmin(values)), float(np.nanmax(values))
     return float(np.nanmin(x)), float(np.nanmax(x))
 
 
 def _mean(x: Stored | Rows | SparseRows, scale: float) -> float:
-    return float(np.nanmean(x.means() if isinstance(x, Rows | SparseRows) else x) / scale)
+    if isinstance(x, SparseRows):
+        sums, counts = x.sums()
+        return float(sums.sum() / counts.sum() / scale)
+    return float(np.nanmean(x.means() if isinstance(x, Rows) else x) / scale)
 
 
 def _missing(data: Dataset) -> str:
     """Return the share of the values that are missing, of each split that has some."""
     shares = []
     for name, split in data.splits.items():
-        if split.has_missing:
-            share = f" {100 * float(np.isnan(split.x).mean()):.3g} %" if isinstance(split.x, np.ndarray) else ""
-            shares.append(f"{name}{share}")
+        if not split.has_missing:
+            continue
+        if isinstance(split.x, Rows):
+            shares.append(name)  # they were not counted
+        else:
+            count = split.x.missing if isinstance(split.x, SparseRows) else np.isnan(split.x).sum()
+            shares.append(f"{name} {100 * count / (len(split) * data.dim):.3g} %")
     return ", ".join(shares) or "none"

@@ -12,9 +12,11 @@ from vaelab.data.dataset import Dataset
 from vaelab.data.formats.table import ENDINGS
 from vaelab.data.mnist import mnist
 from vaelab.data.readers import read_dataset
+from vaelab.data.splitting import Splitting
 from vaelab.data.values import ReadOptions, Values
 from vaelab.data.variables import Column, columns_option
 from vaelab.errors import InputError, did_you_mean
+from vaelab.seeds import DATA_SEED
 
 __all__ = ["DATASETS", "load_data"]
 
@@ -33,10 +35,17 @@ def load_data(
     condition: str | Sequence[str] | None = None,
     columns: Mapping[str, Any] | Sequence[Column] | Sequence[str] | None = None,
     drop: bool = False,
+    validation: str | Path | None = None,
+    test: str | Path | None = None,
+    split_column: str | None = None,
+    group_column: str | None = None,
+    stratify: bool = False,
+    split_seed: int = DATA_SEED,
 ) -> Dataset:
     """Return a named data set, or read a file ({formats}) or a directory of shards.
 
-    The rows of a file of one array are split into 80 % train, 10 % validation and 10 % test with seed 777. Shards, and
+    The rows of a file of one array are split into 80 % train, 10 % validation and 10 % test with seed 777,
+    unless the options say another way. Shards, and
     large files of plain rows, stay on the disk.
 
     Args:
@@ -57,6 +66,12 @@ def load_data(
             columns of a model (``spec.variables``), which are found by their names and encoded by their levels; or
             names of columns of plain numbers, to read these alone.
         drop: whether to leave out constant and duplicated columns, and those like an ID.
+        validation: a file whose rows are the validation split; those of ``name`` are for training then.
+        test: a file whose rows are the test split, likewise. Without ``validation`` that is a tenth of the others.
+        split_column: the column that says the split of each row: ``train``, ``validation`` or ``test``.
+        group_column: the column of groups, such as persons: rows of one group are in one split.
+        stratify: whether each class of the labels has the same share in each split.
+        split_seed: seed of the split.
 
     Raises:
         InputError: neither a known name nor a readable file, or values that are no bits and no grey levels.
@@ -69,17 +84,20 @@ def load_data(
         raise InputError(
             f"data: expected a name or a file; got {type(name).__name__}; Dataset.from_arrays(x) takes arrays"
         )
+    splitting = Splitting(not split, split_column, group_column, stratify, split_seed)
+    held_out = {name: Path(file) for name, file in (("validation", validation), ("test", test)) if file is not None}
     options = ReadOptions(values, scale, label_column, weight_column, drop=drop, **columns_option(columns))
     if str(name) in DATASETS:
-        if options != ReadOptions():
-            of_files = "values, scale, label_column, weight_column, columns and drop"
+        if options != ReadOptions() or held_out or splitting not in (Splitting(), Splitting(whole=True)):
+            of_files = "columns, kinds of values and splits"
             raise InputError(f"data: expected {of_files} for a file; {str(name)!r} needs none")
         return DATASETS[str(name)]().with_binarisation(binarisation).with_condition(condition)
     path = Path(name)
     if name == "" or (not path.name.lower().endswith(ENDINGS) and not os.path.lexists(path)):
         hint = did_you_mean(str(name), DATASETS)
         raise InputError(f"data: expected {', '.join(DATASETS)} or a file; got {str(name)!r}{hint}")
-    return read_dataset(path, split, options).with_binarisation(binarisation).with_condition(condition)
+    data = read_dataset(path, splitting, options, held_out)
+    return data.with_binarisation(binarisation).with_condition(condition)
 
 
 load_data.__doc__ = (load_data.__doc__ or "").replace("{formats}", ", ".join(ENDINGS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,6 +14,8 @@ from vaelab.data.dataset import Dataset
 from vaelab.data.formats.table import ENDINGS, FORMATS, Format, format_of
 from vaelab.data.opening import Opened, open_unpacked, reason_of, status_of
 from vaelab.data.packing import DAMAGE
+from vaelab.data.parts import joined, observed, without_named
+from vaelab.data.splitting import Splitting
 from vaelab.data.streaming.read import read_streamed, streams
 from vaelab.data.values import ReadOptions
 from vaelab.errors import InputError
@@ -52,31 +54,62 @@ _FOREIGN_ENDINGS = {
 }
 
 
-def read_dataset(path: Path, split: bool = True, options: ReadOptions | None = None) -> Dataset:
-    """Read a user's file: one table (split 80/10/10 with seed 777), or arrays train, validation and test.
+def read_dataset(
+    path: Path,
+    splitting: Splitting | None = None,
+    options: ReadOptions | None = None,
+    held_out: Mapping[str, Path] | None = None,
+) -> Dataset:
+    """Read a user's file: one table or array, which is split, or arrays train, validation and test.
 
-    Without ``split`` the rows of one array keep their order, as a split called ``all``. Shards, Parquet, and a .npy or
-    uncompressed IDX file above 1 GiB, stay on the disk (:mod:`vaelab.data.streaming.read`).
+    Shards, Parquet, and a .npy or uncompressed IDX file above 1 GiB, stay on the disk
+    (:mod:`vaelab.data.streaming.read`).
 
     An .npz may hold labels: ``y`` beside ``x``, or ``train_labels`` and so on. Images (N, H, W) are
     flattened, and their shape is kept for the figures.
 
+    Args:
+        path: the file, or a directory of shards.
+        splitting: how the rows are divided; by default 80 % / 10 % / 10 % with seed 777.
+        options: how values are read.
+        held_out: files of validation and test; the rows of ``path`` are for training then.
+
     Raises:
         InputError: a file that is missing, damaged, of another format or too large for memory, values that are
-            neither bits nor grey levels, columns that may not be observed values.
+            neither bits nor grey levels, columns that may not be observed values, files that do not fit together.
     """
-    options = options or ReadOptions()
-    status = status_of(path)
-    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
-        raise InputError(f"{path}: expected at least one row and one column; the file is empty")
-    if streams(path):
-        return read_streamed(path, split, options)
-    with open_unpacked(path) as opened:
-        content = _reader_of(opened)(opened, options)
-    data = Dataset(path.name, **vars(assemble(path, content, split, options)))
+    splitting, options, held_out = splitting or Splitting(), options or ReadOptions(), held_out or {}
+    if held_out and splitting != Splitting(seed=splitting.seed):
+        raise InputError(
+            f"data: expected no split_column, group_column, stratify or split=False beside a file of "
+            f"{' and of '.join(held_out)}, which is a split itself"
+        )
+    files = {"train" if held_out else "x": path, **held_out}
+    for file in files.values():
+        _require_content(file)
+        if streams(file):
+            if held_out:
+                raise InputError(f"{file}: expected files that are read into memory; these rows stay on the disk")
+            return read_streamed(path, splitting, options)
+    contents = {
+        name: observed(file, without_named(file, _read(file, options), splitting, options), options)
+        for name, file in files.items()
+    }
+    data = Dataset(path.name, **vars(assemble(path, joined(contents), splitting, options)))
     for note in data.notes:
         logging.getLogger("vaelab").warning("%s: %s", path, note)
     return data
+
+
+def _require_content(path: Path) -> None:
+    status = status_of(path)
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+        raise InputError(f"{path}: expected at least one row and one column; the file is empty")
+
+
+def _read(path: Path, options: ReadOptions) -> Content:
+    with open_unpacked(path) as opened:
+        return _reader_of(opened)(opened, options)
 
 
 def _reader_of(opened: Opened) -> Callable[[Opened, ReadOptions], Content]:

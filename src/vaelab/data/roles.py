@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -67,7 +66,7 @@ def label_among(where: object, names: Sequence[str] | None, options: ReadOptions
 
 
 def roles_of(
-    path: Path, numbers: Array, names: tuple[str, ...] | None, notes: Sequence[str], options: ReadOptions
+    path: object, numbers: Array, names: tuple[str, ...] | None, notes: Sequence[str], options: ReadOptions
 ) -> Roles:
     """Separate the observed columns of a table (N, X) from labels and row numbers; the notes say which is which.
 
@@ -118,7 +117,7 @@ def _counts(column: Array) -> bool:
     return bool(ends and (np.diff(column.astype(np.float64)) == 1).all())
 
 
-def _numbers_rows(path: Path, number: int, name: str | None, column: Array) -> bool:
+def _numbers_rows(path: object, number: int, name: str | None, column: Array) -> bool:
     """Return whether a column holds row numbers; an InputError if that is not clear."""
     nameless, counting = name == "", _counts(column)
     if nameless or (counting and name is not None and is_index_name(name)):
@@ -139,7 +138,7 @@ def refuse_counting(where: object, number: int, name: str | None, first: float, 
     raise InputError(f"{where}: {counts}, as row numbers do; {way}")
 
 
-def _whole(path: Path, name: str, column: Array) -> npt.NDArray[np.int64]:
+def _whole(path: object, name: str, column: Array) -> npt.NDArray[np.int64]:
     if (column != np.trunc(column)).any() or np.abs(column).max() > 2**53:
         low, high = column.min(), column.max()
         raise InputError(

@@ -66,6 +66,12 @@ class SparseRows:
         """Number of entries N X, stored or not."""
         return self.shape[0] * self.shape[1]
 
+    @property
+    def missing(self) -> int:
+        """Number of entries that are missing."""
+        stored = int(np.isnan(self.values).sum())
+        return self.size - len(self.values) if np.isnan(self.fill) else stored
+
     def __getitem__(self, rows: slice | tuple[slice, int]) -> Array:
         """Return consecutive rows, or one column of them, as a dense array."""
         if isinstance(rows, tuple):
@@ -111,12 +117,27 @@ class SparseRows:
         """Return some columns, in that order."""
         return SparseRows(self.matrix[:, list(order)], self.fill)
 
-    def with_values(self, values: Array) -> SparseRows:
-        """Return the rows with other stored values, in the same places."""
+    def with_values(self, values: Array, fill: float | None = None) -> SparseRows:
+        """Return the rows with other stored values, in the same places, and with another fill where it is given."""
         from scipy import sparse
 
         parts = (values, self.matrix.indices, self.matrix.indptr)
-        return SparseRows(sparse.csr_array(parts, shape=self.shape), self.fill)
+        return SparseRows(sparse.csr_array(parts, shape=self.shape), self.fill if fill is None else fill)
+
+    def observe(self, rows: Array | SparseRows) -> SparseRows:
+        """Return other rows where these, a mask, store an entry; all others are missing."""
+        values = rows.matrix[self.places] if isinstance(rows, SparseRows) else rows[self.places]
+        return self.with_values(np.asarray(values, np.float64), np.nan)
+
+    def hide(self, hidden: Array) -> SparseRows:
+        """Return the rows with NaN where a dense array (N, X) is true."""
+        from scipy import sparse
+
+        rows, columns = self.places
+        kept, missing = ~hidden[rows, columns], np.nonzero(hidden)
+        places = [np.concatenate(pair) for pair in ((rows[kept], missing[0]), (columns[kept], missing[1]))]
+        values = np.concatenate([self.values[kept].astype(np.float64), np.full(len(missing[0]), np.nan)])
+        return SparseRows(sparse.coo_array((values, tuple(places)), shape=self.shape), self.fill)
 
     def sums(self, weights: Array | None = None) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return the sum of the observed values of each column, and how many there are; of weighted rows where given.
@@ -140,6 +161,20 @@ class SparseRows:
             counted = ~missing if np.isnan(self.fill) else -missing.astype(float)
             counts += np.bincount(columns, counted * weight, width)
         return sums, counts
+
+    def deviations(self, weights: Array | None = None) -> npt.NDArray[np.float64]:
+        """Return the standard deviation of the observed values of each column, shape (X,).
+
+        It is 1 for a column without two different values.
+        """
+        sums, counts = self.sums(weights)
+        counts = np.maximum(counts, np.finfo(float).tiny)
+        mean = sums / counts
+        centred = (self.values - mean[self.matrix.indices]) ** 2
+        squares, stored = self.with_values(centred, np.nan).sums(weights)
+        others = 0 if np.isnan(self.fill) else np.maximum(counts - stored, 0) * mean**2  # not stored: 0 - mean
+        deviation = np.sqrt((squares + others) / counts)
+        return np.where(deviation > 0, deviation, 1.0)
 
     def means(self) -> npt.NDArray[np.float64]:
         """Return the mean of the observed values of each column, shape (X,); NaN where none is observed."""

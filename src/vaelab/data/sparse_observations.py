@@ -21,7 +21,7 @@ __all__ = ["Sparse"]
 class Sparse(Observations):
     """Sparse rows in memory, on a device: the bits are those of the same rows when they are dense.
 
-    With ``redraw`` the stored values / ``scale`` are probabilities of ones, otherwise they are the bits.
+    With ``redraw`` the stored values / ``scale`` are probabilities of ones, otherwise they are what a model gets.
     """
 
     rows: SparseRows
@@ -39,7 +39,8 @@ class Sparse(Observations):
         else:  # the noise of dense rows, used where a value is stored: elsewhere no bit is one
             noise = rule.generator()
             drawn = ((draw_bits(torch.from_numpy(part[:]), rule.scale, noise), part.places) for part in rows.chunks())
-            bits = np.concatenate([bits.numpy()[places].astype(rows.dtype) for bits, places in drawn])
+            bits = np.concatenate([bits.numpy()[places] for bits, places in drawn])
+            bits = bits if rule.may_be_missing else bits.astype(np.uint8)
         return cls(rows.with_values(bits), 1, False, device)
 
     def __len__(self) -> int:
@@ -63,7 +64,9 @@ class Sparse(Observations):
 
     def bits(self, rows: Tensor | slice, ranks: Ranks = ALONE) -> Tensor:
         values = self._dense(rows)  # (B, X)
-        return redraw_bits(values, self.scale, ranks) if self.redraw else values
+        if self.redraw:
+            return redraw_bits(values, self.scale, ranks)
+        return values if self.scale == 1 else values / self.scale
 
     def _dense(self, rows: Tensor | slice) -> Tensor:
         """Return rows (B, X): bits as float32, and grey levels in the type in which they are stored."""

@@ -23,7 +23,6 @@ from vaelab.data.streaming.rows import Rows, on_disk
 from vaelab.data.values import Array, Kind, Stored, has_missing, require_range, require_values, stored_type
 from vaelab.data.weights import Weighted, require_weights
 from vaelab.errors import InputError, require_int
-from vaelab.seeds import DATA_SEED
 
 __all__ = [
     "Split",
@@ -31,8 +30,6 @@ __all__ = [
     "chosen_rows",
     "require_labels",
     "split_in_order",
-    "split_shuffled",
-    "split_validation",
 ]
 
 
@@ -118,6 +115,8 @@ class Split:
 
         It is 1 for a column without two different values.
         """
+        if isinstance(self.x, SparseRows):
+            return torch.from_numpy(self.x.deviations(self.weights)).float()
         if not isinstance(self.x, np.ndarray):
             raise InputError("split: expected rows in memory, for the standard deviation of their columns")
         values = np.asarray(self.x, np.float64)
@@ -212,29 +211,6 @@ def split_in_order(split: Split, sizes: Mapping[str, int]) -> dict[str, Split]:
         parts[name] = chosen_rows(split, rows)
         start += size
     return parts
-
-
-def split_validation(split: Split, where: object = "data") -> dict[str, Split]:
-    """Draw a tenth of the training rows, with seed 777, for validation; the others keep their order."""
-    count = len(split)
-    if count < 10:
-        raise InputError(
-            f"{where}: expected at least 10 rows in train, a tenth of which become the validation split; got {count}"
-        )
-    drawn = np.sort(np.random.default_rng(DATA_SEED).permutation(count)[: count // 10])
-    others = np.setdiff1d(np.arange(count), drawn)
-    return {name: chosen_rows(split, rows) for name, rows in (("train", others), ("validation", drawn))}
-
-
-def split_shuffled(split: Split, where: object = "data") -> dict[str, Split]:
-    """Shuffle the rows with seed 777; 80 % become train, 10 % validation and 10 % test."""
-    count = len(split)
-    if count < 10:
-        raise InputError(f"{where}: expected at least 10 rows to split into train, validation and test; got {count}")
-    order = np.random.default_rng(DATA_SEED).permutation(count)
-    held_out = count // 10
-    sizes = {"train": count - 2 * held_out, "validation": held_out, "test": held_out}
-    return split_in_order(chosen_rows(split, order), sizes)
 
 
 def chosen_rows(split: Split, rows: npt.NDArray[np.int64] | slice) -> Split:

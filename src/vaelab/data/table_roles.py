@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from vaelab.data.content import RawTable
 from vaelab.data.remarks import without_remarked
@@ -20,10 +18,10 @@ __all__ = ["TableRoles", "roles_in_table"]
 
 @dataclass(frozen=True)
 class TableRoles:
-    """The observed columns of a table, the labels (N,), and notes on what was left out."""
+    """The observed columns of a table, the labels (N,), numbers or text, and notes on what was left out."""
 
     table: RawTable
-    labels: npt.NDArray[np.int64] | None
+    labels: Array | None
     notes: tuple[str, ...]
 
 
@@ -39,8 +37,8 @@ def roles_in_table(where: object, table: RawTable, options: ReadOptions) -> Tabl
     label = label_among(where, [name for name in table.names if name not in said], options)
     notes, labels = [], None
     if label is not None:
-        labels, note = _numbered(where, label, table.take([label]).columns[0])
-        notes.append(note)
+        labels = _labels(where, label, table.take([label]).columns[0])
+        notes.append(f"the labels are in column {label!r}")
     left = []
     for name, values in zip(table.names, table.columns, strict=True):
         if name not in said and name != label and (name == "" or is_index_name(name)) and _counts(values):
@@ -60,24 +58,16 @@ def _counts(values: Array) -> bool:
     return values.dtype != object and len(values) > 1 and bool((np.diff(values.astype(np.float64)) == 1).all())
 
 
-def _numbered(where: object, name: str, values: Array) -> tuple[npt.NDArray[np.int64], str]:
-    """Return the labels of a column as whole numbers, and a note that says which is which."""
+def _labels(where: object, name: str, values: Array) -> Array:
+    """Return the labels of a column: whole numbers, or text."""
     missing = missing_in(values)
     if missing.any():
         raise InputError(
             f"{where}: expected a label in every row; {missing.sum():,} are missing in column {name!r}, "
             f"the first in row {int(missing.argmax())} (counted from 0)"
         )
-    note = f"the labels are in column {name!r}"
-    if values.dtype != object:
-        if (values != np.trunc(values)).any():
-            raise InputError(f"{where}: expected whole numbers or text as labels; column {name!r} has real numbers")
-        return values.astype(np.int64), note
-    classes, labels = np.unique(values.astype(str), return_inverse=True)
-    named = _classes(classes.tolist())
-    return labels.astype(np.int64), f"{note}: {named}"
-
-
-def _classes(names: Sequence[str]) -> str:
-    shown = ", ".join(f"{number} is {name!r}" for number, name in enumerate(names[:3]))
-    return shown if len(names) <= 3 else f"{shown} and so on, {len(names)} in all"
+    if values.dtype == object:
+        return values
+    if (values != np.trunc(values)).any():
+        raise InputError(f"{where}: expected whole numbers or text as labels; column {name!r} has real numbers")
+    return values.astype(np.int64)

@@ -25,16 +25,16 @@ def table_in(where: object, content: Content, options: ReadOptions) -> RawTable 
     said = options.columns is not None or options.variables is not None
     if content.table is not None:
         return content.table if said or any(column.dtype == object for column in content.table.columns) else None
-    if content.names is None or "x" not in content.arrays or content.arrays["x"].ndim != 2:
+    x = content.arrays.get("x")
+    if said and isinstance(x, SparseRows):
+        raise InputError(f"{where}: columns: expected a dense table, whose columns may have kinds; got a sparse matrix")
+    if content.names is None or not isinstance(x, np.ndarray) or x.ndim != 2:
         if said or options.drop or options.names is not None:
             what = "columns" if said or options.names is not None else "drop"
             raise InputError(f"{where}: {what}: expected a table with names of columns in line 1; got none")
         return None
     if not said:
         return None
-    x = content.arrays["x"]
-    if isinstance(x, SparseRows):
-        raise InputError(f"{where}: columns: expected a dense table, whose columns may have kinds; got a sparse matrix")
     return RawTable(content.names, [_without_type(column) if content.text else column for column in x.T])
 
 
@@ -43,7 +43,7 @@ def as_numbers(content: Content) -> Content:
     if content.table is None:
         return content
     x = np.column_stack(content.table.columns)
-    return dataclasses.replace(content, arrays={"x": x}, names=content.table.names, table=None)
+    return dataclasses.replace(content, arrays={**content.arrays, "x": x}, names=content.table.names, table=None)
 
 
 def chosen_columns(

@@ -10,13 +10,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vaelab.data.content import RawTable
 from vaelab.data.observations import Observations
 from vaelab.data.values import Array
 from vaelab.distributed import ALONE, Ranks
-from vaelab.errors import InputError, did_you_mean
+from vaelab.errors import InputError
 
-__all__ = ["Weighted", "require_weights", "take_weights", "weighted_mean", "weights_of_table"]
+__all__ = ["Weighted", "require_weights", "weighted_mean"]
 
 
 @dataclass(frozen=True)
@@ -71,30 +70,6 @@ def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
     weights = weights.to(values)
     counts = weights > 0
     return weights[counts] @ values[counts] / weights.sum()
-
-
-def take_weights(
-    where: object, rows: object, names: tuple[str, ...] | None, column: str
-) -> tuple[Array, tuple[str, ...], Array]:
-    """Return the other columns of a table (N, X), their names, and the column of the weights.
-
-    Raises:
-        InputError: no table with named columns, or none of this name.
-    """
-    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or names is None:
-        raise InputError(f"{where}: weight_column: expected one table with names of columns, {column!r} among them")
-    if column not in names:
-        raise InputError(f"{where}: weight_column: there is no column {column!r}{did_you_mean(column, names)}")
-    place = names.index(column)
-    return np.delete(rows, place, axis=1), (*names[:place], *names[place + 1 :]), rows[:, place]
-
-
-def weights_of_table(where: object, table: RawTable, column: str) -> tuple[RawTable, Array]:
-    """Return the other columns of a table, and the column of the weights; an InputError if there is none."""
-    if column not in table.names:
-        raise InputError(f"{where}: weight_column: there is no column {column!r}{did_you_mean(column, table.names)}")
-    others = [name for name in table.names if name != column]
-    return table.take(others), table.take([column]).columns[0]
 
 
 def require_weights(where: str, weights: Any, rows: int) -> npt.NDArray[np.float32] | None:

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vaelab.data.columns import require_same_names
 from vaelab.data.dataset import Dataset
 from vaelab.data.formats.table import FORMATS, format_of
-from vaelab.data.naming import listed
+from vaelab.data.naming import listed, require_same_names
 from vaelab.data.opening import open_regular, reason_of, require_regular, status_of
 from vaelab.data.packing import packing_of
 from vaelab.data.roles import label_among, refuse_counting, require_alike, require_no_index, require_no_labels
 from vaelab.data.splits import Split, require_labels
+from vaelab.data.splitting import Splitting
 from vaelab.data.streaming.rows import Facts, Rows, begin_digest
 from vaelab.data.streaming.sources import Source, Stamp, stamp_of
 from vaelab.data.values import (
@@ -32,7 +32,6 @@ from vaelab.data.values import (
     summarise,
 )
 from vaelab.errors import InputError
-from vaelab.seeds import DATA_SEED
 
 __all__ = ["HELD_OUT", "STREAM_FROM", "read_streamed", "streams"]
 
@@ -55,17 +54,22 @@ def streams(path: Path) -> bool:
         return packing_of(path.name, file.read(8)) is None
 
 
-def read_streamed(path: Path, split: bool = True, options: ReadOptions | None = None) -> Dataset:
+def read_streamed(path: Path, splitting: Splitting | None = None, options: ReadOptions | None = None) -> Dataset:
     """Read through a large file or a directory of shards once; return a data set whose training rows stay on the disk.
 
-    Validation and test are a tenth each, at most 10 000 rows and 256 MB, drawn row by row with seed 777 and held in
-    memory; all other rows are for training. Without ``split`` every row is in the split ``all``, on the disk.
+    Validation and test are a tenth each, at most 10 000 rows and 256 MB, drawn row by row and held in memory; all
+    other rows are for training. If the rows stay ``whole`` every one is in the split ``all``, on the disk.
 
     Raises:
         InputError: no shards, shards that differ (columns of Parquet are matched by name), values that are neither bits
             nor grey levels, fewer than ten rows.
     """
-    options = options or ReadOptions()
+    options, splitting = options or ReadOptions(), splitting or Splitting()
+    if splitting not in (Splitting(seed=splitting.seed), Splitting(whole=True, seed=splitting.seed)):
+        raise InputError(
+            f"{path}: expected no split_column, group_column or stratify, as these rows stay on the disk, where "
+            "validation and test are drawn row by row"
+        )
     if options.drop or (options.columns, options.variables, options.names) != (None, None, None):
         raise InputError(
             f"{path}: {'drop' if options.drop else 'columns'}: expected a table that is read into memory; these rows "
@@ -74,7 +78,7 @@ def read_streamed(path: Path, split: bool = True, options: ReadOptions | None = 
     files = _shards(path) if path.is_dir() else [path]
     for file in files:
         require_regular(file, status_of(file).st_mode)
-    return _read(path, tuple((file, stamp_of(file)) for file in files), split, options)
+    return _read(path, tuple((file, stamp_of(file)) for file in files), splitting, options)
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -131,7 +135,7 @@ def _alike(path: Path, sources: Sequence[Source]) -> tuple[Sequence[Source], lis
 
 
 @lru_cache(maxsize=4)  # commands that use several runs would read through the same file for each of them
-def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], split: bool, options: ReadOptions) -> Dataset:
+def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], splitting: Splitting, options: ReadOptions) -> Dataset:
     unordered = [source for file, _ in files for source in _sources(file, options)]
     if not unordered:
         raise InputError(f"{path}: expected at least one row; got none")
@@ -146,11 +150,12 @@ def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], split: bool, option
     count = sum(source.count for source in sources)
     if not count or not first.dim:
         raise InputError(f"{path}: expected at least one row and one column; got shape ({count}, {first.dim})")
-    held_out = _draw_held_out(path, count, first.dim * first.dtype.itemsize) if split else ()
+    row_bytes = first.dim * first.dtype.itemsize
+    held_out = () if splitting.whole else _draw_held_out(path, count, row_bytes, splitting.seed)
     left_out = np.sort(np.concatenate(held_out)) if held_out else np.empty(0, np.int64)
     sample, coding, facts = _read_through(path, sources, left_out, options)
     labels = _labels(sources)
-    if not split:
+    if splitting.whole:
         splits = {"all": Split(Rows(sources, coding, facts=facts), labels)}
     else:
         splits = {"train": Split(Rows(sources, coding, left_out, facts))}
@@ -165,12 +170,12 @@ def _read(path: Path, files: tuple[tuple[Path, Stamp], ...], split: bool, option
     return Dataset(path.name, splits, coding.kind, coding.scale, first.image_shape, first.names, tuple(notes))
 
 
-def _draw_held_out(path: Path, count: int, row_bytes: int) -> tuple[npt.NDArray[np.int64], ...]:
+def _draw_held_out(path: Path, count: int, row_bytes: int, seed: int) -> tuple[npt.NDArray[np.int64], ...]:
     """Return the numbers of the rows of validation and test, ascending."""
     if count < 10:
         raise InputError(f"{path}: expected at least 10 rows to split into train, validation and test; got {count}")
     size = max(1, min(count // 10, HELD_OUT, _HELD_OUT_BYTES // row_bytes))
-    drawn = np.random.default_rng(DATA_SEED).choice(count, 2 * size, replace=False)
+    drawn = np.random.default_rng(seed).choice(count, 2 * size, replace=False)
     return np.sort(drawn[:size]), np.sort(drawn[size:])
 
 

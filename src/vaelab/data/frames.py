@@ -1,0 +1,100 @@
+"""Tables of other libraries (pandas, polars) as columns: their names and methods are used, nothing is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vaelab.data.content import RawTable
+from vaelab.data.naming import listed
+from vaelab.data.values import Array
+from vaelab.errors import InputError, shown
+
+__all__ = ["column_of", "is_frame", "names_of", "sparse_matrix_of", "table_of", "table_of_objects"]
+
+_NO_VALUES = ("NAType", "NaTType")  # of pandas
+
+
+def is_frame(value: object) -> bool:
+    """Return whether a value is a table with named columns, of pandas, of polars or of a library like them."""
+    return hasattr(value, "columns") and hasattr(value, "to_numpy")
+
+
+def names_of(frame: Any) -> tuple[str, ...]:
+    """Return the names of the columns of a frame."""
+    return tuple(map(str, frame.columns))
+
+
+def sparse_matrix_of(frame: Any) -> Any:
+    """Return the matrix of scipy of a frame of pandas whose columns are all sparse with zeros left out, else None."""
+    dtypes = list(getattr(frame, "dtypes", ()))
+    if not dtypes or not hasattr(frame, "sparse") or any(getattr(dtype, "fill_value", None) != 0 for dtype in dtypes):
+        return None
+    return frame.sparse.to_coo()
+
+
+def table_of(where: str, frame: Any) -> RawTable:
+    """Return a frame as a table.
+
+    Raises:
+        InputError: names that are not all different, or a column that holds neither numbers, nor booleans, nor text.
+    """
+    labels, names = list(frame.columns), names_of(frame)
+    if len(set(names)) < len(names):
+        twice = [name for place, name in enumerate(names) if name in names[:place]]
+        raise InputError(f"{where}: expected different names of columns; got {listed(twice)} more than once")
+    columns = [column_of(f"{where}: column {name!r}", frame[label]) for name, label in zip(names, labels, strict=True)]
+    return RawTable(names, columns)
+
+
+def table_of_objects(where: str, rows: npt.NDArray[Any], names: Sequence[str] | None) -> RawTable:
+    """Return an array of objects (N, X) as a table; without names the columns are called by their numbers."""
+    names = [str(place) for place in range(rows.shape[1])] if names is None else names
+    columns = [column_of(f"{where}: column {name!r}", column) for name, column in zip(names, rows.T, strict=True)]
+    return RawTable(tuple(names), columns)
+
+
+def column_of(where: str, column: Any) -> Array:
+    """Return a column as numbers, as booleans, or as objects: text, or None where a value is missing.
+
+    Raises:
+        InputError: dates, lists or other objects, or text beside numbers.
+
+    >>> column_of("a", [True, None]), column_of("b", ["x", float("nan")])
+    (array([ 1., nan]), array(['x', None], dtype=object))
+    """
+    column = column.to_numpy() if hasattr(column, "to_numpy") else column
+    values: Array = column if isinstance(column, np.ndarray) else np.array(column, object)
+    if values.dtype.kind in "biuf" and values.ndim == 1:
+        return values
+    if values.dtype.kind not in "OU" or values.ndim != 1:
+        what = {"M": "dates", "m": "durations", "S": "bytes", "c": "complex numbers"}.get(values.dtype.kind, "objects")
+        raise InputError(f"{where}: expected numbers, booleans or text; got {what} ({values.dtype})")
+    objects = values.astype(object)
+    missing = np.array([_is_missing(value) for value in objects], bool)
+    present = objects[~missing]
+    if all(isinstance(value, str) for value in present) and len(present):
+        text = objects.copy()
+        text[missing] = None
+        return text
+    strange = next((value for value in present if not isinstance(value, Real | Decimal | np.bool_)), None)
+    if strange is not None:
+        beside = " beside numbers" if isinstance(strange, str) else f" ({type(strange).__name__})"
+        raise InputError(f"{where}: expected numbers, booleans or text, one of them; got {shown(strange)}{beside}")
+    if not missing.any() and all(isinstance(value, bool | np.bool_) for value in present):
+        truths: Array = present.astype(bool)
+        return truths
+    if not missing.any() and all(isinstance(value, Integral) for value in present):
+        return np.array([int(value) for value in present])
+    numbers = np.full(len(objects), np.nan)
+    numbers[~missing] = [float(value) for value in present]
+    return numbers
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or type(value).__name__ in _NO_VALUES or (isinstance(value, float) and value != value)
