@@ -14,7 +14,7 @@ from vaelab.errors import InputError, require_choice, require_int, require_numbe
 from vaelab.inference.contract import Model
 from vaelab.inference.fields import FIELDS, FieldName
 from vaelab.inputs import Table, as_observations
-from vaelab.likelihoods import BernoulliLikelihood, BottomLayer
+from vaelab.likelihoods import BernoulliLikelihood, BottomLayer, ColumnLikelihood
 from vaelab.networks import matmul_precision
 from vaelab.posteriors import BernoulliPosterior
 from vaelab.priors import ChainPrior
@@ -35,6 +35,11 @@ def linear_weights(module: nn.Module) -> tuple[Tensor, Tensor]:
     >>> J.shape, h.shape
     (torch.Size([6, 3]), torch.Size([6]))
     """
+    if isinstance(module, ColumnLikelihood) and not isinstance(module, BernoulliLikelihood):
+        raise InputError(
+            f"likelihood: expected bernoulli, as mean-field inference is for networks of bits; got {module.name} "
+            "(inference=amortised works with every likelihood)"
+        )
     network = module.network if isinstance(module, BernoulliLikelihood | BernoulliPosterior) else None
     layers = [] if network is None else list(network.layers.modules())[1:]
     if network is None or [type(layer) for layer in layers] != [nn.Linear]:

@@ -9,7 +9,7 @@ from functools import partial, wraps
 from typing import Any, ParamSpec
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vaelab.data import DataSpec
 from vaelab.errors import InputError, require_choice, require_int, require_list
@@ -130,8 +130,8 @@ class Networks:
     """The networks of a model: of x, to x, and between the layers of a code.
 
     ``hidden_dims`` of a map are given from x upwards; a network in the other direction has them in reverse. Networks of
-    x get it centred at the mean of the data, and with ``encode_mask`` which of its values are observed. Codes of bits
-    are read as -1 and +1.
+    x get it centred at the mean of the data, real numbers and counts in units of their standard deviations, and with
+    ``encode_mask`` which of its values are observed. Codes of bits are read as -1 and +1.
     """
 
     spec: DataSpec
@@ -148,7 +148,7 @@ class Networks:
     def encoder(self, hidden_dims: Sequence[int]) -> Build:
         """Return what builds a network of x, and of what is given with it."""
         shift = 0.0 if self.spec.mean is None else torch.cat([self.spec.mean, torch.zeros(self.spec.given)])
-        return standardised(self._build(self.network, hidden_dims), shift, encode_mask=self.encode_mask)
+        return standardised(self._build(self.network, hidden_dims), shift, self._scale, self.encode_mask)
 
     def decoder(self, hidden_dims: Sequence[int]) -> Build:
         """Return what builds a network from a code to x."""
@@ -161,6 +161,18 @@ class Networks:
     def downwards(self, hidden_dims: Sequence[int]) -> Build:
         """Return what builds a network from a layer of the code to the layer below."""
         return self._of_code(self._build(self._inner, _reverse(hidden_dims)))
+
+    @property
+    def _scale(self) -> Tensor | float:
+        """The factor of each centred input: for real numbers and counts 1 over their standard deviation."""
+        numbers = [slice(start, stop) for kind, start, stop in self.spec.groups if kind in ("real", "count")]
+        if not numbers:
+            return 1.0
+        scale, deviation = torch.ones(self.spec.dim + self.spec.given), self.spec.deviation
+        if deviation is not None:
+            for columns in numbers:
+                scale[columns] = torch.where(deviation[columns] > 0, deviation[columns], 1).reciprocal()
+        return scale
 
     @property
     def _inner(self) -> NetworkName | Build:

@@ -22,13 +22,14 @@ class Standardised(nn.Module):
         inputs: input size, a number or a shape.
         outputs: output size, a number or a shape.
         shift: subtracted from the input: the mean observation, shape (inputs,), or 1/2 for bits.
-        scale: factor of the centred input: 2 writes bits as -1 and +1.
+        scale: factor of the centred input: 2 writes bits as -1 and +1; or one for each input, shape (inputs,), such as
+            the inverse of its standard deviation.
         encode_mask: whether the layers read, after the inputs, which of them are observed: 2 x inputs numbers.
 
     With ``may_be_missing`` NaN in the input is read as the shift, that is, as the mean.
 
     Raises:
-        InputError: no module, or a shift of another size; when called, inputs or outputs of another size.
+        InputError: no module, or a shift or scale of another size; when called, inputs or outputs of another size.
 
     >>> Standardised(nn.Identity(), 3, 3, shift=0.5, scale=2.0)(torch.tensor([0.0, 1.0, 1.0]))
     tensor([-1.,  1.,  1.])
@@ -40,26 +41,28 @@ class Standardised(nn.Module):
         inputs: Size,
         outputs: Size,
         shift: Tensor | float = 0.0,
-        scale: float = 1.0,
+        scale: Tensor | float = 1.0,
         encode_mask: bool = False,
     ) -> None:
         super().__init__()
         if not isinstance(layers, nn.Module):
             raise InputError(f"network: expected a function from two sizes to a torch module; it returned {layers!r}")
         width = size_of("inputs", inputs).numel()
-        centre = torch.as_tensor(shift, dtype=torch.get_default_dtype())
-        if centre.shape not in ((), (width,)):
-            raise InputError(
-                f"shift: expected a number or shape ({width},), one for each input; got {tuple(centre.shape)}"
-            )
+        centre = _of_inputs("shift", shift, width)
         self.shift: Tensor
         self.register_buffer("shift", torch.zeros(width) + centre)  # a sum: an expanded number would have stride 0
-        self.scale = scale
+        self.scale: Tensor | float
+        if isinstance(scale, Tensor):
+            self.register_buffer("scale", _of_inputs("scale", scale, width).clone())
+        else:
+            self.scale = scale
+        self._scales = isinstance(scale, Tensor) or scale != 1
         self.encode_mask, self.may_be_missing = encode_mask, encode_mask
         self.outputs = size_of("outputs", outputs).numel()
         self.layers = layers
         parts = list(layers.children())
         plain = isinstance(layers, nn.Sequential) and type(layers).forward is nn.Sequential.forward and len(parts) > 1
+        plain = plain and self._scales and not isinstance(scale, Tensor)
         self._folds = plain and type(parts[0]) is nn.Linear and parts[0].bias is not None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,9 +89,9 @@ class Standardised(nn.Module):
             inputs = torch.cat([centred, observed.to(x.dtype)], -1) if self.encode_mask else centred
             features: Tensor = self.layers(inputs)
             return features
-        if self.scale == 1 or not self._folds:
+        if not self._folds:
             centred = x - self.shift
-            features = self.layers(centred if self.scale == 1 else centred * self.scale)
+            features = self.layers(centred * self.scale if self._scales else centred)
             return features
         # W (x - shift) scale + b with the constants in the layer: no second copy of K codes is kept for the gradient.
         first, *others = self.layers.children()
@@ -99,7 +102,19 @@ class Standardised(nn.Module):
         return features
 
 
-def standardised(build: Build, shift: Tensor | float = 0.0, scale: float = 1.0, encode_mask: bool = False) -> Build:
+def _of_inputs(name: str, value: Tensor | float, width: int) -> Tensor:
+    """Return a number, or one for each input, as a tensor."""
+    numbers = torch.as_tensor(value, dtype=torch.get_default_dtype())
+    if numbers.shape not in ((), (width,)):
+        raise InputError(
+            f"{name}: expected a number or shape ({width},), one for each input; got {tuple(numbers.shape)}"
+        )
+    return numbers
+
+
+def standardised(
+    build: Build, shift: Tensor | float = 0.0, scale: Tensor | float = 1.0, encode_mask: bool = False
+) -> Build:
     """Return a function that builds the same networks, but of standardised inputs, and of their mask if asked for."""
 
     def build_standardised(inputs: Size, outputs: Size) -> Standardised:
