@@ -11,7 +11,9 @@ from vaelab import DataSpec
 from vaelab.data import Column, Dataset, Split
 from vaelab.distributions import DiagonalNormal, Multinomial, OneHotCategorical, Product
 from vaelab.errors import InputError
+from vaelab.estimators import ESTIMATORS
 from vaelab.likelihoods import LIKELIHOODS, GaussianLikelihood, MultinomialLikelihood, likelihood_for
+from vaelab.objectives import ELBO
 from vaelab.settings import resolve
 
 COLOURS = ("blue", "green", "red")
@@ -190,3 +192,118 @@ def test_a_product_of_one_kind_is_that_likelihood():
             vaelab.gaussian_vae(data, latent_dim=2, seed=1, likelihood=name) for name in (AUTO[kind], "product")
         )
         assert torch.allclose(one.log_likelihood(x, z), other.log_likelihood(x, z), rtol=1e-5, atol=1e-5)
+
+
+# ---------------------------------------------------------------- what a model accepts
+
+
+def changed(column, value, kind="mixed"):
+    rows = rows_of(kind, 3)
+    rows[1, column] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("x", "sentence"),
+    [
+        (changed(0, math.inf), r"x: expected finite numbers in column 'height'; got values in \[.*, inf\]"),
+        (changed(1, 2), r"x: expected bits or numbers in \[0, 1\] in column 'answer'; got values in \[0, 2\]"),
+        (changed(2, 5), "x: expected a one and zeros in the columns from 'colour=blue' on; got values in"),
+        (
+            changed(slice(2, 5), 1),
+            "x: expected a one and zeros in the columns from 'colour=blue' on; got a row with an",
+        ),
+        (changed(5, -0.1), r"x: expected numbers in \[0, 1\] in column 'share'; got values in \[-0.1, "),
+        (changed(6, -1), "x: expected whole numbers from 0 on in column 'visits'; got values in"),
+        (changed(6, 1.5), "x: expected whole numbers from 0 on in column 'visits'; got others"),
+        (changed(0, math.nan), "x: expected numbers; got NaN, which marks a missing value"),
+        (rows_of("mixed")[:, :6], "x: expected 7 columns, as the data of the model have; got 6"),
+    ],
+)
+def test_values_that_a_column_cannot_have_are_refused(x, sentence):
+    model = vaelab.gaussian_vae(SPECS["mixed"], latent_dim=2)
+    assert model.encode(rows_of("mixed", 3)).shape == (3, 2)
+    for door in (model.encode, model.reconstruct, model.bound):
+        with pytest.raises(InputError, match=f"^{sentence}"):
+            door(x)
+
+
+def test_without_a_spec_the_columns_are_those_of_the_likelihood():
+    parts = vaelab.gaussian_vae(SPECS["real"], latent_dim=2)
+    model = vaelab.LatentVariableModel(parts.prior, parts.likelihood, parts.posterior)
+    assert model.bound(rows_of("real")).isfinite().all()
+    with pytest.raises(InputError, match="x: expected finite numbers; got values in"):
+        model.bound(changed(2, math.inf, "real"))
+
+
+@pytest.mark.parametrize("built", ["binary", "categorical", "mixed", "real", "count"])
+@pytest.mark.parametrize("kind", ["binary", "mixed", "real", "count"])
+def test_data_of_other_columns_than_those_of_the_likelihood_are_refused(built, kind):
+    model, data = vaelab.gaussian_vae(SPECS[built], latent_dim=2), dataset_of(kind)
+    fits = built == kind or (built, kind) in {("real", "count"), ("count", "binary")}
+    for door in (lambda: vaelab.fit(model, data, steps=1), lambda: vaelab.evaluate(model, data, samples=1)):
+        if fits:
+            door()
+        else:
+            with pytest.raises(InputError, match=r"^(likelihood: .* (is for|is built for)|x: expected)"):
+                door()
+
+
+# ---------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("build", [vaelab.gaussian_vae, vaelab.bernoulli_vae])
+def test_every_family_trains_evaluates_and_is_saved(build, kind, tmp_path):
+    data = dataset_of(kind, 100)
+    if kind == "mixed":  # a pattern to be found: a tall person answers yes
+        for split in data.splits.values():
+            split.x[:, 1] = split.x[:, 0] > 170
+    model = build(data, latent_dim=3, hidden_dims=[16], seed=0)
+    before = vaelab.evaluate(model, data, samples=20)
+    vaelab.fit(model, data, steps=20, seed=0)
+    after = vaelab.evaluate(model, data, samples=20)
+    assert after["elbo"].value > before["elbo"].value
+    assert math.isfinite(after["iwae-20"].value)
+    model.save(tmp_path / "model")
+    loaded = vaelab.load(tmp_path / "model")
+    x, z = data.test.batch(10), torch.ones(2, 10, 3)
+    assert torch.equal(loaded.log_joint(x, z), model.log_joint(x, z))
+    assert torch.equal(loaded.sample(5, seed=1), model.sample(5, seed=1))
+    assert model.likelihood(z).support.check(model.sample(5)).all()
+    assert model.reconstruct(x).shape == x.shape
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1.0, 1e4])
+def test_training_does_not_depend_on_the_units(factor):
+    """The encoder reads real numbers in units of their deviation, so the bound changes by the logarithm alone."""
+    splits = {name: Split(factor * rows_of("real", 100, seed)) for seed, name in enumerate(("train", "validation"))}
+    data = Dataset("units", splits, "real", 1)
+    model = vaelab.gaussian_vae(data, latent_dim=2, hidden_dims=[8], seed=0)
+    bound = vaelab.fit(model, data, steps=10, seed=0).best_bound + 4 * math.log(factor)
+    assert bound == pytest.approx(-14.0, abs=0.3)
+
+
+def test_an_estimator_of_every_kind_takes_every_family():
+    for kind in SPECS:
+        data = dataset_of(kind)
+        x = data.train.batch(8)
+        used = 0
+        for build, options in ((vaelab.bernoulli_vae, {"latent_dim": 2}), (vaelab.gaussian_vae, {"latent_dim": 2})):
+            model = build(data, hidden_dims=[4], seed=0, **options)
+            for estimator in (kind_of(model) for kind_of in ESTIMATORS.values() if model.code in kind_of.codes):
+                try:
+                    estimator.check(model, ELBO())
+                except InputError:
+                    continue
+                loss = estimator(model, ELBO(), x).loss()
+                weights = [weight for weight in model.parameters() if weight.requires_grad]
+                gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+                assert all(gradient.isfinite().all() for gradient in gradients if gradient is not None)
+                used += 1
+        assert used == len(ESTIMATORS) - 1  # all but mean-field EM, which is for networks of bits
+
+
+def test_mean_field_inference_names_the_likelihood_that_it_needs():
+    with pytest.raises(InputError, match=r"likelihood: expected bernoulli, as mean-field .* got gaussian .*amortised"):
+        vaelab.sbn(SPECS["real"], layers=[3], inference="mean-field")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vaelab.data import DataSpec
+from vaelab.data.variables import ColumnKind, Group
 from vaelab.errors import InputError
 
 __all__ = ["Table", "as_codes", "as_observations"]
@@ -16,18 +19,21 @@ __all__ = ["Table", "as_codes", "as_observations"]
 Table = Tensor | npt.NDArray[Any]  # observations (B, X) or codes (..., D) of any kind of number
 
 
-def as_observations(x: object, like: Tensor, where: str = "", may_be_missing: bool = False) -> Tensor:
-    """Return a table of bits or of numbers in [0, 1] as a tensor (B, X) in the type of ``like``.
+def as_observations(
+    x: object, like: Tensor, where: str = "", may_be_missing: bool = False, spec: DataSpec | None = None
+) -> Tensor:
+    """Return a table of observations as a tensor (B, X), or (B, X + Y) with what is given, in the type of ``like``.
 
     Args:
         x: a tensor on the device of ``like``, or a NumPy array: booleans, whole numbers or real ones.
         like: any weight of the model.
         where: which cells are checked, if not all: words for the error.
         may_be_missing: whether NaN is allowed, which marks a missing value.
+        spec: what is known of the columns; without it they are bits or numbers in [0, 1].
 
     Raises:
-        InputError: no table of numbers, numbers outside [0, 1], NaN where nothing may be missing, or a tensor on
-            another device.
+        InputError: no table of numbers, numbers that the columns cannot have, NaN where nothing may be missing, or a
+            tensor on another device.
 
     >>> as_observations(np.array([[True, False]]), torch.zeros(1))
     tensor([[1., 0.]])
@@ -35,17 +41,84 @@ def as_observations(x: object, like: Tensor, where: str = "", may_be_missing: bo
     table = _tensor("x", x, like, "a tensor or an array of observations, shape (B, X)")
     if table.ndim != 2:
         raise InputError(f"x: expected a tensor or an array of observations, shape (B, X); got {_described(x)}")
-    if _can_be_checked(table) and not bool(((table >= 0) & (table <= 1)).all()):
-        missing = table.isnan()
-        if bool(missing.any()) and not may_be_missing:
-            raise InputError(
-                f"x: expected bits or numbers in [0, 1]{where}; got NaN, which marks a missing value; the model was "
-                "built for complete data: model.allow_missing() lets it leave missing values out"
-            )
-        low, high = torch.where(missing, 0, table).min(), torch.where(missing, 0, table).max()
-        if low < 0 or high > 1:
-            raise InputError(f"x: expected bits or numbers in [0, 1]{where}; got values in [{low:g}, {high:g}]")
+    if not _can_be_checked(table):
+        return table
+    groups = None if spec is None or {kind for kind, *_ in spec.groups} <= {"binary", "unit"} else _groups(spec)
+    if groups is None and bool(((table >= 0) & (table <= 1)).all()):
+        return table
+    if not may_be_missing and bool(table.isnan().any()):
+        raise InputError(
+            f"x: expected {_VALUES['binary'].words if groups is None else 'numbers'}{where}; got NaN, which marks a "
+            "missing value; the model was built for complete data: model.allow_missing() lets it leave missing values "
+            "out"
+        )
+    _require_values(table, groups or [("binary", 0, table.shape[1])], None if spec is None else spec.columns, where)
     return table
+
+
+class _Values(NamedTuple):
+    """The values that the columns of a kind can have, from low to high, and words for an error."""
+
+    low: float
+    high: float
+    words: str
+
+
+_LARGEST = float(np.finfo(np.float32).max)
+_VALUES: dict[ColumnKind, _Values] = {
+    "binary": _Values(0, 1, "bits or numbers in [0, 1]"),
+    "unit": _Values(0, 1, "numbers in [0, 1]"),
+    "categorical": _Values(0, 1, "a one and zeros"),
+    "count": _Values(0, _LARGEST, "whole numbers from 0 on"),
+    "real": _Values(-_LARGEST, _LARGEST, "finite numbers"),
+}
+
+
+def _groups(spec: DataSpec) -> list[Group]:
+    """Return the groups of the columns, with those that are given, which are in [0, 1]."""
+    given: list[Group] = [("binary", spec.dim, spec.dim + spec.given)] if spec.given else []
+    return [*spec.groups, *given]
+
+
+def _require_values(table: Tensor, groups: Sequence[Group], names: Sequence[str] | None, where: str) -> None:
+    """Raise an InputError for values that the columns of a group cannot have; NaN is passed over."""
+    width = groups[-1][2]
+    if table.shape[1] != width:
+        raise InputError(f"x: expected {width} columns, as the data of the model have; got {table.shape[1]}")
+    sizes = torch.tensor([stop - start for _, start, stop in groups], device=table.device)
+    of_group = torch.tensor([_VALUES[kind][:2] for kind, _, _ in groups], dtype=table.dtype, device=table.device)
+    low, high = of_group.repeat_interleave(sizes, 0).unbind(-1)  # (X,) each
+    wrong = (table < low) | (table > high)
+    whole = torch.tensor([kind == "count" for kind, _, _ in groups], device=table.device).repeat_interleave(sizes)
+    wrong |= whole & (table != table.trunc()) & ~table.isnan()
+    place = torch.arange(len(groups), device=table.device).repeat_interleave(sizes)
+    sums = table.new_zeros(len(table), len(groups)).index_add(1, place, table)
+    levels = torch.tensor([kind == "categorical" for kind, _, _ in groups], device=table.device)
+    wrong |= (levels & ((sums - 1).abs() > 1e-3)).index_select(1, place)
+    if not bool(wrong.any()):
+        return
+    _refuse_values(table, int(wrong.any(0).nonzero()[0]), groups, names, where)
+
+
+def _refuse_values(
+    table: Tensor, column: int, groups: Sequence[Group], names: Sequence[str] | None, where: str
+) -> NoReturn:
+    """Raise an InputError that says which values a column cannot have."""
+    kind, start, stop = next(group for group in groups if group[1] <= column < group[2])
+    values = table[:, start:stop]
+    values = values[~values.isnan()]
+    low, high = float(values.min()), float(values.max())
+    named = ""
+    if len(groups) > 1 and names is not None and column < len(names):
+        named = (
+            f" in the columns from {names[start]!r} on" if kind == "categorical" else f" in column {names[column]!r}"
+        )
+    got = f"values in [{low:g}, {high:g}]"
+    if kind == "categorical" and 0 <= low <= high <= 1:
+        got = "a row with another sum"
+    elif kind == "count" and low >= 0:
+        got = "others"
+    raise InputError(f"x: expected {_VALUES[kind].words}{named}{where}; got {got}")
 
 
 def as_codes(z: object, like: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from vaelab.data import DataSpec
 from vaelab.distributions import Code
 
 __all__ = ["Model"]
@@ -29,6 +30,10 @@ class Model(Protocol):
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Return log p(x|z), (K, B), for rows x (B, X) and codes z (K, B, D)."""
+
+    @property
+    def spec_of_columns(self) -> DataSpec | None:
+        """What is known of the columns of x."""
 
     def observations(self, x: object) -> Tensor:
         """Return observations of any kind of number (B, X) in the model's type, checked."""

@@ -132,7 +132,7 @@ def observed(model: Model, x: Table, known: Table | None = None) -> Tensor:
     Raises:
         InputError: a wrong shape or type, or numbers outside [0, 1] where pixels are known.
     """
-    x = model.observations(x) if known is None else _partly(x, known, model.any_weight)
+    x = model.observations(x) if known is None else _partly(x, known, model)
     if known is not None and model.given:
         raise InputError("known: expected a model that is not conditional; this one is given some columns")
     if x.shape[1] != (pixels := model.data_dim):
@@ -140,8 +140,9 @@ def observed(model: Model, x: Table, known: Table | None = None) -> Tensor:
     return x
 
 
-def _partly(x: object, known: object, like: Tensor) -> Tensor:
+def _partly(x: object, known: object, model: Model) -> Tensor:
     """Return observations that are NaN where they are not known."""
+    like = model.any_weight
     shape = tuple(getattr(x, "shape", ()))
     if len(shape) != 2 or (isinstance(x, np.ndarray) and x.dtype.kind not in "buif"):
         as_observations(x, like)  # refuses it
@@ -150,10 +151,13 @@ def _partly(x: object, known: object, like: Tensor) -> Tensor:
         raise InputError(f"known: expected booleans of shape {shape[1:]} or {shape}; got {_what(known)}")
     mask = mask.to(like.device).expand(shape)
     if isinstance(x, np.ndarray):
-        x = np.where(mask.cpu().numpy(), x, 0)
+        x = np.where(mask.cpu().numpy(), x, np.nan)
     elif isinstance(x, Tensor) and x.device == like.device:
-        x = torch.where(mask, x, torch.zeros_like(x))
-    return torch.where(mask, as_observations(x, like, " where pixels are known"), torch.nan)
+        x = torch.where(mask, x.to(like.dtype), torch.nan)
+    table = as_observations(x, like, " where pixels are known", may_be_missing=True, spec=model.spec_of_columns)
+    if bool((table.isnan() & mask).any()):
+        raise InputError("x: expected bits or numbers where pixels are known; got NaN")
+    return table
 
 
 def _what(value: object) -> str:

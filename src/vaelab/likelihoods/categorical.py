@@ -40,10 +40,11 @@ class CategoricalLikelihood(ColumnLikelihood):
 
     name: ClassVar[str] = "categorical"
     kinds: ClassVar[tuple[ColumnKind, ...]] = ("categorical",)
+    by_groups: ClassVar[bool] = True
 
     def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:
         super().__init__(latent_dim, data, network)
-        self.sizes = tuple(stop - start for _, start, stop in DataSpec.of(data).groups)
+        self.sizes = tuple(stop - start for _, start, stop in self.spec.groups)
 
     def distribution(self, numbers: Tensor) -> OneHotCategorical:
         return OneHotCategorical(numbers, self.sizes)

@@ -28,7 +28,8 @@ _WORDS: dict[ColumnKind, str] = {
 class ColumnLikelihood(nn.Module, ABC):
     """p(x|z) of some kinds of columns: a network of z returns X numbers, and they are the parameters of p(x|z).
 
-    A subclass says in ``name`` what it is called, in ``kinds`` which columns it is for, turns the numbers into a
+    A subclass says in ``name`` what it is called, in ``kinds`` which columns it is for, in ``by_groups`` whether it
+    depends on how they are grouped, turns the numbers into a
     distribution (:meth:`distribution`), and may say where the numbers start (:meth:`start`). It may have parameters of
     its own. Where the data have a mean, and the network ends in a bias for each column, that bias starts there.
 
@@ -44,10 +45,11 @@ class ColumnLikelihood(nn.Module, ABC):
 
     name: ClassVar[str]
     kinds: ClassVar[tuple[ColumnKind, ...]]
+    by_groups: ClassVar[bool] = False
 
     def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:
         super().__init__()
-        spec = DataSpec.of(data)
+        self.spec = spec = DataSpec.of(data)
         self._require_kinds(spec)
         self.network = None if network is None else build_network(network, latent_dim, spec.event_shape)
         bias = None if self.network is None else output_bias(self.network)
@@ -69,6 +71,15 @@ class ColumnLikelihood(nn.Module, ABC):
         """Return p(x|z) for codes of shape (..., D): batch shape (...), event shape (X,)."""
         return self.distribution(z if self.network is None else self.network(z))
 
+    def require_columns(self, spec: DataSpec) -> None:
+        """Raise an :class:`~vaelab.errors.InputError` for data whose columns are not those that it is built for."""
+        self._require_kinds(spec)
+        if self.by_groups and spec.groups != self.spec.groups:
+            expected, got = (_described(part) for part in (self.spec, spec))
+            raise InputError(
+                f"likelihood: expected the columns that {self.name} is built for, {expected}; the data have {got}"
+            )
+
     def _require_kinds(self, spec: DataSpec) -> None:
         """Refuse columns of another kind, with the choices for them."""
         for kind, start, _ in spec.groups:
@@ -85,6 +96,12 @@ class ColumnLikelihood(nn.Module, ABC):
                 f"likelihood: {self.name} is for {' or '.join(_WORDS[kind] for kind in self.kinds)}, and {which} "
                 f"{_WORDS[kind]}; expected {_CHOICES[kind]}, or auto, which chooses by the kinds of the columns{way}"
             )
+
+
+def _described(spec: DataSpec) -> str:
+    """Return the kinds of the first groups of columns, with the number of their columns."""
+    parts = [f"{kind} ({stop - start})" for kind, start, stop in spec.groups[:6]]
+    return ", ".join(parts) + (", ..." if len(spec.groups) > 6 else "")
 
 
 # What each kind of column can have as its likelihood, in words for an error.

@@ -49,7 +49,7 @@ class GaussianLikelihood(ColumnLikelihood):
 
     def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:
         super().__init__(latent_dim, data, network)
-        spec = DataSpec.of(data)
+        spec = self.spec
         deviation = torch.ones(spec.dim) if spec.deviation is None else spec.deviation
         deviation = self.scales(torch.where(deviation > 0, deviation, 1))
         self.register_buffer("mean", torch.zeros(spec.dim) if spec.mean is None else spec.mean.clone())

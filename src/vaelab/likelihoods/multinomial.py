@@ -47,7 +47,7 @@ class MultinomialLikelihood(ColumnLikelihood):
 
     def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:
         super().__init__(latent_dim, data, network)
-        mean = DataSpec.of(data).mean
+        mean = self.spec.mean
         total = 0 if mean is None else max(1, round(float(mean.double().sum())))
         self.register_buffer("total", torch.tensor(total))  # 0: not known
 

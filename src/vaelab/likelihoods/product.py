@@ -50,11 +50,12 @@ class ProductLikelihood(ColumnLikelihood):
 
     name: ClassVar[str] = "product"
     kinds: ClassVar[tuple[ColumnKind, ...]] = tuple(OF_KIND)
+    by_groups: ClassVar[bool] = True
 
     def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:
         super().__init__(latent_dim, data, network)
         self.parts = nn.ModuleDict()
-        for number, (build, spec, places) in enumerate(_parts(DataSpec.of(data))):
+        for number, (build, spec, places) in enumerate(_parts(self.spec)):
             self.parts[build.name] = build(latent_dim, spec, None)
             self.register_buffer(f"_columns_{number}", places, persistent=False)
 

@@ -15,6 +15,7 @@ from vaelab.data import Condition, DataSpec
 from vaelab.distributions import Code, ParametricDistribution, as_vector, kind_of_code, observed_log_prob
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.inputs import Table, as_codes, as_observations
+from vaelab.likelihoods import BottomLayer, ColumnLikelihood
 from vaelab.models.pretrained import Pretrained
 from vaelab.networks import Standardised, evaluation_mode
 from vaelab.objectives import ELBO, Objective, check_objective, log_weights
@@ -136,10 +137,18 @@ class LatentVariableModel(Pretrained):
         """Return observations of any kind of number (B, X) in the model's type, checked.
 
         Raises:
-            InputError: no table of numbers in [0, 1], a tensor on another device, or NaN in a model that does not
-                allow missing values.
+            InputError: no table of numbers, numbers that the columns cannot have (of bits outside [0, 1]), a tensor on
+                another device, or NaN in a model that does not allow missing values.
         """
-        return as_observations(x, self.any_weight, may_be_missing=self.may_be_missing)
+        return as_observations(x, self.any_weight, "", self.may_be_missing, self.spec_of_columns)
+
+    @property
+    def spec_of_columns(self) -> DataSpec | None:
+        """What is known of the columns of x: the spec of the model, or that of its likelihood."""
+        if self.spec is not None:
+            return self.spec
+        of_likelihood = _columns_of(self.likelihood)
+        return None if of_likelihood is None else of_likelihood.spec
 
     def filled(self, x: Tensor) -> Tensor:
         """Return observations with 0 for what is missing: for networks that are not part of the model."""
@@ -296,8 +305,12 @@ class LatentVariableModel(Pretrained):
         """Prepare for data of this form: missing values are allowed, and said in the log, if the data have some.
 
         Raises:
-            InputError: data that do not give with each row what the model is given.
+            InputError: data that do not give with each row what the model is given, or whose columns are of kinds that
+                its likelihood is not for.
         """
+        of_likelihood = _columns_of(self.likelihood)
+        if of_likelihood is not None:
+            of_likelihood.require_columns(spec)
         built_for = None if self.spec is None else self.spec.condition
         if spec.given != self.given or (built_for is not None and built_for != spec.condition):
             names = [built_for.words if built_for is not None else self.given or None]
@@ -320,6 +333,12 @@ class LatentVariableModel(Pretrained):
                 "model: a deterministic auto-encoder has no likelihood of x, so no bound; "
                 "its reconstruction error and the density of its codes are reported instead"
             )
+
+
+def _columns_of(likelihood: nn.Module) -> ColumnLikelihood | None:
+    """Return the likelihood of the columns, also that of a code of several layers; None for another module."""
+    conditional = likelihood.conditional if isinstance(likelihood, BottomLayer) else likelihood
+    return conditional if isinstance(conditional, ColumnLikelihood) else None
 
 
 def _statistic(part: str, distribution: Distribution, name: str) -> Tensor:
