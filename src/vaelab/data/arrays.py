@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from vaelab.data.content import RawTable
-from vaelab.data.frames import is_frame, names_of, sparse_matrix_of, table_of, table_of_objects
+from vaelab.data.frames import column_of, is_frame, names_of, sparse_matrix_of, table_of, table_of_objects
 from vaelab.data.sparse import SparseRows, is_sparse
 from vaelab.data.values import Array
 from vaelab.errors import InputError, did_you_mean
@@ -25,13 +25,13 @@ class Given:
     """Rows as a user gives them: an array (N, X) or (N, H, W), sparse rows, or a table of named columns.
 
     ``names`` are those of the columns of an array, ``labels`` come with the rows of a data set of torch, and
-    ``beside`` are columns that are not observed but may be named, such as ``.obs`` of AnnData.
+    ``beside`` is a frame of columns that are not observed but may be named: ``.obs`` of AnnData.
     """
 
     rows: Array | SparseRows | RawTable
     names: tuple[str, ...] | None = None
     labels: Array | None = None
-    beside: Mapping[str, Array] = field(default_factory=dict)
+    beside: Any = None
 
     def taken(self, argument: str, name: str) -> tuple[Given, Array]:
         """Return the rows without the column of a name, and that column.
@@ -39,13 +39,14 @@ class Given:
         Raises:
             InputError: there is no column of this name.
         """
-        if name in self.beside:
-            return self, self.beside[name]
-        if not isinstance(self.rows, RawTable):
-            known = f"; known are {', '.join(self.beside)}" if self.beside else ""
-            raise InputError(f"{argument}: expected an array, or the name of a column of a frame; got {name!r}{known}")
-        if name not in self.rows.names:
-            raise InputError(f"{argument}: there is no column {name!r}{did_you_mean(name, self.rows.names)}")
+        known = self.rows.names if isinstance(self.rows, RawTable) else None
+        known = names_of(self.beside) if self.beside is not None else known
+        if known is None:
+            raise InputError(f"{argument}: expected an array, or the name of a column of a frame; got {name!r}")
+        if name not in known:
+            raise InputError(f"{argument}: there is no column {name!r}{did_you_mean(name, known)}")
+        if not isinstance(self.rows, RawTable) or self.beside is not None:
+            return self, column_of(f"{argument}: column {name!r}", self.beside[name])
         others = [other for other in self.rows.names if other != name]
         return replace(self, rows=self.rows.take(others)), self.rows.columns[self.rows.names.index(name)]
 
@@ -63,9 +64,8 @@ def given_rows(argument: str, value: Any, names: tuple[str, ...] | None = None) 
            [ 0.,  1.]])
     """
     if all(hasattr(value, name) for name in ("X", "var_names", "obs")):  # AnnData
-        beside = table_of(f"{argument}.obs", value.obs)
         inner = given_rows(argument, value.X, tuple(map(str, value.var_names)))
-        return replace(inner, beside=dict(zip(beside.names, beside.columns, strict=True)))
+        return replace(inner, beside=value.obs)
     if is_sparse(value) or (isinstance(value, torch.Tensor) and value.layout != torch.strided):
         return Given(SparseRows(value if is_sparse(value) else _scipy(value)), names)
     if is_frame(value):

@@ -33,6 +33,14 @@ def divide(
     >>> [(name, len(split)) for name, split in splits.items()], notes
     ([('train', 16), ('validation', 2), ('test', 2)], ('split 80 % / 10 % / 10 % ..., shuffled with seed 1',))
     """
+    for what, array in (("split", names), ("groups", groups)):
+        if array is not None and array.shape != (len(rows),):
+            raise InputError(
+                f"{where}: {what}: expected one for each row, shape ({len(rows)},); got shape {array.shape}"
+            )
+    if names is not None and (groups is not None or splitting.stratify):
+        what = "stratify" if groups is None else "groups"
+        raise InputError(f"{where}: {what}: expected none beside split, which says the split of each row")
     if splitting.whole:
         return {"all": rows}, ()
     if names is not None:
@@ -40,7 +48,7 @@ def divide(
         chosen = rows_of_names(called, names)
         return completed(where, {name: chosen_rows(rows, part) for name, part in chosen.items()}, splitting)
     drawn = rows_of_splits(where, len(rows), splitting, rows.labels, groups)
-    return {name: chosen_rows(rows, part) for name, part in drawn.items()}, (splitting.note,)
+    return {name: chosen_rows(rows, part) for name, part in drawn.items()}, (splitting.note(groups is not None),)
 
 
 def completed(

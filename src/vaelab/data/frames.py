@@ -22,7 +22,7 @@ _NO_VALUES = ("NAType", "NaTType")  # of pandas
 
 def is_frame(value: object) -> bool:
     """Return whether a value is a table with named columns, of pandas, of polars or of a library like them."""
-    return hasattr(value, "columns") and hasattr(value, "to_numpy")
+    return hasattr(value, "to_numpy") and hasattr(value, "columns")
 
 
 def names_of(frame: Any) -> tuple[str, ...]:
@@ -48,6 +48,8 @@ def table_of(where: str, frame: Any) -> RawTable:
     if len(set(names)) < len(names):
         twice = [name for place, name in enumerate(names) if name in names[:place]]
         raise InputError(f"{where}: expected different names of columns; got {listed(twice)} more than once")
+    if not names or not len(frame):
+        raise InputError(f"{where}: expected at least one row and one column; got shape {tuple(frame.shape)}")
     columns = [column_of(f"{where}: column {name!r}", frame[label]) for name, label in zip(names, labels, strict=True)]
     return RawTable(names, columns)
 

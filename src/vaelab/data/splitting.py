@@ -52,10 +52,9 @@ class Splitting:
         if self.whole and (self.column is not None or any(drawn.values())):
             raise InputError("split: expected True beside split_column, group_column or stratify; got False")
 
-    @property
-    def note(self) -> str:
-        """How the rows were drawn, in a sentence."""
-        how = [f"by the groups in column {self.group_column!r}"] if self.group_column is not None else []
+    def note(self, grouped: bool) -> str:
+        """Return how the rows were drawn, in a sentence; by groups or not."""
+        how = [] if not grouped else ["by groups"]
         how += ["each class with the same share"] if self.stratify else []
         drawn = f"shuffled with seed {self.seed}"
         return f"split 80 % / 10 % / 10 % into train, validation and test, {', '.join([*how, drawn])}"

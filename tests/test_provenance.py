@@ -1,0 +1,247 @@
+"""Room: data. Rows of any provenance are the data set of their array; splits by columns, files, classes, groups."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from scipy import sparse
+
+from vaelab.data import Dataset, load_data
+from vaelab.data.arrays import given_rows
+from vaelab.data.content import RawTable
+from vaelab.errors import InputError
+
+GENERATOR = np.random.default_rng(0)
+NAMES = tuple("abcdef")
+BITS = GENERATOR.integers(0, 2, (60, 6)).astype(np.uint8)
+GAPS = GENERATOR.random((60, 6)) < 0.2
+HOLED = np.where(GAPS, np.nan, BITS)
+LABELS = np.arange(60) % 3
+WORDS = np.array(["ant", "bee", "cat"])[LABELS]
+SPLITS = np.array(["train"] * 40 + ["validation"] * 10 + ["test"] * 10)
+OBJECTS = np.where(GAPS, None, BITS.astype(object))
+
+
+class Items(torch.utils.data.Dataset):
+    """A map-style data set of pairs."""
+
+    def __len__(self):
+        return len(BITS)
+
+    def __getitem__(self, number):
+        return torch.from_numpy(BITS[number]), int(LABELS[number])
+
+
+def with_na(form):
+    """Return the rows with gaps as a frame of nullable integers or booleans."""
+    frame = pd.DataFrame({name: pd.array(column, dtype=form) for name, column in zip(NAMES, OBJECTS.T, strict=True)})
+    return frame
+
+
+FRAME = pd.DataFrame(BITS, columns=list(NAMES))
+COMPLETE = {
+    "bool": BITS.astype(bool),
+    "big-endian": BITS.astype(">f8"),
+    "fortran": np.asfortranarray(BITS.astype(np.int32)),
+    "every second": np.repeat(BITS, 2, 0)[::2],
+    "read-only": np.frombuffer(BITS.tobytes(), np.uint8).reshape(BITS.shape),
+    "float16": BITS.astype(np.float16),
+    "matrix": np.matrix(BITS),
+    "objects": BITS.astype(object),
+    "lists": BITS.tolist(),
+    "lists of bools": BITS.astype(bool).tolist(),
+    "masked, nothing hidden": np.ma.masked_array(BITS),
+    "tensor": torch.from_numpy(BITS),
+    "bfloat16": torch.from_numpy(BITS).bfloat16().requires_grad_(),
+    "transposed tensor": torch.from_numpy(BITS.T.copy()).T,
+    "sparse tensor": torch.from_numpy(BITS).to_sparse(),
+    "csc": sparse.csc_matrix(BITS),
+    "pandas": FRAME,
+    "pandas bool": FRAME.astype(bool),
+    "pandas of several types": FRAME.astype({"a": "float32", "b": "Int8", "c": bool}),
+    "pandas sparse": FRAME.astype(pd.SparseDtype("int64", 0)),
+    "polars": pl.DataFrame(BITS, schema=list(NAMES)),
+    "tensors": torch.utils.data.TensorDataset(torch.from_numpy(BITS)),
+    "items": Items(),
+    "subset": torch.utils.data.Subset(Items(), range(60)),
+    "anndata": SimpleNamespace(X=BITS, var_names=pd.Index(NAMES), obs=pd.DataFrame(index=range(60))),
+    "sparse anndata": SimpleNamespace(X=sparse.csr_matrix(BITS), var_names=pd.Index(NAMES), obs=pd.DataFrame()),
+    "array-like": SimpleNamespace(__array__=lambda dtype=None, copy=None: BITS),
+}
+WITH_GAPS = {
+    "nan": HOLED,
+    "objects": OBJECTS,
+    "lists": OBJECTS.tolist(),
+    "masked": np.ma.masked_array(BITS, GAPS),
+    "tensor": torch.from_numpy(HOLED),
+    "pandas": pd.DataFrame(HOLED, columns=list(NAMES)),
+    "pandas objects": pd.DataFrame(OBJECTS, columns=list(NAMES)),
+    "pandas Int64": with_na("Int64"),
+    "pandas boolean": with_na("boolean"),
+    "polars": pl.DataFrame(OBJECTS.tolist(), schema=list(NAMES), orient="row"),
+    "polars bool": pl.DataFrame(OBJECTS.tolist(), schema=dict.fromkeys(NAMES, pl.Int8), orient="row").cast(pl.Boolean),
+}
+
+
+@pytest.mark.parametrize("rows", COMPLETE.values(), ids=COMPLETE)
+def test_rows_of_any_provenance_are_the_data_set_of_their_array(rows):
+    if isinstance(rows, SimpleNamespace) and hasattr(rows, "__array__"):
+        rows = type("Like", (), {"__array__": lambda self, dtype=None, copy=None: BITS})()
+    data, expected = Dataset.from_arrays(rows, LABELS), Dataset.from_arrays(BITS, LABELS)
+    assert data.sha256() == expected.sha256()
+    assert data.notes == expected.notes
+    assert data.columns in (None, NAMES)
+    assert all(split.x[:].flags.c_contiguous for split in data.splits.values())
+    named = not isinstance(rows, np.ndarray | list | torch.Tensor | torch.utils.data.Dataset) and (
+        hasattr(rows, "columns") or hasattr(rows, "var_names")
+    )
+    assert (data.columns == NAMES) == named
+
+
+@pytest.mark.parametrize("rows", WITH_GAPS.values(), ids=WITH_GAPS)
+def test_missing_values_of_any_provenance_are_nan(rows):
+    data = Dataset.from_arrays(rows, LABELS)
+    assert data.sha256() == Dataset.from_arrays(HOLED, LABELS).sha256()
+    assert data.has_missing
+
+
+def test_labels_come_with_the_items_or_are_a_column_or_text():
+    expected = Dataset.from_arrays(BITS, LABELS)
+    frame = FRAME.assign(animal=WORDS, number=LABELS)
+    anndata = SimpleNamespace(X=BITS, var_names=pd.Index(NAMES), obs=pd.DataFrame({"cell": pd.Categorical(WORDS)}))
+    for data in (
+        Dataset.from_arrays(Items()),
+        Dataset.from_arrays(FRAME.assign(label=LABELS)),
+        Dataset.from_arrays(frame.drop(columns="animal"), "number"),
+        Dataset.from_arrays(frame.drop(columns="number"), "animal"),
+        Dataset.from_arrays(pl.from_pandas(frame).drop("number"), "animal"),
+        Dataset.from_arrays(BITS, WORDS),
+        Dataset.from_arrays(BITS, pd.Series(WORDS)),
+        Dataset.from_arrays(anndata, "cell"),
+    ):
+        assert data.sha256() == expected.sha256()
+    assert "labels: 0 is 'ant', 1 is 'bee', 2 is 'cat'" in data.notes
+
+
+def test_a_frame_is_the_data_set_of_its_file(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "colour": np.array(["red", "blue", "green", None])[np.arange(60) % 4],
+            "smokes": np.array(["no", "yes"])[np.arange(60) % 2],
+            "share": np.where(np.arange(60) % 7, np.linspace(0, 1, 60).round(3), np.nan),
+        }
+    )
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    of_file = load_data(tmp_path / "people.csv")
+    for given in (frame, pl.from_pandas(frame), frame.astype({"colour": "category", "smokes": "string"})):
+        data = Dataset.from_arrays(given)
+        assert data.sha256() == of_file.sha256()
+        assert data.variables == of_file.variables
+        assert data.spec.mean.equal(of_file.spec.mean)
+    data = Dataset.from_arrays(frame, columns={"smokes": {"kind": "binary", "one": "no"}, "share": "drop"})
+    assert [column.name for column in data.variables] == ["colour", "smokes"]
+    assert data.variables[1].levels == ("yes", "no")
+    words = np.array([["a", 1], ["b", None]] * 10, object)
+    assert Dataset.from_arrays(words, columns={"1": "binary"}).variables[0].name == "0"
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (pd.DataFrame({"t": pd.to_datetime(["2020-01-01"])}), "x: column 't': expected .* text; got dates"),
+        (
+            pd.DataFrame({"t": ["a", 3]}),
+            "x: column 't': expected numbers, booleans or text, .*; got 'a' beside numbers",
+        ),
+        (pl.DataFrame({"t": [[1], [2]]}), "x: column 't': .*; got array"),
+        (pl.LazyFrame({"t": [1]}), r"got LazyFrame; x\.collect\(\) makes a frame of it"),
+        (pd.DataFrame([[1, 0]], columns=["a", "a"]), "expected different names of columns; got 'a' more than once"),
+        (pd.DataFrame(), r"x: expected at least one row and one column; got shape \(0, 0\)"),
+        ({"a": [1]}, "x: expected an array, .*; got dict"),
+        ([[0, 1], [1]], "x: expected rows of one length"),
+        (iter([[1]]), "got list_iterator"),
+        ([(torch.ones(2), 1)], r"x: expected .*"),
+        (torch.utils.data.StackDataset(a=torch.eye(3)), "x: item 0: .*; got dict"),
+    ],
+)
+def test_what_holds_no_rows_is_refused_in_a_sentence(rows, sentence):
+    with pytest.raises(InputError, match=sentence):
+        Dataset.from_arrays(rows)
+
+
+def test_the_user_s_rows_are_not_changed():
+    frame, gaps, matrix = FRAME.assign(label=LABELS), HOLED.copy(), sparse.csr_matrix(BITS)
+    for rows, same in ((frame, frame.copy()), (gaps, gaps.copy()), (matrix, matrix.copy())):
+        data = Dataset.from_arrays(rows)
+        data.train.observations().bits(slice(None)).zero_()
+        equal = rows.equals(same) if rows is frame else (rows != same).nnz == 0 if rows is matrix else None
+        assert equal or np.array_equal(rows, same, equal_nan=True)
+
+
+def parts_of(data):
+    return {name: [bytes(row) for row in split.x[:]] for name, split in data.splits.items()}
+
+
+@pytest.mark.parametrize("rows", [BITS, FRAME, sparse.csr_array(BITS)], ids=["array", "frame", "sparse"])
+def test_a_split_is_given_for_each_row(rows):
+    order = GENERATOR.permutation(60)
+    expected = parts_of(Dataset.from_arrays(BITS[:40], validation=BITS[40:50], test=BITS[50:]))
+    shuffled = rows.iloc[order] if isinstance(rows, pd.DataFrame) else rows[order]
+    for back in (np.sort(order), order):
+        data = Dataset.from_arrays(rows if back[0] == 0 else shuffled, split=SPLITS[back])
+        assert {name: sorted(part) for name, part in parts_of(data).items()} == {
+            name: sorted(part) for name, part in expected.items()
+        }
+        assert data.notes == ()
+    if isinstance(rows, pd.DataFrame):
+        assert parts_of(Dataset.from_arrays(rows.assign(fold=SPLITS), split="fold")) == expected
+    two = Dataset.from_arrays(rows, split=np.where(SPLITS == "test", "train", SPLITS))
+    assert set(two.splits) == {"train", "validation"}
+    assert two.notes == ("there is no test split",)
+    one = Dataset.from_arrays(rows, split=np.where(SPLITS == "validation", "train", SPLITS))
+    assert [len(one.train), len(one.validation), len(one.test)] == [45, 5, 10]
+
+
+def test_groups_and_classes_are_columns_or_arrays():
+    groups = np.arange(60) // 3
+    frame = FRAME.assign(person=groups, label=LABELS)
+    by_array, by_column = Dataset.from_arrays(BITS, groups=groups), Dataset.from_arrays(frame, groups="person")
+    assert parts_of(by_array) == parts_of(by_column)
+    assert by_column.columns == NAMES
+    assert "by groups" in by_array.notes[-1]
+    labels = np.repeat([0, 1], [20, 40])
+    data = Dataset.from_arrays(BITS, labels, stratify=True, split_seed=5)
+    assert [np.bincount(split.labels).tolist() for split in data.splits.values()] == [[16, 32], [2, 4], [2, 4]]
+    assert data.notes[-1].endswith("each class with the same share, shuffled with seed 5")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"y": "label"}, "labels: expected an array, or the name of a column of a frame; got 'label'"),
+        ({"split": SPLITS[:5]}, r"data: split: expected one for each row, shape \(60,\); got shape \(5,\)"),
+        ({"groups": LABELS[:5]}, r"data: groups: expected one for each row, shape \(60,\); got shape \(5,\)"),
+        ({"groups": LABELS}, "data: expected at least 10 groups to split .*; got 3"),
+        ({"stratify": True}, "stratify: expected labels, whose classes have the same share"),
+        ({"stratify": True, "y": np.arange(60) // 6}, "stratify: expected at least 10 rows of each class; got 6 of 0"),
+        ({"split": SPLITS, "test": BITS}, "split: expected no split, groups or stratify beside test"),
+        ({"split": SPLITS, "groups": LABELS}, "groups: expected none beside split"),
+        ({"split_seed": -1}, "split_seed: expected an integer"),
+        ({"split": ["dev"] * 60}, "data: split: expected train, validation, test as the split of a row; got 'dev'"),
+    ],
+)
+def test_a_split_that_cannot_be_is_refused(arguments, sentence):
+    with pytest.raises(InputError, match=sentence):
+        Dataset.from_arrays(BITS, **arguments)
+
+
+def test_given_rows_know_their_columns():
+    given = given_rows("x", FRAME.assign(fold=SPLITS))
+    assert isinstance(given.rows, RawTable)
+    rest, column = given.taken("split", "fold")
+    assert (rest.rows.names, column.tolist()) == (NAMES, SPLITS.tolist())
+    with pytest.raises(InputError, match=r"split: there is no column 'fald' \(did you mean 'fold'\?\)"):
+        given.taken("split", "fald")
