@@ -68,6 +68,8 @@ def assemble(where: object, content: Content, splitting: Splitting, options: Rea
     content = numbered(where, content)
     if content.table is not None:
         return _of_table(where, content, content.table, splitting, options)
+    if content.white is not None and options.scale is None and options.values is None:
+        options = dataclasses.replace(options, scale=content.white)
     rows = {key: _without_channel(content.arrays[key]) for key in ("x", *SPLITS) if key in content.arrays}
     shape = _shape_of(where, rows)
     splits, kind, scale = _splits_of(where, rows, content, options)

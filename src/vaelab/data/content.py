@@ -60,7 +60,8 @@ class Content:
     A table that holds text is ``table`` instead of ``x``.
 
     ``names`` are those of the columns of ``x``, ``notes`` sentences on what the reader left out or renamed. ``archive``
-    is true for a format that names its arrays and not their columns, ``text`` for one whose numbers have no type.
+    is true for a format that names its arrays and not their columns, ``text`` for one whose numbers have no type;
+    ``white`` is the value of white where the format says it.
     """
 
     arrays: Mapping[str, Array | SparseRows]
@@ -69,6 +70,7 @@ class Content:
     archive: bool = False
     text: bool = False
     table: RawTable | None = None
+    white: float | None = None
 
     def beside(self, kind: Beside, key: str = "x") -> Array | None:
         """Return what stands beside the rows of ``key``, or None."""

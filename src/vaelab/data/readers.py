@@ -11,7 +11,7 @@ from typing import NoReturn
 from vaelab.data.assembly import assemble
 from vaelab.data.content import Content
 from vaelab.data.dataset import Dataset
-from vaelab.data.formats.table import ENDINGS, FORMATS, Format, format_of
+from vaelab.data.formats.table import ENDINGS, FORMATS, Format, folder_format, format_of
 from vaelab.data.opening import Opened, open_unpacked, reason_of, status_of
 from vaelab.data.packing import DAMAGE
 from vaelab.data.parts import joined, observed, without_named
@@ -69,7 +69,7 @@ def read_dataset(
     flattened, and their shape is kept for the figures.
 
     Args:
-        path: the file, or a directory of shards.
+        path: the file, or a directory of shards or of images.
         splitting: how the rows are divided; by default 80 % / 10 % / 10 % with seed 777.
         options: how values are read.
         held_out: files of validation and test; the rows of ``path`` are for training then.
@@ -87,7 +87,7 @@ def read_dataset(
     files = {"train" if held_out else "x": path, **held_out}
     for file in files.values():
         _require_content(file)
-        if streams(file):
+        if folder_format(file) is None and streams(file):
             if held_out:
                 raise InputError(f"{file}: expected files that are read into memory; these rows stay on the disk")
             return read_streamed(path, splitting, options)
@@ -108,6 +108,9 @@ def _require_content(path: Path) -> None:
 
 
 def _read(path: Path, options: ReadOptions) -> Content:
+    folder = folder_format(path)
+    if folder is not None and folder.folder is not None:
+        return folder.folder(path, options)
     with open_unpacked(path) as opened:
         return _reader_of(opened)(opened, options)
 
@@ -125,6 +128,8 @@ def _reader_of(opened: Opened) -> Callable[[Opened, ReadOptions], Content]:
         if opened.packed and begun is not None and begun.packs and begun.read is not None:
             return begun.read
         _refuse_ending(opened, foreign or _FOREIGN_ENDINGS.get(Path(opened.name).suffix), begun)
+    if named.folder is not None:
+        raise InputError(f"{path}: expected a folder of images; got one image; give the folder")
     if opened.packed and not named.packs:
         raise InputError(f"{path}: expected {named.called} as it is, since it is compressed itself; unpack it")
     if begun is named:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 from vaelab.data.content import Content
-from vaelab.data.formats import idx, mat, matrices, npy, npz, parquet, text
+from vaelab.data.formats import idx, images, mat, matrices, npy, npz, parquet, text
 from vaelab.data.opening import Opened
 from vaelab.data.packing import PACKINGS
 from vaelab.data.streaming.sources import Source
 from vaelab.data.values import ReadOptions
 
-__all__ = ["ENDINGS", "FORMATS", "Format", "format_of"]
+__all__ = ["ENDINGS", "FORMATS", "Format", "folder_format", "format_of"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Format:
         on_disk: whether a file stays on the disk: ``never``, ``large`` (above 1 GiB) or ``always``.
         shards: whether a directory of such files is one data set.
         packs: whether a file may be packed, as NAME.csv.gz.
+        folder: reads a directory of such files into memory; None if each file is data itself, or a shard.
         begins: the first bytes of a file, where they are always the same.
     """
 
@@ -44,6 +45,7 @@ class Format:
     on_disk: Literal["never", "large", "always"] = "never"
     shards: bool = False
     packs: bool = True
+    folder: Callable[[Path, ReadOptions], Content] | None = None
     begins: bytes | None = None
 
 
@@ -73,7 +75,7 @@ FORMATS = (
     Format(
         (".csv", ".tsv", ".amat"),
         "a table of text",
-        "a table of numbers, one observation a line",
+        "a table, one observation a line, of numbers or also of words and missing cells",
         text.read,
     ),
     Format(
@@ -106,6 +108,14 @@ FORMATS = (
         begins=b"\0\0\x08",
     ),
     Format(
+        images.IMAGES,
+        "an image",
+        "a folder of grey images of one size, of 1, 8 or 16 bits; for labels, one folder a class, or a `.csv` of file "
+        "names and labels beside them; or folders `train`, `validation` and `test` of all that",
+        folder=images.read_folder,
+        packs=False,
+    ),
+    Format(
         (".parquet",),
         "a Parquet file",
         "a table of numbers, or one column of lists",
@@ -118,6 +128,18 @@ FORMATS = (
     ),
 )
 ENDINGS = (*(ending for known in FORMATS for ending in known.endings), *(packing.ending for packing in PACKINGS))
+
+
+def folder_format(path: Path) -> Format | None:
+    """Return the format of the files of a directory that is read as a whole; None for shards, and for files."""
+    if not path.is_dir():
+        return None
+    shards = tuple(ending for known in FORMATS if known.shards for ending in known.endings)
+    try:
+        has_shards = any(entry.name.endswith(shards) for entry in path.iterdir())
+    except OSError:
+        return None  # the reader of shards says why
+    return None if has_shards or not images.is_folder(path) else format_of(images.IMAGES[0])
 
 
 def format_of(name: str) -> Format | None:
