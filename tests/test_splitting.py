@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
+from vaelab.data import Dataset, load_data
 from vaelab.data.splitting import Splitting, rows_of_names, rows_of_splits
 from vaelab.errors import InputError
 
@@ -79,3 +81,118 @@ def test_names_of_no_splits_are_refused(names, sentence):
 def test_contradicting_ways_to_split_are_refused(arguments, sentence):
     with pytest.raises(InputError, match=sentence):
         Splitting(**arguments)
+
+
+COLUMNS = ("a", "b", "c", "d")
+BITS = np.random.default_rng(0).integers(0, 2, (60, 4))
+WORDS = np.array(["ant", "bee", "cat"])[np.arange(60) % 3]
+FOLDS = np.array(["train"] * 40 + ["val"] * 10 + ["test"] * 10)
+
+
+def write(path, rows=slice(None), columns=COLUMNS, **beside):
+    """Write rows of BITS with their names, and further columns, as a CSV."""
+    table = {name: BITS[rows, COLUMNS.index(name)] for name in columns}
+    table |= {name: np.asarray(values)[rows] for name, values in beside.items()}
+    lines = [",".join(table), *(",".join(map(str, row)) for row in zip(*table.values(), strict=True))]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_column_of_a_file_says_the_split_of_each_row(tmp_path):
+    given = Dataset.from_arrays(BITS[:40], validation=BITS[40:50], test=BITS[50:], columns=COLUMNS)
+    data = load_data(write(tmp_path / "x.csv", fold=FOLDS), split_column="fold")
+    assert data.sha256() == given.sha256()
+    assert "the splits are in column 'fold'" in data.notes
+    words = load_data(write(tmp_path / "w.csv", fold=FOLDS, animal=WORDS), split_column="fold", label_column="animal")
+    assert [len(split) for split in words.splits.values()] == [40, 10, 10]
+    assert words.test.labels.tolist() == (np.arange(50, 60) % 3).tolist()
+    kinds = load_data(write(tmp_path / "k.csv", fold=FOLDS, animal=WORDS), split_column="fold")
+    assert [column.kind for column in kinds.variables] == ["binary"] * 4 + ["categorical"]
+
+
+def test_groups_and_classes_of_a_file(tmp_path):
+    path = write(tmp_path / "x.csv", person=np.arange(60) // 3, label=np.arange(60) % 3)
+    data = load_data(path, group_column="person", split_seed=1)
+    assert (
+        data.sha256() == Dataset.from_arrays(BITS, np.arange(60) % 3, groups=np.arange(60) // 3, split_seed=1).sha256()
+    )
+    assert data.columns == COLUMNS
+    assert "the groups are in column 'person'" in data.notes
+    stratified = load_data(write(tmp_path / "s.csv", label=np.arange(60) % 3), stratify=True)
+    assert [np.bincount(split.labels).tolist() for split in stratified.splits.values()] == [[16] * 3, [2] * 3, [2] * 3]
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_a_second_file_is_the_test_split(tmp_path, words):
+    beside = {"animal": WORDS} if words else {"label": np.arange(60) % 3}
+    index = {"id": np.arange(60)}
+    train = write(tmp_path / "train.csv", slice(0, 40), **index, **beside)
+    test = write(tmp_path / "test.csv", slice(50, 60), ("d", "b", "a", "c"), **beside, **index)
+    validation = write(tmp_path / "validation.csv", slice(40, 50), **index, **beside)
+    whole = write(tmp_path / "whole.csv", fold=FOLDS, **index, **beside)
+    labels = {"label_column": "animal"} if words else {}
+    expected = load_data(whole, split_column="fold", **labels)
+    data = load_data(train, validation=validation, test=test, **labels)
+    assert data.sha256() == expected.sha256()
+    assert data.columns == COLUMNS
+    assert data.name == "train.csv"
+    two = load_data(train, test=test, split_seed=3, **labels)
+    assert [len(split) for split in two.splits.values()] == [36, 4, 10]
+    assert "a tenth of train, drawn with seed 3" in two.notes[-1]
+    if words:
+        encoded = load_data(train, validation=validation, test=test)
+        assert encoded.sha256() == load_data(whole, split_column="fold").sha256()
+        assert encoded.variables[4].levels == ("ant", "bee", "cat")
+
+
+def test_files_of_arrays_are_splits_too(tmp_path):
+    np.save(tmp_path / "train.npy", BITS[:40])
+    np.savez(tmp_path / "test.npz", x=BITS[50:], y=np.arange(10))
+    sparse.save_npz(tmp_path / "validation.npz", sparse.csr_array(BITS[40:50]))
+    files = {"test": tmp_path / "test.npz", "validation": tmp_path / "validation.npz"}
+    data = load_data(tmp_path / "train.npy", **files)
+    labels = (BITS[50:], np.arange(10))
+    assert data.sha256() == Dataset.from_arrays(BITS[:40], validation=BITS[40:50], test=labels).sha256()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"split_column": "fald"}, r"x.csv: split_column: there is no column 'fald' \(did you mean 'fold'\?\)"),
+        ({"split_column": "a"}, "x.csv: column 'a': expected train, validation, test as the split of a row; got"),
+        ({"group_column": "label"}, "x.csv: expected at least 10 groups to split .*; got 3"),
+        ({"split_column": "fold", "test": "x.csv"}, "data: expected no split_column, .* beside a file of test"),
+        ({"test": "other.csv"}, "data: test: expected the columns .* 'd' is missing"),
+        ({"test": "wide.npy"}, "expected splits whose observations have one shape; got train"),
+        ({"test": "none.csv"}, "there is no file 'none.csv'"),
+        ({"test": "splits.npz"}, "data: test: expected a file of one table or array; got one that is split itself"),
+        ({"split": False, "stratify": True}, "split: expected True beside split_column, group_column or stratify"),
+        ({"stratify": True, "split_column": "fold"}, "stratify: expected none beside split_column"),
+    ],
+)
+def test_files_that_cannot_be_split_so_are_refused(tmp_path, monkeypatch, options, sentence):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "x.csv", fold=FOLDS, label=np.arange(60) % 3)
+    write(tmp_path / "other.csv", columns=("a", "b", "c"), fold=FOLDS, label=np.arange(60) % 3)
+    np.save("wide.npy", BITS[:, :3])
+    np.savez("splits.npz", train=BITS, test=BITS)
+    if options.get("test") in ("wide.npy", "splits.npz", "other.csv", "none.csv"):
+        write(tmp_path / "x.csv", label=np.arange(60) % 3)
+    with pytest.raises(InputError, match=sentence):
+        load_data("x.csv", **options)
+
+
+def test_rows_on_the_disk_and_named_data_are_not_split_so(tmp_path):
+    np.save(tmp_path / "a.npy", BITS)
+    for options in ({"split_column": "a"}, {"group_column": "a"}, {"stratify": True}):
+        with pytest.raises(
+            InputError, match="expected no split_column, group_column or stratify, as these rows stay on"
+        ):
+            load_data(tmp_path, **options)
+        with pytest.raises(InputError, match=r"data: expected .* for a file; 'mnist' needs none"):
+            load_data("mnist", **options)
+    with pytest.raises(InputError, match="expected files that are read into memory; these rows stay on the disk"):
+        load_data(tmp_path / "a.npy", test=tmp_path)
+    one, other = (load_data(tmp_path, split_seed=seed) for seed in (1, 2))
+    assert one.sha256() != other.sha256()
+    assert len(one.test) == len(other.test) == 6
