@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vaelab.data import Dataset, DataSpec, Split, load_data
-    from vaelab.evaluation import evaluate
+    from vaelab.evaluation import evaluate, impute
     from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
     from vaelab.runs import Run, from_pretrained, load
     from vaelab.seeds import seeded
@@ -24,6 +24,7 @@ _ROOM_OF = {
     "Split": "data",
     "load_data": "data",
     "evaluate": "evaluation",
+    "impute": "evaluation",
     "LatentVariableModel": "models",
     "autoencoder": "models",
     "bernoulli_vae": "models",
@@ -51,6 +52,7 @@ __all__ = [
     "fit",
     "from_pretrained",
     "gaussian_vae",
+    "impute",
     "load",
     "load_data",
     "sbn",

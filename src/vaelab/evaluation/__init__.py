@@ -1,10 +1,22 @@
-"""Evaluation: a model on a split as a table of numbers, the active units of its code, and its codes."""
+"""Evaluation: a model on a split as a table of numbers, its active units, its codes, and its imputations."""
 
 from __future__ import annotations
 
 from vaelab.evaluation.active_units import active_units
 from vaelab.evaluation.encode import encode, encode_means
 from vaelab.evaluation.evaluate import SAMPLES, evaluate
+from vaelab.evaluation.impute import Imputation, ImputeKind, impute
 from vaelab.evaluation.result import Evaluation, EvaluationRecord
 
-__all__ = ["SAMPLES", "Evaluation", "EvaluationRecord", "active_units", "encode", "encode_means", "evaluate"]
+__all__ = [
+    "SAMPLES",
+    "Evaluation",
+    "EvaluationRecord",
+    "Imputation",
+    "ImputeKind",
+    "active_units",
+    "encode",
+    "encode_means",
+    "evaluate",
+    "impute",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
 from vaelab.likelihood.elbo import elbo
 from vaelab.likelihood.exact import exact
-from vaelab.likelihood.importance import importance_weighted
+from vaelab.likelihood.importance import effective_samples, importance_weighted
 from vaelab.likelihood.objective import objective_bound
 from vaelab.likelihood.prior import prior_average
 from vaelab.likelihood.quadrature import quadrature
@@ -19,6 +19,7 @@ __all__ = [
     "Callback",
     "Observed",
     "as_split",
+    "effective_samples",
     "elbo",
     "exact",
     "importance_weighted",

@@ -10,7 +10,7 @@ from vaelab.likelihood.objective import Score, posterior_score, score_split
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import IWAE
 
-__all__ = ["importance_weighted", "log_mean_weight"]
+__all__ = ["effective_samples", "importance_weighted", "log_mean_weight"]
 
 
 def importance_weighted(
