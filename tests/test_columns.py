@@ -109,7 +109,10 @@ def test_groups_join_neighbours_of_one_kind():
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [
-        (None, r"the whole numbers in column 'visits' \(0\.\.\.6\) may be counts, .*--columns FILE, .* visits: real"),
+        (
+            None,
+            r"the kind of column 'visits' \(whole numbers 0\.\.\.6\) is not clear; .*--columns FILE, .* visits: real ",
+        ),
         ({"visit": "count"}, r"columns: there is no column 'visit' \(did you mean 'visits'\?\)"),
         ({"visits": "counts"}, r"columns: visits: kind: expected one of .*; got 'counts' \(did you mean 'count'\?\)"),
         ({"visits": {"type": "count"}}, "columns: visits: expected a kind, or kind, levels and one; got"),
@@ -141,7 +144,9 @@ def test_an_unknown_level_is_named():
 
 def test_a_column_like_an_id_is_refused():
     table = RawTable(("who", "x"), [text(*(f"person {n}" for n in range(ROWS))), np.arange(ROWS) % 2])
-    with pytest.raises(InputError, match=r"column 'who': expected few levels; its 60 in 60 rows are like .* an ID"):
+    with pytest.raises(
+        InputError, match=r"'who' \(text of 60 levels in 60 rows, like an ID\) is not clear; .*; --drop "
+    ):
         read(table)
     assert read(table, {"who": "drop"}).columns == ("x",)
     assert read(table, {"who": "categorical"}).dim == ROWS + 1

@@ -11,10 +11,11 @@ from typing import Annotated
 import typer
 
 from vaelab import __version__
+from vaelab.cli.data import show_data
 from vaelab.cli.evaluation import compare, evaluate
 from vaelab.cli.exporting import export
 from vaelab.cli.measures import gradients, tightness
-from vaelab.cli.observations import encode, reconstruct, sample, show_data
+from vaelab.cli.observations import encode, reconstruct, sample
 from vaelab.cli.output import announce_loading, say
 from vaelab.cli.streams import abandon_broken, write_any_text
 from vaelab.cli.sweeps import sweep

@@ -65,7 +65,7 @@ def evaluate(
         with going_on("the report was not written"):
             say(f"report: {write_report(run, opened.name, [member])}")
     if not as_json:
-        say_next("evaluate", run=run)
+        say_next("evaluate", "" if opened.spec.image_shape else " --out samples.csv", run=run)
 
 
 def _evaluated(

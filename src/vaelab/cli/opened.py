@@ -65,9 +65,9 @@ class OpenedModel:
             return self.run.load_data(*([] if self.file is None else [self.file]))
         if self.file is None:
             raise InputError(f"data: expected --data FILE; {str(self.path)!r} is a saved model, which names no data")
-        data = load_data(self.file)
         if self.spec is None:
-            return data
+            return load_data(self.file)
+        data = load_data(self.file, columns=self.spec.columns_to_read())
         data = order_columns(data.with_condition(self.spec.condition), self.spec.columns)
         if data.dim != self.spec.dim:
             raise InputError(
@@ -86,6 +86,10 @@ class OpenedModel:
         """What a command that reads data needs beside the path."""
         return "" if self.run is not None else f" --data {shlex.quote(self.file or 'FILE')}"
 
+    def out_words(self, name: str) -> str:
+        """What a command that shows observations needs beside the path, where they are not images."""
+        return "" if self.spec is not None and self.spec.image_shape else f" --out {name}.csv"
+
     def figure(self, name: str) -> Path:
         """Return where a figure is written by default: in the run, or for a saved model in the working directory."""
         return Path(f"{self.name}-{name}") if self.run is None else self.path / "figures" / name
@@ -95,9 +99,15 @@ class OpenedModel:
         shape = None if self.spec is None else self.spec.image_shape
         if self.spec is None or shape is None:
             raise InputError(
-                f"images: the data of {str(self.path)!r} are not images of a known shape; --out FILE.npz writes arrays"
+                f"images: the data of {str(self.path)!r} are not images of a known shape; --out FILE.csv writes a "
+                "table, and FILE.npz arrays"
             )
         return rows[:, : self.spec.dim].reshape(-1, *shape).cpu().numpy()
+
+    def table(self, rows: Tensor) -> dict[str, npt.NDArray[Any]]:
+        """Return rows (N, X) as columns by name, those of the user's table where the data are one."""
+        spec = self.spec if self.spec is not None else DataSpec.of(self.model.data_dim - self.model.given)
+        return spec.decode(rows[:, : spec.dim])
 
     def encode(self, split: str | None) -> dict[str, npt.NDArray[Any]]:
         """Return the codes of a split of the data, or of those of a file."""

@@ -11,7 +11,9 @@ from vaelab.errors import InputError, shown
 
 __all__ = [
     "SAMPLES",
+    "ColumnsFile",
     "DataFile",
+    "Drop",
     "Json",
     "LabelColumn",
     "ModelName",
@@ -22,6 +24,7 @@ __all__ = [
     "ValuesOfData",
     "WeightColumn",
     "Words",
+    "columns_in",
     "layers_of",
     "require_no_data",
 ]
@@ -50,6 +53,11 @@ LabelColumn = Annotated[
 WeightColumn = Annotated[
     str | None, typer.Option("--weight-column", metavar="NAME", help="The column that holds the weights of the rows.")
 ]
+ColumnsFile = Annotated[
+    Path | None,
+    typer.Option("--columns", metavar="FILE", help="YAML, TOML or JSON: the kind of each column, by name."),
+]
+Drop = Annotated[bool, typer.Option("--drop", help="Leave out constant, duplicated and ID-like columns.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -60,6 +68,13 @@ def require_no_data(command: str, word: str) -> None:
 
     if word in DATASETS or word.lower().endswith(ENDINGS):
         raise InputError(f"{command}: {shown(word)} is data; write vaelab {command} MODEL --data {word}")
+
+
+def columns_in(file: Path | None) -> dict[str, Any] | None:
+    """Return what a file says of columns, or None without a file."""
+    from vaelab.settings import read_columns
+
+    return None if file is None else read_columns(file)
 
 
 def layers_of(command: str, words: list[str] | None, **flags: Any) -> list[dict[str, Any]]:

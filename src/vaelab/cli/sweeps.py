@@ -9,7 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from vaelab.cli.options import Json, LabelColumn, ModelName, ScaleOfValues, ValuesOfData, WeightColumn, Words, layers_of
+from vaelab.cli.options import (
+    ColumnsFile,
+    Drop,
+    Json,
+    LabelColumn,
+    ModelName,
+    ScaleOfValues,
+    ValuesOfData,
+    WeightColumn,
+    Words,
+    columns_in,
+    layers_of,
+)
 from vaelab.cli.output import print_json, print_table, say
 from vaelab.cli.usage import say_next
 
@@ -26,6 +38,8 @@ def sweep(
     scale: ScaleOfValues = None,
     label_column: LabelColumn = None,
     weight_column: WeightColumn = None,
+    columns: ColumnsFile = None,
+    drop: Drop = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the runs go  [default: sweeps/MODEL]")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of trainings and draws  [default: 0]")] = None,
     device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu or cuda  [default: auto]")] = None,
@@ -45,7 +59,13 @@ def sweep(
     from vaelab.cli.progress import TrainingProgress
     from vaelab.studies.sweep import Result, read_space, run_sweep, sweep_table
 
-    read = {"values": values, "scale": scale, "label_column": label_column, "weight_column": weight_column}
+    read: dict[str, Any] = {
+        "values": values,
+        "scale": scale,
+        "label_column": label_column,
+        "weight_column": weight_column,
+    }
+    read |= {"columns": columns_in(columns), "drop": drop or None}
     layers = layers_of("sweep", settings, data=data, **read, seed=seed, device=device)
     space = read_space(model, *layers)
     path = out if out is not None else Path("sweeps") / model

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from vaelab.cli.options import (
+    ColumnsFile,
+    Drop,
     Json,
     LabelColumn,
     ModelName,
@@ -19,6 +21,7 @@ from vaelab.cli.options import (
     ValuesOfData,
     WeightColumn,
     Words,
+    columns_in,
     layers_of,
     require_no_data,
 )
@@ -38,6 +41,8 @@ def train(
     scale: ScaleOfValues = None,
     label_column: LabelColumn = None,
     weight_column: WeightColumn = None,
+    columns: ColumnsFile = None,
+    drop: Drop = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run directory  [default: runs/MODEL]")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random  [default: 0]")] = None,
     device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu or cuda  [default: auto]")] = None,
@@ -63,7 +68,13 @@ def train(
     from vaelab.settings import resolve
 
     require_no_data("train", model)
-    read = {"values": values, "scale": scale, "label_column": label_column, "weight_column": weight_column}
+    read: dict[str, Any] = {
+        "values": values,
+        "scale": scale,
+        "label_column": label_column,
+        "weight_column": weight_column,
+    }
+    read |= {"columns": columns_in(columns), "drop": drop or None}
     layers = layers_of("train", settings, data=data, **read, seed=seed, device=device)
     engine = {"precision": precision, "compile": compiled or None}
     layers += [{"training": {key: value for key, value in engine.items() if value is not None}}]

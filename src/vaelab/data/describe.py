@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vaelab.data.column_facts import column_facts, count_kinds
 from vaelab.data.dataset import Dataset
 from vaelab.data.naming import listed
 from vaelab.data.sparse import SparseRows
@@ -17,10 +19,14 @@ __all__ = ["describe"]
 
 
 def describe(data: Dataset) -> dict[str, Any]:
-    """Return the facts of a data set as plain values: shape, columns, values, kind, splits, classes, checksum."""
+    """Return the facts of a data set as plain values: shape, columns, values, kind, splits, classes, checksum.
+
+    ``table`` has the facts of each column, if the columns have names.
+    """
     splits = data.splits.values()
     labels = next((split.labels for split in splits if split.labels is not None), None)
     ranges = [_range(split.x) for split in splits]
+    facts = column_facts(data)
     streamed = any(isinstance(split.x, Rows | np.memmap) for split in splits)
     return {
         "rows": {name: len(split) for name, split in data.splits.items()},
@@ -29,16 +35,33 @@ def describe(data: Dataset) -> dict[str, Any]:
         "image_shape": list(data.image_shape) if data.image_shape else None,
         "kind": data.kind,
         "values": f"{next(iter(splits)).x.dtype} in [{min(ranges)[0]:g}, {max(high for _, high in ranges):g}]",
-        "meaning": "bits" if data.kind == "binary" else f"grey levels, {data.scale:g} is white",
-        "mean": round(sum(_mean(s.x, data.scale) * len(s) for s in splits) / sum(map(len, splits)), 4),
+        "meaning": _meaning(data),
+        "mean": _mean_of(data),
         "missing": _missing(data),
         "classes": None if labels is None else len(np.unique(labels)),
         "weights": _weights([split.weights for split in splits if split.weights is not None]),
-        "binarisation": "none" if data.kind == "binary" else "dynamic, static or threshold",
+        "binarisation": "dynamic, static, threshold or none" if data.kind == "grey" else "none",
         "training rows": "on the disk" if streamed else f"in memory{_sparse(data)}",
         "notes": list(data.notes),
         "sha256": data.sha256(),
+        "table": None if facts is None else [asdict(column) for column in facts],
     }
+
+
+def _meaning(data: Dataset) -> str:
+    """Return what the values are, in words."""
+    if data.variables is not None:
+        return f"columns of a table: {count_kinds(data.variables)}"
+    plain = {"binary": "bits", "grey": f"grey levels, {data.scale:g} is white", "count": "counts"}
+    return plain.get(data.kind, "real numbers")
+
+
+def _mean_of(data: Dataset) -> float | None:
+    """Return the mean of all values of bits or grey levels."""
+    if data.kind not in ("binary", "grey"):
+        return None
+    splits = data.splits.values()
+    return round(sum(_mean(s.x, data.scale) * len(s) for s in splits) / sum(map(len, splits)), 4)
 
 
 def _sparse(data: Dataset) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -27,8 +27,8 @@ def find_variables(where: object, table: RawTable, options: ReadOptions) -> tupl
     ``real`` otherwise. ``options.columns`` say what else a column is; one that is called ``drop`` is left out.
 
     Raises:
-        InputError: whole numbers beyond 0 and 1, or levels as many as an ID has, of which nothing is said; choices that
-            do not fit the values, or of columns that are not there.
+        InputError: whole numbers beyond 0 and 1, or text of as many levels as an ID has, of which nothing is said;
+            choices that do not fit the values, or of columns that are not there.
 
     >>> answers = RawTable(("answer", "share"), [np.array(["yes", "no"], object), np.array([0.5, 0.25])])
     >>> [(column.kind, column.levels) for column in find_variables("a.csv", answers, ReadOptions())[0]]
@@ -38,49 +38,43 @@ def find_variables(where: object, table: RawTable, options: ReadOptions) -> tupl
     for name in choices:
         if name not in table.names:
             raise InputError(f"{where}: columns: there is no column {name!r}{did_you_mean(name, table.names)}")
-    variables, undecided, dropped = [], {}, []
+    variables, unclear, dropped = [], {}, []
     for name, values in zip(table.names, table.columns, strict=True):
         choice = choices.get(name)
         if choice is not None and choice.kind == "drop":
             dropped.append(name)
             continue
-        called = f"{where}: column {name!r}"
-        column = _found(called, name, values, options) if choice is None else _chosen(called, name, values, choice)
-        if column is None:
-            undecided[name] = values
+        column = _found(name, values) if choice is None else _chosen(f"{where}: column {name!r}", name, values, choice)
+        if isinstance(column, str):
+            unclear[name] = column
         else:
             variables.append(column)
-    if undecided:
-        _refuse_undecided(where, undecided, options)
+    if unclear:
+        _refuse_unclear(where, unclear, options)
     if not variables:
         raise InputError(f"{where}: expected columns to observe; got none")
     notes = [f"the column{'s' * (len(dropped) > 1)} {listed(dropped)} left out, as columns says"] if dropped else []
     return tuple(variables), (*notes, *_notes(variables))
 
 
-def _found(where: str, name: str, values: Array, options: ReadOptions) -> Column | None:
-    """Return a column with the kind that its values show, or None where they do not show it."""
+def _found(name: str, values: Array) -> Column | str:
+    """Return a column with the kind that its values show, or what they are in words where they do not show it."""
     present = values[~missing_in(values)]
-    way = options.way("--columns FILE", "columns=")
     if not len(present):
-        raise InputError(f"{where}: expected values; all are missing; leave it out ({way} with {name}: drop)")
+        return "without values"
     if values.dtype == object:
         levels = _distinct(present)
         if is_like_an_id(present):
-            raise InputError(
-                f"{where}: expected few levels; its {len(levels):,} in {len(present):,} rows are like those of an ID; "
-                f"leave it out, or say that it is categorical ({way} with {name}: drop or categorical)"
-            )
-        return (
-            Column(name, "binary", _ordered(levels), "str")
-            if len(levels) == 2
-            else Column(name, "categorical", levels, "str")
-        )
+            return f"text of {len(levels):,} levels in {len(present):,} rows, like an ID"
+        if len(levels) == 2:
+            return Column(name, "binary", _ordered(levels), "str")
+        return Column(name, "categorical", levels, "str")
     dtype = _dtype_of(values, present)
     if ((present == 0) | (present == 1)).all():
         return Column(name, "binary", None, dtype)
     if (present == np.trunc(present)).all():
-        return None
+        alike = ", like an ID" if is_like_an_id(present) else ""
+        return f"whole numbers {present.min():g}...{present.max():g}{alike}"
     return Column(name, "unit" if present.min() >= 0 and present.max() <= 1 else "real", None, dtype)
 
 
@@ -130,21 +124,21 @@ def _dtype_of(values: Array, present: Array) -> str:
     return values.dtype.newbyteorder("=").name
 
 
-def _refuse_undecided(where: object, undecided: dict[str, Array], options: ReadOptions) -> None:
-    """Raise an InputError for columns of whole numbers of which nothing is said."""
-    described = []
-    for name, values in list(undecided.items())[:3]:
-        present = values[~missing_in(values)]
-        alike = ", a different one in each row" if is_like_an_id(present) else ""
-        described.append(f"{name!r} ({present.min():g}...{present.max():g}{alike})")
-    more = f" and {len(undecided) - 3:,} more" if len(undecided) > 3 else ""
-    first = next(iter(undecided))
+def _refuse_unclear(where: object, unclear: Mapping[str, str], options: ReadOptions) -> NoReturn:
+    """Raise an InputError for columns whose kind their values do not show; ``unclear`` says what they are."""
+    described = ", ".join(f"{name!r} ({what})" for name, what in list(unclear.items())[:3])
+    more = f" and {len(unclear) - 3:,} more" if len(unclear) > 3 else ""
+    several = len(unclear) > 1
+    name = next((name for name, what in unclear.items() if what.startswith("whole")), next(iter(unclear)))
     way = options.way(
-        f"--columns FILE, a YAML file with lines such as {first}: real", f"columns={{{first!r}: 'real', ...}}"
+        f"--columns FILE, a YAML file with lines such as {name}: real", f"columns={{{name!r}: 'real', ...}}"
     )
+    drop = ""
+    if any(not what.startswith("whole") or what.endswith("ID") for what in unclear.values()):
+        drop = f"; {options.way('--drop', 'drop=True')} leaves out those like an ID"
     raise InputError(
-        f"{where}: the whole numbers in column{'s' * (len(undecided) > 1)} {', '.join(described)}{more} may be counts, "
-        f"levels, quantities or IDs; say which with {way} (or count, categorical, drop)"
+        f"{where}: the kind{'s' * several} of column{'s' * several} {described}{more} {'are' if several else 'is'} not "
+        f"clear; say what each is with {way} (or count, categorical, drop){drop}"
     )
 
 

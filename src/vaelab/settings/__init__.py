@@ -13,7 +13,7 @@ from vaelab.objectives import OBJECTIVES
 from vaelab.settings.checks import require_name, validate
 from vaelab.settings.hints import KEYS, hint_for_key
 from vaelab.settings.layers import merge, nested
-from vaelab.settings.reading import parse_overrides, read_config
+from vaelab.settings.reading import parse_overrides, read_columns, read_config
 from vaelab.settings.schema import Checked, Settings, TrainingSettings, build, options_class, options_of
 from vaelab.settings.short_names import with_full_names
 
@@ -24,6 +24,7 @@ __all__ = [
     "merge",
     "options_of",
     "parse_overrides",
+    "read_columns",
     "read_config",
     "require_name",
     "resolve",

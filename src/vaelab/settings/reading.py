@@ -18,7 +18,7 @@ import yaml
 from vaelab.errors import InputError, shown
 from vaelab.settings.layers import nested
 
-__all__ = ["parse_overrides", "read_config"]
+__all__ = ["parse_overrides", "read_columns", "read_config"]
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _OCTAL = re.compile(r"0o[0-7]+")
@@ -72,45 +72,60 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: a missing file, another kind of file, content that is not keys and values.
     """
-    kind, text = _text_of(path)
+    try:
+        return nested(_content_of(path, "config").items())
+    except InputError as refusal:
+        raise InputError(f"config: {shown(str(path))}: {refusal}") from None
+
+
+def read_columns(path: Path) -> dict[str, Any]:
+    """Read what columns are from a .yaml, .yml, .toml or .json file: a kind or a table for each name of a column.
+
+    Raises:
+        InputError: a missing file, another kind of file, content that is not keys and values.
+    """
+    return _content_of(path, "columns")
+
+
+def _content_of(path: Path, what: str) -> dict[str, Any]:
+    """Return the keys and values of a file, of the settings of a run if it is the config.json of one."""
+    kind, text = _text_of(path, what)
     try:
         content = _READERS[kind](text)
     except InputError as refusal:
-        raise InputError(f"config: {shown(str(path))}: {refusal}") from None
+        raise InputError(f"{what}: {shown(str(path))}: {refusal}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"config: {shown(str(path))} is not readable as {kind} ({_reason(error)})") from None
-    if isinstance(content, dict) and "format_version" in content:
+        raise InputError(f"{what}: {shown(str(path))} is not readable as {kind} ({_reason(error)})") from None
+    if what == "config" and isinstance(content, dict) and "format_version" in content:
         content = content.get("settings")
     if not isinstance(content, dict):
-        what = "nothing" if content is None else type(content).__name__
-        raise InputError(f"config: expected {shown(str(path))} to hold keys and values; got {what}")
-    try:
-        return nested(content.items())
-    except InputError as refusal:
-        raise InputError(f"config: {shown(str(path))}: {refusal}") from None
+        got = "nothing" if content is None else type(content).__name__
+        raise InputError(f"{what}: expected {shown(str(path))} to hold keys and values; got {got}")
+    return content
 
 
-def _text_of(path: Path) -> tuple[str, str]:
-    """Return the format and the text of a config file."""
+def _text_of(path: Path, what: str) -> tuple[str, str]:
+    """Return the format and the text of a file; ``what`` is read of it, for messages."""
     name = shown(str(path))
+    hint = "; a setting is one word, key=value without spaces" if what == "config" else ""
     try:
         if not path.is_file():
             if path.exists():
-                raise InputError(f"config: expected a file; {name} is a directory or a device")
-            raise InputError(f"config: there is no file {name}; a setting is one word, key=value without spaces")
+                raise InputError(f"{what}: expected a file; {name} is a directory or a device")
+            raise InputError(f"{what}: there is no file {name}{hint}")
         if path.suffix.lower() not in _FORMATS:
-            raise InputError(f"config: expected a file ending in {', '.join(_FORMATS)}; got {name}")
+            raise InputError(f"{what}: expected a file ending in {', '.join(_FORMATS)}; got {name}")
         kind = _FORMATS[path.suffix.lower()]
         with path.open("rb") as file:
             content = file.read(_LARGEST[kind] + 1)
     except OSError as error:
-        raise InputError(f"config: {name} cannot be read ({error.strerror})") from None
+        raise InputError(f"{what}: {name} cannot be read ({error.strerror})") from None
     if len(content) > _LARGEST[kind]:
-        raise InputError(f"config: expected at most {_LARGEST[kind]:,} bytes of settings; {name} is larger")
+        raise InputError(f"{what}: expected at most {_LARGEST[kind]:,} bytes of settings; {name} is larger")
     try:
         return kind, content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"config: {name} is not readable as {kind} (no UTF-8 text: {error.reason})") from None
+        raise InputError(f"{what}: {name} is not readable as {kind} (no UTF-8 text: {error.reason})") from None
 
 
 def _reason(error: Exception) -> str:

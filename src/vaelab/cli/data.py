@@ -1,0 +1,77 @@
+"""The command that describes data."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from vaelab.cli.options import (
+    ColumnsFile,
+    Drop,
+    Json,
+    LabelColumn,
+    ScaleOfValues,
+    ValuesOfData,
+    WeightColumn,
+    columns_in,
+)
+from vaelab.cli.output import print_json
+from vaelab.cli.usage import say_next
+from vaelab.errors import InputError
+
+__all__ = ["show_data"]
+
+
+def show_data(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME|FILE]", help="A named data set or a file.")] = None,
+    values: ValuesOfData = None,
+    scale: ScaleOfValues = None,
+    label_column: LabelColumn = None,
+    weight_column: WeightColumn = None,
+    columns: ColumnsFile = None,
+    drop: Drop = False,
+    as_json: Json = False,
+) -> None:
+    """Describe a data set or a file, and each column of a table; without a name, list the data sets."""
+    from vaelab.data import DATASETS, describe, load_data
+
+    options: dict[str, Any] = {"values": values, "scale": scale, "label_column": label_column}
+    options |= {"weight_column": weight_column, "columns": columns_in(columns), "drop": drop}
+    if name is None:
+        if any(value not in (None, False) for value in options.values()):
+            raise InputError(f"data: expected {', '.join(options)} for a file; give its name")
+        described = {known: describe(load_data(known)) for known in DATASETS}
+    else:
+        described = {name: describe(load_data(name, **options))}
+    if as_json:
+        print_json(described if name is None else described[name])
+        return
+    for key, facts in described.items():
+        _print_facts(key, facts)
+    sys.stdout.flush()
+    say_next("data", data=next(iter(described)))
+
+
+def _print_facts(name: str, facts: dict[str, Any]) -> None:
+    from vaelab.cli.tables import print_columns
+
+    table = facts.pop("table")
+    print(name)
+    for fact, value in facts.items():
+        for line in _lines_of(value):
+            print(f"  {fact.replace('_', ' '):14}{line}")
+    if table is not None:
+        print_columns(table)
+
+
+def _lines_of(value: object) -> list[str]:
+    """Return a fact in words, without the signs of Python; what does not apply has no line."""
+    if value is None or value == []:
+        return []
+    if isinstance(value, dict):
+        return [", ".join(f"{count:,} {name}" for name, count in value.items())]
+    if isinstance(value, list):
+        return [" x ".join(map(str, value))] if isinstance(value[0], int) else value
+    return [str(value)]
