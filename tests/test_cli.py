@@ -93,7 +93,7 @@ def test_another_binarisation_has_to_be_asked_for_and_is_marked(vaelab, trained,
     out = vaelab(*asked, "--binarisation", "threshold").out
     assert "binarisation threshold; trained under dynamic)" in out
     assert ReportedRun("x", Run(run)).evaluation("elbo").binarisation == "dynamic"
-    assert "expected dynamic, static or threshold" in vaelab.refused(*asked, "--binarisation", "none")
+    assert "expected binary columns, as the likelihood" in vaelab.refused(*asked, "--binarisation", "none")
 
 
 def test_evaluate_says_in_plain_words_that_an_autoencoder_has_no_likelihood(vaelab, trained):
@@ -201,7 +201,7 @@ REFUSED = {
     "unknown data": (("train", "gaussian-vae", "--data", "mnits"), "did you mean 'mnist'"),
     "missing data file": (("train", "gaussian-vae", "--data", "no/such.npz"), "there is no file"),
     "missing config": (("train", "gaussian-vae", "no.yaml"), "there is no file"),
-    "greys as bits": (("train", "gaussian-vae", "binarisation=none"), "grey levels"),
+    "greys as bits": (("train", "gaussian-vae", "binarisation=none", "likelihood=bernoulli"), "grey levels"),
     "unknown device": (("train", "gaussian-vae", "--device", "tpu9"), "device"),
     "both lengths": (("train", "gaussian-vae", "training.steps=3", "training.epochs=3"), "one of the two"),
     "no such run": (("evaluate", "no/such/run"), "there is no run directory"),
@@ -225,7 +225,7 @@ RUN_REFUSED = {
     "unknown split": (("evaluate", "--split", "tset"), "did you mean 'test'"),
     "no samples": (("evaluate", "--samples", "0"), "at least 1"),
     "too many bits to enumerate": (("evaluate", "--bound", "exact"), "exact"),
-    "odd picture": (("sample", "--out", "s.jpg"), ".png or .npz"),
+    "odd picture": (("sample", "--out", "s.jpg"), ".png or .csv or .npz"),
     "none to draw": (("sample", "-n", "0"), "at least 1"),
     "other data": (("encode", "--data", "five.npy", "--out", "c.npz"), "expects 784 columns"),
 }
