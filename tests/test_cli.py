@@ -93,7 +93,7 @@ def test_another_binarisation_has_to_be_asked_for_and_is_marked(vaelab, trained,
     out = vaelab(*asked, "--binarisation", "threshold").out
     assert "binarisation threshold; trained under dynamic)" in out
     assert ReportedRun("x", Run(run)).evaluation("elbo").binarisation == "dynamic"
-    assert "expected binary columns, as the likelihood" in vaelab.refused(*asked, "--binarisation", "none")
+    assert "likelihood: bernoulli is for bits" in vaelab.refused(*asked, "--binarisation", "none")
 
 
 def test_evaluate_says_in_plain_words_that_an_autoencoder_has_no_likelihood(vaelab, trained):
