@@ -203,6 +203,10 @@ def in_a_row(count, each=60):
     return (centres + torch.randn(len(centres), generator=generator)).double().unsqueeze(-1)
 
 
+def test_a_mixture_takes_every_seed():
+    assert list(MixturePrior(1, 2).fit(in_a_row(2), seed=2**62)) == [2]
+
+
 @pytest.mark.parametrize(
     ("clusters", "components", "tried", "best"),
     [

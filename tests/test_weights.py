@@ -207,8 +207,8 @@ def test_weights_are_part_of_the_checksum():
         ([1, 1, np.nan], "weights of x: expected finite numbers; got nan in row 2; give a row that does not count"),
         ([1, np.inf, 1], "weights of x: expected finite numbers; got inf in row 1"),
         ([1, 1], r"weights of x: expected one weight for each row, shape \(3,\); got shape \(2,\)"),
-        ([0, 0, 0], "weights of x: expected a weight above 0 for at least one row; got 0 for all 3"),
-        ([1e-60, 0, 0], "weights of x: expected a weight above 0"),
+        ([0, 0, 0], "weights of x: expected a weight above zero for at least one row; got zero for all 3"),
+        ([1e-60, 0, 0], "weights of x: expected a weight above zero"),
         ([1e300, 0, 0], "weights of x: expected numbers up to 3.4e\\+38; got 1e\\+300"),
         (["a", "b", "c"], "weights of x: expected numbers; got object"),
     ],
@@ -219,7 +219,7 @@ def test_bad_weights_are_refused(weights, sentence):
 
 
 def test_a_split_without_any_weight_and_rows_on_the_disk_are_refused(tmp_path):
-    with pytest.raises(InputError, match="split 'test': weights: expected a weight above 0"):
+    with pytest.raises(InputError, match="split 'test': weights: expected a weight above zero"):
         Dataset("x", {"test": Split(np.eye(2, dtype=np.uint8), weights=np.zeros(2))}, "binary", 1)
     np.save(tmp_path / "x.npy", np.eye(8, dtype=np.uint8))
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")

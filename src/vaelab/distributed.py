@@ -26,6 +26,7 @@ __all__ = [
     "mean_over_ranks",
     "noise_from",
     "normal",
+    "same_noise",
     "sharing",
     "uniform",
 ]
@@ -56,6 +57,7 @@ class Ranks:
 
 ALONE = Ranks()
 _now = ALONE  # the ranks of the present step
+_same = False  # whether all rows have the same noise
 _given: Callable[[Sequence[int]], Tensor] | None = None  # where noise comes from, if it is not drawn
 
 
@@ -98,6 +100,23 @@ def noise_from(noise: Tensor) -> Iterator[None]:
         raise Failure(f"noise: expected draws that use {noise.shape[1]} columns of noise; they used {used}")
 
 
+@contextmanager
+def same_noise() -> Iterator[None]:
+    """Draw the same noise for every row inside the block, so that the draws for a row do not depend on other rows.
+
+    >>> with same_noise():
+    ...     noise = uniform((5, 3, 2), torch.zeros(()))
+    >>> bool((noise == noise[:, :1]).all())
+    True
+    """
+    global _same
+    before, _same = _same, True
+    try:
+        yield
+    finally:
+        _same = before
+
+
 def uniform(shape: Sequence[int], like: Tensor) -> Tensor:
     """Draw uniform noise on [0, 1), shape (..., B, D), in the dtype and on the device of ``like``.
 
@@ -115,6 +134,9 @@ def normal(shape: Sequence[int], like: Tensor) -> Tensor:
 def _own_rows(draw: Callable[..., Tensor], shape: Sequence[int], like: Tensor) -> Tensor:
     if _given is not None:
         return _given(shape)
+    if _same:
+        *sizes, rows, columns = shape
+        return draw(*sizes, 1, columns, dtype=like.dtype, device=like.device).repeat(*(1 for _ in sizes), rows, 1)
     if _now.count == 1:
         return draw(*shape, dtype=like.dtype, device=like.device)
     *sizes, rows, columns = shape

@@ -101,5 +101,5 @@ def require_weights(where: str, weights: Any, rows: int) -> npt.NDArray[np.float
         raise InputError(f"{where}: expected numbers up to {most:.1e}; got {values.max():g}")
     stored = values.astype(np.float32)
     if not stored.max() > 0:
-        raise InputError(f"{where}: expected a weight above 0 for at least one row; got 0 for all {rows:,}")
+        raise InputError(f"{where}: expected a weight above zero for at least one row; got zero for all {rows:,}")
     return stored

@@ -9,6 +9,7 @@ from vaelab.likelihood.importance import effective_samples, importance_weighted
 from vaelab.likelihood.objective import objective_bound
 from vaelab.likelihood.prior import prior_average
 from vaelab.likelihood.quadrature import quadrature
+from vaelab.likelihood.rows import score_rows
 from vaelab.likelihood.table import BOUNDS, Bound, BoundName
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "objective_bound",
     "prior_average",
     "quadrature",
+    "score_rows",
 ]

@@ -14,7 +14,7 @@ from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective, Terms
 from vaelab.seeds import seeded
 
-__all__ = ["Score", "objective_bound", "posterior_score", "score_split"]
+__all__ = ["Score", "joined", "objective_bound", "posterior_score", "score_split"]
 
 Score = Callable[[Tensor, int], Terms]  # from observations (B, X) and K to the terms of K codes for each
 _ELEMENTS = 4_000_000  # of a (K, B, X) chunk: 16 MB in float32, about what a processor's cache holds
@@ -91,13 +91,13 @@ def score_split(
                 x = split.bits(chunk).to(model.any_weight)  # (B, X)
                 size = max(1, _ELEMENTS // x.numel())
                 counts = [min(size, samples - done) for done in range(0, samples, size)]
-                terms = _joined([score(x, count) for count in counts])
+                terms = joined([score(x, count) for count in counts])
             yield chunk, terms
         if callback is not None:
             callback(chunk.stop, len(split))
 
 
-def _joined(chunks: Sequence[Terms]) -> Terms:
+def joined(chunks: Sequence[Terms]) -> Terms:
     """Join the terms of chunks of codes into those of all, (K, B)."""
     first = chunks[0]
     kl = [terms.kl for terms in chunks]

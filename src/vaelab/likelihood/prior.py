@@ -9,10 +9,11 @@ from torch import Tensor
 
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed
 from vaelab.likelihood.importance import log_mean_weight
+from vaelab.likelihood.objective import Score
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Terms
 
-__all__ = ["prior_average"]
+__all__ = ["prior_average", "prior_score"]
 
 PRIOR = "plain Monte-Carlo over the prior: its variance is huge, do not quote it"
 
@@ -38,11 +39,16 @@ def prior_average(
     torch.Size([3])
     """
     model.require_likelihood()
+    estimate = log_mean_weight(model, observed, samples, seed, callback, prior_score(model))
+    return replace(estimate, details={}, note=PRIOR)
 
-    def score(x: Tensor, count: int) -> Terms:
-        z = model.prior().sample((count, len(x)))  # (K, B, D)
+
+def prior_score(model: LatentVariableModel) -> Score:
+    """Return the function that draws codes from p(z) and scores them."""
+
+    def score(x: Tensor, samples: int) -> Terms:
+        z = model.prior().sample((samples, len(x)))  # (K, B, D)
         log_likelihood = model.log_likelihood(x, z)
         return Terms(log_likelihood, torch.zeros_like(log_likelihood))
 
-    estimate = log_mean_weight(model, observed, samples, seed, callback, score)
-    return replace(estimate, details={}, note=PRIOR)
+    return score

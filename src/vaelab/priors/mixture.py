@@ -91,7 +91,7 @@ class MixturePrior(nn.Module):
             raise InputError("codes: expected finite numbers to fit the mixture to; got NaN or infinite codes")
         if len(array) < max(self.candidates):
             raise InputError(f"components: expected at most {len(array)}, the number of codes; got {self.candidates}")
-        search = _Search(array, self.covariance, seed)
+        search = _Search(array, self.covariance, seed % 2**32)  # scikit-learn takes no larger one
         for count in self.candidates:
             search.fit(count)
         if not search.bic:

@@ -1,0 +1,7 @@
+"""scikit-learn estimators: latent-variable models with ``fit``, ``transform``, ``score_samples`` and ``sample``."""
+
+from __future__ import annotations
+
+from vaelab.sklearn.estimators import BernoulliVAE, GaussianVAE, MixtureAutoencoder, SigmoidBeliefNetwork
+
+__all__ = ["BernoulliVAE", "GaussianVAE", "MixtureAutoencoder", "SigmoidBeliefNetwork"]

@@ -1,0 +1,311 @@
+"""What the estimators have in common: everything but their parameters."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from vaelab.data import Dataset
+from vaelab.data.sparse import SparseRows
+from vaelab.data.values import Array, Kind, has_missing
+from vaelab.data.weights import require_weights, weighted_mean
+from vaelab.errors import InputError
+from vaelab.likelihood import score_rows
+from vaelab.models import LatentVariableModel
+from vaelab.models.saved import MODEL_FILE, WEIGHTS_FILE
+from vaelab.seeds import derive_seed, seeded
+from vaelab.settings import Settings, resolve
+from vaelab.sklearn.storing import ESTIMATOR_FILE, model_bytes, model_of, read_estimator, sealed_estimator
+from vaelab.sklearn.tables import data_of, kind_of_rows, require_kind, table_of, tensors_of, values_of
+from vaelab.storage import require_free, write_file
+from vaelab.training import fit
+from vaelab.training.length import for_data
+from vaelab.training.result import FitResult, History, Row, objective_label
+
+__all__ = ["Estimator"]
+
+Rows = npt.NDArray[np.float64]
+_TRAINING = ("epochs", "steps", "batch_size", "learning_rate")
+_OF_THE_ESTIMATOR = ("validation_fraction", "bound", "bound_samples", "device", "random_state", "verbose")
+_FITTED = ("n_iter_", "history_", "n_features_in_", "feature_names_in_", "_seed")
+
+
+class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """Base of the estimators. A subclass has a constructor, whose arguments are settings of the model ``_model``."""
+
+    _model: ClassVar[str]
+    model_: LatentVariableModel
+    n_iter_: int
+    history_: History
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Train a new model on X (N, features): an array, a sparse matrix or a data frame of numbers.
+
+        Args:
+            X: the rows.
+            y: not used; there for pipelines.
+            sample_weight: how much each row counts, (N,): a row of weight 2 is two rows, in expectation, because a
+                training draws its batches and codes.
+
+        Raises:
+            ValueError: values that the likelihood is not for, or arguments that do not fit.
+        """
+        rows = self._rows(X, fitting=True)
+        weights = require_weights("sample_weight", sample_weight, len(rows))
+        self._seed = self._new_seed()
+        data = self._data(rows, weights, kind_of_rows(rows, self.likelihood), self.validation_fraction)
+        settings = for_data(self._settings(len(data.train)), data)
+        with seeded(self._seed, "weights"):
+            model = settings.build_model(data)
+        result = self._train(model, data, settings, self._seed)
+        self.model_, self.n_iter_, self.history_ = model, result.steps, result.history
+        if result.stop_reason == "interrupted":
+            raise KeyboardInterrupt
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Train for one more epoch, on X alone; the first call makes a new model, from the mean of its rows.
+
+        Nothing is held out, the learning rate is constant, and the optimiser starts anew.
+        """
+        new = not hasattr(self, "model_")
+        rows = self._rows(X, fitting=new)
+        weights = require_weights("sample_weight", sample_weight, len(rows))
+        if new:
+            kind = kind_of_rows(rows, self.likelihood)
+            self._seed, self.n_iter_, self.history_ = self._new_seed(), 0, History()
+        else:
+            kind = self._kind
+            require_kind(rows, kind, "as in the first call")
+        data = self._data(rows, weights, kind, 0.0)
+        settings = for_data(self._settings(len(data.train)), data)
+        one = {"epochs": 1, "steps": None, "schedule": "constant", "warmup": 0, "average": False, "patience": None}
+        settings = settings.model_copy(update={"training": settings.training.model_copy(update=one)})
+        if new:
+            with seeded(self._seed, "weights"):
+                self.model_ = settings.build_model(data)
+        result = self._train(self.model_, data, settings, derive_seed(self._seed, "partial", self.n_iter_))
+        self.history_ = History([*self.history_, *result.history])
+        self.n_iter_ += result.steps
+        if result.stop_reason == "interrupted":
+            raise KeyboardInterrupt
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Return the posterior means of the codes of X, (N, D); for bits, the probabilities of ones."""
+        return self._map(X, lambda model, x: model.posterior(x).mean)
+
+    def inverse_transform(self, X: Any) -> Array:
+        """Return the mean of p(x|z) for codes z, (N, features), from codes (N, D) as :meth:`transform` gives them."""
+        check_is_fitted(self)
+        model = self._precise()
+        codes = np.asarray(X, np.float64)
+        if codes.ndim != 2 or codes.shape[1] != model.latent_dim:
+            raise InputError(f"X: expected codes of shape (N, {model.latent_dim}); got {codes.shape}")
+        with torch.no_grad():
+            parts = [model.likelihood(z).mean for z in tensors_of(codes, model.any_weight)]
+        decoded: Array = _array(torch.cat(parts))
+        return decoded
+
+    def score_samples(self, X: Any, *, bound: str | None = None) -> Rows:
+        """Return a lower bound on log p(x) of each row, in nats, (N,): the one that ``bound`` names.
+
+        All rows use the same noise, so that the value of a row does not depend on the rows beside it.
+
+        Args:
+            X: the rows.
+            bound: instead of the parameter of the constructor.
+        """
+        return self._scores(X, self.bound if bound is None else bound)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the mean of :meth:`score_samples`, in nats per row; the weighted mean with ``sample_weight``."""
+        values = torch.from_numpy(self.score_samples(X))
+        weights = require_weights("sample_weight", sample_weight, len(values))
+        return float(weighted_mean(values, None if weights is None else torch.from_numpy(weights)))
+
+    def anomaly_score(self, X: Any) -> Rows:
+        """Return minus :meth:`score_samples`, in nats, (N,): high for rows that are unlikely under the model."""
+        return -self.score_samples(X)
+
+    def reconstruct(self, X: Any) -> Array:
+        """Return the mean of p(x|z) at the most probable code of each row, (N, features)."""
+
+        def decoded(model: LatentVariableModel, x: Tensor) -> Tensor:
+            code = model.posterior(x).mean
+            mean: Tensor = model.likelihood((code > 0.5).to(code) if model.code == "bits" else code).mean
+            return mean
+
+        return self._map(X, decoded)
+
+    def sample(self, n_samples: int = 1) -> tuple[Rows, Array]:
+        """Draw rows from the model: X (n, features), and y, the code z that each was drawn from, (n, D).
+
+        scikit-learn's ``GaussianMixture`` returns the component there, which is its latent variable.
+        """
+        check_is_fitted(self)
+        model = self._precise()
+        with torch.no_grad(), seeded(self._new_seed(), "sample"):
+            z, y = self._draw(model, n_samples)
+            x = model.likelihood(z).sample()
+        return _array(x), _array(y)
+
+    def save(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write the estimator to a directory, without a pickle; ``load`` reads it, and ``vaelab.load`` its model.
+
+        Raises:
+            InputError: something else is there, or an argument of the constructor that no file can hold.
+        """
+        check_is_fitted(self)
+        folder = Path(path)
+        fitted = {name: getattr(self, name) for name in _FITTED if hasattr(self, name)}
+        content = sealed_estimator(type(self).__name__, self.get_params(deep=False), fitted)
+        require_free(folder, (ESTIMATOR_FILE, MODEL_FILE, WEIGHTS_FILE), overwrite, "a saved estimator")
+        (folder / ESTIMATOR_FILE).unlink(missing_ok=True)
+        self.model_.save(folder, overwrite=overwrite)
+        write_file(folder / ESTIMATOR_FILE, content)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Return the estimator that :meth:`save` wrote to a directory."""
+        content = read_estimator(Path(path), cls.__name__)
+        estimator = cls(**content.parameters)
+        for name, value in content.fitted.items():
+            setattr(estimator, name, value)
+        estimator.model_ = model_of({name: (Path(path) / name).read_bytes() for name in (MODEL_FILE, WEIGHTS_FILE)})
+        return estimator
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for a pickle, in which the model is bytes of safetensors and JSON."""
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            state["model_"] = model_bytes(state["model_"])
+        return state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        state = dict(state)
+        if "model_" in state:
+            state["model_"] = model_of(state["model_"])
+        super().__setstate__(state)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        """Size of a code, for the names of the columns of ``transform``."""
+        return self.model_.latent_dim
+
+    def _rows(self, X: Any, fitting: bool) -> Array | SparseRows:
+        """Return X as rows, checked as scikit-learn does."""
+        least = 2 if fitting else 1
+        checks = {"accept_sparse": "csr", "ensure_all_finite": "allow-nan", "ensure_min_samples": least}
+        return table_of(validate_data(self, X, reset=fitting, **checks))
+
+    @property
+    def _kind(self) -> Kind:
+        """The kind of the rows that the model was fitted to."""
+        spec = self.model_.spec
+        return "real" if spec is None else spec.kind
+
+    def _data(
+        self, rows: Array | SparseRows, weights: npt.NDArray[np.float32] | None, kind: Kind, fraction: object
+    ) -> Dataset:
+        names = getattr(self, "feature_names_in_", None)
+        return data_of(rows, weights, kind, fraction, self._seed, None if names is None else tuple(map(str, names)))
+
+    def _new_seed(self) -> int:
+        """Return a seed from ``random_state``: the same each time for a number."""
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _settings(self, rows: int) -> Settings:
+        """Return the settings of a training on so many rows; arguments that are None are left to their defaults."""
+        parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        given = {name: value for name, value in parameters.items() if value is not None}
+        layer: dict[str, Any] = {name: value for name, value in given.items() if name not in _OF_THE_ESTIMATOR}
+        layer["training"] = {name: layer.pop(name) for name in _TRAINING if name in layer}
+        layer["estimator"] = {"samples": layer.pop("samples")} if "samples" in layer else {}
+        for name in ("estimator", "objective"):
+            if name in given:
+                layer[name] = {**(layer[name] if name == "estimator" else {}), "name": given[name]}
+        return resolve(self._model, self._completed(layer, rows))
+
+    def _completed(self, layer: dict[str, Any], rows: int) -> dict[str, Any]:
+        """Return the settings with those whose default depends on the number of rows."""
+        return layer
+
+    def _train(self, model: LatentVariableModel, data: Dataset, settings: Settings, seed: int) -> FitResult:
+        return fit(
+            model,
+            data,
+            estimator=settings.build_estimator(model),
+            objective=settings.build_objective(),
+            settings=settings.training,
+            seed=seed,
+            device=self.device,
+            callback=self._print if self.verbose else None,
+        )
+
+    def _print(self, row: Row) -> None:
+        label = objective_label([row])
+        parts = {f"train/{label}": f"training {label}", f"val/{label}": f"validation {label}"}
+        values = [f"{words} {row[key]:.3f}" for key, words in parts.items() if key in row]
+        place = f"step {row['step']:,.0f} of {row['steps']:,.0f}"
+        print(f"[{type(self).__name__}] {place}, {row['seconds']:.1f} s: {', '.join(values)}")
+
+    def _precise(self, rows: Array | SparseRows | None = None) -> LatentVariableModel:
+        """Return the model in float64, in which a row has the same values in every batch; also for missing values."""
+        model = copy.deepcopy(self.model_).double().eval()
+        return model.allow_missing() if rows is not None and has_missing(values_of(rows)) else model
+
+    def _map(self, X: Any, function: Callable[[LatentVariableModel, Tensor], Tensor]) -> Array:
+        """Return a function of the model and of the rows, part by part, float32 for X of that type, else float64."""
+        check_is_fitted(self)
+        rows = self._checked(X)
+        model = self._precise(rows)
+        with torch.no_grad():
+            values: Array = _array(torch.cat([function(model, x) for x in tensors_of(rows, model.any_weight)]))
+        return values.astype(np.float32) if rows.dtype == np.float32 else values
+
+    def _checked(self, X: Any) -> Array | SparseRows:
+        """Return rows of the kind that the model was fitted to."""
+        rows = self._rows(X, fitting=False)
+        require_kind(rows, self._kind, "as those that the estimator was fitted to")
+        return rows
+
+    def _scores(self, X: Any, bound: str) -> Rows:
+        check_is_fitted(self)
+        rows = self._checked(X)
+        model = self._precise(rows)
+        parts = tensors_of(rows, model.any_weight)
+        scores: Rows = _array(torch.cat([score_rows(model, x, bound, self.bound_samples, self._seed) for x in parts]))
+        return scores
+
+    def _draw(self, model: LatentVariableModel, count: int) -> tuple[Tensor, Tensor]:
+        """Return codes from p(z), and what :meth:`sample` returns with the rows."""
+        z = model.prior().sample((count,))
+        return z, z
+
+
+def _array(values: Tensor) -> Any:
+    return values.detach().cpu().numpy()
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers of NumPy as Python's, also within lists."""
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,340 @@
+"""The estimators. Their parameters are the options of the builders of models, and settings of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vaelab.errors import require_choice
+from vaelab.models import LatentVariableModel
+from vaelab.sklearn.base import Estimator, Rows
+
+__all__ = ["BernoulliVAE", "GaussianVAE", "MixtureAutoencoder", "SigmoidBeliefNetwork"]
+
+_COMPONENTS = (10, 20, 30, 40)  # as the auto-encoder has them
+_ROWS_EACH = 5  # rows of a component, at least
+
+
+class GaussianVAE(Estimator):
+    """Variational auto-encoder with a code of real numbers: :func:`vaelab.gaussian_vae` as a scikit-learn estimator.
+
+    Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114.
+
+    Args:
+        latent_dim: size of the code D; None is half the number of features, from 2 to 20.
+        hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
+        activation: non-linearity of the hidden layers.
+        prior: of the codes.
+        likelihood: of the rows: ``bernoulli`` for 0 and 1.
+        objective: what is maximised; None is the ELBO.
+        estimator: the gradient estimator; None is ``pathwise``.
+        samples: K, codes drawn for each row in a step of the training.
+        epochs, steps: length of the training; without either it depends on the data, and ends when the validation no
+            longer rises.
+        batch_size, learning_rate: of the training; None is the default of the model.
+        validation_fraction: share of the rows held out to choose the weights; where it is fewer than ten rows, all
+            rows train and validate.
+        bound: of :meth:`score_samples`: ``elbo``, ``iwae``, ``prior``, ``exact`` or ``quadrature``, as in
+            :func:`vaelab.evaluate`.
+        bound_samples: K of the bound.
+        device: where to train: ``cpu``, ``cuda`` or ``auto``.
+        random_state: of everything random.
+        verbose: whether to print the bound during the training.
+
+    Attributes:
+        model_: the :class:`~vaelab.LatentVariableModel`.
+        n_iter_: steps of the optimiser.
+        history_: the logged rows of the training.
+        n_features_in_, feature_names_in_: of X.
+
+    >>> X = (np.random.default_rng(0).random((200, 6)) < 0.3).astype(int)
+    >>> vae = GaussianVAE(latent_dim=2, hidden_dims=(8,), steps=20, random_state=0).fit(X)
+    >>> vae.transform(X).shape, vae.score_samples(X).shape, vae.n_iter_
+    ((200, 2), (200,), 20)
+    """
+
+    _model = "gaussian-vae"
+
+    def __init__(
+        self,
+        latent_dim: int | None = None,
+        hidden_dims: Sequence[int] = (400,),
+        activation: str = "relu",
+        prior: str = "normal",
+        likelihood: str = "auto",
+        objective: str | None = None,
+        estimator: str | None = None,
+        samples: int | None = None,
+        epochs: int | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        validation_fraction: float = 0.1,
+        bound: str = "iwae",
+        bound_samples: int = 100,
+        device: str = "cpu",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.hidden_dims = hidden_dims
+        self.activation = activation
+        self.prior = prior
+        self.likelihood = likelihood
+        self.objective = objective
+        self.estimator = estimator
+        self.samples = samples
+        self.epochs = epochs
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.bound = bound
+        self.bound_samples = bound_samples
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+
+class _OfBits(Estimator):
+    """An estimator whose code is bits."""
+
+    def bits(self, X: Any) -> npt.NDArray[np.uint8]:
+        """Return the likelier value of each bit of the code, eight bits to a byte: (N, D / 8 rounded up).
+
+        The first bit is the highest of the first byte; :func:`numpy.unpackbits` takes them apart.
+        """
+        return np.packbits(self.transform(X) > 0.5, axis=1)
+
+
+class BernoulliVAE(_OfBits):
+    """Variational auto-encoder with a code of bits: :func:`vaelab.bernoulli_vae` as a scikit-learn estimator.
+
+    Sources of the usual estimator and architecture: Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030.
+
+    Args:
+        latent_dim: number of bits D; None is the number of features, from 2 to 200.
+        hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
+        activation: non-linearity of the hidden layers.
+        prior: of the bits: ``uniform``, or ``learned`` logits.
+        likelihood: of the rows: ``bernoulli`` for 0 and 1.
+        objective: what is maximised; None is the ELBO.
+        estimator: the gradient estimator; None is ``rebar``.
+        samples: K, codes drawn for each row in a step of the training.
+        epochs, steps, batch_size, learning_rate, validation_fraction, bound, bound_samples, device, random_state,
+        verbose: as in :class:`GaussianVAE`, which has the same attributes.
+
+    >>> X = (np.random.default_rng(0).random((200, 6)) < 0.3).astype(int)
+    >>> vae = BernoulliVAE(latent_dim=10, hidden_dims=(8,), steps=20, random_state=0).fit(X)
+    >>> vae.transform(X).shape, vae.bits(X).shape
+    ((200, 10), (200, 2))
+    """
+
+    _model = "bernoulli-vae"
+
+    def __init__(
+        self,
+        latent_dim: int | None = None,
+        hidden_dims: Sequence[int] = (200, 200),
+        activation: str = "leaky-relu",
+        prior: str = "uniform",
+        likelihood: str = "auto",
+        objective: str | None = None,
+        estimator: str | None = None,
+        samples: int | None = None,
+        epochs: int | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        validation_fraction: float = 0.1,
+        bound: str = "iwae",
+        bound_samples: int = 100,
+        device: str = "cpu",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.hidden_dims = hidden_dims
+        self.activation = activation
+        self.prior = prior
+        self.likelihood = likelihood
+        self.objective = objective
+        self.estimator = estimator
+        self.samples = samples
+        self.epochs = epochs
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.bound = bound
+        self.bound_samples = bound_samples
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+
+class SigmoidBeliefNetwork(_OfBits):
+    """Sigmoid belief network, layers of bits: :func:`vaelab.sbn` as a scikit-learn estimator.
+
+    A code has the bits of all layers, those of the layer nearest to X first. Sources: Neal (1992),
+    https://doi.org/10.1016/0004-3702(92)90065-6; Mnih & Gregor (2014), https://arxiv.org/abs/1402.0030.
+
+    Args:
+        layers: sizes of the layers of bits, the one nearest to X first; None is one layer of as many bits as features,
+            from 2 to 200.
+        hidden_dims: widths of hidden layers between the layers of bits, from the lower one to the upper.
+        encoder_dims: the same for the recognition network; as ``hidden_dims`` if None.
+        activation: non-linearity of the hidden layers.
+        inference: ``amortised``, ``wake-sleep``, ``reweighted-wake-sleep`` or ``mean-field``.
+        likelihood: of the rows: ``bernoulli`` for 0 and 1.
+        objective: what is maximised; None is the one that belongs to the inference.
+        estimator: the gradient estimator; None is the one that belongs to the inference.
+        samples: K, codes drawn for each row in a step of the training.
+        epochs, steps, batch_size, learning_rate, validation_fraction, bound, bound_samples, device, random_state,
+        verbose: as in :class:`GaussianVAE`, which has the same attributes.
+
+    >>> X = (np.random.default_rng(0).random((200, 6)) < 0.3).astype(int)
+    >>> network = SigmoidBeliefNetwork(layers=(4, 2), steps=20, random_state=0).fit(X)
+    >>> network.transform(X).shape, network.bits(X).shape
+    ((200, 6), (200, 1))
+    """
+
+    _model = "sbn"
+
+    def __init__(
+        self,
+        layers: Sequence[int] | None = None,
+        hidden_dims: Sequence[int] = (),
+        encoder_dims: Sequence[int] | None = None,
+        activation: str = "leaky-relu",
+        inference: str = "amortised",
+        likelihood: str = "auto",
+        objective: str | None = None,
+        estimator: str | None = None,
+        samples: int | None = None,
+        epochs: int | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        validation_fraction: float = 0.1,
+        bound: str = "iwae",
+        bound_samples: int = 100,
+        device: str = "cpu",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.layers = layers
+        self.hidden_dims = hidden_dims
+        self.encoder_dims = encoder_dims
+        self.activation = activation
+        self.inference = inference
+        self.likelihood = likelihood
+        self.objective = objective
+        self.estimator = estimator
+        self.samples = samples
+        self.epochs = epochs
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.bound = bound
+        self.bound_samples = bound_samples
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+
+class MixtureAutoencoder(Estimator):
+    """Deterministic auto-encoder with a Gaussian mixture of its codes: :func:`vaelab.autoencoder` for scikit-learn.
+
+    It has no likelihood of X, so its scores are no bounds. Source: Ghosh et al. (2020),
+    https://arxiv.org/abs/1903.12436.
+
+    Args:
+        latent_dim: size of the code D.
+        hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
+        activation: non-linearity of the hidden layers.
+        components: of the mixture: a number, or several of which the lowest BIC chooses. None is 10, 20, 30 and 40, as
+            far as five rows are left to each component.
+        covariance: of the components, ``full`` or ``diag``.
+        likelihood: of the rows: ``bernoulli`` for 0 and 1; its mean log-likelihood at the code is maximised.
+        epochs, steps, batch_size, learning_rate, validation_fraction, device, random_state, verbose: as in
+            :class:`GaussianVAE`, which has the same attributes.
+        bound: of :meth:`score_samples`: ``reconstruction`` is log p(x|z) at the code z of a row, ``code-log-density``
+            the log-density of that code under the mixture.
+
+    >>> X = (np.random.default_rng(0).random((200, 6)) < 0.3).astype(int)
+    >>> auto = MixtureAutoencoder(hidden_dims=(8,), components=3, steps=20, random_state=0).fit(X)
+    >>> X_drawn, component = auto.sample(5)
+    >>> X_drawn.shape, component.shape
+    ((5, 6), (5,))
+    """
+
+    _model = "autoencoder"
+
+    def __init__(
+        self,
+        latent_dim: int = 2,
+        hidden_dims: Sequence[int] = (400,),
+        activation: str = "relu",
+        components: int | Sequence[int] | None = None,
+        covariance: str = "full",
+        likelihood: str = "auto",
+        epochs: int | None = None,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        validation_fraction: float = 0.1,
+        bound: str = "reconstruction",
+        device: str = "cpu",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.hidden_dims = hidden_dims
+        self.activation = activation
+        self.components = components
+        self.covariance = covariance
+        self.likelihood = likelihood
+        self.epochs = epochs
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.bound = bound
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _completed(self, layer: dict[str, Any], rows: int) -> dict[str, Any]:
+        if "components" in layer:
+            return layer
+        enough = [count for count in _COMPONENTS if count * _ROWS_EACH <= rows]
+        return {**layer, "components": enough or [max(1, rows // _ROWS_EACH)]}
+
+    def _scores(self, X: Any, bound: str) -> Rows:
+        require_choice("bound", bound, _SCORES)
+        return self._map(X, _SCORES[bound]).astype(np.float64)
+
+    def _draw(self, model: LatentVariableModel, count: int) -> tuple[Tensor, Tensor]:
+        mixture = model.prior()
+        component = mixture.mixture_distribution.sample((count,))
+        codes = mixture.component_distribution.sample((count,))  # (n, C, D)
+        return codes[torch.arange(count), component], component
+
+
+def _reconstruction(model: LatentVariableModel, x: Tensor) -> Tensor:
+    return model.log_likelihood(x, model.posterior(x).mean.unsqueeze(0)).squeeze(0)
+
+
+def _code_density(model: LatentVariableModel, x: Tensor) -> Tensor:
+    density: Tensor = model.prior().log_prob(model.posterior(x).mean)
+    return density
+
+
+_SCORES = {"reconstruction": _reconstruction, "code-log-density": _code_density}
