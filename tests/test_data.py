@@ -165,8 +165,8 @@ def test_grey_levels_without_binarisation_are_real_numbers(scale):
         assert torch.equal(split.observations().bits(slice(None)), torch.from_numpy(split.x).float() / scale)
     assert greys.spec.groups == (("unit", 0, greys.dim),)
     torch.testing.assert_close(greys.spec.mean, torch.from_numpy(greys.train.x / scale).float().mean(0))
-    with pytest.raises(InputError, match=r"likelihood: expected bits, of which bernoulli .*; got unit values"):
-        gaussian_vae(greys, latent_dim=2)
+    with pytest.raises(InputError, match=r"likelihood: bernoulli is for bits, and the data have real numbers in"):
+        gaussian_vae(greys, latent_dim=2, likelihood="bernoulli")
 
 
 def test_a_batch_is_the_first_rows_as_an_evaluation_sees_them():

@@ -107,10 +107,10 @@ def test_it_is_trained_on_evaluated_and_sampled():
         ({"x": BITS, "binarisation": "static"}, "binarisation: expected none .*, as the data 'arrays' are bits"),
         (
             {"x": BITS * 9},
-            "; recode them as 0 and 1; if they are grey levels, say which value is white: scale=9 or 255$",
+            "; recode them as 0 and 1; if they are grey levels, say which value is white: scale=9 or 255; if they",
         ),
         ({"x": BITS, "values": "grey"}, "got uint8 numbers .*; leave it out for bits, or say which .* with scale=$"),
-        ({"x": BITS, "values": "gray"}, "values: expected one of grey, bits, unit; got 'gray'"),
+        ({"x": BITS, "values": "gray"}, "values: expected one of grey, bits, unit, real, count; got 'gray'"),
         (
             {"x": np.column_stack([BITS, np.arange(50) % 10])},
             "column 7 holds .*, leave it out, or give it as y if it ho",

@@ -2,12 +2,14 @@
 
 import io
 import math
+import re
 import struct
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import scipy.sparse
 import torch
 
 from tests.commands import CommandLine
@@ -154,7 +156,10 @@ def test_the_kind_is_that_of_all_shards_and_a_shard_at_fault_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ({"values": "gray"}, r"values: expected one of grey, bits, unit; got 'gray' \(did you mean 'grey'\?\)"),
+        (
+            {"values": "gray"},
+            r"values: expected one of grey, bits, unit, real, count; got 'gray' \(did you mean 'grey'\?\)",
+        ),
         ({"scale": 0}, "scale: expected a number above 0"),
         ({"scale": -1}, "scale: expected a number of at least 0; got -1"),
         ({"scale": math.nan}, "scale: expected a number of at least 0; got nan"),
@@ -329,3 +334,55 @@ def test_large_files_are_divided_as_they_are_read(tmp_path, monkeypatch):
         grey = np.concatenate([data.split(name).x[:] for name in data.splits]) / data.scale
         assert np.allclose(np.sort(grey.ravel()), np.sort(numbers.ravel()) / scale, rtol=1e-6)
         assert np.allclose(data.spec.mean, train[:].mean(0) / data.scale, rtol=1e-6)
+
+
+# ---------------------------------------------------------------- real numbers and counts
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint16, np.float64, np.uint8])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_counts_are_stored_as_they_are(dtype, sparse):
+    """More than 255 of a thing are not stored in a byte."""
+    high = 200 if dtype == np.uint8 else 70_000 if dtype != np.uint16 else 60_000
+    rows = np.random.default_rng(0).integers(0, high, (50, 3)).astype(dtype)
+    x = scipy.sparse.csr_array(rows) if sparse else rows
+    data = Dataset.from_arrays(x, validation=x, test=x, values="count")
+    assert (data.kind, data.spec.groups) == ("count", (("count", 0, 3),))
+    assert np.array_equal(data.train.batch(50).numpy(), rows.astype(np.float32))
+    direct = Dataset("mine", {"train": Split(x)}, "count", 1)
+    assert np.array_equal(direct.train.batch(50).numpy(), rows.astype(np.float32))
+    expected = rows.astype(float).std(0)
+    assert np.allclose(data.spec.deviation, expected, rtol=1e-5)
+
+
+def test_negative_whole_numbers_of_kind_real_are_stored_as_they_are():
+    rows = np.array([[-3, 400], [7, -1]], np.int32)
+    for data in (
+        Dataset("mine", {"train": Split(rows)}, "real", 1),
+        Dataset.from_arrays(rows, validation=rows, test=rows, values="real"),
+    ):
+        assert data.train.batch(2).tolist() == rows.tolist()
+
+
+def test_a_memory_map_of_real_numbers_is_read_into_memory(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([[1000, 2], [3, -4]]))
+    rows = np.load(tmp_path / "x.npy", mmap_mode="r+")
+    data = Dataset("mine", {"train": Split(rows)}, "real", 1)
+    assert not isinstance(data.train.x, np.memmap)
+    assert data.train.batch(2).tolist() == rows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "sentence"),
+    [
+        ([[0, -1]], {"values": "count"}, "expected whole numbers from 0 to 16,777,216, as values=count says"),
+        ([[0, 1.5]], {"values": "count"}, "expected whole numbers from 0 to 16,777,216, as values=count says"),
+        ([[0, 2**25]], {"values": "count"}, "expected whole numbers from 0 to 16,777,216, as values=count says"),
+        ([[0, 2]], {"values": "real", "scale": 2}, "scale: expected no scale beside values=real"),
+        ([[0, 7]], {}, "if they are counts, values='real' or 'count'"),
+        ([[0.5, -7], [0.3, 2]], {}, "or keep them as real numbers with values='real' or 'count'"),
+    ],
+)
+def test_numbers_that_are_no_counts_are_refused_and_others_have_a_way_out(rows, options, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        Dataset.from_arrays(np.array(rows * 20), **options)

@@ -41,8 +41,8 @@ ModelPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory 
 DataFile = Annotated[str | None, typer.Option("--data", metavar="FILE", help="Where the data of the run are now.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 ValuesOfData = Annotated[
-    Literal["grey", "bits", "unit"] | None,
-    typer.Option("--values", help="Grey levels 0 to 255, bits, or reals in [0, 1]."),
+    Literal["grey", "bits", "unit", "real", "count"] | None,
+    typer.Option("--values", help="Grey levels 0 to 255, bits, reals in [0, 1], any reals, or counts."),
 ]
 ScaleOfValues = Annotated[
     float | None, typer.Option("--scale", metavar="S", help="The data are grey levels from 0 to S.")

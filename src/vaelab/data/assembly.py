@@ -135,7 +135,8 @@ def _splits_of(
         require_alike(where, content.names, summary, options)
         if not any(key.startswith("labels") for key in content.arrays):
             require_no_labels(where, content.names, stacked, summary, options)
-    require_one_meaning(where, {key: _highest(part) for key, part in flat.items() if part.size})
+    if options.values not in ("real", "count"):
+        require_one_meaning(where, {key: _highest(part) for key, part in flat.items() if part.size})
     coding = decide(str(where), summary, options, content.names)
     splits = {key: _split_of(where, key, _stored(coding, part), content) for key, part in flat.items()}
     return splits, coding.kind, coding.scale

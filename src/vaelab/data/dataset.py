@@ -177,7 +177,7 @@ class Dataset:
             split_seed: seed of the split.
             columns: names of the X columns; or of a frame what some of its columns are, as in :func:`load_data`.
             image_shape: (H, W) if the rows (N, X) are images.
-            values: ``bits``, ``grey`` (0...255) or ``unit`` (in [0, 1]).
+            values: ``bits``, ``grey`` (0...255), ``unit`` (in [0, 1]), ``real`` or ``count``.
             scale: S if the values are grey levels 0...S.
             binarisation: how grey levels become bits; None is ``dynamic``.
             name: what to call the data.

@@ -51,8 +51,8 @@ def load_data(
     Args:
         name: a named data set, a file or a directory.
         split: whether to split a file of one array; otherwise its rows keep their order, as the split ``all``.
-        values: what the values are: ``bits`` (0 and 1), ``grey`` (grey levels 0...255) or ``unit`` (real numbers in
-            [0, 1]); None where the values show it.
+        values: what the values are: ``bits`` (0 and 1), ``grey`` (grey levels 0...255), ``unit`` (real numbers in
+            [0, 1]), ``real`` (any numbers) or ``count`` (whole ones from 0 on); None where the values show it.
         scale: S if the values are grey levels 0...S; they are divided by S.
         label_column: the column of the labels, where it is not called label, labels, class, target, targets or y.
         weight_column: the column of the weights of the rows: a row of weight 2 counts as two rows. In an .npz file the

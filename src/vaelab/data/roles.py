@@ -149,7 +149,7 @@ def _whole(path: object, name: str, column: Array) -> npt.NDArray[np.int64]:
 
 def require_alike(where: object, names: Sequence[str] | None, summary: Summary, options: ReadOptions) -> None:
     """Raise an InputError if a few columns of a table of bits hold other values: they may not be observed values."""
-    if options.scale is not None or options.values in ("unit", "grey"):
+    if options.scale is not None or options.values not in (None, "bits"):
         return
     other = np.flatnonzero(~summary.bits)
     varying = int((summary.bits & (summary.low < summary.high)).sum())

@@ -58,5 +58,5 @@ def stored_sparse(where: str, rows: SparseRows, kind: Kind, scale: float) -> Spa
     require_numbers(where, rows)
     if len(rows.values) and not (np.isnan(rows.values).all() and not np.isnan(rows.fill)):
         require_values(where, rows.values, kind, scale)
-    dtype = np.float32 if np.isnan(rows.fill) else stored_type(rows.dtype, scale)
+    dtype = np.float32 if np.isnan(rows.fill) else stored_type(rows.dtype, scale, kind)
     return rows.with_values(np.require(rows.values, dtype, ["C", "W", "E"]))

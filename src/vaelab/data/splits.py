@@ -169,19 +169,24 @@ def checked_split(where: str, split: Split, kind: Kind, scale: float) -> Split:
         raise InputError(f"{where}: expected at least one row; got none")
     labels = require_labels(where, split.labels, len(x))
     weights = require_weights(f"{where}: weights", split.weights, len(x))
-    if weights is not None and on_disk(x, scale) is not None:
+    if weights is not None and _on_disk(x, kind, scale) is not None:
         raise InputError(f"{where}: expected no weights, as the rows stay on the disk; load them into memory")
     if isinstance(x, Rows):
         require_range(where, x.facts.low, x.facts.high, kind, scale)
     elif isinstance(x, SparseRows):
         x = stored_sparse(where, x, kind, scale)
-    elif (mapped := on_disk(x, scale)) is not None:  # checked in parts, as it may be larger than memory
+    elif (mapped := _on_disk(x, kind, scale)) is not None:  # checked in parts, as it may be larger than memory
         for _, _, chunk in mapped.chunks():
             require_values(where, chunk, kind, scale)
     else:
         require_values(where, x, kind, scale)
-        x = np.require(x, stored_type(x.dtype, scale), ["C", "W", "E"])
+        x = np.require(np.asarray(x), stored_type(x.dtype, scale, kind), ["C", "W", "E"])
     return Split(x, labels, weights=weights, given=split.given)
+
+
+def _on_disk(x: Array | Rows | SparseRows, kind: Kind, scale: float) -> Rows | None:
+    """Return the rows that stay on the disk: of bits and grey levels only, as others need their deviations."""
+    return on_disk(x, scale) if kind in ("binary", "grey") else None
 
 
 def require_labels(where: str, labels: Array | None, rows: int) -> npt.NDArray[np.int64] | None:

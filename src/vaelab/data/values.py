@@ -39,9 +39,10 @@ __all__ = [
 Array = npt.NDArray[Any]
 Stored = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Kind = Literal["binary", "grey", "real", "count", "mixed"]
-Values = Literal["grey", "bits", "unit"]
+Values = Literal["grey", "bits", "unit", "real", "count"]
 
 _EXPECTED = "bits (0 and 1), grey levels 0...255 as uint8, or real numbers in [0, 1]"
+_MOST = 2**24  # counts up to here are whole in float32
 _DARK = 127  # grey levels 0...255 of a set of images exceed it somewhere
 
 
@@ -50,8 +51,9 @@ class ReadOptions:
     """How to read data: what the values are, the value that is white, and the column of the labels.
 
     ``values`` is ``bits`` (0 and 1), ``grey`` (grey levels 0...255, or real ones in [0, 1]) or ``unit`` (real numbers
-    in [0, 1], grey levels even if all are 0 or 1); with ``scale`` S the values are grey levels 0...S. What is None is
-    derived from the values, and values that do not show it are refused.
+    in [0, 1], grey levels even if all are 0 or 1); ``real`` are any numbers and ``count`` whole ones from 0 on, as they
+    are. With ``scale`` S the values are grey levels 0...S. What is None is derived from the values, and values that do
+    not show it are refused.
 
     Raises:
         InputError: an unknown kind of values, a scale that is not positive, or two that contradict each other.
@@ -74,7 +76,7 @@ class ReadOptions:
             require_number("scale", self.scale, 0)
             if self.scale == 0:
                 raise InputError("scale: expected a number above 0, the value that means white; got 0")
-            if self.values in ("bits", "unit"):
+            if self.values not in (None, "grey"):
                 raise InputError(
                     f"scale: expected no scale beside values={self.values}, which are never divided; got {self.scale!r}"
                 )
@@ -266,6 +268,12 @@ def _meaning(where: str, summary: Summary, options: ReadOptions, names: Sequence
     bits = unit and whole
     if options.scale is not None:
         return _scaled(where, summary, options.scale, options, names)
+    if options.values == "real":
+        return Coding("real", 1, np.dtype(np.float32))
+    if options.values == "count":
+        if low < 0 or high > _MOST or not whole:
+            _contradict(where, f"whole numbers from 0 to {_MOST:,}", "values=count", summary, options)
+        return Coding("count", 1, np.dtype(np.uint8 if high <= 255 else np.float32))
     if options.values == "bits":
         return BITS if bits else _contradict(where, "0 and 1", "values=bits", summary, options)
     if options.values == "unit":
@@ -295,9 +303,13 @@ def _scaled(
     return Coding("grey", 1, np.dtype(np.float32), float(scale))
 
 
-def stored_type(dtype: npt.DTypeLike, scale: float) -> np.dtype[Any]:
-    """Return the type in which values of a type are stored, uint8 or float32."""
-    return np.dtype(np.uint8 if np.dtype(dtype).kind in "bui" and scale <= 255 else np.float32)
+def stored_type(dtype: npt.DTypeLike, scale: float, kind: Kind = "grey") -> np.dtype[Any]:
+    """Return the type in which values of a type are stored, uint8 or float32.
+
+    Bits and grey levels are up to ``scale``; numbers of another kind may be larger than a byte.
+    """
+    whole = np.dtype(dtype).kind in "bui" if kind in ("binary", "grey") else np.dtype(dtype) in (np.bool_, np.uint8)
+    return np.dtype(np.uint8 if whole and scale <= 255 else np.float32)
 
 
 def require_values(where: str, x: Array, kind: Kind, scale: float) -> None:
@@ -362,9 +374,18 @@ def _way_out(summary: Summary, options: ReadOptions) -> str:
     if low < 0 or (not summary.whole.all() and high < 1.01):
         near = ", with numpy.clip if they are rounding errors" if low > -0.01 and high < 1.01 else ""
         missing = f"; if {low:g} marks a missing answer, leave those rows out" if summary.whole.all() else ""
-        return f"bring them into [0, 1] yourself{near}{missing}"
+        return (
+            f"bring them into [0, 1] yourself{near}{missing}, or keep them as real numbers with {_as_numbers(options)}"
+        )
     white = next((usual for usual in (255, 65535) if usual // 2 < high <= usual), high)
     other = " or 255" if summary.byte else ""
     recode = "recode them as 0 and 1; " if summary.two else ""
     way = f"--scale {white:g}{other} (in Python and in settings scale={white:g})"
-    return f"{recode}if they are grey levels, say which value is white: {options.way(way, f'scale={white:g}{other}')}"
+    grey = options.way(way, f"scale={white:g}{other}")
+    return (
+        f"{recode}if they are grey levels, say which value is white: {grey}; if they are counts, {_as_numbers(options)}"
+    )
+
+
+def _as_numbers(options: ReadOptions) -> str:
+    return options.way("--values real or count", "values='real' or 'count'")

@@ -205,6 +205,11 @@ def _read_through(
         if len(sample) and not any(source.label is not None for source in sources):
             require_no_labels(path, sources[0].names, sample, total, options)
     coding = _decide(path, summaries, total, options, sources[0].names)
+    if coding.kind not in ("binary", "grey"):
+        raise InputError(
+            f"{path}: expected bits or grey levels, as the rows stay on the disk; real numbers and counts are read "
+            "into memory, from one file of up to 1 GiB"
+        )
     require_one_meaning(path, {file.name: float(summary.high.max()) for file, summary in summaries.items()})
     low, high = float(total.low.min()) / coding.divisor, float(total.high.max()) / coding.divisor
     means = sums / np.where(counts > 0, counts, np.nan) / coding.divisor
