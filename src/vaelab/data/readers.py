@@ -87,7 +87,7 @@ def read_dataset(
     files = {"train" if held_out else "x": path, **held_out}
     for file in files.values():
         _require_content(file)
-        if folder_format(file) is None and streams(file):
+        if folder_format(file) is None and streams(file) and not _as_table(file, splitting, options, bool(held_out)):
             if held_out:
                 raise InputError(f"{file}: expected files that are read into memory; these rows stay on the disk")
             return read_streamed(path, splitting, options)
@@ -105,6 +105,16 @@ def _require_content(path: Path) -> None:
     status = status_of(path)
     if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise InputError(f"{path}: expected at least one row and one column; the file is empty")
+
+
+def _as_table(path: Path, splitting: Splitting, options: ReadOptions, held_out: bool) -> bool:
+    """Return whether a file is read into memory though others of its format stay on the disk."""
+    known = None if path.is_dir() else format_of(path.name)
+    if known is None or known.in_memory is None:
+        return False
+    said = (options.columns, options.variables, options.names, options.weight_column) != (None,) * 4 or options.drop
+    divided = splitting not in (Splitting(seed=splitting.seed), Splitting(whole=True, seed=splitting.seed))
+    return held_out or said or divided or known.in_memory(path, options)
 
 
 def _read(path: Path, options: ReadOptions) -> Content:
@@ -138,7 +148,7 @@ def _reader_of(opened: Opened) -> Callable[[Opened, ReadOptions], Content]:
         called = foreign or (begun or named).called
         raise InputError(f"{path}: expected {named.called}, as its name says; it is {called}")
     if named.read is None:
-        raise InputError(f"{path}: expected a file to read into memory; {named.called} stays on the disk")
+        raise InputError(f"{path}: expected a file to read into memory; got {named.called}")
     return named.read
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from vaelab.data.naming import LABELS, listed
-from vaelab.data.opening import open_regular
+from vaelab.data.opening import open_regular, reason_of
 from vaelab.data.roles import is_index_name, label_among
 from vaelab.data.streaming.sources import Packed, require_unpackable, stamp_of
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
-__all__ = ["RowGroup", "sources"]
+__all__ = ["RowGroup", "is_index", "pyarrow_parquet", "sources"]
 
 _MEANING = (
     "columns of one type of number; or one column of lists of numbers or of binary values of one "
@@ -70,9 +70,9 @@ class RowGroup(Packed):
     def _table(self, columns: tuple[str, ...]) -> Any:
         with self.opened() as file:
             try:
-                table = _pyarrow().ParquetFile(file).read_row_group(self.group, columns=list(columns))
+                table = pyarrow_parquet().ParquetFile(file).read_row_group(self.group, columns=list(columns))
             except Exception as error:  # pyarrow raises a dozen kinds for a damaged file
-                raise InputError(f"{self.path}: expected a readable Parquet file ({_reason(error)})") from error
+                raise InputError(f"{self.path}: expected a readable Parquet file ({reason_of(error)})") from error
         if len(table) != self.count:
             raise InputError(f"{self.path}: expected {self.count:,} rows in row group {self.group}; got {len(table):,}")
         for name, column in zip(table.column_names, table.columns, strict=True):
@@ -81,7 +81,8 @@ class RowGroup(Packed):
         return table.select(list(columns))
 
 
-def _pyarrow() -> Any:
+def pyarrow_parquet() -> Any:
+    """Return the module pyarrow.parquet; an InputError if it is not installed."""
     try:
         import pyarrow.parquet
     except ImportError:
@@ -97,12 +98,12 @@ def sources(path: Path, options: ReadOptions) -> Sequence[RowGroup]:
     """
     with open_regular(path) as opened:
         try:
-            file = _pyarrow().ParquetFile(opened)
+            file = pyarrow_parquet().ParquetFile(opened)
             return _row_groups(path, file, options)
         except InputError:
             raise
         except Exception as error:  # pyarrow raises a dozen kinds for a damaged file
-            raise InputError(f"{path}: expected a readable Parquet file ({_reason(error)})") from error
+            raise InputError(f"{path}: expected a readable Parquet file ({reason_of(error)})") from error
 
 
 def _row_groups(path: Path, file: Any, options: ReadOptions) -> list[RowGroup]:
@@ -110,7 +111,7 @@ def _row_groups(path: Path, file: Any, options: ReadOptions) -> list[RowGroup]:
     if len(set(schema.names)) < len(schema.names):
         raise InputError(f"{path}: expected different names of columns; got {listed(schema.names)}")
     label = label_among(path, schema.names, options)
-    index = tuple(name for name in schema.names if name != label and _is_index(file, schema, name))
+    index = tuple(name for name in schema.names if name != label and is_index(file, schema, name))
     columns = tuple(name for name in schema.names if name != label and name not in index)
     for number in range(file.num_row_groups):
         count = file.metadata.row_group(number).num_rows
@@ -124,7 +125,7 @@ def _row_groups(path: Path, file: Any, options: ReadOptions) -> list[RowGroup]:
     return groups
 
 
-def _is_index(file: Any, schema: Any, name: str) -> bool:
+def is_index(file: Any, schema: Any, name: str) -> bool:
     """Return whether a column numbers the rows, by its name and its numbers."""
     if not is_index_name(name) or np.dtype(schema.field(name).type.to_pandas_dtype()).kind not in "iu":
         return False
@@ -170,7 +171,3 @@ def _meaning(path: Path, fields: list[Any], values: int, count: int) -> tuple[in
 def _typed(field: Any) -> str:
     words = " (a column of words)" if "string" in str(field.type) else ""
     return f"{field.name!r} of {field.type}{words}"
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from vaelab.data.content import Content
-from vaelab.data.formats import idx, images, mat, matrices, npy, npz, parquet, text
+from vaelab.data.formats import idx, images, mat, matrices, npy, npz, parquet, parquet_table, text
 from vaelab.data.opening import Opened
 from vaelab.data.packing import PACKINGS
 from vaelab.data.streaming.sources import Source
@@ -28,9 +28,10 @@ class Format:
         endings: how the names of its files end.
         called: what a file is called in a message.
         holds: what is read from a file, for the documentation.
-        read: reads an open file into memory; None for a format whose rows always stay on the disk.
+        read: reads an open file into memory; None for files that are read by folders.
         sources: returns the rows of a file where they lie on the disk; None if they cannot stay there.
         on_disk: whether a file stays on the disk: ``never``, ``large`` (above 1 GiB) or ``always``.
+        in_memory: whether a file has to be read into memory, though the rows of others of its format stay on the disk.
         shards: whether a directory of such files is one data set.
         packs: whether a file may be packed, as NAME.csv.gz.
         folder: reads a directory of such files into memory; None if each file is data itself, or a shard.
@@ -43,6 +44,7 @@ class Format:
     read: Callable[[Opened, ReadOptions], Content] | None = None
     sources: Callable[[Path, ReadOptions], Sequence[Source]] | None = None
     on_disk: Literal["never", "large", "always"] = "never"
+    in_memory: Callable[[Path, ReadOptions], bool] | None = None
     shards: bool = False
     packs: bool = True
     folder: Callable[[Path, ReadOptions], Content] | None = None
@@ -118,10 +120,12 @@ FORMATS = (
     Format(
         (".parquet",),
         "a Parquet file",
-        "a table of numbers, or one column of lists",
-        None,
+        "a table of numbers of one type, or one column of lists; a single file may also have columns of several types, "
+        "text, categories and nulls, and is read into memory then",
+        parquet_table.read,
         parquet.sources,
         on_disk="always",
+        in_memory=parquet_table.is_table,
         shards=True,
         packs=False,
         begins=b"PAR1",

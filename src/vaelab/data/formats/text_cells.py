@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from vaelab.data.content import Content, RawTable
-from vaelab.data.formats.text_kinds import Cells, is_missing
+from vaelab.data.formats.missing import note_of_missing
+from vaelab.data.formats.text_kinds import Cells
 from vaelab.data.formats.text_layout import Layout
 from vaelab.data.naming import listed
 from vaelab.data.opening import require_fits
+from vaelab.data.tables import missing_in
 from vaelab.data.values import Array
 from vaelab.errors import InputError
 
@@ -105,8 +107,14 @@ def _content(path: Path, layout: Layout, table: list[Cells]) -> Content:
             )
         notes.append("the first column, which has no name, names the rows and is left out")
         names, columns, table = names[1:], columns[1:], table[1:]
-    missing = _note_of_missing(table, columns)
-    return Content({}, notes=(*notes, *missing), table=RawTable(names, columns))
+    marks = [missing_in(column) for column in columns]
+    notes += note_of_missing([cells.called for cells in table], marks, _words(table, marks))
+    return Content({}, notes=tuple(notes), table=RawTable(names, columns))
+
+
+def _words(table: Sequence[Cells], marks: Sequence[Array]) -> list[str]:
+    """Return the different texts of the cells that are missing."""
+    return sorted({cells.texts[code] for cells, mark in zip(table, marks, strict=True) for code in cells.codes[mark]})
 
 
 def _require_no_row(path: Path, layout: Layout, table: Sequence[Cells]) -> None:
@@ -132,21 +140,3 @@ def _require_no_row(path: Path, layout: Layout, table: Sequence[Cells]) -> None:
             f"{path}: line {layout.head} holds words that are in the lines below too ({listed(layout.names)}); "
             f"if it is a row, put a line of names above it, such as {names}{',...' if len(table) > 3 else ''}"
         )
-
-
-def _note_of_missing(table: Sequence[Cells], columns: Sequence[Array]) -> list[str]:
-    """Return a sentence on the missing values: how many, where the first is, and the words that stand for them."""
-    marks = [is_missing(column) for column in columns]
-    count, total = sum(int(mark.sum()) for mark in marks), sum(map(len, columns))
-    if not count:
-        return []
-    row, place = min((int(mark.argmax()), place) for place, mark in enumerate(marks) if mark.any())
-    words = sorted(
-        {cells.texts[code] for cells, mark in zip(table, marks, strict=True) for code in np.unique(cells.codes[mark])}
-    )
-    written = [word for word in words if word]
-    as_what = f", written as {listed(written)}{' or as empty cells' if '' in words else ''}" if written else ""
-    return [
-        f"{100 * count / total:.1f} % of the cells are missing values ({count:,} of {total:,}), "
-        f"first in row {row + 1}, {table[place].called}{as_what}"
-    ]

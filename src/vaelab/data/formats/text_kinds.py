@@ -17,7 +17,7 @@ from vaelab.data.formats.text_layout import BOOLEANS, MISSING, NUMBER
 from vaelab.data.values import Array
 from vaelab.errors import InputError
 
-__all__ = ["Cells", "is_missing"]
+__all__ = ["Cells"]
 
 _ODD = {
     "a hexadecimal number": re.compile(r"[+-]?0x[0-9a-f]+", re.IGNORECASE),
@@ -89,17 +89,6 @@ class Cells:
         called = "" if kind == "word" else f", {kind}"
         where = f"{self.path}: line {self.lines[row]}, {self.called}"
         raise InputError(f"{where}: expected a number; got {_short(text)}{called}")
-
-
-def is_missing(column: Array) -> npt.NDArray[np.bool_]:
-    """Return where a column of numbers is NaN, or one of text None.
-
-    >>> is_missing(np.array(["a", None], object))
-    array([False,  True])
-    """
-    if column.dtype == object:
-        return np.array([value is None for value in column], bool)
-    return np.isnan(column)
 
 
 def _kind(text: str) -> str:
