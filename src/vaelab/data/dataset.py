@@ -22,7 +22,7 @@ from vaelab.data.sparse import SparseRows, columns_of
 from vaelab.data.spec import DataSpec
 from vaelab.data.splits import Split, checked_split
 from vaelab.data.splitting import Splitting
-from vaelab.data.streaming.rows import Rows
+from vaelab.data.streaming.rows import Rows, on_disk
 from vaelab.data.values import Array, Kind, ReadOptions, Values
 from vaelab.data.variables import Column, columns_option, encoded_names, kind_of
 from vaelab.errors import InputError, require_choice, require_number
@@ -227,7 +227,7 @@ class Dataset:
         if "train" in self.splits:
             with torch.device("cpu"):  # also inside a block of another default device
                 mean = self.train.observations().mean()
-                deviation = None if self.kind in ("binary", "grey") else self.train.deviation()
+                deviation = self._deviation()
         return DataSpec(
             self.image_shape or (self.dim,),
             mean,
@@ -239,6 +239,13 @@ class Dataset:
             variables=self.variables,
             deviation=deviation,
         )
+
+    def _deviation(self) -> Tensor | None:
+        """Return the standard deviations of the columns of the training split; None for bits, and rows on the disk."""
+        if self.kind == "binary" or (self.kind == "grey" and self.binarisation != "none"):
+            return None
+        stays = self.kind == "grey" and on_disk(self.train.x, self.scale) is not None
+        return None if stays else self.train.deviation() / self.scale
 
     @property
     def has_missing(self) -> bool:

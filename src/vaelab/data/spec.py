@@ -44,7 +44,8 @@ class DataSpec:
         binarisation: how grey levels become the bits that the model sees, or None if that is not known.
         condition: what a model is given beside an observation; None if it models all columns alone.
         variables: the columns of the user's table, of which the X columns are made; None for numbers alone.
-        deviation: standard deviation of each column of the training split, shape (X,); None for bits and grey levels.
+        deviation: standard deviation of each column of the training split, shape (X,); None for bits, and for grey
+            levels that become bits.
 
     Raises:
         InputError: a shape that is not one or two sizes of at least 1, a mean, a deviation, names or variables that do

@@ -151,7 +151,13 @@ class LatentVariableModel(Pretrained):
         return None if of_likelihood is None else of_likelihood.spec
 
     def filled(self, x: Tensor) -> Tensor:
-        """Return observations with 0 for what is missing: for networks that are not part of the model."""
+        """Return observations with 0 for what is missing: for networks that are not part of the model.
+
+        Real numbers and counts are centred and divided by their standard deviations, as the encoder reads them.
+        """
+        encoder = next((part for part in self.posterior.modules() if isinstance(part, Standardised)), None)
+        if encoder is not None and isinstance(encoder.scale, Tensor):
+            x = (x - encoder.shift) * encoder.scale
         return torch.where(x.isnan(), 0, x) if self.may_be_missing else x
 
     @property
