@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Distribution, Normal, kl_divergence
+from torch.distributions import Bernoulli, Categorical, Distribution, Normal, kl_divergence
 
-from vaelab.distributions import all_codes
+from vaelab.distributions import DiagonalNormal, OneHotCategorical, Product, all_codes
 from vaelab.estimators import Estimate, Estimator, Expectation
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, IWAE, Objective
@@ -96,10 +96,28 @@ def log_bernoulli(logits: Tensor, value: Tensor) -> Tensor:
     return torch.where(observed, columns, 0.0).sum(-1)
 
 
+def log_columns(p: Distribution, x: Tensor) -> Tensor:
+    """Return log p(x) of bits, real numbers, categorical columns or a product of them, by torch. NaN is left out."""
+    if isinstance(p, Product):
+        return sum(log_columns(part, x[..., places]) for part, places in zip(p.parts, p.columns, strict=True))
+    if isinstance(p, OneHotCategorical):
+        groups = zip(p.logits.split(p.sizes, -1), x.split(p.sizes, -1), strict=True)
+        return sum(_log_level(logits, value) for logits, value in groups)
+    if isinstance(p, DiagonalNormal):
+        columns = Normal(p.loc, p.stddev).log_prob(x.nan_to_num(0.0))
+        return torch.where(x.isnan(), 0.0, columns).sum(-1)
+    return log_bernoulli(p.logits, x)
+
+
+def _log_level(logits: Tensor, value: Tensor) -> Tensor:
+    level = Categorical(logits=logits).log_prob(value.nan_to_num(0.0).argmax(-1))
+    return torch.where(value.isnan().any(-1), 0.0, level)
+
+
 def log_likelihood(model: LatentVariableModel, x: Tensor, codes: Tensor) -> Tensor:
     """Return log p(x|z) or, of a conditional model and rows of x and y side by side, log p(x|z, y)."""
     if not model.given:
-        return log_bernoulli(model.likelihood(codes).logits, x)
+        return log_columns(model.likelihood(codes), x)
     x, y = x[:, : -model.given], x[:, -model.given :]
     shape = torch.broadcast_shapes(codes.shape[:-1], y.shape[:-1])
     decoded = torch.cat([codes.expand(*shape, -1), y.expand(*shape, -1)], -1)

@@ -102,12 +102,15 @@ def expectation(
     data: DataSpec | int = X,
     given: Tensor | None = None,
     missing: bool = False,
+    x: Tensor | None = None,
 ) -> tuple[Gradients, Gradients]:
     """The expected gradient of the surrogate, by part, and the exact one; with ``given`` of a conditional model.
 
+    The observations are bits, or ``x``.
+
     With ``missing`` some values of one observation are missing, and all of the other.
     """
-    model, x = build_model(row.kind, row.bits, data), observations_of()
+    model, x = build_model(row.kind, row.bits, data), observations_of() if x is None else x
     if missing:
         model, x = model.allow_missing(), incomplete(x)
     x = x if given is None else torch.cat([x, given], -1)
