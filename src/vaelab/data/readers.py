@@ -24,7 +24,6 @@ __all__ = ["read_dataset"]
 
 _ZIP = "a zip archive"
 _FOREIGN_BEGINNINGS = {
-    b"\x89HDF": "an HDF5 file (MATLAB's newer files are such)",
     b"PK\x03\x04": _ZIP,
     b"\x1f\x8b": "packed twice",
     b"BZh": "packed twice",
@@ -41,8 +40,6 @@ _FOREIGN_ENDINGS = {
     ".xlsx": "an Excel workbook",
     ".xls": "an Excel workbook",
     ".ods": "a spreadsheet",
-    ".h5": "an HDF5 file",
-    ".hdf5": "an HDF5 file",
     ".pkl": "a pickle, which is never opened",
     ".pickle": "a pickle, which is never opened",
     ".pt": "a pickle, which is never opened",

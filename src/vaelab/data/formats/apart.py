@@ -29,13 +29,14 @@ _SCRIPT = Path(__file__).with_name("apart_process.py")
 
 @dataclass(frozen=True)
 class Found:
-    """The arrays of a file by their names, and what else it holds: a word for each name."""
+    """The arrays of a file by their names, what else it holds (a word for each name), and texts by their names."""
 
     arrays: Mapping[str, Array | SparseRows]
     others: Mapping[str, str]
+    texts: Mapping[str, list[str]]
 
 
-def read_apart(opened: Opened, kind: Literal["mat", "mtx"], called: str) -> Found:
+def read_apart(opened: Opened, kind: Literal["mat", "mat73", "mtx", "hdf5"], called: str) -> Found:
     """Read the arrays of a file in a process of its own.
 
     Raises:
@@ -56,7 +57,7 @@ def read_apart(opened: Opened, kind: Literal["mat", "mtx"], called: str) -> Foun
         with zipfile.ZipFile(written) as archive:
             index = json.loads(bytes(read_arrays(path, archive, ["index"])["index"]))
             arrays = {name: _array(path, archive, number) for number, name in enumerate(index["names"])}
-    return Found(arrays, index["others"])
+    return Found(arrays, index["others"], index["texts"])
 
 
 def _array(path: Path, archive: zipfile.ZipFile, number: int) -> Array | SparseRows:

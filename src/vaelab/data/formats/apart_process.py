@@ -11,7 +11,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,14 @@ _NUMBERS = (
     "sparse",
     *(f"{sign}int{size}" for sign in ("", "u") for size in (8, 16, 32, 64)),
 )
-Found = tuple[dict[str, Any], dict[str, str]]  # arrays by name; what else there is, by name
+
+
+class Found(NamedTuple):
+    """What a file holds: arrays by name, what else there is by name, and texts by name."""
+
+    arrays: dict[str, Any]
+    others: dict[str, str]
+    texts: dict[str, list[str]]
 
 
 class _TooLargeError(Exception):
@@ -46,7 +53,8 @@ def read_mat(stream: io.BytesIO) -> Found:
     _require(sum(8 * math.prod(numbers[name]) for name in dense))
     stream.seek(0)
     found = loadmat(stream, variable_names=list(numbers))
-    return {name: found[name] for name in numbers}, {name: kind for name, _, kind in variables if name not in numbers}
+    others = {name: kind for name, _, kind in variables if name not in numbers}
+    return Found({name: found[name] for name in numbers}, others, {})
 
 
 def read_mtx(stream: io.BytesIO) -> Found:
@@ -60,10 +68,130 @@ def read_mtx(stream: io.BytesIO) -> Found:
     count, width, entries, form, *_ = mminfo(stream)
     _require(8 * count * width if form == "array" else 8 * (count + width) + 32 * entries)
     stream.seek(0)
-    return {"x": mmread(stream)}, {}
+    return Found({"x": mmread(stream)}, {}, {})
 
 
-READERS: dict[str, Callable[[io.BytesIO], Found]] = {"mat": read_mat, "mtx": read_mtx}
+def read_hdf5(stream: io.BytesIO) -> Found:
+    """Read the arrays of numbers of an HDF5 file, in groups or not; links to other files are not followed."""
+    import h5py
+
+    with h5py.File(stream, "r") as file:
+        if "obs" in file and "var" in file and "X" in file:
+            return _anndata(file)
+        arrays, others = _datasets(file)
+        return Found({name: array[()] for name, array in arrays.items()}, others, {})
+
+
+def _datasets(group: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the data sets of numbers in a group, and of which types the others are."""
+    import h5py
+
+    arrays: dict[str, Any] = {}
+    others: dict[str, str] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            elsewhere = item.is_virtual or item.external is not None
+            numbers = item.dtype.kind in "biuf" and item.shape is not None and not elsewhere
+            (arrays if numbers else others)[name] = (
+                item if numbers else "data of other files" if elsewhere else str(item.dtype)
+            )
+
+    group.visititems(visit)  # follows no soft and no external links
+    _require(sum(array.nbytes for array in arrays.values()))
+    return arrays, others
+
+
+def _own(group: Any, name: str) -> Any:
+    """Return a member of a group; a ValueError for links, which may lead to other files."""
+    import h5py
+
+    item = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+    if item is None or (isinstance(item, h5py.Dataset) and (item.is_virtual or item.external is not None)):
+        raise ValueError(f"{name} leads to another file, or is not there")
+    return item
+
+
+def _anndata(file: Any) -> Found:
+    """Read X, the names of the variables, and the columns of obs (https://anndata.readthedocs.io, file format)."""
+    x, var, obs = (_own(file, name) for name in ("X", "var", "obs"))
+    _require(sum(part.nbytes for part in _datasets(x)[0].values()) if hasattr(x, "keys") else x.nbytes)
+    arrays: dict[str, Any] = {"x": _sparse(x) if hasattr(x, "keys") else x[()]}
+    texts: dict[str, list[str]] = {}
+    if hasattr(var, "keys"):
+        texts["columns"] = _text(_own(var, _string(var.attrs.get("_index", "_index"))))
+    index = _string(obs.attrs.get("_index", "_index"))
+    for name in obs if hasattr(obs, "keys") else ():
+        column = _own(obs, name)
+        if hasattr(column, "keys") and {"codes", "categories"} <= set(column):
+            levels = _text(_own(column, "categories"))
+            texts[f"obs {name}"] = [levels[code] if code >= 0 else "" for code in _own(column, "codes")[()]]
+        elif name != index and not hasattr(column, "keys"):
+            _require(column.nbytes)
+            if column.dtype.kind in "biuf":
+                arrays[f"obs {name}"] = column[()]
+            else:
+                texts[f"obs {name}"] = _text(column)
+    return Found(arrays, {}, texts)
+
+
+def _sparse(group: Any) -> Any:
+    from scipy import sparse
+
+    kind = _string(group.attrs.get("encoding-type", group.attrs.get("h5sparse_format", "csr")))
+    shape = tuple(int(size) for size in group.attrs.get("shape", group.attrs.get("h5sparse_shape")))
+    made = sparse.csc_matrix if kind.startswith("csc") else sparse.csr_matrix
+    matrix = made(tuple(_own(group, part)[()] for part in ("data", "indices", "indptr")), shape=shape)
+    matrix.check_format(full_check=True)
+    return matrix
+
+
+def _string(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _text(dataset: Any) -> list[str]:
+    return [_string(value) for value in dataset[()]]
+
+
+def read_mat73(stream: io.BytesIO) -> Found:
+    """Read the variables of a MATLAB file of version 7.3, which is HDF5 with the axes in the other order."""
+    import h5py
+
+    with h5py.File(stream, "r") as file:
+        variables = {name: _own(file, name) for name in file if not name.startswith("#")}
+        arrays: dict[str, Any] = {}
+        others: dict[str, str] = {}
+        for name, item in variables.items():
+            kind = _string(item.attrs.get("MATLAB_class", "unknown"))
+            if isinstance(item, h5py.Group) and "MATLAB_sparse" in item.attrs:
+                _require(sum(part.nbytes for part in _datasets(item)[0].values()))
+                arrays[name] = _matlab_sparse(item)
+            elif isinstance(item, h5py.Dataset) and kind in _NUMBERS:
+                _require(item.nbytes)
+                arrays[name] = item[()].T
+            else:
+                others[name] = kind
+        return Found(arrays, others, {})
+
+
+def _matlab_sparse(group: Any) -> Any:
+    from scipy import sparse
+
+    columns = _own(group, "jc")[()]
+    parts = (_own(group, "data")[()], _own(group, "ir")[()], columns) if "data" in group else ([], [], columns)
+    shape = (int(group.attrs["MATLAB_sparse"]), len(columns) - 1)
+    matrix = sparse.csc_matrix(parts, shape=shape)
+    matrix.check_format(full_check=True)
+    return matrix
+
+
+READERS: dict[str, Callable[[io.BytesIO], Found]] = {
+    "mat": read_mat,
+    "mat73": read_mat73,
+    "mtx": read_mtx,
+    "hdf5": read_hdf5,
+}
 
 
 def _parts(arrays: dict[str, Any]) -> dict[str, Any]:
@@ -83,9 +211,9 @@ def main() -> None:
     """Read and write; the exit status says what went wrong: 3 a damaged file, 4 its size, 5 a library is missing."""
     warnings.simplefilter("ignore")
     try:
-        arrays, others = READERS[sys.argv[1]](io.BytesIO(sys.stdin.buffer.read()))
-        index = json.dumps({"names": list(arrays), "others": others}).encode()
-        np.savez(sys.stdout.buffer, index=np.frombuffer(index, np.uint8), **_parts(arrays))
+        found = READERS[sys.argv[1]](io.BytesIO(sys.stdin.buffer.read()))
+        index = json.dumps({"names": list(found.arrays), "others": found.others, "texts": found.texts}).encode()
+        np.savez(sys.stdout.buffer, index=np.frombuffer(index, np.uint8), **_parts(found.arrays))
     except _TooLargeError as error:
         status, message = 4, str(error)
     except ImportError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +20,8 @@ __all__ = ["read", "read_mtx"]
 
 def read(opened: Opened, options: ReadOptions) -> Content:
     """Read the variables of a MATLAB file that have a role, rows or images first; notes name the others."""
-    found, path = read_apart(opened, "mat", "a MATLAB file"), opened.path
+    kind: Literal["mat", "mat73"] = "mat73" if opened.stream.peek(10).startswith(b"MATLAB 7.3") else "mat"
+    found, path = read_apart(opened, kind, "a MATLAB file"), opened.path
     names = [*found.arrays, *found.others]
     shapes = {name: array.shape for name, array in found.arrays.items()}
     roles = name_arrays(path, names, options, shapes.get)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from vaelab.data.content import Content
-from vaelab.data.formats import idx, images, mat, matrices, npy, npz, parquet, parquet_table, text
+from vaelab.data.formats import hdf5, idx, images, mat, matrices, npy, npz, parquet, parquet_table, text
 from vaelab.data.opening import Opened
 from vaelab.data.packing import PACKINGS
 from vaelab.data.streaming.sources import Source
@@ -108,6 +108,14 @@ FORMATS = (
         idx.sources,
         on_disk="large",
         begins=b"\0\0\x08",
+    ),
+    Format(
+        (".h5", ".hdf5", ".h5ad"),
+        "an HDF5 file",
+        "arrays as in `.npz`, also in groups (`train/images`); X of annotated data, dense or sparse, and a column of "
+        'obs as labels (needs `pip install "vaelab[hdf5]"`)',
+        hdf5.read,
+        begins=b"\x89HDF",
     ),
     Format(
         images.IMAGES,
