@@ -276,3 +276,47 @@ def test_a_condition_is_a_column_of_the_table():
         InputError, match=r"condition: expected labels, or names .*; got 'color' \(did you mean 'colour"
     ):
         data.with_condition(["color"])
+
+
+def test_all_columns_may_be_said_to_be_real_numbers_or_counts(tmp_path):
+    whole = GENERATOR.integers(0, 9, (ROWS, 3))
+    path = write_csv(tmp_path / "x.csv", RawTable(("a", "b", "c"), list(whole.T)))
+    with pytest.raises(InputError, match=r"--values real or count \(--columns FILE says what each column is\)"):
+        load_data(path)
+    for values in ("real", "count"):
+        data = load_data(path, values=values)
+        again = Dataset.from_arrays(whole, values=values, columns=list("abc"))
+        assert (data.kind, data.spec.groups) == (again.kind, again.spec.groups) == (values, ((values, 0, 3),))
+        assert np.array_equal(data.train.x, again.train.x)
+        torch.testing.assert_close(data.spec.deviation, torch.from_numpy(data.train.x.std(0)).float())
+    with pytest.raises(
+        InputError, match=r"expected whole numbers from 0 on, as values=count says; got whole .*\[-9, -1\]"
+    ):
+        Dataset.from_arrays(-whole - 1, values="count")
+    np.save(tmp_path / "0.npy", whole)
+    with pytest.raises(InputError, match="expected bits or grey levels, as the rows stay on the disk"):
+        load_data(tmp_path, values="real")
+
+
+def test_a_label_of_text_is_given_by_its_name():
+    table = RawTable(("class", "a", "b"), [text(*["dog", "cat", "cow"] * 20), *GENERATOR.integers(0, 2, (2, ROWS))])
+    data = read(table).with_condition("labels")
+    condition = data.spec.condition
+    assert (data.classes, condition.names) == (("cat", "cow", "dog"), ("cat", "cow", "dog"))
+    assert condition.rows("dog", 2).tolist() == [[0, 0, 1]] * 2
+    fewer = RawTable(table.names, [column[np.arange(ROWS) % 3 > 0] for column in table.columns])  # no dog
+    again = read(fewer, columns={"a": "binary", "b": "binary"}).with_condition(condition)
+    assert again.train.given[:, 2].sum() == 0
+    assert np.array_equal(again.train.given.argmax(1), again.train.labels)
+    other = RawTable(table.names, [text(*["dog", "cat", "pig"] * 20), *table.columns[1:]])
+    with pytest.raises(InputError, match="labels of train: expected one of the classes cat, cow, dog; got pig"):
+        read(other).with_condition(condition)
+
+
+def test_a_level_is_given_by_its_name():
+    condition = read(people(), {"visits": "drop"}).with_condition(["member", "colour"]).spec.condition
+    assert condition.rows(["green", "1"], 1).tolist() == [[0, 1, 0, 1]]
+    with pytest.raises(InputError, match=r"'colour': expected the levels .*; got 'gren' \(did you mean 'green'"):
+        condition.rows(["gren", "1"], 1)
+    with pytest.raises(InputError, match=r"given: expected a level of colour and of member; got \['green'\]"):
+        condition.rows("green", 1)

@@ -210,7 +210,10 @@ WRONG = [
     (lambda: build("gaussian", data_dim=SPEC).sample(2), r"given: expected a label \(0, 1, 4\), once or 2 times|label"),
     (lambda: build("gaussian", data_dim=SPEC).sample(2, given=2), "expected one of the classes 0, 1, 4; got 2"),
     (lambda: build("gaussian", data_dim=SPEC).sample(3, given=[0, 1]), "once or 3 times"),
-    (lambda: build("gaussian", data_dim=SPEC).sample(3, given="seven"), "given: expected a label"),
+    (
+        lambda: build("gaussian", data_dim=SPEC).sample(3, given="seven"),
+        "given: expected one of the classes 0, 1, 4; got seven",
+    ),
     (
         lambda: build("gaussian", data_dim=SPEC).bound(rows()[:, :X]),
         r"expected inputs of shape \(..., 8\); got \(2, 5\)",
@@ -260,7 +263,7 @@ def test_the_commands_of_a_conditional_run(tmp_path, monkeypatch, capsys):
     run("train", "gaussian-vae", "--data", "digits.npz", "training.steps=5", "--out", "plain")
     assert "differ in condition" in line.refused("compare", "run", "plain")
     assert "given: expected a label (3, 7)" in line.refused("sample", "run", "--out", "more.npz")
-    assert "given: expected a label or numbers such as 1,0; got 'x'" in line.refused("sample", "run", "--given", "x")
+    assert "given: expected one of the classes 3, 7; got x" in line.refused("sample", "run", "--given", "x")
     assert "given: expected None" in line.refused("sample", "plain", "--given", "3", "--out", "more.npz")
 
 

@@ -10,7 +10,6 @@ import typer
 from vaelab.cli.options import DataFile, ModelPath, Overwrite
 from vaelab.cli.output import require_target, write, write_arrays
 from vaelab.cli.usage import say_next
-from vaelab.errors import InputError
 
 __all__ = ["encode", "reconstruct", "sample"]
 
@@ -28,7 +27,7 @@ def sample(
     out: OutFile = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the draws.")] = 0,
     given: Annotated[
-        str | None, typer.Option(metavar="Y", help="Of a conditional model: a label, or numbers as 1,0.")
+        str | None, typer.Option(metavar="Y", help="Of a conditional model: a label, levels, or numbers as 1,0.")
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -39,7 +38,7 @@ def sample(
 
     opened = OpenedModel(run)
     target = require_target(out, opened.figure(f"samples-{kind}.png"), _ENDINGS, overwrite, opened.places())
-    drawn = opened.model.sample(n, kind, seed, given=None if given is None else _numbers(given))
+    drawn = opened.model.sample(n, kind, seed, given=None if given is None else _given(given))
     if target.suffix == ".npz":
         write_arrays(target, {"x": drawn.numpy()})
     elif target.suffix == ".csv":
@@ -50,12 +49,15 @@ def sample(
     say_next("sample", opened.data_words + opened.out_words("reconstructed"), run=run)
 
 
-def _numbers(given: str) -> int | list[float]:
-    """Read a label, or numbers that are separated by commas."""
+def _given(text: str) -> int | str | list[float] | list[str]:
+    """Read a label, or numbers or levels that are separated by commas."""
+    if text.strip().lstrip("-").isdigit():
+        return int(text)
+    parts = text.split(",")
     try:
-        return int(given) if given.strip().lstrip("-").isdigit() else [float(part) for part in given.split(",")]
+        return [float(part) for part in parts]
     except ValueError:
-        raise InputError(f"given: expected a label or numbers such as 1,0; got {given!r}") from None
+        return parts if len(parts) > 1 else text
 
 
 def reconstruct(

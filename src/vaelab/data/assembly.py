@@ -56,6 +56,7 @@ class Assembled:
     columns: tuple[str, ...] | None
     notes: tuple[str, ...]
     variables: tuple[Column, ...] | None = None
+    classes: tuple[str, ...] | None = None
 
 
 def assemble(where: object, content: Content, splitting: Splitting, options: ReadOptions) -> Assembled:
@@ -77,7 +78,8 @@ def assemble(where: object, content: Content, splitting: Splitting, options: Rea
         splits, drawn = _divided(where, splits["x"], content, splitting, options)
     else:
         splits, drawn = completed(where, splits, splitting)
-    return Assembled(splits, kind, scale, _image_shape(shape), content.names, (*content.notes, *drawn))
+    notes = (*content.notes, *drawn)
+    return Assembled(splits, kind, scale, _image_shape(shape), content.names, notes, classes=content.classes)
 
 
 def _divided(
@@ -101,7 +103,7 @@ def _of_table(
         rows = rows.astype(np.uint8)
     splits, drawn = _divided(where, _split_of(where, "x", rows, content), content, splitting, options)
     notes = (*content.notes, *found, *drawn)
-    return Assembled(splits, kind, 1, None, encoded_names(variables), notes, variables)
+    return Assembled(splits, kind, 1, None, encoded_names(variables), notes, variables, content.classes)
 
 
 def _split_of(where: object, key: str, rows: Stored | SparseRows, content: Content) -> Split:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaelab.data.content import RawTable
+from vaelab.data.tables import encode_table
 from vaelab.data.values import Array
 from vaelab.data.variables import Column, encoded_names
 from vaelab.errors import InputError, did_you_mean, require_choice, shown
@@ -53,19 +55,23 @@ class Condition:
         Raises:
             InputError: labels that are none of the classes.
         """
-        classes = np.array([int(name) for name in self.names])
-        unknown = np.setdiff1d(labels, classes)
+        classes, named = np.array(self.names), np.asarray(labels).astype(str)
+        unknown = np.setdiff1d(named, classes)
         if len(unknown):
             raise InputError(f"{where}: expected one of the classes {', '.join(self.names)}; got {unknown[0]}")
-        rows: Array = (np.asarray(labels)[:, None] == classes).astype(np.uint8)
+        rows: Array = (named[:, None] == classes).astype(np.uint8)
         return rows
 
     def rows(self, given: object, count: int) -> Tensor:
         """Return what a user gives as rows (count, Y): a label, or the values of the columns; once, or for each row.
 
+        Levels of columns are given once, as text: ``red``, or ``["red", "yes"]`` of two columns.
+
         Raises:
             InputError: a label that is no class, values that are not numbers in [0, 1], or another number of rows.
         """
+        if isinstance(given, str) or (isinstance(given, list) and given and isinstance(given[0], str)):
+            given = self._of_text([given] if isinstance(given, str) else given)
         try:
             values = torch.as_tensor(given)
         except (TypeError, ValueError, RuntimeError):
@@ -79,14 +85,29 @@ class Condition:
             raise InputError(f"given: expected numbers in [0, 1]; got {shown(given)}")
         return values.expand(count, -1)
 
+    def _of_text(self, words: Sequence[str]) -> Array:
+        """Return labels, or the levels of the columns of a table, as rows (N, Y)."""
+        if self.on == "labels":
+            return self.one_hot(np.array(words))
+        variables = self.variables or ()
+        if len(words) != len(variables):
+            raise InputError(f"given: expected {self._expected()}; got {shown(words)}")
+        levels = [
+            np.array([word] if column.levels else [_number(word)])
+            for column, word in zip(variables, words, strict=True)
+        ]
+        return encode_table("given", RawTable(tuple(column.name for column in variables), levels), variables)
+
     def _expected(self) -> str:
         if self.on == "labels":
             return f"a label ({', '.join(self.names)})"
+        if self.variables is not None:
+            return f"a level of {' and of '.join(column.name for column in self.variables)}"
         return f"{self.size} numbers, the values of {', '.join(self.names)}"
 
     @classmethod
-    def on_labels(cls, labels: Sequence[Array | None]) -> Condition:
-        """Return the condition on the labels of the splits.
+    def on_labels(cls, labels: Sequence[Array | None], classes: Sequence[str] | None = None) -> Condition:
+        """Return the condition on the labels of the splits; ``classes`` are the names of labels that were text.
 
         Raises:
             InputError: a split without labels.
@@ -94,7 +115,8 @@ class Condition:
         present = [part for part in labels if part is not None]
         if len(present) < len(labels):
             raise InputError("condition: expected labels in every split; some have none")
-        return cls("labels", tuple(str(label) for label in np.unique(np.concatenate(present))))
+        found = np.unique(np.concatenate(present))
+        return cls("labels", tuple(str(label) if classes is None else classes[label] for label in found))
 
     @classmethod
     def on_columns(cls, names: Sequence[str], columns: Sequence[str]) -> Condition:
@@ -152,3 +174,11 @@ class Condition:
         variables = values.get("variables")
         columns = None if variables is None else tuple(map(Column.from_json, variables))
         return cls(values["on"], tuple(map(str, values["names"])), columns)
+
+
+def _number(word: str) -> float:
+    """Return a number that was given as text."""
+    try:
+        return float(word)
+    except ValueError:
+        raise InputError(f"given: expected a number; got {shown(word)}") from None

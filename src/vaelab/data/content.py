@@ -61,7 +61,7 @@ class Content:
 
     ``names`` are those of the columns of ``x``, ``notes`` sentences on what the reader left out or renamed. ``archive``
     is true for a format that names its arrays and not their columns, ``text`` for one whose numbers have no type;
-    ``white`` is the value of white where the format says it.
+    ``white`` is the value of white where the format says it; ``classes`` are the names of labels that were text.
     """
 
     arrays: Mapping[str, Array | SparseRows]
@@ -71,6 +71,7 @@ class Content:
     text: bool = False
     table: RawTable | None = None
     white: float | None = None
+    classes: tuple[str, ...] | None = None
 
     def beside(self, kind: Beside, key: str = "x") -> Array | None:
         """Return what stands beside the rows of ``key``, or None."""

@@ -51,6 +51,7 @@ class Dataset:
         binarisation: how grey levels become bits: ``dynamic``, ``static`` or ``threshold``; None is ``dynamic``. Under
             ``none`` they stay real numbers in [0, 1], for a likelihood of these. Data of another kind have ``none``.
         variables: the columns of the user's table, of which the X columns are made; ``mixed`` data have them.
+        classes: the names of the labels 0, 1, ..., where they were text.
 
     Raises:
         InputError: an unknown kind, values that are not in [0, scale], bits that are not 0 and 1, labels that are not
@@ -72,6 +73,7 @@ class Dataset:
     binarisation: Binarisation = None  # type: ignore[assignment]  # None is replaced by the default of the kind
     condition: Condition | None = field(default=None, kw_only=True)  # set by with_condition
     variables: tuple[Column, ...] | None = field(default=None, kw_only=True)
+    classes: tuple[str, ...] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         where = f"data {self.name!r}"
@@ -324,7 +326,8 @@ class Dataset:
         """Return what is given with each row of a split, (N, Y)."""
         split = self.splits[name]
         if condition.on == "labels" and split.labels is not None:
-            return condition.one_hot(split.labels, f"labels of {name}")
+            labels = split.labels if self.classes is None else np.array(self.classes)[split.labels]
+            return condition.one_hot(labels, f"labels of {name}")
         columns = columns_of(split.x, self._places(condition))
         values: Array = (columns[:] if isinstance(columns, SparseRows) else columns) / self.scale
         if np.isnan(values).any():
@@ -345,7 +348,7 @@ class Dataset:
         if isinstance(on, Condition):
             on = on if on.on == "labels" else on.names
         if on == "labels" or isinstance(on, Condition):
-            found = Condition.on_labels([split.labels for split in self.splits.values()])
+            found = Condition.on_labels([split.labels for split in self.splits.values()], self.classes)
             return on if isinstance(on, Condition) else found
         names = [on] if isinstance(on, str) else [str(name) for name in on]
         if self.variables is not None:

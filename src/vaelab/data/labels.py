@@ -16,7 +16,7 @@ __all__ = ["numbered"]
 
 
 def numbered(where: object, content: Content) -> Content:
-    """Return a content whose labels are numbers: text is numbered in its order, alike in all splits.
+    """Return a content whose labels are numbers: text is numbered in its order, the same in all splits.
 
     Raises:
         InputError: labels of text of which some are missing, or that are numbers in another split.
@@ -36,7 +36,8 @@ def numbered(where: object, content: Content) -> Content:
     starts = np.cumsum([len(column) for column in columns.values()])[:-1]
     numbers = dict(zip(columns, np.split(codes.astype(np.int64), starts), strict=True))
     notes = (*content.notes, f"labels: {_described(classes.tolist())}")
-    return dataclasses.replace(content, arrays={**content.arrays, **numbers}, notes=notes)
+    arrays = {**content.arrays, **numbers}
+    return dataclasses.replace(content, arrays=arrays, notes=notes, classes=tuple(classes.tolist()))
 
 
 def _require_all_text(where: str, column: Array) -> None:

@@ -163,6 +163,8 @@ def require_alike(where: object, names: Sequence[str] | None, summary: Summary, 
     labels = options.way("say that it holds labels with --label-column", "give it as y if it holds labels")
     ways += [labels] if other_values.whole.all() else []
     ways += ["say that all are grey levels with " + options.way("--values unit", "values='unit'")] if unit else []
+    if names is not None:
+        ways += ["say what it is with " + options.way("--columns FILE", f"columns={{{names[first]!r}: 'real'}}")]
     raise InputError(
         f"{where}: {_called(first, names[first] if names is not None else None)} holds {other_values}{more} beside "
         f"{summary.bits.sum():,} columns of bits; {', '.join(ways[:-1])}, or {ways[-1]}"

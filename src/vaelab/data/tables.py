@@ -86,7 +86,7 @@ def text_of(level: Level) -> str:
     """
     if isinstance(level, float | np.floating) and float(level).is_integer():
         level = int(level)
-    return level if isinstance(level, str) else str(level.item() if isinstance(level, np.generic) else level)
+    return str(level.item() if isinstance(level, np.generic) else level)
 
 
 def _encoded(where: str, values: Array, column: Column) -> Array:
