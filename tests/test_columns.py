@@ -290,7 +290,7 @@ def test_all_columns_may_be_said_to_be_real_numbers_or_counts(tmp_path):
         assert np.array_equal(data.train.x, again.train.x)
         torch.testing.assert_close(data.spec.deviation, torch.from_numpy(data.train.x.std(0)).float())
     with pytest.raises(
-        InputError, match=r"expected whole numbers from 0 on, as values=count says; got whole .*\[-9, -1\]"
+        InputError, match=r"expected whole numbers from 0 to .*, as values=count says; got whole .*\[-9, -1\]"
     ):
         Dataset.from_arrays(-whole - 1, values="count")
     np.save(tmp_path / "0.npy", whole)
