@@ -21,10 +21,12 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import vaelab
 from tests.laws import build, observations_of
+from vaelab.data.sparse import SparseRows
 from vaelab.errors import InputError
 from vaelab.evaluation import encode_means
 from vaelab.likelihood import elbo, exact, score_rows
 from vaelab.sklearn import BernoulliVAE, GaussianVAE, MixtureAutoencoder, SigmoidBeliefNetwork
+from vaelab.sklearn.reading import read_more
 
 QUICK = {"steps": 4, "random_state": 0}
 SMALL = {
@@ -122,12 +124,20 @@ def test_with_bernoulli_only_checks_that_feed_other_numbers_fail(name):
         assert any("X: expected 0 and 1, of which bernoulli is the likelihood" in str(part) for part in chain)
 
 
+def _cut(rows):
+    if isinstance(rows, SparseRows):
+        return rows.with_values((rows.values > 0.7).astype(rows.dtype))
+    return (rows > 0.7).astype(rows.dtype)
+
+
 class _OfBits(BernoulliVAE):
     """Takes every number for a bit: whether it is above 0.7."""
 
-    def _rows(self, X, fitting):
-        rows = super()._rows(X, fitting)
-        return rows.with_values(rows.values > 0.7) if sparse.issparse(X) else (rows > 0.7).astype(rows.dtype)
+    def _data(self, rows, *others):
+        return super()._data(_cut(rows), *others)
+
+    def _checked(self, X):
+        return _cut(read_more(self, X, None))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -325,6 +335,83 @@ def test_rows_of_another_kind_are_refused_after_the_fit():
         vae.inverse_transform(np.zeros((4, 3)))
 
 
+def test_missing_values_are_imputed_as_the_model_does():
+    X = bits().astype(float)
+    gaps = np.where(np.random.default_rng(1).random(X.shape) < 0.4, np.nan, X)
+    vae = small("BernoulliVAE", latent_dim=4).fit(gaps)
+    filled = vae.impute(gaps, samples=4000)
+    known = ~np.isnan(gaps)
+    assert np.array_equal(filled[known], gaps[known])
+    expected = vaelab.impute(vae.model_, gaps, samples=4000).values.numpy()
+    assert np.abs(filled - expected)[~known].max() < 0.1  # two estimates of one expectation
+    assert set(np.unique(vae.impute(gaps, kind="mode", samples=50))) == {0, 1}
+    draws = vae.impute(gaps, n_draws=3, samples=50)
+    assert draws.shape == (3, *X.shape)
+    assert np.array_equal(draws[0][known], gaps[known])
+    auto = small("MixtureAutoencoder").fit(gaps)
+    assert np.allclose(auto.impute(gaps)[~known], auto.reconstruct(gaps)[~known])
+    with pytest.raises(InputError, match="a deterministic auto-encoder draws nothing; got 'mean', 1 and 2"):
+        auto.impute(gaps, n_draws=2)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_frame_with_levels_and_gaps_comes_back_as_a_frame(name, tmp_path):
+    import pandas
+
+    generator = np.random.default_rng(0)
+    colours = generator.choice(["red", "green", "blue"], 120).astype(object)
+    frame = pandas.DataFrame({"colour": colours, "ok": colours == "red", "height": generator.normal(170, 8, 120)})
+    frame.loc[generator.random(120) < 0.3, "colour"] = None
+    frame.loc[generator.random(120) < 0.3, "height"] = np.nan
+    estimator = small(name).fit(frame)
+    assert list(estimator.feature_names_in_) == ["colour", "ok", "height"]
+    assert estimator.transform(frame).shape == (120, estimator.model_.latent_dim)
+    assert np.isfinite(estimator.score_samples(frame)).all()
+    for table in (estimator.reconstruct(frame), estimator.sample(9)[0], estimator.impute(frame)):
+        assert list(table.columns) == ["colour", "ok", "height"]
+        assert set(table["colour"]) <= {"red", "green", "blue"}
+        assert table["ok"].dtype == bool
+    filled, known = estimator.impute(frame), frame.notna()
+    assert (filled[known] == frame[known]).to_numpy()[known].all()  # to the last digit
+    estimator.save(tmp_path / "saved")
+    for again in (pickle.loads(pickle.dumps(estimator)), type(estimator).load(tmp_path / "saved")):
+        assert again.impute(frame).equals(filled)
+    assert estimator.partial_fit(frame).n_iter_ == 5
+    with pytest.raises(InputError, match=r"column 'colour': expected the levels .*; got 'pink'"):
+        estimator.transform(frame.assign(colour="pink"))
+    with pytest.raises(InputError, match="X: expected a frame with columns of the kinds that were fitted; got ndarray"):
+        estimator.transform(np.zeros((3, 3)))
+
+
+def test_columns_say_what_the_columns_of_a_frame_are():
+    import pandas
+
+    frame = pandas.DataFrame({"stars": [1, 2, 3] * 20, "seen": [0, 1] * 30})
+    vae = small("GaussianVAE", columns={"stars": "categorical"}).fit(frame)
+    assert [column.kind for column in vae.model_.spec.variables] == ["categorical", "binary"]
+    assert set(vae.sample(50)[0]["stars"]) <= {1, 2, 3}
+    with pytest.raises(InputError, match="columns: expected a frame as X, whose columns have names; got ndarray"):
+        small("GaussianVAE", columns={"stars": "categorical"}).fit(frame.to_numpy())
+
+
+def test_rows_of_every_provenance_are_those_of_their_array():
+    class Annotated:
+        X, var_names, obs = bits().astype(float), list("abcdefg"), {}
+
+    X = Annotated.X
+    expected = small("BernoulliVAE").fit(X).transform(X)
+    hidden = np.ma.masked_array(X, X > 1)
+    of_torch = torch.utils.data.TensorDataset(torch.from_numpy(X), torch.zeros(60))
+    for given in (Annotated(), X.tolist(), torch.from_numpy(X), hidden, of_torch, np.asfortranarray(X), X.astype(bool)):
+        estimator = small("BernoulliVAE").fit(given)
+        assert np.array_equal(estimator.transform(given), expected)
+    annotated = small("BernoulliVAE").fit(Annotated())
+    assert list(annotated.feature_names_in_) == list("abcdefg")
+    Annotated.var_names = list("gfedcba")
+    with pytest.raises(InputError, match="X: expected the variables that were fitted, in their order"):
+        annotated.transform(Annotated())
+
+
 # ---------------------------------------------------------------- in scikit-learn
 
 
@@ -376,14 +463,14 @@ def test_partial_fit_goes_on_for_an_epoch(name):
     assert len(estimator.history_) == 6
 
 
-def test_rows_are_held_out_if_ten_are(monkeypatch):
+def test_rows_are_held_out_if_ten_are():
     """``validation_fraction`` of 100 rows, but none of 99: then all rows train."""
     from vaelab.sklearn.tables import data_of
 
     for rows, fraction, sizes in ((100, 0.1, [90, 10]), (99, 0.1, [99, 99]), (99, 0.2, [80, 19]), (50, 0, [50, 50])):
-        data = data_of(bits(rows), None, "binary", fraction, 0, None)
+        data = data_of(bits(rows), None, "binary", fraction, 0)
         assert [len(split) for split in data.splits.values()] == sizes
-    one, other = (data_of(bits(100), None, "binary", 0.1, seed, None).validation.x for seed in (0, 1))
+    one, other = (data_of(bits(100), None, "binary", 0.1, seed).validation.x for seed in (0, 1))
     assert not np.array_equal(one, other)
 
 

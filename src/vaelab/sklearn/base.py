@@ -12,21 +12,24 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from vaelab.data import Dataset
+from vaelab.data import Column, Dataset, DataSpec
 from vaelab.data.sparse import SparseRows
 from vaelab.data.values import Array, Kind, has_missing
+from vaelab.data.variables import kind_of
 from vaelab.data.weights import require_weights, weighted_mean
 from vaelab.errors import InputError
+from vaelab.evaluation import ImputeKind, impute
 from vaelab.likelihood import score_rows
 from vaelab.models import LatentVariableModel
 from vaelab.models.saved import MODEL_FILE, WEIGHTS_FILE
 from vaelab.seeds import derive_seed, seeded
 from vaelab.settings import Settings, resolve
+from vaelab.sklearn.reading import as_given, filled_frame, frame_of, read_first, read_more
 from vaelab.sklearn.storing import ESTIMATOR_FILE, model_bytes, model_of, read_estimator, sealed_estimator
-from vaelab.sklearn.tables import data_of, kind_of_rows, require_kind, table_of, tensors_of, values_of
+from vaelab.sklearn.tables import data_of, kind_of_rows, require_kind, tensors_of, values_of
 from vaelab.storage import require_free, write_file
 from vaelab.training import fit
 from vaelab.training.length import for_data
@@ -36,8 +39,8 @@ __all__ = ["Estimator"]
 
 Rows = npt.NDArray[np.float64]
 _TRAINING = ("epochs", "steps", "batch_size", "learning_rate")
-_OF_THE_ESTIMATOR = ("validation_fraction", "bound", "bound_samples", "device", "random_state", "verbose")
-_FITTED = ("n_iter_", "history_", "n_features_in_", "feature_names_in_", "_seed")
+_OF_THE_ESTIMATOR = ("columns", "validation_fraction", "bound", "bound_samples", "device", "random_state", "verbose")
+_FITTED = ("n_iter_", "history_", "n_features_in_", "feature_names_in_", "_seed", "_frame")
 
 
 class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -60,10 +63,10 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         Raises:
             ValueError: values that the likelihood is not for, or arguments that do not fit.
         """
-        rows = self._rows(X, fitting=True)
+        rows, variables = read_first(self, X, self.columns)
         weights = require_weights("sample_weight", sample_weight, len(rows))
-        self._seed = self._new_seed()
-        data = self._data(rows, weights, kind_of_rows(rows, self.likelihood), self.validation_fraction)
+        self._seed, self._frame = self._new_seed(), as_given(X)
+        data = self._data(rows, weights, variables, self.validation_fraction)
         settings = for_data(self._settings(len(data.train)), data)
         with seeded(self._seed, "weights"):
             model = settings.build_model(data)
@@ -79,15 +82,14 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         Nothing is held out, the learning rate is constant, and the optimiser starts anew.
         """
         new = not hasattr(self, "model_")
-        rows = self._rows(X, fitting=new)
-        weights = require_weights("sample_weight", sample_weight, len(rows))
         if new:
-            kind = kind_of_rows(rows, self.likelihood)
-            self._seed, self.n_iter_, self.history_ = self._new_seed(), 0, History()
+            rows, variables = read_first(self, X, self.columns)
+            self._seed, self._frame, self.n_iter_, self.history_ = self._new_seed(), as_given(X), 0, History()
+            kind = None
         else:
-            kind = self._kind
-            require_kind(rows, kind, "as in the first call")
-        data = self._data(rows, weights, kind, 0.0)
+            rows, variables, kind = self._checked(X), self._spec.variables, self._spec.kind
+        weights = require_weights("sample_weight", sample_weight, len(rows))
+        data = self._data(rows, weights, variables, 0.0, kind)
         settings = for_data(self._settings(len(data.train)), data)
         one = {"epochs": 1, "steps": None, "schedule": "constant", "warmup": 0, "average": False, "patience": None}
         settings = settings.model_copy(update={"training": settings.training.model_copy(update=one)})
@@ -105,7 +107,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         """Return the posterior means of the codes of X, (N, D); for bits, the probabilities of ones."""
         return self._map(X, lambda model, x: model.posterior(x).mean)
 
-    def inverse_transform(self, X: Any) -> Array:
+    def inverse_transform(self, X: Any) -> Any:
         """Return the mean of p(x|z) for codes z, (N, features), from codes (N, D) as :meth:`transform` gives them."""
         check_is_fitted(self)
         model = self._precise()
@@ -114,8 +116,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
             raise InputError(f"X: expected codes of shape (N, {model.latent_dim}); got {codes.shape}")
         with torch.no_grad():
             parts = [model.likelihood(z).mean for z in tensors_of(codes, model.any_weight)]
-        decoded: Array = _array(torch.cat(parts))
-        return decoded
+        return self._as_given(_array(torch.cat(parts)))
 
     def score_samples(self, X: Any, *, bound: str | None = None) -> Rows:
         """Return a lower bound on log p(x) of each row, in nats, (N,): the one that ``bound`` names.
@@ -138,7 +139,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         """Return minus :meth:`score_samples`, in nats, (N,): high for rows that are unlikely under the model."""
         return -self.score_samples(X)
 
-    def reconstruct(self, X: Any) -> Array:
+    def reconstruct(self, X: Any) -> Any:
         """Return the mean of p(x|z) at the most probable code of each row, (N, features)."""
 
         def decoded(model: LatentVariableModel, x: Tensor) -> Tensor:
@@ -146,9 +147,33 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
             mean: Tensor = model.likelihood((code > 0.5).to(code) if model.code == "bits" else code).mean
             return mean
 
-        return self._map(X, decoded)
+        return self._as_given(self._map(X, decoded))
 
-    def sample(self, n_samples: int = 1) -> tuple[Rows, Array]:
+    def impute(self, X: Any, *, kind: ImputeKind = "mean", samples: int = 500, n_draws: int = 0) -> Any:
+        """Return X with its missing values, which are NaN, filled in: with their expectation given the observed ones.
+
+        :func:`vaelab.impute` does it, and called with ``model_`` also gives the effective samples of each row.
+
+        Args:
+            X: the rows.
+            kind: ``mean``, or ``mode`` for the likelier value of each bit.
+            samples: K, codes drawn for each row.
+            n_draws: where it is above 0, so many multiple imputations are returned instead: (n_draws, N, features), or
+                a list of frames.
+        """
+        check_is_fitted(self)
+        rows = self._checked(X)
+        model = self._precise(rows)
+        parts = [
+            impute(model, x, samples, kind, n_draws, derive_seed(self._seed, "impute", number))
+            for number, x in enumerate(tensors_of(rows, model.any_weight))
+        ]
+        if not n_draws:
+            return self._filled(X, _array(torch.cat([part.values for part in parts])))
+        draws = _array(torch.cat([part.draws for part in parts if part.draws is not None], 1))
+        return draws if self._spec.variables is None else [self._filled(X, draw) for draw in draws]
+
+    def sample(self, n_samples: int = 1) -> tuple[Any, Array]:
         """Draw rows from the model: X (n, features), and y, the code z that each was drawn from, (n, D).
 
         scikit-learn's ``GaussianMixture`` returns the component there, which is its latent variable.
@@ -158,7 +183,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         with torch.no_grad(), seeded(self._new_seed(), "sample"):
             z, y = self._draw(model, n_samples)
             x = model.likelihood(z).sample()
-        return _array(x), _array(y)
+        return self._as_given(_array(x)), _array(y)
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the estimator to a directory, without a pickle; ``load`` reads it, and ``vaelab.load`` its model.
@@ -209,23 +234,25 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         """Size of a code, for the names of the columns of ``transform``."""
         return self.model_.latent_dim
 
-    def _rows(self, X: Any, fitting: bool) -> Array | SparseRows:
-        """Return X as rows, checked as scikit-learn does."""
-        least = 2 if fitting else 1
-        checks = {"accept_sparse": "csr", "ensure_all_finite": "allow-nan", "ensure_min_samples": least}
-        return table_of(validate_data(self, X, reset=fitting, **checks))
-
     @property
-    def _kind(self) -> Kind:
-        """The kind of the rows that the model was fitted to."""
-        spec = self.model_.spec
-        return "real" if spec is None else spec.kind
+    def _spec(self) -> DataSpec:
+        """What is known of the rows that the model was fitted to."""
+        return DataSpec.of(self.n_features_in_) if self.model_.spec is None else self.model_.spec
 
     def _data(
-        self, rows: Array | SparseRows, weights: npt.NDArray[np.float32] | None, kind: Kind, fraction: object
+        self,
+        rows: Array | SparseRows,
+        weights: npt.NDArray[np.float32] | None,
+        variables: tuple[Column, ...] | None,
+        fraction: object,
+        kind: Kind | None = None,
     ) -> Dataset:
+        """Return rows as a data set; of a kind that is given, or that the values and the likelihood show."""
+        if kind is None:
+            kind = kind_of_rows(rows, self.likelihood) if variables is None else kind_of(variables)
         names = getattr(self, "feature_names_in_", None)
-        return data_of(rows, weights, kind, fraction, self._seed, None if names is None else tuple(map(str, names)))
+        names = None if names is None else tuple(map(str, names))
+        return data_of(rows, weights, kind, fraction, self._seed, names, variables)
 
     def _new_seed(self) -> int:
         """Return a seed from ``random_state``: the same each time for a number."""
@@ -282,8 +309,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
 
     def _checked(self, X: Any) -> Array | SparseRows:
         """Return rows of the kind that the model was fitted to."""
-        rows = self._rows(X, fitting=False)
-        require_kind(rows, self._kind, "as those that the estimator was fitted to")
+        rows = read_more(self, X, self._spec.variables)
+        require_kind(rows, self._spec.kind, "as those that the estimator was fitted to")
         return rows
 
     def _scores(self, X: Any, bound: str) -> Rows:
@@ -293,6 +320,15 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         parts = tensors_of(rows, model.any_weight)
         scores: Rows = _array(torch.cat([score_rows(model, x, bound, self.bound_samples, self._seed) for x in parts]))
         return scores
+
+    def _as_given(self, rows: Array) -> Any:
+        """Return rows as the kind of table that X was in the fit."""
+        return frame_of(self.model_.spec, rows, self._frame)
+
+    def _filled(self, X: Any, rows: Array) -> Any:
+        """Return rows as the kind of table that X was in the fit, with the observed values of X as they are there."""
+        spec = self._spec
+        return rows if spec.variables is None else filled_frame(X, spec, rows, self._frame)
 
     def _draw(self, model: LatentVariableModel, count: int) -> tuple[Tensor, Tensor]:
         """Return codes from p(z), and what :meth:`sample` returns with the rows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vaelab.errors import require_choice
+from vaelab.errors import InputError, require_choice
+from vaelab.evaluation import ImputeKind
 from vaelab.models import LatentVariableModel
 from vaelab.sklearn.base import Estimator, Rows
 
@@ -29,8 +30,11 @@ class GaussianVAE(Estimator):
         latent_dim: size of the code D; None is half the number of features, from 2 to 20.
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
+        encode_mask: whether the encoder also reads which values are observed.
         prior: of the codes.
-        likelihood: of the rows: ``bernoulli`` for 0 and 1.
+        likelihood: of the rows. ``auto`` goes by the values: ``bernoulli`` for 0 and 1, ``continuous-bernoulli`` for
+            other numbers in [0, 1], ``gaussian`` for others. ``multinomial`` is for counts.
+        columns: of a frame, what some of its columns are, as in :func:`vaelab.load_data`; None goes by the values.
         objective: what is maximised; None is the ELBO.
         estimator: the gradient estimator; None is ``pathwise``.
         samples: K, codes drawn for each row in a step of the training.
@@ -65,8 +69,10 @@ class GaussianVAE(Estimator):
         latent_dim: int | None = None,
         hidden_dims: Sequence[int] = (400,),
         activation: str = "relu",
+        encode_mask: bool = False,
         prior: str = "normal",
         likelihood: str = "auto",
+        columns: Mapping[str, Any] | None = None,
         objective: str | None = None,
         estimator: str | None = None,
         samples: int | None = None,
@@ -84,8 +90,10 @@ class GaussianVAE(Estimator):
         self.latent_dim = latent_dim
         self.hidden_dims = hidden_dims
         self.activation = activation
+        self.encode_mask = encode_mask
         self.prior = prior
         self.likelihood = likelihood
+        self.columns = columns
         self.objective = objective
         self.estimator = estimator
         self.samples = samples
@@ -121,8 +129,9 @@ class BernoulliVAE(_OfBits):
         latent_dim: number of bits D; None is the number of features, from 2 to 200.
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
+        encode_mask: whether the encoder also reads which values are observed.
         prior: of the bits: ``uniform``, or ``learned`` logits.
-        likelihood: of the rows: ``bernoulli`` for 0 and 1.
+        likelihood, columns: of the rows, as in :class:`GaussianVAE`.
         objective: what is maximised; None is the ELBO.
         estimator: the gradient estimator; None is ``rebar``.
         samples: K, codes drawn for each row in a step of the training.
@@ -142,8 +151,10 @@ class BernoulliVAE(_OfBits):
         latent_dim: int | None = None,
         hidden_dims: Sequence[int] = (200, 200),
         activation: str = "leaky-relu",
+        encode_mask: bool = False,
         prior: str = "uniform",
         likelihood: str = "auto",
+        columns: Mapping[str, Any] | None = None,
         objective: str | None = None,
         estimator: str | None = None,
         samples: int | None = None,
@@ -161,8 +172,10 @@ class BernoulliVAE(_OfBits):
         self.latent_dim = latent_dim
         self.hidden_dims = hidden_dims
         self.activation = activation
+        self.encode_mask = encode_mask
         self.prior = prior
         self.likelihood = likelihood
+        self.columns = columns
         self.objective = objective
         self.estimator = estimator
         self.samples = samples
@@ -190,8 +203,9 @@ class SigmoidBeliefNetwork(_OfBits):
         hidden_dims: widths of hidden layers between the layers of bits, from the lower one to the upper.
         encoder_dims: the same for the recognition network; as ``hidden_dims`` if None.
         activation: non-linearity of the hidden layers.
+        encode_mask: whether the encoder also reads which values are observed.
         inference: ``amortised``, ``wake-sleep``, ``reweighted-wake-sleep`` or ``mean-field``.
-        likelihood: of the rows: ``bernoulli`` for 0 and 1.
+        likelihood, columns: of the rows, as in :class:`GaussianVAE`.
         objective: what is maximised; None is the one that belongs to the inference.
         estimator: the gradient estimator; None is the one that belongs to the inference.
         samples: K, codes drawn for each row in a step of the training.
@@ -212,8 +226,10 @@ class SigmoidBeliefNetwork(_OfBits):
         hidden_dims: Sequence[int] = (),
         encoder_dims: Sequence[int] | None = None,
         activation: str = "leaky-relu",
+        encode_mask: bool = False,
         inference: str = "amortised",
         likelihood: str = "auto",
+        columns: Mapping[str, Any] | None = None,
         objective: str | None = None,
         estimator: str | None = None,
         samples: int | None = None,
@@ -232,8 +248,10 @@ class SigmoidBeliefNetwork(_OfBits):
         self.hidden_dims = hidden_dims
         self.encoder_dims = encoder_dims
         self.activation = activation
+        self.encode_mask = encode_mask
         self.inference = inference
         self.likelihood = likelihood
+        self.columns = columns
         self.objective = objective
         self.estimator = estimator
         self.samples = samples
@@ -259,10 +277,11 @@ class MixtureAutoencoder(Estimator):
         latent_dim: size of the code D.
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
+        encode_mask: whether the encoder also reads which values are observed.
         components: of the mixture: a number, or several of which the lowest BIC chooses. None is 10, 20, 30 and 40, as
             far as five rows are left to each component.
         covariance: of the components, ``full`` or ``diag``.
-        likelihood: of the rows: ``bernoulli`` for 0 and 1; its mean log-likelihood at the code is maximised.
+        likelihood, columns: of the rows, as in :class:`GaussianVAE`; the log-likelihood at the code is maximised.
         epochs, steps, batch_size, learning_rate, validation_fraction, device, random_state, verbose: as in
             :class:`GaussianVAE`, which has the same attributes.
         bound: of :meth:`score_samples`: ``reconstruction`` is log p(x|z) at the code z of a row, ``code-log-density``
@@ -282,9 +301,11 @@ class MixtureAutoencoder(Estimator):
         latent_dim: int = 2,
         hidden_dims: Sequence[int] = (400,),
         activation: str = "relu",
+        encode_mask: bool = False,
         components: int | Sequence[int] | None = None,
         covariance: str = "full",
         likelihood: str = "auto",
+        columns: Mapping[str, Any] | None = None,
         epochs: int | None = None,
         steps: int | None = None,
         batch_size: int | None = None,
@@ -298,9 +319,11 @@ class MixtureAutoencoder(Estimator):
         self.latent_dim = latent_dim
         self.hidden_dims = hidden_dims
         self.activation = activation
+        self.encode_mask = encode_mask
         self.components = components
         self.covariance = covariance
         self.likelihood = likelihood
+        self.columns = columns
         self.epochs = epochs
         self.steps = steps
         self.batch_size = batch_size
@@ -316,6 +339,23 @@ class MixtureAutoencoder(Estimator):
             return layer
         enough = [count for count in _COMPONENTS if count * _ROWS_EACH <= rows]
         return {**layer, "components": enough or [max(1, rows // _ROWS_EACH)]}
+
+    def impute(self, X: Any, *, kind: ImputeKind = "mean", samples: int = 1, n_draws: int = 0) -> Any:
+        """Return X with its missing values filled in by the mean of p(x|z) at the code of what is observed.
+
+        There is no posterior to draw from, so ``kind``, ``samples`` and ``n_draws`` have no other values.
+        """
+        if (kind, samples, n_draws) != ("mean", 1, 0):
+            raise InputError(
+                "impute: expected kind='mean', samples=1 and n_draws=0, as a deterministic auto-encoder draws nothing; "
+                f"got {kind!r}, {samples} and {n_draws}"
+            )
+
+        def filled(model: LatentVariableModel, x: Tensor) -> Tensor:
+            mean: Tensor = model.likelihood(model.posterior(x).mean).mean
+            return torch.where(x.isnan(), mean, x)
+
+        return self._filled(X, self._map(X, filled))
 
     def _scores(self, X: Any, bound: str) -> Rows:
         require_choice("bound", bound, _SCORES)

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vaelab.data import Dataset, Split
-from vaelab.data.sparse import SparseRows, is_sparse, rows_of
+from vaelab.data import Column, Dataset, Split
+from vaelab.data.sparse import SparseRows, rows_of
 from vaelab.data.values import Array, Kind, has_missing
 from vaelab.errors import InputError, require_number
 
-__all__ = ["data_of", "kind_of_rows", "require_kind", "table_of", "tensors_of", "values_of"]
+__all__ = ["data_of", "kind_of_rows", "require_kind", "tensors_of", "values_of"]
 
 _FEWEST = 10  # rows held out; a choice of weights by fewer would be chance
 _ROWS = 1000  # rows that are dense at once
@@ -38,11 +38,6 @@ _WAYS = {
     "binary": "; likelihood='gaussian' is for real numbers, and sklearn.preprocessing.Binarizer makes bits",
     "grey": "; likelihood='gaussian' is for real numbers, and sklearn.preprocessing.MinMaxScaler scales to [0, 1]",
 }
-
-
-def table_of(x: Any) -> Array | SparseRows:
-    """Return the checked X of an estimator as rows (N, X): an array, or sparse rows."""
-    return SparseRows(x) if is_sparse(x) else np.asarray(x)
 
 
 def values_of(rows: Array | SparseRows) -> Array:
@@ -102,14 +97,15 @@ def data_of(
     kind: Kind,
     fraction: object,
     seed: int,
-    names: tuple[str, ...] | None,
+    names: tuple[str, ...] | None = None,
+    variables: tuple[Column, ...] | None = None,
 ) -> Dataset:
     """Return rows as a data set: ``train``, and a share of the rows, drawn with the seed, as ``validation``.
 
     Where the share is fewer than ten rows, none is held out, and ``validation`` is ``train``. Rows of weight 0 are left
     out.
 
-    >>> data = data_of(np.eye(200), None, "binary", 0.1, 0, None)
+    >>> data = data_of(np.eye(200), None, "binary", 0.1, seed=0)
     >>> {name: len(split) for name, split in data.splits.items()}
     {'train': 180, 'validation': 20}
     """
@@ -126,9 +122,9 @@ def data_of(
             name: Split(rows_of(whole.x, places), weights=None if weights is None else weights[places])
             for name, places in chosen.items()
         }
-    columns = names if names is not None and len(set(names)) == len(names) else None
-    binarisation = "none" if kind == "grey" else None
-    return Dataset("X", splits, kind, 1, columns=columns, binarisation=binarisation)  # type: ignore[arg-type]
+    columns = names if variables is None and names is not None and len(set(names)) == len(names) else None
+    binarisation: Any = "none" if kind == "grey" else None
+    return Dataset("X", splits, kind, 1, columns=columns, binarisation=binarisation, variables=variables)
 
 
 def _stored(rows: Array | SparseRows, kind: Kind) -> Any:
