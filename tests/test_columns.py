@@ -320,3 +320,31 @@ def test_a_level_is_given_by_its_name():
         condition.rows(["gren", "1"], 1)
     with pytest.raises(InputError, match=r"given: expected a level of colour and of member; got \['green'\]"):
         condition.rows("green", 1)
+
+
+def test_the_columns_of_an_array_have_kinds_too():
+    x = np.column_stack([*GENERATOR.integers(0, 2, (2, ROWS)), GENERATOR.integers(18, 90, ROWS), np.ones(ROWS)])
+    kinds = {"a": "binary", "b": "binary", "age": "real", "one": "binary"}
+    data = Dataset.from_arrays(x, columns=kinds)
+    assert (data.kind, data.columns) == ("mixed", tuple(kinds))
+    data = Dataset.from_arrays(x[:, [0, 1, 3, 0]], columns=list("abcd"), drop=True)
+    assert (data.kind, data.columns, data.variables) == ("binary", ("a", "b"), None)
+    assert data.notes[:2] == ("left out, constant: 'c'", "left out, duplicate of 'a': 'd'")
+    for options, name in (({"columns": {"a": "binary"}}, "columns"), ({"drop": True}, "drop")):
+        with pytest.raises(InputError, match=f"data: {name}: expected a name for every column; got none"):
+            Dataset.from_arrays(x, **options)
+
+
+def test_a_frame_has_the_same_columns_as_its_file(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    table = people()
+    frame = pandas.DataFrame(dict(zip(table.names, table.columns, strict=True)))
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    from_file = load_data(tmp_path / "people.csv", columns={"visits": "count"})
+    from_frame = Dataset.from_arrays(frame, columns={"visits": "count"})
+    assert from_file.columns == from_frame.columns
+    assert [column.kind for column in from_file.variables] == [column.kind for column in from_frame.variables]
+    assert np.array_equal(from_file.train.x, from_frame.train.x, equal_nan=True)
+    decoded = pandas.DataFrame(from_frame.to_table(from_frame.train.x))
+    assert decoded["smokes"].isin(["no", "yes"]).sum() == decoded["smokes"].notna().sum()
+    assert decoded.dtypes["visits"] == np.int64

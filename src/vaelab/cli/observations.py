@@ -92,7 +92,7 @@ def reconstruct(
 
 def encode(
     run: ModelPath,
-    out: Annotated[Path, typer.Option(metavar="NPZ", help="The file to write.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, .npz or .csv.")],
     data: Annotated[
         str | None, typer.Option(metavar="FILE", help="Data to encode  [default: the data of the run]")
     ] = None,
@@ -107,8 +107,12 @@ def encode(
     log-density of each code where a mixture was fitted.
     """
     from vaelab.cli.opened import OpenedModel
+    from vaelab.cli.tables import flat_columns, write_table
 
     opened = OpenedModel(run, data)
-    target = require_target(out, out, (".npz",), overwrite, opened.places())
+    target = require_target(out, out, (".npz", ".csv"), overwrite, opened.places())
+    if target.suffix == ".csv":
+        write_table(target, flat_columns(opened.encode(split)))
+        return
     write_arrays(target, opened.encode(split))
     say_next("encode", out=target)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vaelab.cli.output import print_table, write
 
-__all__ = ["column_rows", "csv_text", "print_columns", "write_table"]
+__all__ = ["column_rows", "csv_text", "flat_columns", "print_columns", "write_table"]
 
 _SHOWN = 40  # columns of the data in the terminal
 
@@ -53,6 +53,19 @@ def _levels(fact: dict[str, Any]) -> str:
         return ", ".join(map(str, levels[:4]))
     named = [f"{level} {100 * share:.0f} %" for level, share in zip(levels[:4], fact["shares"], strict=False)]
     return ", ".join(named) + (f" and {len(levels) - 4:,} more" if len(levels) > 4 else "")
+
+
+def flat_columns(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """Return arrays (N,) and (N, D) as columns by name: ``codes`` (N, 2) become ``codes_1`` and ``codes_2``.
+
+    >>> list(flat_columns({"codes": np.zeros((3, 2)), "labels": np.zeros(3)}))
+    ['codes_1', 'codes_2', 'labels']
+    """
+    columns: dict[str, npt.NDArray[Any]] = {}
+    for name, array in arrays.items():
+        parts = {name: array} if array.ndim == 1 else {f"{name}_{k + 1}": array[:, k] for k in range(array.shape[1])}
+        columns |= parts
+    return columns
 
 
 def write_table(target: Path, table: Mapping[str, npt.NDArray[Any]]) -> None:

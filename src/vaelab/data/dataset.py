@@ -24,7 +24,7 @@ from vaelab.data.splits import Split, checked_split
 from vaelab.data.splitting import Splitting
 from vaelab.data.streaming.rows import Rows, on_disk
 from vaelab.data.values import Array, Kind, ReadOptions, Values
-from vaelab.data.variables import Column, columns_option, encoded_names, kind_of
+from vaelab.data.variables import Column, choices_of, encoded_names, kind_of
 from vaelab.errors import InputError, require_choice, require_number
 from vaelab.seeds import DATA_SEED
 
@@ -147,6 +147,7 @@ class Dataset:
         stratify: bool = False,
         split_seed: int = DATA_SEED,
         columns: Sequence[str] | Mapping[str, Any] | None = None,
+        drop: bool = False,
         image_shape: tuple[int, int] | None = None,
         values: Values | None = None,
         scale: float | None = None,
@@ -177,7 +178,9 @@ class Dataset:
             groups: the group of each row (N,), or the name of a column: rows of one group are in one split.
             stratify: whether each class of the labels has the same share in each split.
             split_seed: seed of the split.
-            columns: names of the X columns; or of a frame what some of its columns are, as in :func:`load_data`.
+            columns: names of the X columns; or what some columns of a frame, or all of an array, are, as in
+                :func:`load_data`.
+            drop: whether to leave out constant and duplicated columns, and those like an ID.
             image_shape: (H, W) if the rows (N, X) are images.
             values: ``bits``, ``grey`` (0...255), ``unit`` (in [0, 1]), ``real`` or ``count``.
             scale: S if the values are grey levels 0...S.
@@ -202,7 +205,11 @@ class Dataset:
             image_shape=image_shape,
             splitting=Splitting(stratify=stratify, seed=split_seed),
             options=ReadOptions(
-                values, scale, arrays=True, **(columns_option(columns) if isinstance(columns, Mapping) else {})
+                values,
+                scale,
+                arrays=True,
+                drop=drop,
+                columns=choices_of(columns) if isinstance(columns, Mapping) else None,
             ),
         )
         return cls(name, **vars(parts), binarisation=binarisation)  # type: ignore[arg-type]

@@ -44,6 +44,9 @@ def assemble_arrays(
     if isinstance(names, str):
         raise InputError(f"columns: expected a list of names, one for each column; got {names!r}")
     named = None if names is None else tuple(map(str, names))
+    chosen = options.columns is not None or options.drop
+    if options.columns is not None and len(options.columns) == _width(x):
+        named = tuple(name for name, _ in options.columns)  # of an array whose columns have no names
     parts = {"x" if not held_out else "train": _content("x", x, beside, named, mask)}
     for name, part in held_out.items():
         rows, *others = part if isinstance(part, tuple) and len(part) in (2, 3) else (part,)
@@ -55,7 +58,7 @@ def assemble_arrays(
         given = " and ".join(held_out)
         raise InputError(f"split: expected no split, groups or stratify beside {given}, which are splits themselves")
     roles = {
-        name: content if content.table is None else observed("data", content, options)
+        name: observed("data", content, options) if content.table is not None or chosen else content
         for name, content in parts.items()
     }
     content = joined(roles)
@@ -89,3 +92,9 @@ def _shape(asked: tuple[int, int] | None, found: tuple[int, int] | None) -> tupl
     if asked is not None and found is not None and tuple(asked) != found:
         raise InputError(f"image_shape: expected {found}, the shape of the images given; got {asked}")
     return asked or found
+
+
+def _width(x: object) -> int | None:
+    """Return the number of columns of an array of rows (N, X), or None."""
+    shape: tuple[int, ...] = getattr(x, "shape", ())
+    return shape[1] if len(shape) == 2 and not hasattr(x, "columns") else None

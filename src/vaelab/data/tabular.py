@@ -31,7 +31,8 @@ def table_in(where: object, content: Content, options: ReadOptions) -> RawTable 
     if content.names is None or not isinstance(x, np.ndarray) or x.ndim != 2:
         if said or options.drop or options.names is not None:
             what = "columns" if said or options.names is not None else "drop"
-            raise InputError(f"{where}: {what}: expected a table with names of columns in line 1; got none")
+            way = options.way("a table with names of columns in line 1", "a name for every column")
+            raise InputError(f"{where}: {what}: expected {way}; got none")
         return None
     if not said:
         return None
