@@ -118,7 +118,7 @@ def test_groups_join_neighbours_of_one_kind():
         ({"visits": {"type": "count"}}, "columns: visits: expected a kind, or kind, levels and one; got"),
         ({"visits": "binary"}, r"column 'visits': expected two levels, as it is binary; got \[0, 1, 2, 3, 4, 5, .*\]"),
         ({"visits": "unit"}, r"column 'visits': expected numbers in \[0, 1\], as it is unit; got 2 in row 2"),
-        ({"visits": "drop", "colour": "real"}, "column 'colour': expected finite numbers, .*; got text such as 'red'"),
+        ({"visits": "drop", "colour": "real"}, "column 'colour': expected finite numbers .*; got text such as 'red'"),
         (
             {"visits": "drop", "smokes": {"kind": "binary", "one": "Yes"}},
             r"one: expected one of the levels 'no', 'yes'",

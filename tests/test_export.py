@@ -78,14 +78,15 @@ def noise_of(model: vaelab.LatentVariableModel, count: int) -> torch.Tensor:
 
 
 def test_onnx_of_a_conditional_model_of_images(tmp_path: Path) -> None:
-    """It has a further input, y. The files say what they are for, and nothing of this machine."""
+    """With inputs for y and for the mask. The files say what they are for, and nothing of this machine."""
     columns = tuple(f"p{number}" for number in range(64))
-    spec = DataSpec((8, 8), columns=columns, condition=Condition("labels", ("a", "b")))
-    model = gaussian_vae(spec, latent_dim=2, hidden_dims=[4], seed=0)
+    spec = DataSpec((8, 8), columns=columns, condition=Condition("labels", ("a", "b")), may_be_missing=True)
+    model = gaussian_vae(spec, latent_dim=2, hidden_dims=[4], encode_mask=True, seed=0)
     to_onnx(model, tmp_path)
     x, y, z = observations_of(3, 64).float(), torch.eye(2)[[0, 1, 1]], torch.randn(3, 2)
-    encoded = run(tmp_path / "encoder.onnx", x=x, y=y, noise=torch.zeros(3, 2))
-    assert close(encoded["mean"], model.encode(torch.cat([x, y], 1)))
+    mask = torch.rand(3, 64) < torch.tensor([[0.0], [0.5], [1.0]])
+    encoded = run(tmp_path / "encoder.onnx", x=x, mask=mask, y=y, noise=torch.zeros(3, 2))
+    assert close(encoded["mean"], model.encode(torch.cat([torch.where(mask, x, torch.nan), y], 1)))
     assert torch.equal(encoded["z"], encoded["mean"])
     assert close(run(tmp_path / "decoder.onnx", z=z, y=y)["mean"], model.decode(z, given=y))
     for name in ("encoder.onnx", "decoder.onnx"):

@@ -11,6 +11,7 @@ import torch
 
 from vaelab.data.content import RawTable
 from vaelab.data.frames import column_of, is_frame, names_of, sparse_matrix_of, table_of, table_of_objects
+from vaelab.data.naming import listed
 from vaelab.data.sparse import SparseRows, is_sparse
 from vaelab.data.values import Array
 from vaelab.errors import InputError, did_you_mean
@@ -64,11 +65,14 @@ def given_rows(argument: str, value: Any, names: tuple[str, ...] | None = None) 
            [ 0.,  1.]])
     """
     if all(hasattr(value, name) for name in ("X", "var_names", "obs")):  # AnnData
-        inner = given_rows(argument, value.X, tuple(map(str, value.var_names)))
+        own = tuple(map(str, value.var_names))
+        _require_own_names(own, names)
+        inner = given_rows(argument, value.X, own)
         return replace(inner, beside=value.obs)
     if is_sparse(value) or (isinstance(value, torch.Tensor) and value.layout != torch.strided):
         return Given(SparseRows(value if is_sparse(value) else _scipy(value)), names)
     if is_frame(value):
+        _require_own_names(names_of(value), names)
         matrix = sparse_matrix_of(value)
         return Given(table_of(argument, value)) if matrix is None else Given(SparseRows(matrix), names_of(value))
     if _is_map_style(value):
@@ -79,6 +83,15 @@ def given_rows(argument: str, value: Any, names: tuple[str, ...] | None = None) 
         numbers = table.numbers()
         return Given(table) if numbers is None else Given(numbers, names)
     return Given(rows, names)
+
+
+def _require_own_names(own: tuple[str, ...], names: tuple[str, ...] | None) -> None:
+    """Refuse other names than those that a frame has: which are meant is not clear."""
+    if names is not None and names != own:
+        raise InputError(
+            f"columns: expected no names beside a frame, which has its own, {listed(own)}; got {listed(names)}; "
+            "rename the columns of the frame, or say what they are: columns={'age': 'real'}"
+        )
 
 
 def as_array(argument: str, value: Any) -> Array:

@@ -57,6 +57,8 @@ def table_of(where: str, frame: Any) -> RawTable:
 def table_of_objects(where: str, rows: npt.NDArray[Any], names: Sequence[str] | None) -> RawTable:
     """Return an array of objects (N, X) as a table; without names the columns are called by their numbers."""
     names = [str(place) for place in range(rows.shape[1])] if names is None else names
+    if len(names) != rows.shape[1]:
+        raise InputError(f"columns: expected {rows.shape[1]} names, one for each column; got {len(names)}")
     columns = [column_of(f"{where}: column {name!r}", column) for name, column in zip(names, rows.T, strict=True)]
     return RawTable(tuple(names), columns)
 

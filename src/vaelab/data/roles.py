@@ -114,7 +114,7 @@ def require_no_index(where: object, names: Sequence[str] | None, summary: Summar
 
 def _counts(column: Array) -> bool:
     ends = len(column) > 2 and column[-1] == float(column[0]) + len(column) - 1  # a quick test first
-    return bool(ends and (np.diff(column.astype(np.float64)) == 1).all())
+    return bool(ends and np.isfinite(column).all() and (np.diff(column.astype(np.float64)) == 1).all())
 
 
 def _numbers_rows(path: object, number: int, name: str | None, column: Array) -> bool:
@@ -206,7 +206,10 @@ def require_no_labels(
             continue
         if names is not None and _stem(names[column]) == _stem(names[1 if column == 0 else last - 1]) != "":
             continue  # pixel0 beside pixel1
-        counts = np.bincount(x[:, column].astype(np.int64))[int(low) :]
+        values = np.asarray(x[:, column])
+        if np.isnan(values).any():
+            continue  # labels are not missing
+        counts = np.bincount(values.astype(np.int64))[int(low) :]
         if counts.all() and counts.max() < _SHARE * len(x):
             called = _called(column, None if names is None else names[column])
             others = "hold real numbers" if real else f"go up to {summary.high.max():g}"

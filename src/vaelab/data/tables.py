@@ -17,15 +17,17 @@ from vaelab.errors import InputError, did_you_mean, shown
 __all__ = ["decode_rows", "encode_table", "missing_in", "text_of"]
 
 Mask = npt.NDArray[np.bool_]
+_LARGEST, _LARGEST_COUNT = float(np.finfo(np.float32).max), 2**24
 
-# What the numbers of each kind are, in words and as a test.
+# What the numbers of each kind are, in words and as a test. They are stored as float32, which holds larger real numbers
+# not at all, and larger whole numbers not exactly.
 _NUMBERS: dict[str, tuple[str, Callable[[Array], Mask]]] = {
     "binary": ("0 and 1", lambda values: (values == 0) | (values == 1)),
     "unit": ("numbers in [0, 1]", lambda values: (values >= 0) & (values <= 1)),
-    "real": ("finite numbers", np.isfinite),
+    "real": ("finite numbers below 3.4e38", lambda values: np.abs(values) <= _LARGEST),
     "count": (
-        "whole numbers from 0 on",
-        lambda values: (values >= 0) & (values == np.floor(values)) & (values < 2**53),
+        "whole numbers from 0 to 16,777,216",
+        lambda values: (values >= 0) & (values == np.floor(values)) & (values <= _LARGEST_COUNT),
     ),
 }
 
@@ -162,8 +164,12 @@ def _decoded(column: Column, rows: Array) -> Array:
 def _typed(values: Array, missing: Mask, dtype: str) -> Array:
     """Return numbers in the user's type; whole numbers become real ones, and booleans objects, if one is missing."""
     kind = np.dtype(dtype)
+    if not missing.any() and kind.kind in "iu":
+        whole = np.rint(values.astype(np.float64))
+        held = np.iinfo(kind)
+        return whole.astype(kind if held.min <= whole.min(initial=0) and whole.max(initial=0) <= held.max else np.int64)
     if not missing.any():
-        return np.rint(values.astype(np.float64)).astype(kind) if kind.kind in "iu" else values.astype(kind)
+        return values.astype(kind)
     if kind.kind == "b":
         return np.array([None if gap else bool(value) for value, gap in zip(values, missing, strict=True)], object)
     numbers = np.where(missing, np.nan, values).astype(np.float64)

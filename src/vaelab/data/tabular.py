@@ -65,6 +65,6 @@ def chosen_columns(
 
 def _without_type(column: Array) -> Array:
     """Return numbers of a file of text, in which whole ones are of no type, as int64 if all are whole."""
-    if column.dtype.kind == "f" and not (column == np.trunc(column)).all():
+    if column.dtype.kind == "f" and not ((column == np.trunc(column)) & (np.abs(column) < 2**63)).all():
         return column
     return column.astype(np.int64)

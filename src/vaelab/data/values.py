@@ -219,7 +219,8 @@ class Coding:
 
     def store(self, array: Array) -> Stored:
         """Return values as they are stored."""
-        divided = array if self.divisor == 1 else array / self.divisor
+        wide = np.result_type(array.dtype, np.float32)  # a quotient of half precision would be rounded
+        divided = array if self.divisor == 1 else array.astype(wide, copy=False) / self.divisor
         return divided.astype(self.dtype, copy=False)
 
 

@@ -35,7 +35,9 @@ class Part(nn.Module):
             z = (uniform < 0.5).to(like) if model.code == "bits" else normal
             y = torch.zeros(rows, model.given).to(like)
             x = model.conditional(z, y).mean
-            given = {"x": x, "y": y, "z": z, "noise": uniform if model.code == "bits" else normal}
+            mask = torch.rand(x.shape) < 0.7
+            noise = uniform if model.code == "bits" else normal
+            given = {"x": x, "mask": mask.to(like.device), "y": y, "z": z, "noise": noise}
         return tuple(given[name] for name in self.inputs)
 
 
@@ -58,14 +60,17 @@ class Encoder(Part):
                 "row has converged, which has no form in ONNX (train with another inference, such as amortised)"
             )
         draws = model.code != "point"
-        self.inputs = ["x", *(["y"] if model.given else []), *(["noise"] if draws else [])]
+        mask, y, noise = (["mask"] * model.may_be_missing, ["y"] * bool(model.given), ["noise"] * draws)
+        self.inputs = ["x", *mask, *y, *noise]
         spread = ["stddev"] if model.code == "real" else []
         self.outputs = ["mean", *spread, "z"] if draws else ["z"]
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the tensors that ``outputs`` names."""
         given = dict(zip(self.inputs, inputs, strict=True))
-        x = torch.cat([given["x"], given["y"]], -1) if "y" in given else given["x"]
+        x = given["x"]
+        x = torch.where(given["mask"], x, torch.nan) if "mask" in given else x
+        x = torch.cat([x, given["y"]], -1) if "y" in given else x
         q = self.model.posterior(x)
         if "noise" not in given:
             return (q.mean,)

@@ -25,7 +25,7 @@ def name_arrays(path: Path, names: Sequence[str], options: ReadOptions, shape_of
     Without these names the only array of two axes or more, of rows or images, is ``x``.
 
     >>> name_arrays(Path("a.npz"), ["x_train", "y_train", "x_test"], ReadOptions(), lambda name: None)
-    {'train': 'x_train', 'labels of train': 'y_train', 'test': 'x_test'}
+    {'train': 'x_train', 'test': 'x_test', 'labels of train': 'y_train'}
     >>> shapes = {"images": (100, 28, 28), "y": (100,)}
     >>> name_arrays(Path("a.npz"), list(shapes), ReadOptions(), shapes.get)
     {'x': 'images', 'labels of x': 'y'}
