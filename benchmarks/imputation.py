@@ -5,8 +5,8 @@
 A data set has 30 % of its values removed at random in every split. Each method learns from the training rows with their
 gaps and fills those of 1000 test rows. The numbers are over the removed values: the Brier score, the mean of (p -
 x)^2 with p the filled expectation, and the share of bits that are right when p is rounded. MNIST (bits drawn once) is
-in the package; DIR holds others as NAME.npz with arrays train, validation and test of bits (Lowd & Davis, 2010, https://doi.org/10.1109/ICDM.2010.128; Van Haaren & Davis, 2012,
-https://doi.org/10.1609/aaai.v26i1.8317).
+in the package; DIR holds others as NAME.npz with arrays train, validation and test of bits (Lowd & Davis, 2010,
+https://doi.org/10.1109/ICDM.2010.128; Van Haaren & Davis, 2012, https://doi.org/10.1609/aaai.v26i1.8317).
 
 vaelab trains a gaussian-vae with its defaults (MNIST: 5 epochs) and fills with 500 codes. IterativeImputer has
 its defaults, but regresses each column on the 30 columns that are most correlated with it, in 5 rounds, on at most 2000

@@ -122,7 +122,7 @@ def run_lab(
         if not overwrite:
             raise InputError(f"out: {str(out)!r} is not empty (--resume continues it, --overwrite replaces it)")
         _remove_lab(out, data)
-    count = samples if samples is not None else (5 if quick else 200)
+    count = 5 if quick and samples is None else samples
     jobs = [_job(entry, out, quick, seed, data, device, count) for entry in STUDY]
     workers, threads = share_cores(device)
     with closing(run_side_by_side(jobs, workers, threads, watch)) as ended:
@@ -170,11 +170,11 @@ def _remove_lab(out: Path, data: str) -> None:
     remove_report(out)
 
 
-def _job(entry: Entry, out: Path, quick: bool, seed: int, data: str, device: str, samples: int) -> Job:
+def _job(entry: Entry, out: Path, quick: bool, seed: int, data: str, device: str, samples: int | None) -> Job:
     path = out / "runs" / entry.name
     flags = ["--data", data, "--out", str(path), "--seed", str(seed), "--device", device, "--resume"]
     train = ["train", entry.model, *_words(entry, quick), *flags]
-    evaluate = ["evaluate", str(path), "--samples", str(samples), "--no-report"]
+    evaluate = ["evaluate", str(path), *([] if samples is None else ["--samples", str(samples)]), "--no-report"]
     if entry.quadrature and not quick:
         evaluate += [word for bound in ("elbo", "iwae", "quadrature") for word in ("--bound", bound)]
     commands = [train, evaluate]
