@@ -14,6 +14,7 @@ from vaelab import __version__
 from vaelab.cli.data import show_data
 from vaelab.cli.evaluation import compare, evaluate
 from vaelab.cli.exporting import export
+from vaelab.cli.imputing import impute
 from vaelab.cli.measures import gradients, tightness
 from vaelab.cli.observations import encode, reconstruct, sample
 from vaelab.cli.output import announce_loading, say
@@ -36,7 +37,7 @@ app = typer.Typer(
 
 _NAMES = {show_data: "data", show_settings: "settings"}
 for command in (
-    *(train, evaluate, sample, reconstruct, encode, export, compare),
+    *(train, evaluate, sample, reconstruct, encode, impute, export, compare),
     *(sweep, gradients, tightness, lab, show_data, show_settings),
 ):
     name = _NAMES.get(command, command.__name__)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy.typing as npt
 from torch import Tensor
 
-from vaelab.data import Dataset, DataSpec, load_data, order_columns
+from vaelab.data import DATASETS, Dataset, DataSpec, load_data, order_columns
 from vaelab.errors import InputError
 from vaelab.evaluation import encode
 from vaelab.models import LatentVariableModel
 from vaelab.models.saved import MODEL_FILE
-from vaelab.runs import Run, encode_with_run, load
+from vaelab.runs import Run, encode_with_run, load, rows_for_run
 
 __all__ = ["OpenedModel", "is_saved_model"]
 
@@ -108,6 +108,27 @@ class OpenedModel:
         """Return rows (N, X) as columns by name, those of the user's table where the data are one."""
         spec = self.spec if self.spec is not None else DataSpec.of(self.model.data_dim - self.model.given)
         return spec.decode(rows[:, : spec.dim])
+
+    @property
+    def place(self) -> Path | None:
+        """The file of the data: the one that the user names, or that of the run; None for a named data set."""
+        place = self.file if self.file is not None or self.run is None else self.run.find_data()[1]
+        return None if place is None or str(place) in DATASETS else Path(place)
+
+    def rows(self) -> tuple[Dataset, str]:
+        """Return all rows of the file in their order, as the model reads them, and the name of their split.
+
+        Of a file that has splits itself it is the test split.
+        """
+        if self.run is not None:
+            return rows_for_run(self.run, self.file)
+        if self.file is None:
+            return self.data, "test"  # an InputError: a saved model names no data
+        columns = None if self.spec is None else self.spec.columns_to_read()
+        data = load_data(self.file, split=False, columns=columns)
+        if self.spec is not None:
+            data = order_columns(data.with_condition(self.spec.condition), self.spec.columns)
+        return data, "all" if "all" in data.splits else "test"
 
     def encode(self, split: str | None) -> dict[str, npt.NDArray[Any]]:
         """Return the codes of a split of the data, or of those of a file."""

@@ -65,6 +65,13 @@ COMMANDS = {
         "python -c \"import numpy; print(numpy.load('{out}')['codes'])\"",
         "transform embed predict",
     ),
+    "impute": Command(
+        "Fill the missing values of a table.",
+        "vaelab impute runs/g --data answers.csv --out filled.csv",
+        "the `.csv` or `.npz` that `--out` names",
+        "vaelab data {out}",
+        "fill missing",
+    ),
     "export": Command(
         "Write the model of a run for other programs.",
         "vaelab export runs/g --format onnx --out digits-onnx",

@@ -6,10 +6,12 @@ from vaelab.data.batches import Batches
 from vaelab.data.binarisation import Binarisation
 from vaelab.data.columns import order_columns
 from vaelab.data.condition import Condition
+from vaelab.data.content import RawTable
 from vaelab.data.dataset import Dataset, require_dataset
 from vaelab.data.describe import describe
 from vaelab.data.load import DATASETS, load_data
 from vaelab.data.observations import Observations, Resident
+from vaelab.data.readers import read_table
 from vaelab.data.spec import DataSpec
 from vaelab.data.splits import Split
 from vaelab.data.streaming.observations import Streamed
@@ -26,6 +28,7 @@ __all__ = [
     "DataSpec",
     "Dataset",
     "Observations",
+    "RawTable",
     "Resident",
     "Split",
     "Streamed",
@@ -33,5 +36,6 @@ __all__ = [
     "describe",
     "load_data",
     "order_columns",
+    "read_table",
     "require_dataset",
 ]

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
+
 from vaelab.data.assembly import assemble
-from vaelab.data.content import Content
+from vaelab.data.content import Content, RawTable
 from vaelab.data.dataset import Dataset
 from vaelab.data.formats.table import ENDINGS, FORMATS, Format, folder_format, format_of
 from vaelab.data.opening import Opened, open_unpacked, reason_of, status_of
@@ -20,7 +22,7 @@ from vaelab.data.streaming.read import read_streamed, streams
 from vaelab.data.values import ReadOptions
 from vaelab.errors import InputError
 
-__all__ = ["read_dataset"]
+__all__ = ["read_dataset", "read_table"]
 
 _ZIP = "a zip archive"
 _FOREIGN_BEGINNINGS = {
@@ -96,6 +98,24 @@ def read_dataset(
     for note in data.notes:
         logging.getLogger("vaelab").warning("%s: %s", path, note)
     return data
+
+
+def read_table(path: Path) -> RawTable | None:
+    """Return the table in a file as the user has it, every column of it, or None if the file holds arrays.
+
+    Columns without names are numbered. Missing values are NaN in columns of numbers, and None in columns of text.
+
+    Raises:
+        InputError: a file that is missing, damaged or of another format.
+    """
+    _require_content(path)
+    content = _read(path, ReadOptions())
+    x = content.arrays.get("x")
+    if content.table is not None:
+        return content.table
+    if not content.text or not isinstance(x, np.ndarray):
+        return None
+    return RawTable(content.names or tuple(map(str, range(x.shape[1]))), list(x.T))
 
 
 def _require_content(path: Path) -> None:

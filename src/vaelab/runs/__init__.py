@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from vaelab.runs.config import DataSource, source_of
 from vaelab.runs.directory import locked, remove_report, remove_run, require_own_page, require_removable
-from vaelab.runs.encoding import encode_with_run
+from vaelab.runs.encoding import encode_with_run, rows_for_run
 from vaelab.runs.loading import from_pretrained, load
 from vaelab.runs.metrics import read_metrics
 from vaelab.runs.run import Loaded, Run
@@ -37,5 +37,6 @@ __all__ = [
     "remove_run",
     "require_own_page",
     "require_removable",
+    "rows_for_run",
     "source_of",
 ]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vaelab.data import order_columns
+from vaelab.data import Dataset, order_columns
 from vaelab.errors import InputError
 from vaelab.evaluation import encode
 from vaelab.runs.run import Run
 from vaelab.seeds import DATA_SEED, seeded
 
-__all__ = ["encode_with_run"]
+__all__ = ["encode_with_run", "rows_for_run"]
 
 
 def encode_with_run(run: Run, name: str | None = None, split: str | None = None) -> dict[str, npt.NDArray[Any]]:
@@ -26,6 +27,27 @@ def encode_with_run(run: Run, name: str | None = None, split: str | None = None)
     with a mixture ``component`` and ``log_density`` (nats). ``labels`` are included if the data have them.
     The rows are binarised like the run's data, drawn once with the same seed as any held-out split. For rows on the
     disk the codes are also on the disk, in temporary files that are removed together with the arrays.
+    """
+    data, chosen = rows_for_run(run, name, split)
+    model = run.load_model()
+    model.accept(data.spec)
+    observed = data.split(chosen).observations()
+    with seeded(DATA_SEED, "encode"):
+        arrays = encode(model, observed)
+    labels = data.splits[chosen].labels
+    if labels is not None:
+        arrays["labels"] = np.asarray(labels)
+    return arrays
+
+
+def rows_for_run(run: Run, name: str | Path | None = None, split: str | None = None) -> tuple[Dataset, str]:
+    """Return data as the model of a run reads them, and the name of the split: all rows in their order without one.
+
+    Without a ``name`` they are the data of the run. Columns are matched by their names, where both sides have names,
+    and rows are binarised like the run's data.
+
+    Raises:
+        InputError: data that are not found, or of another number of columns.
     """
     place = name if name is not None else run.find_data()[1]
     data = order_columns(run.read_data(place, split=split is not None), run.spec.columns)
@@ -39,12 +61,4 @@ def encode_with_run(run: Run, name: str | None = None, split: str | None = None)
     elif data.kind == "grey":
         message = "%s: the run was trained on bits and these are grey levels, so bits are made of them (%s)"
         logging.getLogger("vaelab").warning(message, place, data.binarisation)
-    model = run.load_model()
-    model.accept(data.spec)
-    observed = data.split(chosen).observations()
-    with seeded(DATA_SEED, "encode"):
-        arrays = encode(model, observed)
-    labels = data.splits[chosen].labels
-    if labels is not None:
-        arrays["labels"] = np.asarray(labels)
-    return arrays
+    return data, chosen
