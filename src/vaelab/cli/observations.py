@@ -31,7 +31,7 @@ def sample(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Draw observations from the model of a run, as an image, as a table or as arrays."""
+    """Draw observations from the model of a run: an image, a table or arrays."""
     from vaelab import plots
     from vaelab.cli.opened import OpenedModel
     from vaelab.cli.tables import write_table
@@ -68,7 +68,10 @@ def reconstruct(
     data: DataFile = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Show observations above their reconstructions; a .csv has the reconstructions alone."""
+    """Show observations above their reconstructions.
+
+    A .csv has the reconstructions alone.
+    """
     from vaelab import plots
     from vaelab.cli.opened import OpenedModel
     from vaelab.cli.tables import write_table
