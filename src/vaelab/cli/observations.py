@@ -26,9 +26,7 @@ def sample(
     kind: Annotated[Kind, typer.Option(help="Draws from p(x|z), means or modes.")] = "draw",
     out: OutFile = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the draws.")] = 0,
-    given: Annotated[
-        str | None, typer.Option(metavar="Y", help="Of a conditional model: a label, levels, or numbers as 1,0.")
-    ] = None,
+    given: Annotated[str | None, typer.Option(metavar="Y", help="Of a conditional model: a label, or 1,0.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw observations from the model of a run: an image, a table or arrays."""

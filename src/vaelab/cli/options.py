@@ -42,7 +42,7 @@ DataFile = Annotated[str | None, typer.Option("--data", metavar="FILE", help="Wh
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 ValuesOfData = Annotated[
     Literal["grey", "bits", "unit", "real", "count"] | None,
-    typer.Option("--values", help="Grey levels 0 to 255, bits, reals in [0, 1], any reals, or counts."),
+    typer.Option("--values", metavar="KIND", help="grey (0 to 255), bits, unit ([0, 1]), real or count."),
 ]
 ScaleOfValues = Annotated[
     float | None, typer.Option("--scale", metavar="S", help="The data are grey levels from 0 to S.")
