@@ -53,7 +53,7 @@ def find_variables(where: object, table: RawTable, options: ReadOptions) -> tupl
         _refuse_unclear(where, unclear, options)
     if not variables:
         raise InputError(f"{where}: expected columns to observe; got none")
-    notes = [f"the column{'s' * (len(dropped) > 1)} {listed(dropped)} left out, as columns says"] if dropped else []
+    notes = [f"left out, as the kind is drop: {listed(dropped)}"] if dropped else []
     return tuple(variables), (*notes, *_notes(variables))
 
 
