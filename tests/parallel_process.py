@@ -5,8 +5,10 @@ torchrun ... -m tests.parallel_process OUT SHARDS: train each into OUT/NAME, all
 
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
@@ -26,10 +28,17 @@ CASES = {
     "chain": ("sbn", {"layers": [4, 3], "estimator": {"name": "disarm"}}),
     "dreams": ("sbn", {"layers": [4, 3], "inference": "wake-sleep"}),
     "autoencoder": ("autoencoder", {"latent_dim": 2}),
+    "weights": ("gaussian-vae", {"latent_dim": 2}),  # of rows, 0, 1 and 2
     "stream": ("gaussian-vae", {"latent_dim": 2}),  # from shards on the disk
 }
 COMMON = {"device": "cpu"}
 TRAINING = {"steps": 24, "batch_size": 32, "log_every": 4, "validate_every": 12, "warmup": 4, "precision": "float32"}
+
+
+def weighted_data():
+    data = binary_data()
+    splits = {name: replace(split, weights=np.arange(len(split)) % 3) for name, split in data.splits.items()}
+    return replace(data, splits=splits)
 
 
 def train_all(out, shards):
@@ -38,7 +47,8 @@ def train_all(out, shards):
         codes = {"latent_dim": 3} if model == "bernoulli-vae" else {}
         more = {"log_gradient_variance": True, "clip": 5.0} if name == "rebar" else {}
         settings = resolve(model, COMMON, hidden, codes, layer, {"training": {**TRAINING, **more}})
-        train(settings, Path(out) / name, data=load_data(shards) if name == "stream" else binary_data())
+        data = {"stream": lambda: load_data(shards), "weights": weighted_data}.get(name, binary_data)()
+        train(settings, Path(out) / name, data=data)
 
 
 if __name__ == "__main__":

@@ -314,8 +314,8 @@ def test_mean_field_inference_names_the_likelihood_that_it_needs():
 
 TABLE = DataSpec((5,), kind="mixed", variables=(COLUMNS["real"], COLUMNS["binary"], COLUMNS["categorical"]))
 TWO_ROWS = torch.tensor([[0.7, 1, 0, 1, 0], [-1.2, 0, 1, 0, 0]]).double()
-# One row for each, but not the laws that are of bits alone: that of wake-sleep, which enumerates every x that it dreams,
-# and those of two layers of reals, whose quadrature converges for weights that were chosen for bits.
+# One row for each, but not the laws that are of bits alone: that of wake-sleep, which enumerates every x that it
+# dreams, and those of two layers of reals, whose quadrature converges for weights that were chosen for bits.
 FIRST = {
     (row.estimator, row.objective, row.kind): row
     for row in reversed(laws.ROWS)

@@ -6,6 +6,7 @@ import copy
 import pickle
 import pickletools
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -222,6 +223,8 @@ def test_rows_are_drawn_as_by_a_mixture(name):
     assert set(np.unique(X)) == {0, 1}
     assert y.shape == ((50,) if name == "MixtureAutoencoder" else (50, estimator.model_.latent_dim))
     assert np.array_equal(estimator.sample(50)[0], X)
+    with pytest.raises(InputError, match="n_samples: expected an integer of at least 1; got 0"):
+        estimator.sample(0)
     others = estimator.set_params(random_state=np.random.RandomState(0))
     assert not np.array_equal(others.sample(50)[0], others.sample(50)[0])
 
@@ -481,6 +484,16 @@ def test_verbose_prints_the_bounds(capsys):
     assert re.fullmatch(pattern, lines[-1])
     small("MixtureAutoencoder", verbose=True).fit(bits())
     assert "validation reconstruction" in capsys.readouterr().out
+
+
+def test_an_interrupted_fit_keeps_the_model_and_stops_the_search(monkeypatch):
+    """Ctrl-C after the first step: the estimator is fitted so far, and what called it is interrupted too."""
+    vae = small("GaussianVAE", steps=1000, verbose=1)
+    monkeypatch.setattr(GaussianVAE, "_print", lambda self, row: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        vae.fit(bits())
+    assert 0 < vae.n_iter_ < 1000
+    assert vae.transform(bits()).shape == (60, 2)
 
 
 # ---------------------------------------------------------------- files

@@ -44,7 +44,8 @@ def _taken(where: str, content: Content, kind: str, name: str) -> Content:
     if rows is None or names is None or (not isinstance(rows, RawTable) and rows.ndim != 2):
         raise InputError(f"{where}: expected one table with names of columns, {name!r} among them")
     if name not in names:
-        raise InputError(f"{where}: there is no column {name!r}{did_you_mean(name, names)}")
+        ones = "; add one, of ones if all rows count the same" if kind == "weights" else ""
+        raise InputError(f"{where}: there is no column {name!r}{did_you_mean(name, names)}{ones}")
     place, others = names.index(name), tuple(other for other in names if other != name)
     notes = (*content.notes, f"the {kind} are in column {name!r}")
     if isinstance(rows, RawTable):

@@ -52,10 +52,11 @@ def evaluate(
     ``elbo`` (with its reconstruction and KL, from at most 10 codes) and ``iwae-K`` for K = ``samples``, on request
     ``prior-K``, ``exact`` and ``quadrature``; then the active units. A KL that has no closed
     form is marked ``sampled``. A deterministic auto-encoder gets its reconstruction error and the log-density of its
-    codes instead. All values are in nats per observation. Active units are left out, with a warning, if the mean of
-    q(z|x) is not known. ``callback`` is called with the finished and the total work of all parts together. The data
-    should have the binarisation that the model was trained under; data with another one are evaluated with
-    ``other_binarisation=True``, and every number then names both. The model is in evaluation mode meanwhile.
+    codes instead. All values are in nats per observation; of rows with weights they are weighted means, as their notes
+    say. Active units are left out, with a warning, if the mean of q(z|x) is not known. ``callback`` is called with the
+    finished and the total work of all parts together. The data should have the binarisation that the model was trained
+    under; data with another one are evaluated with ``other_binarisation=True``, and every number then names both. The
+    model is in evaluation mode meanwhile.
 
     Raises:
         InputError: an unknown split or bound, a bound that the model does not have, a split on the disk, or data of

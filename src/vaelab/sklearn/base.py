@@ -20,7 +20,7 @@ from vaelab.data.sparse import SparseRows
 from vaelab.data.values import Array, Kind, has_missing
 from vaelab.data.variables import kind_of
 from vaelab.data.weights import require_weights, weighted_mean
-from vaelab.errors import InputError
+from vaelab.errors import InputError, require_int
 from vaelab.evaluation import ImputeKind, impute
 from vaelab.likelihood import score_rows
 from vaelab.models import LatentVariableModel
@@ -181,7 +181,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         check_is_fitted(self)
         model = self._precise()
         with torch.no_grad(), seeded(self._new_seed(), "sample"):
-            z, y = self._draw(model, n_samples)
+            z, y = self._draw(model, require_int("n_samples", n_samples, 1))
             x = model.likelihood(z).sample()
         return self._as_given(_array(x)), _array(y)
 
