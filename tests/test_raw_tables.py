@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.test_tables import BITS, NAMES, ROWS, beside, text
+from vaelab.data import load_data
 from vaelab.data.formats import text as text_format
 from vaelab.data.opening import open_unpacked
 from vaelab.data.values import ReadOptions
@@ -88,6 +89,44 @@ def test_a_column_is_numbers_or_text_by_most_of_its_cells(cells, expected, tmp_p
     found = content_of(tmp_path, text(rows, ["name", "value"]))
     kind = object if any(isinstance(value, str) for value in expected) else None
     assert same(found.table.columns[1:], [np.array(expected, kind)])
+
+
+def test_a_few_words_are_levels_if_it_is_said(tmp_path):
+    """One word in a column of numbers is a fault, unless the column is left out, or has levels."""
+    grades = [*map(str, range(1, 10)), "9+"] * 4
+    (tmp_path / "x.csv").write_bytes(text(beside(grades), ["grade", *NAMES]))
+    with pytest.raises(
+        InputError, match=r"line 11, column 'grade': expected a number; got '9\+'; if the cells are lev"
+    ):
+        load_data(tmp_path / "x.csv")
+    data = load_data(tmp_path / "x.csv", columns={"grade": "categorical"}, split=False)
+    assert data.to_table(data.split("all").x)["grade"].tolist() == grades
+    assert load_data(tmp_path / "x.csv", columns={"grade": "drop"}).columns == tuple(NAMES)
+    with pytest.raises(InputError, match=r"column 'grade': expected a number; got '9\+'$"):
+        load_data(tmp_path / "x.csv", columns={"grade": "real"})
+
+
+def test_cells_are_read_as_the_columns_of_a_model(tmp_path):
+    """``none`` is a missing value in a column of numbers, and a level where the model has levels."""
+    (tmp_path / "x.csv").write_text("pain,code\n" + "none,1\nmild,x\n" * 20)
+    learned = load_data(tmp_path / "x.csv", columns={"code": "binary"}).variables
+    (tmp_path / "y.csv").write_text("code,pain,other\n1,none,?\n2,none,z\n")
+    with open_unpacked(tmp_path / "y.csv") as opened:
+        columns = text_format.read(opened, ReadOptions(variables=learned)).table.columns
+    assert same(columns, [np.array(cells, object) for cells in (["1", "2"], ["none", "none"], [None, "z"])])
+
+
+def test_votes_become_bits_with_missing_ones_and_votes_again(tmp_path):
+    votes = with_holes(VOTES, "?")
+    (tmp_path / "x.csv").write_bytes(text(beside(PARTY, votes), ["party", *NAMES]))
+    data = load_data(tmp_path / "x.csv", split=False)
+    x = data.split("all").x
+    assert (data.kind, data.columns) == ("binary", ("party", *NAMES))
+    assert np.array_equal(x[:, 1:], np.where(HOLES, np.nan, BITS), equal_nan=True)
+    table = data.to_table(x)
+    assert table["party"].tolist() == PARTY.tolist()
+    for place, name in enumerate(NAMES):
+        assert table[name].tolist() == with_holes(VOTES, None)[:, place].tolist()
 
 
 def test_lines_are_counted_below_a_cell_of_two_lines(tmp_path):

@@ -177,7 +177,7 @@ def _refuse_ending(opened: Opened, foreign: str | None, begun: Format | None) ->
         got = f"it is {begun.called}, which is to end in {begun.endings[0]}"
     elif opened.packed:
         got = f"the packed file holds none of them; call a packed table NAME.csv{path.suffix.lower()}"
-    elif path.suffix.lower() in (".txt", ".dat", ".data", ""):
+    elif not path.suffix:
         got = f"got {path.name!r}; a table of text is to be called {path.stem}.csv"
     else:
         got = f"got {path.suffix!r}"

@@ -75,7 +75,7 @@ FORMATS = (
         begins=b"PK\x03\x04",
     ),
     Format(
-        (".csv", ".tsv", ".amat"),
+        (".csv", ".tsv", ".txt", ".dat", ".data", ".amat"),
         "a table of text",
         "a table, one observation a line, of numbers or also of words and missing cells",
         text.read,

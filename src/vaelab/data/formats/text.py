@@ -43,7 +43,7 @@ def read(opened: Opened, options: ReadOptions) -> Content:
     numbers = _numbers_of(path, layout, chain([(1, first)], blocks))
     if numbers is None:
         opened.stream.seek(0)
-        return read_cells(path, layout, _blocks(path, opened.stream))
+        return read_cells(path, layout, _blocks(path, opened.stream), options)
     return Content({"x": numbers}, layout.names, layout.notes, text=True)
 
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from vaelab.data.content import Content, RawTable
 from vaelab.data.formats.missing import note_of_missing
-from vaelab.data.formats.text_kinds import Cells
+from vaelab.data.formats.text_kinds import Cells, said_of
 from vaelab.data.formats.text_layout import Layout
 from vaelab.data.naming import listed
 from vaelab.data.opening import require_fits
 from vaelab.data.tables import missing_in
-from vaelab.data.values import Array
+from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
 __all__ = ["read_cells"]
@@ -39,7 +39,7 @@ class _Numbered(dict[str, int]):
         return number
 
 
-def read_cells(path: Path, layout: Layout, blocks: Iterable[tuple[int, list[str]]]) -> Content:
+def read_cells(path: Path, layout: Layout, blocks: Iterable[tuple[int, list[str]]], options: ReadOptions) -> Content:
     """Return a table whose columns are numbers, NaN where a cell is missing, or text, None where a cell is missing.
 
     Raises:
@@ -56,11 +56,13 @@ def read_cells(path: Path, layout: Layout, blocks: Iterable[tuple[int, list[str]
         for texts, column, cells in zip(known, codes, by_column, strict=True):
             column.extend(map(texts.__getitem__, cells))
         require_fits(path, 4 * len(lines) * layout.width + sum(texts.nbytes for texts in known))
+    names = layout.names or tuple(f"column {place + 1}" for place in range(layout.width))
     table = [
-        Cells(path, place, layout.column(place), list(map(str.strip, texts)), np.frombuffer(column, np.int32), lines)
+        Cells(path, place, called, list(map(str.strip, texts)), np.frombuffer(column, np.int32), lines, said)
         for place, (texts, column) in enumerate(zip(known, codes, strict=True))
+        for called, said in ((layout.column(place), said_of(names[place], options)),)
     ]
-    return _content(path, layout, table)
+    return _content(path, layout, names, table)
 
 
 def _rows(path: Path, layout: Layout, blocks: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
@@ -92,13 +94,11 @@ def _fault(error: csv.Error) -> str:
     return "has a quote without its other half, or signs behind a quoted cell"
 
 
-def _content(path: Path, layout: Layout, table: list[Cells]) -> Content:
+def _content(path: Path, layout: Layout, names: tuple[str, ...], table: list[Cells]) -> Content:
     """Return the columns as numbers and text, without the names of rows."""
     _require_no_row(path, layout, table)
     columns, notes = [cells.column() for cells in table], list(layout.notes)
-    names = layout.names
-    if names is None:
-        names = tuple(f"column {place + 1}" for place in range(layout.width))
+    if layout.names is None:
         notes.append(f"the columns have no names: they are called 'column 1' to 'column {layout.width}'")
     if names[0] == "":
         if len(set(table[0].texts)) < len(table[0].codes):

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from vaelab.data.formats.text_layout import BOOLEANS, MISSING, NUMBER
-from vaelab.data.values import Array
+from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
-__all__ = ["Cells"]
+__all__ = ["Cells", "Said", "said_of"]
 
 _ODD = {
     "a hexadecimal number": re.compile(r"[+-]?0x[0-9a-f]+", re.IGNORECASE),
@@ -30,9 +30,26 @@ _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _LEVELS_TOO = ("none", "-", ".")  # missing in a column of numbers, a level in one of words
 
 
+Said = Literal["text", "numbers", "either"]
+
+
+def said_of(name: str, options: ReadOptions) -> Said | None:
+    """Return what the user, or the model, says of the cells of a column; with ``either`` no cell is refused."""
+    choice = dict(options.columns or ()).get(name)
+    known = {column.name: column for column in options.variables or ()}
+    if name in known:
+        return "text" if known[name].dtype == "str" else "numbers"
+    if choice is not None:
+        return "numbers" if choice.kind in ("unit", "real", "count") else "either"
+    return "either" if known else None
+
+
 @dataclass(frozen=True)
 class Cells:
-    """The cells of one column: the different texts, the number of the text of each row, and the number of its line."""
+    """The cells of one column: the different texts, the number of the text of each row, and the number of its line.
+
+    ``said`` is what the user says of them; None if they show it themselves.
+    """
 
     path: Path
     place: int
@@ -40,6 +57,7 @@ class Cells:
     texts: Sequence[str]
     codes: npt.NDArray[np.int32]
     lines: Sequence[int]
+    said: Said | None = None
 
     @cached_property
     def _kinds(self) -> list[str]:
@@ -57,7 +75,11 @@ class Cells:
 
     @cached_property
     def is_text(self) -> bool:
-        """Whether more than half of the cells that are not missing are words."""
+        """Whether the cells are text: more than half of those that are not missing are words, or so it is said."""
+        if self.said in ("text", "numbers"):
+            return self.said == "text"
+        if self.said == "either" and self._count(lambda kind: kind not in ("number", "boolean", "missing")):
+            return True
         words = ("word",) if self._booleans_are_numbers else ("word", "boolean")
         return 2 * self._count(lambda kind: kind in words) > self._count(lambda kind: kind != "missing")
 
@@ -86,7 +108,11 @@ class Cells:
             raise InputError(
                 f"{self.path}: line {self.lines[row]} begins with '#': comments are not read; remove the line"
             )
-        called = "" if kind == "word" else f", {kind}"
+        called = f", {kind}" if kind != "word" else ""
+        if kind == "word" and self.said is None:
+            called = (
+                "; if the cells are levels, say that the column is categorical (--columns FILE, columns= in Python)"
+            )
         where = f"{self.path}: line {self.lines[row]}, {self.called}"
         raise InputError(f"{where}: expected a number; got {_short(text)}{called}")
 
