@@ -348,3 +348,15 @@ def test_a_frame_has_the_same_columns_as_its_file(tmp_path):
     decoded = pandas.DataFrame(from_frame.to_table(from_frame.train.x))
     assert decoded["smokes"].isin(["no", "yes"]).sum() == decoded["smokes"].notna().sum()
     assert decoded.dtypes["visits"] == np.int64
+
+
+def test_the_kinds_of_the_other_columns_are_printed_before_the_question(tmp_path, capsys, monkeypatch):
+    rows = "\n".join(f"P{number},{'yes' if number % 3 else 'no'},{number % 7}" for number in range(60))
+    (tmp_path / "x.csv").write_text(f"who,tea,visits\n{rows}\n")
+    monkeypatch.setattr(sys, "argv", ["vaelab", "data", str(tmp_path / "x.csv")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert ended.value.code == 2
+    assert re.search(r"who +not clear: text of 60 levels.*tea +binary.*visits +not clear: whole", printed.out, re.S)
+    assert "visits: real (or count, categorical, drop); --drop leaves out those like an ID" in printed.err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,9 +17,12 @@ from vaelab.cli.options import (
     WeightColumn,
     columns_in,
 )
-from vaelab.cli.output import print_json
+from vaelab.cli.output import print_json, print_table
 from vaelab.cli.usage import say_next
 from vaelab.errors import InputError
+
+if TYPE_CHECKING:
+    from vaelab.data import Dataset
 
 __all__ = ["show_data"]
 
@@ -34,7 +37,7 @@ def show_data(
     drop: Drop = False,
     as_json: Json = False,
 ) -> None:
-    """Describe a data set or a file, and each column of a table; without a name, list the data sets."""
+    """Describe a data set or a file; without a name, list the data sets."""
     from vaelab.data import DATASETS, describe, load_data
 
     options: dict[str, Any] = {"values": values, "scale": scale, "label_column": label_column}
@@ -44,7 +47,7 @@ def show_data(
             raise InputError(f"data: expected {', '.join(options)} for a file; give its name")
         described = {known: describe(load_data(known)) for known in DATASETS}
     else:
-        described = {name: describe(load_data(name, **options))}
+        described = {name: describe(_loaded(name, options))}
     if as_json:
         print_json(described if name is None else described[name])
         return
@@ -52,6 +55,18 @@ def show_data(
         _print_facts(key, facts)
     sys.stdout.flush()
     say_next("data", data=next(iter(described)))
+
+
+def _loaded(name: str, options: dict[str, Any]) -> Dataset:
+    """Return the data; where kinds of columns are not clear, print what was found of each before the error."""
+    from vaelab.data import UnclearColumns, load_data
+
+    try:
+        return load_data(name, **options)
+    except UnclearColumns as unclear:
+        print_table(["column", "kind"], [[column, kind] for column, kind in unclear.found.items()])
+        sys.stdout.flush()
+        raise
 
 
 def _print_facts(name: str, facts: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from vaelab.data.condition import Condition
 from vaelab.data.content import RawTable
 from vaelab.data.dataset import Dataset, require_dataset
 from vaelab.data.describe import describe
+from vaelab.data.kinds import UnclearColumns
 from vaelab.data.load import DATASETS, load_data
 from vaelab.data.observations import Observations, Resident
 from vaelab.data.readers import read_table
@@ -32,6 +33,7 @@ __all__ = [
     "Resident",
     "Split",
     "Streamed",
+    "UnclearColumns",
     "Values",
     "describe",
     "load_data",

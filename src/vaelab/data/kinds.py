@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,17 @@ from vaelab.data.values import Array, ReadOptions
 from vaelab.data.variables import Choice, Column, Level
 from vaelab.errors import InputError, did_you_mean, shown
 
-__all__ = ["find_variables"]
+__all__ = ["UnclearColumns", "find_variables"]
 
 _PAIRS = (("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("off", "on"), ("absent", "present"))
+
+
+class UnclearColumns(InputError):
+    """Columns whose kind their values do not show; ``found`` says of each column of the table what was found."""
+
+    def __init__(self, sentence: str, found: Mapping[str, str]) -> None:
+        super().__init__(sentence)
+        self.found = found
 
 
 def find_variables(where: object, table: RawTable, options: ReadOptions) -> tuple[tuple[Column, ...], tuple[str, ...]]:
@@ -27,8 +35,8 @@ def find_variables(where: object, table: RawTable, options: ReadOptions) -> tupl
     ``real`` otherwise. ``options.columns`` say what else a column is; one that is called ``drop`` is left out.
 
     Raises:
-        InputError: whole numbers beyond 0 and 1, or text of as many levels as an ID has, of which nothing is said;
-            choices that do not fit the values, or of columns that are not there.
+        UnclearColumns: whole numbers beyond 0 and 1, or text of as many levels as an ID has, of which nothing is said.
+        InputError: choices that do not fit the values, or of columns that are not there.
 
     >>> answers = RawTable(("answer", "share"), [np.array(["yes", "no"], object), np.array([0.5, 0.25])])
     >>> [(column.kind, column.levels) for column in find_variables("a.csv", answers, ReadOptions())[0]]
@@ -50,7 +58,9 @@ def find_variables(where: object, table: RawTable, options: ReadOptions) -> tupl
         else:
             variables.append(column)
     if unclear:
-        _refuse_unclear(where, unclear, options)
+        kinds = {column.name: column.kind for column in variables}
+        found = {name: kinds.get(name) or f"not clear: {unclear[name]}" for name in table.names if name not in dropped}
+        raise UnclearColumns(_sentence(where, unclear, options), found)
     if not variables:
         raise InputError(f"{where}: expected columns to observe; got none")
     notes = [f"left out, as the kind is drop: {listed(dropped)}"] if dropped else []
@@ -124,21 +134,24 @@ def _dtype_of(values: Array, present: Array) -> str:
     return values.dtype.newbyteorder("=").name
 
 
-def _refuse_unclear(where: object, unclear: Mapping[str, str], options: ReadOptions) -> NoReturn:
-    """Raise an InputError for columns whose kind their values do not show; ``unclear`` says what they are."""
+def _sentence(where: object, unclear: Mapping[str, str], options: ReadOptions) -> str:
+    """Return what to say of columns whose kind their values do not show; ``unclear`` says what they are."""
     described = ", ".join(f"{name!r} ({what})" for name, what in list(unclear.items())[:3])
     more = f" and {len(unclear) - 3:,} more" if len(unclear) > 3 else ""
     several = len(unclear) > 1
     name = next((name for name, what in unclear.items() if what.startswith("whole")), next(iter(unclear)))
+    kind, others = (
+        ("real", "count, categorical, drop") if unclear[name].startswith("whole") else ("drop", "categorical")
+    )
     way = options.way(
-        f"--columns FILE, a YAML file with lines such as {name}: real", f"columns={{{name!r}: 'real', ...}}"
+        f"--columns FILE, a YAML file with lines such as {name}: {kind}", f"columns={{{name!r}: {kind!r}, ...}}"
     )
     drop = ""
     if any(not what.startswith("whole") or what.endswith("ID") for what in unclear.values()):
         drop = f"; {options.way('--drop', 'drop=True')} leaves out those like an ID"
-    raise InputError(
+    return (
         f"{where}: the kind{'s' * several} of column{'s' * several} {described}{more} {'are' if several else 'is'} not "
-        f"clear; say what each is with {way} (or count, categorical, drop){drop}"
+        f"clear; say what each is with {way} (or {others}){drop}"
     )
 
 
