@@ -104,6 +104,8 @@ class Multinomial(VectorDistribution):
         return f"Multinomial(logits: {tuple(self.logits.shape)}, total: {int(self.total)})"
 
     def _known_total(self) -> int:
+        if torch.compiler.is_exporting():  # a graph has the number as a constant; it was checked before
+            return self.total  # type: ignore[return-value]
         total = int(self.total)
         if total < 1:
             raise InputError(

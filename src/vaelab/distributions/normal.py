@@ -46,7 +46,7 @@ class DiagonalNormal(VectorDistribution):
     def __init__(self, loc: Tensor, log_scale: Tensor, validate_args: bool = False) -> None:
         limit = 0.45 * math.log(torch.finfo(log_scale.dtype).max)  # sigma^2 and 1 / sigma^2 are far from overflow
         log_scale = F.hardtanh(log_scale, -limit, limit)
-        if loc.shape != log_scale.shape:
+        if loc.ndim != log_scale.ndim or loc.shape != log_scale.shape:
             loc, log_scale = torch.broadcast_tensors(loc, log_scale)
         self.loc, self.log_scale = loc, log_scale
         super().__init__(loc, validate_args)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -90,11 +92,8 @@ def _converted(part: Part, metadata: dict[str, str]) -> bytes:
             "model: expected a posterior whose noise vaelab draws (DiagonalNormal, Bernoulli, Delta or a chain of them)"
         ) from error
     free = tuple({0: torch.export.Dim("batch")} for _ in inputs)
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)  # it warns that torchvision is not installed
     try:
-        with warnings.catch_warnings():
+        with _quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations inside torch
             program: Any = torch.onnx.export(
                 part,
@@ -110,13 +109,22 @@ def _converted(part: Part, metadata: dict[str, str]) -> bytes:
         raise InputError(
             f"model: expected parts that have a form in ONNX; the {part.name} has none ({reason})"
         ) from error
-    finally:
-        log.setLevel(level)
     program.model.metadata_props.update(metadata)
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()
     content: bytes = program.model_proto.SerializeToString()
     return content
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch and onnxscript log for their developers, such as that torchvision is not installed."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _difference(part: Part, content: bytes) -> float:
@@ -131,7 +139,9 @@ def _difference(part: Part, content: bytes) -> float:
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     inputs = part.example(rows=5)
-    found = session.run(None, {name: value.numpy() for name, value in zip(part.inputs, inputs, strict=True)})
+    if any(isinstance(given.shape[0], int) for given in session.get_inputs()):
+        raise InputError(f"model: expected parts for any number of rows; in ONNX the {part.name} has a fixed one")
+    found = session.run(None, {name: value.cpu().numpy() for name, value in zip(part.inputs, inputs, strict=True)})
     expected = part(*inputs)
     difference = max(_distance(one, torch.from_numpy(other)) for one, other in zip(expected, found, strict=True))
     if not difference <= _TOLERANCE:

@@ -130,9 +130,12 @@ def _data(model: LatentVariableModel) -> str:
     facts |= {"binarisation": spec.binarisation} if spec.binarisation else {}
     facts |= {"given beside an observation": spec.condition.words} if spec.condition else {}
     facts["missing values"] = "the model accepts them" if spec.may_be_missing else "the model was not trained with any"
-    if spec.columns:
-        more = f" and {len(spec.columns) - _COLUMNS} more" if len(spec.columns) > _COLUMNS else ""
-        facts["columns"] = ", ".join(spec.columns[:_COLUMNS]) + more
+    columns = spec.columns or ()
+    if spec.variables is not None:
+        columns = tuple(f"{column.name} ({column.kind})" for column in spec.variables)
+    if columns:
+        more = f" and {len(columns) - _COLUMNS:,} more" if len(columns) > _COLUMNS else ""
+        facts["columns"] = ", ".join(columns[:_COLUMNS]) + more
     return _table(("property", "value"), list(facts.items()))
 
 
