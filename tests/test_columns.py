@@ -1,11 +1,14 @@
 """Room: data. The columns of a user's table: kinds, levels, and the way from the table to rows of numbers and back."""
 
 import json
+import re
+import sys
 
 import numpy as np
 import pytest
 import torch
 
+from vaelab.cli import main
 from vaelab.data import Column, Dataset, DataSpec, load_data
 from vaelab.data.assembly import assemble
 from vaelab.data.content import Content, RawTable
