@@ -3,6 +3,9 @@
 import bz2
 import io
 import random
+import tempfile
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from sklearn.datasets import dump_svmlight_file
 from tests.test_readers import BITS, GREYS, npz, read
 from vaelab.data import load_data, opening
 from vaelab.data.sparse import SparseRows
-from vaelab.errors import InputError
+from vaelab.errors import Failure, InputError
 
 LABELS = np.arange(40) % 3
 WEIGHTS = np.where(BITS == 1, 0.5, 0.0)
@@ -134,6 +137,14 @@ def test_a_matrix_that_is_larger_than_memory_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(opening, "MEMORY", 10**5)
     with pytest.raises(InputError, match=r"expected at most 100\.0 kB unpacked; got 480\.0 kB"):
         read(tmp_path, "x.mat", written(savemat, {"x": np.zeros((10**4, 6))}, do_compression=True))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_a_full_disk_is_no_damage(tmp_path, monkeypatch):
+    (tmp_path / "x.mat").write_bytes(mat(x=BITS))
+    monkeypatch.setattr(tempfile, "TemporaryFile", partial(Path("/dev/full").open, "w+b"))
+    with pytest.raises(Failure, match=r"x\.mat: expected room for temporary files in .*; No space left on device"):
+        load_data(tmp_path / "x.mat")
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,11 @@ def table_in(where: object, content: Content, options: ReadOptions) -> RawTable 
     if content.table is not None:
         return content.table if said or any(column.dtype == object for column in content.table.columns) else None
     x = content.arrays.get("x")
-    if said and isinstance(x, SparseRows):
-        raise InputError(f"{where}: columns: expected a dense table, whose columns may have kinds; got a sparse matrix")
+    if isinstance(x, SparseRows):
+        if said or options.drop:
+            what = "columns" if said else "drop"
+            raise InputError(f"{where}: {what}: expected a dense table, column by column; got a sparse matrix")
+        return None
     if content.names is None or not isinstance(x, np.ndarray) or x.ndim != 2:
         if said or options.drop or options.names is not None:
             what = "columns" if said or options.names is not None else "drop"

@@ -11,7 +11,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -208,21 +208,26 @@ def _parts(arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read and write; the exit status says what went wrong: 3 a damaged file, 4 its size, 5 a library is missing."""
+    """Read and write; the exit status says what went wrong: see :func:`vaelab.data.formats.apart._refuse`."""
     warnings.simplefilter("ignore")
     try:
         found = READERS[sys.argv[1]](io.BytesIO(sys.stdin.buffer.read()))
-        index = json.dumps({"names": list(found.arrays), "others": found.others, "texts": found.texts}).encode()
-        np.savez(sys.stdout.buffer, index=np.frombuffer(index, np.uint8), **_parts(found.arrays))
+        parts = _parts(found.arrays)
     except _TooLargeError as error:
-        status, message = 4, str(error)
+        _end(4, str(error))
     except ImportError as error:
-        status, message = 5, str(error.name)
+        _end(5, str(error.name))
     except Exception as error:
-        status, message = 3, (str(error).splitlines() or [type(error).__name__])[0]
-    else:
-        return
-    print(message, file=sys.stderr)
+        _end(3, str(error) or type(error).__name__)
+    index = json.dumps({"names": list(found.arrays), "others": found.others, "texts": found.texts}).encode()
+    try:
+        np.savez(sys.stdout.buffer, index=np.frombuffer(index, np.uint8), **parts)
+    except OSError as error:
+        _end(6, str(error.strerror))
+
+
+def _end(status: int, message: str) -> NoReturn:
+    print(message.splitlines()[0], file=sys.stderr)
     raise SystemExit(status)
 
 
