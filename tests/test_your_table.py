@@ -78,9 +78,38 @@ def test_new_rows_are_encoded_by_the_levels_of_the_run(vaelab):
         Path(f"{name}.csv").write_text("\n".join(lines) + "\n")
         assert vaelab("encode", "runs/people", "--data", f"{name}.csv", "--out", f"{name}.npz", "--overwrite").code == 0
     assert np.array_equal(np.load("few.npz")["codes"], np.load("turned.npz")["codes"])
+    assert vaelab("reconstruct", "runs/people", "-n", 30, "--data", "few.csv", "--out", "few-again.csv").code == 0
+    assert len(read("few-again.csv")) == len(few) - 1
     Path("pink.csv").write_text("\n".join(few).replace(",red,", ",pink,") + "\n")
     refused = vaelab.refused("encode", "runs/people", "--data", "pink.csv", "--out", "pink.npz")
     assert "pink.csv: column 'colour': expected the levels 'blue', 'green', 'red'; got 'pink'" in refused
     Path("without.csv").write_text("\n".join(line.partition(",")[2].partition(",")[2] for line in few) + "\n")
     refused = vaelab.refused("encode", "runs/people", "--data", "without.csv", "--out", "without.npz")
     assert "without.csv: expected the columns 'colour', 'smokes', 'height' and 3 more; 'colour' is missing" in refused
+
+
+def test_a_run_of_bits_without_remarkable_columns_reads_its_file_again(vaelab):
+    bits = np.random.default_rng(0).integers(0, 2, (40, 3))
+    rows = np.column_stack([bits, bits[:, 0], np.ones(40, int)])
+    np.savetxt("bits.csv", rows, "%d", ",", header="a,b,c,copy,one", comments="")
+    words = ("latent_dim=2", "hidden_dims=[4]", "steps=5", "--out", "bits")
+    assert vaelab("train", "gaussian-vae", "--data", "bits.csv", "--drop", *words).code == 0
+    assert vaelab("evaluate", "bits", "--samples", 2, "--no-report").code == 0
+    assert vaelab("encode", "bits", "--data", "bits.csv", "--out", "bits-codes.csv").code == 0
+    assert len(read("bits-codes.csv")) == 40
+    assert vaelab("sample", "bits", "--out", "bits-drawn.csv").code == 0
+    assert list(read("bits-drawn.csv")[0]) == ["a", "b", "c"]
+    assert {cell for row in read("bits-drawn.csv") for cell in row.values()} == {"0", "1"}
+
+
+def test_a_column_may_have_a_dot_in_its_name(vaelab):
+    lines = ["a.b,c", *(f"{number % 4},{number % 2}" for number in range(40))]
+    Path("dots.csv").write_text("\n".join(lines) + "\n")
+    Path("dots.yaml").write_text("a.b: count\n")
+    words = ("latent_dim=2", "hidden_dims=[4]", "steps=5", "--out")
+    assert vaelab("train", "gaussian-vae", "--data", "dots.csv", "--columns", "dots.yaml", *words, "dots").code == 0
+    assert vaelab("train", "gaussian-vae", "--data", "dots.csv", "columns.a.b=count", *words, "dots2").code == 0
+    assert vaelab("evaluate", "dots2", "--samples", 2, "--no-report").code == 0
+    refused = vaelab.refused("train", "gaussian-vae", "--data", "dots.csv", "columns.a.b=counts", *words, "dots3")
+    assert "columns: a.b: kind: expected one of binary, categorical, unit, real, count, drop; got 'counts'" in refused
+    assert "columns: there is no file 'no.yaml'" in vaelab.refused("data", "dots.csv", "--columns", "no.yaml")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vaelab.cli.options import DataFile, ModelPath, Overwrite
+from vaelab.cli.options import ModelPath, Overwrite
 from vaelab.cli.output import require_target, write, write_arrays
 from vaelab.cli.usage import say_next
 
@@ -61,9 +61,14 @@ def _given(text: str) -> int | str | list[float] | list[str]:
 def reconstruct(
     run: ModelPath,
     n: Annotated[int, typer.Option("-n", metavar="N", help="How many observations.")] = 12,
-    split: Annotated[str, typer.Option(metavar="NAME", help="train, validation or test.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="train, validation or test  [default: test, or all of other data]"),
+    ] = None,
     out: OutFile = None,
-    data: DataFile = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Where the data of the run are now, or other rows.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Show observations above their reconstructions.
@@ -78,8 +83,9 @@ def reconstruct(
     require_int("n", n, 1)
     opened = OpenedModel(run, data)
     target = require_target(out, opened.figure("reconstructed.png"), _ENDINGS, overwrite, opened.places())
-    opened.model.accept(opened.data.spec)
-    x = opened.data.split(split).observations().bits(slice(0, n))
+    shown, split = opened.shown(split)
+    opened.model.accept(shown.spec)
+    x = shown.split(split).observations().bits(slice(0, n))
     decoded = opened.model.reconstruct(x)
     if target.suffix == ".npz":
         write_arrays(target, {"x": opened.model.split(x)[0].numpy(), "reconstruction": decoded.numpy()})

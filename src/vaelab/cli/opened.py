@@ -115,6 +115,15 @@ class OpenedModel:
         place = self.file if self.file is not None or self.run is None else self.run.find_data()[1]
         return None if place is None or str(place) in DATASETS else Path(place)
 
+    def shown(self, split: str | None) -> tuple[Dataset, str]:
+        """Return the data to show rows of, and the name of a split: of other data than the run's all rows, in order."""
+        if self.run is None or self.file is None or split is not None:
+            return self.data, split or "test"
+        try:
+            return self.data, "test"
+        except InputError:  # not the data of the run
+            return self.rows()
+
     def rows(self) -> tuple[Dataset, str]:
         """Return all rows of the file in their order, as the model reads them, and the name of their split.
 
