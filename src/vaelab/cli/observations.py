@@ -63,7 +63,7 @@ def reconstruct(
     n: Annotated[int, typer.Option("-n", metavar="N", help="How many observations.")] = 12,
     split: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="train, validation or test  [default: test, or all of other data]"),
+        typer.Option(metavar="NAME", help="Which split  [default: test, or all of new rows]"),
     ] = None,
     out: OutFile = None,
     data: Annotated[
