@@ -57,8 +57,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         Args:
             X: the rows.
             y: not used; there for pipelines.
-            sample_weight: how much each row counts, (N,): a row of weight 2 is two rows, in expectation, because a
-                training draws its batches and codes.
+            sample_weight: how much each row counts, (N,): a row of weight 2 is two rows. Of weights that are not whole
+                numbers the weighted mean is maximised.
 
         Raises:
             ValueError: values that the likelihood is not for, or arguments that do not fit.

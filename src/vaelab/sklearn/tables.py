@@ -19,6 +19,7 @@ __all__ = ["data_of", "kind_of_rows", "require_kind", "tensors_of", "values_of"]
 
 _FEWEST = 10  # rows held out; a choice of weights by fewer would be chance
 _ROWS = 1000  # rows that are dense at once
+_REPEATS = 10  # rows stand as often as their weights up to so many times the rows
 
 # The kind of data of each likelihood of one kind, in the words of Dataset.kind.
 _KIND_OF = {
@@ -102,24 +103,23 @@ def data_of(
 ) -> Dataset:
     """Return rows as a data set: ``train``, and a share of the rows, drawn with the seed, as ``validation``.
 
-    Where the share is fewer than ten rows, none is held out, and ``validation`` is ``train``. Rows of weight 0 are left
-    out.
+    Where the share is fewer than ten rows, none is held out, and ``validation`` is ``train``. The values of the rows
+    decide their order. Rows of weight 0 are left out, and with weights that are whole numbers each row stands there as
+    often as its weight: so a training is that of repeated rows, and does not depend on the order of the rows.
 
     >>> data = data_of(np.eye(200), None, "binary", 0.1, seed=0)
     >>> {name: len(split) for name, split in data.splits.items()}
     {'train': 180, 'validation': 20}
     """
     share = require_number("validation_fraction", fraction, 0, 0.9)
-    if weights is not None:
-        rows, weights = rows_of(rows, np.flatnonzero(weights)), weights[weights > 0]
-    whole = Split(_stored(rows, kind), weights=weights)
+    whole = _counted(_stored(rows, kind), weights)
     held_out = int(share * len(whole))
     splits = {"train": whole, "validation": whole}
     if held_out >= _FEWEST:
         order = np.random.default_rng(seed).permutation(len(whole))
         chosen = {"train": np.sort(order[held_out:]), "validation": np.sort(order[:held_out])}
         splits = {
-            name: Split(rows_of(whole.x, places), weights=None if weights is None else weights[places])
+            name: Split(rows_of(whole.x, places), weights=None if whole.weights is None else whole.weights[places])
             for name, places in chosen.items()
         }
     columns = names if variables is None and names is not None and len(set(names)) == len(names) else None
@@ -132,6 +132,32 @@ def _stored(rows: Array | SparseRows, kind: Kind) -> Any:
     values = values_of(rows)
     dtype = np.uint8 if kind == "binary" and not has_missing(values) else np.float32
     return rows.with_values(values.astype(dtype)) if isinstance(rows, SparseRows) else rows.astype(dtype)
+
+
+def _counted(rows: Any, weights: npt.NDArray[np.float32] | None) -> Split:
+    """Return rows in the order of their keys, each as often as its weight if all weights are whole numbers."""
+    order = np.argsort(_keys(rows), kind="stable")
+    if weights is None:
+        return Split(rows_of(rows, order))
+    counts = weights[order]
+    if (counts == np.trunc(counts)).all() and counts.sum(dtype=np.float64) <= _REPEATS * len(rows):
+        return Split(rows_of(rows, np.repeat(order, counts.astype(np.int64))))
+    kept = order[counts > 0]
+    return Split(rows_of(rows, kept), weights=weights[kept])
+
+
+def _keys(rows: Array | SparseRows) -> npt.NDArray[np.uint64]:
+    """Return a number for each row (N,), by its values alone: the sum of its columns times random factors."""
+    factors = np.random.default_rng(0).integers(0, 2**64, rows.shape[1], dtype=np.uint64, endpoint=False)
+    if isinstance(rows, SparseRows):
+        keys: npt.NDArray[np.uint64] = rows.with_values(_bits_of(rows.values)).matrix @ factors
+        return keys
+    return np.concatenate([_bits_of(rows[start : start + _ROWS]) @ factors for start in range(0, len(rows), _ROWS)])
+
+
+def _bits_of(values: Array) -> npt.NDArray[np.uint64]:
+    """Return the bits of bytes, or of numbers in float32, as whole numbers; 0 has none."""
+    return ((values + np.float32(0)).view(np.uint32) if values.dtype == np.float32 else values).astype(np.uint64)
 
 
 def tensors_of(rows: Array | SparseRows, like: Tensor) -> Iterator[Tensor]:
