@@ -1,9 +1,12 @@
 """Room: data. How rows become splits: named, drawn with a seed, by labels or by groups."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import sparse
 
+from tests.commands import CommandLine
 from vaelab.data import Dataset, load_data
 from vaelab.data.splitting import Splitting, rows_of_names, rows_of_splits
 from vaelab.errors import InputError
@@ -196,3 +199,58 @@ def test_rows_on_the_disk_and_named_data_are_not_split_so(tmp_path):
     one, other = (load_data(tmp_path, split_seed=seed) for seed in (1, 2))
     assert one.sha256() != other.sha256()
     assert len(one.test) == len(other.test) == 6
+
+
+def test_a_run_is_split_as_its_settings_say_wherever_its_files_are(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command_line = CommandLine(capsys, monkeypatch)
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "train.csv", slice(0, 50), label=np.arange(60) % 2)
+    write(tmp_path / "data" / "test.csv", slice(50, 60), label=np.arange(60) % 2)
+    words = ["latent_dim=2", "hidden_dims=[4]", "steps=3"]
+    files = ["--data", "data/train.csv", "--test", "data/test.csv", "--split-seed", 3]
+    described = command_line("data", "data/train.csv", *files[2:]).out
+    assert "45 train, 5 validation, 10 test" in described
+    assert command_line("train", "bernoulli-vae", *files, "--out", "run", *words).code == 0
+    settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
+    assert (settings["test"], settings["split_seed"], settings["stratify"]) == ("data/test.csv", 3, False)
+    assert command_line("evaluate", "run", "--no-report", "--samples", 2).code == 0
+    (tmp_path / "data").rename(tmp_path / "moved")
+    assert "are not found" in command_line.refused("evaluate", "run", "--no-report")
+    moved = command_line("evaluate", "run", "--data", "moved/train.csv", "--no-report", "--samples", 2, "--json")
+    assert json.loads(moved.out)["evaluations"][0]["observations"] == 10
+    assert command_line("encode", "run", "--data", "moved/test.csv", "--out", "codes.npz").code == 0
+    assert np.load("codes.npz")["codes"].shape == (10, 2)
+    resumed = command_line(
+        "train",
+        "bernoulli-vae",
+        "--data",
+        "moved/train.csv",
+        "--test",
+        "moved/test.csv",
+        "--split-seed",
+        3,
+        "--out",
+        "run",
+        "--resume",
+        *words,
+    )
+    assert resumed.code == 0
+
+
+def test_the_commands_split_by_columns(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command_line = CommandLine(capsys, monkeypatch)
+    write(tmp_path / "x.csv", fold=FOLDS, person=np.arange(60) // 3, label=np.arange(60) % 3)
+    assert "36 train" not in command_line("data", "x.csv", "--split-column", "fold", "--label-column", "label").out
+    words = ["latent_dim=2", "hidden_dims=[4]", "steps=3", "--data", "x.csv"]
+    columns = ["columns.fold=drop", "columns.person=drop"]
+    assert command_line("train", "bernoulli-vae", *words, *columns, "split_column=fold").code == 2  # it is both
+    assert command_line("train", "bernoulli-vae", *words, "columns.person=drop", "split_column=fold").code == 0
+    assert command_line("evaluate", "runs/bernoulli-vae", "--no-report", "--samples", 2).code == 0
+    write(tmp_path / "new.csv", slice(0, 20))
+    encoded = command_line("encode", "runs/bernoulli-vae", "--data", "new.csv", "--out", "codes.npz")
+    assert encoded.code == 0, encoded
+    assert np.load("codes.npz")["codes"].shape == (20, 2)
+    assert "stratify" in command_line.refused("data", "x.csv", "--split-column", "fold", "--stratify")
+    assert "expected test, stratify for a file" in command_line.refused("data", "--stratify", "--test", "x.csv")

@@ -10,12 +10,18 @@ import typer
 from vaelab.cli.options import (
     ColumnsFile,
     Drop,
+    GroupColumn,
     Json,
     LabelColumn,
     ScaleOfValues,
+    SplitColumn,
+    SplitSeed,
+    Stratify,
+    TestFile,
+    ValidationFile,
     ValuesOfData,
     WeightColumn,
-    columns_in,
+    reading,
 )
 from vaelab.cli.output import print_json, print_table
 from vaelab.cli.usage import say_next
@@ -35,15 +41,20 @@ def show_data(
     weight_column: WeightColumn = None,
     columns: ColumnsFile = None,
     drop: Drop = False,
+    validation: ValidationFile = None,
+    test: TestFile = None,
+    split_column: SplitColumn = None,
+    group_column: GroupColumn = None,
+    stratify: Stratify = False,
+    split_seed: SplitSeed = None,
     as_json: Json = False,
 ) -> None:
     """Describe a data set or a file; without a name, list the data sets."""
     from vaelab.data import DATASETS, describe, load_data
 
-    options: dict[str, Any] = {"values": values, "scale": scale, "label_column": label_column}
-    options |= {"weight_column": weight_column, "columns": columns_in(columns), "drop": drop}
+    options = {name: value for name, value in reading(locals()).items() if value is not None}
     if name is None:
-        if any(value not in (None, False) for value in options.values()):
+        if options:
             raise InputError(f"data: expected {', '.join(options)} for a file; give its name")
         described = {known: describe(load_data(known)) for known in DATASETS}
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ __all__ = [
     "ColumnsFile",
     "DataFile",
     "Drop",
+    "GroupColumn",
     "Json",
     "LabelColumn",
     "ModelName",
@@ -21,11 +23,16 @@ __all__ = [
     "Overwrite",
     "RunPath",
     "ScaleOfValues",
+    "SplitColumn",
+    "SplitSeed",
+    "Stratify",
+    "TestFile",
+    "ValidationFile",
     "ValuesOfData",
     "WeightColumn",
     "Words",
-    "columns_in",
     "layers_of",
+    "reading",
     "require_no_data",
 ]
 
@@ -55,10 +62,37 @@ WeightColumn = Annotated[
 ]
 ColumnsFile = Annotated[
     Path | None,
-    typer.Option("--columns", metavar="FILE", help="YAML, TOML or JSON: the kind of each column, by name."),
+    typer.Option("--columns", metavar="FILE", help="YAML, TOML or JSON: kinds of columns by name."),
 ]
-Drop = Annotated[bool, typer.Option("--drop", help="Leave out constant, duplicated and ID-like columns.")]
+Drop = Annotated[bool, typer.Option("--drop", help="Leave out constant, duplicate and ID columns.")]
+ValidationFile = Annotated[
+    str | None, typer.Option("--validation", metavar="FILE", help="A file that is the validation split.")
+]
+TestFile = Annotated[str | None, typer.Option("--test", metavar="FILE", help="A file that is the test split.")]
+SplitColumn = Annotated[
+    str | None, typer.Option("--split-column", metavar="NAME", help="The column with train, validation or test.")
+]
+GroupColumn = Annotated[
+    str | None, typer.Option("--group-column", metavar="NAME", help="Rows with one value here are in one split.")
+]
+Stratify = Annotated[bool, typer.Option("--stratify", help="Each class has the same share in each split.")]
+SplitSeed = Annotated[int | None, typer.Option("--split-seed", metavar="N", help="Seed of the split.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+_READING = (
+    "values",
+    "scale",
+    "label_column",
+    "weight_column",
+    "columns",
+    "drop",
+    "validation",
+    "test",
+    "split_column",
+    "group_column",
+    "stratify",
+    "split_seed",
+)
 
 
 def require_no_data(command: str, word: str) -> None:
@@ -70,11 +104,12 @@ def require_no_data(command: str, word: str) -> None:
         raise InputError(f"{command}: {shown(word)} is data; write vaelab {command} MODEL --data {word}")
 
 
-def columns_in(file: Path | None) -> dict[str, Any] | None:
-    """Return what a file says of columns, or None without a file."""
+def reading(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a command that say how data are read and split, by name; None where one is not given."""
     from vaelab.settings import read_columns
 
-    return None if file is None else read_columns(file)
+    options = {name: None if arguments[name] is False else arguments[name] for name in _READING}
+    return options | {"columns": None if options["columns"] is None else read_columns(options["columns"])}
 
 
 def layers_of(command: str, words: list[str] | None, **flags: Any) -> list[dict[str, Any]]:

@@ -12,15 +12,21 @@ import typer
 from vaelab.cli.options import (
     ColumnsFile,
     Drop,
+    GroupColumn,
     Json,
     LabelColumn,
     ModelName,
     ScaleOfValues,
+    SplitColumn,
+    SplitSeed,
+    Stratify,
+    TestFile,
+    ValidationFile,
     ValuesOfData,
     WeightColumn,
     Words,
-    columns_in,
     layers_of,
+    reading,
 )
 from vaelab.cli.output import print_json, print_table, say
 from vaelab.cli.usage import say_next
@@ -40,6 +46,12 @@ def sweep(
     weight_column: WeightColumn = None,
     columns: ColumnsFile = None,
     drop: Drop = False,
+    validation: ValidationFile = None,
+    test: TestFile = None,
+    split_column: SplitColumn = None,
+    group_column: GroupColumn = None,
+    stratify: Stratify = False,
+    split_seed: SplitSeed = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the runs go  [default: sweeps/MODEL]")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of trainings and draws  [default: 0]")] = None,
     device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu or cuda  [default: auto]")] = None,
@@ -59,13 +71,7 @@ def sweep(
     from vaelab.cli.progress import TrainingProgress
     from vaelab.studies.sweep import Result, read_space, run_sweep, sweep_table
 
-    read: dict[str, Any] = {
-        "values": values,
-        "scale": scale,
-        "label_column": label_column,
-        "weight_column": weight_column,
-    }
-    read |= {"columns": columns_in(columns), "drop": drop or None}
+    read = reading(locals())
     layers = layers_of("sweep", settings, data=data, **read, seed=seed, device=device)
     space = read_space(model, *layers)
     path = out if out is not None else Path("sweeps") / model

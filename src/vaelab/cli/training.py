@@ -13,16 +13,22 @@ import typer
 from vaelab.cli.options import (
     ColumnsFile,
     Drop,
+    GroupColumn,
     Json,
     LabelColumn,
     ModelName,
     Overwrite,
     ScaleOfValues,
+    SplitColumn,
+    SplitSeed,
+    Stratify,
+    TestFile,
+    ValidationFile,
     ValuesOfData,
     WeightColumn,
     Words,
-    columns_in,
     layers_of,
+    reading,
     require_no_data,
 )
 from vaelab.cli.output import is_rank_zero, print_json, print_table, print_text, say
@@ -43,6 +49,12 @@ def train(
     weight_column: WeightColumn = None,
     columns: ColumnsFile = None,
     drop: Drop = False,
+    validation: ValidationFile = None,
+    test: TestFile = None,
+    split_column: SplitColumn = None,
+    group_column: GroupColumn = None,
+    stratify: Stratify = False,
+    split_seed: SplitSeed = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run directory  [default: runs/MODEL]")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random  [default: 0]")] = None,
     device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu or cuda  [default: auto]")] = None,
@@ -68,13 +80,7 @@ def train(
     from vaelab.settings import resolve
 
     require_no_data("train", model)
-    read: dict[str, Any] = {
-        "values": values,
-        "scale": scale,
-        "label_column": label_column,
-        "weight_column": weight_column,
-    }
-    read |= {"columns": columns_in(columns), "drop": drop or None}
+    read = reading(locals())
     layers = layers_of("train", settings, data=data, **read, seed=seed, device=device)
     engine = {"precision": precision, "compile": compiled or None}
     layers += [{"training": {key: value for key, value in engine.items() if value is not None}}]

@@ -130,8 +130,10 @@ class Run:
 
         Columns of a table with kinds are encoded by the levels that they had in the training.
         """
-        settings = self.settings.model_copy(update={"binarisation": None, "condition": None})
-        columns = self.spec.columns_to_read(plain=settings.drop)
+        held_out = {name: _found_beside(place, getattr(self.settings, name)) for name in ("validation", "test")}
+        settings = self.settings.model_copy(update={"binarisation": None, "condition": None, **held_out})
+        beside = settings.split_column is not None or settings.group_column is not None
+        columns = self.spec.columns_to_read(plain=settings.drop or (beside and not split))
         return settings.load_data(place, split, columns).with_condition(self.spec.condition)
 
     @property
@@ -299,6 +301,14 @@ class Run:
     def finished(self) -> bool:
         """Whether the training is complete."""
         return any(row.get("finished") for row in self.metrics())
+
+
+def _found_beside(place: str | Path, file: str | None) -> str | None:
+    """Return where a further file of the data is: as it was given, or in the folder of the data."""
+    if file is None or Path(file).exists():
+        return file
+    beside = Path(place).parent / Path(file).name
+    return str(beside) if beside.exists() else file
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

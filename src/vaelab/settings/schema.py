@@ -35,7 +35,7 @@ from vaelab.errors import LARGEST, InputError, shown
 from vaelab.estimators import ESTIMATORS, Estimator, Sizes
 from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import OBJECTIVES, Objective
-from vaelab.seeds import seeded
+from vaelab.seeds import DATA_SEED, seeded
 
 __all__ = ["Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of"]
 
@@ -57,7 +57,9 @@ class Checked(BaseModel):
         parts = list(_parts(value))
         if any(isinstance(part, bool) for part in parts):
             raise PydanticCustomError("bool", "expected a number, not true or false")
-        if field.field_name != "seed" and any(isinstance(part, int) and abs(part) > LARGEST for part in parts):
+        if not str(field.field_name).endswith("seed") and any(
+            isinstance(part, int) and abs(part) > LARGEST for part in parts
+        ):
             raise PydanticCustomError("large", f"expected at most {LARGEST:,}")
         return value
 
@@ -133,6 +135,12 @@ class Settings(Checked):
     )
     drop: bool = Field(default=False, description="leave out columns that are constant, duplicated or like an ID")
     weight_column: str | None = Field(default=None, description="the column of the rows' weights in a data file")
+    validation: str | None = Field(default=None, description="a data file that is the validation split")
+    test: str | None = Field(default=None, description="a data file that is the test split")
+    split_column: str | None = Field(default=None, description="the column that says the split of each row")
+    group_column: str | None = Field(default=None, description="the column of groups, each of which is in one split")
+    stratify: bool = Field(default=False, description="give each class of the labels the same share in each split")
+    split_seed: int = Field(default=DATA_SEED, ge=0, lt=2**63, description="seed of the split of a data file")
     binarisation: Binarisation | None = Field(
         default=None, description="how grey levels become bits; unset, dynamic, and none for data that are bits"
     )
@@ -145,7 +153,7 @@ class Settings(Checked):
     estimator: dict[str, Any]
     training: TrainingSettings
 
-    @field_validator("label_column", "weight_column", mode="before")
+    @field_validator("label_column", "weight_column", "split_column", "group_column", mode="before")
     @classmethod
     def _a_name_may_be_a_number(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -168,7 +176,15 @@ class Settings(Checked):
             condition=self.condition,
             columns=self.columns if of_model is None else of_model,
             drop=self.drop and of_model is None,
+            split_seed=self.split_seed,
+            **(self._splitting if split else {}),
         )
+
+    @property
+    def _splitting(self) -> dict[str, Any]:
+        """How the rows are split: arguments of :func:`~vaelab.data.load_data`."""
+        names = ("validation", "test", "split_column", "group_column", "stratify")
+        return {name: getattr(self, name) for name in names}
 
     def build_model(self, data: Dataset | DataSpec | int) -> LatentVariableModel:
         """Build the model for a data set, its spec or a number of columns; refuse one that memory cannot hold."""

@@ -14,7 +14,9 @@ __all__ = ["reopen"]
 
 
 # The SHA-256 identifies the data, however they are read, and a device changes steps only by rounding.
-_MAY_DIFFER = ("device", "data", "values", "scale", "label_column", "weight_column", "columns", "drop")
+_OF_DATA = ("data", "values", "scale", "label_column", "weight_column", "columns", "drop")
+_OF_SPLITS = ("validation", "test", "split_column", "group_column", "stratify", "split_seed")
+_MAY_DIFFER = ("device", *_OF_DATA, *_OF_SPLITS)
 
 
 def reopen(out: str | Path, settings: Settings, data: Dataset, source: DataSource) -> Run:

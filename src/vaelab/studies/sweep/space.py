@@ -31,6 +31,12 @@ _INCOMPARABLE = (
     "columns",
     "drop",
     "weight_column",
+    "validation",
+    "test",
+    "split_column",
+    "group_column",
+    "stratify",
+    "split_seed",
     "binarisation",
     "condition",
 )  # these define the observations
