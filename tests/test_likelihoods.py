@@ -333,3 +333,16 @@ def test_the_expected_gradient_is_exact_for_a_mixed_table(row, missing):
             continue
         assert exact[part].abs().max() > 0.001
         assert (ours[part] - exact[part]).abs().max() < row.tolerance, part
+
+
+def test_the_density_of_a_mixed_table_with_gaps_is_one_graph():
+    data = dataset_of("mixed")
+    model = vaelab.gaussian_vae(data, latent_dim=2, hidden_dims=[4], seed=0).allow_missing()
+    x = data.train.batch(8)
+    x[0, :3] = math.nan
+
+    def density(x):
+        return model.log_likelihood(x, model.posterior(x).mean.unsqueeze(0))
+
+    compiled = torch.compile(density, backend="aot_eager", fullgraph=True)(x)
+    assert torch.allclose(compiled, density(x), rtol=1e-6)

@@ -8,7 +8,7 @@ distributions too: ``as_vector`` converts those that have a class here.
 from __future__ import annotations
 
 from vaelab.distributions.bernoulli import Bernoulli
-from vaelab.distributions.categorical import OneHotCategorical
+from vaelab.distributions.categorical import Groups, OneHotCategorical
 from vaelab.distributions.chain import Chain, log_factors
 from vaelab.distributions.codes import Code, all_codes, codes_between, kind_of_code
 from vaelab.distributions.continuous_bernoulli import ContinuousBernoulli
@@ -27,6 +27,7 @@ __all__ = [
     "ContinuousBernoulli",
     "Delta",
     "DiagonalNormal",
+    "Groups",
     "Multinomial",
     "OneHotCategorical",
     "ParametricDistribution",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, ClassVar
 
 import torch
@@ -15,7 +16,70 @@ from vaelab.distributed import uniform
 from vaelab.distributions.vector import VectorDistribution
 from vaelab.errors import InputError
 
-__all__ = ["OneHotCategorical"]
+__all__ = ["Groups", "OneHotCategorical"]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups of columns that follow each other, of any sizes, so that a reduction needs no loop over the groups.
+
+    Attributes:
+        sizes: number of columns of each group.
+        columns: for each different size S the columns of all its groups, (groups, S).
+        place: the place of each group in the order of ``columns``, (number of groups,).
+        of_column: the group of each column, (X,).
+    """
+
+    sizes: tuple[int, ...]
+    columns: tuple[Tensor, ...]
+    place: Tensor
+    of_column: Tensor
+
+    @classmethod
+    def of(cls, sizes: Sequence[int]) -> Groups:
+        """Return groups of these sizes.
+
+        >>> Groups.of((2, 3, 2)).columns
+        (tensor([[0, 1],
+                [5, 6]]), tensor([[2, 3, 4]]))
+        """
+        starts = [0, *accumulate(sizes)]
+        by_size: dict[int, list[int]] = {}
+        for group, size in enumerate(sizes):
+            by_size.setdefault(size, []).append(group)
+        columns = tuple(
+            torch.tensor([range(starts[group], starts[group] + size) for group in groups])
+            for size, groups in by_size.items()
+        )
+        order = [group for groups in by_size.values() for group in groups]
+        of_column = [group for group, size in enumerate(sizes) for _ in range(size)]
+        return cls(tuple(sizes), columns, torch.tensor(order).argsort(), torch.tensor(of_column))
+
+    def to(self, device: torch.device) -> Groups:
+        """Return the groups on a device: themselves if they are there."""
+        if self.place.device == device:
+            return self
+        columns = tuple(part.to(device) for part in self.columns)
+        return Groups(self.sizes, columns, self.place.to(device), self.of_column.to(device))
+
+    def reduce(self, numbers: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """Apply a function (..., groups, S) -> (..., groups) to the columns of all groups, (..., X)."""
+        if len(self.columns) == 1:
+            return function(numbers.unflatten(-1, self.columns[0].shape))
+        parts = [function(numbers[..., of_size]) for of_size in self.columns]
+        return torch.cat(parts, -1).index_select(-1, self.place)
+
+    def repeat(self, of_groups: Tensor) -> Tensor:
+        """Repeat the number of each group for its columns: (..., groups) as (..., X)."""
+        return of_groups.index_select(-1, self.of_column)
+
+    def largest(self, scores: Tensor) -> Tensor:
+        """Return a one at the largest score of each group, the first of several, and zeros elsewhere, (..., X)."""
+        found = torch.zeros_like(scores)
+        for columns in self.columns:
+            best = scores[..., columns].argmax(-1)
+            found[..., columns] = F.one_hot(best, columns.shape[1]).to(scores.dtype)
+        return found
 
 
 class OneHotCategorical(VectorDistribution):
@@ -26,13 +90,13 @@ class OneHotCategorical(VectorDistribution):
 
     Args:
         logits: l, shape (..., X). The value of ``log_prob`` may lack leading axes: it is never copied K times.
-        sizes: number of columns of each group, X in total: the numbers of levels.
+        groups: the numbers of columns of the groups, X in total, or the :class:`Groups` of them.
         validate_args: check parameters and values, as in torch; false by default.
 
     Raises:
-        InputError: sizes that are not X columns in total.
+        InputError: groups that are not of X columns in total.
 
-    >>> p = OneHotCategorical(torch.zeros(5), sizes=(2, 3))
+    >>> p = OneHotCategorical(torch.zeros(5), groups=(2, 3))
     >>> p.log_prob(torch.tensor([0.0, 1.0, 1.0, 0.0, 0.0])).exp()
     tensor(0.1667)
     >>> p.log_prob_of_entries(torch.tensor([0.0, 1.0, 1.0, 0.0, 0.0])).exp()
@@ -40,13 +104,13 @@ class OneHotCategorical(VectorDistribution):
     """
 
     arg_constraints = {"logits": constraints.real_vector}  # noqa: RUF012
-    constants: ClassVar[tuple[str, ...]] = ("sizes",)
+    constants: ClassVar[tuple[str, ...]] = ("groups",)
     has_rsample = False
 
-    def __init__(self, logits: Tensor, sizes: Sequence[int], validate_args: bool = False) -> None:
-        self.sizes = tuple(sizes)
-        if sum(self.sizes) != logits.shape[-1]:
-            raise InputError(f"sizes: expected {logits.shape[-1]} columns in total; got {sum(self.sizes)}")
+    def __init__(self, logits: Tensor, groups: Sequence[int] | Groups, validate_args: bool = False) -> None:
+        self.groups = (groups if isinstance(groups, Groups) else Groups.of(groups)).to(logits.device)
+        if len(self.groups.of_column) != logits.shape[-1]:
+            raise InputError(f"groups: expected {logits.shape[-1]} columns in total; got {len(self.groups.of_column)}")
         limit = torch.finfo(logits.dtype).max / 4  # a difference of two logits is finite
         self.logits = logits.clamp(-limit, limit)
         super().__init__(logits, validate_args)
@@ -54,12 +118,17 @@ class OneHotCategorical(VectorDistribution):
     @property
     def support(self) -> constraints.Constraint:
         """Zeros, and a one in each group."""
-        return _OneHotGroups(self.sizes)
+        return _OneHotGroups(self.groups)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The numbers of columns of the groups."""
+        return self.groups.sizes
 
     @property
     def log_probs(self) -> Tensor:
         """The log-probability of each level, shape (..., X)."""
-        return self.logits - _of_columns(self._log_totals(), self.sizes)
+        return self.logits - self.groups.repeat(self._log_totals())
 
     @property
     def mean(self) -> Tensor:
@@ -72,13 +141,13 @@ class OneHotCategorical(VectorDistribution):
 
     @property
     def mode(self) -> Tensor:
-        return _largest(self.logits, self.sizes)
+        return self.groups.largest(self.logits)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Draw a level of each variable: the one with the largest logit plus Gumbel noise."""
         with torch.no_grad():
             noise = uniform(self._extended_shape(sample_shape), self.logits)
-            return _largest(self.logits - (-noise.log()).log(), self.sizes)
+            return self.groups.largest(self.logits - (-noise.log()).log())
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -90,10 +159,10 @@ class OneHotCategorical(VectorDistribution):
 
     def log_prob_of_entries(self, value: Tensor) -> Tensor:
         """Return the log-probability of each variable's level, shape (..., number of variables)."""
-        return _over_groups(self.log_probs * value, self.sizes, lambda group: group.sum(-1))
+        return self.groups.reduce(self.log_probs * value, lambda group: group.sum(-1))
 
     def observed_entries(self, observed: Tensor) -> Tensor:
-        return _over_groups(observed, self.sizes, lambda group: group.all(-1))
+        return self.groups.reduce(observed, lambda group: group.all(-1))
 
     def entropy(self) -> Tensor:
         """Return the entropy in nats, `-sum_j p_j log p_j`, shape batch_shape."""
@@ -106,7 +175,7 @@ class OneHotCategorical(VectorDistribution):
 
     def _log_totals(self) -> Tensor:
         """Return `log sum_j exp l_j` of each group, shape (..., number of groups)."""
-        return _over_groups(self.logits, self.sizes, lambda group: group.logsumexp(-1))
+        return self.groups.reduce(self.logits, lambda group: group.logsumexp(-1))
 
 
 class _OneHotGroups(constraints.Constraint):
@@ -114,51 +183,10 @@ class _OneHotGroups(constraints.Constraint):
 
     is_discrete, event_dim = True, 1
 
-    def __init__(self, sizes: tuple[int, ...]) -> None:
-        self.sizes = sizes
+    def __init__(self, groups: Groups) -> None:
+        self.groups = groups
 
     def check(self, value: Tensor) -> Tensor:
         bits = ((value == 0) | (value == 1)).all(-1)
-        ones: Tensor = _over_groups(value, self.sizes, lambda group: group.sum(-1)) == 1
+        ones: Tensor = self.groups.reduce(value, lambda group: group.sum(-1)) == 1
         return bits & ones.all(-1)
-
-
-@cache
-def _places(sizes: tuple[int, ...], device: torch.device) -> tuple[list[tuple[int, Tensor]], Tensor, Tensor]:
-    """Return, for groups of columns of given sizes, what makes reductions fast without a loop over the groups.
-
-    For each different size S the columns of all its groups, (groups, S); the place of each group in this order; and the
-    group of each column.
-    """
-    widths = torch.tensor(sizes)
-    starts = widths.cumsum(0) - widths
-    columns, order = [], []
-    for size in dict.fromkeys(sizes):
-        groups = (widths == size).nonzero().squeeze(1)
-        columns.append((size, (starts[groups].unsqueeze(1) + torch.arange(size)).to(device)))
-        order.append(groups)
-    place = torch.cat(order).argsort()
-    return columns, place.to(device), torch.arange(len(sizes)).repeat_interleave(widths).to(device)
-
-
-def _over_groups(numbers: Tensor, sizes: tuple[int, ...], reduce: Callable[[Tensor], Tensor]) -> Tensor:
-    """Apply a function (..., groups, S) -> (..., groups) to all groups of columns; numbers are (..., X)."""
-    if len(set(sizes)) == 1:
-        return reduce(numbers.unflatten(-1, (len(sizes), sizes[0])))
-    columns, place, _ = _places(sizes, numbers.device)
-    parts = [reduce(numbers.index_select(-1, of_size.flatten()).unflatten(-1, (-1, size))) for size, of_size in columns]
-    return torch.cat(parts, -1).index_select(-1, place)
-
-
-def _of_columns(of_groups: Tensor, sizes: tuple[int, ...]) -> Tensor:
-    """Repeat the number of each group for its columns: (..., groups) as (..., X)."""
-    return of_groups.index_select(-1, _places(sizes, of_groups.device)[2])
-
-
-def _largest(scores: Tensor, sizes: tuple[int, ...]) -> Tensor:
-    """Return a one at the largest score of each group, the first of several, and zeros elsewhere."""
-    found = torch.zeros_like(scores)
-    for size, columns in _places(sizes, scores.device)[0]:
-        best = scores.index_select(-1, columns.flatten()).unflatten(-1, (-1, size)).argmax(-1)
-        found[..., columns.flatten()] = F.one_hot(best, size).to(scores.dtype).flatten(-2)
-    return found

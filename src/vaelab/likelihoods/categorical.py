@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vaelab.data import Dataset, DataSpec
 from vaelab.data.variables import ColumnKind
-from vaelab.distributions import OneHotCategorical
+from vaelab.distributions import Groups, OneHotCategorical
 from vaelab.likelihoods.columns import ColumnLikelihood
 from vaelab.networks import MLP, Build, Size
 
@@ -44,10 +44,11 @@ class CategoricalLikelihood(ColumnLikelihood):
 
     def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:
         super().__init__(latent_dim, data, network)
-        self.sizes = tuple(stop - start for _, start, stop in self.spec.groups)
+        self.groups = Groups.of([stop - start for _, start, stop in self.spec.groups])
 
     def distribution(self, numbers: Tensor) -> OneHotCategorical:
-        return OneHotCategorical(numbers, self.sizes)
+        self.groups = self.groups.to(numbers.device)
+        return OneHotCategorical(numbers, self.groups)
 
     @classmethod
     def start(cls, spec: DataSpec) -> Tensor | None:
