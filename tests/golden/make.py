@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import vaelab
+from vaelab.data import Column, Split
 from vaelab.models import LatentVariableModel
 from vaelab.settings import resolve
 from vaelab.training import train
@@ -31,18 +32,41 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "autoencoder": ("autoencoder", {"latent_dim": 2, "hidden_dims": [4], "components": 2}),
     "conditional": ("gaussian-vae", {"latent_dim": 2, "hidden_dims": [4]}),
     "conv": ("gaussian-vae", {"latent_dim": 2, "network": "conv", "hidden_dims": [4]}),
+    "mixed": ("gaussian-vae", {"latent_dim": 2, "hidden_dims": [4]}),
+    "counts": ("bernoulli-vae", {"latent_dim": 2, "hidden_dims": [4]}),
 }
 
 
 def data_of(name: str) -> vaelab.Dataset:
     """Return the small data set of a golden run: two patterns, a tenth of each row flipped; images for ``conv``."""
     rng = np.random.default_rng(0)
+    if name == "counts":
+        return vaelab.Dataset.from_arrays(rng.poisson(2.0, (120, 4)), values="count", name="golden")
+    if name == "mixed":
+        return mixed_data(rng)
     shape = IMAGE if name == "conv" else (6,)
     patterns = rng.integers(0, 2, (2, *shape))
     rows = patterns[rng.integers(0, 2, 120)] ^ (rng.random((120, *shape)) < 0.1)
     columns = None if name == "conv" else list("abcdef")
     data = vaelab.Dataset.from_arrays(rows.astype(np.uint8), rng.integers(0, 2, 120), columns=columns, name="golden")
     return data.with_condition("labels") if name == "conditional" else data
+
+
+def mixed_data(rng: np.random.Generator) -> vaelab.Dataset:
+    """Return a table with a column of every kind but counts, a twentieth of it missing."""
+    columns = (
+        Column("height", "real"),
+        Column("answer", "binary", ("no", "yes"), "str"),
+        Column("colour", "categorical", ("blue", "green", "red"), "str"),
+        Column("share", "unit"),
+    )
+    level = np.eye(3)[rng.integers(0, 3, 120)]
+    numbers = [rng.normal(170, 8, (120, 1)), rng.integers(0, 2, (120, 1)), level, rng.random((120, 1))]
+    rows = np.concatenate(numbers, 1).astype(np.float32)
+    for first, last in ((0, 1), (1, 2), (2, 5), (5, 6)):
+        rows[rng.random(120) < 0.05, first:last] = np.nan
+    splits = {"train": Split(rows[:80]), "validation": Split(rows[80:100]), "test": Split(rows[100:])}
+    return vaelab.Dataset("golden", splits, "mixed", 1, variables=columns)
 
 
 def numbers(model: LatentVariableModel, data: vaelab.Dataset) -> dict[str, Any]:
