@@ -58,7 +58,7 @@ def show_data(
             raise InputError(f"data: expected {', '.join(options)} for a file; give its name")
         described = {known: describe(load_data(known)) for known in DATASETS}
     else:
-        described = {name: describe(_loaded(name, options))}
+        described = {name: describe(_loaded(name, options, not as_json))}
     if as_json:
         print_json(described if name is None else described[name])
         return
@@ -68,15 +68,16 @@ def show_data(
     say_next("data", data=next(iter(described)))
 
 
-def _loaded(name: str, options: dict[str, Any]) -> Dataset:
-    """Return the data; where kinds of columns are not clear, print what was found of each before the error."""
+def _loaded(name: str, options: dict[str, Any], table: bool) -> Dataset:
+    """Return the data; where kinds of columns are not clear, print what was found in a ``table`` before the error."""
     from vaelab.data import UnclearColumns, load_data
 
     try:
         return load_data(name, **options)
     except UnclearColumns as unclear:
-        print_table(["column", "kind"], [[column, kind] for column, kind in unclear.found.items()])
-        sys.stdout.flush()
+        if table:
+            print_table(["column", "kind"], [[column, kind] for column, kind in unclear.found.items()])
+            sys.stdout.flush()
         raise
 
 

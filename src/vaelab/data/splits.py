@@ -181,6 +181,7 @@ def checked_split(where: str, split: Split, kind: Kind, scale: float) -> Split:
     else:
         require_values(where, x, kind, scale)
         x = np.require(np.asarray(x), stored_type(x.dtype, scale, kind), ["C", "W", "E"])
+        x = x.copy() if min(x.strides) < 0 else x  # one row of an array that is read backwards counts as in C order
     return Split(x, labels, weights=weights, given=split.given)
 
 

@@ -10,24 +10,23 @@ import numpy.typing as npt
 
 from vaelab.data.content import RawTable
 from vaelab.data.naming import listed
-from vaelab.data.values import Array
+from vaelab.data.values import MOST_COUNT, MOST_REAL, Array
 from vaelab.data.variables import Column, Level
 from vaelab.errors import InputError, did_you_mean, shown
 
 __all__ = ["decode_rows", "encode_table", "missing_in", "text_of"]
 
 Mask = npt.NDArray[np.bool_]
-_LARGEST, _LARGEST_COUNT = float(np.finfo(np.float32).max), 2**24
 
 # What the numbers of each kind are, in words and as a test. They are stored as float32, which holds larger real numbers
 # not at all, and larger whole numbers not exactly.
 _NUMBERS: dict[str, tuple[str, Callable[[Array], Mask]]] = {
     "binary": ("0 and 1", lambda values: (values == 0) | (values == 1)),
     "unit": ("numbers in [0, 1]", lambda values: (values >= 0) & (values <= 1)),
-    "real": ("finite numbers below 3.4e38", lambda values: np.abs(values) <= _LARGEST),
+    "real": ("finite numbers below 3.4e38", lambda values: np.abs(values) <= MOST_REAL),
     "count": (
         "whole numbers from 0 to 16,777,216",
-        lambda values: (values >= 0) & (values == np.floor(values)) & (values <= _LARGEST_COUNT),
+        lambda values: (values >= 0) & (values == np.floor(values)) & (values <= MOST_COUNT),
     ),
 }
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from vaelab.data.variables import Choice, Column
 
 __all__ = [
+    "MOST_COUNT",
+    "MOST_REAL",
     "Array",
     "Coding",
     "Kind",
@@ -42,7 +44,7 @@ Kind = Literal["binary", "grey", "real", "count", "mixed"]
 Values = Literal["grey", "bits", "unit", "real", "count"]
 
 _EXPECTED = "bits (0 and 1), grey levels 0...255 as uint8, or real numbers in [0, 1]"
-_MOST = 2**24  # counts up to here are whole in float32
+MOST_COUNT, MOST_REAL = 2**24, float(np.finfo(np.float32).max)  # what float32 holds, of counts without rounding
 _DARK = 127  # grey levels 0...255 of a set of images exceed it somewhere
 
 
@@ -270,10 +272,12 @@ def _meaning(where: str, summary: Summary, options: ReadOptions, names: Sequence
     if options.scale is not None:
         return _scaled(where, summary, options.scale, options, names)
     if options.values == "real":
+        if max(-low, high) > MOST_REAL:
+            _contradict(where, f"numbers up to {MOST_REAL:.1e} in size", "values=real", summary, options)
         return Coding("real", 1, np.dtype(np.float32))
     if options.values == "count":
-        if low < 0 or high > _MOST or not whole:
-            _contradict(where, f"whole numbers from 0 to {_MOST:,}", "values=count", summary, options)
+        if low < 0 or high > MOST_COUNT or not whole:
+            _contradict(where, f"whole numbers from 0 to {MOST_COUNT:,}", "values=count", summary, options)
         return Coding("count", 1, np.dtype(np.uint8 if high <= 255 else np.float32))
     if options.values == "bits":
         return BITS if bits else _contradict(where, "0 and 1", "values=bits", summary, options)
@@ -333,11 +337,13 @@ def require_values(where: str, x: Array, kind: Kind, scale: float) -> None:
 
 
 def _require_finite(where: str, x: Array) -> None:
-    """Raise an InputError for infinite values; NaN is a value that is missing."""
-    infinite = np.isinf(x)
+    """Raise an InputError for infinite values, and those that float32 does not hold; NaN is a missing value."""
+    infinite = (x > MOST_REAL) | (x < -MOST_REAL)
     if infinite.any():
-        row, column = np.argwhere(infinite)[0]
-        raise InputError(f"{where}: expected finite numbers; got {x[row, column]} in row {row}, column {column}")
+        row, column = np.argwhere(infinite)[0] if x.ndim == 2 else (np.flatnonzero(infinite)[0], 0)
+        value = x[row, column] if x.ndim == 2 else x[row]
+        limit = "" if np.isinf(value) else f" up to {MOST_REAL:.1e} in size"
+        raise InputError(f"{where}: expected finite numbers{limit}; got {value} in row {row}, column {column}")
 
 
 def require_range(where: str, low: float, high: float, kind: Kind, scale: float) -> None:
