@@ -51,6 +51,17 @@ def test_the_records_of_a_golden_run_are_read(kind: str) -> None:
     assert run.config["data"]["sha256"] == data_of(kind).sha256()
 
 
+def test_a_golden_estimator_is_loaded_with_the_same_numbers() -> None:
+    from vaelab.sklearn import GaussianVAE
+
+    estimator = GaussianVAE.load(HERE / "estimator" / "saved")
+    assert (estimator.hidden_dims, estimator.random_state, estimator.n_iter_) == ((4,), 1, 12)
+    assert estimator.history_[-1]["step"] == 12
+    rows = data_of("gaussian-vae").test.x[:8]
+    found = {"codes": estimator.transform(rows).tolist(), "reconstructions": estimator.reconstruct(rows).tolist()}
+    same(found, json.loads((HERE / "estimator" / "codes.json").read_text()))
+
+
 def test_another_weight_is_noticed() -> None:
     """The comparison can fail: one weight that differs changes the numbers."""
     model = vaelab.load(HERE / "gaussian-vae" / "saved")

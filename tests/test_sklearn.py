@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import pickletools
 import re
@@ -28,6 +29,7 @@ from vaelab.evaluation import encode_means
 from vaelab.likelihood import elbo, exact, score_rows
 from vaelab.sklearn import BernoulliVAE, GaussianVAE, MixtureAutoencoder, SigmoidBeliefNetwork
 from vaelab.sklearn.reading import read_more
+from vaelab.storage import seal
 
 QUICK = {"steps": 4, "random_state": 0}
 SMALL = {
@@ -538,6 +540,20 @@ def test_a_saved_estimator_is_the_same(name, tmp_path):
     other = BernoulliVAE if name != "BernoulliVAE" else GaussianVAE
     with pytest.raises(InputError, match=f"path: expected a {other.__name__}; .* holds a {name}"):
         other.load(tmp_path / "saved")
+
+
+def test_a_file_sets_nothing_but_what_a_fit_sets(tmp_path):
+    vae = small("GaussianVAE").fit(bits())
+    vae.save(tmp_path / "saved")
+    path = tmp_path / "saved" / "estimator.json"
+    content = json.loads(path.read_text())
+    for part, name in (("fitted", "transform"), ("parameters", "trees")):
+        path.write_text(seal({**content, part: {**content[part], name: "1"}}))
+        with pytest.raises(InputError, match=f"got '{name}', which GaussianVAE does not have"):
+            GaussianVAE.load(tmp_path / "saved")
+    path.write_text(json.dumps(content).replace("iwae", "elbo"))
+    with pytest.raises(InputError, match="damaged, or was changed by hand"):
+        GaussianVAE.load(tmp_path / "saved")
 
 
 def test_what_no_file_can_hold_is_refused(tmp_path):

@@ -99,9 +99,22 @@ def make(name: str) -> None:
     (folder / "run" / "checkpoints").rmdir()
 
 
+def make_estimator() -> None:
+    """Fit an estimator of scikit-learn, and write its directory, with codes and reconstructions of eight rows."""
+    from vaelab.sklearn import GaussianVAE
+
+    rows = data_of("gaussian-vae").test.x[:8]
+    estimator = GaussianVAE(latent_dim=2, hidden_dims=(4,), steps=12, random_state=1).fit(rows)
+    estimator.save(HERE / "estimator" / "saved")
+    found = {"codes": estimator.transform(rows).tolist(), "reconstructions": estimator.reconstruct(rows).tolist()}
+    (HERE / "estimator" / "codes.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for name in RUNS:
         if not (HERE / name).exists():
             make(name)
             print(f"wrote {HERE / name}")
+    if not (HERE / "estimator").exists():
+        make_estimator()

@@ -203,7 +203,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Return the estimator that :meth:`save` wrote to a directory."""
-        content = read_estimator(Path(path), cls.__name__)
+        content = read_estimator(Path(path), cls.__name__, cls._get_param_names(), _FITTED)
         estimator = cls(**content.parameters)
         for name, value in content.fitted.items():
             setattr(estimator, name, value)

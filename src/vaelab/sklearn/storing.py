@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vaelab.data.naming import listed
 from vaelab.errors import InputError
 from vaelab.models import LatentVariableModel
 from vaelab.runs import load
@@ -58,8 +59,8 @@ def sealed_estimator(kind: str, parameters: Mapping[str, Any], fitted: Mapping[s
     )
 
 
-def read_estimator(folder: Path, kind: str) -> EstimatorFile:
-    """Return the content of estimator.json.
+def read_estimator(folder: Path, kind: str, parameters: Sequence[str], fitted: Sequence[str]) -> EstimatorFile:
+    """Return the content of estimator.json, of a class with these parameters and fitted attributes.
 
     Raises:
         InputError: there is none, it is damaged, or it is of another class.
@@ -70,13 +71,18 @@ def read_estimator(folder: Path, kind: str) -> EstimatorFile:
     content = EstimatorFile.model_validate(unseal(path, EstimatorFile))
     if content.estimator_class != kind:
         raise InputError(f"path: expected a {kind}; {str(folder)!r} holds a {content.estimator_class}")
+    unknown = sorted({*content.parameters} - {*parameters} | {*content.fitted} - {*fitted})
+    if unknown:
+        raise InputError(
+            f"{path}: expected an estimator of this vaelab; got {listed(unknown)}, which {kind} does not have"
+        )
     lists = {name: tuple(value) for name, value in content.parameters.items() if isinstance(value, list)}
-    fitted = dict(content.fitted)
-    if "history_" in fitted:
-        fitted["history_"] = History(fitted["history_"])
-    if "feature_names_in_" in fitted:
-        fitted["feature_names_in_"] = np.array(fitted["feature_names_in_"], dtype=object)
-    return content.model_copy(update={"parameters": content.parameters | lists, "fitted": fitted})
+    values = dict(content.fitted)
+    if "history_" in values:
+        values["history_"] = History(values["history_"])
+    if "feature_names_in_" in values:
+        values["feature_names_in_"] = np.array(values["feature_names_in_"], dtype=object)
+    return content.model_copy(update={"parameters": content.parameters | lists, "fitted": values})
 
 
 def _plain(name: str, value: Any) -> Any:
