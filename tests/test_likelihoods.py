@@ -15,6 +15,7 @@ from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.likelihoods import LIKELIHOODS, GaussianLikelihood, MultinomialLikelihood, likelihood_for
 from vaelab.objectives import ELBO
+from vaelab.report import ReportedRun, require_comparable
 from vaelab.settings import resolve
 
 COLOURS = ("blue", "green", "red")
@@ -346,3 +347,15 @@ def test_the_density_of_a_mixed_table_with_gaps_is_one_graph():
 
     compiled = torch.compile(density, backend="aot_eager", fullgraph=True)(x)
     assert torch.allclose(compiled, density(x), rtol=1e-6)
+
+
+def test_runs_of_a_multinomial_and_another_likelihood_are_not_compared(tmp_path):
+    """The one is log p(x) with the sum of a row given, the other a log-density of all columns."""
+    members = []
+    for name in ("multinomial", "gaussian"):
+        settings = resolve("gaussian-vae", {"likelihood": name, "hidden_dims": [4], "training": {"steps": 2}})
+        run, _ = vaelab.training.train(settings, tmp_path / name, data=dataset_of("count"))
+        members.append(ReportedRun(name, run))
+    with pytest.raises(InputError, match=r"differ in likelihood \(multinomial: multinomial, gaussian: gaussian\)"):
+        require_comparable(members)
+    assert require_comparable(members[:1]) is None

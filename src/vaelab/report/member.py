@@ -114,7 +114,10 @@ class ReportedRun:
 
 
 def require_comparable(members: list[ReportedRun], force: bool = False) -> str | None:
-    """Refuse runs on other data, or another binarisation or condition, unless forced; then return the mark to print."""
+    """Refuse runs on other data, or another binarisation or condition, unless forced; then return the mark to print.
+
+    A multinomial likelihood takes the sum of a row as given, so its numbers compare with no other likelihood's.
+    """
     differences = []
     facts = {
         member.title: (
@@ -129,6 +132,10 @@ def require_comparable(members: list[ReportedRun], force: bool = False) -> str |
         if len(set(values.values())) > 1:
             listed = ", ".join(f"{title}: {value[:12]}" for title, value in values.items())
             differences.append(f"the runs differ in {what} ({listed})")
+    likelihoods = {member.title: str(getattr(member.run.settings, "likelihood", "bernoulli")) for member in members}
+    if "multinomial" in likelihoods.values() and len(set(likelihoods.values())) > 1:
+        listed = ", ".join(f"{title}: {name}" for title, name in likelihoods.items())
+        differences.append(f"the runs differ in likelihood ({listed})")
     if not differences:
         return None
     message = f"{' and '.join(differences)}, so their numbers are not comparable"
