@@ -52,6 +52,9 @@ def test_the_commands_of_the_page_write_the_user_s_table(vaelab):
     for line in blocks("bash")[0].splitlines():
         result = vaelab(*line.split()[1:])
         assert result.code == 0, result
+    report = Path("runs/people/report.html").read_text(encoding="utf-8")
+    assert "Columns of the data and of samples" in report
+    assert re.search(r"Most different: \S+: [\d.]+ in the test data, [\d.]+ in the samples; ", report)
     table = read("people.csv")
     sampled, filled, codes = read("samples.csv"), read("filled.csv"), read("codes.csv")
     names = [name for name in table[0] if name != "id"]

@@ -19,6 +19,7 @@ from vaelab.evaluation import encode_means
 from vaelab.priors import MixturePrior
 from vaelab.report.belief import layer_samples, receptive_fields, tightness
 from vaelab.report.classes import FOLDS, NEIGHBOURS, not_classes, not_separable
+from vaelab.report.columns import columns_drawn
 from vaelab.report.gradients import gradient_variance
 from vaelab.report.member import ReportedRun
 from vaelab.report.reader import reader_of
@@ -345,6 +346,7 @@ _BUILDERS: tuple[Builder, ...] = (
     sample_modes,
     codes_and_mixture,
     mixture_samples,
+    columns_drawn,
     training_curves,
     gradient_variance,
     reconstructions,
