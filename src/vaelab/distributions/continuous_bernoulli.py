@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -24,8 +24,8 @@ class ContinuousBernoulli(VectorDistribution):
     distribution for x between 0 and 1, with the constant that makes it a density there. The mean of a number is
     `A'(l) = 1 / (1 - exp(-l)) - 1 / l`: 1/2 for l = 0, as for a bit, and nearer to 1/2 than `sigmoid(l)` elsewhere.
 
-    For |l| < 1 the functions A, A' and A'' are computed from the series of A in powers of l^2, as the formulae lose all
-    digits near 0.
+    For |l| < 1 the derivatives A' and A'' are computed from the series of A in powers of l^2, as their formulae lose
+    all digits near 0.
 
     Source: Loaiza-Ganem & Cunningham (2019), https://arxiv.org/abs/1907.06845.
 
@@ -49,14 +49,11 @@ class ContinuousBernoulli(VectorDistribution):
 
     @property
     def mean(self) -> Tensor:
-        near, near_zero, size, tail = self._parts()
-        series = 0.5 + near_zero * _series(near_zero.square(), 1)
-        upper = 1 + tail - 1 / size  # at |l|
-        return torch.where(near, series, torch.where(self.logits > 0, upper, 1 / size - tail))
+        return _mean(self.logits)
 
     @property
     def variance(self) -> Tensor:
-        near, near_zero, size, tail = self._parts()
+        near, near_zero, size, tail = _parts(self.logits)
         return torch.where(near, _series(near_zero.square(), 2), size.square().reciprocal() - tail * (1 + tail))
 
     @property
@@ -79,29 +76,53 @@ class ContinuousBernoulli(VectorDistribution):
 
     def log_prob_of_entries(self, value: Tensor) -> Tensor:
         """Return the log-density of each number, shape (..., X)."""
-        # x l - A(l) with the nearest of 0, l / 2 and l taken from both terms: no difference of large numbers is left
-        near, near_zero, size, _ = self._parts()
-        centre = torch.where(near, 0.5, (self.logits > 0).to(self.logits.dtype))
-        square = near_zero.square()
-        rest = torch.where(near, square * _series(square, 0), (-torch.expm1(-size)).log() - size.log())
-        return self.logits * (value - centre) - rest
+        # of x l - A(l) both terms without l where l > 0, so that no difference of large numbers is left
+        density: Tensor = self.logits * (value - (self.logits > 0).to(self.logits.dtype))
+        rest: Tensor = _LogNormaliser.apply(self.logits)  # type: ignore[no-untyped-call]
+        return density - rest
 
     def entropy(self) -> Tensor:
         """Return the differential entropy in nats, `sum_j [A(l_j) - l_j A'(l_j)]`, shape batch_shape."""
         return -self.log_prob_of_entries(self.mean).sum(-1)
 
-    def _parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return where |l| < 1; l there; |l| elsewhere, and with it `exp(-|l|) / (1 - exp(-|l|))`.
 
-        Both numbers are replaced where they are not used, so that no gradient is NaN.
-        """
-        near = self.logits.abs() < 1
-        size = torch.where(near, 1, self.logits.abs())
-        return near, torch.where(near, self.logits, 0), size, (-size).exp() / -torch.expm1(-size)
+class _LogNormaliser(torch.autograd.Function):
+    """`A(l) - max(l, 0) = log((1 - exp(-|l|)) / |l|)`, exact also near 0, with its derivative from the series there."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor) -> Tensor:
+        ctx.save_for_backward(logits)
+        size = logits.abs().clamp_min(torch.finfo(logits.dtype).tiny)
+        value: Tensor = torch.expm1(-size).neg_().div_(size).log_()
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (logits,) = ctx.saved_tensors
+        slope: Tensor = _mean(logits) - (logits > 0).to(logits.dtype)
+        return gradients[0] * slope
 
 
-def _series(square: Tensor, derivative: int) -> Tensor:
-    """Return the series of `A(l) - l / 2` over `l^2` (0), of its derivative over l (1), or its second derivative (2).
+def _mean(logits: Tensor) -> Tensor:
+    """Return `A'(l) = 1 / (1 - exp(-l)) - 1 / l`, differentiable."""
+    near, near_zero, size, tail = _parts(logits)
+    series = 0.5 + near_zero * _series(near_zero.square(), 1)
+    below = size.reciprocal() - tail  # at -|l|
+    return torch.where(near, series, torch.where(logits > 0, 1 - below, below))
+
+
+def _parts(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return where |l| < 1; l there; |l| elsewhere, and with it `exp(-|l|) / (1 - exp(-|l|))`.
+
+    Both numbers are replaced where they are not used, so that no gradient is NaN.
+    """
+    near = logits.abs() < 1
+    size = torch.where(near, 1, logits.abs())
+    return near, torch.where(near, logits, 0), size, (-size).exp() / -torch.expm1(-size)
+
+
+def _series(square: Tensor, derivative: Literal[1, 2]) -> Tensor:
+    """Return the series of the derivative of `A(l) - l / 2`, over l (1), or of its second derivative (2).
 
     Formula: `A(l) - l / 2 = log(sinh(l / 2) / (l / 2)) = sum_n B_2n l^2n / (2n (2n)!)`, with Bernoulli numbers B.
     """
@@ -109,7 +130,7 @@ def _series(square: Tensor, derivative: int) -> Tensor:
     coefficients, factorial = [], 1.0
     for n, number in enumerate(_BERNOULLI_NUMBERS[:terms], start=1):
         factorial *= (2 * n - 1) * 2 * n
-        factor = (1, 2 * n, 2 * n * (2 * n - 1))[derivative]
+        factor = 2 * n if derivative == 1 else 2 * n * (2 * n - 1)
         coefficients.append(number * factor / (2 * n * factorial))
     total = torch.full_like(square, coefficients.pop())
     for coefficient in reversed(coefficients):
