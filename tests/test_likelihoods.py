@@ -359,3 +359,11 @@ def test_runs_of_a_multinomial_and_another_likelihood_are_not_compared(tmp_path)
     with pytest.raises(InputError, match=r"differ in likelihood \(multinomial: multinomial, gaussian: gaussian\)"):
         require_comparable(members)
     assert require_comparable(members[:1]) is None
+
+
+def test_a_reconstruction_of_counts_has_the_sum_of_its_row():
+    model, x = vaelab.gaussian_vae(dataset_of("count"), latent_dim=2), torch.from_numpy(rows_of("count"))
+    reconstructed = model.reconstruct(x)
+    assert torch.allclose(reconstructed.sum(-1), x.sum(-1), rtol=1e-5)
+    shares = model.decode(model.encode(x))
+    assert torch.allclose(reconstructed / x.sum(-1, keepdim=True), shares / shares.sum(-1, keepdim=True), rtol=1e-4)

@@ -53,6 +53,14 @@ class Multinomial(VectorDistribution):
     def mean(self) -> Tensor:
         return self._known_total() * self.log_probs.exp()
 
+    def mean_of(self, total: Tensor) -> Tensor:
+        """Return the mean for rows of other totals n, one for each row, (...): shape (..., X).
+
+        >>> Multinomial(torch.zeros(2)).mean_of(torch.tensor(3.0))
+        tensor([1.5000, 1.5000])
+        """
+        return total.unsqueeze(-1) * self.log_probs.exp()
+
     @property
     def variance(self) -> Tensor:
         p = self.log_probs.exp()

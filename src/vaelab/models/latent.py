@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
 from vaelab.data import Condition, DataSpec
-from vaelab.distributions import Code, ParametricDistribution, as_vector, kind_of_code, observed_log_prob
+from vaelab.distributions import Code, Multinomial, ParametricDistribution, as_vector, kind_of_code, observed_log_prob
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.inputs import Table, as_codes, as_observations
 from vaelab.likelihoods import BottomLayer, ColumnLikelihood
@@ -281,12 +281,19 @@ class LatentVariableModel(Pretrained):
         return condition.rows(given, count).to(self.any_weight)
 
     def reconstruct(self, x: Table) -> Tensor:
-        """Decode the most probable code of q(z|x): the mean of a Gaussian, the likelier value of each bit."""
+        """Decode the most probable code of q(z|x): the mean of a Gaussian, the likelier value of each bit.
+
+        Returns the mean of p(x|z), shape (B, X); of a multinomial likelihood that with the sum of each row of x.
+        """
         rows = self.observations(x)
         code = self.encode(rows)
         best = (code > 0.5).to(code.dtype) if self.code == "bits" else code
         with torch.no_grad():
-            return _statistic("likelihood", self.conditional(best, self.split(rows)[1]), "mean")
+            values, y = self.split(rows)
+            conditional = self.conditional(best, y)
+            if isinstance(conditional, Multinomial):
+                return conditional.mean_of(values.sum(-1))
+            return _statistic("likelihood", conditional, "mean")
 
     def sample(self, n: int, kind: SampleKind = "draw", seed: int | None = None, given: object = None) -> Tensor:
         """Draw n observations from the model: z ~ p(z), then x ~ p(x|z); shape (n, X).
