@@ -260,3 +260,14 @@ def test_a_model_of_complete_data_is_evaluated_on_gaps_with_a_word(caplog):
     gaps = Dataset.from_arrays(table())
     assert evaluate(model, gaps, samples=2)["elbo"].value < 0
     assert "the model was built for complete data" in caplog.text
+
+
+def test_an_evaluation_says_how_many_values_of_each_row_are_observed():
+    data = Dataset.from_arrays(table())
+    result = evaluate(gaussian_vae(data, 2, [4], seed=0), data, samples=2)
+    counts = (~np.isnan(data.test.x)).sum(1)
+    assert result.values["observed"].tolist() == counts.tolist()
+    assert result["elbo"].observed_cells == pytest.approx(counts.mean())
+    assert f"{counts.mean():.3g} of 6 values observed, on average" in str(result)
+    complete = binary_data(dim=6)
+    assert "observed" not in evaluate(gaussian_vae(complete, 2, [4], seed=0), complete, samples=2).values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -114,7 +114,7 @@ def fill_table(table: RawTable, filled: Columns) -> dict[str, npt.NDArray[Any]]:
 
 
 def _say_facts(found: Imputation, samples: int, spec: DataSpec | None) -> None:
-    gaps = ~found.observed[:, list(_cells(spec))] if spec is not None else ~found.observed
+    gaps = ~(found.observed if spec is None else found.observed[:, list(spec.first_columns)])
     text = f"{int(gaps.sum()):,} of {gaps.numel():,} cells filled, in {int(gaps.any(1).sum()):,} rows"
     if bool(gaps.any()):
         effective = found.effective_samples[gaps.any(1)]
@@ -122,11 +122,3 @@ def _say_facts(found: Imputation, samples: int, spec: DataSpec | None) -> None:
         few = int((effective < _FEW).sum())
         text += f", below {_FEW} in {few:,} rows: a larger --samples helps these" if few else ""
     say(text)
-
-
-def _cells(spec: DataSpec) -> Iterator[int]:
-    """Yield one column of the rows of a model for each column of the user's table."""
-    start = 0
-    for width in [1] * spec.dim if spec.variables is None else [column.width for column in spec.variables]:
-        yield start
-        start += width

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -186,6 +187,17 @@ class DataSpec:
             return groups_of(self.variables)
         kind: ColumnKind = "real" if self.kind == "real" else "count" if self.kind == "count" else "binary"
         return (("unit" if self.kind == "grey" and self.binarisation == "none" else kind, 0, self.dim),)
+
+    @property
+    def first_columns(self) -> tuple[int, ...]:
+        """For each column of the user's table, the first of the columns that a model gets of it.
+
+        >>> DataSpec((3,)).first_columns
+        (0, 1, 2)
+        """
+        if self.variables is None:
+            return tuple(range(self.dim))
+        return tuple(accumulate((column.width for column in self.variables[:-1]), initial=0))
 
     def columns_to_read(self, plain: bool = False) -> tuple[Column, ...] | tuple[str, ...] | None:
         """Return the columns that a file must have for a model of these data, given ones among them, or None for all.

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from vaelab.data import Dataset, Observations, require_dataset
+from vaelab.data import Dataset, DataSpec, Observations, require_dataset
 from vaelab.data.streaming.observations import Streamed
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.evaluation.active_units import active_units
@@ -25,6 +26,7 @@ __all__ = ["SAMPLES", "evaluate"]
 
 _log = logging.getLogger("vaelab")
 _Number = tuple[dict[str, Any], Tensor | None]
+_ROWS = 2000
 SAMPLES = 100  # default K of the importance-weighted estimate: see docs/evaluation.md for its time
 NO_LIKELIHOOD = (
     "A deterministic auto-encoder has no likelihood of x: these numbers are no bounds and compare with none."
@@ -55,8 +57,9 @@ def evaluate(
     codes instead. All values are in nats per observation; of rows with weights they are weighted means, as their notes
     say. Active units are left out, with a warning, if the mean of q(z|x) is not known. ``callback`` is called with the
     finished and the total work of all parts together. The data should have the binarisation that the model was trained
-    under; data with another one are evaluated with ``other_binarisation=True``, and every number then names both. The
-    model is in evaluation mode meanwhile.
+    under; data with another one are evaluated with ``other_binarisation=True``, and every number then names both.
+    Where values are missing, every number is of the observed ones, and ``values["observed"]`` has their number in each
+    observation. The model is in evaluation mode meanwhile.
 
     Raises:
         InputError: an unknown split or bound, a bound that the model does not have, a split on the disk, or data of
@@ -87,9 +90,20 @@ def evaluate(
             numbers = list(_of_bounds(model, observed, chosen, samples, seed, callback))
         numbers += _units(model, observed, seed)
     protocol: dict[str, Any] = {"split": split, "binarisation": data.binarisation, "data": data.name, "seed": seed}
-    records = tuple(EvaluationRecord(**content, **protocol) for content, _ in numbers)
     values = {content["name"]: values for content, values in numbers if values is not None}
+    if data.has_missing:
+        values["observed"] = _observed_cells(observed, data.spec)
+        protocol["observed_cells"] = float(values["observed"].double().mean())
+        protocol["row_cells"] = len(data.spec.first_columns)
+    records = tuple(EvaluationRecord(**content, **protocol) for content, _ in numbers)
     return Evaluation(records, values).trained_under(trained)
+
+
+def _observed_cells(observed: Observations, spec: DataSpec) -> Tensor:
+    """Return how many values of each observation are not missing, (N,); a categorical variable is one value."""
+    columns = torch.tensor(spec.first_columns)
+    parts = (observed.bits(slice(start, start + _ROWS)).cpu() for start in range(0, len(observed), _ROWS))
+    return torch.cat([(~x[:, columns].isnan()).sum(1) for x in parts])
 
 
 def _trained_binarisation(model: LatentVariableModel, data: Dataset, other: bool) -> str:

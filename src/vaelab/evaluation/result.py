@@ -40,6 +40,7 @@ class EvaluationRecord(BaseModel):
         nats, nats_per_active_unit: information that the active units carry, together and each.
         measure: what ``nats`` measures, ``KL`` or ``mutual information``.
         average_bit_entropy: mean entropy of the average bits of the code.
+        observed_cells, row_cells: where values are missing, how many of a row are not, on average, and of how many.
     """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -64,6 +65,8 @@ class EvaluationRecord(BaseModel):
     nats_per_active_unit: float | None = None
     measure: str | None = None
     average_bit_entropy: float | None = None
+    observed_cells: float | None = None
+    row_cells: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON values; fields that do not apply to this number are left out."""
@@ -87,7 +90,8 @@ class Evaluation(Sequence[EvaluationRecord]):
 
     Args:
         records: the numbers.
-        values: for the name of each mean, the values of all observations, shape (N,).
+        values: for the name of each mean, the values of all observations, shape (N,). Where values are missing,
+            ``observed`` is how many of each observation are not.
 
     >>> elbo = EvaluationRecord(
     ...     name="elbo", value=-109.8, standard_error=0.3, observations=100,
@@ -145,6 +149,8 @@ class Evaluation(Sequence[EvaluationRecord]):
         first = self.records[0]
         rows = f"{first.observations:,} observations, " if first.observations is not None else ""
         what = f"{first.split} split of {first.data}, binarisation {first.binarisation}"
+        if first.observed_cells is not None:
+            what += f"; {first.observed_cells:.3g} of {first.row_cells} values observed, on average"
         what += f"; trained under {first.trained_binarisation}" if first.trained_binarisation else ""
         return f"(nats per observation; {rows}{what})"
 
