@@ -144,6 +144,10 @@ def test_nameless_row_names_are_left_out_and_columns_without_names_get_some(tmp_
     assert same(found.table.columns, BITS.T)
     with pytest.raises(InputError, match="the first has none, and does not number or name the rows"):
         content_of(tmp_path, text(beside(PARTY, VOTES), ["", *NAMES]))
+    with pytest.raises(InputError, match="expected columns to observe; got no column beside the names of the rows"):
+        content_of(tmp_path, b'""\nab\ncd\n')
+    with pytest.raises(InputError, match="line 2: expected 2 cells; got 0"):
+        content_of(tmp_path, b"1 NA\n\t \n", "x.amat")
     found = content_of(tmp_path, b"1,?\n" + b"0,1\n" * 20)
     assert found.table.names == ("column 1", "column 2")
     assert "the columns have no names: they are called 'column 1' to 'column 2'" in found.notes

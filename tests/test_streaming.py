@@ -304,7 +304,7 @@ def parquet_of(**columns):
 
 
 REFUSED = {
-    "empty": (lambda path: None, r"expected shards ending in .npy, .npz, .parquet; got none"),
+    "empty": (lambda path: None, r"expected shards ending in .npy, .npz, .parquet, or images; got none"),
     "mixed": (lambda path: (npy_shards(path, GREYS), npz_shards(path, GREYS)), "of one format; got .npy and .npz"),
     "another width": (
         lambda path: damaged(path, shard7=GREYS[:40, 1:]),

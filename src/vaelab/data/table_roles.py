@@ -68,6 +68,9 @@ def _labels(where: object, name: str, values: Array) -> Array:
         )
     if values.dtype == object:
         return values
-    if (values != np.trunc(values)).any():
-        raise InputError(f"{where}: expected whole numbers or text as labels; column {name!r} has real numbers")
+    if (values != np.trunc(values)).any() or np.abs(values).max() > 2**53:
+        raise InputError(
+            f"{where}: expected whole numbers or text as labels; column {name!r} has numbers in "
+            f"[{values.min():g}, {values.max():g}]"
+        )
     return values.astype(np.int64)

@@ -82,7 +82,7 @@ def _rows(path: Path, layout: Layout, blocks: Iterable[tuple[int, list[str]]]) -
         if len(cells) == layout.width + 1 and not cells[-1].strip() and (layout.open_ended or layout.separator is None):
             cells.pop()
         if len(cells) != layout.width:
-            if cells[0].startswith("#"):
+            if "".join(cells[:1]).startswith("#"):
                 raise InputError(f"{path}: line {number} begins with '#': comments are not read; remove the line")
             raise InputError(f"{path}: line {number}: expected {layout.width} cells; got {len(cells)}")
         yield number, cells
@@ -105,6 +105,8 @@ def _content(path: Path, layout: Layout, names: tuple[str, ...], table: list[Cel
             raise InputError(
                 f"{path}: expected a name for every column; the first has none, and does not number or name the rows"
             )
+        if len(names) == 1:
+            raise InputError(f"{path}: expected columns to observe; got no column beside the names of the rows")
         notes.append("the first column, which has no name, names the rows and is left out")
         names, columns, table = names[1:], columns[1:], table[1:]
     marks = [missing_in(column) for column in columns]

@@ -95,7 +95,7 @@ def _shards(folder: Path) -> list[Path]:
     if not shards:
         others = listed(sorted({file.suffix for file in files if file.suffix}))
         got = f"files ending in {others}" if others else "none"
-        raise InputError(f"{folder}: expected shards ending in {', '.join(endings)}; got {got}")
+        raise InputError(f"{folder}: expected shards ending in {', '.join(endings)}, or images; got {got}")
     return shards
 
 
