@@ -363,3 +363,61 @@ def test_the_kinds_of_the_other_columns_are_printed_before_the_question(tmp_path
     assert ended.value.code == 2
     assert re.search(r"who +not clear: text of 60 levels.*tea +binary.*visits +not clear: whole", printed.out, re.S)
     assert "visits: real (or count, categorical, drop); --drop leaves out those like an ID" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Column("a", "boolean"), "column 'a': kind: expected one of binary, .*; got 'boolean'"),
+        (lambda: Column("a", "categorical"), "column 'a': levels: expected a list of levels, as it is categorical"),
+        (lambda: Column("a", "real", ("x",)), r"column 'a': levels: expected none, as it is real; got \['x'\]"),
+        (lambda: Column("a", "binary", ("x",)), r"levels: expected two different levels; got \['x'\]"),
+        (lambda: Column("a", "categorical", ("x", "x")), "levels: expected different levels, one at least"),
+        (lambda: Column("a", "real", None, "object"), "dtype: expected str or a type of numbers, .*; got 'object'"),
+        (lambda: Column.from_json({"name": "a"}), "variables: expected name, kind, levels and dtype"),
+        (lambda: DataSpec((1,), kind="mixed"), "variables: expected the columns of the table, as kind='mixed' says"),
+        (
+            lambda: DataSpec((2,), variables=(Column("a", "binary"),)),
+            "variables: expected 2 columns .*; got those of 1",
+        ),
+        (lambda: DataSpec((1,), variables=(Column("a", "real"),)), "expected columns of kind binary; got real ones"),
+        (
+            lambda: DataSpec((1,), columns=("b",), variables=(Column("a", "binary"),)),
+            "columns: expected 'a', as the variables have them; got 'b'",
+        ),
+        (lambda: DataSpec((1,), deviation=torch.tensor([-1.0])), "deviation: expected numbers of at least 0; got some"),
+        (lambda: DataSpec((2,)).decode(torch.zeros(1, 3)), r"x: expected rows of 2 columns; got shape \(1, 3\)"),
+        (
+            lambda: load_data("x.csv", columns="a"),
+            "columns: expected kinds by name, such as .*, or a list of names; got",
+        ),
+        (
+            lambda: choices_of({"a": {"kind": "real", "levels": [1]}}),
+            "columns: a: levels: expected a list, of a binary",
+        ),
+        (
+            lambda: choices_of({"a": {"kind": "real", "one": 1}}),
+            "columns: a: one: expected the level that is 1, of a bin",
+        ),
+    ],
+)
+def test_what_is_no_column_is_refused(make, sentence):
+    with pytest.raises(InputError, match=sentence):
+        make()
+
+
+def test_levels_may_be_numbers_and_are_given_back_as_such():
+    grades = np.array([1.0, 3.0, np.nan, 5.0] * 15)
+    table = RawTable(("grade", "flag"), [grades, np.where(np.arange(ROWS) % 2, 2, 7)])
+    data = read(table, {"grade": "categorical", "flag": {"kind": "binary", "one": 2}})
+    assert [column.levels for column in data.variables] == [(1, 3, 5), (7, 2)]
+    assert data.columns == ("grade=1", "grade=3", "grade=5", "flag")
+    decoded = data.to_table(encode_table("x", table, data.variables))
+    assert np.array_equal(decoded["grade"], grades, equal_nan=True)
+    assert decoded["flag"].dtype == np.int64
+    assert decoded["flag"].tolist() == table.columns[1].tolist()
+    said = {"grade": {"kind": "categorical", "levels": [5, 4, 3, 2, 1]}, "flag": "drop"}
+    assert read(table, said).columns == tuple(f"grade={grade}" for grade in (5, 4, 3, 2, 1))
+    said["grade"]["levels"] = [1, 2, 3]
+    with pytest.raises(InputError, match=r"column 'grade': expected the levels '1', '2', '3'; got '5'"):
+        read(table, said)

@@ -117,3 +117,16 @@ def test_a_column_may_have_a_dot_in_its_name(vaelab):
     refused = vaelab.refused("train", "gaussian-vae", "--data", "dots.csv", "columns.a.b=counts", *words, "dots3")
     assert "columns: a.b: kind: expected one of binary, categorical, unit, real, count, drop; got 'counts'" in refused
     assert "columns: there is no file 'no.yaml'" in vaelab.refused("data", "dots.csv", "--columns", "no.yaml")
+
+
+def test_labels_of_text_stand_beside_the_codes(vaelab):
+    rows = np.random.default_rng(0).integers(0, 2, (40, 3))
+    lines = ["a,b,c,class", *(f"{a},{b},{c},{'left' if a else 'right'}" for a, b, c in rows)]
+    Path("votes.csv").write_text("\n".join(lines) + "\n")
+    words = ("latent_dim=2", "hidden_dims=[4]", "steps=5", "--out", "votes")
+    assert vaelab("train", "gaussian-vae", "--data", "votes.csv", *words).code == 0
+    for name in ("votes.npz", "votes-codes.csv"):
+        assert vaelab("encode", "votes", "--data", "votes.csv", "--out", name).code == 0
+    expected = [line.rpartition(",")[2] for line in lines[1:]]
+    assert np.load("votes.npz", allow_pickle=False)["labels"].tolist() == expected
+    assert [row["labels"] for row in read("votes-codes.csv")] == expected

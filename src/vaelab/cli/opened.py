@@ -145,4 +145,5 @@ class OpenedModel:
             return encode_with_run(self.run, self.file, split)
         chosen = self.data.split(split or "test")
         arrays = encode(self.model, chosen.observations())
-        return arrays if chosen.labels is None else arrays | {"labels": chosen.labels}
+        labels = self.data.named_labels(split or "test")
+        return arrays if labels is None else arrays | {"labels": labels}

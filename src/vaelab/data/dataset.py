@@ -24,7 +24,7 @@ from vaelab.data.splits import Split, checked_split
 from vaelab.data.splitting import Splitting
 from vaelab.data.streaming.rows import Rows, on_disk
 from vaelab.data.values import Array, Kind, ReadOptions, Values
-from vaelab.data.variables import Column, choices_of, encoded_names, kind_of
+from vaelab.data.variables import Column, choices_of, kind_of, names_for
 from vaelab.errors import InputError, require_choice, require_number
 from vaelab.seeds import DATA_SEED
 
@@ -115,22 +115,12 @@ class Dataset:
                     f"{where}: expected an image_shape (H, W) of {self.dim} pixels; got {self.image_shape!r}"
                 )
             object.__setattr__(self, "image_shape", (int(shape[0]), int(shape[1])))
-        if self.variables is not None:
-            names = encoded_names(self.variables)
-            if self.columns not in (None, names) or kind_of(self.variables) != self.kind:
-                raise InputError(
-                    f"{where}: expected variables of kind {self.kind} and columns of their names; got "
-                    f"{kind_of(self.variables)} ones, and {self.columns}"
-                )
-            object.__setattr__(self, "columns", names)
-        elif self.kind == "mixed":
-            raise InputError(f"{where}: variables: expected the columns of the table, as kind='mixed' says; got none")
+        object.__setattr__(self, "columns", names_for(self.variables, self.kind, self.columns, f"{where}: "))
         if self.columns is not None:
             names = tuple(self.columns)
             if len(names) != self.dim or len(set(names)) != self.dim:
                 got = f"{len(names)} names, {len(set(names))} of them different"
                 raise InputError(f"{where}: expected {self.dim} different names of columns; got {got}")
-            object.__setattr__(self, "columns", names)
 
     @classmethod
     def from_arrays(
@@ -281,6 +271,11 @@ class Dataset:
         require_choice("split", name, self.splits)
         return self.splits[name]
 
+    def named_labels(self, split: str) -> Array | None:
+        """Return the labels of a split as the user has them, text where they were text; None without labels."""
+        labels = self.split(split).labels
+        return labels if labels is None or self.classes is None else np.array(self.classes)[labels]
+
     def with_binarisation(self, protocol: Binarisation | None) -> Dataset:
         """Return the same data under another binarisation; None is the default.
 
@@ -333,8 +328,7 @@ class Dataset:
         """Return what is given with each row of a split, (N, Y)."""
         split = self.splits[name]
         if condition.on == "labels" and split.labels is not None:
-            labels = split.labels if self.classes is None else np.array(self.classes)[split.labels]
-            return condition.one_hot(labels, f"labels of {name}")
+            return condition.one_hot(np.asarray(self.named_labels(name)), f"labels of {name}")
         columns = columns_of(split.x, self._places(condition))
         values: Array = (columns[:] if isinstance(columns, SparseRows) else columns) / self.scale
         if np.isnan(values).any():

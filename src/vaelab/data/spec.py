@@ -18,7 +18,7 @@ from vaelab.data.binarisation import Binarisation, protocol_of
 from vaelab.data.condition import Condition
 from vaelab.data.tables import decode_rows
 from vaelab.data.values import Array, Kind
-from vaelab.data.variables import Column, ColumnKind, Group, encoded_names, groups_of, kind_of
+from vaelab.data.variables import Column, ColumnKind, Group, groups_of, names_for
 from vaelab.errors import InputError, require_choice, require_int, shown
 
 if TYPE_CHECKING:
@@ -112,13 +112,10 @@ class DataSpec:
     def _check_variables(self) -> None:
         variables = tuple(self.variables or ())
         object.__setattr__(self, "variables", variables)
-        names = encoded_names(variables)
-        if len(names) != self.dim:
-            raise InputError(f"variables: expected {self.dim} columns for a model; got those of {len(names)}")
-        if self.columns is None:
-            object.__setattr__(self, "columns", names)
-        if kind_of(variables) != self.kind or tuple(self.columns or ()) != names:
-            raise InputError(f"variables: expected columns of kind {self.kind}; got {kind_of(variables)} ones, {names}")
+        names = names_for(variables, self.kind, self.columns)
+        if len(names or ()) != self.dim:
+            raise InputError(f"variables: expected {self.dim} columns for a model; got those of {len(names or ())}")
+        object.__setattr__(self, "columns", names)
 
     def _checked_mean(self, mean: object) -> Tensor:
         checked = self._checked_statistic("mean", mean)

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from vaelab.data.naming import listed
 from vaelab.data.values import Kind
 from vaelab.errors import InputError, require_choice, shown
 
@@ -22,6 +23,7 @@ __all__ = [
     "encoded_names",
     "groups_of",
     "kind_of",
+    "names_for",
 ]
 
 ColumnKind = Literal["binary", "categorical", "unit", "real", "count"]
@@ -207,3 +209,26 @@ def kind_of(variables: Sequence[Column]) -> Kind:
     kinds = {column.kind for column in variables}
     single: dict[ColumnKind, Kind] = {"binary": "binary", "unit": "grey", "real": "real", "count": "count"}
     return single.get(next(iter(kinds)), "mixed") if len(kinds) == 1 else "mixed"
+
+
+def names_for(
+    variables: Sequence[Column] | None, kind: Kind, columns: Sequence[str] | None, where: str = ""
+) -> tuple[str, ...] | None:
+    """Return the names of the columns that a model gets: those of ``variables``, or ``columns`` where there are none.
+
+    Raises:
+        InputError: variables of another kind or of other columns; none, although the kind is ``mixed``.
+
+    >>> names_for([Column("a", "real"), Column("b", "binary")], "mixed", None)
+    ('a', 'b')
+    """
+    if variables is None:
+        if kind == "mixed":
+            raise InputError(f"{where}variables: expected the columns of the table, as kind='mixed' says; got none")
+        return None if columns is None else tuple(columns)
+    names = encoded_names(variables)
+    if kind_of(variables) != kind:
+        raise InputError(f"{where}variables: expected columns of kind {kind}; got {kind_of(variables)} ones")
+    if columns is not None and tuple(columns) != names:
+        raise InputError(f"{where}columns: expected {listed(names)}, as the variables have them; got {listed(columns)}")
+    return names

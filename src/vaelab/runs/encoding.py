@@ -34,7 +34,7 @@ def encode_with_run(run: Run, name: str | None = None, split: str | None = None)
     observed = data.split(chosen).observations()
     with seeded(DATA_SEED, "encode"):
         arrays = encode(model, observed)
-    labels = data.splits[chosen].labels
+    labels = data.named_labels(chosen)
     if labels is not None:
         arrays["labels"] = np.asarray(labels)
     return arrays
