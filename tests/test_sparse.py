@@ -221,3 +221,20 @@ def test_what_is_no_mask_is_refused(mask, sentence):
     for rows in (BITS, sparse.csr_array(BITS)):
         with pytest.raises(InputError, match=sentence):
             Dataset.from_arrays(rows, mask=mask)
+
+
+@pytest.mark.parametrize("values", ["real", "count"])
+def test_numbers_of_other_kinds_stay_sparse_too(values):
+    rows = GENERATOR.poisson(0.3, (60, 12)) * (300 if values == "count" else -1.5) + 0  # 0 for -0
+    data, dense = pair(rows, values=values)
+    assert data.kind == dense.kind == values
+    assert data.sha256() == dense.sha256()
+    assert data.spec == dense.spec
+    torch.testing.assert_close(data.spec.deviation, dense.spec.deviation)
+    assert torch.equal(data.test.batch(6), dense.test.batch(6))
+
+
+def test_a_model_gets_dense_batches_only():
+    model = vaelab.gaussian_vae(12, latent_dim=2)
+    with pytest.raises(InputError, match=r"x: expected .*; got csr_array; take x\.toarray\(\) of some rows"):
+        model.encode(sparse.csr_array(BITS))

@@ -146,7 +146,8 @@ def _tensor(name: str, value: object, like: Tensor, expected: str) -> Tensor:
         dtype = np.float64 if value.dtype == np.float64 else np.float32  # a copy: torch may write where NumPy must not
         return torch.from_numpy(np.array(value, dtype, order="C")).to(like.device, like.dtype)
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_complex():
-        raise InputError(f"{name}: expected {expected}; got {_described(value)}")
+        way = f"; take {name}.toarray() of some rows" if hasattr(value, "toarray") else ""
+        raise InputError(f"{name}: expected {expected}; got {_described(value)}{way}")
     if value.device != like.device:
         raise InputError(
             f"{name}: expected a tensor on {like.device}, where the model is; got one on {value.device} "
