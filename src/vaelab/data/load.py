@@ -59,7 +59,8 @@ def load_data(
             array of this name.
         binarisation: how grey levels become bits: ``dynamic`` (the default) draws training bits anew each time they
             are seen and the bits of the other splits once; ``static`` draws all bits once; ``threshold`` sets those
-            whose grey level exceeds 1/2. Data that are bits have ``none``.
+            whose grey level exceeds 1/2; under ``none`` they stay real numbers. Data that are no grey levels have
+            ``none``.
         condition: what a conditional model is given: ``labels``, or names of columns.
         columns: what some columns of a table are, by their names: ``binary``, ``categorical``, ``unit``, ``real``,
             ``count`` or ``drop``, or a mapping with ``kind``, ``levels`` and, of two levels, which ``one`` is 1. Or the

@@ -142,7 +142,8 @@ class Settings(Checked):
     stratify: bool = Field(default=False, description="give each class of the labels the same share in each split")
     split_seed: int = Field(default=DATA_SEED, ge=0, lt=2**63, description="seed of the split of a data file")
     binarisation: Binarisation | None = Field(
-        default=None, description="how grey levels become bits; unset, dynamic, and none for data that are bits"
+        default=None,
+        description="how grey levels become bits; unset, dynamic; with none they stay real numbers. Other data have none",
     )
     condition: str | list[str] | None = Field(
         default=None, description="what a conditional model is given: labels, or names of columns"
