@@ -143,7 +143,7 @@ class Settings(Checked):
     split_seed: int = Field(default=DATA_SEED, ge=0, lt=2**63, description="seed of the split of a data file")
     binarisation: Binarisation | None = Field(
         default=None,
-        description="how grey levels become bits; unset, dynamic; with none they stay real numbers. Other data have none",
+        description="how grey levels become bits; unset, dynamic; none keeps them as real numbers",
     )
     condition: str | list[str] | None = Field(
         default=None, description="what a conditional model is given: labels, or names of columns"
