@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from vaelab.cli.options import DataFile, ModelPath, Overwrite
-from vaelab.cli.output import require_target, say, write, write_arrays
+from vaelab.cli.output import require_target, say, write_arrays
 from vaelab.cli.usage import say_next
 from vaelab.errors import InputError, require_int
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     from vaelab.data import DataSpec, RawTable
@@ -38,13 +39,15 @@ def impute(
 ) -> None:
     """Fill the missing values of a table, given the observed ones of each row.
 
-    A .csv is the table of the file with its missing cells filled: all other cells, the names and the order stay. A
+    A .csv is the table of the file with its missing cells filled: all other cells stay as they are written, and so do
+    the names and the order. A
     column with levels gets its most probable level. With --draws N, N more tables stand beside it, FILE-draw-1.csv and
     so on, in which missing cells are drawn. An .npz has arrays x, observed, effective_samples and draws.
     """
     from vaelab.cli.opened import OpenedModel
     from vaelab.cli.progress import WorkProgress
-    from vaelab.data import read_table
+    from vaelab.cli.tables import write_table
+    from vaelab.data import DataSpec, read_table
     from vaelab.evaluation import impute as fill
 
     require_int("draws", draws, 0)
@@ -62,7 +65,9 @@ def impute(
     else:
         table = None if opened.place is None else read_table(opened.place)
         for target, values in zip(targets, [found.values, *(found.draws if draws else ())], strict=True):  # type: ignore[misc]
-            _write(target, table, opened.table(values), rows.scale)
+            columns = opened.table(values * rows.scale if rows.scale != 1 else values)
+            gaps = ~found.observed[:, list(DataSpec.of(opened.spec or values.shape[1]).first_columns)].numpy()
+            write_table(target, columns if table is None else fill_table(table, columns, gaps))
     _say_facts(found, samples, opened.model.spec)
     say_next("impute", out=out)
 
@@ -74,42 +79,44 @@ def _arrays(found: Imputation) -> dict[str, Any]:
     return {name: array.numpy() for name, array in arrays.items()}
 
 
-def _write(target: Path, table: RawTable | None, filled: Columns, scale: float) -> None:
-    """Write the user's table with its missing cells filled, or all columns where the file is no table."""
-    from vaelab.cli.tables import csv_text
+def fill_table(table: RawTable, filled: Columns, gaps: npt.NDArray[np.bool_]) -> Columns:
+    """Return the cells of a table as text, those that are missing replaced by the values of ``filled``.
 
-    columns = {name: values * scale for name, values in filled.items()} if scale != 1 else filled
-    write(target, csv_text(columns if table is None else fill_table(table, columns)).encode())
+    Columns are matched by name, or by place where no name is known to both.
 
-
-def fill_table(table: RawTable, filled: Columns) -> dict[str, npt.NDArray[Any]]:
-    """Return the columns of a table, their missing values replaced by those of the same row in ``filled``.
+    Args:
+        table: the columns of the user, of which some may not be in ``filled``.
+        filled: the columns of the model, by name.
+        gaps: which of their values are missing, booleans (N, number of columns).
 
     Raises:
         InputError: columns that the table does not have, or another number of rows.
 
     >>> import numpy as np
     >>> from vaelab.data import RawTable
-    >>> table = RawTable(("id", "a"), [np.array([7, 8]), np.array([1.0, np.nan])])
-    >>> fill_table(table, {"a": np.array([0.2, 0.4])})
-    {'id': array([7, 8]), 'a': array([1. , 0.4])}
+    >>> table = RawTable(("id", "a"), [np.array(["007", "008"], object), np.array(["1.0", "?"], object)])
+    >>> fill_table(table, {"a": np.array([0.2, 0.4])}, np.array([[False], [True]]))["a"].tolist()
+    ['1.0', '0.4']
     """
     import numpy as np
 
-    columns = dict(zip(table.names, table.columns, strict=True))
-    unknown = [name for name in filled if name not in columns]
-    if unknown or any(len(values) != len(table) for values in filled.values()):
+    from vaelab.cli.tables import cells_of
+
+    if len(filled) == len(table.names) and not set(filled) & set(table.names):
+        filled = dict(zip(table.names, filled.values(), strict=True))
+    unknown = [name for name in filled if name not in table.names]
+    if unknown or len(gaps) != len(table):
         raise InputError(
             f"data: expected the {len(table):,} rows of the file with the columns of the model; "
-            f"got {len(next(iter(filled.values()))):,} rows{f' and no column {unknown[0]!r}' if unknown else ''}"
+            f"got {len(gaps):,} rows{f' and no column {unknown[0]!r}' if unknown else ''}"
         )
-    for name, values in filled.items():
-        column = columns[name]
-        if column.dtype == object:
-            gaps = np.array([value is None for value in column])
-            columns[name] = np.where(gaps, values.astype(object), column)
-        elif column.dtype.kind == "f":
-            columns[name] = np.where(np.isnan(column), values, column)
+    columns = {
+        name: np.array(cells_of(values), object) for name, values in zip(table.names, table.columns, strict=True)
+    }
+    for (name, values), missing in zip(filled.items(), gaps.T, strict=True):
+        computed = values[missing]
+        computed = computed.astype(np.float32) if computed.dtype.kind == "f" else computed
+        columns[name][missing] = cells_of(computed)
     return columns
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vaelab.cli.output import print_table, write
 
-__all__ = ["column_rows", "csv_text", "flat_columns", "print_columns", "write_table"]
+__all__ = ["cells_of", "column_rows", "csv_text", "flat_columns", "print_columns", "write_table"]
 
 _SHOWN = 40  # columns of the data in the terminal
 
@@ -82,14 +82,19 @@ def csv_text(table: Mapping[str, npt.NDArray[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table)
-    writer.writerows(zip(*map(_cells, table.values()), strict=True))
+    writer.writerows(zip(*map(_computed, table.values()), strict=True))
     return text.getvalue()
 
 
-def _cells(values: npt.NDArray[Any]) -> list[str]:
-    """Return the values of a column as text; real numbers with the digits of float32, in which models compute."""
+def cells_of(values: npt.NDArray[Any]) -> list[str]:
+    """Return the values of a column as text, empty where one is missing; real numbers with the digits of their type."""
     if values.dtype == object:
         return ["" if value is None else str(value) for value in values]
     if values.dtype.kind != "f":
         return list(map(str, values.tolist()))
-    return ["" if value != value else str(value).removesuffix(".0") for value in values.astype(np.float32)]
+    return ["" if value != value else str(value).removesuffix(".0") for value in values]
+
+
+def _computed(values: npt.NDArray[Any]) -> list[str]:
+    """Return the cells of a column that a model computed: real numbers with the digits of float32."""
+    return cells_of(values.astype(np.float32) if values.dtype.kind == "f" else values)

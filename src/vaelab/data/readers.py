@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
-
 from vaelab.data.assembly import assemble
 from vaelab.data.content import Content, RawTable
 from vaelab.data.dataset import Dataset
+from vaelab.data.formats import text
 from vaelab.data.formats.table import ENDINGS, FORMATS, Format, folder_format, format_of
 from vaelab.data.opening import Opened, open_unpacked, reason_of, status_of
 from vaelab.data.packing import DAMAGE
@@ -103,19 +102,17 @@ def read_dataset(
 def read_table(path: Path) -> RawTable | None:
     """Return the table in a file as the user has it, every column of it, or None if the file holds arrays.
 
-    Columns without names are numbered. Missing values are NaN in columns of numbers, and None in columns of text.
+    The cells of a table of text are text, as they are written. Columns without names are numbered.
 
     Raises:
         InputError: a file that is missing, damaged or of another format.
     """
     _require_content(path)
-    content = _read(path, ReadOptions())
-    x = content.arrays.get("x")
-    if content.table is not None:
-        return content.table
-    if not content.text or not isinstance(x, np.ndarray):
+    if path.is_dir():
         return None
-    return RawTable(content.names or tuple(map(str, range(x.shape[1]))), list(x.T))
+    with open_unpacked(path) as opened:
+        read = _reader_of(opened)
+        return text.read_as_written(opened) if read is text.read else read(opened, ReadOptions()).table
 
 
 def _require_content(path: Path) -> None:

@@ -10,15 +10,15 @@ from typing import IO
 
 import numpy as np
 
-from vaelab.data.content import Content
-from vaelab.data.formats.text_cells import read_cells
-from vaelab.data.formats.text_layout import Layout, read_layout
+from vaelab.data.content import Content, RawTable
+from vaelab.data.formats.text_cells import read_cells, rows_of_cells
+from vaelab.data.formats.text_layout import Layout, numbered_names, read_layout
 from vaelab.data.opening import Opened, reason_of, require_fits
 from vaelab.data.packing import DAMAGE
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
-__all__ = ["read"]
+__all__ = ["read", "read_as_written"]
 
 _BLOCK = 2**22  # bytes that are read at once
 _LINE = 2**26  # bytes of the longest line
@@ -45,6 +45,20 @@ def read(opened: Opened, options: ReadOptions) -> Content:
         opened.stream.seek(0)
         return read_cells(path, layout, _blocks(path, opened.stream), options)
     return Content({"x": numbers}, layout.names, layout.notes, text=True)
+
+
+def read_as_written(opened: Opened) -> RawTable:
+    """Return every column of a table of text with its cells as they are written, also one that names the rows.
+
+    Raises:
+        InputError: lines of other lengths and quotes without their other half, named by line.
+    """
+    path, blocks = opened.path, _blocks(opened.path, opened.stream)
+    _, first = next(blocks, (1, []))
+    layout = read_layout(path, first)
+    rows = rows_of_cells(path, layout, chain([(1, first)], blocks))
+    columns = zip(*(map(str.strip, cells) for _, cells in rows), strict=True)
+    return RawTable(layout.names or numbered_names(layout.width), [np.array(cells, object) for cells in columns])
 
 
 def _numbers_of(path: Path, layout: Layout, blocks: Iterator[tuple[int, list[str]]]) -> Array | None:

@@ -14,14 +14,14 @@ import numpy as np
 from vaelab.data.content import Content, RawTable
 from vaelab.data.formats.missing import note_of_missing
 from vaelab.data.formats.text_kinds import Cells, said_of
-from vaelab.data.formats.text_layout import Layout
+from vaelab.data.formats.text_layout import Layout, numbered_names
 from vaelab.data.naming import listed
 from vaelab.data.opening import require_fits
 from vaelab.data.tables import missing_in
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
-__all__ = ["read_cells"]
+__all__ = ["read_cells", "rows_of_cells"]
 
 _SEPARATOR = re.compile(r"[: /^~]")
 _ROWS = 2000  # rows that are cut into columns at once
@@ -49,14 +49,14 @@ def read_cells(path: Path, layout: Layout, blocks: Iterable[tuple[int, list[str]
     known = [_Numbered() for _ in range(layout.width)]
     codes = [array("i") for _ in range(layout.width)]
     lines = array("q")
-    rows = _rows(path, layout, blocks)
+    rows = rows_of_cells(path, layout, blocks)
     while chunk := list(islice(rows, _ROWS)):
         lines.extend(number for number, _ in chunk)
         by_column = zip(*(cells for _, cells in chunk), strict=True)
         for texts, column, cells in zip(known, codes, by_column, strict=True):
             column.extend(map(texts.__getitem__, cells))
         require_fits(path, 4 * len(lines) * layout.width + sum(texts.nbytes for texts in known))
-    names = layout.names or tuple(f"column {place + 1}" for place in range(layout.width))
+    names = layout.names or numbered_names(layout.width)
     table = [
         Cells(path, place, called, list(map(str.strip, texts)), np.frombuffer(column, np.int32), lines, said)
         for place, (texts, column) in enumerate(zip(known, codes, strict=True))
@@ -65,7 +65,9 @@ def read_cells(path: Path, layout: Layout, blocks: Iterable[tuple[int, list[str]
     return _content(path, layout, names, table)
 
 
-def _rows(path: Path, layout: Layout, blocks: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+def rows_of_cells(
+    path: Path, layout: Layout, blocks: Iterable[tuple[int, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows below the head of a table: the number of the first line of each, and its cells."""
     lines = (line + "\n" for _, block in blocks for line in block)
     below = islice(lines, layout.head, None)

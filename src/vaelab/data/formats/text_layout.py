@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vaelab.errors import InputError
 
-__all__ = ["BOOLEANS", "MISSING", "NUMBER", "Layout", "cells_of", "read_layout"]
+__all__ = ["BOOLEANS", "MISSING", "NUMBER", "Layout", "cells_of", "numbered_names", "read_layout"]
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 BOOLEANS = ("true", "false")
@@ -40,6 +40,11 @@ class Layout:
     def column(self, number: int) -> str:
         """Return the name of a column for a message."""
         return f"column {self.names[number]!r}" if self.names is not None else f"column {number + 1}"
+
+
+def numbered_names(width: int) -> tuple[str, ...]:
+    """Return names for columns that have none: ``column 1`` and so on."""
+    return tuple(f"column {place + 1}" for place in range(width))
 
 
 def cells_of(line: str, separator: str | None) -> list[str]:
