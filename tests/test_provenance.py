@@ -162,6 +162,7 @@ def test_a_frame_is_the_data_set_of_its_file(tmp_path):
         (pd.DataFrame(), r"x: expected at least one row and one column; got shape \(0, 0\)"),
         ({"a": [1]}, "x: expected an array, .*; got dict"),
         ([[0, 1], [1]], "x: expected rows of one length"),
+        (sparse.coo_array([0, 1]), r"x: expected rows \(N, X\) in a sparse matrix; got shape \(2,\)"),
         (iter([[1]]), "got list_iterator"),
         ([(torch.ones(2), 1)], r"x: expected .*"),
         (torch.utils.data.StackDataset(a=torch.eye(3)), "x: item 0: .*; got dict"),
@@ -229,6 +230,10 @@ def test_groups_and_classes_are_columns_or_arrays():
         ({"stratify": True, "y": np.arange(60) // 6}, "stratify: expected at least 10 rows of each class; got 6 of 0"),
         ({"split": SPLITS, "test": BITS}, "split: expected no split, groups or stratify beside test"),
         ({"split": SPLITS, "groups": LABELS}, "groups: expected none beside split"),
+        (
+            {"groups": [None, *range(59)]},
+            "data: groups: expected a group in every row; it is missing in 1 of 60 rows",
+        ),
         ({"split_seed": -1}, "split_seed: expected an integer"),
         ({"split": ["dev"] * 60}, "data: split: expected train, validation, test as the split of a row; got 'dev'"),
     ],

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from vaelab.data.frames import column_of
 from vaelab.data.splits import Split, chosen_rows
 from vaelab.data.splitting import Splitting, rows_of_names, rows_of_splits
+from vaelab.data.tables import missing_in
 from vaelab.data.values import Array
 from vaelab.errors import InputError
 
@@ -47,8 +49,21 @@ def divide(
         called = f"{where}: column {splitting.column!r}" if splitting.column is not None else f"{where}: split"
         chosen = rows_of_names(called, names)
         return completed(where, {name: chosen_rows(rows, part) for name, part in chosen.items()}, splitting)
+    groups = None if groups is None else _complete(f"{where}: groups", groups)
     drawn = rows_of_splits(where, len(rows), splitting, rows.labels, groups)
     return {name: chosen_rows(rows, part) for name, part in drawn.items()}, (splitting.note(groups is not None),)
+
+
+def _complete(where: str, groups: Array) -> Array:
+    """Return the group of each row as numbers or text; an InputError if some have none."""
+    column = column_of(where, groups)
+    missing = missing_in(column)
+    if missing.any():
+        raise InputError(
+            f"{where}: expected a group in every row; it is missing in {missing.sum():,} of {len(column):,} rows, first "
+            f"in row {int(missing.argmax())} (counted from 0)"
+        )
+    return column.astype(str) if column.dtype == object else column
 
 
 def completed(

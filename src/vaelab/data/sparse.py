@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vaelab.errors import InputError
+
 __all__ = ["SparseRows", "columns_of", "is_sparse", "rows_of"]
 
 Array = npt.NDArray[Any]
@@ -26,6 +28,9 @@ class SparseRows:
             as scipy does.
         fill: the value of the entries that are not stored, 0 or NaN. With NaN a stored 0 is an observed 0.
 
+    Raises:
+        InputError: a sparse array of one axis, or of more than two.
+
     >>> from scipy import sparse
     >>> rows = SparseRows(sparse.csr_array(np.eye(3, dtype=np.uint8)))
     >>> rows, rows[1:2], rows.means()
@@ -35,6 +40,8 @@ class SparseRows:
     ndim = 2
 
     def __init__(self, matrix: Any, fill: float = 0.0) -> None:
+        if matrix.ndim != 2:
+            raise InputError(f"x: expected rows (N, X) in a sparse matrix; got shape {tuple(matrix.shape)}")
         rows = _csr(matrix)
         stray = np.isnan(rows.data) if np.isnan(fill) else rows.data == 0
         if stray.any():
