@@ -60,8 +60,8 @@ def _complete(where: str, groups: Array) -> Array:
     missing = missing_in(column)
     if missing.any():
         raise InputError(
-            f"{where}: expected a group in every row; it is missing in {missing.sum():,} of {len(column):,} rows, first "
-            f"in row {int(missing.argmax())} (counted from 0)"
+            f"{where}: expected a group in every row; it is missing in {missing.sum():,} of {len(column):,} rows, "
+            f"first in row {int(missing.argmax())} (counted from 0)"
         )
     return column.astype(str) if column.dtype == object else column
 
