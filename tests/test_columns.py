@@ -7,17 +7,20 @@ import sys
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
 
 from vaelab.cli import main
 from vaelab.data import Column, Dataset, DataSpec, load_data
 from vaelab.data.assembly import assemble
 from vaelab.data.content import Content, RawTable
+from vaelab.data.kinds import find_variables
 from vaelab.data.parts import observed
 from vaelab.data.remarks import remarks_on
 from vaelab.data.splitting import Splitting
-from vaelab.data.tables import encode_table
+from vaelab.data.tables import decode_rows, encode_table
 from vaelab.data.values import ReadOptions
-from vaelab.data.variables import choices_of, groups_of, kind_of
+from vaelab.data.variables import choices_of, encoded_names, groups_of, kind_of
 from vaelab.errors import InputError
 
 GENERATOR = np.random.default_rng(0)
@@ -421,3 +424,49 @@ def test_levels_may_be_numbers_and_are_given_back_as_such():
     said["grade"]["levels"] = [1, 2, 3]
     with pytest.raises(InputError, match=r"column 'grade': expected the levels '1', '2', '3'; got '5'"):
         read(table, said)
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+VALUES = {
+    "text": st.none() | NAMES,
+    "bool": st.booleans(),
+    "int64": st.integers(-1000, 1000),
+    "float64": st.none() | st.floats(-1e6, 1e6, width=32),
+}
+
+
+@st.composite
+def tables(draw):
+    """A table of a few rows, and a kind that each column can have."""
+    count, names = draw(st.integers(1, 8)), draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
+    columns, kinds = [], {}
+    for name in names:
+        dtype = draw(st.sampled_from(sorted(VALUES)))
+        values = draw(st.lists(VALUES[dtype], min_size=count, max_size=count))
+        missing = [value is None for value in values]
+        if dtype == "text":
+            columns.append(np.array([*values, None], object)[:-1])
+        else:
+            columns.append(np.array([np.nan if gap else v for gap, v in zip(missing, values, strict=True)], dtype))
+        possible = ["categorical"] if not all(missing) else []
+        possible += ["real"] if dtype in ("int64", "float64") else []
+        kinds[name] = draw(st.sampled_from(possible or ["drop"]))
+    return RawTable(tuple(names), columns), kinds
+
+
+@given(tables())
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+def test_any_table_is_decoded_as_it_was(generated):
+    table, kinds = generated
+    options = ReadOptions(columns=choices_of(kinds))
+    try:
+        variables, _ = find_variables("x", table, options)
+        encoded_names(variables)
+    except InputError:  # no column has values, or "a=b" is a column and a level
+        reject()
+    decoded = decode_rows(variables, encode_table("x", table, variables))
+    for column in variables:
+        before, after = table.take([column.name]).columns[0], decoded[column.name]
+        assert len(before) == len(after)
+        for one, other in zip(before.tolist(), after.tolist(), strict=True):
+            assert one == other or (one != one and (other is None or other != other)), (column, one, other)

@@ -130,3 +130,13 @@ def test_labels_of_text_stand_beside_the_codes(vaelab):
     expected = [line.rpartition(",")[2] for line in lines[1:]]
     assert np.load("votes.npz", allow_pickle=False)["labels"].tolist() == expected
     assert [row["labels"] for row in read("votes-codes.csv")] == expected
+
+
+def test_a_model_is_given_a_level_by_its_name(vaelab):
+    words = ("condition=colour", "latent_dim=2", "hidden_dims=[8]", "steps=30", "--drop", "--out", "given")
+    assert vaelab("train", "gaussian-vae", "--data", "people.csv", "--columns", "columns.yaml", *words).code == 0
+    assert vaelab("evaluate", "given", "--samples", 2, "--no-report").code == 0
+    assert vaelab("sample", "given", "-n", 20, "--given", "red", "--out", "red.csv").code == 0
+    assert list(read("red.csv")[0]) == ["smokes", "height", "visits", "share"]
+    refused = vaelab.refused("sample", "given", "--given", "pink", "--out", "pink-drawn.csv")
+    assert "given: column 'colour': expected the levels 'blue', 'green', 'red'; got 'pink'" in refused
