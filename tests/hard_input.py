@@ -39,7 +39,10 @@ from hypothesis import strategies as st
 
 from vaelab.cli import main as main_of_vaelab
 from vaelab.data import Dataset, load_data
-from vaelab.errors import InputError
+from vaelab.errors import Failure, InputError
+from vaelab.evaluation import evaluate
+from vaelab.models import gaussian_vae
+from vaelab.training import fit
 
 __all__ = ["PROPERTIES", "read", "require_sentence", "run"]
 
@@ -52,7 +55,7 @@ MISSING = ("", "na", "nan", "n/a", "?", "null", "none", "-", ".", "#n/a", "nil",
 # ---------------------------------------------------------------- what is asked of every case
 
 
-def require_sentence(error: InputError) -> None:
+def require_sentence(error: Exception) -> None:
     """One line that says what was expected, of a length that fits a screen."""
     text = str(error)
     assert "\n" not in text, text
@@ -157,6 +160,7 @@ NUMBERS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]]
     "above 2^24": lambda rng, shape: 2**24 + rng.integers(0, 3, shape),
     "tiny": lambda rng, shape: rng.random(shape) * 1e-300,
     "vast": lambda rng, shape: rng.normal(0, 1, shape) * 1e300,
+    "large": lambda rng, shape: rng.normal(0, 1, shape) * 10.0 ** rng.integers(20, 38),
     "row numbers": lambda rng, shape: np.broadcast_to(np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1)), shape),
 }
 TYPES = [*"?bBhHiIlLqQefdg", *(">i2", ">u4", ">f4", ">f8", "<f2"), "F", "S3", "U3", "M8[s]", "m8[s]", "O", "V8"]
@@ -342,6 +346,24 @@ def require_shuffled(case: Given, names: list[str], unit: float) -> None:
         require_rows(data, name, [case.rows[place] for place in part.labels], names, unit)
         found += part.labels.tolist()
     assert sorted(found) == number.tolist()
+
+
+def check_training(case: Given, folder: Path) -> str:
+    """What is read can be trained on, evaluated, sampled and turned into the user's table, or is refused by then."""
+    data = read(lambda: Dataset.from_arrays(case.x, validation=case.x, test=case.x, **case.options))
+    if data is None:
+        return REFUSED
+    model = gaussian_vae(data, latent_dim=2, hidden_dims=[4], seed=0)
+    try:
+        fit(model, data, steps=2, batch_size=min(8, len(data.train)))
+        result = evaluate(model, data, samples=3)
+        drawn = model.sample(4, seed=0)
+    except (InputError, Failure) as error:
+        require_sentence(error)
+        return REFUSED
+    assert all(math.isfinite(record.value) for record in result)
+    assert len(data.to_table(drawn)) == len(data.variables or data.columns or range(data.dim))
+    return READ
 
 
 def _frozen(x: Any) -> bytes:
@@ -628,6 +650,7 @@ def check_command(case: Table, folder: Path) -> str:
 
 PROPERTIES: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any, Path], str]]] = {
     "arrays": (arrays(), check_array),
+    "training": (arrays(), check_training),
     "tables of text": (tables(), check_table),
     "binary files": (binary_files(), check_binary_file),
     "vaelab data FILE": (tables(), check_command),

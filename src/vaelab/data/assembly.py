@@ -15,6 +15,7 @@ from vaelab.data.division import completed, divide
 from vaelab.data.kinds import find_variables
 from vaelab.data.labels import numbered
 from vaelab.data.naming import listed
+from vaelab.data.precision import near_each_other, require_precision
 from vaelab.data.roles import (
     require_alike,
     require_first_alike,
@@ -140,6 +141,10 @@ def _splits_of(
     if options.values not in ("real", "count"):
         require_one_meaning(where, {key: _highest(part) for key, part in flat.items() if part.size})
     coding = decide(str(where), summary, options, content.names)
+    if coding.kind == "real" and not isinstance(stacked, SparseRows):
+        for column in near_each_other(summary):
+            called = column + 1 if content.names is None else repr(content.names[column])
+            require_precision(f"{where}: column {called}", stacked[:, column])
     splits = {key: _split_of(where, key, _stored(coding, part), content) for key, part in flat.items()}
     return splits, coding.kind, coding.scale
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from vaelab.data.content import RawTable
 from vaelab.data.naming import listed
+from vaelab.data.precision import require_precision
 from vaelab.data.values import MOST_COUNT, MOST_REAL, Array
 from vaelab.data.variables import Column, Level
 from vaelab.errors import InputError, did_you_mean, shown
@@ -98,6 +99,8 @@ def _encoded(where: str, values: Array, column: Column) -> Array:
         numbers: Array = codes[:, None] if column.kind == "binary" else np.eye(column.width)[codes]
     else:
         numbers = _numbers(where, values, missing, column)[:, None]
+        if column.kind == "real":
+            require_precision(where, numbers[:, 0])
     rows = numbers.astype(np.float32)
     rows[missing] = np.nan
     return rows
