@@ -215,6 +215,8 @@ def test_a_run_is_split_as_its_settings_say_wherever_its_files_are(capsys, tmp_p
     settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
     assert (settings["test"], settings["split_seed"], settings["stratify"]) == ("data/test.csv", 3, False)
     assert command_line("evaluate", "run", "--no-report", "--samples", 2).code == 0
+    refused = command_line.refused("reconstruct", "run", "--out", "data/test.csv", "--overwrite")
+    assert "data/test.csv" in refused
     (tmp_path / "data").rename(tmp_path / "moved")
     assert "are not found" in command_line.refused("evaluate", "run", "--no-report")
     moved = command_line("evaluate", "run", "--data", "moved/train.csv", "--no-report", "--samples", 2, "--json")

@@ -77,9 +77,10 @@ class OpenedModel:
 
     def places(self) -> Iterable[str | Path]:
         """Return where the data are or may be: no command writes there."""
+        held_out = [] if self.run is None else self.run.settings.held_out_files
         if self.file is not None:
-            return [self.file]
-        return [] if self.run is None else self.run.data_places()
+            return [self.file, *held_out]
+        return [] if self.run is None else [*self.run.data_places(), *held_out]
 
     @property
     def data_words(self) -> str:

@@ -83,7 +83,7 @@ class Run:
                     "(--resume continues it, --overwrite replaces it)"
                 )
             require_run(path)
-            require_removable(path, [source.path] if source.path else [])
+            require_removable(path, [*([source.path] if source.path else []), *settings.held_out_files])
             remove_run(path, config=False)  # it is replaced atomically, so that the directory is always a run
         write_file(path / "config.json", seal(configuration(settings, data, source)))
         return cls(path)

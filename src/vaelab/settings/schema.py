@@ -182,6 +182,11 @@ class Settings(Checked):
         )
 
     @property
+    def held_out_files(self) -> list[str]:
+        """The files of validation and test, if they are files of their own."""
+        return [file for file in (self.validation, self.test) if file is not None]
+
+    @property
     def _splitting(self) -> dict[str, Any]:
         """How the rows are split: arguments of :func:`~vaelab.data.load_data`."""
         names = ("validation", "test", "split_column", "group_column", "stratify")
