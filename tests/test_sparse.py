@@ -238,3 +238,17 @@ def test_a_model_gets_dense_batches_only():
     model = vaelab.gaussian_vae(12, latent_dim=2)
     with pytest.raises(InputError, match=r"x: expected .*; got csr_array; take x\.toarray\(\) of some rows"):
         model.encode(sparse.csr_array(BITS))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_constant_column_of_real_numbers_has_deviation_one(weighted):
+    generator = np.random.default_rng(0)
+    for value in (0.1, 0.3, 12345.678):
+        x = np.full((500, 2), value, np.float32)
+        x[:, 1] = generator.normal(size=500)
+        weights = generator.random(500).astype(np.float32) if weighted else None
+        for rows in (x, sparse.csr_array(x)):
+            split = Dataset("rows", {"train": Split(rows, weights=weights)}, "real", 1).train
+            first, second = split.deviation().tolist()
+            assert first == 1
+            assert second == pytest.approx(np.sqrt(np.cov(x[:, 1], aweights=weights, bias=True)), rel=1e-5)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vaelab.data.deviation import deviation_of
 from vaelab.errors import InputError
 
 __all__ = ["SparseRows", "columns_of", "is_sparse", "rows_of"]
@@ -152,7 +153,9 @@ class SparseRows:
         Shapes (X,) and (X,).
         """
         width = self.shape[1]
-        everywhere = 0.0 if np.isnan(self.fill) else float(len(self) if weights is None else weights.sum())
+        everywhere = (
+            0.0 if np.isnan(self.fill) else float(len(self) if weights is None else weights.sum(dtype=np.float64))
+        )
         sums, counts = np.zeros(width), np.full(width, everywhere)
         for start in range(0, len(self), _ROWS):
             stop = min(start + _ROWS, len(self))
@@ -174,14 +177,16 @@ class SparseRows:
 
         It is 1 for a column without two different values.
         """
+        if weights is not None and not weights.all():
+            return self.take(np.flatnonzero(weights)).deviations(weights[weights > 0])
         sums, counts = self.sums(weights)
         counts = np.maximum(counts, np.finfo(float).tiny)
         mean = sums / counts
         centred = (self.values - mean[self.matrix.indices]) ** 2
         squares, stored = self.with_values(centred, np.nan).sums(weights)
-        others = 0 if np.isnan(self.fill) else np.maximum(counts - stored, 0) * mean**2  # not stored: 0 - mean
-        deviation = np.sqrt((squares + others) / counts)
-        return np.where(deviation > 0, deviation, 1.0)
+        partly = np.bincount(self.matrix.indices, minlength=self.shape[1]) < len(self)
+        others = 0 if np.isnan(self.fill) else partly * np.maximum(counts - stored, 0) * mean**2  # not stored: 0 - mean
+        return deviation_of((squares + others) / counts, mean)
 
     def means(self) -> npt.NDArray[np.float64]:
         """Return the mean of the observed values of each column, shape (X,); NaN where none is observed."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vaelab.data.batches import Batches
 from vaelab.data.binarisation import BitRule
+from vaelab.data.deviation import deviation_of
 from vaelab.data.observations import Conditioned, Observations, Resident
 from vaelab.data.sparse import SparseRows, is_sparse, rows_of
 from vaelab.data.sparse_observations import Sparse
@@ -124,9 +125,9 @@ class Split:
         weights = np.ones(len(values)) if self.weights is None else self.weights.astype(np.float64)
         count = weights @ observed
         count[count == 0] = 1
-        centred = np.where(observed, values - weights @ np.where(observed, values, 0) / count, 0)
-        deviation = np.sqrt(weights @ centred**2 / count)
-        return torch.from_numpy(np.where(deviation > 0, deviation, 1)).float()
+        mean = weights @ np.where(observed, values, 0) / count
+        variance = weights @ np.where(observed, values - mean, 0) ** 2 / count
+        return torch.from_numpy(deviation_of(variance, mean)).float()
 
     def _with_given(self, observed: Observations) -> Observations:
         """Return the observations with what a model is given after each of them, if there is any."""
