@@ -266,6 +266,20 @@ def test_plain_bits_stay_plain_without_remarkable_columns(tmp_path):
             load_data(tmp_path, **options)
 
 
+def test_what_is_left_out_of_the_training_rows_is_left_out_of_the_test_rows(tmp_path):
+    flags = GENERATOR.integers(0, 2, (ROWS, 3))
+    later = np.column_stack([flags[:20, :2], np.ones(20, int)])  # constant in the test rows alone
+    for words in (lambda column: column, lambda column: text(*np.where(column, "yes", "no"))):
+        for name, rows in (("train", flags), ("test", later)):
+            columns = [words(column) for column in rows.T]
+            write_csv(tmp_path / f"{name}.csv", RawTable(("a", "b", "c", "copy"), [*columns, columns[0]]))
+        data = load_data(tmp_path / "train.csv", test=tmp_path / "test.csv", drop=True)
+        assert data.columns == ("a", "b", "c")
+        assert np.array_equal(data.test.x, later)
+    data = Dataset.from_arrays(flags[:, [0, 0, 1]], test=later, columns=list("abc"), drop=True)
+    assert (data.columns, data.test.x.tolist()) == (("a", "c"), later[:, [0, 2]].tolist())
+
+
 def test_a_condition_is_a_column_of_the_table():
     data = read(people(), {"visits": "drop"})
     given = data.with_condition("colour")

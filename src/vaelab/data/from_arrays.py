@@ -10,7 +10,7 @@ from typing import Any
 from vaelab.data.arrays import as_array, given_rows, with_mask
 from vaelab.data.assembly import Assembled, assemble
 from vaelab.data.content import Content, RawTable
-from vaelab.data.parts import joined, observed
+from vaelab.data.parts import joined, observed_parts
 from vaelab.data.splitting import Splitting
 from vaelab.data.values import ReadOptions
 from vaelab.errors import InputError
@@ -57,10 +57,8 @@ def assemble_arrays(
     ):
         given = " and ".join(held_out)
         raise InputError(f"split: expected no split, groups or stratify beside {given}, which are splits themselves")
-    roles = {
-        name: observed("data", content, options) if content.table is not None or chosen else content
-        for name, content in parts.items()
-    }
+    tables = {name: content for name, content in parts.items() if content.table is not None or chosen}
+    roles = {**parts, **observed_parts(tables, dict.fromkeys(tables, "data"), options)}
     content = joined(roles)
     assembled = assemble("data", content, splitting, options)
     return dataclasses.replace(assembled, image_shape=_shape(image_shape, assembled.image_shape))

@@ -19,7 +19,7 @@ from vaelab.data.tabular import as_numbers, chosen_columns, table_in
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError, did_you_mean
 
-__all__ = ["joined", "observed", "without_named"]
+__all__ = ["joined", "observed", "observed_parts", "without_named"]
 
 _BESIDE = ("labels", "weights", "splits", "groups")
 
@@ -77,6 +77,29 @@ def observed(where: Path | str, content: Content, options: ReadOptions) -> Conte
     found = roles_of(where, x, names, (*content.notes, *left_out), of_columns)
     arrays = {**content.arrays, "x": found.x} | ({} if found.labels is None else {"labels of x": found.labels})
     return dataclasses.replace(content, arrays=arrays, names=found.names, notes=found.notes)
+
+
+def observed_parts(
+    contents: Mapping[str, Content], where: Mapping[str, Path | str], options: ReadOptions
+) -> dict[str, Content]:
+    """Return the observed columns of each content; what ``options.drop`` leaves out of the first is left out of all.
+
+    Raises:
+        InputError: see :func:`observed`.
+    """
+    found: dict[str, Content] = {}
+    for name, content in contents.items():
+        if not found or not options.drop:
+            found[name] = observed(where[name], content, options)
+            continue
+        first = next(iter(found.values()))
+        names = (first.names or ()) if first.table is None else first.table.names
+        part = observed(where[name], content, dataclasses.replace(options, drop=False, names=tuple(names)))
+        if part.table is not None:
+            kept = [column for column in part.table.names if column in names]
+            part = dataclasses.replace(part, table=part.table.take(kept))
+        found[name] = part
+    return found
 
 
 def joined(contents: Mapping[str, Content]) -> Content:

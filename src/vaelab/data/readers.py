@@ -15,7 +15,7 @@ from vaelab.data.formats import text
 from vaelab.data.formats.table import ENDINGS, FORMATS, Format, folder_format, format_of
 from vaelab.data.opening import Opened, open_unpacked, reason_of, status_of
 from vaelab.data.packing import DAMAGE
-from vaelab.data.parts import joined, observed, without_named
+from vaelab.data.parts import joined, observed_parts, without_named
 from vaelab.data.splitting import Splitting
 from vaelab.data.streaming.read import read_streamed, streams
 from vaelab.data.values import ReadOptions
@@ -89,11 +89,9 @@ def read_dataset(
             if held_out:
                 raise InputError(f"{file}: expected files that are read into memory; these rows stay on the disk")
             return read_streamed(path, splitting, options)
-    contents = {
-        name: observed(file, without_named(file, _read(file, options), splitting, options), options)
-        for name, file in files.items()
-    }
-    data = Dataset(path.name, **vars(assemble(path, joined(contents), splitting, options)))
+    contents = {name: without_named(file, _read(file, options), splitting, options) for name, file in files.items()}
+    parts = observed_parts(contents, files, options)
+    data = Dataset(path.name, **vars(assemble(path, joined(parts), splitting, options)))
     for note in data.notes:
         logging.getLogger("vaelab").warning("%s: %s", path, note)
     return data
