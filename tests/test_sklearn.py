@@ -309,6 +309,9 @@ def test_the_likelihood_is_that_of_the_values(X, likelihood, kind):
     vae = small("GaussianVAE", likelihood=likelihood).fit(X)
     assert type(vae.model_.likelihood).__name__ == kind
     assert vae.sample(3)[0].shape == (3, 7)
+    torch.testing.assert_close(
+        torch.from_numpy(vae.reconstruct(X)).float(), vae.model_.reconstruct(X), rtol=1e-4, atol=1e-5
+    )
     assert np.isfinite(vae.score(X))
 
 

@@ -105,7 +105,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
 
     def transform(self, X: Any) -> Array:
         """Return the posterior means of the codes of X, (N, D); for bits, the probabilities of ones."""
-        return self._map(X, lambda model, x: model.posterior(x).mean)
+        return self._map(X, lambda model, x: model.encode(x))
 
     def inverse_transform(self, X: Any) -> Any:
         """Return the mean of p(x|z) for codes z, (N, features), from codes (N, D) as :meth:`transform` gives them."""
@@ -114,9 +114,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         codes = np.asarray(X, np.float64)
         if codes.ndim != 2 or codes.shape[1] != model.latent_dim:
             raise InputError(f"X: expected codes of shape (N, {model.latent_dim}); got {codes.shape}")
-        with torch.no_grad():
-            parts = [model.likelihood(z).mean for z in tensors_of(codes, model.any_weight)]
-        return self._as_given(_array(torch.cat(parts)))
+        return self._as_given(_array(torch.cat([model.decode(z) for z in tensors_of(codes, model.any_weight)])))
 
     def score_samples(self, X: Any, *, bound: str | None = None) -> Rows:
         """Return a lower bound on log p(x) of each row, in nats, (N,): the one that ``bound`` names.
@@ -141,13 +139,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
 
     def reconstruct(self, X: Any) -> Any:
         """Return the mean of p(x|z) at the most probable code of each row, (N, features)."""
-
-        def decoded(model: LatentVariableModel, x: Tensor) -> Tensor:
-            code = model.posterior(x).mean
-            mean: Tensor = model.likelihood((code > 0.5).to(code) if model.code == "bits" else code).mean
-            return mean
-
-        return self._as_given(self._map(X, decoded))
+        return self._as_given(self._map(X, lambda model, x: model.reconstruct(x)))
 
     def impute(self, X: Any, *, kind: ImputeKind = "mean", samples: int = 500, n_draws: int = 0) -> Any:
         """Return X with its missing values, which are NaN, filled in: with their expectation given the observed ones.

@@ -352,8 +352,7 @@ class MixtureAutoencoder(Estimator):
             )
 
         def filled(model: LatentVariableModel, x: Tensor) -> Tensor:
-            mean: Tensor = model.likelihood(model.posterior(x).mean).mean
-            return torch.where(x.isnan(), mean, x)
+            return torch.where(x.isnan(), model.reconstruct(x), x)
 
         return self._filled(X, self._map(X, filled))
 
