@@ -28,7 +28,8 @@ def _scatter(axes: Axes, points: Array, labels: Array | None, limits: float = 0.
     colours: Any = "#777777"
     if labels is not None:
         colours = np.array(CLASS_COLOURS)[labels % len(CLASS_COLOURS)]
-    axes.scatter(points[:, 0], points[:, 1], s=4, c=colours, alpha=0.5, linewidths=0, rasterized=True)
+    size = min(30.0, max(4.0, 8000 / len(points)))  # few points are drawn larger
+    axes.scatter(points[:, 0], points[:, 1], s=size, c=colours, alpha=0.5, linewidths=0, rasterized=True)
     axes.set_xlabel("z₁")
     axes.set_ylabel("z₂")
     plain(axes)
