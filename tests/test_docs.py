@@ -20,6 +20,7 @@ from vaelab.data import Split
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, Estimator, Exact, Sizes
 from vaelab.formulae import latex_of
+from vaelab.likelihoods import LIKELIHOODS
 from vaelab.models import MODELS
 from vaelab.objectives import ELBO, IWAE, OBJECTIVES
 from vaelab.settings import parse_overrides, resolve
@@ -204,6 +205,13 @@ def test_table_of_objectives_has_every_one() -> None:
     table = runpy.run_path(str(DOCS / "estimators_table.py"))["objectives"]()
     assert re.findall(r"^\| `([\w-]+)` \|", table, re.M) == list(OBJECTIVES)
     assert all(row.count("$") >= 4 for row in table.splitlines()[2:])  # a formula of the bound, and one of the signal
+
+
+def test_table_of_likelihoods_has_every_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    table = runpy.run_path(str(DOCS / "likelihoods_table.py"))["markdown"]()
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.M) == list(LIKELIHOODS)
+    assert all(row.count("$") == 2 and row.count(" | ") == 3 for row in table.splitlines()[2:])
 
 
 def test_readme_and_index_count_the_models() -> None:
