@@ -395,6 +395,25 @@ def test_a_frame_with_levels_and_gaps_comes_back_as_a_frame(name, tmp_path):
         estimator.transform(np.zeros((3, 3)))
 
 
+def test_imputation_leaves_everything_else_of_the_rows_as_it_is():
+    import pandas
+
+    generator = np.random.default_rng(0)
+    X = generator.normal(100.0, 1.0, (60, 3))
+    X[::3, 1] = np.nan
+    vae, known = small("GaussianVAE").fit(X), ~np.isnan(X)
+    for filled in (vae.impute(X, samples=5), *vae.impute(X, samples=5, n_draws=2)):
+        assert np.array_equal(filled[known], X[known])  # to the last digit of float64
+    names = [f"person {number}" for number in range(60)]
+    frame = pandas.DataFrame({"name": names, "age": X[:, 1], "ok": X[:, 0] > 100}, index=range(100, 160))
+    vae = small("GaussianVAE", columns={"name": "drop"}).fit(frame)
+    filled = vae.impute(frame, samples=5)
+    assert filled.drop(columns="age").equals(frame.drop(columns="age"))
+    assert list(filled.columns) == list(frame.columns)
+    assert filled["age"].notna().all()
+    assert vae.reconstruct(frame).index.equals(frame.index)
+
+
 def test_columns_say_what_the_columns_of_a_frame_are():
     import pandas
 

@@ -139,7 +139,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
 
     def reconstruct(self, X: Any) -> Any:
         """Return the mean of p(x|z) at the most probable code of each row, (N, features)."""
-        return self._as_given(self._map(X, lambda model, x: model.reconstruct(x)))
+        decoded = self._map(X, lambda model, x: model.reconstruct(x))
+        return frame_of(self.model_.spec, decoded, self._frame, X)
 
     def impute(self, X: Any, *, kind: ImputeKind = "mean", samples: int = 500, n_draws: int = 0) -> Any:
         """Return X with its missing values, which are NaN, filled in: with their expectation given the observed ones.
@@ -163,7 +164,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         if not n_draws:
             return self._filled(X, _array(torch.cat([part.values for part in parts])))
         draws = _array(torch.cat([part.draws for part in parts if part.draws is not None], 1))
-        return draws if self._spec.variables is None else [self._filled(X, draw) for draw in draws]
+        filled = [self._filled(X, draw) for draw in draws]
+        return np.stack(filled) if self._spec.variables is None else filled
 
     def sample(self, n_samples: int = 1) -> tuple[Any, Array]:
         """Draw rows from the model: X (n, features), and y, the code z that each was drawn from, (n, D).
@@ -320,7 +322,10 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
     def _filled(self, X: Any, rows: Array) -> Any:
         """Return rows as the kind of table that X was in the fit, with the observed values of X as they are there."""
         spec = self._spec
-        return rows if spec.variables is None else filled_frame(X, spec, rows, self._frame)
+        if spec.variables is not None:
+            return filled_frame(X, spec, rows, self._frame)
+        given = self._checked(X)[:]
+        return np.where(np.isnan(given), rows, given)
 
     def _draw(self, model: LatentVariableModel, count: int) -> tuple[Tensor, Tensor]:
         """Return codes from p(z), and what :meth:`sample` returns with the rows."""

@@ -105,7 +105,10 @@ def as_given(X: Any) -> str:
 
 
 def filled_frame(X: Any, spec: DataSpec, rows: Array, library: str) -> Any:
-    """Return the user's frame with its missing values taken from rows; what was observed stays as it is."""
+    """Return the user's frame with its missing values taken from rows.
+
+    What was observed stays as it is, and so do the index and the columns that the model does not have.
+    """
     given, table = table_of("X", X), spec.decode(rows)
     for name, values in zip(given.names, given.columns, strict=True):
         if name in table:
@@ -113,12 +116,27 @@ def filled_frame(X: Any, spec: DataSpec, rows: Array, library: str) -> Any:
             observed = ~missing_in(values)
             filled[observed] = values[observed]
             table[name] = filled
-    return import_module(library).DataFrame(table) if library in _FRAMES else table
+    if library not in _FRAMES or library != as_given(X):
+        return _frame(table, library)
+    if library == "polars":
+        return X.with_columns(_frame(table, library).get_columns())
+    frame = X.copy()
+    for label, name in zip(X.columns, given.names, strict=True):
+        if name in table:
+            frame[label] = table[name]
+    return frame
 
 
-def frame_of(spec: DataSpec | None, rows: Array, library: str) -> Any:
-    """Return rows as the user's table, if its columns have kinds: a frame, or a dictionary of columns."""
+def frame_of(spec: DataSpec | None, rows: Array, library: str, like: Any = None) -> Any:
+    """Return rows as the user's table, if its columns have kinds: a frame, or a dictionary of columns.
+
+    ``like`` is a frame of the same rows, whose index it gets.
+    """
     if spec is None or spec.variables is None:
         return rows
-    table = spec.decode(rows)
+    frame = _frame(spec.decode(rows), library)
+    return frame.set_axis(like.index) if library == "pandas" and as_given(like) == "pandas" else frame
+
+
+def _frame(table: dict[str, Array], library: str) -> Any:
     return import_module(library).DataFrame(table) if library in _FRAMES else table
