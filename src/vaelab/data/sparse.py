@@ -219,9 +219,11 @@ def _csr(matrix: Any) -> Any:
     matrix = matrix if matrix.dtype.isnative else matrix.astype(matrix.dtype.newbyteorder("="))
     rows = sparse.csr_array(matrix) if matrix.format == "csr" else matrix  # shares the memory of a matrix in CSR
     if rows is matrix or not rows.has_canonical_format:
-        summed = sparse.csr_array(rows.astype(np.int64) if rows.dtype.kind in "iu" else rows, copy=True)
+        wide = np.float64 if rows.dtype == np.uint64 else np.int64  # which holds no more than 2^63
+        summed = sparse.csr_array(rows.astype(wide) if rows.dtype.kind in "iu" else rows, copy=True)
         summed.sum_duplicates()
-        narrow = summed.astype(rows.dtype)
+        with np.errstate(invalid="ignore"):  # a sum that the type does not hold is compared below
+            narrow = summed.astype(rows.dtype)
         rows = narrow if np.array_equal(narrow.data, summed.data, equal_nan=rows.dtype.kind == "f") else summed
     parts = [np.require(part, requirements="W") for part in (rows.data, rows.indices, rows.indptr)]
     return sparse.csr_array(tuple(parts), shape=rows.shape)
