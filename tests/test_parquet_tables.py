@@ -63,6 +63,11 @@ def test_numbers_of_one_type_stay_on_the_disk_unless_more_is_said(tmp_path):
     bits = np.random.default_rng(0).integers(0, 2, (40, 3)).astype(np.uint8)
     pq.write_table(pa.table({name: bits[:, place] for place, name in enumerate("abc")}), tmp_path / "x.parquet")
     assert isinstance(load_data(tmp_path / "x.parquet").train.x, Rows)
+    gaps = pa.table({name: pa.array([1, 0, None, 1] * 10, pa.uint8()) for name in "ab"})
+    pq.write_table(gaps, tmp_path / "y.parquet", row_group_size=15)
+    holes = load_data(tmp_path / "y.parquet", split=False)
+    assert np.array_equal(holes.split("all").x[:, 0], [1, 0, NAN, 1] * 10, equal_nan=True)
+    assert "25.0 % of the cells are missing values" in holes.notes[0]
     chosen = load_data(tmp_path / "x.parquet", columns={"c": "drop"}, split=False)
     assert chosen.columns == ("a", "b")
     assert np.array_equal(chosen.split("all").x, bits[:, :2])

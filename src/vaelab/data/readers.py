@@ -18,6 +18,7 @@ from vaelab.data.packing import DAMAGE
 from vaelab.data.parts import joined, observed_parts, without_named
 from vaelab.data.splitting import Splitting
 from vaelab.data.streaming.read import read_streamed, streams
+from vaelab.data.streaming.sources import MissingValues
 from vaelab.data.values import ReadOptions
 from vaelab.errors import InputError
 
@@ -88,7 +89,11 @@ def read_dataset(
         if folder_format(file) is None and streams(file) and not _as_table(file, splitting, options, bool(held_out)):
             if held_out:
                 raise InputError(f"{file}: expected files that are read into memory; these rows stay on the disk")
-            return read_streamed(path, splitting, options)
+            try:
+                return read_streamed(path, splitting, options)
+            except MissingValues:  # a single file may be read into memory instead
+                if path.is_dir():
+                    raise
     contents = {name: without_named(file, _read(file, options), splitting, options) for name, file in files.items()}
     parts = observed_parts(contents, files, options)
     data = Dataset(path.name, **vars(assemble(path, joined(parts), splitting, options)))

@@ -12,7 +12,7 @@ import numpy as np
 from vaelab.data.naming import LABELS, listed
 from vaelab.data.opening import open_regular, reason_of
 from vaelab.data.roles import is_index_name, label_among
-from vaelab.data.streaming.sources import Packed, require_unpackable, stamp_of
+from vaelab.data.streaming.sources import MissingValues, Packed, require_unpackable, stamp_of
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
@@ -77,7 +77,7 @@ class RowGroup(Packed):
             raise InputError(f"{self.path}: expected {self.count:,} rows in row group {self.group}; got {len(table):,}")
         for name, column in zip(table.column_names, table.columns, strict=True):
             if column.null_count:
-                raise InputError(f"{self.path}: expected no missing values; column {name!r} has {column.null_count}")
+                raise MissingValues(f"{self.path}: expected no missing values; column {name!r} has {column.null_count}")
         return table.select(list(columns))
 
 

@@ -20,9 +20,9 @@ __all__ = ["is_table", "read"]
 
 
 def is_table(path: Path, options: ReadOptions) -> bool:
-    """Return whether a file has columns of text, of several types, or with missing values.
+    """Return whether a file has columns of text or of several types.
 
-    Other files stay on the disk: tables of one type of number, and columns of lists.
+    Other files stay on the disk: tables of one type of number without nulls, and columns of lists.
     """
     with open_regular(path) as file:
         try:
@@ -33,18 +33,11 @@ def is_table(path: Path, options: ReadOptions) -> bool:
             types = [schema.field(name).type for name in observed]
             if len(types) < 2 and not all(map(_is_column, types)):
                 return False  # a column of lists or bytes, each a row
-            return len(set(types)) > 1 or not all(map(_is_plain, types)) or _null_count(parquet) > 0
+            return len(set(types)) > 1 or not all(map(_is_plain, types))
         except InputError:
             raise
         except Exception as error:  # pyarrow raises a dozen kinds for a damaged file
             raise InputError(f"{path}: expected a readable Parquet file ({reason_of(error)})") from error
-
-
-def _null_count(parquet: Any) -> int:
-    """Return how many values are missing, as the file says; it says nothing of some columns."""
-    groups = [parquet.metadata.row_group(number) for number in range(parquet.num_row_groups)]
-    chunks = [group.column(place).statistics for group in groups for place in range(group.num_columns)]
-    return sum(chunk.null_count or 0 for chunk in chunks if chunk is not None and chunk.has_null_count)
 
 
 def _is_column(kind: Any) -> bool:

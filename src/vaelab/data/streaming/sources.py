@@ -20,7 +20,17 @@ from vaelab.data.opening import open_regular, require_fits
 from vaelab.data.values import Array, require_rows_or_images
 from vaelab.errors import InputError
 
-__all__ = ["Header", "Packed", "Plain", "Source", "Stamp", "image_shape_of", "require_unpackable", "stamp_of"]
+__all__ = [
+    "Header",
+    "MissingValues",
+    "Packed",
+    "Plain",
+    "Source",
+    "Stamp",
+    "image_shape_of",
+    "require_unpackable",
+    "stamp_of",
+]
 
 Header = tuple[tuple[int, ...], bool, np.dtype[Any]]  # shape, whether the first axis runs fastest, type
 Stamp = tuple[int, int]  # bytes, nanoseconds: they differ if a file was changed
@@ -31,6 +41,10 @@ def stamp_of(path: Path) -> Stamp:
     """Return size and time of the last change of a file."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns
+
+
+class MissingValues(InputError):
+    """Rows on the disk have missing values, which they may have only in memory."""
 
 
 @dataclass(frozen=True)
