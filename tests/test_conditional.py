@@ -11,7 +11,7 @@ from tests.laws import draws
 from tests.laws import table as laws
 from tests.laws.exact import enumerate_bits
 from tests.laws.models import D, X, binary_data, build, observations_of
-from vaelab import Dataset, Run, evaluate, fit, load
+from vaelab import Dataset, Run, evaluate, fit, impute, load
 from vaelab.data import Condition, DataSpec
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, WakeSleep
@@ -189,6 +189,17 @@ def test_exact_sums_decode_few_numbers_at_once(build, estimate, codes):
     assert sum(sizes) >= len(observed) * codes * 60
     rows = observed.bits(slice(0, 3))
     assert torch.allclose(estimate(model, rows).values, values[:3], atol=1e-4)
+
+
+def test_what_a_model_is_given_is_never_missing():
+    model = gaussian_vae(SPEC, 2, [4], seed=0).double().allow_missing()
+    x = rows()
+    x[0, 1] = torch.nan
+    assert model.bound(x).isfinite().all()
+    x[1, -1] = torch.nan
+    for method in (model.bound, model.encode, lambda x: impute(model, x, samples=2)):
+        with pytest.raises(InputError, match="x: expected the 3 columns that the model is given"):
+            method(x)
 
 
 def test_a_custom_model_is_conditional_by_one_argument():

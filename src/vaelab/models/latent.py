@@ -140,7 +140,13 @@ class LatentVariableModel(Pretrained):
             InputError: no table of numbers, numbers that the columns cannot have (of bits outside [0, 1]), a tensor on
                 another device, or NaN in a model that does not allow missing values.
         """
-        return as_observations(x, self.any_weight, "", self.may_be_missing, self.spec_of_columns)
+        rows = as_observations(x, self.any_weight, "", self.may_be_missing, self.spec_of_columns)
+        checked = self.given and self.may_be_missing and not torch.compiler.is_compiling()
+        if checked and bool(rows[:, -self.given :].isnan().any()):
+            raise InputError(
+                f"x: expected the {self.given} columns that the model is given, the last ones, in every row; got NaN"
+            )
+        return rows
 
     @property
     def spec_of_columns(self) -> DataSpec | None:
