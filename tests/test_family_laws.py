@@ -268,7 +268,9 @@ LOGITS = [0.0, 1e-30, 1e-12, 1e-6, 1e-3, 0.1, 0.5, 0.9, 0.9999999, 1.0, 1.000000
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 3e-15), (torch.float32, 1e-6)])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_continuous_bernoulli_has_all_digits_of_its_type(dtype, tolerance, sign):
+@pytest.mark.parametrize("compiling", [False, True], ids=["plain", "compiled"])
+def test_the_continuous_bernoulli_has_all_digits_of_its_type(dtype, tolerance, sign, compiling, monkeypatch):
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: compiling)  # the operations that a compiler gets
     x = torch.tensor([0.0, 0.3, 0.5, 1.0], dtype=dtype)
     for logit in LOGITS:
         l = torch.tensor(sign * logit, dtype=dtype).requires_grad_()  # noqa: E741

@@ -347,6 +347,9 @@ def test_the_density_of_a_mixed_table_with_gaps_is_one_graph():
 
     compiled = torch.compile(density, backend="aot_eager", fullgraph=True)(x)
     assert torch.allclose(compiled, density(x), rtol=1e-6)
+    weights = list(model.likelihood.parameters())
+    ours, plain = (torch.autograd.grad(value.sum(), weights) for value in (compiled, density(x)))
+    assert all(torch.allclose(one, other, rtol=1e-5, atol=1e-5) for one, other in zip(ours, plain, strict=True))
 
 
 def test_runs_of_a_multinomial_and_another_likelihood_are_not_compared(tmp_path):

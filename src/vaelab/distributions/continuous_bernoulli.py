@@ -76,6 +76,8 @@ class ContinuousBernoulli(VectorDistribution):
 
     def log_prob_of_entries(self, value: Tensor) -> Tensor:
         """Return the log-density of each number, shape (..., X)."""
+        if torch.compiler.is_compiling():  # a compiler fuses this itself, including derivatives of any order
+            return _log_density(self.logits, value)
         # of x l - A(l) both terms without l where l > 0, so that no difference of large numbers is left
         density: Tensor = self.logits * (value - (self.logits > 0).to(self.logits.dtype))
         rest: Tensor = _LogNormaliser.apply(self.logits)  # type: ignore[no-untyped-call]
@@ -84,6 +86,15 @@ class ContinuousBernoulli(VectorDistribution):
     def entropy(self) -> Tensor:
         """Return the differential entropy in nats, `sum_j [A(l_j) - l_j A'(l_j)]`, shape batch_shape."""
         return -self.log_prob_of_entries(self.mean).sum(-1)
+
+
+def _log_density(logits: Tensor, value: Tensor) -> Tensor:
+    """Return `x l - A(l)` in plain operations, from the series of A where |l| < 1."""
+    near, near_zero, size, _ = _parts(logits)
+    centre = torch.where(near, 0.5, (logits > 0).to(logits.dtype))
+    square = near_zero.square()
+    rest = torch.where(near, square * _series(square, 0), (-torch.expm1(-size)).log() - size.log())
+    return logits * (value - centre) - rest
 
 
 class _LogNormaliser(torch.autograd.Function):
@@ -121,8 +132,8 @@ def _parts(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return near, torch.where(near, logits, 0), size, (-size).exp() / -torch.expm1(-size)
 
 
-def _series(square: Tensor, derivative: Literal[1, 2]) -> Tensor:
-    """Return the series of the derivative of `A(l) - l / 2`, over l (1), or of its second derivative (2).
+def _series(square: Tensor, derivative: Literal[0, 1, 2]) -> Tensor:
+    """Return the series of `A(l) - l / 2` over `l^2` (0), of its derivative over l (1), or its second derivative (2).
 
     Formula: `A(l) - l / 2 = log(sinh(l / 2) / (l / 2)) = sum_n B_2n l^2n / (2n (2n)!)`, with Bernoulli numbers B.
     """
@@ -130,7 +141,7 @@ def _series(square: Tensor, derivative: Literal[1, 2]) -> Tensor:
     coefficients, factorial = [], 1.0
     for n, number in enumerate(_BERNOULLI_NUMBERS[:terms], start=1):
         factorial *= (2 * n - 1) * 2 * n
-        factor = 2 * n if derivative == 1 else 2 * n * (2 * n - 1)
+        factor = (1, 2 * n, 2 * n * (2 * n - 1))[derivative]
         coefficients.append(number * factor / (2 * n * factorial))
     total = torch.full_like(square, coefficients.pop())
     for coefficient in reversed(coefficients):
