@@ -117,9 +117,10 @@ def _row_groups(path: Path, file: Any, options: ReadOptions) -> list[RowGroup]:
         count = file.metadata.row_group(number).num_rows
         if not count:
             continue
-        values = file.metadata.row_group(number).column(schema.names.index(columns[0])).num_values if columns else 0
+        lists = bool(columns) and _holds_lists(schema.field(columns[0]).type)
+        # Only for lists: pyarrow aborts where damage has changed what is said of a column.
+        values = file.metadata.row_group(number).column(schema.names.index(columns[0])).num_values if lists else 0
         dim, dtype = _meaning(path, [schema.field(name) for name in columns], values, count)
-        lists = _holds_lists(schema.field(columns[0]).type)
         require_unpackable(path, count * dim * dtype.itemsize, "write it with a smaller row_group_size")
         groups.append(RowGroup(path, stamp, count, dim, dtype, None, number, columns, label, index, lists))
     return groups
