@@ -9,7 +9,7 @@ import torch
 from tests.laws import table as laws
 from tests.laws.exact import enumerate_bits, log_likelihood
 from tests.laws.models import BITS, VARIATIONAL, X, binary_data, build, incomplete, observations_of
-from vaelab import Dataset, evaluate, fit, load
+from vaelab import Dataset, evaluate, fit, impute, load
 from vaelab.data import Batches, DataSpec, Split
 from vaelab.errors import InputError
 from vaelab.inference import Enumeration
@@ -271,3 +271,15 @@ def test_an_evaluation_says_how_many_values_of_each_row_are_observed():
     assert f"{counts.mean():.3g} of 6 values observed, on average" in str(result)
     complete = binary_data(dim=6)
     assert "observed" not in evaluate(gaussian_vae(complete, 2, [4], seed=0), complete, samples=2).values
+
+
+def test_a_likelihood_of_columns_that_depend_on_each_other_stays_as_it_is_where_values_are_missing():
+    counts = np.random.default_rng(0).integers(0, 4, (40, 5))
+    model = gaussian_vae(Dataset.from_arrays(counts, values="count"), 2, [4], likelihood="multinomial", seed=0)
+    gaps = np.where(np.eye(5) == 1, np.nan, counts[:5])
+    with pytest.raises(InputError, match="multinomial has no density of some of its columns"):
+        impute(model, gaps, samples=2)
+    assert model.bound(counts).isfinite().all()
+    incomplete_counts = Dataset.from_arrays(np.tile(gaps, (4, 1)), values="count")
+    with pytest.raises(InputError, match="multinomial has no density of some of its columns"):
+        gaussian_vae(incomplete_counts, likelihood="multinomial")

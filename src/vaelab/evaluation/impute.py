@@ -73,7 +73,8 @@ def impute(
 
     A draw takes a code with probability v_k, and then x_missing from p(x|z_k). The estimate approaches the expectation
     as K grows; ``effective_samples``, `(sum_k w_k)^2 / sum_k w_k^2`, says for each observation how many codes count.
-    Source: Mattei & Frellsen (2019), https://arxiv.org/abs/1812.02633, section 3.4.
+    Source: Mattei & Frellsen (2019), https://arxiv.org/abs/1812.02633, section 3.4. A model that was built for complete
+    data allows missing values from then on (:meth:`~vaelab.models.LatentVariableModel.allow_missing`).
 
     Args:
         model: a model with a likelihood whose columns are independent given z.

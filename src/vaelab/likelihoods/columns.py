@@ -29,9 +29,10 @@ class ColumnLikelihood(nn.Module, ABC):
     """p(x|z) of some kinds of columns: a network of z returns X numbers, and they are the parameters of p(x|z).
 
     A subclass says in ``name`` what it is called, in ``kinds`` which columns it is for, in ``by_groups`` whether it
-    depends on how they are grouped, turns the numbers into a
-    distribution (:meth:`distribution`), and may say where the numbers start (:meth:`start`). It may have parameters of
-    its own. Where the data have a mean, and the network ends in a bias for each column, that bias starts there.
+    depends on how they are grouped, in ``independent`` whether some columns have a density without the others. It turns
+    the numbers into a distribution (:meth:`distribution`), and may say where the numbers start (:meth:`start`). It may
+    have parameters of its own. Where the data have a mean, and the network ends in a bias for each column, that bias
+    starts there.
 
     Args:
         latent_dim: size of the code D.
@@ -46,6 +47,7 @@ class ColumnLikelihood(nn.Module, ABC):
     name: ClassVar[str]
     kinds: ClassVar[tuple[ColumnKind, ...]]
     by_groups: ClassVar[bool] = False
+    independent: ClassVar[bool] = True
 
     def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:
         super().__init__()

@@ -120,11 +120,20 @@ class LatentVariableModel(Pretrained):
         Models that are built for data with missing values allow them from the start. A network of your own is
         wrapped in what fills its input; a posterior module of your own gets x with NaN.
 
+        Raises:
+            InputError: a likelihood whose columns depend on each other.
+
         >>> from vaelab.models import gaussian_vae
         >>> model = gaussian_vae(6, latent_dim=2).allow_missing()
         >>> model.bound(torch.tensor([[1.0, 0.0, 1.0, torch.nan, torch.nan, torch.nan]])).isfinite()
         tensor([True])
         """
+        of_likelihood = _columns_of(self.likelihood)
+        if of_likelihood is not None and not of_likelihood.independent:
+            raise InputError(
+                "likelihood: expected one of independent columns, as values of x are missing; "
+                f"{of_likelihood.name} has no density of some of its columns"
+            )
         self.may_be_missing = True
         if self.spec is not None:
             self.spec = replace(self.spec, may_be_missing=True)
