@@ -504,7 +504,8 @@ def check_table(case: Table, folder: Path) -> str:
     data = read(lambda: load_data(path, split=False, **case.options))
     if data is None:
         return REFUSED
-    if case.faulty:  # a fault may make another table that can be read, so that there is nothing to compare with
+    nameless = case.names is not None and not any(map(str.strip, case.names))  # or a row of missing values
+    if case.faulty or nameless:  # a fault may make another table that can be read: there is nothing to compare with
         return READ
     names = [column.name for column in data.variables] if data.variables is not None else data.columns
     known = [name.strip() for name in case.names] if case.names is not None else None
