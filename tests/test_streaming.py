@@ -451,7 +451,8 @@ def test_the_commands_on_a_directory_of_shards(tmp_path, capsys, monkeypatch, ca
     assert "'train' of shards is on the disk (320 rows)" in run.refused("evaluate", out, "--split", "train")
     encoded = run("encode", out, "--data", folder, "--out", tmp_path / "codes.npz")
     assert encoded.code == 0, encoded.err
-    codes = np.load(tmp_path / "codes.npz")
+    with np.load(tmp_path / "codes.npz") as file:
+        codes = dict(file)
     assert codes["codes"].shape == codes["stddev"].shape == (COUNT, 2)
     assert np.array_equal(codes["labels"], LABELS)
     one = Run(out).load_model().encode(load_data(folder, split=False).split("all").observations().bits(slice(9, 10)))
