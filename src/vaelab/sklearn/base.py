@@ -119,7 +119,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
     def score_samples(self, X: Any, *, bound: str | None = None) -> Rows:
         """Return a lower bound on log p(x) of each row, in nats, (N,): the one that ``bound`` names.
 
-        All rows use the same noise, so that the value of a row does not depend on the rows beside it.
+        All rows use the same noise, so that the value of a row does not depend on the rows beside it. Of a row with
+        missing values it is a bound on the log-density of the observed ones: do not compare it with that of a row in
+        which more or fewer are observed.
 
         Args:
             X: the rows.
