@@ -484,3 +484,9 @@ def test_any_table_is_decoded_as_it_was(generated):
         assert len(before) == len(after)
         for one, other in zip(before.tolist(), after.tolist(), strict=True):
             assert one == other or (one != one and (other is None or other != other)), (column, one, other)
+
+
+def test_booleans_that_are_said_to_be_numbers_come_back_as_numbers():
+    table = RawTable(("ok",), [np.array([True, False])])
+    (column,), _ = find_variables("data", table, ReadOptions(columns=choices_of({"ok": "unit"})))
+    assert decode_rows([column], np.array([[0.25]]))["ok"].tolist() == [0.25]

@@ -93,7 +93,7 @@ def _chosen(where: str, name: str, values: Array, choice: Choice) -> Column:
     present = values[~missing_in(values)]
     dtype = "str" if values.dtype == object else _dtype_of(values, present)
     if choice.kind in ("unit", "real", "count"):
-        return Column(name, choice.kind, None, "float64" if dtype == "str" else dtype)
+        return Column(name, choice.kind, None, "float64" if dtype in ("str", "bool") else dtype)
     levels = choice.levels if choice.levels is not None else _distinct(present)
     if choice.kind == "categorical":
         return Column(name, "categorical", levels, dtype)
