@@ -93,7 +93,7 @@ def test_the_spec_says_which_columns_are_one_variable():
     found = impute(model, torch.tensor([[1.0, NAN, NAN, NAN], [NAN, 0.0, 1.0, 0.0]]), samples=10, kind="mode")
     assert found.values[0, 1:].sum() == 1
     assert found.values[1, 1:].tolist() == [0.0, 1.0, 0.0]
-    means = impute(model, torch.tensor([[1.0, NAN, NAN, NAN]]), samples=10)
+    means = impute(model, torch.tensor([[1.0, NAN, 0.0, NAN]]), samples=10)
     assert abs(float(means.values[0, 1:].sum()) - 1) < 1e-5
 
 

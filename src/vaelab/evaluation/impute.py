@@ -123,7 +123,7 @@ def _impute_rows(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the filled rows, where they were observed, the effective samples and the draws of some observations."""
     x, y = model.split(rows)
-    observed, q = ~x.isnan(), model.posterior(rows)
+    observed, q = _observed(x, model.spec), model.posterior(rows)
     drawn = [q.sample((count,)) for count in _chunks(samples, x)]
     log_w = torch.cat([log_weights(model, rows, q, z) for z in drawn])  # (K, B)
     z, weights = torch.cat(drawn), log_w.softmax(0)  # (K, B, D), (K, B)
@@ -138,6 +138,15 @@ def _impute_rows(
     draws = [model.conditional(code.unsqueeze(0), y).sample()[0] for code in picked]
     several = torch.stack([torch.where(observed, x, draw) for draw in draws]) if draws else x[:0].unsqueeze(0)
     return torch.where(observed, x, filled), observed, effective_samples(log_w), several
+
+
+def _observed(x: Tensor, spec: DataSpec | None) -> Tensor:
+    """Return where values are observed, (B, X); a categorical variable is, if all of its columns are."""
+    observed = ~x.isnan()
+    for kind, start, stop in () if spec is None else spec.groups:
+        if kind == "categorical":
+            observed[:, start:stop] = observed[:, start:stop].all(1, keepdim=True)
+    return observed
 
 
 def _chunks(samples: int, x: Tensor) -> Iterator[int]:
