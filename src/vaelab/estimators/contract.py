@@ -77,8 +77,8 @@ class Estimate(NamedTuple):
     def loss(self, weights: Tensor | None = None) -> Tensor:
         """Return what is minimised, shape (): minus the mean surrogate, plus the auxiliary loss.
 
-        With weights (B,), whose mean over all rows of the data is 1, a row of weight 2 is two rows. The auxiliary loss is
-        not weighted: it changes the variance of the gradient, not its mean.
+        With weights (B,), whose mean over all rows of the data is 1, a row of weight 2 is two rows. The auxiliary loss
+        is not weighted: it changes the variance of the gradient, not its mean.
         """
         loss = -(self.surrogate if weights is None else self.surrogate * weights).mean()
         return loss if self.auxiliary is None else loss + self.auxiliary
