@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from likelihoods_table import markdown as likelihoods
 from mathml import with_formulae
 from settings_table import markdown as settings
 from speed_table import quality, scaling, throughput
+from sphinx.application import Sphinx
 
 import vaelab
 
@@ -58,3 +60,13 @@ default_role = "formula"  # what stands between single backticks in a docstring:
 napoleon_use_ivar = True  # "Attributes:" of a docstring; the fields of a dataclass are listed once
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+
+
+def skip_requests(app: object, what: str, name: str, obj: object, skip: bool, options: object) -> bool | None:
+    """Leave out the methods that scikit-learn adds for the routing of metadata: their texts refer to its own pages."""
+    return True if re.fullmatch(r"set_\w+_request", name) else None
+
+
+def setup(app: Sphinx) -> None:
+    """Register what is left out."""
+    app.connect("autodoc-skip-member", skip_requests)

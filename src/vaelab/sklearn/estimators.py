@@ -135,8 +135,8 @@ class BernoulliVAE(_OfBits):
         objective: what is maximised; None is the ELBO.
         estimator: the gradient estimator; None is ``rebar``.
         samples: K, codes drawn for each row in a step of the training.
-        epochs, steps, batch_size, learning_rate, validation_fraction, bound, bound_samples, device, random_state,
-        verbose: as in :class:`GaussianVAE`, which has the same attributes.
+        epochs, steps, batch_size, learning_rate: as in :class:`GaussianVAE`, which has the same attributes.
+        validation_fraction, bound, bound_samples, device, random_state, verbose: likewise.
 
     >>> X = (np.random.default_rng(0).random((200, 6)) < 0.3).astype(int)
     >>> vae = BernoulliVAE(latent_dim=10, hidden_dims=(8,), steps=20, random_state=0).fit(X)
@@ -209,8 +209,8 @@ class SigmoidBeliefNetwork(_OfBits):
         objective: what is maximised; None is the one that belongs to the inference.
         estimator: the gradient estimator; None is the one that belongs to the inference.
         samples: K, codes drawn for each row in a step of the training.
-        epochs, steps, batch_size, learning_rate, validation_fraction, bound, bound_samples, device, random_state,
-        verbose: as in :class:`GaussianVAE`, which has the same attributes.
+        epochs, steps, batch_size, learning_rate: as in :class:`GaussianVAE`, which has the same attributes.
+        validation_fraction, bound, bound_samples, device, random_state, verbose: likewise.
 
     >>> X = (np.random.default_rng(0).random((200, 6)) < 0.3).astype(int)
     >>> network = SigmoidBeliefNetwork(layers=(4, 2), steps=20, random_state=0).fit(X)
