@@ -46,7 +46,7 @@ class GaussianVAE(Estimator):
         bound: of :meth:`score_samples`: ``elbo``, ``iwae``, ``prior``, ``exact`` or ``quadrature``, as in
             :func:`vaelab.evaluate`.
         bound_samples: K of the bound.
-        device: where to train: ``cpu``, ``cuda`` or ``auto``.
+        device: where to train: ``cpu``, ``cuda``, or ``auto`` for an accelerator if there is one.
         random_state: of everything random.
         verbose: whether to print the bound during the training.
 
@@ -83,7 +83,7 @@ class GaussianVAE(Estimator):
         validation_fraction: float = 0.1,
         bound: str = "iwae",
         bound_samples: int = 100,
-        device: str = "cpu",
+        device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -165,7 +165,7 @@ class BernoulliVAE(_OfBits):
         validation_fraction: float = 0.1,
         bound: str = "iwae",
         bound_samples: int = 100,
-        device: str = "cpu",
+        device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -240,7 +240,7 @@ class SigmoidBeliefNetwork(_OfBits):
         validation_fraction: float = 0.1,
         bound: str = "iwae",
         bound_samples: int = 100,
-        device: str = "cpu",
+        device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -312,7 +312,7 @@ class MixtureAutoencoder(Estimator):
         learning_rate: float | None = None,
         validation_fraction: float = 0.1,
         bound: str = "reconstruction",
-        device: str = "cpu",
+        device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:

@@ -46,7 +46,7 @@ def fit(
     objective: Objective | None = None,
     settings: TrainingSettings | None = None,
     seed: int = 0,
-    device: str = "cpu",
+    device: str = "auto",
     optimizer: MakeOptimizer | None = None,
     run: Run | None = None,
     callback: Callable[[Row], None] | None = None,
@@ -70,7 +70,8 @@ def fit(
         settings: length and step size, or give its fields by name (``epochs=10``).
         seed: of everything random here: the same model and seed give the same weights on the same machine. The weights
             at the start depend on the seed of the builder: ``gaussian_vae(..., seed=0)``.
-        device: where to train: ``cpu``, ``cuda``, or ``auto`` for an accelerator if there is one.
+        device: where to train: ``cpu``, ``cuda``, or ``auto`` for an accelerator if there is one. Afterwards model and
+            estimator are again where they were.
         optimizer: a function from the model's parameters to a torch optimiser, by default Adam. The schedule
             multiplies the learning rates of its groups; ``learning_rate`` is not given then. What the estimator learns
             becomes one more group, with its own factor of the learning rate.
@@ -102,7 +103,7 @@ def fit(
     defaults = resolve(name, {"seed": seed, **({"training": training} if training else {})})
     settings = settings or defaults.training
     _require_one_learning_rate(settings, optimizer)
-    where = torch.device(choose_device(device))
+    where, home = torch.device(choose_device(device)), model.any_weight.device
     estimator = (estimator or defaults.build_estimator(model)).to(where).train()
     objective = objective or defaults.build_objective()
     settings = at_pace(settings, MODELS[name].pace, training_rows(data), data.dim)
@@ -122,6 +123,8 @@ def fit(
     result = _end(setup, state, reason, request.signal)
     if reason != "interrupted" and group.is_rank_zero:
         fit_density(model, data, seed, run)
+    model.to(home)
+    estimator.to(home)
     return result
 
 
