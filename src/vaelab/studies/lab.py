@@ -60,6 +60,7 @@ STUDY = (
         ),
         ("training.epochs=2",),
     ),
+    Entry("gaussian-2", "Gaussian D = 2", "gaussian-vae", ("latent_dim=2",), ("training.epochs=2",), quadrature=True),
     Entry(
         "sbn-200-200",
         "Belief network 200-200",
@@ -76,7 +77,6 @@ STUDY = (
         ("training.epochs=1",),
         tightness=True,
     ),
-    Entry("gaussian-2", "Gaussian D = 2", "gaussian-vae", ("latent_dim=2",), ("training.epochs=2",), quadrature=True),
     Entry(
         "autoencoder-2",
         "Auto-encoder D = 2",
