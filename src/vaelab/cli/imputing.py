@@ -39,8 +39,7 @@ def impute(
 ) -> None:
     """Fill the missing values of a table, given the observed ones of each row.
 
-    A .csv is the table of the file with its missing cells filled: all other cells stay as they are written, and so do
-    the names and the order. A
+    A .csv is the table of the file with its missing cells filled: all other cells, the names and the order stay. A
     column with levels gets its most probable level. With --draws N, N more tables stand beside it, FILE-draw-1.csv and
     so on, in which missing cells are drawn. An .npz has arrays x, observed, effective_samples and draws.
     """

@@ -15,6 +15,7 @@ from vaelab.data.streaming.observations import Streamed
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.likelihood import Callback, Observed, as_split, effective_samples
 from vaelab.models import LatentVariableModel
+from vaelab.models.latent import statistic
 from vaelab.networks import evaluation_mode
 from vaelab.objectives import log_weights
 from vaelab.seeds import seeded
@@ -129,11 +130,11 @@ def _impute_rows(
     z, weights = torch.cat(drawn), log_w.softmax(0)  # (K, B, D), (K, B)
     mean, start = torch.zeros_like(x), 0
     for codes in drawn:
-        means = _mean_of(model, codes, y)  # (k, B, X)
+        means = statistic("likelihood", model.conditional(codes, y), "mean")  # (k, B, X)
         mean += torch.einsum("kb,kbx->bx", weights[start : start + len(codes)], means)
         start += len(codes)
     filled = mean if kind == "mean" else _modes(mean, model.spec)
-    chosen = torch.multinomial(weights.T, n_draws, replacement=True).T if n_draws else torch.empty(0, len(x)).long()
+    chosen = torch.multinomial(weights.T, n_draws, replacement=True).T if n_draws else x.new_empty(0, len(x)).long()
     picked = z.gather(0, chosen.unsqueeze(-1).expand(-1, -1, z.shape[-1]))  # (n_draws, B, D)
     draws = [model.conditional(code.unsqueeze(0), y).sample()[0] for code in picked]
     several = torch.stack([torch.where(observed, x, draw) for draw in draws]) if draws else x[:0].unsqueeze(0)
@@ -153,16 +154,6 @@ def _chunks(samples: int, x: Tensor) -> Iterator[int]:
     """Yield numbers of codes that are decoded at once, which add up to ``samples``."""
     size = max(1, _ELEMENTS // x.numel())
     yield from (min(size, samples - done) for done in range(0, samples, size))
-
-
-def _mean_of(model: LatentVariableModel, codes: Tensor, y: Tensor) -> Tensor:
-    conditional = model.conditional(codes, y)
-    try:
-        mean: Tensor = conditional.mean
-    except NotImplementedError:
-        kind = type(conditional).__name__
-        raise InputError(f"likelihood: expected a distribution whose mean is known; {kind} has no mean") from None
-    return mean
 
 
 def _modes(mean: Tensor, spec: DataSpec | None) -> Tensor:

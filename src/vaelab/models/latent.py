@@ -21,7 +21,7 @@ from vaelab.networks import Standardised, evaluation_mode
 from vaelab.objectives import ELBO, Objective, check_objective, log_weights
 from vaelab.seeds import seeded
 
-__all__ = ["LatentVariableModel", "SampleKind"]
+__all__ = ["LatentVariableModel", "SampleKind", "statistic"]
 
 SampleKind = Literal["draw", "mean", "mode"]
 _ELBO = ELBO()
@@ -271,7 +271,7 @@ class LatentVariableModel(Pretrained):
     def encode(self, x: Table) -> Tensor:
         """Return the posterior mean of the code, shape (B, D), for observations x (B, X) in [0, 1]."""
         with torch.no_grad():
-            return _statistic("posterior", self.posterior(self.observations(x)), "mean")
+            return statistic("posterior", self.posterior(self.observations(x)), "mean")
 
     def decode(self, z: Table, given: object = None) -> Tensor:
         """Return the mean of p(x|z), shape (..., X), for codes (..., D); of p(x|z, y) if y is given.
@@ -283,7 +283,7 @@ class LatentVariableModel(Pretrained):
         codes = as_codes(z, self.any_weight)
         with torch.no_grad():
             y = self._given(given, codes.shape[:-1].numel()).reshape(*codes.shape[:-1], self.given)
-            return _statistic("likelihood", self.conditional(codes, y), "mean")
+            return statistic("likelihood", self.conditional(codes, y), "mean")
 
     def _given(self, given: object, count: int) -> Tensor:
         """Return y as a user gives it, as rows (count, Y)."""
@@ -308,7 +308,7 @@ class LatentVariableModel(Pretrained):
             conditional = self.conditional(best, y)
             if isinstance(conditional, Multinomial):
                 return conditional.mean_of(values.sum(-1))
-            return _statistic("likelihood", conditional, "mean")
+            return statistic("likelihood", conditional, "mean")
 
     def sample(self, n: int, kind: SampleKind = "draw", seed: int | None = None, given: object = None) -> Tensor:
         """Draw n observations from the model: z ~ p(z), then x ~ p(x|z); shape (n, X).
@@ -326,7 +326,7 @@ class LatentVariableModel(Pretrained):
         y = self._given(given, n)
         with torch.no_grad(), seeded(seed, "sample"):
             conditional = self.conditional(self.prior().sample((n,)), y)  # batch (n,), event (X,)
-            draws: Tensor = conditional.sample() if kind == "draw" else _statistic("likelihood", conditional, kind)
+            draws: Tensor = conditional.sample() if kind == "draw" else statistic("likelihood", conditional, kind)
             return draws
 
     def accept(self, spec: DataSpec) -> None:
@@ -369,7 +369,7 @@ def _columns_of(likelihood: nn.Module) -> ColumnLikelihood | None:
     return conditional if isinstance(conditional, ColumnLikelihood) else None
 
 
-def _statistic(part: str, distribution: Distribution, name: str) -> Tensor:
+def statistic(part: str, distribution: Distribution, name: str) -> Tensor:
     """Return the mean or the mode of a distribution, or refuse one that torch has none of."""
     try:
         value: Tensor = getattr(distribution, name)
