@@ -110,11 +110,15 @@ class OpenedModel:
         spec = self.spec if self.spec is not None else DataSpec.of(self.model.data_dim - self.model.given)
         return spec.decode(rows[:, : spec.dim])
 
+    @cached_property
+    def _found(self) -> str | Path | None:
+        """Where the data are: what the user names, or where the data of the run are found; they are read for it."""
+        return self.file if self.file is not None or self.run is None else self.run.find_data()[1]
+
     @property
     def place(self) -> Path | None:
         """The file of the data: the one that the user names, or that of the run; None for a named data set."""
-        place = self.file if self.file is not None or self.run is None else self.run.find_data()[1]
-        return None if place is None or str(place) in DATASETS else Path(place)
+        return None if self._found is None or str(self._found) in DATASETS else Path(self._found)
 
     def shown(self, split: str | None) -> tuple[Dataset, str]:
         """Return the data to show rows of, and the name of a split: of other data than the run's all rows, in order."""
@@ -131,7 +135,7 @@ class OpenedModel:
         Of a file that has splits itself it is the test split.
         """
         if self.run is not None:
-            return rows_for_run(self.run, self.file)
+            return rows_for_run(self.run, self._found)
         if self.file is None:
             return self.data, "test"  # an InputError: a saved model names no data
         columns = None if self.spec is None else self.spec.columns_to_read()

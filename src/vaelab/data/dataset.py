@@ -95,11 +95,10 @@ class Dataset:
         if len(widths) != 1:
             raise InputError(f"{where}: expected splits of one width; got {sorted(widths)}")
         object.__setattr__(self, "scale", scale)  # frozen, and complete from here on
-        self._set_binarisation(splits, protocol)
+        self._set_binarisation(splits, protocol, any(split.has_missing for split in splits.values()))
         self._check_names(where)
 
-    def _set_binarisation(self, splits: Mapping[str, Split], protocol: Binarisation) -> None:
-        missing = any(split.has_missing for split in splits.values())
+    def _set_binarisation(self, splits: Mapping[str, Split], protocol: Binarisation, missing: bool) -> None:
         bound = {
             name: replace(split, bit_rule=bit_rule(protocol, self.scale, name, missing))
             for name, split in splits.items()
@@ -249,7 +248,7 @@ class Dataset:
     @property
     def has_missing(self) -> bool:
         """Whether some values are missing."""
-        return any(split.has_missing for split in self.splits.values())
+        return any(split.bit_rule is not None and split.bit_rule.may_be_missing for split in self.splits.values())
 
     @property
     def train(self) -> Split:
@@ -291,7 +290,7 @@ class Dataset:
             return self
         changed = copy.copy(self)  # not dataclasses.replace, which would check every value again
         changed.__dict__.pop("spec", None)
-        changed._set_binarisation(self.splits, chosen)
+        changed._set_binarisation(self.splits, chosen, self.has_missing)
         return changed
 
     def with_condition(self, on: Condition | str | Sequence[str] | None) -> Dataset:

@@ -61,12 +61,12 @@ class Split:
 
     @cached_property
     def has_missing(self) -> bool:
-        """Whether some values of ``x`` are NaN; a memory map is read through for it."""
+        """Whether some values of ``x`` are NaN; a memory map of real numbers is read through for it."""
         if isinstance(self.x, Rows):
             return self.x.facts.missing
         if isinstance(self.x, SparseRows):
             return bool(np.isnan(self.x.fill)) or has_missing(self.x.values)
-        mapped = on_disk(self.x, 1)
+        mapped = on_disk(self.x, 1) if self.x.dtype.kind == "f" else None
         return has_missing(self.x) if mapped is None else any(has_missing(rows) for _, _, rows in mapped.chunks())
 
     def __repr__(self) -> str:

@@ -118,13 +118,15 @@ def fit(
     state = _new_state(model, estimator, optimizer, settings, run)
     state.resume(run, group)
     setup = _new_setup(data, settings, objective, where, seed, group, run, callback)
-    with stop_requests() as request:
-        reason = run_loop(setup, state, request)
-    result = _end(setup, state, reason, request.signal)
-    if reason != "interrupted" and group.is_rank_zero:
-        fit_density(model, data, seed, run)
-    model.to(home)
-    estimator.to(home)
+    try:
+        with stop_requests() as request:
+            reason = run_loop(setup, state, request)
+        result = _end(setup, state, reason, request.signal)
+        if reason != "interrupted" and group.is_rank_zero:
+            fit_density(model, data, seed, run)
+    finally:
+        model.to(home)
+        estimator.to(home)
     return result
 
 
