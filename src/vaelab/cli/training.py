@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,6 +33,11 @@ from vaelab.cli.options import (
 )
 from vaelab.cli.output import is_rank_zero, print_json, print_table, print_text, say
 from vaelab.cli.usage import say_next
+
+if TYPE_CHECKING:
+    from vaelab.runs import Run
+    from vaelab.settings import Settings
+    from vaelab.training import FitResult
 
 __all__ = ["lab", "show_settings", "train"]
 
@@ -103,25 +108,30 @@ def train(
             rank_timeout=rank_timeout,
             callback=show,
         )
-    if not is_rank_zero():
-        pass
-    elif as_json:
-        print_json({"run": str(run.path), **result.to_dict()})
-    elif result.stop_reason == "interrupted":
-        again = shlex.join(word for word in sys.argv[1:] if word not in ("--resume", "--overwrite"))
-        say(f"stopped and saved at step {result.steps:,}; go on with: vaelab {again} --resume")
-    else:
-        label = "reconstruction" if resolved.objective["name"] == "reconstruction" else "bound"
-        best = f"best validation {label} {result.best_bound:.2f} nats at step {result.best_step:,}"
-        say(f"{path}: {best}, {result.seconds:.0f} s")
-        chosen = getattr(run.settings, "likelihood", None)
-        if getattr(resolved, "likelihood", None) == "auto" and chosen != "bernoulli":
-            say(f"likelihood: {chosen}, as auto chooses for columns of these kinds")
-        if result.verdict is not None:
-            say(result.verdict.sentence)
-        say_next("train", run=path)
+    if is_rank_zero():
+        _say_result(resolved, run, result, path, as_json)
     if result.signal is not None and result.stop_reason == "interrupted":
         raise typer.Exit(128 + result.signal)
+
+
+def _say_result(resolved: Settings, run: Run, result: FitResult, path: Path, as_json: bool) -> None:
+    """Print how a training ended, and what to type next."""
+    if as_json:
+        print_json({"run": str(run.path), **result.to_dict()})
+        return
+    if result.stop_reason == "interrupted":
+        again = shlex.join(word for word in sys.argv[1:] if word not in ("--resume", "--overwrite"))
+        say(f"stopped and saved at step {result.steps:,}; go on with: vaelab {again} --resume")
+        return
+    label = "reconstruction" if resolved.objective["name"] == "reconstruction" else "bound"
+    best = f"best validation {label} {result.best_bound:.2f} nats at step {result.best_step:,}"
+    say(f"{path}: {best}, {result.seconds:.0f} s")
+    chosen = getattr(run.settings, "likelihood", None)
+    if getattr(resolved, "likelihood", None) == "auto" and chosen != "bernoulli":
+        say(f"likelihood: {chosen}, as auto chooses for columns of these kinds")
+    if result.verdict is not None:
+        say(result.verdict.sentence)
+    say_next("train", run=path)
 
 
 def lab(
