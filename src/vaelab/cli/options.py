@@ -79,21 +79,6 @@ Stratify = Annotated[bool, typer.Option("--stratify", help="Each class has the s
 SplitSeed = Annotated[int | None, typer.Option("--split-seed", metavar="N", help="Seed of the split.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
-_READING = (
-    "values",
-    "scale",
-    "label_column",
-    "weight_column",
-    "columns",
-    "drop",
-    "validation",
-    "test",
-    "split_column",
-    "group_column",
-    "stratify",
-    "split_seed",
-)
-
 
 def require_no_data(command: str, word: str) -> None:
     """Refuse data where a model or a setting is expected."""
@@ -106,9 +91,9 @@ def require_no_data(command: str, word: str) -> None:
 
 def reading(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a command that say how data are read and split, by name; None where one is not given."""
-    from vaelab.settings import read_columns
+    from vaelab.settings import READING, read_columns
 
-    options = {name: None if arguments[name] is False else arguments[name] for name in _READING}
+    options = {name: None if arguments[name] is False else arguments[name] for name in READING}
     return options | {"columns": None if options["columns"] is None else read_columns(options["columns"])}
 
 

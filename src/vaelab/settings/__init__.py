@@ -14,10 +14,11 @@ from vaelab.settings.checks import require_name, validate
 from vaelab.settings.hints import KEYS, hint_for_key
 from vaelab.settings.layers import merge, nested
 from vaelab.settings.reading import parse_overrides, read_columns, read_config
-from vaelab.settings.schema import Checked, Settings, TrainingSettings, build, options_class, options_of
+from vaelab.settings.schema import READING, Checked, Settings, TrainingSettings, build, options_class, options_of
 from vaelab.settings.short_names import with_full_names
 
 __all__ = [
+    "READING",
     "Settings",
     "TrainingSettings",
     "hint_for_option",

@@ -37,8 +37,23 @@ from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.seeds import DATA_SEED, seeded
 
-__all__ = ["Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of"]
+__all__ = ["READING", "Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of"]
 
+# The settings that say how data are read and split, which are options of commands too.
+READING = (
+    "values",
+    "scale",
+    "label_column",
+    "weight_column",
+    "columns",
+    "drop",
+    "validation",
+    "test",
+    "split_column",
+    "group_column",
+    "stratify",
+    "split_seed",
+)
 _NOT_OPTIONS = {"data", "model", "seed", "self"}
 _SMALL = 10**8  # so few weights fit into the memory of every machine
 

@@ -15,7 +15,7 @@ from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import MODELS
 from vaelab.objectives import OBJECTIVES
-from vaelab.settings import Settings, TrainingSettings, options_of, require_name, resolve, with_full_names
+from vaelab.settings import READING, Settings, TrainingSettings, options_of, require_name, resolve, with_full_names
 
 __all__ = ["Combination", "Range", "Space", "name_of", "read_space", "short_names", "words_of"]
 
@@ -23,23 +23,7 @@ Combination = dict[str, Any]  # dotted key -> value
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"(log:)?({_NUMBER})\.\.({_NUMBER})")
-_INCOMPARABLE = (
-    "data",
-    "values",
-    "scale",
-    "label_column",
-    "columns",
-    "drop",
-    "weight_column",
-    "validation",
-    "test",
-    "split_column",
-    "group_column",
-    "stratify",
-    "split_seed",
-    "binarisation",
-    "condition",
-)  # these define the observations
+_INCOMPARABLE = ("data", *READING, "binarisation", "condition")  # these define the observations
 
 
 @dataclass(frozen=True)
