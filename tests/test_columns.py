@@ -370,6 +370,20 @@ def test_a_frame_has_the_same_columns_as_its_file(tmp_path):
     assert decoded.dtypes["visits"] == np.int64
 
 
+def test_the_next_command_has_the_options_that_the_data_need(tmp_path, capsys, monkeypatch):
+    rows = "\n".join(f"P{number},{'yes' if number % 3 else 'no'},{number % 7}" for number in range(60))
+    (tmp_path / "x.csv").write_text(f"who,tea,visits\n{rows}\n")
+    (tmp_path / "my kinds.yaml").write_text("visits: real\n")
+    monkeypatch.chdir(tmp_path)
+    words = ["data", "x.csv", "--drop", "--columns", "my kinds.yaml", "--split-seed", "0"]
+    monkeypatch.setattr(sys, "argv", ["vaelab", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    expected = "next: vaelab train gaussian-vae --data x.csv --columns 'my kinds.yaml' --drop --split-seed 0\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
 def test_the_kinds_of_the_other_columns_are_printed_before_the_question(tmp_path, capsys, monkeypatch):
     rows = "\n".join(f"P{number},{'yes' if number % 3 else 'no'},{number % 7}" for number in range(60))
     (tmp_path / "x.csv").write_text(f"who,tea,visits\n{rows}\n")

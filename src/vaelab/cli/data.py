@@ -22,6 +22,7 @@ from vaelab.cli.options import (
     ValuesOfData,
     WeightColumn,
     reading,
+    reading_words,
 )
 from vaelab.cli.output import print_json, print_table
 from vaelab.cli.usage import say_next
@@ -52,6 +53,7 @@ def show_data(
     """Describe a data set or a file; without a name, list the data sets."""
     from vaelab.data import DATASETS, describe, load_data
 
+    more = reading_words(locals())
     options = {name: value for name, value in reading(locals()).items() if value is not None}
     if name is None:
         if options:
@@ -65,7 +67,7 @@ def show_data(
     for key, facts in described.items():
         _print_facts(key, facts)
     sys.stdout.flush()
-    say_next("data", data=next(iter(described)))
+    say_next("data", more, data=next(iter(described)))
 
 
 def _loaded(name: str, options: dict[str, Any], table: bool) -> Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,6 +34,7 @@ __all__ = [
     "Words",
     "layers_of",
     "reading",
+    "reading_words",
     "require_no_data",
 ]
 
@@ -95,6 +97,15 @@ def reading(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
     options = {name: None if arguments[name] is False else arguments[name] for name in READING}
     return options | {"columns": None if options["columns"] is None else read_columns(options["columns"])}
+
+
+def reading_words(arguments: Mapping[str, Any]) -> str:
+    """Return the options of :func:`reading` that a user gave, as they are typed."""
+    from vaelab.settings import READING
+
+    given = [(f"--{name.replace('_', '-')}", arguments[name]) for name in READING]
+    given = [(option, value) for option, value in given if value is not None and value is not False]
+    return "".join(f" {option}" if value is True else f" {option} {shlex.quote(str(value))}" for option, value in given)
 
 
 def layers_of(command: str, words: list[str] | None, **flags: Any) -> list[dict[str, Any]]:
