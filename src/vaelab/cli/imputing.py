@@ -68,7 +68,7 @@ def impute(
             gaps = ~found.observed[:, list(DataSpec.of(opened.spec or values.shape[1]).first_columns)].numpy()
             write_table(target, columns if table is None else fill_table(table, columns, gaps))
     _say_facts(found, samples, opened.model.spec)
-    say_next("impute", out=out)
+    say_next("impute", opened.data_words, run=run)
 
 
 def _arrays(found: Imputation) -> dict[str, Any]:

@@ -69,7 +69,7 @@ COMMANDS = {
         "Fill the missing values of a table.",
         "vaelab impute runs/g --data answers.csv --out filled.csv",
         "the `.csv` or `.npz` that `--out` names",
-        "vaelab data {out}",
+        "vaelab evaluate {run}",
         "fill missing",
     ),
     "export": Command(
