@@ -13,6 +13,7 @@ import typer
 from vaelab import __version__
 from vaelab.cli.data import show_data
 from vaelab.cli.evaluation import compare, evaluate
+from vaelab.cli.exploring import explore
 from vaelab.cli.exporting import export
 from vaelab.cli.imputing import impute
 from vaelab.cli.measures import gradients, tightness
@@ -37,7 +38,7 @@ app = typer.Typer(
 
 _NAMES = {show_data: "data", show_settings: "settings"}
 for command in (
-    *(train, evaluate, sample, reconstruct, encode, impute, export, compare),
+    *(train, evaluate, explore, sample, reconstruct, encode, impute, export, compare),
     *(sweep, gradients, tightness, lab, show_data, show_settings),
 ):
     name = _NAMES.get(command, command.__name__)

@@ -41,8 +41,15 @@ COMMANDS = {
         "Print bounds and active units of a run; write a report.",
         "vaelab evaluate runs/g --samples 100",
         "`RUN/evaluation.json`, `RUN/report.html`, `RUN/figures/`",
-        "vaelab sample {run}",
+        "vaelab explore {run}",
         "eval test score validate",
+    ),
+    "explore": Command(
+        "Walk the codes of a run in a browser: one HTML page.",
+        "vaelab explore runs/g",
+        "`RUN/explorer.html`, or the `.html` that `--out` names",
+        "vaelab sample {run}",
+        "view show browse app dashboard",
     ),
     "sample": Command(
         "Draw observations from the model of a run.",

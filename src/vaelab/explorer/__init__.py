@@ -1,8 +1,10 @@
-"""The explorer: one page in which a model is computed and looked at, without a server."""
+"""The explorer: one HTML page, from one file, in which the networks of a model run and its codes can be walked."""
 
 from __future__ import annotations
 
+from vaelab.explorer.page import bundle, explorer_page, write_explorer
 from vaelab.explorer.parts import describe
+from vaelab.explorer.subject import Subject
 from vaelab.explorer.tensors import Tensors
 
-__all__ = ["Tensors", "describe"]
+__all__ = ["Subject", "Tensors", "bundle", "describe", "explorer_page", "write_explorer"]

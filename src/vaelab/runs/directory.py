@@ -116,10 +116,10 @@ def require_removable(path: Path, read: Iterable[str | Path] = ()) -> None:
 
 
 def require_own_page(path: Path) -> None:
-    """Refuse a directory whose ``report.html`` vaelab did not write."""
-    page = path / "report.html"
-    if os.path.lexists(page) and not is_ours(page):
-        raise InputError(f"out: {str(page)!r} was not written by vaelab and is kept; choose another directory")
+    """Refuse a directory with a ``report.html`` or ``explorer.html`` that vaelab did not write."""
+    for page in (path / "report.html", path / "explorer.html"):
+        if os.path.lexists(page) and not is_ours(page):
+            raise InputError(f"out: {str(page)!r} was not written by vaelab and is kept; choose another directory")
 
 
 def remove_run(path: Path, config: bool = True) -> None:
@@ -142,11 +142,11 @@ def remove_run(path: Path, config: bool = True) -> None:
 
 
 def remove_report(path: Path) -> None:
-    """Remove the page and the figures that vaelab wrote into a directory, and nothing else; a link, not its target."""
+    """Remove the pages and the figures that vaelab wrote into a directory, and nothing else; a link, not its target."""
     figures = path / "figures"
     if figures.is_symlink():
         figures.unlink()
-    for file in [*figures.glob("*.png"), path / "report.html"]:
+    for file in [*figures.glob("*.png"), path / "report.html", path / "explorer.html"]:
         if is_ours(file):
             file.unlink()
     with suppress(OSError):  # not empty, missing, or a link

@@ -1,0 +1,135 @@
+"""The content of a page: JSON with the models, the rows and the numbers, and the tensors to which it refers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaelab.data import Dataset, DataSpec
+from vaelab.evaluation import encode_means
+from vaelab.explorer.parts import describe
+from vaelab.explorer.subject import Subject
+from vaelab.explorer.tensors import Tensors
+from vaelab.likelihood import objective_bound
+from vaelab.networks import evaluation_mode
+from vaelab.objectives import ELBO
+
+__all__ = ["ROWS", "page_content"]
+
+ROWS = 2000  # rows of a split that a page shows, at most
+_BYTES = 1_500_000  # of the rows of a split; fewer rows are shown where a row is long
+_SAMPLES = 10  # codes of a row's bound
+_METRICS = 400  # logged steps, at most
+Json = dict[str, Any]
+
+
+def page_content(title: str, subjects: Sequence[Subject], rows: int = ROWS) -> tuple[Json, bytes]:
+    """Return the JSON of a page, and the bytes of its tensors.
+
+    Raises:
+        InputError: a model with a part that the page cannot compute.
+    """
+    tensors = Tensors()
+    places: dict[tuple[str, str, str, str], int] = {}
+    data: list[Json] = []
+    runs: list[Json] = []
+    for subject in subjects:
+        x = _rows(subject, rows)
+        key = (subject.data.sha256(), subject.split, str(subject.data.binarisation), str(subject.data.condition))
+        if key not in places:
+            places[key] = len(data)
+            data.append(_data(subject, x, tensors))
+        runs.append(_run(subject, x, tensors) | {"data": places[key]})
+    return {"version": 1, "title": title, "data": data, "runs": runs, "tensors": tensors.index()}, tensors.blob()
+
+
+def _rows(subject: Subject, most: int) -> Tensor:
+    """Return the first rows of the split, (N, X + Y), as the model reads them."""
+    observed = subject.data.split(subject.split).observations()
+    size = subject.data.dim * (0.125 if subject.data.kind in ("binary", "grey") else 4)
+    return observed.bits(slice(0, max(1, min(most, len(observed), int(_BYTES / size)))))
+
+
+def _data(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
+    data, spec = subject.data, subject.data.spec
+    x, given = subject.model.split(rows)
+    bits = bool(((x == 0) | (x == 1)).all())
+    classes, labels = _labels(data, subject.split, len(x))
+    return {
+        "name": data.name,
+        "split": subject.split,
+        "total": len(data.split(subject.split)),
+        "kind": data.kind,
+        "binarisation": str(data.binarisation),
+        "image": spec.image_shape,
+        "columns": None if spec.image_shape else _names(spec),
+        "variables": [] if spec.image_shape else _variables(spec),
+        "rows": tensors.add(x, "bits" if bits else "float32"),
+        "mean": None if spec.mean is None else tensors.add(spec.mean),
+        "classes": classes,
+        "labels": None if labels is None else tensors.add(labels, "int32"),
+        "given": tensors.add(given) if given.shape[1] else None,
+        "condition": None if spec.condition is None else str(spec.condition),
+        "may_be_missing": spec.may_be_missing,
+    }
+
+
+def _labels(data: Dataset, split: str, count: int) -> tuple[list[str] | None, np.ndarray[Any, Any] | None]:
+    """Return the names of the classes, and the class of each row; None without labels."""
+    named = data.named_labels(split)
+    if named is None:
+        return None, None
+    classes, labels = np.unique(np.asarray(named), return_inverse=True)
+    return [str(name) for name in classes], labels[:count]
+
+
+def _names(spec: DataSpec) -> list[str]:
+    return list(spec.columns) if spec.columns is not None else [f"column {place + 1}" for place in range(spec.dim)]
+
+
+def _variables(spec: DataSpec) -> list[Json]:
+    """Return the columns of the user's table: name, kind, levels, and which columns of the model they are."""
+    if spec.variables is None:
+        kinds = [kind for kind, start, stop in spec.groups for _ in range(start, stop)]
+        return [
+            {"name": name, "kind": kind, "levels": None, "start": place, "stop": place + 1}
+            for place, (name, kind) in enumerate(zip(_names(spec), kinds, strict=True))
+        ]
+    described, start = [], 0
+    for column in spec.variables:
+        levels = None if column.levels is None else [str(level) for level in column.levels]
+        stop = start + column.width
+        described.append({"name": column.name, "kind": column.kind, "levels": levels, "start": start, "stop": stop})
+        start = stop
+    return described
+
+
+def _run(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
+    model = subject.model
+    with torch.no_grad(), evaluation_mode(model):
+        codes = encode_means(model, rows)
+        spreads = model.posterior(rows).stddev if model.code == "real" else None
+        bounds = None if model.code == "point" else objective_bound(model, rows, ELBO(), _SAMPLES).values
+    return {
+        "title": subject.title,
+        "model": describe(model, tensors, rows),
+        "codes": tensors.add(codes),
+        "spreads": None if spreads is None else tensors.add(spreads),
+        "bounds": None if bounds is None else tensors.add(bounds),
+        "bound_samples": _SAMPLES,
+        "parameters": sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
+        "facts": [list(pair) for pair in subject.facts],
+        "metrics": _thinned(subject.metrics),
+        "evaluations": [record.to_dict() for record in subject.evaluations],
+    }
+
+
+def _thinned(metrics: Sequence[Json]) -> list[Json]:
+    """Return the logged steps, evenly thinned, with every validation and the last."""
+    every = max(1, -(-len(metrics) // _METRICS))
+    last = len(metrics) - 1
+    return [row for place, row in enumerate(metrics) if place % every == 0 or place == last or "val/bound" in row]

@@ -1,0 +1,26 @@
+// Elements of the page, made without HTML text: names and values of a user are never read as markup.
+
+/** Return an element with attributes and children; `on...` adds a listener, `class`, `text` and `data-...` are as in HTML. */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "text") element.textContent = value;
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Remove what an element holds, and put children in its place. */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Return an identifier that no other element has. */
+export function unique(prefix) {
+  unique.count = (unique.count ?? 0) + 1;
+  return `${prefix}-${unique.count}`;
+}

@@ -1,0 +1,60 @@
+// The content of the page with its tensors decoded: data and runs, each part on first use.
+
+import { model } from "../engine/model.js";
+
+/** Return `{ title, data: [...], runs: [...] }`: the JSON of the page, in which tensors are arrays and models can compute. */
+export function openPage(content, get) {
+  const data = content.data.map((entry) => openData(entry, get));
+  const runs = content.runs.map((entry, index) => openRun(entry, index, data[entry.data], get));
+  return { title: content.title, data, runs };
+}
+
+function openData(entry, get) {
+  const array = (index) => (index === null ? null : get(index).data);
+  const [count, size] = get(entry.rows).shape;
+  return {
+    ...entry,
+    count,
+    size,
+    x: floats(array(entry.rows)),
+    labels: array(entry.labels),
+    mean: array(entry.mean),
+    given: array(entry.given),
+    /** The values of a row, without a copy. */
+    row(index) {
+      return this.x.subarray(index * size, (index + 1) * size);
+    },
+    /** What a conditional model is given with n rows from `first` on (the rows repeat), flat; null if it is given nothing. */
+    givenRows(n, first = 0) {
+      if (this.given === null) return null;
+      const width = this.given.length / count;
+      const rows = new Float32Array(n * width);
+      for (let row = 0; row < n; row += 1) {
+        const from = ((first + row) % count) * width;
+        rows.set(this.given.subarray(from, from + width), row * width);
+      }
+      return rows;
+    },
+  };
+}
+
+function openRun(entry, index, data, get) {
+  let computed = null;
+  const array = (place) => (place === null ? null : get(place).data);
+  return {
+    ...entry,
+    index,
+    data,
+    codes: array(entry.codes),
+    spreads: array(entry.spreads),
+    bounds: array(entry.bounds),
+    get model() {
+      computed ??= model(entry.model, get);
+      return computed;
+    },
+  };
+}
+
+function floats(array) {
+  return array instanceof Float32Array ? array : Float32Array.from(array);
+}

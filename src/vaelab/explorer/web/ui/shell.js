@@ -1,0 +1,88 @@
+// The frame of the page: title, choice of the run, tabs, theme, and the panel of the view.
+
+import { h, fill } from "./dom.js";
+
+/** Show the views; the state says which one, of which run. */
+export function openShell(app, { page, state, theme, rng }, views) {
+  const panel = h("main", { class: "panel", id: "panel", role: "tabpanel", tabindex: "-1" });
+  const spoken = h("div", { class: "spoken", "aria-live": "polite" });
+  const tabs = views.map((view) => tabOf(view, state));
+  const header = h(
+    "header",
+    { class: "page-head" },
+    h("h1", { text: page.title }),
+    h("div", { class: "head-controls" }, page.runs.length > 1 ? runChoice(page, state) : null, themeButton(state, theme)),
+    h("div", { class: "tabs", role: "tablist", "aria-label": "Views" }, tabs),
+  );
+  fill(app, header, panel, spoken);
+  let mounted = null;
+  const show = () => {
+    if (mounted) mounted.unmount();
+    const run = page.runs[Math.min(page.runs.length - 1, Math.max(0, state.get("run", 0)))];
+    const current = currentView(views, state, page, run);
+    tabs.forEach((tab, place) => selectTab(tab, views[place], views[place] === current, views[place].applies(page, run)));
+    panel.setAttribute("aria-labelledby", `tab-${current.name}`);
+    panel.dataset.view = current.name;
+    const root = h("div", { class: `view view-${current.name}` });
+    fill(panel, h("p", { class: "about", text: current.about }), root);
+    mounted = current.mount(root, { page, run, state, theme, rng, say: (text) => fill(spoken, text) });
+  };
+  const changed = (keys) => {
+    applyTheme(state);
+    if (keys === null || keys.some((key) => ["view", "run", "theme"].includes(key))) show();
+    else if (mounted) mounted.update(keys);
+  };
+  state.on(changed);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show());
+  applyTheme(state);
+  show();
+}
+
+function currentView(views, state, page, run) {
+  const wanted = views.find((view) => view.name === state.get("view"));
+  if (wanted && wanted.applies(page, run) === true) return wanted;
+  return views.find((view) => view.applies(page, run) === true);
+}
+
+function tabOf(view, state) {
+  const tab = h("button", { type: "button", role: "tab", id: `tab-${view.name}`, "aria-controls": "panel", text: view.title });
+  tab.addEventListener("click", () => {
+    if (tab.getAttribute("aria-disabled") !== "true") state.set({ view: view.name });
+  });
+  tab.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const all = [...tab.parentElement.children];
+    all[(all.indexOf(tab) + step + all.length) % all.length].focus();
+    event.preventDefault();
+  });
+  return tab;
+}
+
+function selectTab(tab, view, selected, applies) {
+  tab.setAttribute("aria-selected", String(selected));
+  tab.setAttribute("aria-disabled", String(applies !== true));
+  tab.tabIndex = selected ? 0 : -1;
+  tab.title = applies === true ? view.about : applies;
+}
+
+function runChoice(page, state) {
+  const select = h("select", { "aria-label": "Run" }, page.runs.map((run, index) => h("option", { value: index, text: run.title })));
+  select.value = String(state.get("run", 0));
+  select.addEventListener("change", () => state.set({ run: Number(select.value) }));
+  state.on(() => {
+    select.value = String(state.get("run", 0));
+  });
+  return select;
+}
+
+function themeButton(state, theme) {
+  const choose = () => state.set({ theme: theme.dark ? "light" : "dark" });
+  return h("button", { type: "button", onclick: choose, text: "Light / dark" });
+}
+
+function applyTheme(state) {
+  const chosen = state.get("theme");
+  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+  else delete document.documentElement.dataset.theme;
+}
