@@ -156,7 +156,7 @@ def _product(export: Export, likelihood: Any) -> Json:
     return {"parts": [{**part, "columns": places.tolist()} for part, places in zip(parts, columns, strict=True)]}
 
 
-# A part that the page computes: a row here, and one in ``web/engine/model.js``.
+# A part that the page computes: a row here, and one in ``web/engine/parts.js``.
 PRIORS: dict[type[nn.Module], Callable[[Export, Any], Json]] = {
     GaussianPrior: lambda export, prior: {"kind": "normal", "dim": len(prior.zeros)},
     BernoulliPrior: lambda export, prior: {"kind": "bernoulli", "logits": export.vector(prior.logits)},

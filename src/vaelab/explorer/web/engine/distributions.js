@@ -1,7 +1,7 @@
 // Distributions over n rows of a vector of `size` numbers. Each is an object {kind, n, size, params, mean(), mode(),
-// sample(rng, temperature), logProb(x)}; those of real numbers have stddev() too. Rows are flat Float32Arrays (n * size).
+// sample(rng, temperature), logProb(x)}; of real numbers stddev() too. Rows are flat Float32Arrays (n * size).
 // logProb(x) returns nats per row, as a Float64Array(n), and leaves out what is NaN in x; x may be one row for all.
-// A temperature T divides logits by T and multiplies standard deviations by T: 1 is the model, 0 the most probable value.
+// A temperature T divides logits by T and multiplies standard deviations by T: 1 is the model, 0 its likeliest value.
 import { logFactorial, logSumExp, sigmoid, softplus } from "./numbers.js";
 
 const LOG_2PI = Math.log(2 * Math.PI);

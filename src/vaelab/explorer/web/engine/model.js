@@ -1,20 +1,17 @@
 // A model of the page: p(z), p(x|z) and q(z|x) as distributions, and what is computed from them. Rows x have the X
 // columns; what a conditional model is given, y, is separate: (n * Y), or one row for all, or null.
-import { chain } from "./chain.js";
-import {
-  bernoulli, categorical, continuousBernoulli, delta, divergence, multinomial, normal, product, gather,
-} from "./distributions.js";
-import { mixture } from "./mixture.js";
-import { network } from "./networks.js";
+import { belief } from "./belief.js";
+import { divergence } from "./distributions.js";
 import { asFloats, columnsOf, logSumExp, sideBySide } from "./numbers.js";
+import { layersOf, likelihoodOf, posteriorOf, priorOf } from "./parts.js";
 import { random } from "./random.js";
 
 /** The model that MODEL of the page's JSON describes; `get` opens its arrays. */
 export function model(description, get) {
   const { code, dim, layers, given: givenSize } = description;
   const prior = priorOf(description.prior, get);
-  const conditional = likelihoodOf(description.likelihood, get);
-  const posteriorOfRows = posteriorOf(description.posterior, get);
+  const bottom = likelihoodOf(description.likelihood, get);
+  const posteriorOfRows = posteriorOf(description.posterior, get, description);
 
   const withGiven = (rows, n, width, y) => {
     if (!givenSize) {
@@ -22,12 +19,12 @@ export function model(description, get) {
     }
     return sideBySide([asFloats(rows), repeated(y, n, givenSize)], [width, givenSize], n);
   };
-  const columns = columnsIn(description);
+  const columns = description.likelihood.network.outputs;
   const posterior = (x, n, y = null) => posteriorOfRows(withGiven(x, n, columns, y), n);
   const { reads } = description.likelihood;
   const likelihood = (z, n, y = null) => {
     const read = reads ? columnsOf(asFloats(z), n, dim, 0, reads) : z;
-    return conditional(withGiven(read, n, reads ?? dim, y), n);
+    return bottom.build(bottom.run(withGiven(read, n, reads ?? dim, y), n), n);
   };
   const best = (q) => {
     const mean = q.mean();
@@ -43,7 +40,11 @@ export function model(description, get) {
     score: (x, n, z, q, y = null) => score(self, x, n, z, q, y),
     bound: (x, n, options = {}) => bound(self, x, n, options),
     sample: (options) => sample(self, options),
+    impute: (x, n, options = {}) => impute(self, x, n, options),
+    withGiven,
+    belief: null,
   };
+  self.belief = code === "bits" ? belief(self, layersOf(description, bottom, get)) : null;
   return self;
 }
 
@@ -57,8 +58,9 @@ function score(self, x, n, z, q, y) {
 }
 
 /**
- * Bounds on log p(x) of each row, in nats, from K = samples codes: {elbo, iwae, reconstruction, kl}, Float64Array(n) each.
- * The KL of the evidence lower bound is that of the distributions where it has a formula, else that of the codes.
+ * Bounds on log p(x) of each row, in nats, from K = samples codes: {elbo, iwae, reconstruction, kl}, each a
+ * Float64Array(n). The KL of the evidence lower bound is that of the distributions where it has a formula, else that of
+ * the codes. `codes` (K * n * D) are used instead of draws.
  */
 function bound(self, x, n, { samples = 1, rng = random(0), given = null, codes = null } = {}) {
   if (!self.hasBound) {
@@ -96,8 +98,43 @@ function sample(self, { n, kind = "draw", temperature = 1, seed = 0, given = nul
   return { x, z };
 }
 
-function columnsIn({ likelihood }) {
-  return likelihood.network.outputs;
+/**
+ * The mean of each missing value (NaN) of x given the observed ones, {x, effective}: K = samples codes of q(z|x), each
+ * weighted by p(x_observed, z) / q(z|x) (Mattei & Frellsen, 2019); `effective` says how many of them count in each row.
+ * Of an auto-encoder without noise it is the reconstruction.
+ */
+function impute(self, x, n, { samples = 100, rng = random(0), given = null } = {}) {
+  const rows = asFloats(x);
+  const q = self.posterior(rows, n, given);
+  const count = self.hasBound ? samples : 1;
+  const logWeights = new Float64Array(count * n);
+  const means = [];
+  for (let k = 0; k < count; k += 1) {
+    const p = self.hasBound ? null : self.likelihood(self.best(q), n, given);
+    const z = p ? null : q.sample(rng);
+    const drawn = p ?? self.likelihood(z, n, given);
+    means.push(drawn.mean());
+    if (!p) {
+      const terms = [drawn.logProb(rows), self.prior(n).logProb(z), q.logProb(z)];
+      logWeights.set(terms[0].map((value, r) => value + terms[1][r] - terms[2][r]), k * n);
+    }
+  }
+  const filled = new Float32Array(rows.length);
+  const effective = new Float64Array(n);
+  for (let r = 0; r < n; r += 1) {
+    const total = logSumExp(logWeights, r, count, n);
+    for (let k = 0; k < count; k += 1) {
+      const weight = Math.exp(logWeights[k * n + r] - total);
+      effective[r] += weight * weight;
+      for (let i = r * self.columns; i < (r + 1) * self.columns; i += 1) {
+        filled[i] += weight * means[k][i];
+      }
+    }
+  }
+  return {
+    x: filled.map((mean, i) => (Number.isNaN(rows[i]) ? mean : rows[i])),
+    effective: effective.map((squares) => 1 / squares),
+  };
 }
 
 /** Rows (n, width) from n rows or one for all. */
@@ -109,92 +146,4 @@ function repeated(rows, n, width) {
     return asFloats(rows);
   }
   return Float32Array.from({ length: n * width }, (_, i) => rows[i % width]);
-}
-
-/** A row of numbers repeated n times. */
-function tiled(row, n) {
-  const rows = new Float32Array(n * row.length);
-  for (let r = 0; r < n; r += 1) {
-    rows.set(row, r * row.length);
-  }
-  return rows;
-}
-
-const PRIORS = {
-  normal: ({ dim }) => (n) => normal(n, dim, new Float32Array(n * dim), new Float32Array(n * dim)),
-  bernoulli: ({ logits }, get) => {
-    const { data } = get(logits);
-    return (n) => bernoulli(n, data.length, tiled(data, n));
-  },
-  mixture: ({ weights, means, covariances }, get) => {
-    const [pi, mu, sigma] = [weights, means, covariances].map((index) => get(index).data);
-    return (n) => mixture(n, mu.length / pi.length, pi, mu, sigma);
-  },
-  chain: ({ top, conditionals, sizes }, get) => {
-    const first = priorOf(top, get);
-    const steps = conditionals.map((part) => posteriorOf(part, get));
-    return (n) => chain(n, sizes, first(n), steps, true);
-  },
-};
-
-const POSTERIORS = {
-  normal: ({ network: net }, get) => {
-    const run = network(net, get);
-    const size = net.outputs / 2;
-    return (x, n) => {
-      const numbers = run(x, n);
-      const loc = columnsOf(numbers, n, 2 * size, 0, size);
-      return normal(n, size, loc, columnsOf(numbers, n, 2 * size, size, 2 * size));
-    };
-  },
-  bernoulli: ({ network: net }, get) => {
-    const run = network(net, get);
-    return (x, n) => bernoulli(n, net.outputs, run(x, n));
-  },
-  delta: ({ network: net }, get) => {
-    const run = network(net, get);
-    return (x, n) => delta(n, net.outputs, run(x, n));
-  },
-  chain: ({ conditionals, sizes }, get) => {
-    const [first, ...steps] = conditionals.map((part) => posteriorOf(part, get));
-    return (x, n) => chain(n, sizes, first(x, n), steps, false);
-  },
-};
-
-// From the numbers of a network (n * X) to a distribution over observations.
-const LIKELIHOODS = {
-  bernoulli: () => (numbers, n, size) => bernoulli(n, size, numbers),
-  categorical: ({ groups }) => (numbers, n, size) => categorical(n, size, numbers, groups),
-  "continuous-bernoulli": () => (numbers, n, size) => continuousBernoulli(n, size, numbers),
-  gaussian,
-  "gaussian-shared": gaussian,
-  multinomial: ({ total }) => (numbers, n, size) => multinomial(n, size, numbers, total),
-  product: ({ parts }, get) => {
-    const builders = parts.map((part) => LIKELIHOODS[part.kind](part, get));
-    const columns = parts.map((part) => part.columns);
-    return (numbers, n, size) => {
-      const groups = columns.map((places, g) => builders[g](gather(numbers, n, size, places), n, places.length));
-      return product(n, size, groups, columns);
-    };
-  },
-};
-
-function gaussian({ mean, deviation, log_scale: logScale }, get) {
-  const [m, d, s] = [mean, deviation, logScale].map((index) => get(index).data);
-  return (numbers, n, size) => normal(n, size, numbers.map((f, i) => m[i % size] + d[i % size] * f), tiled(s, n));
-}
-
-function priorOf(part, get) {
-  return PRIORS[part.kind](part, get);
-}
-
-function posteriorOf(part, get) {
-  return POSTERIORS[part.kind](part, get);
-}
-
-function likelihoodOf(part, get) {
-  const run = network(part.network, get);
-  const build = LIKELIHOODS[part.kind](part, get);
-  const size = part.network.outputs;
-  return (z, n) => build(run(z, n), n, size);
 }

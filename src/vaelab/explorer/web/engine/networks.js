@@ -2,7 +2,11 @@
 // (inputs, outputs) row by row and skips inputs that are zero, as bits and the outputs of relu often are.
 import { asFloats, sigmoid } from "./numbers.js";
 
-/** A network as a function from rows (n * inputs) to rows (n * outputs); NaN in a row is a missing value. */
+/**
+ * A network as a function from rows (n * inputs) to rows (n * outputs); NaN in a row is a missing value. Its `opening`
+ * is the linear first layer {weight, width}, or null; `before(x, n)` are the numbers that this layer returns, and
+ * `after(numbers, n)` what the other layers make of them (in place).
+ */
 export function network(net, get) {
   const steps = [];
   const first = standardised(net, get);
@@ -12,13 +16,14 @@ export function network(net, get) {
     steps.push(step.apply);
     state = { shape: step.shape ?? state.shape, width: step.width ?? state.width };
   }
-  return (x, n) => {
-    let rows = first.read(asFloats(x), n);
-    for (const apply of steps) {
-      rows = apply(rows, n);
-    }
-    return rows;
-  };
+  const pass = (rows, n, some) => some.reduce((values, apply) => apply(values, n), rows);
+  const run = (x, n) => pass(first.read(asFloats(x), n), n, steps);
+  const { folded } = first.layers[0] ?? {};
+  run.opening = folded ? { weight: folded, width: folded.length / first.width } : null;
+  run.before = (x, n) => pass(first.read(asFloats(x), n), n, steps.slice(0, 1));
+  run.after = (numbers, n) => pass(numbers, n, steps.slice(1));
+  run.isLinear = run.opening !== null && steps.length === 1;
+  return run;
 }
 
 /** Layers as they are run, and how rows are read: (x - shift) * scale goes into the weights of a linear first layer. */
@@ -35,7 +40,7 @@ function standardised(net, get) {
   const isPlain = !net.encode_mask && shift.every((s) => s === 0);
   return {
     layers: [{ ...first, ...folded }, ...others],
-    width: inputs,
+    width: net.encode_mask ? 2 * inputs : inputs,
     read: isPlain ? zeroed : (x, n) => filled(x, n, shift, net.encode_mask),
   };
 }
@@ -45,12 +50,12 @@ function fold(layer, get, shift, scale, mask) {
   const { data: weight, shape } = get(layer.weight);
   const [, outputs] = shape;
   const inputs = shift.length;
-  const folded = new Float32Array(weight);
+  const folded = scale.every((s) => s === 1) ? weight : new Float32Array(weight);
   const bias = new Float64Array(outputs);
   bias.set(layer.bias === null ? bias : get(layer.bias).data);
   for (let i = 0; i < inputs; i += 1) {
     for (let j = 0, w = i * outputs; j < outputs; j += 1, w += 1) {
-      folded[w] = weight[w] * scale[i];
+      folded[w] = scale[i] === 1 ? folded[w] : weight[w] * scale[i];
       bias[j] -= folded[w] * shift[i];
     }
   }
@@ -279,7 +284,7 @@ function addBias(layer, get) {
   return { apply: (x) => x.map((value, i) => value + bias[i % bias.length]) };
 }
 
-// A layer that the page computes: a row here, and one in explorer/networks.py. Each is compiled to {apply, width, shape}.
+// A layer that the page computes is a row here and one in explorer/networks.py: compiled to {apply, width, shape}.
 const LAYERS = {
   linear,
   conv,

@@ -40,11 +40,20 @@ function fromBits(bytes, count) {
 }
 
 function fromHalves(halves) {
+  const values = tableOfHalves();
   const numbers = new Float32Array(halves.length);
   for (let i = 0; i < halves.length; i += 1) {
-    numbers[i] = halfToNumber(halves[i]);
+    numbers[i] = values[halves[i]];
   }
   return numbers;
+}
+
+let table = null;
+
+/** The numbers of all 65 536 patterns of 16 bits. */
+function tableOfHalves() {
+  table ??= Float32Array.from({ length: 65536 }, (_, half) => halfToNumber(half));
+  return table;
 }
 
 /** The number whose 16 bits in IEEE 754 half precision are given. */
@@ -52,13 +61,8 @@ export function halfToNumber(half) {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >> 10) & 0x1f;
   const fraction = half & 0x3ff;
-  if (exponent === 0) {
-    return sign * fraction * 2 ** -24;
-  }
   if (exponent === 31) {
     return fraction ? NaN : sign * Infinity;
   }
-  return sign * (1 + fraction / 1024) * POWERS[exponent];
+  return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24);
 }
-
-const POWERS = Array.from({ length: 31 }, (_, exponent) => 2 ** (exponent - 15));

@@ -1,0 +1,87 @@
+// Layers of bits, one above the other: each given the one above, from the top down; each given those on both sides, by
+// Gibbs sampling; all given x, from x upwards. Layer 0 is nearest to x. A code of one layer of bits is the case L = 1.
+import { columnsOf, sideBySide, sigmoid } from "./numbers.js";
+
+/**
+ * The layers of a model of bits. `parts` are {sizes, top(n) -> p(y_L), below}: below[l] is {run, build} of what layer l
+ * draws, {run, build}[0] that of x; `self` is the model.
+ */
+export function belief(self, parts) {
+  const { sizes, top, below } = parts;
+  const starts = sizes.map((_, l) => sizes.slice(0, l).reduce((sum, width) => sum + width, 0));
+
+  const split = (z, n) => sizes.map((width, l) => columnsOf(z, n, self.dim, starts[l], starts[l] + width));
+  const join = (layers, n) => sideBySide(layers, sizes, n);
+  const inputOf = (l, y, n, given) => (l === 0 ? self.withGiven(y, n, sizes[0], given) : y);
+  const under = (l, y, n, given = null) => below[l].build(below[l].run(inputOf(l, y, n, given), n), n);
+  const fromAbove = (l, layers, n) => (l === sizes.length - 1 ? top(n) : under(l + 1, layers[l + 1], n));
+
+  /** The layers and x's distribution, with all layers below layer `kept` drawn anew; kept = L draws all of them. */
+  const descend = (layers, kept, n, rng, given = null) => {
+    const drawn = layers.slice();
+    for (let l = kept - 1; l >= 0; l -= 1) {
+      drawn[l] = fromAbove(l, drawn, n).sample(rng);
+    }
+    return { layers: drawn, p: under(0, drawn[0], n, given) };
+  };
+
+  /** Layer l with each bit drawn once, in order, given all other bits and x; what is NaN in x has no say. */
+  const resample = (l, layers, x, n, rng, given = null) => {
+    const rows = layers[l].slice();
+    const logits = fromAbove(l, layers, n).params.logits;
+    const child = l === 0 ? x : layers[l - 1];
+    const width = child.length / n;
+    for (let r = 0; r < n; r += 1) {
+      const y = rows.subarray(r * sizes[l], (r + 1) * sizes[l]);
+      const row = inputOf(l, y, 1, given && given.length > self.given
+        ? given.subarray(r * self.given, (r + 1) * self.given) : given);
+      const prior = logits.subarray(r * sizes[l], (r + 1) * sizes[l]);
+      sweep(below[l], y, row, prior, child.subarray(r * width, (r + 1) * width), rng);
+    }
+    return rows;
+  };
+
+  return {
+    sizes, split, join, fromAbove, under, descend, resample,
+    /** Draws of all layers given x, from x upwards. */
+    climb: (x, n, rng, given = null) => split(self.posterior(x, n, given).sample(rng), n),
+    /** The means of all layers given x, each layer given the means of the one below. */
+    climbMeans: (x, n, given = null) => split(self.posterior(x, n, given).mean(), n),
+    /** What a bit of layer l adds to each number below when it turns to 1, (D_l * width); null if not linear. */
+    fields: (l) => (below[l].run.isLinear ? fieldsOf(below[l].run, sizes[l]) : null),
+  };
+}
+
+/** The weights of the bits, without those of what is given. */
+function fieldsOf({ opening: { weight, width } }, bits) {
+  return { data: weight.subarray(0, bits * width), width };
+}
+
+/** Draw the bits y in place: the numbers of the layer's network are changed bit by bit, not computed anew. */
+function sweep({ run, build }, y, row, prior, child, rng) {
+  const { opening } = run;
+  let numbers = opening ? run.before(row, 1) : null;
+  const input = row.slice();
+  const density = (values) => build(opening ? run.after(values.slice(), 1) : run(values, 1), 1).logProb(child)[0];
+  let present = density(opening ? numbers : input);
+  for (let j = 0; j < y.length; j += 1) {
+    const step = 1 - 2 * y[j];
+    let flipped;
+    if (opening) {
+      flipped = numbers.slice();
+      for (let i = 0, w = j * opening.width; i < opening.width; i += 1, w += 1) {
+        flipped[i] += step * opening.weight[w];
+      }
+    } else {
+      flipped = input.slice();
+      flipped[j] = 1 - y[j];
+    }
+    const other = density(flipped);
+    if (rng.uniform() < sigmoid(other - present + step * prior[j])) {
+      y[j] = 1 - y[j];
+      input[j] = y[j];
+      numbers = flipped;
+      present = other;
+    }
+  }
+}
