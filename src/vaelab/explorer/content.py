@@ -117,7 +117,7 @@ def _run(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
     return {
         "title": subject.title,
         "model": describe(model, tensors, rows),
-        "codes": tensors.add(codes),
+        "codes": tensors.add(codes, "int16" if model.code == "bits" else "float32"),
         "spreads": None if spreads is None else tensors.add(spreads),
         "bounds": None if bounds is None else tensors.add(bounds),
         "bound_samples": _SAMPLES,

@@ -37,7 +37,7 @@ _OWN = ("conditional", "split", "log_density", "log_likelihood")  # methods with
 def describe(model: LatentVariableModel, tensors: Tensors, rows: Tensor | None = None) -> Json:
     """Return a model as JSON for the page, and store its arrays.
 
-    Weights are float16 if that changes no probability by more than the tolerance of ``precision``, else float32.
+    Weights are int16 if that changes no probability by more than the tolerance of ``precision``, else float32.
 
     Args:
         model: the model.

@@ -9,38 +9,44 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-__all__ = ["StoredTensor", "TensorType", "Tensors"]
+__all__ = ["StoredTensor", "TensorType", "Tensors", "whole_numbers"]
 
-TensorType = Literal["float16", "float32", "uint8", "int32", "bits"]
-_FORMS: dict[TensorType, str] = {"float16": "<f2", "float32": "<f4", "uint8": "u1", "int32": "<i4"}
+TensorType = Literal["int16", "float32", "uint8", "int32", "bits"]
+_FORMS: dict[TensorType, str] = {"int16": "<i2", "float32": "<f4", "uint8": "u1", "int32": "<i4"}
+_LARGEST = 32767  # of the whole numbers of 16 bits
 _ALIGNMENT = 8  # bytes: a typed array of JavaScript starts at a multiple of the size of its numbers
 
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """Where an array stands in the block: its type, its shape, its first byte and how many bytes it has."""
+    """Where an array stands in the block: its type, its shape, its first byte and how many bytes it has.
+
+    ``scale`` is the number of the array by which the rows of a matrix of whole numbers are multiplied.
+    """
 
     dtype: TensorType
     shape: list[int]
     offset: int
     bytes: int
+    scale: int | None = None
 
 
 class Tensors:
     """A store of arrays. Equal arrays of one type are stored once.
 
-    ``bits`` are zeros and ones, eight to a byte, the first in the highest bit.
+    ``bits`` are zeros and ones, eight to a byte, the first in the highest bit. ``int16`` is for matrices (N, M): each
+    row is stored as whole numbers and a factor (:func:`whole_numbers`).
 
     >>> tensors = Tensors()
-    >>> tensors.add(np.array([[1.0, 0.0]]), "float16"), tensors.add(np.array([1, 0, 1]), "bits")
+    >>> tensors.add(np.array([1.0, 0.5])), tensors.add(np.array([1, 0, 1]), "bits")
     (0, 1)
     >>> tensors.index()[1], len(tensors.blob())
-    ({'dtype': 'bits', 'shape': [3], 'offset': 8, 'bytes': 1}, 16)
+    ({'dtype': 'bits', 'shape': [3], 'offset': 8, 'bytes': 1, 'scale': None}, 16)
     """
 
     def __init__(self) -> None:
         self._stored: list[StoredTensor] = []
-        self._places: dict[tuple[str, tuple[int, ...], bytes], int] = {}
+        self._places: dict[tuple[str, tuple[int, ...], bytes, int | None], int] = {}
         self._block = bytearray()
 
     def index(self) -> list[dict[str, Any]]:
@@ -50,11 +56,15 @@ class Tensors:
     def add(self, array: Tensor | npt.ArrayLike, dtype: TensorType = "float32") -> int:
         """Store an array, rounded to the type, and return its number."""
         values = np.asarray(array.detach().cpu() if isinstance(array, Tensor) else array)
+        scale = None
+        if dtype == "int16":
+            values, factors = whole_numbers(values)
+            scale = self.add(factors)
         content = np.packbits(values != 0).tobytes() if dtype == "bits" else self._rounded(values, dtype)
-        key = dtype, values.shape, content
+        key = dtype, values.shape, content, scale
         if key not in self._places:
             self._places[key] = len(self._stored)
-            self._stored.append(StoredTensor(dtype, list(values.shape), len(self._block), len(content)))
+            self._stored.append(StoredTensor(dtype, list(values.shape), len(self._block), len(content), scale))
             self._block += content + bytes(-len(content) % _ALIGNMENT)
         return self._places[key]
 
@@ -65,3 +75,13 @@ class Tensors:
     @staticmethod
     def _rounded(values: npt.NDArray[Any], dtype: TensorType) -> bytes:
         return np.ascontiguousarray(values).astype(_FORMS[dtype]).tobytes()
+
+
+def whole_numbers(matrix: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return a matrix (N, M) as whole numbers of 16 bits and a float32 factor for each row (N,), whose product it is.
+
+    A number changes by at most half of the factor, 1/65534 of the largest number of its row. Half precision (float16)
+    changes the largest numbers 16 times as much.
+    """
+    factors = (np.abs(matrix).max(1, initial=0) / _LARGEST).astype(np.float32)
+    return np.rint(matrix / np.where(factors > 0, factors, 1)[:, None]), factors

@@ -1,7 +1,7 @@
 // The arrays of the page: base64 text -> one block of bytes -> typed arrays, decoded when they are first asked for.
 
 const READERS = {
-  float16: (bytes, count) => fromHalves(new Uint16Array(bytes.buffer, bytes.byteOffset, count)),
+  int16: (bytes, count) => new Int16Array(bytes.buffer, bytes.byteOffset, count),
   float32: (bytes, count) => new Float32Array(bytes.buffer, bytes.byteOffset, count),
   int32: (bytes, count) => new Int32Array(bytes.buffer, bytes.byteOffset, count),
   uint8: (bytes) => bytes,
@@ -12,14 +12,16 @@ const READERS = {
 export function openTensors(index, base64) {
   const block = fromBase64(base64);
   const opened = new Map();
-  return (number) => {
+  const get = (number) => {
     if (!opened.has(number)) {
-      const { dtype, shape, offset, bytes } = index[number];
+      const { dtype, shape, offset, bytes, scale } = index[number];
       const count = shape.reduce((product, size) => product * size, 1);
-      opened.set(number, { data: READERS[dtype](block.subarray(offset, offset + bytes), count), shape });
+      const data = READERS[dtype](block.subarray(offset, offset + bytes), count);
+      opened.set(number, { data: scale === null ? data : scaled(data, get(scale).data), shape });
     }
     return opened.get(number);
   };
+  return get;
 }
 
 function fromBase64(text) {
@@ -39,30 +41,14 @@ function fromBits(bytes, count) {
   return numbers;
 }
 
-function fromHalves(halves) {
-  const values = tableOfHalves();
-  const numbers = new Float32Array(halves.length);
-  for (let i = 0; i < halves.length; i += 1) {
-    numbers[i] = values[halves[i]];
+/** Whole numbers, a row of a matrix at a time multiplied by the factor of the row. */
+function scaled(whole, factors) {
+  const numbers = new Float32Array(whole.length);
+  const width = whole.length / factors.length;
+  for (let row = 0; row < factors.length; row += 1) {
+    for (let i = row * width; i < (row + 1) * width; i += 1) {
+      numbers[i] = whole[i] * factors[row];
+    }
   }
   return numbers;
-}
-
-let table = null;
-
-/** The numbers of all 65 536 patterns of 16 bits. */
-function tableOfHalves() {
-  table ??= Float32Array.from({ length: 65536 }, (_, half) => halfToNumber(half));
-  return table;
-}
-
-/** The number whose 16 bits in IEEE 754 half precision are given. */
-export function halfToNumber(half) {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 31) {
-    return fraction ? NaN : sign * Infinity;
-  }
-  return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24);
 }
