@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaelab.data import Dataset, DataSpec
+from vaelab.data import Column, Condition, Dataset, DataSpec
 from vaelab.evaluation import encode_means
 from vaelab.explorer.parts import describe
 from vaelab.explorer.subject import Subject
@@ -61,6 +61,7 @@ def _data(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
     classes, labels = _labels(data, subject.split, len(x))
     return {
         "name": data.name,
+        "sha256": data.sha256(),
         "split": subject.split,
         "total": len(data.split(subject.split)),
         "kind": data.kind,
@@ -73,7 +74,8 @@ def _data(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
         "classes": classes,
         "labels": None if labels is None else tensors.add(labels, "int32"),
         "given": tensors.add(given) if given.shape[1] else None,
-        "condition": None if spec.condition is None else str(spec.condition),
+        "given_variables": [] if spec.condition is None else _given(spec.condition),
+        "condition": None if spec.condition is None else _words(spec.condition),
         "may_be_missing": spec.may_be_missing,
     }
 
@@ -85,6 +87,23 @@ def _labels(data: Dataset, split: str, count: int) -> tuple[list[str] | None, np
         return None, None
     classes, labels = np.unique(np.asarray(named), return_inverse=True)
     return [str(name) for name in classes], labels[:count]
+
+
+def _given(condition: Condition) -> list[Json]:
+    """Return what a conditional model is given as columns of a table; labels are one column of levels."""
+    if condition.variables is not None:
+        return _described(condition.variables)
+    if condition.on == "labels":
+        levels = list(condition.names)
+        return [{"name": "class", "kind": "categorical", "levels": levels, "start": 0, "stop": len(levels)}]
+    return [
+        {"name": name, "kind": "unit", "levels": None, "start": place, "stop": place + 1}
+        for place, name in enumerate(condition.names)
+    ]
+
+
+def _words(condition: Condition) -> str:
+    return condition.words if isinstance(condition.words, str) else ", ".join(condition.words)
 
 
 def _names(spec: DataSpec) -> list[str]:
@@ -99,8 +118,12 @@ def _variables(spec: DataSpec) -> list[Json]:
             {"name": name, "kind": kind, "levels": None, "start": place, "stop": place + 1}
             for place, (name, kind) in enumerate(zip(_names(spec), kinds, strict=True))
         ]
+    return _described(spec.variables)
+
+
+def _described(variables: Sequence[Column]) -> list[Json]:
     described, start = [], 0
-    for column in spec.variables:
+    for column in variables:
         levels = None if column.levels is None else [str(level) for level in column.levels]
         stop = start + column.width
         described.append({"name": column.name, "kind": column.kind, "levels": levels, "start": start, "stop": stop})
@@ -123,6 +146,8 @@ def _run(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
         "bound_samples": _SAMPLES,
         "parameters": sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
         "facts": [list(pair) for pair in subject.facts],
+        "selected": subject.selected,
+        "verdict": subject.verdict,
         "metrics": _thinned(subject.metrics),
         "evaluations": [record.to_dict() for record in subject.evaluations],
     }

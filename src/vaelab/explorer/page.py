@@ -29,6 +29,7 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))"
 # Formulae of the page, by name: plain text, typeset when the page is written.
 FORMULAE = {
     "elbo": "`ELBO(x) = E_q[log p(x|z)] - KL[q(z|x) || p(z)] <= log p(x)`",
+    "sample": "`z ~ p(z), x ~ p(x|z)`",
 }
 
 

@@ -11,6 +11,8 @@ from vaelab.evaluation import EvaluationRecord
 from vaelab.models import LatentVariableModel
 from vaelab.report import ReportedRun
 from vaelab.report.tables import command, protocol
+from vaelab.settings import TrainingSettings
+from vaelab.training.verdict import judge
 
 __all__ = ["Subject"]
 
@@ -27,6 +29,8 @@ class Subject:
         metrics: the logged steps of the training.
         evaluations: the numbers that are known of these weights.
         facts: pairs of a name and a text: the settings, and the command that trains the model again.
+        selected: the step whose weights were selected, if that is known.
+        verdict: whether more steps would have helped, as a sentence; None if that is not known.
     """
 
     title: str
@@ -36,15 +40,33 @@ class Subject:
     metrics: Sequence[dict[str, Any]] = ()
     evaluations: Sequence[EvaluationRecord] = ()
     facts: Sequence[tuple[str, str]] = field(default=())
+    selected: int | None = None
+    verdict: str | None = None
 
     @classmethod
     def of_run(cls, member: ReportedRun) -> Self:
         """Return the subject of a run: the weights that it selected, and the test rows of its data."""
+        metrics = member.run.metrics()
+        selected, verdict = _selection(metrics, member.run.settings.training)
         return cls(
             member.title,
             member.model,
             member.data,
-            metrics=member.run.metrics(),
+            metrics=metrics,
             evaluations=member.evaluations(),
             facts=[("command", command(member)), *protocol([member])],
+            selected=selected,
+            verdict=verdict,
         )
+
+
+def _selection(metrics: Sequence[dict[str, Any]], settings: TrainingSettings) -> tuple[int | None, str | None]:
+    """Return the step of the selected weights, and whether more steps would have helped, from a log."""
+    what = "bound" if any("val/bound" in row for row in metrics) else "reconstruction"
+    curve = [(row["step"], row[f"val/{what}"]) for row in metrics if f"val/{what}" in row]
+    counted = [(bound, -step) for step, bound in curve if step >= settings.kl_warmup]  # of equal bounds the first
+    last = metrics[-1] if metrics else {}
+    if not counted or "finished" not in last:
+        return (-max(counted)[1] if counted else None), None
+    early = last["step"] < last["steps"]
+    return -max(counted)[1], judge(curve, settings, last["steps"], early, what).sentence

@@ -2,6 +2,17 @@
 
 import { h, unique } from "./dom.js";
 
+/** Return an element that shows the state anew whenever it changes, while the element is in the page. */
+export function following(state, element, show) {
+  let seen = false;
+  const stop = state.on(() => {
+    if (seen && !element.isConnected) stop();
+    else show();
+    seen ||= element.isConnected;
+  });
+  return element;
+}
+
 /** Return a slider for a number of the state. */
 export function slider(state, key, { label, min, max, step = 0.01, value, format = (number) => number.toFixed(2) }) {
   const id = unique("slider");
@@ -11,26 +22,36 @@ export function slider(state, key, { label, min, max, step = 0.01, value, format
     shown.textContent = format(Number(input.value));
     state.set({ [key]: Number(input.value) });
   });
-  return h("div", { class: "control" }, h("label", { for: id, text: label }), input, shown);
+  const element = h("div", { class: "control" }, h("label", { for: id, text: label }), input, shown);
+  return following(state, element, () => {
+    if (document.activeElement !== input) input.value = state.get(key, value);
+    shown.textContent = format(state.get(key, value));
+  });
 }
 
 /** Return a list of choices, [[value, text], ...], for a word of the state. */
 export function choice(state, key, { label, options, value = options[0][0] }) {
   const id = unique("choice");
   const select = h("select", { id }, options.map(([name, text]) => h("option", { value: name, text })));
-  select.value = state.get(key, value);
-  if (select.selectedIndex < 0) select.value = value;
+  const show = () => {
+    select.value = state.get(key, value);
+    if (select.selectedIndex < 0) select.value = value;
+  };
+  show();
   select.addEventListener("change", () => state.set({ [key]: select.value }));
-  return h("div", { class: "control" }, h("label", { for: id, text: label }), select);
+  return following(state, h("div", { class: "control" }, h("label", { for: id, text: label }), select), show);
 }
 
 /** Return a checkbox for a yes or no of the state. */
 export function toggle(state, key, { label, value = false }) {
   const id = unique("toggle");
   const input = h("input", { type: "checkbox", id });
-  input.checked = state.get(key, value);
+  const show = () => {
+    input.checked = state.get(key, value);
+  };
+  show();
   input.addEventListener("change", () => state.set({ [key]: input.checked }));
-  return h("div", { class: "control" }, input, h("label", { for: id, text: label }));
+  return following(state, h("div", { class: "control" }, input, h("label", { for: id, text: label })), show);
 }
 
 /** Return a field for a whole number of the state. */
@@ -42,7 +63,10 @@ export function numberField(state, key, { label, min = 0, max = 999999, value = 
     input.value = number;
     state.set({ [key]: number });
   });
-  return h("div", { class: "control" }, h("label", { for: id, text: label }), input);
+  const element = h("div", { class: "control" }, h("label", { for: id, text: label }), input);
+  return following(state, element, () => {
+    input.value = state.get(key, value);
+  });
 }
 
 /** Return a button. */

@@ -13,6 +13,17 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Return an element of an SVG picture, with attributes and children; `text` is as in HTML. */
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "text") element.textContent = value;
+    else element.setAttribute(name, String(value));
+  }
+  element.append(...children.flat());
+  return element;
+}
+
 /** Remove what an element holds, and put children in its place. */
 export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));

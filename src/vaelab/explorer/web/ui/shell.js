@@ -25,7 +25,8 @@ export function openShell(app, { page, state, theme, rng }, views) {
     panel.dataset.view = current.name;
     const root = h("div", { class: `view view-${current.name}` });
     fill(panel, h("p", { class: "about", text: current.about }), root);
-    mounted = current.mount(root, { page, run, state, theme, rng, say: (text) => fill(spoken, text) });
+    const canOpen = (name) => views.some((view) => view.name === name && view.applies(page, run) === true);
+    mounted = current.mount(root, { page, run, state, theme, rng, canOpen, say: (text) => fill(spoken, text) });
   };
   const changed = (keys) => {
     applyTheme(state);

@@ -1,43 +1,127 @@
-// Sample: observations drawn from the model.
+// Sample: the same codes of the prior, shown as means, most probable values and draws.
 
 import { button, choice, numberField, slider } from "../ui/controls.js";
 import { fill, h } from "../ui/dom.js";
-import { observationView } from "../ui/observation.js";
+import { explain, formula } from "../ui/explain.js";
+import { givenControl, givenRows } from "../ui/given.js";
+import { pictureButtons, saveTable, sheet } from "../ui/save.js";
+import { sampleDetail } from "./sample_detail.js";
+import { componentsOf, drawSamples, KINDS, temperatureWords } from "./sample_draws.js";
+import { samplePanel, tableOfSamples } from "./sample_panels.js";
 
 export const sampleView = {
   name: "sample",
   title: "Sample",
-  about: "Draws a code from the prior, then shows what the model makes of it.",
+  about: "Draws codes from the prior p(z), and shows what the model makes of each: the mean of p(x|z), its most probable value, and a draw.",
   applies: () => true,
-  mount(root, { run, state, theme }) {
-    const grid = h("div", { class: "grid" });
-    const again = () => state.set({ "sample.seed": state.get("sample.seed", 0) + 1 });
-    fill(
-      root,
-      h(
-        "div",
-        { class: "controls" },
-        choice(state, "sample.kind", { label: "Show", options: [["mean", "means"], ["mode", "most probable values"], ["draw", "draws"]] }),
-        slider(state, "sample.temperature", { label: "Temperature", min: 0, max: 2, step: 0.05, value: 1 }),
-        numberField(state, "sample.seed", { label: "Seed" }),
-        button("Draw again", again),
-      ),
-      grid,
-    );
-    const update = () => {
-      const n = run.data.image ? 36 : 6;
-      const kind = state.get("sample.kind", "mean");
-      const drawn = run.model.sample({ n, kind, temperature: state.get("sample.temperature", 1), seed: state.get("sample.seed", 0), given: run.data.given ? run.data.givenRows(n) : null });
-      fill(
-        grid,
-        Array.from({ length: n }, (_, place) => {
-          const view = observationView({ data: run.data, theme, label: `sample ${place + 1}`, size: 84 });
-          view.show(drawn.x.subarray(place * run.data.size, (place + 1) * run.data.size));
-          return view.element;
-        }),
-      );
-    };
-    update();
-    return { update, unmount() {} };
-  },
+  mount,
 };
+
+function mount(root, { run, state, theme, say, canOpen = () => false }) {
+  const { data } = run;
+  const onpick = (place) => state.set({ "sample.pick": place });
+  const panels = KINDS.map(([kind, title]) => ({ kind, ...samplePanel({ data, theme, title, kind, onpick }) }));
+  const detail = sampleDetail({ run, state, theme, canOpen });
+  const status = h("output", { class: "small soft" });
+  const told = (text) => {
+    status.textContent = text;
+    say(text);
+  };
+  let drawn = null;
+  const shownKinds = () => panels.filter((panel) => ["all", panel.kind].includes(state.get("sample.kind", "all")));
+  const area = h("div", { class: "sample-panels" }, panels.map((panel) => panel.element));
+  const files = filesOf({ run, theme, shownKinds, drawn: () => drawn, told });
+  fill(root, controls(run, state), h("div", { class: "sample-layout" }, h("div", {}, area, h("div", { class: "button-row" }, files, status)), detail.element));
+  const redraw = () => {
+    const settings = settingsOf(run, state);
+    drawn = { n: settings.n, given: settings.given, ...drawSamples(run, settings) };
+  };
+  const show = () => {
+    const pick = Math.min(drawn.n - 1, state.get("sample.pick", 0));
+    const kinds = shownKinds();
+    area.dataset.count = kinds.length;
+    for (const panel of panels) {
+      panel.element.hidden = !kinds.includes(panel);
+      if (kinds.includes(panel)) panel.show(drawn[panel.kind], drawn.n, pick);
+    }
+    const part = (values, width) => values.subarray(pick * width, (pick + 1) * width);
+    const kind = kinds[kinds.length - 1].kind;
+    const given = drawn.given && part(drawn.given, drawn.given.length / drawn.n);
+    detail.show({ place: pick, kind, x: part(drawn[kind], data.size), z: part(drawn.z, run.model.dim), given });
+  };
+  redraw();
+  show();
+  return updates(redraw, show, state);
+}
+
+/** Draw anew at most once a frame; only what was changed. */
+function updates(redraw, show) {
+  let [frame, stale] = [0, false];
+  return {
+    update(keys) {
+      stale ||= keys === null || keys.some((key) => key.startsWith("sample.") && !["sample.pick", "sample.kind"].includes(key));
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(() => {
+        if (stale) redraw();
+        stale = false;
+        show();
+      });
+    },
+    unmount: () => cancelAnimationFrame(frame),
+  };
+}
+
+function controls(run, state) {
+  const counts = run.data.image ? [9, 25, 49, 100] : [4, 8, 16];
+  const components = componentsOf(run);
+  const again = () => state.set({ "sample.seed": state.get("sample.seed", 0) + 1 });
+  return h(
+    "div",
+    { class: "controls" },
+    choice(state, "sample.kind", { label: "Show", options: [["all", "all three"], ...KINDS.map(([kind, title]) => [kind, title.toLowerCase()])] }),
+    choice(state, "sample.n", { label: "Samples", options: counts.map((count) => [String(count), String(count)]), value: String(counts[1]) }),
+    slider(state, "sample.temperature", { label: "Temperature", min: 0, max: 2, step: 0.05, value: 1 }),
+    explain("temperature", temperatureWords(run), "It changes the codes alone: p(x|z) is that of the model at every temperature."),
+    components ? choice(state, "sample.component", { label: "Component", options: [["all", "all, by weight"], ...weightsOf(run)] }) : null,
+    givenControl(state, "sample.given", run.data),
+    numberField(state, "sample.seed", { label: "Seed" }),
+    button("Draw again", again),
+    explain("means, most probable values and draws", "The three are of the same codes. A mean shows the probability of each value; the most probable value is one observation without noise; a draw is what the model takes the data to be like, noise included.", formula("sample")),
+  );
+}
+
+function weightsOf(run) {
+  return Array.from(run.model.prior(1).params.weights, (weight, place) => [String(place), `${place + 1} (weight ${weight.toFixed(2)})`]);
+}
+
+function settingsOf(run, state) {
+  const counts = run.data.image ? [9, 25, 49, 100] : [4, 8, 16];
+  const n = Math.min(400, Math.max(1, Math.round(Number(state.get("sample.n", String(counts[1])))) || counts[1]));
+  const component = Number(state.get("sample.component", "all"));
+  const known = Number.isInteger(component) && component >= 0 && component < componentsOf(run);
+  return {
+    n,
+    temperature: Math.max(0, state.get("sample.temperature", 1)),
+    seed: state.get("sample.seed", 0),
+    component: known && state.get("sample.component", "all") !== "all" ? component : null,
+    given: givenRows(state, "sample.given", run.data, n),
+  };
+}
+
+/** Buttons that copy or save what is shown: images as one picture, tables as CSV. */
+function filesOf({ run, theme, shownKinds, drawn, told }) {
+  const name = () => `${run.title} samples`;
+  if (!run.data.image) {
+    return KINDS.map(([kind, title]) => {
+      const save = button(`Save CSV: ${title.toLowerCase()}`, () => saveTable(tableOfSamples(run.data, drawn()[kind], drawn().n, kind), `${name()} ${kind}`));
+      return save;
+    });
+  }
+  const make = () => {
+    const kinds = shownKinds();
+    const columns = Math.ceil(Math.sqrt(drawn().n));
+    const sheets = kinds.map((panel) => sheet(panel.canvases(), { columns, ground: theme.colour("paper") }));
+    return sheets.length === 1 ? sheets[0] : sheet(sheets, { columns: sheets.length, scale: 1, gap: 16, ground: theme.colour("paper") });
+  };
+  return pictureButtons(make, name, told);
+}

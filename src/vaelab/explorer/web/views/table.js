@@ -1,5 +1,7 @@
 // The views of the page, in the order of their tabs.
 
+import { compareView } from "./compare.js";
 import { sampleView } from "./sample.js";
+import { trainingView } from "./training.js";
 
-export const VIEWS = [sampleView];
+export const VIEWS = [sampleView, compareView, trainingView];

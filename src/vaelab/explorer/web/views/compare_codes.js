@@ -1,0 +1,71 @@
+// The same code through every run whose codes have the same kind and size.
+
+import { codeView } from "../ui/code.js";
+import { choice, numberField, slider } from "../ui/controls.js";
+import { h } from "../ui/dom.js";
+import { explain } from "../ui/explain.js";
+import { observationView } from "../ui/observation.js";
+import { drawSamples } from "./sample_draws.js";
+import { chosenRow } from "./compare_input.js";
+
+/** Return the section that decodes one code with every run that has such codes: `{ element, show() }`. */
+export function sameCode({ page, run, state, theme }) {
+  const group = groupOf(page, run);
+  const heading = h("h2", {}, "The same code ", explain("the same code", "Two trainings give the numbers of a code different meanings, even with the same settings: a code of one run is seldom one of the same observation in another. What they share is the prior."));
+  if (group === null) {
+    return { element: h("section", {}, heading, h("p", { class: "soft", text: "No two runs of the page have codes of the same kind and size." })), show() {} };
+  }
+  const base = group[0];
+  const code = codeView({ model: base.model, theme, label: "the code" });
+  const cards = group.map((each) => {
+    const picture = observationView({ data: each.data, theme, label: `decoded by ${each.title}`, size: 150 });
+    return { run: each, picture, element: h("article", { class: "compare-card" }, h("h3", { text: each.title }), picture.element) };
+  });
+  const intro = h("article", { class: "compare-card" }, h("h3", { text: "Code" }), code.element, h("p", { class: "small soft", text: `drawn from the prior of ${base.title}` }));
+  return {
+    element: h("section", {}, heading, controls(base.model, state), h("div", { class: "compare-cards" }, intro, cards.map((card) => card.element))),
+    show() {
+      const z = codeOf(base, state);
+      code.show(z);
+      for (const card of cards) {
+        const given = card.run.data.given ? card.run.data.givenRows(1, chosenRow(state, card.run.data)) : null;
+        card.picture.show(card.run.model.decode(z, 1, given));
+      }
+    },
+  };
+}
+
+/** Return the runs with codes of one kind and size: those like the current run, or else the first two that are alike. */
+export function groupOf(page, run) {
+  const like = (base) => page.runs.filter((each) => kindOf(each) === kindOf(base));
+  const base = [run, ...page.runs].find((each) => like(each).length > 1);
+  return base ? [base, ...like(base).filter((each) => each !== base)] : null;
+}
+
+function kindOf({ model }) {
+  return `${model.code === "bits" ? "bits" : "real"} ${model.dim} ${model.layers.join("-")}`;
+}
+
+/** Return the code that the address names: drawn with a seed, one number replaced or one bit flipped. */
+export function codeOf(run, state) {
+  const given = run.data.given ? run.data.givenRows(1) : null;
+  const { z } = drawSamples(run, { n: 1, temperature: 1, seed: state.get("compare.seed", 0), component: null, given });
+  const place = Math.min(run.model.dim, Math.max(1, state.get("compare.axis", 1))) - 1;
+  if (run.model.code === "bits") {
+    if (state.get("compare.flip", "no") === "yes") z[place] = 1 - z[place];
+  } else if (state.get("compare.set", "no") === "yes") z[place] = state.get("compare.value", 0);
+  return z;
+}
+
+function controls(model, state) {
+  const bits = model.code === "bits";
+  return h(
+    "div",
+    { class: "controls" },
+    numberField(state, "compare.seed", { label: "Seed" }),
+    numberField(state, "compare.axis", { label: bits ? "Bit" : "Number of the code", min: 1, max: model.dim, value: 1 }),
+    bits
+      ? choice(state, "compare.flip", { label: "is", options: [["no", "as drawn"], ["yes", "flipped"]] })
+      : [choice(state, "compare.set", { label: "is", options: [["no", "as drawn"], ["yes", "set to"]] }), slider(state, "compare.value", { label: "Value", min: -4, max: 4, step: 0.05, value: 0 })],
+  );
+}

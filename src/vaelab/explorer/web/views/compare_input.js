@@ -1,0 +1,111 @@
+// The same row through every run: its reconstruction, its code, and its bound.
+
+import { codeView } from "../ui/code.js";
+import { button, choice, numberField } from "../ui/controls.js";
+import { fill, h } from "../ui/dom.js";
+import { explain, formula } from "../ui/explain.js";
+import { shownNumber } from "../ui/numbers.js";
+import { observationView } from "../ui/observation.js";
+import { whyNotComparable } from "./compare_rules.js";
+
+/** Return the section that shows one row of the page through every run: `{ element, show() }`. */
+export function sameInput({ page, run, state, theme }) {
+  const { data } = run;
+  const input = observationView({ data, theme, label: "the row", size: 150 });
+  const name = h("p", { class: "small soft" });
+  const cards = page.runs.map((each) => cardOf(each, data, theme));
+  const element = h(
+    "section",
+    {},
+    h("h2", {}, "The same row ", explain("the same row", "Each run encodes the row and decodes the best code of q(z|x): the mean of real numbers, the likelier value of each bit.", formula("elbo"))),
+    rowControls(state, data),
+    h("div", { class: "compare-cards" }, h("article", { class: "compare-card" }, h("h3", { text: "Input" }), input.element, name), cards.map((card) => card.element)),
+  );
+  return {
+    element,
+    show() {
+      const row = chosenRow(state, data);
+      input.show(data.row(row));
+      name.textContent = rowName(data, row);
+      cards.forEach((card) => card.show(row));
+    },
+  };
+}
+
+/** Return the row of the page that the address names. */
+export function chosenRow(state, data) {
+  return Math.min(data.count - 1, Math.max(0, state.get("compare.row", 0)));
+}
+
+/** Return a row in words: its number, and its class if it has one. */
+export function rowName(data, row) {
+  return `${data.split} row ${(row + 1).toLocaleString("en")}${data.labels ? `, ${data.classes[data.labels[row]]}` : ""}`;
+}
+
+function rowControls(state, data) {
+  const move = (step) => state.set({ "compare.row": nextRow(state, data, step) });
+  const classes = data.labels ? [["any", "any"], ...data.classes.map((text, place) => [String(place), text])] : null;
+  return h(
+    "div",
+    { class: "controls" },
+    numberField(state, "compare.row", { label: "Row, from 0", max: data.count - 1 }),
+    button("Previous", () => move(-1)),
+    button("Next", () => move(1)),
+    classes ? choice(state, "compare.class", { label: "Step through class", options: classes }) : null,
+  );
+}
+
+function nextRow(state, data, step) {
+  const now = chosenRow(state, data);
+  const wanted = state.get("compare.class", "any");
+  for (let tried = 1; tried <= data.count; tried += 1) {
+    const row = (now + step * tried + data.count * (tried + 1)) % data.count;
+    if (wanted === "any" || !data.labels || String(data.labels[row]) === wanted) return row;
+  }
+  return now;
+}
+
+function cardOf(run, base, theme) {
+  const { data, model } = run;
+  const own = data !== base ? observationView({ data, theme, label: `input of ${run.title}`, size: 75 }) : null;
+  const picture = observationView({ data, theme, label: `reconstruction by ${run.title}`, size: 150 });
+  const code = codeView({ model, theme, label: `code of ${run.title}` });
+  const [bound, wrong, remark] = [h("p", { class: "compare-bound" }), h("p", { class: "small soft" }), h("p", { class: "small soft" })];
+  const element = h("article", { class: "compare-card" }, h("h3", { text: run.title }), picture.element, bound, wrong, code.element, own ? [remark, own.element] : null);
+  return {
+    element,
+    show(place) {
+      const row = Math.min(data.count - 1, place);
+      const x = data.row(row);
+      const given = data.given ? data.givenRows(1, row) : null;
+      const mean = model.decode(model.best(model.posterior(x, 1, given)), 1, given);
+      picture.show(mean);
+      code.show(run.codes.subarray(row * model.dim, (row + 1) * model.dim));
+      bound.textContent = run.bounds ? `${shownNumber(run.bounds[row])} nats` : "no bound";
+      bound.title = run.bounds ? `ELBO with K = ${run.bound_samples} codes` : "an auto-encoder without noise has no likelihood";
+      wrong.textContent = missWords(data, x, mean);
+      if (own) {
+        own.show(x);
+        remark.textContent = data.sha256 === base.sha256 ? `Its input: the same row, binarisation ${data.binarisation}, given ${data.condition ?? "nothing"}.` : `Its input: row ${row + 1} of its own data, ${data.name}.`;
+      }
+    },
+  };
+}
+
+function missWords(data, x, mean) {
+  if (!data.image && data.variables.some((variable) => variable.kind !== "binary")) return "";
+  let wrong = 0;
+  let known = 0;
+  for (let place = 0; place < x.length; place += 1) {
+    if (Number.isNaN(x[place])) continue;
+    known += 1;
+    wrong += (mean[place] > 0.5) !== (x[place] > 0.5) ? 1 : 0;
+  }
+  return `${wrong} of ${known} ${data.image ? "pixels" : "values"} wrong`;
+}
+
+/** Return a note for runs whose numbers are not comparable with those of the first; null if all are. */
+export function remarks(runs) {
+  const found = runs.slice(1).map((run) => whyNotComparable(runs[0], run)).filter(Boolean);
+  return found.length ? h("div", { class: "note" }, fill(h("ul"), found.map((text) => h("li", { text })))) : null;
+}

@@ -1,0 +1,32 @@
+// Samples of every run from the same random numbers.
+
+import { choice } from "../ui/controls.js";
+import { h } from "../ui/dom.js";
+import { chosenRow } from "./compare_input.js";
+import { drawSamples, KINDS } from "./sample_draws.js";
+import { samplePanel } from "./sample_panels.js";
+
+/** Return the section with samples of every run: `{ element, show() }`. */
+export function sameSeed({ page, state, theme }) {
+  const panels = page.runs.map((run) => ({ run, ...samplePanel({ data: run.data, theme, title: run.title, kind: "mean", onpick: (place) => state.set({ "compare.pick": place }) }) }));
+  const kinds = KINDS.map(([kind, title]) => [kind, title.toLowerCase()]);
+  return {
+    element: h(
+      "section",
+      {},
+      h("h2", { text: "The same random numbers" }),
+      h("p", { class: "soft", text: "Each run draws codes from its own prior, with the seed above. Runs with the same kind and size of code, and the same prior, draw the same codes." }),
+      h("div", { class: "controls" }, choice(state, "compare.kind", { label: "Show", options: kinds })),
+      h("div", { class: "sample-panels" }, panels.map((panel) => panel.element)),
+    ),
+    show() {
+      const kind = state.get("compare.kind", "mean");
+      for (const panel of panels) {
+        const n = panel.run.data.image ? 16 : 4;
+        const given = panel.run.data.given ? panel.run.data.givenRows(n, chosenRow(state, panel.run.data)) : null;
+        const drawn = drawSamples(panel.run, { n, temperature: 1, seed: state.get("compare.seed", 0), component: null, given });
+        panel.show(drawn[kind] ?? drawn.mean, n, Math.min(n - 1, state.get("compare.pick", 0)));
+      }
+    },
+  };
+}

@@ -1,0 +1,62 @@
+// The chosen sample: large, its code, the nearest row of the page, and buttons that open it in other views.
+
+import { codeView } from "../ui/code.js";
+import { button } from "../ui/controls.js";
+import { fill, h } from "../ui/dom.js";
+import { givenWords } from "../ui/given.js";
+import { briefNumber, numbersToText } from "../ui/numbers.js";
+import { observationView } from "../ui/observation.js";
+import { nearestRow } from "./sample_draws.js";
+
+const CODE_VIEWS = [["map", "Map"], ["bits", "Bits"], ["layers", "Layers"]];
+
+/** Return the card of the chosen sample: `{ element, show({ place, kind, x, z, given }) }`. */
+export function sampleDetail({ run, state, theme, canOpen }) {
+  const { data } = run;
+  const heading = h("h2");
+  const picture = observationView({ data, theme, label: "the chosen sample", size: 168 });
+  const row = observationView({ data, theme, label: "the nearest row", size: 168 });
+  const code = codeView({ model: run.model, theme, label: "code" });
+  const [rowName, distance, given] = [h("figcaption"), h("p", { class: "small soft" }), h("p", { class: "small" })];
+  const near = nearestRow(data);
+  let shown = null;
+  const open = (view, key, values) => state.set({ view, [key]: numbersToText(values()) });
+  const codeButtons = CODE_VIEWS.filter(([name]) => canOpen(name)).map(([name, title]) => button(`Code in ${title}`, () => open(name, `${name}.z`, () => shown.z)));
+  const drawButton = canOpen("draw") ? button("Open in Draw", () => open("draw", "draw.x", () => shown.x)) : null;
+  const element = h(
+    "aside",
+    { class: "sample-detail", "aria-label": "The chosen sample" },
+    heading,
+    h("div", { class: "sample-pair" }, h("figure", {}, picture.element, h("figcaption", { text: "sample" })), h("figure", {}, row.element, rowName)),
+    distance,
+    given,
+    h("h3", { text: "Its code" }),
+    code.element,
+    h("div", { class: "button-row" }, codeButtons, drawButton),
+  );
+  return {
+    element,
+    show(next) {
+      shown = next;
+      const found = near.of(next.x);
+      heading.textContent = `Sample ${next.place + 1}`;
+      picture.show(next.x);
+      row.show(data.row(found.row));
+      rowName.textContent = `nearest ${data.split} row: ${(found.row + 1).toLocaleString("en")}${data.labels ? `, ${data.classes[data.labels[found.row]]}` : ""}`;
+      distance.textContent = distanceWords(data, near, found, next.kind);
+      given.textContent = next.given ? `Given: ${givenWords(data, next.given)}` : "";
+      code.show(next.z);
+    },
+  };
+}
+
+function distanceWords(data, near, found, kind) {
+  const noun = data.image ? "pixels" : "columns";
+  const count = data.image ? data.size : data.variables.length || data.size;
+  const rows = data.count === data.total ? `all ${data.count.toLocaleString("en")} ${data.split} rows` : `the first ${data.count.toLocaleString("en")} ${data.split} rows`;
+  const usual = `Between a row of the page and its own nearest other row it is ${briefNumber(near.usual())} (median).`;
+  const gap = briefNumber(Number(found.distance.toPrecision(3)));
+  if (near.bits && kind !== "mean") return `${gap} of ${count} ${noun} differ (Hamming distance), the fewest of ${rows}. ${usual}`;
+  const how = data.image ? "the squared distance, summed over pixels" : "the distance: 1 for each level that differs, and squared differences of numbers divided by the column's variance";
+  return `${gap} is ${how}; the smallest of ${rows}. ${usual}`;
+}

@@ -1,0 +1,90 @@
+// The evaluations of a run with their protocol, and the facts of its training.
+
+import { button } from "../ui/controls.js";
+import { h } from "../ui/dom.js";
+import { explain } from "../ui/explain.js";
+import { shownNumber } from "../ui/numbers.js";
+import { copyText } from "../ui/save.js";
+
+// Columns of the protocol: a column with one value in all rows stands above the table instead.
+const PROTOCOL = [
+  ["split", "split", (record) => record.split],
+  ["data", "data", (record) => record.data],
+  ["binarisation", "binarisation", (record) => record.binarisation],
+  ["trained_binarisation", "trained under", (record) => record.trained_binarisation],
+  ["observations", "rows", (record) => record.observations?.toLocaleString("en")],
+  ["seed", "seed", (record) => String(record.seed)],
+];
+
+const MEANINGS = [
+  ["elbo", "elbo: the bound that is trained, with K codes for each row; it lies below log p(x)."],
+  ["iwae-", "iwae-K: the bound of K weighted codes (Burda et al., 2016); it rises with K towards log p(x)."],
+  ["reconstruction", "reconstruction: the mean of log p(x|z) over codes of q(z|x); reconstruction − kl = elbo."],
+  ["kl", "kl: KL[q(z|x) || p(z)], the information of the code in nats."],
+  ["active-units", "active-units: numbers of the code that depend on x."],
+  ["quadrature", "quadrature: log p(x) itself, integrated over a grid of codes."],
+  ["exact", "exact: log p(x) itself, summed over all codes."],
+  ["ais", "ais: log p(x) by annealed importance sampling."],
+];
+
+/** Return the table of the evaluations of a run: value ± standard error, and the protocol of each. */
+export function evaluationTable(run) {
+  const records = run.evaluations;
+  const shared = PROTOCOL.filter(([, , read]) => new Set(records.filter(read).map(read)).size === 1 && records.some(read));
+  const own = PROTOCOL.filter((column) => !shared.includes(column) && records.some(column[2]));
+  const first = (read) => records.map(read).find(Boolean);
+  const protocol = shared.map(([, title, read]) => `${title} ${first(read)}`).join(", ");
+  const notes = records.some((record) => noteOf(record));
+  const head = ["name", "K", "value ± standard error", ...own.map((column) => column[1]), ...(notes ? ["note"] : [])];
+  const rows = records.map((record) => [record.name, record.samples?.toLocaleString("en") ?? "–", valueOf(record), ...own.map((column) => column[2](record) ?? "–"), ...(notes ? [noteOf(record)] : [])]);
+  const meanings = MEANINGS.filter(([name]) => records.some((record) => record.name === name || (name.endsWith("-") && record.name.startsWith(name)))).map((pair) => pair[1]);
+  return h(
+    "section",
+    { class: "training-evaluations" },
+    h("h2", {}, "Evaluations ", explain("the evaluations", ...meanings)),
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Evaluations" }, tableOf(`In nats per observation, ± one standard error over the rows. All: ${protocol}.`, head, rows)),
+  );
+}
+
+function valueOf(record) {
+  const whole = record.standard_error === null && Number.isInteger(record.value);
+  const value = whole ? record.value.toLocaleString("en") : shownNumber(record.value, 3);
+  const units = record.units ? ` of ${record.units}` : "";
+  return record.standard_error === null || record.standard_error === undefined ? `${value}${units}` : `${value} ± ${shownNumber(record.standard_error, 3)}`;
+}
+
+function noteOf(record) {
+  const notes = [
+    record.note,
+    record.nats_per_active_unit ? `${shownNumber(record.nats_per_active_unit)} nats for each active unit (${record.measure})` : "",
+    record.median_effective_samples ? `median effective number of codes ${shownNumber(record.median_effective_samples, 1)} of ${record.samples}` : "",
+    record.observed_cells ? `${shownNumber(record.observed_cells, 1)} of ${record.row_cells} values observed, on average` : "",
+    record.seconds ? `${shownNumber(record.seconds, 1)} s` : "",
+  ];
+  return notes.filter(Boolean).join("; ");
+}
+
+function tableOf(caption, head, rows) {
+  return h(
+    "table",
+    { class: "evaluations" },
+    h("caption", { text: caption }),
+    h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col", text })))),
+    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((text, place) => h(place ? "td" : "th", { scope: place ? null : "row", "data-column": head[place], text }))))),
+  );
+}
+
+/** Return the facts of a run as a list of names and texts; the command can be copied. */
+export function facts(run, say) {
+  const last = run.metrics[run.metrics.length - 1];
+  const counted = [["parameters", run.parameters.toLocaleString("en")], ...(last ? [["training", `${last.step.toLocaleString("en")} steps, ${shownNumber(last.seconds, 1)} s`]] : [])];
+  const pairs = run.facts.filter(([name]) => name !== "command");
+  const command = run.facts.find(([name]) => name === "command");
+  return h(
+    "section",
+    { class: "training-facts" },
+    command ? [h("h2", { text: "Train it again" }), h("pre", { class: "command", text: command[1] }), button("Copy the command", () => copyText(command[1], say))] : null,
+    h("h2", { text: "Facts" }),
+    h("dl", { class: "facts" }, [...counted, ...pairs].flatMap(([name, text]) => [h("dt", { text: name }), h("dd", { text })])),
+  );
+}
