@@ -1,7 +1,7 @@
 """How fast a training step is: vaelab beside pythae, pyro, a tutorial's loop, and the bare matrix products.
 
     python benchmarks/throughput.py [--rounds 15] [--threads 2] [--only CASE ...] [--out benchmarks/results]
-    python benchmarks/throughput.py --before PATH [--rounds 15] [--threads 2] [--only CASE ...]
+    python benchmarks/throughput.py --before PATH [--starts 3] [--rounds 15] [--threads 2] [--only CASE ...]
 
 Every contender is a process that trains, by its own loop, for a slice of steps whenever it is its turn; one round is a
 slice of each, in an order that rotates. Medians over the rounds are given, with the quartiles, and ratios within the
@@ -111,30 +111,47 @@ def row(name: str, seconds: dict[str, list[float]], case: Case) -> dict[str, Any
 def compare(case: str, arguments: argparse.Namespace, pixels: Path) -> list[str]:
     """Time this checkout and another one in turns, and return a line of Markdown for each contender that is vaelab.
 
-    What is compared is the processor time of a step.
+    What is compared is the processor time of a step. Both processes are started several times, because where a process
+    has its memory changes its speed by a few per cent, for as long as it runs.
     """
     steps, lines = max(1, round(CASES[case].steps * arguments.scale)), []
     for name, contender in CONTENDERS.items():
         if contender.module != "ours":
             continue
-        with contextlib.ExitStack() as stack:
-            workers = []
-            for tree in (HERE.parent, arguments.before.resolve()):
-                worker = start(contender, case, Path(sys.executable), pixels, steps, arguments.threads, tree=tree)
-                stack.callback(worker.close)
-                worker.turn()  # the warm-up
-                workers.append(worker)
-            seconds: tuple[list[float], list[float]] = ([], [])
-            for turn in range(arguments.rounds):
-                for index in (turn % 2, 1 - turn % 2):
-                    before = workers[index].cpu_seconds()
-                    workers[index].turn()
-                    seconds[index].append((workers[index].cpu_seconds() - before) / steps)
+        seconds: tuple[list[float], list[float]] = ([], [])
+        for start_number in range(arguments.starts):
+            trees = [HERE.parent, arguments.before.resolve()]
+            take_turns(contender, case, trees, start_number, steps, arguments, pixels, seconds)
         low, middle, high = quartiles([before / now for now, before in zip(*seconds, strict=True)])
         now, then = (1000 * statistics.median(values) for values in seconds)
         lines.append(f"| {case} | {name} | {now:.2f} | {then:.2f} | {middle:.3f} [{low:.3f}, {high:.3f}] |")
         print(lines[-1], file=sys.stderr)
     return lines
+
+
+def take_turns(
+    contender: Contender,
+    case: str,
+    trees: list[Path],
+    first: int,
+    steps: int,
+    arguments: argparse.Namespace,
+    pixels: Path,
+    seconds: tuple[list[float], list[float]],
+) -> None:
+    """Start a contender from each of two trees, and add the processor seconds of a step in each round."""
+    with contextlib.ExitStack() as stack:
+        workers: dict[int, Worker] = {}
+        for index in (first % 2, 1 - first % 2):
+            worker = start(contender, case, Path(sys.executable), pixels, steps, arguments.threads, tree=trees[index])
+            stack.callback(worker.close)
+            worker.turn()  # the warm-up
+            workers[index] = worker
+        for turn in range(arguments.rounds):
+            for index in (turn % 2, 1 - turn % 2):
+                before = workers[index].cpu_seconds()
+                workers[index].turn()
+                seconds[index].append((workers[index].cpu_seconds() - before) / steps)
 
 
 def quartiles(values: list[float]) -> list[float]:
@@ -213,6 +230,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=PEERS, help="folder of the peers' environment")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--before", type=Path, help="another checkout of vaelab to compare this one with")
+    parser.add_argument("--starts", type=int, default=3, help="how often both processes are started, with --before")
     arguments = parser.parse_args()
     if arguments.before:
         with tempfile.TemporaryDirectory() as folder:
