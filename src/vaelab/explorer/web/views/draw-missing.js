@@ -1,0 +1,76 @@
+// Hidden values filled in: their expectation given what is observed, and several draws.
+
+import { fill, h } from "../ui/dom.js";
+import { explain, formula } from "../ui/explain.js";
+import { observationView } from "../ui/observation.js";
+import { cellOf } from "./draw-input.js";
+import { counted, effectiveWords } from "./draw-words.js";
+import { meanWords } from "./form.js";
+
+const DRAWS = 5;
+
+/** Return the panel of hidden values: `{ element, show(input, codes, noise), clear(input) }`. */
+export function missingPanel({ run, theme }, why) {
+  const { data } = run;
+  const body = h("div", { class: "draw-filled" });
+  const words = h("p", { class: "value" });
+  const effective = h("p", { class: "small" });
+  const about = explain(
+    "hidden values",
+    formula("imputation"),
+    "K codes are drawn from the posterior of the observed values. A code counts by its weight: how probable it and the observed values are together, over how often it is drawn. A draw takes one code by its weight, then the hidden values from p(x|z).",
+    "Effective samples say how many codes count: (sum of the weights)\u00b2 / (sum of their squares).",
+  );
+  const mean = data.image ? observationView({ data, theme, label: "hidden pixels filled with their expectation", size: 168 }) : null;
+  const draws = data.image ? Array.from({ length: DRAWS }, (_, place) => observationView({ data, theme, label: `draw ${place + 1} of the hidden pixels`, size: 92 })) : null;
+  const element = h("section", { class: "draw-panel" }, h("h3", {}, h("span", { text: "Hidden values, filled in" }), about), h("p", { class: "soft small", text: why ?? hintOf(data) }), words, body, effective);
+  return {
+    element,
+    clear(input) {
+      fill(body);
+      words.textContent = input.hidden ? "Computing \u2026" : "";
+      effective.textContent = "";
+    },
+    show(input, codes, noise) {
+      const filled = codes.mean();
+      const drawn = codes.draws(DRAWS, noise);
+      words.textContent = `${hiddenWords(data, input)} filled with the expectation given the rest${data.image ? ", then drawn five times" : "; five draws of each"}.`;
+      effective.textContent = effectiveWords(codes.effective(), codes.count);
+      effective.dataset.value = codes.effective();
+      if (!data.image) return fill(body, tableOfDraws(data, input.x, filled, drawn));
+      mean.show(filled);
+      draws.forEach((view, place) => view.show(drawn.subarray(place * data.size, (place + 1) * data.size)));
+      return fill(body, figure(mean.element, "expectation"), h("div", { class: "draw-draws" }, draws.map((view) => view.element)));
+    },
+  };
+}
+
+function figure(element, text) {
+  return h("figure", {}, element, h("figcaption", { class: "small soft", text }));
+}
+
+function hintOf(data) {
+  return data.image ? "Paint with the tool \u201cHide\u201d over pixels that the model shall not see." : "Set a value to \u201cnot observed\u201d (empty a number), and the model fills it in.";
+}
+
+function hiddenWords(data, { x, hidden }) {
+  if (data.image) return `${counted(hidden, "hidden pixel")} of ${data.size.toLocaleString("en")},`;
+  const names = data.variables.filter((variable) => Number.isNaN(cellOf(variable, x)));
+  return `${counted(names.length, "variable")} of ${data.variables.length.toLocaleString("en")} not observed,`;
+}
+
+function tableOfDraws(data, x, filled, drawn) {
+  const missing = data.variables.filter((variable) => Number.isNaN(cellOf(variable, x))).slice(0, 50);
+  const head = h("tr", {}, [h("th", { scope: "col", text: "Variable" }), h("th", { scope: "col", text: "Expectation" }), ...Array.from({ length: DRAWS }, (_, place) => h("th", { scope: "col", text: `Draw ${place + 1}` }))]);
+  const rows = missing.map((variable) => {
+    const each = Array.from({ length: DRAWS }, (_, place) => h("td", { text: valueWords(variable, drawn.subarray(place * data.size, (place + 1) * data.size)) }));
+    return h("tr", {}, h("th", { scope: "row", text: variable.name }), h("td", { class: "value", text: meanWords(variable, filled) }), each);
+  });
+  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Hidden values filled in" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows)));
+}
+
+function valueWords(variable, x) {
+  const value = cellOf(variable, x);
+  if (variable.kind === "binary" || variable.kind === "categorical") return (variable.levels ?? ["0", "1"])[Math.round(value)];
+  return String(Number(value.toPrecision(4)));
+}

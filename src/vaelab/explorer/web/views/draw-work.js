@@ -1,0 +1,159 @@
+// The computations of the Draw view: a first look in the next frame, many codes and other rows in slices after that.
+
+import { packRuns } from "../ui/pack.js";
+import { fill, h } from "../ui/dom.js";
+import { inSlices } from "../ui/work.js";
+import { boundsOfRows, comparableRows, firstLook, manyCodes } from "./draw-compute.js";
+import { cellOf, readInput } from "./draw-input.js";
+import { codeWords, counted, nats, nearestCode, nearestValue, typicality } from "./draw-words.js";
+import { meanWords } from "./form.js";
+
+const COMPARED = 200; // rows whose bound is computed in the page
+const FEWEST = 10; // rows with which an input is compared
+
+/** Return what computes the view: `{ update(changed), stop() }`; `parts` show it. */
+export function workOf(context, parts, why) {
+  const { run, state, rng } = context;
+  const references = referencesOf(run, rng, () => show());
+  const many = manyOf(context, parts);
+  let [frame, input, look] = [0, null, null];
+  const show = () => {
+    const reference = references.of(input);
+    parts.entry.show(input, look);
+    parts.given.show(input);
+    parts.row.update();
+    parts.reconstruction?.show(look.reconstruction);
+    parts.code.show(look);
+    parts.bound.show(look, reference);
+    const { words, near } = wordsOf(run, input, look, reference);
+    fill(parts.words, words.map((text) => h("li", { text })));
+    parts.near.show(near);
+  };
+  const compute = () => {
+    frame = 0;
+    look = firstLook(run, input, rng(state.get("draw.seed", 0)).fork("draw"));
+    references.seek(input);
+    show();
+    many.start(input, look);
+  };
+  return {
+    update(changed) {
+      if (!changed) {
+        if (!frame) parts.entry.show(input, look);
+        return;
+      }
+      input = readInput(state, run, why === null || run.data.may_be_missing);
+      references.stop();
+      many.stop();
+      if (!frame) frame = requestAnimationFrame(compute);
+    },
+    stop() {
+      cancelAnimationFrame(frame);
+      references.stop();
+      many.stop();
+    },
+  };
+}
+
+/** Many codes of the input: for IWAE-K if it is asked for, and for hidden values. */
+function manyOf({ run, state, rng }, parts) {
+  let stop = () => {};
+  return {
+    stop: () => stop(),
+    start(input, look) {
+      const wanted = state.get("draw.iwae", false);
+      parts.bound.showMany(null);
+      parts.missing.clear(input);
+      if (!run.model.hasBound || !(wanted || input.hidden)) return;
+      const noise = rng(state.get("draw.seed", 0)).fork("draw, many codes");
+      let codes = null;
+      const done = () => {
+        if (wanted) parts.bound.showMany(codes.bounds(), codes.count);
+        if (!input.hidden) return;
+        parts.missing.show(input, codes, noise.fork("draws"));
+        look.filled = codes.mean();
+        parts.entry.show(input, look);
+      };
+      const each = (value) => {
+        codes = value;
+      };
+      stop = inSlices(manyCodes(run, input, noise, Number(state.get("draw.codes", "500"))), { each, done });
+    },
+  };
+}
+
+/** The values of the rows with which an input is compared: `seek` computes them in slices, and then calls `found`. */
+function referencesOf(run, rng, found) {
+  const known = new Map();
+  let stop = () => {};
+  const key = ({ x }) => packRuns(Uint8Array.from(x, (value) => Number(Number.isNaN(value))));
+  return {
+    stop: () => stop(),
+    of: (input) => known.get(key(input)) ?? null,
+    seek(input) {
+      const name = key(input);
+      if (known.has(name)) return;
+      const rows = comparableRows(run.data, input.x);
+      if (rows.length < FEWEST || !run.model.hasBound || !input.hidden) {
+        known.set(name, atOnce(run, rows));
+        return;
+      }
+      const chosen = rows.slice(0, COMPARED);
+      const values = [];
+      const done = () => {
+        const words = `${counted(chosen.length, `${run.data.split} row`)} (of the same observed values)`;
+        known.set(name, { values: Float64Array.from(values), rows: words, indices: chosen });
+        found();
+      };
+      stop = inSlices(boundsOfRows(run, input.x, chosen, rng(0)), { each: (value) => values.push(value), done });
+    },
+  };
+}
+
+function atOnce(run, rows) {
+  const { data, model } = run;
+  const indices = model.hasBound ? rows : Array.from({ length: data.count }, (_, row) => row);
+  const all = model.hasBound ? run.bounds : model.prior(data.count).logProb(run.codes);
+  const complete = rows.length < data.count && model.hasBound ? " without missing values" : "";
+  return { values: Float64Array.from(indices, (row) => all[row]), rows: `${counted(indices.length, `${data.split} row`)}${complete}`, indices, few: indices.length < FEWEST };
+}
+
+/** Return what an input shows in sentences, and the rows that are nearest to it. */
+function wordsOf(run, input, look, reference) {
+  const { data, model } = run;
+  const [words, rows] = [[], []];
+  const value = model.hasBound ? look.bounds.elbo : look.density;
+  const name = model.hasBound ? "ELBO" : "code\u2019s log-density";
+  if (!model.hasBound) words.push(`Its reconstruction error is ${nats(look.error)} nats; this model has no likelihood, and so no bound.`);
+  if (reference?.few) words.push(`Its ${name} is ${nats(value)} nats. Fewer than ${FEWEST} rows have these values observed, so that it is not compared.`);
+  else if (reference !== null) {
+    const near = nearestValue(reference.values, value);
+    rows.push([name, reference.indices[near]]);
+    words.push(typicality(name, value, reference.values, reference.rows), `The nearest ${name} is that of row ${reference.indices[near]}: ${nats(reference.values[near])} nats.`);
+  }
+  words.push(changeWords(data, input, look.reconstruction));
+  words.push(codeWords(model, look.mean, run.codes, data.count, counted(data.count, `${data.split} row`)));
+  const near = nearestCode(look.mean, run.codes, data.count);
+  const label = data.labels ? `, of class ${data.classes[data.labels[near]]}` : "";
+  words.push(`The row whose code is nearest is row ${near}${label}.`);
+  return { words: words.filter(Boolean), near: [["code", near], ...rows] };
+}
+
+/** Return what the reconstruction changes. */
+function changeWords(data, { x }, reconstruction) {
+  if (data.image) {
+    const changed = x.reduce((count, value, place) => count + (Math.abs(value - reconstruction[place]) > 0.5 ? 1 : 0), 0);
+    return `The reconstruction differs from it by more than a half in ${counted(changed, "pixel")} of ${data.size.toLocaleString("en")}.`;
+  }
+  const levelled = data.variables.filter((variable) => ["binary", "categorical"].includes(variable.kind) && !Number.isNaN(cellOf(variable, x)));
+  const other = levelled.filter((variable) => levelIn(variable, x) !== levelIn(variable, reconstruction));
+  if (!levelled.length) return "";
+  if (!other.length) return "The reconstruction gives every variable with levels the level that it has.";
+  const named = other.slice(0, 3).map((variable) => `${variable.name} (${meanWords(variable, reconstruction)})`);
+  return `The reconstruction gives another level to ${counted(other.length, "variable")}: ${named.join(", ")}${other.length > 3 ? ", \u2026" : "."}`;
+}
+
+function levelIn(variable, x) {
+  const value = cellOf(variable, x);
+  return variable.kind === "binary" ? Math.round(value) : value;
+}
