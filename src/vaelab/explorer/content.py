@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from vaelab.data import Column, Condition, Dataset, DataSpec
 from vaelab.evaluation import encode_means
 from vaelab.explorer.parts import describe
+from vaelab.explorer.planes import planes
 from vaelab.explorer.subject import Subject
 from vaelab.explorer.tensors import Tensors
 from vaelab.likelihood import objective_bound
@@ -144,6 +146,7 @@ def _run(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
         "spreads": None if spreads is None else tensors.add(spreads),
         "bounds": None if bounds is None else tensors.add(bounds),
         "bound_samples": _SAMPLES,
+        "planes": _planes(codes, model.layers, subject, tensors),
         "parameters": sum(weight.numel() for weight in model.parameters() if weight.requires_grad),
         "facts": [list(pair) for pair in subject.facts],
         "selected": subject.selected,
@@ -151,6 +154,22 @@ def _run(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
         "metrics": _thinned(subject.metrics),
         "evaluations": [record.to_dict() for record in subject.evaluations],
     }
+
+
+def _planes(codes: Tensor, layers: Sequence[int], subject: Subject, tensors: Tensors) -> list[Json]:
+    """Return the principal axes of each layer of the codes, and how often near codes have the same class."""
+    _, labels = _labels(subject.data, subject.split, len(codes))
+    found = planes(codes, layers, None if labels is None else torch.as_tensor(labels))
+    return [
+        {
+            "mean": tensors.add(plane.mean),
+            "axes": tensors.add(plane.axes),
+            "variances": plane.variances.tolist(),
+            "total": plane.total,
+            "neighbours": None if plane.neighbours is None else asdict(plane.neighbours),
+        }
+        for plane in found
+    ]
 
 
 def _thinned(metrics: Sequence[Json]) -> list[Json]:

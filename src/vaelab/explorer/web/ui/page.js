@@ -48,6 +48,7 @@ function openRun(entry, index, data, get) {
     codes: array(entry.codes),
     spreads: array(entry.spreads),
     bounds: array(entry.bounds),
+    planes: entry.planes.map((plane) => ({ ...plane, mean: array(plane.mean), axes: array(plane.axes) })),
     get model() {
       computed ??= model(entry.model, get);
       return computed;

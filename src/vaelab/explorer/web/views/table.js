@@ -2,7 +2,8 @@
 
 import { compareView } from "./compare.js";
 import { drawView } from "./draw.js";
+import { mapView } from "./map.js";
 import { sampleView } from "./sample.js";
 import { trainingView } from "./training.js";
 
-export const VIEWS = [drawView, sampleView, compareView, trainingView];
+export const VIEWS = [mapView, drawView, sampleView, compareView, trainingView];

@@ -1,0 +1,70 @@
+// What is drawn on the map below the cursor: rows, names of classes, the prior, and the histogram of a strip.
+
+const BINS = 40;
+const NAMED = 30; // more names of classes cannot be read in one picture
+
+/** Return the titles of the two axes. */
+export function titlesOf({ axes, plane }) {
+  const title = (name) => axes.find(([other]) => other === name)?.[1] ?? "";
+  return plane.names.map(title);
+}
+
+/** Return the rows, lines, labels and bars of the map as it is now. */
+export function scene(map) {
+  const { plane, colouring, shown, chosen } = map;
+  return { plane, colouring, shown, selected: chosen, lines: linesOf(map), labels: labelsOf(map), bars: plane.isStrip ? barsOf(map) : null };
+}
+
+function linesOf(map) {
+  const lines = [];
+  if (map.plane.isStrip) return lines;
+  if (map.get("prior", true)) {
+    map.circles.forEach((points) => lines.push({ points, dash: [2, 4], width: 1.25 }));
+    map.components.forEach(({ outline }, c) => lines.push({ points: outline, width: c === componentOf(map) ? 3 : 1.25, colour: c === componentOf(map) ? "accent" : "soft" }));
+  }
+  if (map.get("contours", true)) map.contours.forEach((segments, level) => lines.push({ segments, width: 1.75 - 0.4 * level, colour: "accent-2", strength: 0.9 }));
+  return lines;
+}
+
+/** Return the number of the component that is chosen; -1 for none. */
+export function componentOf(map) {
+  const chosen = map.get("component", 0);
+  return Number.isInteger(chosen) && chosen >= 1 && chosen <= map.components.length ? chosen - 1 : -1;
+}
+
+function labelsOf(map) {
+  const { plane, colouring, shown } = map;
+  const labels = [];
+  if (!plane.isStrip && map.circles.length && map.get("prior", true)) {
+    map.circles.forEach((points, index) => {
+      const [x, y] = points.reduce((top, corner) => (corner[1] > top[1] ? corner : top));
+      labels.push({ x, y, text: `${index + 1} sd`, strong: false });
+    });
+  }
+  if (map.components.length && map.get("prior", true)) map.components.forEach(({ mean }, c) => labels.push({ x: mean[0], y: mean[1], text: String(c + 1), strong: false }));
+  if (!colouring.names || colouring.names.length > NAMED || !map.get("names", true)) return labels;
+  colouring.names.forEach((name, group) => {
+    const rows = Array.from(shown.keys()).filter((row) => shown[row] && colouring.of[row] === group);
+    if (!rows.length || colouring.key === "component" || colouring.key === "none") return;
+    labels.push({ x: median(rows, plane.places, 0), y: median(rows, plane.places, 1), text: name.length > 18 ? `${name.slice(0, 17)}…` : name });
+  });
+  return labels;
+}
+
+function median(rows, places, axis) {
+  const sorted = rows.map((row) => places[2 * row + axis]).sort((a, b) => a - b);
+  return (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.ceil((sorted.length - 1) / 2)]) / 2;
+}
+
+/** Return the histogram of the first coordinate of the rows that are shown: [[left, right, part of the highest], ...]. */
+function barsOf({ plane, shown }) {
+  const values = Array.from(shown.keys()).filter((row) => shown[row]).map((row) => plane.places[2 * row]);
+  if (!values.length) return [];
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const width = (high - low) / BINS || 0.05;
+  const start = high > low ? low : low - width / 2;
+  const counts = new Array(high > low ? BINS : 1).fill(0);
+  for (const value of values) counts[Math.min(counts.length - 1, Math.floor((value - start) / width))] += 1;
+  const most = Math.max(...counts);
+  return counts.map((count, bin) => [start + bin * width, start + (bin + 1) * width, count / most]);
+}
