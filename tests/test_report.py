@@ -38,9 +38,9 @@ def page(members, tmp_path_factory) -> Path:
     return write_report(tmp_path_factory.mktemp("report"), "A <small> report", members)
 
 
-@pytest.mark.parametrize("width", [1200, 390])
-def test_the_page_opens_whole_offline_and_fits_the_screen(browser, page, width):
-    tab = browser.new_page(viewport={"width": width, "height": 900})
+@pytest.mark.parametrize(("width", "theme"), [(1200, "light"), (390, "dark")])
+def test_the_page_opens_whole_offline_and_fits_the_screen(browser, page, width, theme):
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
     faults: list[str] = []
     requests: list[str] = []
     tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
@@ -62,6 +62,39 @@ def test_the_page_opens_whole_offline_and_fits_the_screen(browser, page, width):
     for link in tab.eval_on_selector_all("nav a", "all => all.map(a => a.getAttribute('href'))"):
         assert tab.query_selector(link) is not None
     tab.close()
+
+
+CUT = """() => [...document.querySelectorAll("th, td, h2, li, pre, figure, img")].filter(part => {
+  const inside = part.getBoundingClientRect();
+  const panel = part.closest("section, nav")?.getBoundingClientRect();
+  return panel && inside.width > 0 && (inside.right > panel.right || inside.left < panel.left);
+}).map(part => part.outerHTML.slice(0, 80))"""
+
+
+def test_nothing_is_cut_off_at_any_width_nor_in_print(browser, page):
+    """Every cell of every table is inside its panel, and no table has to be scrolled."""
+    tab = browser.new_page(viewport={"width": 360, "height": 900})
+    tab.goto(page.as_uri())
+    shown = {}
+    for width in (360, 480, 640, 768, 900, 960, 1024, 1100, 1200, 1300, 1440, 1600, 1920, 2560):
+        tab.set_viewport_size({"width": width, "height": 900})
+        shown[width] = tab.evaluate("getComputedStyle(document.querySelector('.models')).display")
+        assert tab.evaluate(CUT) == [], width
+        assert tab.evaluate("[...document.querySelectorAll('.scroll')].every(b => b.scrollWidth <= b.clientWidth)"), (
+            width
+        )
+        assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
+    assert (shown[360], shown[1300]) == ("block", "table")  # a card for each model, or a row
+    tab.emulate_media(media="print")
+    tab.set_viewport_size({"width": 700, "height": 900})  # about A4
+    assert tab.evaluate(CUT) == []
+    tab.close()
+
+
+def test_without_an_explorer_the_page_names_the_command(page):
+    text = page.read_text(encoding="utf-8")
+    assert re.search(r"<code>vaelab explore (\S+/plane) \S+/bits \S+/codes</code>", text)
+    assert "explorer.html" not in text
 
 
 def test_every_section_applies_and_says_what_these_runs_show(members):

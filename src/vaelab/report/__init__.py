@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from vaelab import plots
-from vaelab.formulae import STYLE, typeset
 from vaelab.report.belief import TIGHTNESS_HEADER, tightness_figure, tightness_notes, tightness_table
 from vaelab.report.gradients import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
 from vaelab.report.member import ReportedRun, require_comparable
+from vaelab.report.page import EXPLORER, report_page
 from vaelab.report.sections import sections
-from vaelab.report.tables import command, models_table, protocol, summary
-from vaelab.storage import write_ours
+from vaelab.report.tables import models_table, summary
+from vaelab.storage import is_ours, write_ours
 
 __all__ = [
     "GRADIENT_HEADER",
@@ -38,27 +35,16 @@ __all__ = [
 def write_report(out: Path, title: str, members: Sequence[ReportedRun], mark: str | None = None) -> Path:
     """Write ``report.html`` and ``figures/*.png`` under ``out``, and return the path of the page.
 
+    It has links to the explorer of these runs if its page, ``explorer.html``, stands beside it.
+
     Raises:
         InputError: a file of that name which vaelab did not write.
     """
-    header, rows = models_table(members)
     made, left_out = sections(members)
     for section in made:
         write_ours(out / "figures" / f"{section.name}.png", section.figure)
-    environment = Environment(loader=PackageLoader("vaelab.report"), autoescape=True, undefined=StrictUndefined)
-    environment.filters["typeset"] = typeset
-    page = environment.get_template("report.html").render(
-        title=title,
-        style=STYLE,
-        mark=mark,
-        header=header,
-        rows=rows,
-        deterministic=any(member.model.code == "point" for member in members),
-        sections=[(section, base64.b64encode(section.figure).decode()) for section in made],
-        left_out=left_out,
-        protocol=protocol(members),
-        commands=[(member.title, command(member)) for member in members],
-    )
+    explorer = EXPLORER if is_ours(out / EXPLORER) else None
+    page = report_page(title, members, made, left_out, mark, explorer)
     write_ours(out / "report.html", page.encode("utf-8", "backslashreplace"))  # a file name may be no text
     return out / "report.html"
 

@@ -13,7 +13,7 @@ from vaelab.errors import InputError
 from vaelab.inference import generative_parts, linear_weights
 from vaelab.models import LatentVariableModel
 from vaelab.report.member import ReportedRun
-from vaelab.report.section import Section
+from vaelab.report.section import Live, Section
 from vaelab.seeds import seeded
 
 __all__ = [
@@ -121,7 +121,8 @@ def receptive_fields(members: Sequence[ReportedRun]) -> Section | None:
         "with many, each draws or erases a small part in one place."
     )
     figure = plots.png(plots.receptive_fields(panels, 10))
-    return Section("receptive-fields", "What each unit draws", guide, " ".join(finding), figure)
+    live = Live("layers", networks[0][0], "See the weights of any unit in the explorer")
+    return Section("receptive-fields", "What each unit draws", guide, "\n".join(finding), figure, live)
 
 
 def layer_samples(members: Sequence[ReportedRun], count: int = 10, draws: int = 100) -> Section | None:
@@ -142,12 +143,14 @@ def layer_samples(members: Sequence[ReportedRun], count: int = 10, draws: int = 
             "Each column is one draw from the prior. Each row is the mean image given one layer, averaged over the "
             "layers below it. The top layer decides the main features, the lower layers decide the details."
         )
-        finding = f"{member.title}: " + "; ".join(
-            f"{name}, {unsure:.0%} of the pixels are uncertain and the mean of a pixel has standard deviation "
-            f"{varies:.2f} over draws"
+        finding = "\n".join(
+            f"{member.title}, {name}: {unsure:.0%} of the pixels are uncertain and the mean of a pixel has standard "
+            f"deviation {varies:.2f} over draws."
             for name, unsure, varies in zip(names, doubt, spread, strict=True)
         )
-        return Section("layers", "What each layer adds", guide, f"{finding}.", plots.png(plots.reconstructions(rows)))
+        live = Live("layers", member, "Climb the layers of an image, and draw each of them again, in the explorer")
+        figure = plots.png(plots.reconstructions(rows))
+        return Section("layers", "What each layer adds", guide, finding, figure, live)
     return None
 
 

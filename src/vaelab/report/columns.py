@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vaelab import plots
 from vaelab.report.member import ReportedRun
-from vaelab.report.section import Section
+from vaelab.report.section import Live, Section
 
 __all__ = ["columns_drawn"]
 
@@ -47,7 +47,8 @@ def columns_drawn(members: Sequence[ReportedRun]) -> Section | None:
         for place in varying[largest[:_NAMED]]
     ]
     finding = f"Most different: {'; '.join(named)}."
-    return Section("columns", "Columns of the data and of samples", guide, finding, plots.png(figure))
+    live = Live("sample", member, "Draw samples of the columns in the explorer")
+    return Section("columns", "Columns of the data and of samples", guide, finding, plots.png(figure), live)
 
 
 def _deviations(member: ReportedRun, means: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from vaelab import plots
 from vaelab.report.member import ReportedRun
-from vaelab.report.section import Section
+from vaelab.report.section import Live, Section
 
 __all__ = ["GRADIENT_HEADER", "gradient_figure", "gradient_notes", "gradient_table", "gradient_variance"]
 
@@ -99,9 +99,9 @@ def gradient_variance(members: Sequence[ReportedRun]) -> Section | None:
             "time is constant, as if one estimator were averaged over more steps. Hollow squares are biased: a small "
             "variance alone does not make them accurate."
         )
-        return Section(
-            "gradient-variance", "Gradient estimators", guide, _finding(member, result), gradient_figure(result)
-        )
+        live = Live("estimators", member, "Watch the estimators on a small model in the explorer")
+        figure = gradient_figure(result)
+        return Section("gradient-variance", "Gradient estimators", guide, _finding(member, result), figure, live)
     return None
 
 
@@ -119,9 +119,9 @@ def _finding(member: ReportedRun, result: dict[str, Any]) -> str:
         if average and others:
             ratio = average["variance"] / others["variance"]
             text += f"; the running average has {ratio:.1f} times the variance of leave-one-out"
-    text += f". {_bias_finding(result)}"
+    text += f".\n{_bias_finding(result)}"
     if result["left_out"]:
-        text += f" Left out: {', '.join(result['left_out'])}."
+        text += f"\nLeft out: {', '.join(result['left_out'])}."
     return text
 
 

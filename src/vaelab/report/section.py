@@ -8,18 +8,28 @@ from typing import Protocol
 
 from vaelab.report.member import ReportedRun
 
-__all__ = ["Builder", "LeftOut", "Section"]
+__all__ = ["Builder", "LeftOut", "Live", "Section"]
+
+
+@dataclass(frozen=True)
+class Live:
+    """The view of the explorer that shows more of a section, the run it opens with, and the text of the link."""
+
+    view: str
+    run: ReportedRun
+    words: str
 
 
 @dataclass(frozen=True)
 class Section:
-    """A figure as PNG, with the two texts beside it."""
+    """A figure as PNG, with the two texts beside it: what to look for, and what these runs show, a line each."""
 
     name: str
     title: str
     guide: str
     finding: str
     figure: bytes
+    live: Live | None = None
 
 
 @dataclass(frozen=True)

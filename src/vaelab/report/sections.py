@@ -23,7 +23,7 @@ from vaelab.report.columns import columns_drawn
 from vaelab.report.gradients import gradient_variance
 from vaelab.report.member import ReportedRun
 from vaelab.report.reader import reader_of
-from vaelab.report.section import Builder, LeftOut, Section
+from vaelab.report.section import Builder, LeftOut, Live, Section
 from vaelab.seeds import seeded
 
 __all__ = ["LeftOut", "Section", "sections"]
@@ -100,7 +100,7 @@ def latent_map(members: Sequence[ReportedRun]) -> Section | None:
         f"The means have standard deviation {spread[0]:.2f} and {spread[1]:.2f} along the two axes (the prior's is 1). "
     )
     if member.labels is not None:
-        finding += _separation(codes, member.labels)
+        finding += "\n" + _separation(codes, member.labels)
     finding += _missed(member)
     classes = (
         " The model has not seen any class label, so islands of one colour are structure that it discovered. Similar "
@@ -111,7 +111,8 @@ def latent_map(members: Sequence[ReportedRun]) -> Section | None:
         "term pulls all codes towards the origin, so islands touch."
     )
     heading = "The latent space" + ("" if colours is None else ", coloured by class")
-    return Section("latent-map", heading, guide, finding, figure)
+    live = Live("map", member, "Walk through this map in the explorer")
+    return Section("latent-map", heading, guide, finding, figure, live)
 
 
 def _missed(member: ReportedRun) -> str:
@@ -121,7 +122,7 @@ def _missed(member: ReportedRun) -> str:
         return ""
     integral, error, below = truth.value, truth.standard_error or 0.0, truth.value - bound.value
     return (
-        f" Integrated over the plane, log p(x) is {integral:.2f} ± {error:.2f} nats, and the bound of "
+        f"\nIntegrated over the plane, log p(x) is {integral:.2f} ± {error:.2f} nats, and the bound of "
         f"{bound.samples:,} codes drawn from q(z|x) is {bound.value:.2f}. The difference of {below:.2f} nats comes "
         "from codes that also explain an observation and that q(z|x) misses."
     )
@@ -166,19 +167,21 @@ def sample_means(members: Sequence[ReportedRun]) -> Section | None:
     for member in shown:
         means = member.samples(500, "mean")
         unsure = float(((means > 0.1) & (means < 0.9)).float().mean())
-        text = f"{member.title}: {unsure:.0%} of the pixels are uncertain (probability between 0.1 and 0.9)"
+        text = f"{member.title}: {unsure:.0%} of the pixels are uncertain"
         readable = _readable(member, means)
         finding.append(f"{text}; {readable}." if readable else f"{text}.")
     guide = (
         "Each image is the mean of p(x|z) for one `z` drawn from the prior: the generated distribution, before any "
-        "pixel is drawn. Grey pixels are uncertain. Compare sharp images with blends of several."
+        "pixel is drawn. Grey pixels are uncertain; those with a probability between 0.1 and 0.9 are counted below. "
+        "Compare sharp images with blends of several."
     )
-    note = (
-        " 500 samples, classified by their five nearest neighbours among at most 10,000 training images:"
-        if _reads(shown)
-        else ""
-    )
-    return Section("sample-means", "Generated distributions", guide, f"{note} {' '.join(finding)}".strip(), figure)
+    if _reads(shown):
+        guide += (
+            " Below, 500 samples of each model are classified by their five nearest neighbours among at most 10,000 "
+            "training images: how often all five agree, and how evenly the classes occur."
+        )
+    live = Live("sample", shown[0], "Draw samples of your own in the explorer")
+    return Section("sample-means", "Generated distributions", guide, "\n".join(finding), figure, live)
 
 
 def _reads(members: Sequence[ReportedRun]) -> bool:
@@ -210,7 +213,7 @@ def sample_modes(members: Sequence[ReportedRun]) -> Section | None:
         "The same codes as above, with every pixel at its more probable value. Parts that are pale grey in the mean "
         "disappear here, so modes have fewer pixels set than the data wherever the model is uncertain."
     )
-    return Section("sample-modes", "The same draws' most probable images", guide, " ".join(finding), figure)
+    return Section("sample-modes", "The same draws' most probable images", guide, "\n".join(finding), figure)
 
 
 def codes_and_mixture(members: Sequence[ReportedRun]) -> Section | None:
@@ -229,7 +232,7 @@ def codes_and_mixture(members: Sequence[ReportedRun]) -> Section | None:
     held_out, of_samples = float(prior().log_prob(codes).mean()), float(prior().log_prob(drawn).mean())
     finding = (
         f"The mixture has {len(means)} components ({prior.covariance} covariance"
-        f"{', ' + prior.choice() if prior.choice() else ''}). "
+        f"{', ' + prior.choice() if prior.choice() else ''}).\n"
         f"Its mean log-density is {held_out:.2f} nats for held-out codes and {of_samples:.2f} for its own samples. "
         f"The difference of {of_samples - held_out:.2f} would be zero for a perfect fit."
     )
@@ -239,7 +242,8 @@ def codes_and_mixture(members: Sequence[ReportedRun]) -> Section | None:
         "deviations) makes the auto-encoder generative. Where the mixture has mass but there are no codes, the "
         "decoder produces nothing that resembles the data."
     )
-    return Section("codes-and-mixture", "Codes against samples of their mixture", guide, finding, figure)
+    live = Live("map", member, "Choose a component of the mixture in the explorer, and see what it generates")
+    return Section("codes-and-mixture", "Codes against samples of their mixture", guide, finding, figure, live)
 
 
 def mixture_samples(members: Sequence[ReportedRun]) -> Section | None:
@@ -256,7 +260,8 @@ def mixture_samples(members: Sequence[ReportedRun]) -> Section | None:
         "between components they are blends. The auto-encoder still has no likelihood of `x`."
     )
     figure = plots.png(plots.image_grids(panels, 8))
-    return Section("mixture-samples", "Decoded samples of the mixture", guide, finding, figure)
+    live = Live("sample", member, "Draw samples of this mixture in the explorer")
+    return Section("mixture-samples", "Decoded samples of the mixture", guide, finding, figure, live)
 
 
 def training_curves(members: Sequence[ReportedRun]) -> Section | None:
@@ -287,7 +292,8 @@ def training_curves(members: Sequence[ReportedRun]) -> Section | None:
         "so look at the part before that to see whether more steps would help. A falling curve shows overfitting; the "
         "weights of its best point were kept."
     )
-    return Section("training-curves", "Training curves", guide, " ".join(finding), figure)
+    live = Live("training", members[0], "Read the curves of each run, and all its numbers, in the explorer")
+    return Section("training-curves", "Training curves", guide, "\n".join(finding), figure, live)
 
 
 def reconstructions(members: Sequence[ReportedRun]) -> Section | None:
@@ -314,10 +320,13 @@ def reconstructions(members: Sequence[ReportedRun]) -> Section | None:
         "represents only the main features of an image; a larger one also represents its details."
         f"{noise if shown[0].data.binarisation in ('dynamic', 'static') else ''}"
     )
-    text = f"On the first {min(_TESTED, len(shown[0].test)):,} test images, with a threshold of one half: " + " ".join(
-        finding
+    guide += (
+        f" Below, the wrong bits of the first {min(_TESTED, len(shown[0].test)):,} test images are counted, with a "
+        "threshold of one half."
     )
-    return Section("reconstructions", "Reconstructions", guide, text, plots.png(plots.reconstructions(rows)))
+    figure = plots.png(plots.reconstructions(rows))
+    live = Live("draw", shown[0], "Draw an image of your own in the explorer, and see its reconstruction and its bound")
+    return Section("reconstructions", "Reconstructions", guide, "\n".join(finding), figure, live)
 
 
 def plane(members: Sequence[ReportedRun], side: int = 20) -> Section | None:
@@ -336,7 +345,8 @@ def plane(members: Sequence[ReportedRun], side: int = 20) -> Section | None:
         "function). Every tile represents the same share of samples, so the area of one kind of image "
         "shows how often it is generated."
     )
-    return Section("plane", "The decoded plane", guide, finding, figure)
+    live = Live("map", member, "Decode any point of the plane in the explorer")
+    return Section("plane", "The decoded plane", guide, finding, figure, live)
 
 
 # The sections in reading order. A new one is a function and a row here.

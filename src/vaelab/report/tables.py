@@ -11,7 +11,7 @@ from vaelab.evaluation import EvaluationRecord
 from vaelab.report.member import ReportedRun
 from vaelab.settings import words
 
-__all__ = ["Row", "command", "models_table", "protocol", "summary"]
+__all__ = ["Row", "command", "models_finding", "models_table", "protocol", "summary"]
 
 Row = list[str]
 _SPEEDS = ("average", "compile")
@@ -52,6 +52,41 @@ def models_table(members: Sequence[ReportedRun]) -> tuple[Row, list[Row]]:
         place for place, name in enumerate(_HEADER) if name != "log p(x)" or any(row[place] != "-" for row in rows)
     ]
     return [_HEADER[place] for place in known], [[row[place] for place in known] for row in rows]
+
+
+def models_finding(members: Sequence[ReportedRun]) -> list[str]:
+    """Return sentences on the bounds of several runs: the highest, and how far each first bound lies below it.
+
+    Only bounds of the same name are compared: an IWAE with another K is another number.
+    """
+    found = [(member.title, member.evaluation("iwae")) for member in members]
+    known = [(title, record) for title, record in found if record is not None]
+    largest = max((record.samples or 0 for _, record in known), default=0)
+    same = [(title, record) for title, record in known if record.samples == largest]
+    lines = []
+    if len(same) > 1:
+        same.sort(key=lambda pair: -float(pair[1].value))
+        (first, best), (second, next_best), (last, worst) = same[0], same[1], same[-1]
+        lines.append(
+            f"The highest IWAE with `K` = {largest:,} has {first}: {best.value:.2f} nats. "
+            f"The next is {second}, {best.value - next_best.value:.2f} nats below"
+            + (f"; the lowest is {last}, {best.value - worst.value:.2f} nats below." if len(same) > 2 else ".")
+        )
+    rises = []
+    for member in members:
+        elbo, iwae = member.evaluation("elbo"), member.evaluation("iwae")
+        if elbo is not None and iwae is not None:
+            rises.append(f"{iwae.value - elbo.value:.2f} ({member.title})")
+    if rises:
+        lines.append(
+            f"From the ELBO to the IWAE the bound rises by {_listed(rises)} nats. The ELBO lies at least so far below "
+            "log p(x), because q(z|x) is only approximate."
+        )
+    return lines
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _units(record: EvaluationRecord | None) -> str:
