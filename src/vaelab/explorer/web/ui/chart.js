@@ -1,12 +1,14 @@
 // Charts: lines and histograms as SVG. The values are read with the pointer, with the arrow keys, or as a table.
 
 import { fill, h, svg, unique } from "./dom.js";
-import { briefNumber } from "./numbers.js";
+import { briefNumber, shownNumber } from "./numbers.js";
 
 const MARGIN = { left: 58, right: 14, top: 26, bottom: 40 };
+const EDGE = 9;
 
 /** Return a chart of lines: `{ element, show({ series: [{ name, points: [[x, y], ...], tone, dash, dots }], marks, range }) }`.
- * The points of a line stand in the order of x. `tone` names a colour of the theme; a mark is a ring at { x, y, name, tone }. */
+ * The points of a line stand in the order of x. `tone` names a colour of the theme. `key` is the text of the legend, if not the name; null for
+ * none. A mark is a ring at { x, y, name, tone }. */
 export function lineChart({ title, x, y, height = 260 }) {
   let shown = { series: [], marks: [], range: null };
   let stops = [];
@@ -17,7 +19,8 @@ export function lineChart({ title, x, y, height = 260 }) {
     const across = axis(extent(stops), MARGIN.left, width - MARGIN.right, Math.max(2, Math.floor(width / 110)), x);
     const up = axis(shown.range ?? extent(values, 0.04), height - MARGIN.bottom, MARGIN.top, Math.max(2, Math.floor(height / 55)), y);
     const box = { left: MARGIN.left, top: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
-    const clip = svg("svg", { x: box.left, y: box.top, width: box.width, height: box.height, viewBox: `${box.left} ${box.top} ${box.width} ${box.height}` });
+    const [x0, y0, wide, tall] = [box.left - EDGE, box.top - EDGE, box.width + 2 * EDGE, box.height + 2 * EDGE]; // dots at the edge are whole
+    const clip = svg("svg", { x: x0, y: y0, width: wide, height: tall, viewBox: `${x0} ${y0} ${wide} ${tall}` });
     clip.append(...shown.series.flatMap((line) => drawnLine(line, across.at, up.at)), ...(shown.marks ?? []).map((mark) => ring(mark, across.at, up.at)));
     return { parts: [...axes(across, up, width, height, x, y), clip], places: stops.map(across.at), across: box };
   }
@@ -31,7 +34,7 @@ export function lineChart({ title, x, y, height = 260 }) {
     element: chart.element,
     show(next) {
       shown = { marks: [], range: null, ...next };
-      chart.show([...shown.series.map(legendOfLine), ...shown.marks.filter((mark) => mark.name).map(legendOfMark)]);
+      chart.show([...shown.series.filter((line) => line.key !== null).map(legendOfLine), ...shown.marks.filter((mark) => mark.name).map(legendOfMark)]);
     },
   };
 }
@@ -110,7 +113,7 @@ function extent(values, margin = 0) {
 
 function axis([low, high], from, to, count, { whole = false }) {
   const at = (value) => Math.round((from + ((value - low) / (high - low)) * (to - from)) * 100) / 100;
-  return { at, ticks: ticks(low, high, count).filter((tick) => !whole || Number.isInteger(tick)), from, to };
+  return { at, ticks: ticks(low, high, count).filter((tick) => !whole || Number.isInteger(tick)) };
 }
 
 function format(side, value) {
@@ -121,12 +124,18 @@ function axes(across, up, width, height, x, y) {
   const floor = height - MARGIN.bottom;
   return [
     ...up.ticks.map((tick) => svg("line", { class: "chart-grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: up.at(tick), y2: up.at(tick) })),
-    ...up.ticks.map((tick) => svg("text", { class: "chart-tick", x: MARGIN.left - 8, y: up.at(tick) + 4, "text-anchor": "end", text: briefNumber(tick) })),
+    ...up.ticks.map((tick) => svg("text", { class: "chart-tick", x: MARGIN.left - 8, y: up.at(tick) + 4, "text-anchor": "end", text: tickText(tick, up.ticks) })),
     svg("line", { class: "chart-axis", x1: MARGIN.left, x2: width - MARGIN.right, y1: floor, y2: floor }),
-    ...across.ticks.map((tick) => svg("text", { class: "chart-tick", x: across.at(tick), y: floor + 17, "text-anchor": "middle", text: briefNumber(tick) })),
+    ...across.ticks.map((tick) => svg("text", { class: "chart-tick", x: across.at(tick), y: floor + 17, "text-anchor": "middle", text: tickText(tick, across.ticks) })),
     svg("text", { class: "chart-label", x: width - MARGIN.right, y: height - 5, "text-anchor": "end", text: x.label }),
     svg("text", { class: "chart-label", x: 0, y: 13, text: y.label }),
   ];
+}
+
+/** A tick with as many decimals as its neighbours need. */
+function tickText(tick, all) {
+  const decimals = Math.max(...all.map((each) => (String(each).split(".")[1] ?? "").length));
+  return decimals > 4 || Math.abs(tick) >= 1e6 ? briefNumber(tick) : shownNumber(tick, decimals);
 }
 
 function drawnLine({ points, tone, dash, dots }, across, up) {
@@ -151,10 +160,10 @@ function post({ x, tone }, across, height) {
   return mark;
 }
 
-function legendOfLine({ name, tone, dash, dots }) {
+function legendOfLine({ name, key = name, tone, dash, dots }) {
   const sign = svg("svg", { width: 26, height: 12, "aria-hidden": "true" }, drawnLine({ points: [[0, 0], [1, 0]], tone, dash, dots: false }, (x) => 1 + 24 * x, () => 6));
   if (dots) sign.append(...drawnLine({ points: [[0, 0]], tone, dots }, () => 13, () => 6).slice(1));
-  return h("li", {}, sign, h("span", { text: name }));
+  return h("li", {}, sign, h("span", { text: key }));
 }
 
 function legendOfMark({ name, tone, y }) {

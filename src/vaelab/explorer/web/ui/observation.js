@@ -75,11 +75,17 @@ export function shownValue(variable, x) {
   if (variable.kind === "categorical") {
     let best = variable.start;
     for (let place = variable.start; place < variable.stop; place += 1) if (x[place] > x[best]) best = place;
-    return { part: Math.min(1, x[best]), text: `${variable.levels[best - variable.start]} ${x[best].toFixed(2)}` };
+    return { part: Math.min(1, x[best]), text: withShare(variable.levels[best - variable.start], x[best]) };
   }
   if (variable.kind === "binary") {
-    const level = variable.levels ? variable.levels[value > 0.5 ? 1 : 0] : value > 0.5 ? "1" : "0";
-    return { part: value, text: `${level} ${value.toFixed(2)}` };
+    const [no, yes] = variable.levels ?? ["0", "1"];
+    if (value === 0) return { part: 0, text: no };
+    return { part: value, text: variable.levels || value === 1 ? withShare(yes, value) : value.toFixed(2) };
   }
   return { part: variable.kind === "unit" ? Math.min(1, Math.max(0, value)) : 0, text: value.toPrecision(3) };
+}
+
+/** A level, with its probability unless that is 1. */
+function withShare(level, share) {
+  return share === 1 ? level : `${level} ${share.toFixed(2)}`;
 }

@@ -1,9 +1,10 @@
 // The same code through every run whose codes have the same kind and size.
 
 import { codeView } from "../ui/code.js";
-import { choice, numberField, slider } from "../ui/controls.js";
-import { h } from "../ui/dom.js";
+import { button, following, numberField, toggle } from "../ui/controls.js";
+import { h, unique } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
+import { shownNumber } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
 import { drawSamples } from "./sample_draws.js";
 import { chosenRow } from "./compare_input.js";
@@ -23,7 +24,7 @@ export function sameCode({ page, run, state, theme }) {
   });
   const intro = h("article", { class: "compare-card" }, h("h3", { text: "Code" }), code.element, h("p", { class: "small soft", text: `drawn from the prior of ${base.title}` }));
   return {
-    element: h("section", {}, heading, controls(base.model, state), h("div", { class: "compare-cards" }, intro, cards.map((card) => card.element))),
+    element: h("section", {}, heading, controls(base, state), h("div", { class: "compare-cards" }, intro, cards.map((card) => card.element))),
     show() {
       const z = codeOf(base, state);
       code.show(z);
@@ -50,22 +51,38 @@ function kindOf({ model }) {
 export function codeOf(run, state) {
   const given = run.data.given ? run.data.givenRows(1) : null;
   const { z } = drawSamples(run, { n: 1, temperature: 1, seed: state.get("compare.seed", 0), component: null, given });
-  const place = Math.min(run.model.dim, Math.max(1, state.get("compare.axis", 1))) - 1;
+  const place = Math.min(run.model.dim - 1, Math.max(0, state.get("compare.axis", 0)));
   if (run.model.code === "bits") {
-    if (state.get("compare.flip", "no") === "yes") z[place] = 1 - z[place];
-  } else if (state.get("compare.set", "no") === "yes") z[place] = state.get("compare.value", 0);
+    if (state.get("compare.flip", false)) z[place] = 1 - z[place];
+  } else if (state.get("compare.value") !== null) z[place] = state.get("compare.value", 0);
   return z;
 }
 
-function controls(model, state) {
+function controls(base, state) {
+  const { model } = base;
   const bits = model.code === "bits";
   return h(
     "div",
     { class: "controls" },
     numberField(state, "compare.seed", { label: "Seed" }),
-    numberField(state, "compare.axis", { label: bits ? "Bit" : "Number of the code", min: 1, max: model.dim, value: 1 }),
-    bits
-      ? choice(state, "compare.flip", { label: "is", options: [["no", "as drawn"], ["yes", "flipped"]] })
-      : [choice(state, "compare.set", { label: "is", options: [["no", "as drawn"], ["yes", "set to"]] }), slider(state, "compare.value", { label: "Value", min: -4, max: 4, step: 0.05, value: 0 })],
+    numberField(state, "compare.axis", { label: bits ? "Bit" : "Number", max: model.dim - 1, from: 1 }),
+    bits ? toggle(state, "compare.flip", { label: "flipped" }) : valueControl(base, state),
   );
+}
+
+/** A slider for the chosen number of the code, which stands where the number is; a button takes back what was set. */
+function valueControl(base, state) {
+  const id = unique("value");
+  const input = h("input", { type: "range", id, min: -4, max: 4, step: 0.05 });
+  const shown = h("output", { for: id, class: "value" });
+  const reset = button("As drawn", () => state.set({ "compare.value": null }));
+  input.addEventListener("input", () => state.set({ "compare.value": Number(input.value) }));
+  const show = () => {
+    const value = codeOf(base, state)[Math.min(base.model.dim - 1, Math.max(0, state.get("compare.axis", 0)))];
+    if (document.activeElement !== input) input.value = value;
+    shown.textContent = shownNumber(value);
+    reset.disabled = state.get("compare.value") === null;
+  };
+  show();
+  return following(state, h("div", { class: "control" }, h("label", { for: id, text: "is" }), input, shown, reset), show);
 }

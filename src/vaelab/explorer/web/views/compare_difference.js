@@ -70,8 +70,8 @@ function sentenceOf({ a, b, mean, error, apart, higher, differences }) {
 function endsOf(pair, state, theme) {
   const { largest, smallest } = extremes(pair.differences, SHOWN);
   return [
-    endOf(`${pair.a.title} is highest above ${pair.b.title}`, largest, pair, state, theme),
-    endOf(`${pair.b.title} is highest above ${pair.a.title}, or least below it`, smallest, pair, state, theme),
+    endOf(`The rows that favour ${pair.a.title} most`, largest, pair, state, theme),
+    endOf(`The rows that favour ${pair.b.title} most`, smallest, pair, state, theme),
   ];
 }
 

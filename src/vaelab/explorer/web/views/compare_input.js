@@ -2,11 +2,10 @@
 
 import { codeView } from "../ui/code.js";
 import { button, choice, numberField } from "../ui/controls.js";
-import { fill, h } from "../ui/dom.js";
+import { h } from "../ui/dom.js";
 import { explain, formula } from "../ui/explain.js";
 import { shownNumber } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
-import { whyNotComparable } from "./compare_rules.js";
 
 /** Return the section that shows one row of the page through every run: `{ element, show() }`. */
 export function sameInput({ page, run, state, theme }) {
@@ -39,7 +38,7 @@ export function chosenRow(state, data) {
 
 /** Return a row in words: its number, and its class if it has one. */
 export function rowName(data, row) {
-  return `${data.split} row ${(row + 1).toLocaleString("en")}${data.labels ? `, ${data.classes[data.labels[row]]}` : ""}`;
+  return `${data.split} row ${(row + 1).toLocaleString("en")}${data.labels ? `, class ${data.classes[data.labels[row]]}` : ""}`;
 }
 
 function rowControls(state, data) {
@@ -48,7 +47,7 @@ function rowControls(state, data) {
   return h(
     "div",
     { class: "controls" },
-    numberField(state, "compare.row", { label: "Row, from 0", max: data.count - 1 }),
+    numberField(state, "compare.row", { label: "Row", max: data.count - 1, from: 1 }),
     button("Previous", () => move(-1)),
     button("Next", () => move(1)),
     classes ? choice(state, "compare.class", { label: "Step through class", options: classes }) : null,
@@ -85,11 +84,16 @@ function cardOf(run, base, theme) {
       bound.title = run.bounds ? `ELBO with K = ${run.bound_samples} codes` : "an auto-encoder without noise has no likelihood";
       wrong.textContent = missWords(data, x, mean);
       if (own) {
+        own.element.hidden = row < base.count && sameNumbers(x, base.row(row));
         own.show(x);
         remark.textContent = data.sha256 === base.sha256 ? `Its input: the same row, binarisation ${data.binarisation}, given ${data.condition ?? "nothing"}.` : `Its input: row ${row + 1} of its own data, ${data.name}.`;
       }
     },
   };
+}
+
+function sameNumbers(a, b) {
+  return a.length === b.length && a.every((value, place) => Object.is(value, b[place]) || value === b[place]);
 }
 
 function missWords(data, x, mean) {
@@ -102,10 +106,4 @@ function missWords(data, x, mean) {
     wrong += (mean[place] > 0.5) !== (x[place] > 0.5) ? 1 : 0;
   }
   return `${wrong} of ${known} ${data.image ? "pixels" : "values"} wrong`;
-}
-
-/** Return a note for runs whose numbers are not comparable with those of the first; null if all are. */
-export function remarks(runs) {
-  const found = runs.slice(1).map((run) => whyNotComparable(runs[0], run)).filter(Boolean);
-  return found.length ? h("div", { class: "note" }, fill(h("ul"), found.map((text) => h("li", { text })))) : null;
 }

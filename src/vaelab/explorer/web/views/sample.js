@@ -28,10 +28,14 @@ function mount(root, { run, state, theme, say, canOpen = () => false }) {
     say(text);
   };
   let drawn = null;
-  const shownKinds = () => panels.filter((panel) => ["all", panel.kind].includes(state.get("sample.kind", "all")));
+  const first = firstKind(data);
+  const shownKinds = () => {
+    const chosen = panels.filter((panel) => ["all", panel.kind].includes(state.get("sample.kind", first)));
+    return chosen.length ? chosen : panels;
+  };
   const area = h("div", { class: "sample-panels" }, panels.map((panel) => panel.element));
   const files = filesOf({ run, theme, shownKinds, drawn: () => drawn, told });
-  fill(root, controls(run, state), h("div", { class: "sample-layout" }, h("div", {}, area, h("div", { class: "button-row" }, files, status)), detail.element));
+  fill(root, controls(run, state, first), h("div", { class: "sample-layout" }, h("div", {}, area, h("div", { class: "button-row" }, files, status)), detail.element));
   const redraw = () => {
     const settings = settingsOf(run, state);
     drawn = { n: settings.n, given: settings.given, ...drawSamples(run, settings) };
@@ -51,7 +55,7 @@ function mount(root, { run, state, theme, say, canOpen = () => false }) {
   };
   redraw();
   show();
-  return updates(redraw, show, state);
+  return updates(redraw, show);
 }
 
 /** Draw anew at most once a frame; only what was changed. */
@@ -71,23 +75,41 @@ function updates(redraw, show) {
   };
 }
 
-function controls(run, state) {
-  const counts = run.data.image ? [9, 25, 49, 100] : [4, 8, 16];
+/** What is shown first: all three kinds where they stand side by side, draws of a table, means on a phone. */
+function firstKind(data) {
+  if (!data.image) return "draw";
+  return matchMedia("(max-width: 40rem)").matches ? "mean" : "all";
+}
+
+function controls(run, state, first) {
+  const counts = countsOf(run);
   const components = componentsOf(run);
   const again = () => state.set({ "sample.seed": state.get("sample.seed", 0) + 1 });
   return h(
     "div",
     { class: "controls" },
-    choice(state, "sample.kind", { label: "Show", options: [["all", "all three"], ...KINDS.map(([kind, title]) => [kind, title.toLowerCase()])] }),
+    h(
+      "div",
+      { class: "control" },
+      choice(state, "sample.kind", { label: "Show", options: [["all", "all three"], ...KINDS.map(([kind, title]) => [kind, title.toLowerCase()])], value: first }),
+      explain("means, most probable values and draws", "All three are of the same codes. A mean is the probability of each value. The most probable value is an observation without noise. A draw is what the model takes the data to be like, noise included.", formula("sample")),
+    ),
     choice(state, "sample.n", { label: "Samples", options: counts.map((count) => [String(count), String(count)]), value: String(counts[1]) }),
-    slider(state, "sample.temperature", { label: "Temperature", min: 0, max: 2, step: 0.05, value: 1 }),
-    explain("temperature", temperatureWords(run), "It changes the codes alone: p(x|z) is that of the model at every temperature."),
+    h(
+      "div",
+      { class: "control" },
+      slider(state, "sample.temperature", { label: "Temperature", min: 0, max: 2, step: 0.05, value: 1 }),
+      explain("temperature", temperatureWords(run), "It changes the codes alone: p(x|z) is that of the model at every temperature."),
+    ),
     components ? choice(state, "sample.component", { label: "Component", options: [["all", "all, by weight"], ...weightsOf(run)] }) : null,
     givenControl(state, "sample.given", run.data),
     numberField(state, "sample.seed", { label: "Seed" }),
     button("Draw again", again),
-    explain("means, most probable values and draws", "The three are of the same codes. A mean shows the probability of each value; the most probable value is one observation without noise; a draw is what the model takes the data to be like, noise included.", formula("sample")),
   );
+}
+
+function countsOf(run) {
+  return run.data.image ? [9, 25, 49, 100] : [4, 8, 16];
 }
 
 function weightsOf(run) {
@@ -95,7 +117,7 @@ function weightsOf(run) {
 }
 
 function settingsOf(run, state) {
-  const counts = run.data.image ? [9, 25, 49, 100] : [4, 8, 16];
+  const counts = countsOf(run);
   const n = Math.min(400, Math.max(1, Math.round(Number(state.get("sample.n", String(counts[1])))) || counts[1]));
   const component = Number(state.get("sample.component", "all"));
   const known = Number.isInteger(component) && component >= 0 && component < componentsOf(run);

@@ -26,13 +26,8 @@ export function sampleDetail({ run, state, theme, canOpen }) {
   const element = h(
     "aside",
     { class: "sample-detail", "aria-label": "The chosen sample" },
-    heading,
-    h("div", { class: "sample-pair" }, h("figure", {}, picture.element, h("figcaption", { text: "sample" })), h("figure", {}, row.element, rowName)),
-    distance,
-    given,
-    h("h3", { text: "Its code" }),
-    code.element,
-    h("div", { class: "button-row" }, codeButtons, drawButton),
+    h("div", {}, heading, h("div", { class: "sample-pair" }, h("figure", {}, picture.element, h("figcaption", { text: "the sample" })), h("figure", {}, row.element, rowName))),
+    h("div", {}, distance, given, h("h3", { text: "Its code" }), code.element, h("div", { class: "button-row" }, codeButtons, drawButton)),
   );
   return {
     element,
@@ -42,7 +37,7 @@ export function sampleDetail({ run, state, theme, canOpen }) {
       heading.textContent = `Sample ${next.place + 1}`;
       picture.show(next.x);
       row.show(data.row(found.row));
-      rowName.textContent = `nearest ${data.split} row: ${(found.row + 1).toLocaleString("en")}${data.labels ? `, ${data.classes[data.labels[found.row]]}` : ""}`;
+      rowName.textContent = `the nearest row: ${(found.row + 1).toLocaleString("en")}${data.labels ? `, class ${data.classes[data.labels[found.row]]}` : ""}`;
       distance.textContent = distanceWords(data, near, found, next.kind);
       given.textContent = next.given ? `Given: ${givenWords(data, next.given)}` : "";
       code.show(next.z);
@@ -54,7 +49,7 @@ function distanceWords(data, near, found, kind) {
   const noun = data.image ? "pixels" : "columns";
   const count = data.image ? data.size : data.variables.length || data.size;
   const rows = data.count === data.total ? `all ${data.count.toLocaleString("en")} ${data.split} rows` : `the first ${data.count.toLocaleString("en")} ${data.split} rows`;
-  const usual = `Between a row of the page and its own nearest other row it is ${briefNumber(near.usual())} (median).`;
+  const usual = `From a row to the nearest other row it is ${briefNumber(Number(near.usual().toPrecision(3)))} (median): a copy would be much nearer.`;
   const gap = briefNumber(Number(found.distance.toPrecision(3)));
   if (near.bits && kind !== "mean") return `${gap} of ${count} ${noun} differ (Hamming distance), the fewest of ${rows}. ${usual}`;
   const how = data.image ? "the squared distance, summed over pixels" : "the distance: 1 for each level that differs, and squared differences of numbers divided by the column's variance";

@@ -2,7 +2,7 @@
 
 import { fill, h } from "../ui/dom.js";
 import { briefNumber } from "../ui/numbers.js";
-import { observationView } from "../ui/observation.js";
+import { observationView, shownValue } from "../ui/observation.js";
 import { levelOf } from "./sample_draws.js";
 
 const MOST_COLUMNS = 200; // of a table; the CSV file has all
@@ -68,7 +68,7 @@ function tablePanel({ data, title, kind, onpick }) {
     rows.forEach((row, index) => row.append((cells[index][place] = h("td"))));
   };
   return {
-    element: h("section", { class: "sample-panel" }, h("h2", { text: title }), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title }, table), note),
+    element: h("section", { class: "sample-panel of-table" }, h("h2", { text: title }), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title }, table), note),
     canvases: () => [],
     show(x, n, picked) {
       while (heads.length < n) add(heads.length);
@@ -87,24 +87,15 @@ function tablePanel({ data, title, kind, onpick }) {
 function show(cell, variable, x, start, kind) {
   const text = cellText(variable, x, start, kind);
   if (cell.textContent !== text) cell.textContent = text;
-  const weight = variable.kind === "binary" || variable.kind === "unit" ? x[start + variable.start] : variable.kind === "categorical" ? x[start + variable.start + levelOf(variable, x, start)] : 0;
-  cell.style.setProperty("--part", `${Math.round(100 * Math.min(1, Math.max(0, weight)))}%`);
+  const { part } = shownValue(variable, x.subarray(start, start + variable.stop));
+  cell.style.setProperty("--part", `${Math.round(100 * (variable.kind === "categorical" && kind !== "mean" ? 0 : part))}%`);
 }
 
 /** Return one value of a row in words: a level, with its probability where the row is a mean, or a number. */
 export function cellText(variable, x, start, kind) {
   const value = x[start + variable.start];
-  if (Number.isNaN(value)) return "not observed";
-  if (variable.kind === "categorical") {
-    const place = levelOf(variable, x, start);
-    const name = variable.levels[place];
-    return kind === "mean" ? `${name} ${x[start + variable.start + place].toFixed(2)}` : name;
-  }
-  if (variable.kind === "binary") {
-    const place = levelOf(variable, x, start);
-    if (kind !== "mean") return variable.levels ? variable.levels[place] : String(place);
-    return variable.levels ? `${variable.levels[place]} ${(place ? value : 1 - value).toFixed(2)}` : value.toFixed(2);
-  }
+  if (variable.kind === "binary" && kind !== "mean") return variable.levels ? variable.levels[levelOf(variable, x, start)] : String(value);
+  if (variable.kind === "binary" || variable.kind === "categorical") return shownValue(variable, x.subarray(start, start + variable.stop)).text;
   return briefNumber(Number(value.toPrecision(3)));
 }
 

@@ -10,9 +10,9 @@ import { findings, selectedPoint } from "./training_words.js";
 
 // The curves: name in the log, title, what to look for.
 const CURVES = [
-  ["bound", "Bound on log p(x)", "Look for a validation curve that has become flat: more steps would then help little. If it falls while the training curve rises, the model fits the training data too closely."],
-  ["reconstruction", "Reconstruction: mean of log p(x|z) over the codes of q(z|x)", "How well an observation is found again from its code. A model can raise it by codes that say more, which the KL then pays for."],
-  ["kl", "KL[q(z|x) || p(z)]", "How many nats a code tells about its observation, on average, beyond the prior. At 0 the code is ignored."],
+  ["bound", "Bound", "Look for a validation curve that has become flat: more steps would then help little. If it falls while the training curve rises, the model fits the training data too closely."],
+  ["reconstruction", "Reconstruction", "How well an observation is found again from its code. Codes that say more raise it, at the cost of a higher KL."],
+  ["kl", "KL", "How many nats a code tells about its observation, on average, beyond the prior. At 0 the code is ignored."],
 ];
 
 export const trainingView = {
@@ -33,14 +33,18 @@ function mount(root, { page, run, state, say }) {
     choice(state, "training.across", { label: "Across", options: [["step", "steps"], ["seconds", "seconds of training"]] }),
     choice(state, "training.part", { label: "Show", options: [["all", "the whole training"], ["end", "the last half, enlarged"]] }),
     many ? choice(state, "training.runs", { label: "Runs", options: [["this", "this run"], ["all", "all of the page"]] }) : null,
-    explain("the curves", "The training curves are means over the batches since the point before, while the weights were changing. The validation curve is that of the weights at a step, on all validation data.", formula("elbo")),
+    explain("the curves", "The dashed training curves are means over the batches since the point before, while the weights were changing. The validation curve, with dots, is that of the weights at a step, on all validation data.", formula("elbo")),
   );
   const logged = run.metrics.length > 0;
   fill(
     root,
-    logged ? [controls, h("div", { class: "training-charts" }, charts.map((chart) => chart.element)), h("section", { class: "training-findings" }, h("h2", { text: "What this run shows" }), findings(run))] : h("p", { class: "note", text: "The log of the training is not in this page." }),
-    run.evaluations.length ? evaluationTable(run) : null,
-    facts(run, say),
+    logged ? [controls, h("div", { class: "training-charts" }, charts.map((chart) => chart.element))] : h("p", { class: "note", text: "The log of the training is not in this page." }),
+    h(
+      "div",
+      { class: "training-texts" },
+      h("div", {}, logged ? h("section", {}, h("h2", { text: "What this run shows" }), findings(run)) : null, run.evaluations.length ? evaluationTable(run) : null),
+      facts(run, say),
+    ),
   );
   const show = () => {
     const shown = many && state.get("training.runs", "this") === "all" ? page.runs.filter((each) => each.metrics.length) : [run];
@@ -79,7 +83,8 @@ function seriesOf(run, name, across, many) {
     { name: title("training"), points: points(`train/${name}`), tone: many ? tone : "accent-2", dash: true },
     { name: title("validation"), points: points(`val/${name}`), tone, dots: true },
   ];
-  return lines.filter((line) => line.points.length);
+  const known = lines.filter((line) => line.points.length);
+  return many ? known.map((line, place) => ({ ...line, key: place === known.length - 1 ? run.title : null })) : known;
 }
 
 function lastHalf(line) {

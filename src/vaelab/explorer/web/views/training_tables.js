@@ -34,15 +34,15 @@ export function evaluationTable(run) {
   const own = PROTOCOL.filter((column) => !shared.includes(column) && records.some(column[2]));
   const first = (read) => records.map(read).find(Boolean);
   const protocol = shared.map(([, title, read]) => `${title} ${first(read)}`).join(", ");
-  const notes = records.some((record) => noteOf(record));
-  const head = ["name", "K", "value ± standard error", ...own.map((column) => column[1]), ...(notes ? ["note"] : [])];
-  const rows = records.map((record) => [record.name, record.samples?.toLocaleString("en") ?? "–", valueOf(record), ...own.map((column) => column[2](record) ?? "–"), ...(notes ? [noteOf(record)] : [])]);
+  const head = ["name", "K", "value", ...own.map((column) => column[1])];
+  const rows = records.map((record) => ({ note: noteOf(record), cells: [record.name, record.samples?.toLocaleString("en") ?? "–", valueOf(record), ...own.map((column) => column[2](record) ?? "–")] }));
   const meanings = MEANINGS.filter(([name]) => records.some((record) => record.name === name || (name.endsWith("-") && record.name.startsWith(name)))).map((pair) => pair[1]);
   return h(
     "section",
     { class: "training-evaluations" },
     h("h2", {}, "Evaluations ", explain("the evaluations", ...meanings)),
-    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Evaluations" }, tableOf(`In nats per observation, ± one standard error over the rows. All: ${protocol}.`, head, rows)),
+    h("p", { class: "small soft", text: `Nats per observation, ± one standard error over the rows${protocol ? `. Protocol of all: ${protocol}` : ""}.` }),
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Evaluations" }, tableOf(head, rows)),
   );
 }
 
@@ -61,17 +61,15 @@ function noteOf(record) {
     record.observed_cells ? `${shownNumber(record.observed_cells, 1)} of ${record.row_cells} values observed, on average` : "",
     record.seconds ? `${shownNumber(record.seconds, 1)} s` : "",
   ];
-  return notes.filter(Boolean).join("; ");
+  return notes.filter(Boolean).map((note) => note.replace(/\.$/, "")).join("; ");
 }
 
-function tableOf(caption, head, rows) {
-  return h(
-    "table",
-    { class: "evaluations" },
-    h("caption", { text: caption }),
-    h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col", text })))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, row.map((text, place) => h(place ? "td" : "th", { scope: place ? null : "row", "data-column": head[place], text }))))),
-  );
+function tableOf(head, rows) {
+  const lines = rows.flatMap(({ cells, note }) => [
+    h("tr", { class: note ? "with-note" : null }, cells.map((text, place) => h(place ? "td" : "th", { scope: place ? null : "row", "data-column": head[place], text }))),
+    ...(note ? [h("tr", { class: "note-row" }, h("td", { colspan: head.length, text: note }))] : []),
+  ]);
+  return h("table", { class: "evaluations" }, h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col", text })))), h("tbody", {}, lines));
 }
 
 /** Return the facts of a run as a list of names and texts; the command can be copied. */
