@@ -32,6 +32,8 @@ FORMULAE = {
     "sample": "`z ~ p(z), x ~ p(x|z)`",
     "imputation": "`E[x_missing | x_observed] = sum_k v_k E[x_missing | z_k]`, `v_k = w_k / sum_j w_j`, "
     "`w_k = p(x_observed|z_k) p(z_k) / q(z_k|x_observed)`",
+    "joint": "`log p(x, z) = log p(z) + log p(x|z)`",
+    "bit-effect": "`E[p(x|z, z_j = 1) - p(x|z, z_j = 0)]`",
 }
 
 
