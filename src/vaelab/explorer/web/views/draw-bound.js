@@ -23,11 +23,13 @@ export function boundPanel(run, state) {
       number.textContent = has ? `ELBO ${nats(value)} nats` : `log-density of its code ${nats(value)} nats`;
       number.dataset.value = value;
       fill(parts, has ? partsOf(look.bounds, run) : pair("Reconstruction error", `${nats(look.error)} nats`, look.error));
-      chart.element.hidden = reference === null;
+      chart.element.classList.toggle("draw-waiting", reference === null || reference.few);
       if (reference !== null) chart.show({ values: reference.values, marks: [{ x: value, name: "this input", tone: "accent-2" }] });
       note.textContent = noteOf(run, reference);
     },
-    showMany(bounds, count) {
+    showMany(bounds, count, waiting = false) {
+      many.classList.toggle("draw-waiting", waiting);
+      if (waiting) return;
       many.textContent = bounds === null ? "" : `IWAE-${count.toLocaleString("en")} ${nats(bounds.iwae)} nats, above the ELBO by ${nats(bounds.iwae - bounds.elbo)} (ELBO of the same codes ${nats(bounds.elbo)})`;
       many.dataset.iwae = bounds === null ? "" : bounds.iwae;
     },
@@ -52,7 +54,8 @@ function pair(name, text, value) {
 }
 
 function noteOf(run, reference) {
-  if (reference === null) return "The rows are being computed.";
+  if (reference === null) return "The bounds of the rows are being computed.";
+  if (reference.few) return "Too few rows have these values observed: there is no histogram to compare with.";
   if (!run.model.hasBound) return `Higher means that more of the rows have codes nearby. The histogram shows the ${reference.rows}.`;
   return `The histogram shows the ELBO of the ${reference.rows}, each from K = ${run.bound_samples} codes, as that of this input is.`;
 }

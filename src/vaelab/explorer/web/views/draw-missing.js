@@ -9,7 +9,7 @@ import { meanWords } from "./form.js";
 
 const DRAWS = 5;
 
-/** Return the panel of hidden values: `{ element, show(input, codes, noise), clear(input) }`. */
+/** Return the panel of hidden values: `{ element, show(input, codes, noise), wait(input) }`. */
 export function missingPanel({ run, theme }, why) {
   const { data } = run;
   const body = h("div", { class: "draw-filled" });
@@ -26,12 +26,14 @@ export function missingPanel({ run, theme }, why) {
   const element = h("section", { class: "draw-panel" }, h("h3", {}, h("span", { text: "Hidden values, filled in" }), about), h("p", { class: "soft small", text: why ?? hintOf(data) }), words, body, effective);
   return {
     element,
-    clear(input) {
+    wait(input) {
+      element.setAttribute("aria-busy", String(input.hidden > 0));
+      if (input.hidden) return; // what was filled in last stays until the new values are known
       fill(body);
-      words.textContent = input.hidden ? "Computing \u2026" : "";
-      effective.textContent = "";
+      [words.textContent, effective.textContent] = ["", ""];
     },
     show(input, codes, noise) {
+      element.setAttribute("aria-busy", "false");
       const filled = codes.mean();
       const drawn = codes.draws(DRAWS, noise);
       words.textContent = `${hiddenWords(data, input)} filled with the expectation given the rest${data.image ? ", then drawn five times" : "; five draws of each"}.`;

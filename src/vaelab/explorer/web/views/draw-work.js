@@ -14,9 +14,13 @@ const FEWEST = 10; // rows with which an input is compared
 /** Return what computes the view: `{ update(changed), stop() }`; `parts` show it. */
 export function workOf(context, parts, why) {
   const { run, state, rng } = context;
-  const references = referencesOf(run, rng, () => show());
-  const many = manyOf(context, parts);
+  const references = referencesOf(run, rng, () => {
+    show();
+    busy();
+  });
+  const many = manyOf(context, parts, () => busy());
   let [frame, input, look] = [0, null, null];
+  const busy = () => parts.element.setAttribute("aria-busy", String(frame !== 0 || many.busy || references.busy));
   const show = () => {
     const reference = references.of(input);
     parts.entry.show(input, look);
@@ -35,6 +39,7 @@ export function workOf(context, parts, why) {
     references.seek(input);
     show();
     many.start(input, look);
+    busy();
   };
   return {
     update(changed) {
@@ -46,6 +51,7 @@ export function workOf(context, parts, why) {
       references.stop();
       many.stop();
       if (!frame) frame = requestAnimationFrame(compute);
+      busy();
     },
     stop() {
       cancelAnimationFrame(frame);
@@ -56,28 +62,58 @@ export function workOf(context, parts, why) {
 }
 
 /** Many codes of the input: for IWAE-K if it is asked for, and for hidden values. */
-function manyOf({ run, state, rng }, parts) {
-  let stop = () => {};
+function manyOf({ run, state, rng }, parts, ended) {
+  const work = slices();
   return {
-    stop: () => stop(),
+    stop: work.stop,
+    get busy() {
+      return work.busy;
+    },
     start(input, look) {
       const wanted = state.get("draw.iwae", false);
-      parts.bound.showMany(null);
-      parts.missing.clear(input);
+      parts.bound.showMany(null, 0, wanted);
+      parts.missing.wait(input);
       if (!run.model.hasBound || !(wanted || input.hidden)) return;
       const noise = rng(state.get("draw.seed", 0)).fork("draw, many codes");
       let codes = null;
       const done = () => {
         if (wanted) parts.bound.showMany(codes.bounds(), codes.count);
-        if (!input.hidden) return;
-        parts.missing.show(input, codes, noise.fork("draws"));
-        look.filled = codes.mean();
-        parts.entry.show(input, look);
+        if (input.hidden) {
+          parts.missing.show(input, codes, noise.fork("draws"));
+          look.filled = codes.mean();
+          parts.entry.show(input, look);
+        }
+        ended();
       };
       const each = (value) => {
         codes = value;
       };
-      stop = inSlices(manyCodes(run, input, noise, Number(state.get("draw.codes", "500"))), { each, done });
+      work.start(manyCodes(run, input, noise, Number(state.get("draw.codes", "500"))), each, done);
+    },
+  };
+}
+
+/** Work in slices, at most one at a time. */
+function slices() {
+  let stop = null;
+  const end = () => {
+    stop?.();
+    stop = null;
+  };
+  return {
+    stop: end,
+    get busy() {
+      return stop !== null;
+    },
+    start(generator, each, done) {
+      end();
+      stop = inSlices(generator, {
+        each,
+        done: () => {
+          stop = null;
+          done();
+        },
+      });
     },
   };
 }
@@ -85,10 +121,13 @@ function manyOf({ run, state, rng }, parts) {
 /** The values of the rows with which an input is compared: `seek` computes them in slices, and then calls `found`. */
 function referencesOf(run, rng, found) {
   const known = new Map();
-  let stop = () => {};
+  const work = slices();
   const key = ({ x }) => packRuns(Uint8Array.from(x, (value) => Number(Number.isNaN(value))));
   return {
-    stop: () => stop(),
+    stop: work.stop,
+    get busy() {
+      return work.busy;
+    },
     of: (input) => known.get(key(input)) ?? null,
     seek(input) {
       const name = key(input);
@@ -105,7 +144,7 @@ function referencesOf(run, rng, found) {
         known.set(name, { values: Float64Array.from(values), rows: words, indices: chosen });
         found();
       };
-      stop = inSlices(boundsOfRows(run, input.x, chosen, rng(0)), { each: (value) => values.push(value), done });
+      work.start(boundsOfRows(run, input.x, chosen, rng(0)), (value) => values.push(value), done);
     },
   };
 }
@@ -125,8 +164,9 @@ function wordsOf(run, input, look, reference) {
   const value = model.hasBound ? look.bounds.elbo : look.density;
   const name = model.hasBound ? "ELBO" : "code\u2019s log-density";
   if (!model.hasBound) words.push(`Its reconstruction error is ${nats(look.error)} nats; this model has no likelihood, and so no bound.`);
-  if (reference?.few) words.push(`Its ${name} is ${nats(value)} nats. Fewer than ${FEWEST} rows have these values observed, so that it is not compared.`);
-  else if (reference !== null) {
+  if (reference === null) words.push(`Its ${name} is ${nats(value)} nats, of the observed values; those of the rows are being computed.`);
+  else if (reference.few) words.push(`Its ${name} is ${nats(value)} nats. Fewer than ${FEWEST} rows have these values observed, so that it is not compared.`);
+  else {
     const near = nearestValue(reference.values, value);
     rows.push([name, reference.indices[near]]);
     words.push(typicality(name, value, reference.values, reference.rows), `The nearest ${name} is that of row ${reference.indices[near]}: ${nats(reference.values[near])} nats.`);
