@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vaelab.explorer.parts import describe
-from vaelab.explorer.tensors import Tensors
+from vaelab.explorer.tensors import Tensors, as_text
 from vaelab.models import LatentVariableModel
 
 WEB = Path(__file__).parents[1] / "src" / "vaelab" / "explorer" / "web"
@@ -25,7 +25,7 @@ _RUN = """async ([source, given]) => {
     : value?.constructor === Object ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, open(v)])) : value;
   const { page, ...values } = given;
   if (page) {
-    values.get = engine.openTensors(page.index, page.blob);
+    values.get = await engine.openTensors(page.index, page.blob);
     values.model = engine.model(page.model, values.get);
     values.description = page.model;
   }
@@ -52,7 +52,7 @@ class EnginePage:
         if model is not None:
             tensors = Tensors()
             described = describe(model, tensors, rows)
-            blob = base64.b64encode(tensors.blob()).decode()
+            blob = as_text(tensors.blob())
             values["page"] = {"index": tensors.index(), "blob": blob, "model": described}
         return self.tab.evaluate(_RUN, [source, values])
 

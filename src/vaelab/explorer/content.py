@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaelab.data import Column, Condition, Dataset, DataSpec
 from vaelab.evaluation import encode_means
@@ -16,7 +16,9 @@ from vaelab.explorer.parts import describe
 from vaelab.explorer.planes import planes
 from vaelab.explorer.subject import Subject
 from vaelab.explorer.tensors import Tensors
+from vaelab.inference import MeanFieldPosterior
 from vaelab.likelihood import objective_bound
+from vaelab.models import LatentVariableModel
 from vaelab.networks import evaluation_mode
 from vaelab.objectives import ELBO
 
@@ -25,6 +27,7 @@ __all__ = ["ROWS", "page_content"]
 ROWS = 2000  # rows of a split that a page shows, at most
 _BYTES = 1_500_000  # of the rows of a split; fewer rows are shown where a row is long
 _SAMPLES = 10  # codes of a row's bound
+_STORED_CODES = 100_000  # numbers of the codes of all rows; more are computed by the page, if that is quick
 _METRICS = 400  # logged steps, at most
 Json = dict[str, Any]
 
@@ -133,6 +136,12 @@ def _described(variables: Sequence[Column]) -> list[Json]:
     return described
 
 
+def _computed_there(model: LatentVariableModel, codes: Tensor) -> bool:
+    """Return whether the page computes the codes of the rows: many numbers, of networks that take it little time."""
+    slow = any(isinstance(part, nn.Conv2d | MeanFieldPosterior) for part in model.posterior.modules())
+    return codes.numel() > _STORED_CODES and not slow
+
+
 def _run(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
     model = subject.model
     with torch.no_grad(), evaluation_mode(model):
@@ -142,7 +151,7 @@ def _run(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
     return {
         "title": subject.title,
         "model": describe(model, tensors, rows),
-        "codes": tensors.add(codes, "int16" if model.code == "bits" else "float32"),
+        "codes": None if _computed_there(model, codes) else tensors.add(codes),
         "spreads": None if spreads is None else tensors.add(spreads),
         "bounds": None if bounds is None else tensors.add(bounds),
         "bound_samples": _SAMPLES,

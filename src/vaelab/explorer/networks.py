@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vaelab.errors import InputError
-from vaelab.explorer.tensors import Tensors, TensorType
+from vaelab.explorer.tensors import Tensors
 from vaelab.networks import Standardised
 from vaelab.networks.conv import Bias
 
@@ -34,19 +34,20 @@ class Export:
 
     Args:
         tensors: the store of arrays.
-        weights: the type of the weights; biases and other vectors are float32.
+        coarseness: of the weights that are int16, by the ``id`` of their arrays; others are float32.
     """
 
-    def __init__(self, tensors: Tensors, weights: TensorType = "float32") -> None:
-        self.tensors, self.weights = tensors, weights
+    def __init__(self, tensors: Tensors, coarseness: Mapping[int, float] | None = None) -> None:
+        self.tensors, self.coarseness = tensors, coarseness or {}
 
     def vector(self, numbers: Tensor) -> int:
         """Store numbers in float32."""
         return self.tensors.add(numbers.double(), "float32")
 
-    def weight(self, numbers: Tensor) -> int:
-        """Store weights (inputs, outputs)."""
-        return self.tensors.add(numbers.double(), self.weights)
+    def weight(self, weight: Tensor, form: Callable[[Tensor], Tensor]) -> int:
+        """Store weights in a form (inputs, outputs)."""
+        numbers, coarseness = form(weight).double(), self.coarseness.get(id(weight))
+        return self.tensors.add(numbers) if coarseness is None else self.tensors.add(numbers, "int16", coarseness)
 
     def network(self, network: nn.Module | None, part: str) -> Json:
         """Return a network as JSON; ``part`` names it in an error.
@@ -89,16 +90,20 @@ def _refused(part: str, module: nn.Module | None) -> InputError:
 
 
 def _linear(export: Export, layer: Any) -> Json:
-    return {"op": "linear", "weight": export.weight(layer.weight.T), "bias": _bias(export, layer)}
+    return {
+        "op": "linear",
+        "weight": export.weight(layer.weight, lambda weight: weight.T),
+        "bias": _bias(export, layer),
+    }
 
 
 def _conv(export: Export, layer: Any) -> Json | None:
     if not _is_simple(layer) or isinstance(layer.padding, str):
         return None
-    weight = layer.weight.flatten(1).T  # (in * kh * kw, out)
+    weight = export.weight(layer.weight, lambda weight: weight.flatten(1).T)  # (in * kh * kw, out)
     return {
         "op": "conv",
-        "weight": export.weight(weight),
+        "weight": weight,
         "bias": _bias(export, layer),
         **_geometry(layer),
     }
@@ -107,10 +112,10 @@ def _conv(export: Export, layer: Any) -> Json | None:
 def _conv_transpose(export: Export, layer: Any) -> Json | None:
     if not _is_simple(layer):
         return None
-    weight = layer.weight.flatten(1)  # (in, out * kh * kw)
+    weight = export.weight(layer.weight, lambda weight: weight.flatten(1))  # (in, out * kh * kw)
     return {
         "op": "conv-transpose",
-        "weight": export.weight(weight),
+        "weight": weight,
         "bias": _bias(export, layer),
         **_geometry(layer),
         "output_padding": list(layer.output_padding),

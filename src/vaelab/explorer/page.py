@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from vaelab.explorer.content import ROWS, page_content
 from vaelab.explorer.subject import Subject
+from vaelab.explorer.tensors import as_text
 from vaelab.formulae import STYLE, typeset
 from vaelab.pages import theme
 from vaelab.storage import write_file, write_ours
@@ -52,7 +53,7 @@ def explorer_page(subjects: Sequence[Subject], title: str | None = None, rows: i
         style=Markup(style),
         script=Markup(script),
         content=Markup(_json(content)),
-        tensors=Markup(base64.b64encode(blob).decode()),
+        tensors=Markup(as_text(blob)),
         formulae={name: typeset(text) for name, text in FORMULAE.items()},
     )
 

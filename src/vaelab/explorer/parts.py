@@ -37,7 +37,7 @@ _OWN = ("conditional", "split", "log_density", "log_likelihood")  # methods with
 def describe(model: LatentVariableModel, tensors: Tensors, rows: Tensor | None = None) -> Json:
     """Return a model as JSON for the page, and store its arrays.
 
-    Weights are int16 if that changes no probability by more than the tolerance of ``precision``, else float32.
+    Weights are int16 where that changes no probability by more than the tolerance of ``precision``, else float32.
 
     Args:
         model: the model.
@@ -55,8 +55,8 @@ def describe(model: LatentVariableModel, tensors: Tensors, rows: Tensor | None =
         )
     _write(model, Export(Tensors()))  # before anything is measured: a part that cannot be computed is refused
     precision = choose_precision(model, rows)
-    content = _write(model, Export(tensors, precision.weights))
-    return {**content, "weights": precision.weights, "deviation": precision.deviation}
+    content = _write(model, Export(tensors, precision.coarseness))
+    return {**content, "weights": "int16" if precision.coarseness else "float32", "deviation": precision.deviation}
 
 
 def _write(model: LatentVariableModel, export: Export) -> Json:

@@ -9,6 +9,7 @@ import { openTheme } from "./ui/colours.js";
 import { VIEWS } from "./views/table.js";
 
 const content = JSON.parse(document.getElementById("content").textContent);
-const tensors = openTensors(content.tensors, document.getElementById("tensors").textContent);
-const page = openPage(content, tensors);
-openShell(document.getElementById("app"), { page, state: openState(), theme: openTheme(), rng: random }, VIEWS);
+openTensors(content.tensors, document.getElementById("tensors").textContent).then((tensors) => {
+  const page = openPage(content, tensors);
+  openShell(document.getElementById("app"), { page, state: openState(), theme: openTheme(), rng: random }, VIEWS);
+});

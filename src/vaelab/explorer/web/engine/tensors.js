@@ -1,16 +1,16 @@
 // The arrays of the page: base64 text -> one block of bytes -> typed arrays, decoded when they are first asked for.
 
 const READERS = {
-  int16: (bytes, count) => new Int16Array(bytes.buffer, bytes.byteOffset, count),
+  int16: (bytes, count) => fromPlanes(bytes, count),
   float32: (bytes, count) => new Float32Array(bytes.buffer, bytes.byteOffset, count),
   int32: (bytes, count) => new Int32Array(bytes.buffer, bytes.byteOffset, count),
   uint8: (bytes) => bytes,
   bits: (bytes, count) => fromBits(bytes, count),
 };
 
-/** The arrays of a page: a function from the number of an array to {data, shape}; bits become numbers 0 and 1. */
-export function openTensors(index, base64) {
-  const block = fromBase64(base64);
+/** Promises the arrays of a page: a function from the number of an array to {data, shape}; bits become numbers 0, 1. */
+export async function openTensors(index, text) {
+  const block = await decompressed(fromBase64(text));
   const opened = new Map();
   const get = (number) => {
     if (!opened.has(number)) {
@@ -22,6 +22,11 @@ export function openTensors(index, base64) {
     return opened.get(number);
   };
   return get;
+}
+
+async function decompressed(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 function fromBase64(text) {
@@ -37,6 +42,16 @@ function fromBits(bytes, count) {
   const numbers = new Float32Array(count);
   for (let i = 0; i < count; i += 1) {
     numbers[i] = (bytes[i >> 3] >> (7 - (i & 7))) & 1;
+  }
+  return numbers;
+}
+
+/** Whole numbers k, written as 2 k, or as -2 k - 1 if negative: first the lower bytes of all, then the higher ones. */
+function fromPlanes(bytes, count) {
+  const numbers = new Int16Array(count);
+  for (let i = 0; i < count; i += 1) {
+    const k = bytes[i] + 256 * bytes[count + i];
+    numbers[i] = k & 1 ? -(k + 1) / 2 : k / 2;
   }
   return numbers;
 }

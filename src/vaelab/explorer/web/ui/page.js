@@ -40,12 +40,17 @@ function openData(entry, get) {
 
 function openRun(entry, index, data, get) {
   let computed = null;
+  let codes = null;
   const array = (place) => (place === null ? null : get(place).data);
   return {
     ...entry,
     index,
     data,
-    codes: array(entry.codes),
+    /** The posterior means of the codes of the rows: stored, or computed on first use. */
+    get codes() {
+      codes ??= array(entry.codes) ?? this.model.encode(data.x, data.count, data.given);
+      return codes;
+    },
     spreads: array(entry.spreads),
     bounds: array(entry.bounds),
     planes: entry.planes.map((plane) => ({ ...plane, mean: array(plane.mean), axes: array(plane.axes) })),
