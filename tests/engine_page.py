@@ -17,7 +17,8 @@ from vaelab.models import LatentVariableModel
 WEB = Path(__file__).parents[1] / "src" / "vaelab" / "explorer" / "web"
 _HOST = "http://engine.test/"
 _RUN = """async ([source, given]) => {
-  const names = ["tensors", "random", "networks", "distributions", "mixture", "model", "numbers", "imputation"];
+  const names = ["tensors", "random", "networks", "distributions", "mixture", "model", "numbers", "imputation", "toy",
+    "estimators"];
   const engine = Object.assign({}, ...(await Promise.all(names.map((name) => import(`/engine/${name}.js`)))));
   const array = (text) => new Float32Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
   const open = (value) => Array.isArray(value) ? value.map(open)

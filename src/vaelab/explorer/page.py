@@ -35,6 +35,15 @@ FORMULAE = {
     "`w_k = p(x_observed|z_k) p(z_k) / q(z_k|x_observed)`",
     "joint": "`log p(x, z) = log p(z) + log p(x|z)`",
     "bit-effect": "`E[p(x|z, z_j = 1) - p(x|z, z_j = 0)]`",
+    "toy": "`p(x_i = 1|z) = sigma(c (2 sum_j s_ij z_j - 1))`",
+    "score-function": "`grad_l E_q[f(z)] ~ 1/K sum_k (f(z_k) - b) (z_k - p)`",
+    "leave-one-out": "`grad_l E_q[f(z)] ~ 1/K sum_k (f(z_k) - 1/(K - 1) sum_(j != k) f(z_j)) (z_k - p)`",
+    "arm": "`grad_l E_q[f(z)] ~ (f(z) - f(z')) (u - 1/2), z = 1(u > 1 - p), z' = 1(u < p)`",
+    "disarm": "`grad_l E_q[f(z)] ~ 1/2 (f(z) - f(z')) (z - z') sigma(|l|)`",
+    "rebar": "`grad_l E_q[f(z)] ~ (f(z) - c(u)) (z - p) + grad_l c(u) - grad_l c(u|z)`",
+    "concrete": "`grad_l E_q[f(z)] ~ grad_l f(sigma((l + log u - log(1 - u))/t))`",
+    "straight-through": "`grad_l E_q[f(z)] ~ 1/K sum_k f'(z_k) p (1 - p)`",
+    "gumbel-straight-through": "`grad_l E_q[f(z)] ~ f'(z) grad_l sigma((l + log u - log(1 - u))/t)`",
 }
 
 

@@ -11,5 +11,16 @@ export function formula(name) {
 /** Return a "?" that opens a text; the text may hold elements and formulae. */
 export function explain(title, ...text) {
   const body = text.map((part) => (typeof part === "string" ? h("p", { text: part }) : part));
-  return h("details", { class: "explain" }, h("summary", { "aria-label": `Explain: ${title}`, text: "?" }), h("div", { class: "explanation" }, body));
+  const shown = h("div", { class: "explanation" }, body);
+  const element = h("details", { class: "explain" }, h("summary", { "aria-label": `Explain: ${title}`, text: "?" }), shown);
+  element.addEventListener("toggle", () => element.open && intoView(shown));
+  return element;
+}
+
+/** Move a text that would leave the window at its right or left edge. */
+function intoView(shown) {
+  shown.style.left = "0px";
+  const { left, right } = shown.getBoundingClientRect();
+  const edge = document.documentElement.clientWidth - 8;
+  shown.style.left = `${Math.max(8 - left, Math.min(0, edge - right))}px`;
 }

@@ -3,9 +3,10 @@
 import { bitsView } from "./bits.js";
 import { compareView } from "./compare.js";
 import { drawView } from "./draw.js";
+import { estimatorsView } from "./estimators.js";
 import { layersView } from "./layers.js";
 import { mapView } from "./map.js";
 import { sampleView } from "./sample.js";
 import { trainingView } from "./training.js";
 
-export const VIEWS = [mapView, bitsView, layersView, drawView, sampleView, compareView, trainingView];
+export const VIEWS = [mapView, bitsView, layersView, drawView, sampleView, compareView, estimatorsView, trainingView];
