@@ -201,7 +201,8 @@ def study(folder):
     for name in [entry.name for entry in STUDY][:2]:
         shutil.copytree("run", lab / "runs" / name)
     shutil.copytree(folder / "run" / "figures", lab / "figures")
-    shutil.copy("run/report.html", lab / "report.html")
+    for page in ("report.html", "explorer.html", f"runs/{STUDY[0].name}/explorer.html"):
+        shutil.copy("run/report.html", lab / page)
     return lab
 
 
@@ -239,11 +240,13 @@ def test_a_directory_that_is_no_study_is_left_alone(vaelab, folder):
     assert everything(lab) == before
 
 
-def test_a_study_that_goes_on_beside_a_page_of_the_users_is_refused_before_it_trains(vaelab, folder):
-    Path("lab").mkdir()
-    Path("lab/report.html").write_text("years of work")
+@pytest.mark.parametrize("page", ["report.html", "explorer.html", f"runs/{STUDY[-1].name}/explorer.html"])
+def test_a_study_that_goes_on_beside_a_page_of_the_users_is_refused_before_it_trains(page, vaelab, folder):
+    mine = Path("lab", page)
+    mine.parent.mkdir(parents=True)
+    mine.write_text("years of work")
     assert "was not written by vaelab" in vaelab.refused("lab", "--out", "lab", "--resume")
-    assert everything("lab") == {Path("lab/report.html"): b"years of work"}
+    assert everything("lab") == {mine: b"years of work"}
 
 
 @pytest.mark.parametrize("quick", [False, True])

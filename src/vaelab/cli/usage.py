@@ -114,7 +114,7 @@ COMMANDS = {
     "lab": Command(
         "Run the whole study on MNIST; one report.",
         "vaelab lab --quick",
-        "`lab/report.html`, `lab/figures/`, `lab/runs/`",
+        "`lab/report.html`, `lab/explorer.html`, `lab/figures/`, `lab/runs/`",
         "vaelab evaluate {run} --samples 5000",
         "study demo",
     ),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vaelab import plots
 from vaelab.report.belief import TIGHTNESS_HEADER, tightness_figure, tightness_notes, tightness_table
 from vaelab.report.gradients import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
 from vaelab.report.member import ReportedRun, require_comparable
-from vaelab.report.page import EXPLORER, report_page
+from vaelab.report.page import report_page
 from vaelab.report.sections import sections
 from vaelab.report.tables import models_table, summary
 from vaelab.storage import is_ours, write_ours
@@ -32,10 +32,17 @@ __all__ = [
 ]
 
 
-def write_report(out: Path, title: str, members: Sequence[ReportedRun], mark: str | None = None) -> Path:
+def write_report(
+    out: Path,
+    title: str,
+    members: Sequence[ReportedRun],
+    mark: str | None = None,
+    explorers: Mapping[str, str] | None = None,
+) -> Path:
     """Write ``report.html`` and ``figures/*.png`` under ``out``, and return the path of the page.
 
-    It has links to the explorer of these runs if its page, ``explorer.html``, stands beside it.
+    It has links to the explorers of the runs: ``explorers`` gives the address of each title's, relative to ``out``. By
+    default they are all in ``explorer.html``, if that stands beside the report.
 
     Raises:
         InputError: a file of that name which vaelab did not write.
@@ -43,8 +50,9 @@ def write_report(out: Path, title: str, members: Sequence[ReportedRun], mark: st
     made, left_out = sections(members)
     for section in made:
         write_ours(out / "figures" / f"{section.name}.png", section.figure)
-    explorer = EXPLORER if is_ours(out / EXPLORER) else None
-    page = report_page(title, members, made, left_out, mark, explorer)
+    if explorers is None and is_ours(out / "explorer.html"):
+        explorers = {member.title: f"explorer.html#run={index}" for index, member in enumerate(members)}
+    page = report_page(title, members, made, left_out, mark, explorers or {})
     write_ours(out / "report.html", page.encode("utf-8", "backslashreplace"))  # a file name may be no text
     return out / "report.html"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,9 +16,7 @@ from vaelab.report.member import ReportedRun
 from vaelab.report.section import LeftOut, Section
 from vaelab.report.tables import command, models_finding, models_table, protocol
 
-__all__ = ["EXPLORER", "report_page"]
-
-EXPLORER = "explorer.html"
+__all__ = ["report_page"]
 
 
 def report_page(
@@ -26,10 +24,10 @@ def report_page(
     members: Sequence[ReportedRun],
     made: Sequence[Section],
     left_out: Sequence[LeftOut],
-    mark: str | None = None,
-    explorer: str | None = None,
+    mark: str | None,
+    explorers: Mapping[str, str],
 ) -> str:
-    """Return the page as HTML; ``explorer`` is the address of the explorer of the same runs, in the same order."""
+    """Return the page as HTML; ``explorers`` has the address of the explorer of each title, up to the view."""
     environment = Environment(loader=PackageLoader("vaelab.report"), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"typeset": typeset, "parts": _parts}
     header, rows = models_table(members)
@@ -41,15 +39,13 @@ def report_page(
         header=header,
         rows=rows,
         best=[] if mark else _lines("\n".join(models_finding(members)), members),
-        views=[_view(member) for member in members],
+        links=[_link(member, _view(member), explorers) for member in members],
         deterministic=any(member.model.code == "point" for member in members),
-        sections=[
-            (section, _png(section), _place(section, members), _lines(section.finding, members)) for section in made
-        ],
+        sections=[(each, _png(each), _live(each, explorers), _lines(each.finding, members)) for each in made],
         left_out=left_out,
         protocol=protocol(members),
         commands=[(member.title, command(member)) for member in members],
-        explorer=explorer,
+        explorer=next(iter(explorers.values()), None),
         explore=_explore(members),
     )
 
@@ -85,12 +81,14 @@ def _view(member: ReportedRun) -> str:
     return "bits" if member.model.code == "bits" else "map"
 
 
-def _place(section: Section, members: Sequence[ReportedRun]) -> str | None:
-    """Return the part of the explorer's address that opens the view of a section."""
-    if section.live is None:
-        return None
-    run = next(index for index, member in enumerate(members) if member is section.live.run)
-    return f"view={section.live.view}&run={run}"
+def _link(member: ReportedRun, view: str, explorers: Mapping[str, str]) -> str | None:
+    """Return the address of a view of a run, if the run has an explorer."""
+    return f"{explorers[member.title]}&view={view}" if member.title in explorers else None
+
+
+def _live(section: Section, explorers: Mapping[str, str]) -> str | None:
+    """Return the address of the view that shows more of a section, if there is one."""
+    return _link(section.live.run, section.live.view, explorers) if section.live is not None else None
 
 
 def _explore(members: Sequence[ReportedRun]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vaelab.data import load_data
 from vaelab.errors import Failure, InputError
+from vaelab.explorer import Subject, write_explorer
 from vaelab.report import ReportedRun, write_report
 from vaelab.runs import Run, locked, remove_report, remove_run, require_own_page, require_removable
 from vaelab.settings import parse_overrides, resolve
@@ -35,7 +36,10 @@ class Entry:
     gradients: bool = False  # whether the gradient estimators are measured on it
     quadrature: bool = False  # whether log p(x) is integrated over its code of one or two numbers
     tightness: bool = False  # whether the bounds of all inference methods are measured on it
+    together: bool = False  # whether it is on the page of the explorer with several models; the others have their own
 
+
+_ROWS = 500  # test rows on the page of several models, so that it stays below 6 megabytes
 
 # The longest come first: two trainings run in parallel, and short ones fill the remaining time.
 STUDY = (
@@ -46,6 +50,7 @@ STUDY = (
         ("latent_dim=200", "estimator.name=rebar", "estimator.samples=2"),
         ("training.epochs=2",),
         gradients=True,
+        together=True,
     ),
     Entry(
         "bernoulli-running-average",
@@ -60,13 +65,22 @@ STUDY = (
         ),
         ("training.epochs=2",),
     ),
-    Entry("gaussian-2", "Gaussian D = 2", "gaussian-vae", ("latent_dim=2",), ("training.epochs=2",), quadrature=True),
+    Entry(
+        "gaussian-2",
+        "Gaussian D = 2",
+        "gaussian-vae",
+        ("latent_dim=2",),
+        ("training.epochs=2",),
+        quadrature=True,
+        together=True,
+    ),
     Entry(
         "sbn-200-200",
         "Belief network 200-200",
         "sbn",
         ("layers=[200,200]", "training.epochs=4"),
         ("training.epochs=1",),
+        together=True,
     ),
     Entry("gaussian-20", "Gaussian D = 20", "gaussian-vae", ("latent_dim=20",), ("training.epochs=2",)),
     Entry(
@@ -76,6 +90,7 @@ STUDY = (
         ("layers=[12]", "training.epochs=6"),
         ("training.epochs=1",),
         tightness=True,
+        together=True,
     ),
     Entry(
         "autoencoder-2",
@@ -117,7 +132,8 @@ def run_lab(
     for entry in STUDY:  # check everything before anything is removed
         settings = resolve(entry.model, parse_overrides(_words(entry, quick)), {"data": data, "seed": seed})
         check_settings(for_data(settings, used), used)
-    require_own_page(out)
+    for folder in (out, *(out / "runs" / entry.name for entry in STUDY)):
+        require_own_page(folder)
     if out.exists() and any(out.iterdir()) and not resume:
         if not overwrite:
             raise InputError(f"out: {str(out)!r} is not empty (--resume continues it, --overwrite replaces it)")
@@ -141,9 +157,26 @@ def run_lab(
 
 
 def write_lab(out: Path, members: Sequence[ReportedRun], quick: bool = False) -> Path:
-    """Write the report of the study, and return its path."""
+    """Write the explorers of the runs and the report of the study with links to them; return the report's path."""
     title = "A study of variational auto-encoders on binarised MNIST" + (" (quick)" if quick else "")
-    return write_report(out, title, members)
+    return write_report(out, title, members, explorers=_write_explorers(out, members, title))
+
+
+def _write_explorers(out: Path, members: Sequence[ReportedRun], title: str) -> dict[str, str]:
+    """Write ``explorer.html`` with several models, and one for each of the others into its run; return the addresses.
+
+    All weights on one page would take more than 6 megabytes.
+    """
+    together = {entry.name for entry in STUDY if entry.together}
+    several = [member for member in members if member.run.name in together]
+    addresses = {member.title: f"explorer.html#run={index}" for index, member in enumerate(several)}
+    write_explorer(out / "explorer.html", [Subject.of_run(member) for member in several], title, rows=_ROWS)
+    for member in members:
+        if member not in several:
+            page = Path("runs", member.run.name, "explorer.html")
+            write_explorer(out / page, [Subject.of_run(member)])
+            addresses[member.title] = f"{page.as_posix()}#run=0"
+    return addresses
 
 
 def _words(entry: Entry, quick: bool) -> list[str]:
