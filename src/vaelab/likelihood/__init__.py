@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from vaelab.likelihood.ais import Bracket, annealed_importance, bracket
+from vaelab.likelihood.annealing import Start
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
 from vaelab.likelihood.elbo import elbo
 from vaelab.likelihood.exact import exact
 from vaelab.likelihood.importance import effective_samples, importance_weighted
+from vaelab.likelihood.kernels import KERNELS, Kernel, kernel_for
 from vaelab.likelihood.objective import objective_bound
 from vaelab.likelihood.prior import prior_average
 from vaelab.likelihood.quadrature import quadrature
@@ -14,16 +17,23 @@ from vaelab.likelihood.table import BOUNDS, Bound, BoundName
 
 __all__ = [
     "BOUNDS",
+    "KERNELS",
     "Bound",
     "BoundEstimate",
     "BoundName",
+    "Bracket",
     "Callback",
+    "Kernel",
     "Observed",
+    "Start",
+    "annealed_importance",
     "as_split",
+    "bracket",
     "effective_samples",
     "elbo",
     "exact",
     "importance_weighted",
+    "kernel_for",
     "objective_bound",
     "prior_average",
     "quadrature",

@@ -282,10 +282,10 @@ class LatentVariableModel(Pretrained):
         """
         codes = as_codes(z, self.any_weight)
         with torch.no_grad():
-            y = self._given(given, codes.shape[:-1].numel()).reshape(*codes.shape[:-1], self.given)
+            y = self.given_rows(given, codes.shape[:-1].numel()).reshape(*codes.shape[:-1], self.given)
             return statistic("likelihood", self.conditional(codes, y), "mean")
 
-    def _given(self, given: object, count: int) -> Tensor:
+    def given_rows(self, given: object, count: int) -> Tensor:
         """Return y as a user gives it, as rows (count, Y)."""
         if not self.given:
             if given is not None:
@@ -323,7 +323,7 @@ class LatentVariableModel(Pretrained):
         """
         require_int("n", n, 1)
         require_choice("kind", kind, get_args(SampleKind))
-        y = self._given(given, n)
+        y = self.given_rows(given, n)
         with torch.no_grad(), seeded(seed, "sample"):
             conditional = self.conditional(self.prior().sample((n,)), y)  # batch (n,), event (X,)
             draws: Tensor = conditional.sample() if kind == "draw" else statistic("likelihood", conditional, kind)
