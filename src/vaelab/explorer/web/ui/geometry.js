@@ -25,7 +25,7 @@ export function thinnedPath(path, distance) {
 export function symmetricAxes([a, b, c]) {
   const middle = (a + c) / 2;
   const half = Math.hypot((a - c) / 2, b);
-  return { large: middle + half, small: Math.max(0, middle - half), angle: Math.atan2(2 * b, a - c) / 2 };
+  return { large: middle + half, small: Math.max(0, middle - half), angle: half > 1e-9 * middle ? Math.atan2(2 * b, a - c) / 2 : 0 };
 }
 
 /** Return the inverse of a symmetric matrix [a, b, c] of size 2; where there is none, the pseudo-inverse. */
@@ -119,6 +119,11 @@ export function roundNumbers(low, high, count = 6) {
   const numbers = [];
   for (let place = Math.ceil(low / step); place * step <= high; place += 1) numbers.push(place * step);
   return numbers;
+}
+
+/** Return a share in per cent, for people: whole numbers from 10 % on. */
+export function percent(share) {
+  return `${(100 * share).toFixed(share >= 0.0995 || share === 0 ? 0 : 1)} %`;
 }
 
 /** Return a number in few digits, for axes and readouts. */

@@ -13,12 +13,13 @@ export function openDetails({ data, theme, titles, order }) {
 
 function imageDetails(data, theme, titles) {
   const slots = titles.map((title, place) => {
-    const view = observationView({ data, theme, label: title, size: place === 0 ? 224 : 132 });
+    const view = observationView({ data, theme, label: title, size: place === 0 ? 224 : 104 });
     const heading = h("h3", { text: title });
-    const text = h("p", { class: "small soft map-caption" });
-    return { heading, text, view, element: h("figure", { class: "map-slot" }, heading, view.element, h("figcaption", {}, text)) };
+    const text = h("p", { class: "small soft" });
+    const words = place === 0 ? [heading, view.element, h("figcaption", {}, text)] : [view.element, h("figcaption", {}, heading, text)];
+    return { heading, text, view, element: h("figure", {}, words) };
   });
-  const element = h("div", { class: "map-slots" }, slots.map((slot) => slot.element));
+  const element = h("div", { class: "map-details" }, slots.map((slot) => slot.element));
   return {
     element,
     show(shown) {
@@ -57,7 +58,7 @@ function lineOf(data, variable, count) {
   const [low, high] = rangeOf(data, variable);
   const bar = h("div", { class: "bar" });
   const values = Array.from({ length: count }, () => h("span", { class: "value" }));
-  const cells = values.map((value, place) => h("td", {}, place === 0 ? h("div", { class: "track" }, bar) : null, value));
+  const cells = values.map((value, place) => h("td", {}, place === 0 ? h("div", { class: "map-cell" }, h("div", { class: "track" }, bar), value) : value));
   return {
     element: h("tr", {}, h("th", { scope: "row", title: variable.name, text: variable.name }), cells),
     show(observations) {

@@ -1,6 +1,6 @@
 // The plane of the map: two directions in the space of codes, the places of the rows on it, and the code at each place.
 
-import { shortNumber, symmetricInverse } from "../ui/geometry.js";
+import { percent, symmetricInverse } from "../ui/geometry.js";
 
 /** Return the layers whose codes can be shown: `[{ index, start, size, name, summary }]`; one for a code without layers. */
 export function layersOf(run) {
@@ -33,10 +33,10 @@ export function axesOf(layer, code) {
   const unit = code === "bits" ? "bit" : "unit";
   const count = layer.size < 2 ? 0 : axes.length / layer.size;
   const principal = Array.from({ length: count }, (_, axis) => {
-    const share = total > 0 ? ` (${shortNumber((100 * variances[axis]) / total)} % of the variance)` : "";
+    const share = total > 0 ? ` (${percent(variances[axis] / total)})` : "";
     return [`p${axis + 1}`, `principal axis ${axis + 1}${share}`];
   });
-  return [...principal, ...Array.from({ length: layer.size }, (_, place) => [`u${place + 1}`, `${unit} ${place + 1} of the code`])];
+  return [...principal, ...Array.from({ length: layer.size }, (_, place) => [`u${place + 1}`, `${unit} ${place + 1}`])];
 }
 
 /** Return the axes that are shown at first: the units of a code of one or two numbers, else the principal axes. */
@@ -142,8 +142,8 @@ export function decoderOf(model, layer) {
   };
 }
 
-/** Return what is decoded at a place, in one sentence. */
-export function decodedWords(run, layer, plane, pinned) {
+/** Return what is decoded at a place, in one sentence; `given` says of a conditional model what it is given. */
+export function decodedWords(run, layer, plane, pinned, given = "") {
   const bits = run.model.code === "bits";
   const rest = pinned === null ? "the mean of the rows' codes" : `the code of row ${pinned}`;
   const whole = layer.size <= (plane.isStrip ? 1 : 2);
@@ -152,8 +152,8 @@ export function decodedWords(run, layer, plane, pinned) {
   const shown = run.data.image ? "the mean of p(x|z)" : "the mean of each column under p(x|z)";
   if (bits) {
     const where = whole ? `A place is ${plane.isStrip ? "the probability of one bit" : "the probabilities of two bits"}` : `The ${on} goes through ${rest} and crosses the probabilities of all ${layer.size} bits`;
-    return `${where}; each bit is set to its likelier value${down}, and ${shown} is shown.`;
+    return `${where}; each bit is set to its likelier value${down}, and ${shown} is shown${given}.`;
   }
   const where = whole ? "A place is a code" : `The ${on} goes through ${rest} in the space of all ${layer.size} units`;
-  return `${where}; the page decodes exactly the code under the cursor${down}, and shows ${shown}.`;
+  return `${where}; the page decodes exactly the code under the cursor${down}, and shows ${shown}${given}.`;
 }

@@ -1,7 +1,6 @@
 // The rows of the map: which is nearest to the cursor, and what is shown of it beside what is decoded.
 
 import { givenRows } from "../ui/given.js";
-import { shortNumber } from "../ui/geometry.js";
 
 /** Return the row that is shown and nearest to a place on the screen; null if none is shown. */
 export function nearestRow({ plane, shown, stage }, [x, y]) {
@@ -21,7 +20,7 @@ export function nearestRow({ plane, shown, stage }, [x, y]) {
 export function rowWords({ data, run }, row) {
   const parts = [`row ${row}`];
   if (data.labels) parts.push(`class ${data.classes[data.labels[row]]}`);
-  if (run.bounds) parts.push(`bound ${shortNumber(run.bounds[row])} nats`);
+  if (run.bounds) parts.push(`bound ${run.bounds[row].toFixed(1).replace("-", "−")} nats`);
   return parts.join(", ");
 }
 
@@ -65,8 +64,13 @@ function rowSlot(map, row, title, blank) {
   return row === null ? { title, text: "no row is shown", x: blank } : { title, text: rowWords(map, row), x: map.data.row(row) };
 }
 
+/** Return a number with two digits after the point, so that a readout keeps its width while the cursor moves. */
+function fixed(value) {
+  return value.toFixed(2).replace("-", "−");
+}
+
 function placeWords({ plane }, [x, y]) {
-  return plane.isStrip ? `at ${shortNumber(x)}` : `at (${shortNumber(x)}, ${shortNumber(y)})`;
+  return plane.isStrip ? `at ${fixed(x)}` : `at (${fixed(x)}, ${fixed(y)})`;
 }
 
 function codeWords(map, z, nearest) {
@@ -78,5 +82,5 @@ function codeWords(map, z, nearest) {
     return `${where}; ${differing} of ${layer.size} bits differ from those of row ${nearest}`;
   }
   const density = map.layers.length === 1 ? map.run.model.prior(1).logProb(z)[0] : null;
-  return density === null ? where : `${where}; log p(z) = ${shortNumber(density)} nats`;
+  return density === null ? where : `${where}; log p(z) = ${fixed(density)} nats`;
 }

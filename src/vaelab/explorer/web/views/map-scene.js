@@ -5,7 +5,8 @@ const NAMED = 30; // more names of classes cannot be read in one picture
 
 /** Return the titles of the two axes. */
 export function titlesOf({ axes, plane }) {
-  const title = (name) => axes.find(([other]) => other === name)?.[1] ?? "";
+  const text = (name) => axes.find(([other]) => other === name)?.[1] ?? "";
+  const title = (name) => (name.startsWith("p") ? text(name).replace(")", " of the variance of the codes)") : text(name) && `${text(name)} of the code`);
   return plane.names.map(title);
 }
 
@@ -20,9 +21,9 @@ function linesOf(map) {
   if (map.plane.isStrip) return lines;
   if (map.get("prior", true)) {
     map.circles.forEach((points) => lines.push({ points, dash: [2, 4], width: 1.25 }));
-    map.components.forEach(({ outline }, c) => lines.push({ points: outline, width: c === componentOf(map) ? 3 : 1.25, colour: c === componentOf(map) ? "accent" : "soft" }));
+    map.components.forEach(({ outline }, c) => lines.push({ points: outline, ...(c === componentOf(map) ? { width: 3, colour: "accent" } : { width: 1.25, strength: 0.55 }) }));
   }
-  if (map.get("contours", true)) map.contours.forEach((segments, level) => lines.push({ segments, width: 1.75 - 0.4 * level, colour: "accent-2", strength: 0.9 }));
+  if (map.get("contours", false)) map.contours.forEach((segments, level) => lines.push({ segments, width: 1.75 - 0.4 * level, colour: "accent-2", strength: 0.9 }));
   return lines;
 }
 
@@ -33,22 +34,28 @@ export function componentOf(map) {
 }
 
 function labelsOf(map) {
-  const { plane, colouring, shown } = map;
+  const { plane, shown } = map;
   const labels = [];
   if (!plane.isStrip && map.circles.length && map.get("prior", true)) {
     map.circles.forEach((points, index) => {
-      const [x, y] = points.reduce((top, corner) => (corner[1] > top[1] ? corner : top));
+      const [x, y] = points[Math.round(points.length / 8)]; // up and to the right, where few labels are
       labels.push({ x, y, text: `${index + 1} sd`, strong: false });
     });
   }
   if (map.components.length && map.get("prior", true)) map.components.forEach(({ mean }, c) => labels.push({ x: mean[0], y: mean[1], text: String(c + 1), strong: false }));
-  if (!colouring.names || colouring.names.length > NAMED || !map.get("names", true)) return labels;
-  colouring.names.forEach((name, group) => {
-    const rows = Array.from(shown.keys()).filter((row) => shown[row] && colouring.of[row] === group);
-    if (!rows.length || colouring.key === "component" || colouring.key === "none") return;
-    labels.push({ x: median(rows, plane.places, 0), y: median(rows, plane.places, 1), text: name.length > 18 ? `${name.slice(0, 17)}…` : name });
+  const groups = namedGroups(map);
+  if (!groups || groups.names.length > NAMED || !map.get("names", true)) return labels;
+  groups.names.forEach((name, group) => {
+    const rows = Array.from(shown.keys()).filter((row) => shown[row] && groups.of[row] === group);
+    if (rows.length) labels.push({ x: median(rows, plane.places, 0), y: median(rows, plane.places, 1), text: name.length > 18 ? `${name.slice(0, 17)}…` : name });
   });
   return labels;
+}
+
+/** Return the classes whose names are written on the map: those of the colours, else those of the data; null without classes. */
+export function namedGroups({ colouring, data }) {
+  if (colouring?.names && colouring.key !== "component" && colouring.key !== "none") return colouring;
+  return data.labels ? { names: data.classes, of: data.labels } : null;
 }
 
 function median(rows, places, axis) {

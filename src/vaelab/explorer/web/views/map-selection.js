@@ -169,14 +169,14 @@ function differenceLegend(theme, most) {
 
 function tablePart(data, found) {
   const ranked = rankedColumns(found);
-  const shown = found.others ? ranked.slice(0, SHOWN.columns) : ranked.slice(0, SHOWN.columns);
+  const shown = ranked.slice(0, SHOWN.columns);
   const body = shown.map((column) => {
     const { difference, error } = found;
     const steps = error[column] > 0 ? shortNumber(difference[column] / error[column]) : "–";
-    const cells = [found.mean[column], found.otherMean[column], difference[column]].map(shortNumber);
+    const cells = [found.mean[column], found.otherMean[column]].map(shortNumber);
     return h("tr", {}, h("th", { scope: "row", text: data.columns[column] }), [...cells, steps].map((text) => h("td", { text })));
   });
-  const heads = ["column", "selected", "others", "difference", "in standard errors"];
+  const heads = ["column", "selected", "others", "difference in standard errors"];
   const table = h("table", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col", text })))), h("tbody", {}, body));
   const text = `Means of the ${shown.length} of ${data.size} columns that differ most, in standard deviations of the column. The rows were chosen by looking at the map, so standard errors describe the difference; they do not test it.`;
   return h("div", {}, h("h3", { text: "What distinguishes them" }), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Columns that differ most" }, table), h("p", { class: "small soft", text }));

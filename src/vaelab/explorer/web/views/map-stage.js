@@ -99,7 +99,7 @@ function drawAxes(surface, stage, { plane, titles }) {
     surface.lineTo(Math.round(x1) + 0.5, Math.round(y1) + 0.5);
     surface.stroke();
   };
-  for (const value of roundNumbers(left, right, Math.max(2, width / 90))) {
+  for (const value of roundNumbers(left, right, Math.max(3, width / 60))) {
     const [x] = camera.toScreen(value, 0);
     straight(x, MARGIN.top, x, floor);
     surface.fillText(shortNumber(value), x, floor + 5);
@@ -108,7 +108,7 @@ function drawAxes(surface, stage, { plane, titles }) {
   if (plane.isStrip) return;
   surface.textAlign = "right";
   surface.textBaseline = "middle";
-  for (const value of roundNumbers(bottom, top, Math.max(2, height / 80))) {
+  for (const value of roundNumbers(bottom, top, Math.max(3, height / 60))) {
     const [, y] = camera.toScreen(0, value);
     straight(MARGIN.left, y, width - MARGIN.right, y);
     surface.fillText(shortNumber(value), MARGIN.left - 6, y);
@@ -228,7 +228,7 @@ function drawOutline(surface, stage, outline) {
 
 function drawCursor(surface, stage, cursor, isStrip) {
   const [x, y] = stage.camera.toScreen(...cursor);
-  const arms = isStrip ? [[0, -stage.height, 0, stage.height]] : [[-14, 0, -4, 0], [4, 0, 14, 0], [0, -14, 0, -4], [0, 4, 0, 14]];
+  const arms = isStrip ? [[0, MARGIN.top - y, 0, stage.height - MARGIN.bottom - y]] : [[-14, 0, -4, 0], [4, 0, 14, 0], [0, -14, 0, -4], [0, 4, 0, 14]];
   for (const [colour, width] of [[stage.theme.colour("panel"), 4], [stage.theme.colour("ink"), 2]]) {
     surface.strokeStyle = colour;
     surface.lineWidth = width;

@@ -32,7 +32,7 @@ function classList(map) {
   const { names, key } = map.colouring;
   if (!names || names.length < 2) return null;
   const id = unique("class");
-  const list = h("select", { id }, h("option", { value: "", text: "…" }), names.map((name, group) => h("option", { value: group, text: name })));
+  const list = h("select", { id }, h("option", { value: "", text: "choose" }), names.map((name, group) => h("option", { value: group, text: name })));
   list.addEventListener("change", () => map.set({ area: list.value === "" ? null : areaText({ key, group: Number(list.value) }) }));
   return h("div", { class: "control" }, h("label", { for: id, text: "Select a class" }), list);
 }

@@ -1,12 +1,12 @@
 // The text beside the map: what to look for, and what the codes of this run show, in numbers.
 
 import { h } from "../ui/dom.js";
-import { shortNumber } from "../ui/geometry.js";
+import { percent, shortNumber } from "../ui/geometry.js";
 
 /** Return the text of a layer: sentences computed from its codes. */
 export function mapWords({ run, layer, codes, plane }) {
   const found = [planeWords(layer, plane), neighbourWords(run, layer), spreadWords(run, layer, codes), mixtureWords(run)].filter(Boolean);
-  return h("section", { class: "map-words", "aria-label": "What this map shows" }, h("h2", { text: "What to look for" }), h("p", { text: guide(run) }), h("h2", { text: "What this run shows" }), h("ul", {}, found.map((text) => h("li", { text }))));
+  return h("section", { "aria-label": "What this map shows" }, h("h2", { text: "What to look for" }), h("p", { text: guide(run) }), h("h2", { text: "What this run shows" }), h("ul", {}, found.map((text) => h("li", { text }))));
 }
 
 function guide({ model, data }) {
@@ -42,12 +42,12 @@ function spreadWords(run, layer, codes) {
   const isTop = layer.index === Math.max(1, run.model.layers.length) - 1;
   const variances = unitVariances(codes, layer.size);
   const used = variances.filter((variance) => variance > 0.01).length;
-  const units = `${used} of ${layer.size} units vary between rows (variance of the posterior mean above 0.01).`;
+  const units = used === 0 ? `No unit varies between rows (variance of the posterior mean above 0.01): the code says almost nothing about a row.` : `${used} of ${layer.size} units vary between rows (variance of the posterior mean above 0.01).`;
   if (!isTop || !run.spreads) return units;
   const noise = meanSquare(run.spreads, run.model.dim, layer);
   const mean = variances.reduce((sum, variance) => sum + variance, 0) / layer.size;
   const off = Math.sqrt(layer.summary.mean.reduce((sum, value) => sum + value * value, 0) / layer.size);
-  return `${units} The prior has mean 0 and variance 1 in each unit; the codes have variance ${shortNumber(mean + noise)} on average (${shortNumber(mean)} between rows and ${shortNumber(noise)} within the posterior of a row), and means ${shortNumber(off)} away from 0.`;
+  return `${units} The prior has mean 0 and variance 1 in each unit; the codes have variance ${shortNumber(mean + noise)} on average (${shortNumber(mean)} between rows and ${shortNumber(noise)} within the posterior of a row), and their mean is ${shortNumber(off)} away from 0 (root mean square over the units).`;
 }
 
 function bitWords(layer, codes) {
@@ -55,7 +55,8 @@ function bitWords(layer, codes) {
   const used = variances.filter((variance) => variance > 0.01).length;
   let sure = 0;
   for (const p of codes) if (p < 0.1 || p > 0.9) sure += 1;
-  return `${used} of ${layer.size} bits vary between rows (variance of their probability above 0.01); ${percent(sure / codes.length)} of all bits of all rows are decided, with a probability below 0.1 or above 0.9.`;
+  const bits = used === 0 ? "No bit varies between rows" : `${used} of ${layer.size} bits vary between rows`;
+  return `${bits} (variance of its probability above 0.01); ${percent(sure / codes.length)} of all bits of all rows are decided, with a probability below 0.1 or above 0.9.`;
 }
 
 function mixtureWords({ model }) {
@@ -84,8 +85,4 @@ function meanSquare(spreads, dim, layer) {
     for (let place = layer.start; place < layer.start + layer.size; place += 1) sum += spreads[row + place] ** 2;
   }
   return sum / ((spreads.length / dim) * layer.size);
-}
-
-function percent(share) {
-  return `${shortNumber(100 * share)} %`;
 }

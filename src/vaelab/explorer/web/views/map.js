@@ -5,11 +5,11 @@ import { fill, h } from "../ui/dom.js";
 import { givenControl } from "../ui/given.js";
 import { colourings, openColouring, openLegend } from "./map-colour.js";
 import { openDetails, orderOfVariables } from "./map-details.js";
-import { mixturePanel } from "./map-mixture.js";
+import { openMixture } from "./map-mixture.js";
 import { axesOf, codesOfLayer, decodedWords, decoderOf, firstAxes, layersOf, openPlane } from "./map-plane.js";
 import { listen } from "./map-pointer.js";
 import { circlesOf, componentsOn, contoursOf, priorOfLayer } from "./map-prior.js";
-import { scene, titlesOf } from "./map-scene.js";
+import { namedGroups, scene, titlesOf } from "./map-scene.js";
 import { areaOf, openSelection, rowsIn } from "./map-selection.js";
 import { boxOf, cameraOf, drawAbove, drawBelow, openStage } from "./map-stage.js";
 import { hands, toolbar } from "./map-tools.js";
@@ -39,7 +39,7 @@ export const mapView = {
 const STEPS = ["layer", "plane", "colour", "area", "view", "cursor"];
 const STEP_OF = {
   layer: "layer", x: "plane", y: "plane", pin: "plane", colour: "colour", off: "colour", names: "view", prior: "view", contours: "view",
-  area: "area", zoom: "view", mid: "view", tool: "cursor", at: "cursor", given: "cursor", component: "view", seed: "cursor",
+  area: "area", zoom: "view", mid: "view", tool: "cursor", at: "cursor", given: "view", component: "view", seed: "view",
 };
 
 function openMap(root, { run, state, theme, say, rng }) {
@@ -47,17 +47,18 @@ function openMap(root, { run, state, theme, say, rng }) {
   map.get = (key, fallback) => state.get(`map.${key}`, fallback);
   map.set = (changes) => state.set(Object.fromEntries(Object.entries(changes).map(([key, value]) => [`map.${key}`, value])));
   map.stage = openStage(theme, () => map.plane && map.update(["map.zoom"]));
-  map.legend = openLegend({ theme, onToggle: (group) => toggleGroup(map, group), onAll: () => map.set({ off: null }) });
+  map.legend = openLegend({ theme, onToggle: (group) => toggleGroup(map, group), onAll: () => showAll(map) });
   map.details = openDetails({ data: run.data, theme, titles: ["Decoded here", "Nearest row", "Its reconstruction"], order: orderOfVariables(run) });
-  map.selection = openSelection({ run, theme, onPin: (row) => map.set({ pin: `row:${row}` }), onClear: () => map.set({ area: null }), hint: "Choose “Select” and draw around some rows, or choose a class under “Select a class”; the page then compares them with the others." });
+  map.selection = openSelection({ run, theme, onPin: (row) => map.set({ pin: `row:${row}` }), onClear: () => clearArea(map), hint: "Choose “Select” and draw around some rows, or choose a class under “Select a class”; the page then compares them with the others." });
+  map.mixture = openMixture(map);
   map.update = (keys) => update(map, keys);
-  map.parts = { axes: h("div", { class: "controls map-axes" }), tools: h("div", { class: "map-tools" }), decoded: h("p", { class: "small soft map-decoded" }), mixture: h("div"), words: h("div") };
+  map.parts = { axes: h("div", { class: "controls map-axes" }), tools: h("div", { class: "map-tools" }), decoded: h("p", { class: "small soft map-decoded" }), words: h("div", { class: "map-words" }) };
   layOut(root, map);
   return map;
 }
 
 function layOut(root, map) {
-  const { parts, stage, legend, details, selection, layers, state, colourings: found } = map;
+  const { parts, stage, legend, details, mixture, selection, layers, state, colourings: found } = map;
   const first = h(
     "div",
     { class: "controls" },
@@ -71,8 +72,8 @@ function layOut(root, map) {
     h(
       "div",
       { class: "map-layout" },
-      h("div", { class: "map-left" }, parts.tools, stage.element, legend.element, parts.axes),
-      h("div", { class: "map-right" }, details.element, parts.decoded, parts.mixture, selection.element, parts.words),
+      h("div", { class: "map-left" }, parts.tools, stage.element, legend.element, parts.axes, parts.words),
+      h("div", { class: "map-right" }, h("div", { class: "map-box" }, details.element, parts.decoded), mixture?.element, selection.element),
     ),
   );
   stage.fit();
@@ -134,9 +135,9 @@ function fillAxes(map, place, state, [x, y], [firstX, firstY]) {
     select("map.x", "Across", map.axes, x, firstX),
     select("map.y", "Up", [...map.axes, ["none", "nothing: a strip with a histogram"]], y, firstY),
     map.circles.length && !map.plane.isStrip ? toggle(state, "map.prior", { label: "Circles of the prior", value: true }) : null,
-    map.components.length ? toggle(state, "map.prior", { label: "Components", value: true }) : null,
-    map.contours.length ? toggle(state, "map.contours", { label: "Contours", value: true }) : null,
-    toggle(state, "map.names", { label: "Names of classes", value: true }),
+    map.components.length ? toggle(state, "map.prior", { label: "Ellipses of the components", value: true }) : null,
+    map.contours.length ? toggle(state, "map.contours", { label: "Contours of the density", value: false }) : null,
+    namedGroups(map) ? toggle(state, "map.names", { label: "Names of classes", value: true }) : null,
   );
   if (focused) place.querySelector(`[data-key="${focused}"]`)?.focus();
 }
@@ -166,16 +167,29 @@ function toggleGroup(map, group) {
   map.legend.element.querySelector(`[data-group="${group}"]`)?.focus();
 }
 
+function showAll(map) {
+  map.set({ off: null });
+  map.legend.element.querySelector("button")?.focus();
+}
+
+function clearArea(map) {
+  map.set({ area: null });
+  map.stage.above.focus({ preventScroll: true });
+}
+
 function chooseArea(map) {
   map.area = areaOf(map.get("area", ""));
   const groupsOf = (key) => map.colourings.find((other) => other.key === key)?.open().of ?? new Int32Array(map.data.count).fill(-1);
+  const key = [map.get("area", ""), map.layer.index, ...map.plane.names, map.colouring.key, ...map.off].join(" ");
+  if (key === map.chosenKey) return;
+  map.chosenKey = key;
   map.chosen = rowsIn(map.area, { plane: map.plane, shown: map.shown, groupsOf });
   map.selection.show(map.chosen);
 }
 
 function drawView(map) {
   const { stage, plane, box } = map;
-  fill(map.parts.mixture, mixturePanel(map));
+  map.mixture?.show();
   if (!stage.width) return;
   const middle = map.get("mid", "").split(",").map(Number);
   const isPlace = middle.length === 2 && middle.every(Number.isFinite);
@@ -191,7 +205,7 @@ function drawMoving(map) {
   const found = observed(map);
   map.details.show(found.shown);
   map.nearest = found.nearest;
-  map.parts.decoded.textContent = decodedWords(run, map.layer, plane, map.pin?.row ?? null);
+  map.parts.decoded.textContent = decodedWords(run, map.layer, plane, map.pin?.row ?? null, givenPart(map));
   if (!stage.camera) return;
   const place = (row) => [plane.places[2 * row], plane.places[2 * row + 1]];
   const pinned = map.pin === null ? null : map.pin.row === undefined ? map.pin.place : place(map.pin.row);
@@ -200,9 +214,16 @@ function drawMoving(map) {
   stage.above.setAttribute("aria-label", `Map of the codes of ${data.count} rows. Arrow keys move the cursor, Enter pins, plus and minus zoom.`);
 }
 
-/** Return the place of the cursor: that of the address, else the middle of the rows. */
+function givenPart(map) {
+  if (map.data.given === null) return "";
+  return map.get("given", "rows") === "rows" ? `, given what the ${map.pin?.row === undefined ? "nearest" : "pinned"} row is given` : ", given what is chosen";
+}
+
+/** Return the place of the cursor: that of the address, else that of the pin, else the middle of the rows. */
 function cursorOf(map) {
   const numbers = map.get("at", "").split(",").map(Number);
   if (numbers.length === 2 && numbers.every(Number.isFinite)) return numbers;
+  if (map.pin?.place) return map.pin.place;
+  if (map.pin) return [map.plane.places[2 * map.pin.row], map.plane.places[2 * map.pin.row + 1]];
   return map.plane.place(map.layer.summary.mean);
 }
