@@ -14,7 +14,7 @@ from vaelab.report.tables import command, protocol
 from vaelab.settings import TrainingSettings
 from vaelab.training.verdict import judge
 
-__all__ = ["Subject"]
+__all__ = ["Subject", "selection"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Subject:
     def of_run(cls, member: ReportedRun) -> Self:
         """Return the subject of a run: the weights that it selected, and the test rows of its data."""
         metrics = member.run.metrics()
-        selected, verdict = _selection(metrics, member.run.settings.training)
+        selected, verdict = selection(metrics, member.run.settings.training)
         return cls(
             member.title,
             member.model,
@@ -60,7 +60,7 @@ class Subject:
         )
 
 
-def _selection(metrics: Sequence[dict[str, Any]], settings: TrainingSettings) -> tuple[int | None, str | None]:
+def selection(metrics: Sequence[dict[str, Any]], settings: TrainingSettings) -> tuple[int | None, str | None]:
     """Return the step of the selected weights, and whether more steps would have helped, from a log."""
     what = "bound" if any("val/bound" in row for row in metrics) else "reconstruction"
     curve = [(row["step"], row[f"val/{what}"]) for row in metrics if f"val/{what}" in row]

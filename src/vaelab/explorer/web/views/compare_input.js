@@ -77,9 +77,10 @@ function cardOf(run, base, theme) {
       const row = Math.min(data.count - 1, place);
       const x = data.row(row);
       const given = data.given ? data.givenRows(1, row) : null;
-      const mean = model.decode(model.best(model.posterior(x, 1, given)), 1, given);
+      const q = model.posterior(x, 1, given);
+      const mean = model.decode(model.best(q), 1, given);
       picture.show(mean);
-      code.show(run.codes.subarray(row * model.dim, (row + 1) * model.dim));
+      code.show(q.mean());
       bound.textContent = run.bounds ? `${shownNumber(run.bounds[row])} nats` : "no bound";
       bound.title = run.bounds ? `ELBO with K = ${run.bound_samples} codes` : "an auto-encoder without noise has no likelihood";
       wrong.textContent = missWords(data, x, mean);
