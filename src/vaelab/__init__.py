@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vaelab.data import Dataset, DataSpec, Split, load_data
     from vaelab.evaluation import evaluate, impute
+    from vaelab.explorer import explore
     from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
     from vaelab.runs import Run, from_pretrained, load
     from vaelab.seeds import seeded
@@ -36,6 +37,7 @@ _ROOM_OF = {
     "from_pretrained": "runs",
     "load": "runs",
     "fit": "training",
+    "explore": "explorer",
 }
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "bernoulli_vae",
     "deep_gaussian_vae",
     "evaluate",
+    "explore",
     "fit",
     "from_pretrained",
     "gaussian_vae",

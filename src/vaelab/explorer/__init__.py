@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from vaelab.explorer.notebook import ExplorerPage, explore
 from vaelab.explorer.page import bundle, explorer_page, write_explorer
 from vaelab.explorer.parts import describe
 from vaelab.explorer.subject import Subject
 from vaelab.explorer.tensors import Tensors
 
-__all__ = ["Subject", "Tensors", "bundle", "describe", "explorer_page", "write_explorer"]
+__all__ = [
+    "ExplorerPage",
+    "Subject",
+    "Tensors",
+    "bundle",
+    "describe",
+    "explore",
+    "explorer_page",
+    "write_explorer",
+]

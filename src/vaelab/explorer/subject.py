@@ -44,14 +44,17 @@ class Subject:
     verdict: str | None = None
 
     @classmethod
-    def of_run(cls, member: ReportedRun) -> Self:
-        """Return the subject of a run: the weights that it selected, and the test rows of its data."""
+    def of_run(cls, member: ReportedRun, data: Dataset | None = None) -> Self:
+        """Return the subject of a run: the weights that it selected, and the test rows of its data.
+
+        ``data`` are those of the run, for one whose data were given in Python.
+        """
         metrics = member.run.metrics()
         selected, verdict = selection(metrics, member.run.settings.training)
         return cls(
             member.title,
             member.model,
-            member.data,
+            member.data if data is None else data,
             metrics=metrics,
             evaluations=member.evaluations(),
             facts=[("command", command(member)), *protocol([member])],

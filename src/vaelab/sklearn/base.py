@@ -15,7 +15,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from vaelab.data import Column, Dataset, DataSpec
+from vaelab.data import Column, Dataset, DataSpec, Split
 from vaelab.data.sparse import SparseRows
 from vaelab.data.values import Array, Kind, has_missing
 from vaelab.data.variables import kind_of
@@ -29,7 +29,7 @@ from vaelab.seeds import derive_seed, seeded
 from vaelab.settings import Settings, resolve
 from vaelab.sklearn.reading import as_given, filled_frame, frame_of, read_first, read_more
 from vaelab.sklearn.storing import ESTIMATOR_FILE, model_bytes, model_of, read_estimator, sealed_estimator
-from vaelab.sklearn.tables import data_of, kind_of_rows, require_kind, tensors_of, values_of
+from vaelab.sklearn.tables import data_of, kind_of_rows, require_kind, stored_rows, tensors_of, values_of
 from vaelab.storage import require_free, write_file
 from vaelab.training import fit
 from vaelab.training.length import for_data
@@ -180,6 +180,19 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
             z, y = self._draw(model, require_int("n_samples", n_samples, 1))
             x = model.likelihood(z).sample()
         return self._as_given(_array(x)), _array(y)
+
+    def as_dataset(self, X: Any) -> Dataset:
+        """Return rows as a data set of one split, ``all``, as the model reads them: for :func:`vaelab.explore`.
+
+        Raises:
+            ValueError: rows of other columns or values than in the fit.
+        """
+        check_is_fitted(self)
+        rows, spec = self._checked(X), self._spec
+        binarisation: Any = "none" if spec.kind == "grey" else None
+        split = Split(stored_rows(rows, spec.kind))
+        facts: Any = {"columns": spec.columns if spec.variables is None else None, "variables": spec.variables}
+        return Dataset("X", {"all": split}, spec.kind, 1, binarisation=binarisation, **facts)
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the estimator to a directory, without a pickle; ``load`` reads it, and ``vaelab.load`` its model.

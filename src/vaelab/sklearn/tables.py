@@ -15,7 +15,7 @@ from vaelab.data.sparse import SparseRows, rows_of
 from vaelab.data.values import Array, Kind, has_missing
 from vaelab.errors import InputError, require_number
 
-__all__ = ["data_of", "kind_of_rows", "require_kind", "tensors_of", "values_of"]
+__all__ = ["data_of", "kind_of_rows", "require_kind", "stored_rows", "tensors_of", "values_of"]
 
 _FEWEST = 10  # rows held out; a choice of weights by fewer would be chance
 _ROWS = 1000  # rows that are dense at once
@@ -112,7 +112,7 @@ def data_of(
     {'train': 180, 'validation': 20}
     """
     share = require_number("validation_fraction", fraction, 0, 0.9)
-    whole = _counted(_stored(rows, kind), weights)
+    whole = _counted(stored_rows(rows, kind), weights)
     held_out = int(share * len(whole))
     splits = {"train": whole, "validation": whole}
     if held_out >= _FEWEST:
@@ -127,7 +127,7 @@ def data_of(
     return Dataset("X", splits, kind, 1, columns=columns, binarisation=binarisation, variables=variables)
 
 
-def _stored(rows: Array | SparseRows, kind: Kind) -> Any:
+def stored_rows(rows: Array | SparseRows, kind: Kind) -> Any:
     """Return rows as a data set stores them: bits as bytes if none is missing, other values as float32."""
     values = values_of(rows)
     dtype = np.uint8 if kind == "binary" and not has_missing(values) else np.float32

@@ -62,7 +62,7 @@ function rowOf(estimator, settings) {
       "th",
       { scope: "row", class: "name" },
       h("span", { class: "title" }, title, " ", explanationOf(estimator.name)),
-      h("span", { class: "facts", text: `${family}${estimator.biased ? "biased" : "unbiased"}, decodes ${decoded} codes` }),
+      h("span", { class: "estimator-facts", text: `${family}${estimator.biased ? "biased" : "unbiased"}, decodes ${decoded} codes` }),
     ),
     h("td", { class: "cloud" }, cloud, outside),
     h("td", { class: "number" }, mean),
