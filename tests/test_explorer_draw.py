@@ -209,7 +209,7 @@ def test_hidden_columns_of_a_table_are_filled_in_the_page(view):
     for place, level in enumerate(["blue", "green", "red"], 2):
         tolerance = 5 * float(spread[place]) / effective**0.5 + 0.005
         assert float(shares[level]) == pytest.approx(float(expected.values[0, place]), abs=tolerance)
-    assert f"{round(effective)} of 500 codes count" in view.tab.locator(".draw-panel").all_inner_texts()[1]
+    assert f"{round(effective)} of 500 codes count" in view.tab.inner_text(".draw")
 
 
 def test_the_mouse_draws_erases_and_hides(view):

@@ -27,6 +27,10 @@ export function rowChoice(state, key, { data, label = "Row", value = 0, also = {
     name,
   );
   const update = () => {
+    if (state.get(key, value) < 0) {
+      [input.value, name.textContent] = ["", ""]; // none of the rows
+      return;
+    }
     if (Number(input.value) !== current() || input.value === "") input.value = current();
     name.textContent = classOf(data, current());
   };

@@ -17,13 +17,14 @@ export function boundPanel(run, state) {
   const note = h("p", { class: "soft small" });
   const title = h("h3", {}, h("span", { text: has ? "Its bound" : "Its error and its code" }), has ? aboutBound(run) : aboutPoint());
   return {
-    element: h("section", { class: "draw-panel" }, title, number, parts, chart.element, note, has ? controls(state) : null, many),
+    element: h("section", { class: "draw-panel bound" }, title, number, parts, chart.element, note, has ? controls(state) : null, many),
     show(look, reference) {
       const value = has ? look.bounds.elbo : look.density;
       number.textContent = has ? `ELBO ${nats(value)} nats` : `log-density of its code ${nats(value)} nats`;
       number.dataset.value = value;
       fill(parts, has ? partsOf(look.bounds, run) : pair("Reconstruction error", `${nats(look.error)} nats`, look.error));
-      chart.element.classList.toggle("draw-waiting", reference === null || reference.few);
+      chart.element.classList.toggle("draw-waiting", reference === null);
+      chart.element.hidden = reference?.few ?? false;
       if (reference !== null) chart.show({ values: reference.values, marks: [{ x: value, name: "this input", tone: "accent-2" }] });
       note.textContent = noteOf(run, reference);
     },
@@ -38,7 +39,7 @@ export function boundPanel(run, state) {
 
 function controls(state) {
   const codes = choice(state, "draw.codes", { label: "K for IWAE-K and hidden values", options: [["100", "100"], ["500", "500"], ["2000", "2,000"]], value: "500" });
-  return h("div", { class: "controls" }, toggle(state, "draw.iwae", { label: "Also IWAE-K" }), codes, numberField(state, "draw.seed", { label: "Seed of the codes" }));
+  return h("div", { class: "controls" }, codes, toggle(state, "draw.iwae", { label: "Also IWAE-K" }), numberField(state, "draw.seed", { label: "Seed of the codes" }));
 }
 
 function partsOf(bounds, run) {

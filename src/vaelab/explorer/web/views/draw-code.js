@@ -110,8 +110,9 @@ function niceLimit(value) {
   return [0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100].find((limit) => limit >= value) ?? Math.ceil(value);
 }
 
-function legend({ model }, kind) {
-  const rows = kind === "band" ? "The band spans the codes of nine tenths of the rows" : "The dots are the codes of the rows";
+function legend({ model, data }, kind) {
+  const dots = data.labels ? "The dots are the codes of the rows, with the colours of their classes" : "The dots are the codes of the rows";
+  const rows = kind === "band" ? "The band spans the codes of nine tenths of the rows" : dots;
   const mark = model.code === "point" ? "the mark is the code of this input." : "the mark is the posterior mean of this input, with one standard deviation to each side.";
   return h("p", { class: "small soft", text: `${rows}; ${mark}` });
 }
@@ -144,5 +145,14 @@ function planeView(run) {
     place.textContent = words;
   };
   const place = h("p", { class: "value" });
-  return { element: h("div", { class: "draw-code" }, picture, place, legend(run, "dots")), show };
+  return { element: h("div", { class: "draw-code" }, picture, place, data.labels ? classNames(data) : null, legend(run, "dots")), show };
+}
+
+function classNames({ classes }) {
+  const names = classes.map((name, index) => {
+    const dot = svg("circle", { cx: 5, cy: 5, r: 5 });
+    dot.style.fill = `var(--class-${index % 10})`;
+    return h("li", {}, svg("svg", { width: 10, height: 10, "aria-hidden": "true" }, dot), h("span", { text: name }));
+  });
+  return h("ul", { class: "chart-legend", "aria-label": "Classes" }, names);
 }

@@ -61,5 +61,6 @@ export function* boundsOfRows(run, x, rows, rng) {
 /** Return the rows that are observed wherever x is. */
 export function comparableRows(data, x) {
   const all = Array.from({ length: data.count }, (_, row) => row);
+  if (!data.may_be_missing) return all;
   return all.filter((row) => data.row(row).every((value, place) => !Number.isNaN(value) || Number.isNaN(x[place])));
 }

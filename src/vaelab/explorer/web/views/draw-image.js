@@ -29,7 +29,7 @@ export function imageEntry({ run, state, theme, say }, why) {
     fill(note, lost ? `Moved to the middle; ${lost} inked pixels fell outside the image.` : "Moved so that its centre of mass is in the middle.");
   };
   const tools = toolButtons(state, why);
-  const reveal = button("Show what is hidden", () => changed(shown(input)));
+  const reveal = button("Unhide", () => changed(shown(input)));
   const back = backButton(state);
   const element = h(
     "div",
@@ -37,8 +37,7 @@ export function imageEntry({ run, state, theme, say }, why) {
     tools.element,
     canvas.element,
     h("div", { class: "controls" }, brushSlider(state, data), isBits(data) ? null : inkSlider(state, levels)),
-    h("div", { class: "controls" }, button("Clear", () => state.set(ofRow(-1))), button("Centre it", centre), reveal, back.element),
-    why === null ? null : h("p", { class: "soft small", text: why }),
+    h("div", { class: "controls draw-buttons" }, button("Clear", () => state.set(ofRow(-1))), button("Centre it", centre), reveal, back.element),
     note,
     hint,
   );
@@ -62,11 +61,11 @@ function shown({ x, base }) {
 
 /** Return a button that goes back to the row as it is: `{ element, show(input) }`. */
 export function backButton(state) {
-  const element = button("", () => state.set(ofRow(state.get("draw.row", 0))));
+  const element = button("Reset", () => state.set(ofRow(state.get("draw.row", 0))));
   return {
     element,
     show({ row, x, base }) {
-      element.textContent = row < 0 ? "Back to an empty one" : `Back to row ${row}`;
+      element.title = row < 0 ? "Back to an empty input" : `Back to row ${row} as it is`;
       element.disabled = x.every((value, place) => Object.is(value, base[place]));
     },
   };
@@ -89,7 +88,7 @@ function toolButtons(state, why) {
 
 function brushSlider(state, data) {
   const most = Math.max(4, Math.round(Math.min(...data.image) / 4));
-  return slider(state, "draw.brush", { label: "Brush", min: 1, max: most, step: 0.5, value: usualBrush(data), format: (size) => `${size} pixels` });
+  return slider(state, "draw.brush", { label: "Brush", min: 1, max: most, step: 0.5, value: usualBrush(data), format: (size) => `${size} ${size === 1 ? "pixel" : "pixels"}` });
 }
 
 function inkSlider(state, [low, high]) {

@@ -12,7 +12,7 @@ const DRAWS = 5;
 /** Return the panel of hidden values: `{ element, show(input, codes, noise), wait(input) }`. */
 export function missingPanel({ run, theme }, why) {
   const { data } = run;
-  const body = h("div", { class: "draw-filled" });
+  const body = h("div", { class: data.image ? "draw-filled" : "draw-filled table" });
   const words = h("p", { class: "value" });
   const effective = h("p", { class: "small" });
   const about = explain(
@@ -21,9 +21,9 @@ export function missingPanel({ run, theme }, why) {
     "K codes are drawn from the posterior of the observed values. A code counts by its weight: how probable it and the observed values are together, over how often it is drawn. A draw takes one code by its weight, then the hidden values from p(x|z).",
     "Effective samples say how many codes count: (sum of the weights)\u00b2 / (sum of their squares).",
   );
-  const mean = data.image ? observationView({ data, theme, label: "hidden pixels filled with their expectation", size: 168 }) : null;
+  const mean = data.image ? observationView({ data, theme, label: "hidden pixels filled with their expectation", size: 92 }) : null;
   const draws = data.image ? Array.from({ length: DRAWS }, (_, place) => observationView({ data, theme, label: `draw ${place + 1} of the hidden pixels`, size: 92 })) : null;
-  const element = h("section", { class: "draw-panel" }, h("h3", {}, h("span", { text: "Hidden values, filled in" }), about), h("p", { class: "soft small", text: why ?? hintOf(data) }), words, body, effective);
+  const element = h("section", { class: "draw-panel missing" }, h("h3", {}, h("span", { text: "Hidden values, filled in" }), about), h("p", { class: "soft small", text: why ?? hintOf(data) }), words, body, effective);
   return {
     element,
     wait(input) {
@@ -42,7 +42,7 @@ export function missingPanel({ run, theme }, why) {
       if (!data.image) return fill(body, tableOfDraws(data, input.x, filled, drawn));
       mean.show(filled);
       draws.forEach((view, place) => view.show(drawn.subarray(place * data.size, (place + 1) * data.size)));
-      return fill(body, figure(mean.element, "expectation"), h("div", { class: "draw-draws" }, draws.map((view) => view.element)));
+      return fill(body, figure(mean.element, "expectation"), draws.map((view, place) => figure(view.element, `draw ${place + 1}`)));
     },
   };
 }
@@ -63,10 +63,10 @@ function hiddenWords(data, { x, hidden }) {
 
 function tableOfDraws(data, x, filled, drawn) {
   const missing = data.variables.filter((variable) => Number.isNaN(cellOf(variable, x))).slice(0, 50);
-  const head = h("tr", {}, [h("th", { scope: "col", text: "Variable" }), h("th", { scope: "col", text: "Expectation" }), ...Array.from({ length: DRAWS }, (_, place) => h("th", { scope: "col", text: `Draw ${place + 1}` }))]);
+  const head = h("tr", {}, ["Variable", "Expectation", "Five draws"].map((text) => h("th", { scope: "col", text })));
   const rows = missing.map((variable) => {
-    const each = Array.from({ length: DRAWS }, (_, place) => h("td", { text: valueWords(variable, drawn.subarray(place * data.size, (place + 1) * data.size)) }));
-    return h("tr", {}, h("th", { scope: "row", text: variable.name }), h("td", { class: "value", text: meanWords(variable, filled) }), each);
+    const each = Array.from({ length: DRAWS }, (_, place) => valueWords(variable, drawn.subarray(place * data.size, (place + 1) * data.size)));
+    return h("tr", {}, h("th", { scope: "row", text: variable.name }), h("td", { class: "value", text: meanWords(variable, filled) }), h("td", { text: each.join(", ") }));
   });
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Hidden values filled in" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows)));
 }

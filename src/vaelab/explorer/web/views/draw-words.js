@@ -31,16 +31,31 @@ export function shareBelow(values, value) {
   return values.reduce((count, other) => count + (other < value ? 1 : 0), 0) / values.length;
 }
 
-/** Return what a value says beside those of the rows: `name` is "ELBO" or another quantity of which more is more typical. */
-export function typicality(name, value, values, rows) {
+/** What it says of a bound that a share of the rows has lower ones: up to each share, the words. */
+export const BOUNDS = [
+  [0.01, "the model finds it very unusual."],
+  [0.05, "the model finds it unusual."],
+  [0.25, "less typical than most rows."],
+  [0.75, "the model finds it typical."],
+  [0.98, "the model finds it easier than most rows."],
+  [1, "easier than nearly all rows, as simple patterns often are."],
+];
+
+/** The same of the density of a code. */
+export const DENSITIES = [
+  [0.01, "hardly any rows have codes there."],
+  [0.05, "few rows have codes there."],
+  [0.25, "fewer rows have codes there than near most codes."],
+  [0.75, "a usual place for a code."],
+  [1, "many rows have codes there."],
+];
+
+/** Return what a value says beside those of the rows; `name` says what it is, more of it is more typical. */
+export function typicality(name, value, { values, rows }, verdicts) {
   const below = shareBelow(values, value);
-  const start = `Its ${name} is ${nats(value)} nats, `;
-  if (below < 0.5) {
-    const place = `lower than that of ${percent(1 - below)} of the ${rows}: `;
-    return start + place + (below < 0.01 ? "the model finds it very unusual." : below < 0.05 ? "the model finds it unusual." : "in the lower half, but nothing unusual.");
-  }
-  const place = `higher than that of ${percent(below)} of the ${rows}: `;
-  return start + place + (below > 0.98 ? "an easier input than nearly all rows, often a simple pattern." : "the model finds it typical.");
+  const place = below < 0.5 ? `lower than that of ${percent(1 - below)}` : `higher than that of ${percent(below)}`;
+  const verdict = verdicts.find(([share]) => below < share) ?? verdicts.at(-1);
+  return `Its ${name} is ${nats(value)} nats, ${place} of the ${rows}: ${verdict[1]}`;
 }
 
 /** Return what the effective samples of K codes say. */

@@ -5,10 +5,11 @@ import { fill, h } from "../ui/dom.js";
 import { inSlices } from "../ui/work.js";
 import { boundsOfRows, comparableRows, firstLook, manyCodes } from "./draw-compute.js";
 import { cellOf, readInput } from "./draw-input.js";
-import { codeWords, counted, nats, nearestCode, nearestValue, typicality } from "./draw-words.js";
+import { codeWords, counted, nats, nearestCode, nearestValue, typicality, BOUNDS, DENSITIES } from "./draw-words.js";
 import { meanWords } from "./form.js";
 
 const COMPARED = 200; // rows whose bound is computed in the page
+const PAUSE = 120; // milliseconds without a change, after which long computations start
 const FEWEST = 10; // rows with which an input is compared
 
 /** Return what computes the view: `{ update(changed), stop() }`; `parts` show it. */
@@ -93,7 +94,7 @@ function manyOf({ run, state, rng }, parts, ended) {
   };
 }
 
-/** Work in slices, at most one at a time. */
+/** Work in slices, at most one at a time, once the input has not changed for a moment. */
 function slices() {
   let stop = null;
   const end = () => {
@@ -107,13 +108,14 @@ function slices() {
     },
     start(generator, each, done) {
       end();
-      stop = inSlices(generator, {
-        each,
-        done: () => {
-          stop = null;
-          done();
-        },
-      });
+      const ended = () => {
+        stop = null;
+        done();
+      };
+      const begin = setTimeout(() => {
+        stop = inSlices(generator, { each, done: ended });
+      }, PAUSE);
+      stop = () => clearTimeout(begin);
     },
   };
 }
@@ -166,10 +168,11 @@ function wordsOf(run, input, look, reference) {
   if (!model.hasBound) words.push(`Its reconstruction error is ${nats(look.error)} nats; this model has no likelihood, and so no bound.`);
   if (reference === null) words.push(`Its ${name} is ${nats(value)} nats, of the observed values; those of the rows are being computed.`);
   else if (reference.few) words.push(`Its ${name} is ${nats(value)} nats. Fewer than ${FEWEST} rows have these values observed, so that it is not compared.`);
-  else {
+  else words.push(typicality(name, value, reference, model.hasBound ? BOUNDS : DENSITIES));
+  if (reference !== null && !reference.few && model.hasBound) {
     const near = nearestValue(reference.values, value);
     rows.push([name, reference.indices[near]]);
-    words.push(typicality(name, value, reference.values, reference.rows), `The nearest ${name} is that of row ${reference.indices[near]}: ${nats(reference.values[near])} nats.`);
+    words.push(`The nearest ${name} is that of row ${reference.indices[near]}: ${nats(reference.values[near])} nats.`);
   }
   words.push(changeWords(data, input, look.reconstruction));
   words.push(codeWords(model, look.mean, run.codes, data.count, counted(data.count, `${data.split} row`)));

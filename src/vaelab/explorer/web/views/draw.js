@@ -14,8 +14,7 @@ import { missingPanel } from "./draw-missing.js";
 import { workOf } from "./draw-work.js";
 import { rangesOf, rowForm } from "./form.js";
 
-const ENTERED = ["draw.pixels", "draw.cells", "draw.given"];
-const COMPUTED = ["draw.row", "draw.seed", "draw.codes", "draw.iwae", ...ENTERED];
+const COMPUTED = ["draw.row", "draw.pixels", "draw.cells", "draw.given", "draw.seed", "draw.codes", "draw.iwae"];
 
 export const drawView = {
   name: "draw",
@@ -23,21 +22,14 @@ export const drawView = {
   about: "Enter an input of your own: its code, reconstruction and bound follow at once. Hide a part of it, and the model fills it in.",
   applies: () => true,
   mount(root, context) {
-    const { run, state } = context;
+    const { run } = context;
     const why = whyComplete(run.model);
     const parts = partsOf(context, why);
     fill(root, parts.element);
     const work = workOf(context, parts, why);
     work.update(true);
     return {
-      update(changed) {
-        const otherRow = changed.includes("draw.row") && !ENTERED.some((key) => changed.includes(key));
-        if (otherRow && ENTERED.some((key) => state.get(key) !== null)) {
-          state.set(ofRow(state.get("draw.row", 0))); // what was entered was a change of the row before
-        } else {
-          work.update(changed.some((key) => COMPUTED.includes(key)));
-        }
-      },
+      update: (changed) => work.update(changed.some((key) => COMPUTED.includes(key))),
       unmount: work.stop,
     };
   },
@@ -49,7 +41,7 @@ function partsOf(context, why) {
   const { data } = run;
   const entry = data.image ? imageEntry(context, why) : tableEntry(context, why);
   const given = givenEntry(context);
-  const row = rowChoice(state, "draw.row", { data, label: "Start from row" });
+  const row = rowChoice(state, "draw.row", { data, label: "Start from row", also: ofRow(0) });
   const reconstruction = data.image ? observationView({ data, theme: context.theme, label: "reconstruction", size: 336 }) : null;
   const [bound, missing, code] = [boundPanel(run, state), missingPanel(context, why), codeView(run)];
   const words = h("ul", { class: "draw-words" });
@@ -61,12 +53,21 @@ function partsOf(context, why) {
     h(
       "div",
       { class: data.image ? "draw-columns" : "draw-columns table" },
-      h("div", { class: "draw-column" }, h("section", { class: "draw-panel first" }, h("h3", { text: "Your input" }), given.element, entry.element), missing.element),
-      h("div", { class: "draw-column" }, reconstruction ? reconstructionPanel(reconstruction) : null, codePanel(run, code)),
-      h("div", { class: "draw-column" }, h("section", { class: "draw-panel second" }, h("h3", { text: "What this input shows" }), words, near.element), bound.element),
+      h("div", { class: "draw-column" }, h("section", { class: "draw-panel first" }, h("h3", { text: "Your input" }), given.element, entry.element), data.image ? missing.element : null),
+      h("div", { class: "draw-column" }, reconstruction ? reconstructionPanel(reconstruction) : null, codePanel(run, code), data.image ? null : missing.element),
+      h("div", { class: "draw-column" }, h("section", { class: "draw-panel second" }, h("h3", {}, h("span", { text: "What this input shows" }), lookFor(data)), words, near.element), bound.element),
     ),
   );
   return { element, entry, given, row, reconstruction, bound, missing, code, words, near };
+}
+
+function lookFor({ image }) {
+  return explain(
+    "what to look for",
+    image ? "Draw something like the rows: does the reconstruction keep it, and where does its bound stand among theirs?" : "Change one value: which others does the model now expect? Set a value to \u201cnot observed\u201d: is what it fills in near to what stood there?",
+    image ? "Then draw something else, or cross a stroke through it: what does the reconstruction leave out, and how far does the bound fall?" : "Enter a row that cannot be: how far does the bound fall?",
+    "A high bound does not prove that an input is like the rows. Simple inputs, such as an empty image, often have higher bounds than any row: Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136.",
+  );
 }
 
 /** The rows that are nearest to the input, as images: `{ element, show([[name, row], ...]) }`. */
@@ -104,7 +105,7 @@ function reconstructionPanel(reconstruction) {
 
 function codePanel({ model }, code) {
   const about = explain("the posterior", "What the model knows of the code once it has seen this input: q(z|x).", model.code === "bits" ? "Bits near 0 or 1 are decided; a pale square is a bit that the input leaves open." : "A dimension whose mean is 0 and whose standard deviation is 1 is as in the prior: it says nothing of this input.");
-  return h("section", { class: "draw-panel" }, h("h3", {}, h("span", { text: model.code === "point" ? "Its code" : "Its posterior" }), about), code.element);
+  return h("section", { class: "draw-panel code" }, h("h3", {}, h("span", { text: model.code === "point" ? "Its code" : "Its posterior" }), about), code.element);
 }
 
 function tableEntry({ run, state }, why) {
@@ -113,7 +114,7 @@ function tableEntry({ run, state }, why) {
   const back = backButton(state);
   const form = rowForm({ variables: data.variables, ranges: rangesOf(data), state, key: "draw.columns", mayHide: why === null, label: "Your row", changed: (x) => state.set(written(data, x, base)) });
   return {
-    element: h("div", {}, h("div", { class: "controls" }, back.element), why === null ? null : h("p", { class: "soft small", text: why }), form.element),
+    element: h("div", {}, h("div", { class: "controls" }, back.element), form.element),
     show(input, look) {
       ({ base } = input);
       back.show(input);
