@@ -167,7 +167,9 @@ def test_a_bit_given_all_others_has_the_enumerated_probability(engine, layer, ob
     model, rows = golden("sbn")
     x = rows[0] if observed else None
     start, size = (0, 3) if layer == 0 else (3, 2)
-    source = f"{NET} return siteLogits(net, {layer}, [given.z.slice(0, 3), given.z.slice(3)], given.x, null);"
+    source = (
+        f"{NET} return [...siteLogits(net, {layer}, [given.z.slice(0, 3), given.z.slice(3)], given.x, null)].at(-1);"
+    )
     for z in codes_of(model)[::5]:
         logits = torch.tensor(engine.run(source, model, rows, z=z, x=x))
         expected = torch.tensor([conditional(model, x, z, start + place) for place in range(size)])
@@ -310,11 +312,11 @@ def test_the_layers_of_the_address_are_shown_and_drawn_again_by_keyboard(tab, pa
     model, rows = golden("sbn")
     tab.goto(f"{pages('sbn')}#view=layers&layers.row=1&layers.y1=xa&layers.y2=x4")
     z = torch.tensor([[1.0, 0, 1, 0, 1]])
-    assert number_of(tab, "log p(x, y1, y2)") == pytest.approx(float(log_joint(model, rows[1], z)), abs=0.06)
+    assert number_of(tab, "log p(x, y₁, y₂)") == pytest.approx(float(log_joint(model, rows[1], z)), abs=0.06)
     tab.check("text=x is not observed")
     with torch.no_grad():
-        assert number_of(tab, "log p(y1, y2)") == pytest.approx(float(model.prior().log_prob(z)), abs=0.06)
-    tab.focus("button[aria-label='Layer 2: draw from p(y2)']")
+        assert number_of(tab, "log p(y₁, y₂)") == pytest.approx(float(model.prior().log_prob(z)), abs=0.06)
+    tab.focus("button[aria-label='Layer 2: draw from p(y₂)']")
     tab.keyboard.press("Enter")
-    assert "Layer 2 is drawn from p(y2)" in tab.inner_text(".spoken")
+    assert "Layer 2 is drawn from p(y₂)" in tab.inner_text(".spoken")
     until(tab, "location.hash.includes('layers.draw=1')")

@@ -34,6 +34,9 @@ FORMULAE = {
     "imputation": "`E[x_missing | x_observed] = sum_k v_k E[x_missing | z_k]`, `v_k = w_k / sum_j w_j`, "
     "`w_k = p(x_observed|z_k) p(z_k) / q(z_k|x_observed)`",
     "joint": "`log p(x, z) = log p(z) + log p(x|z)`",
+    "layer-up": "`q(y_l|y_l-1)`",
+    "layer-down": "`p(y_l|y_l+1)`",
+    "gibbs": "`p(y_lj = 1|rest) = a_1 / (a_0 + a_1)`, `a_v = p(y_l-1|y_l) p(y_l|y_l+1)` with `y_lj = v`",
     "bit-effect": "`E[p(x|z, z_j = 1) - p(x|z, z_j = 0)]`",
     "toy": "`p(x_i = 1|z) = sigma(c (2 sum_j s_ij z_j - 1))`",
     "score-function": "`grad_l E_q[f(z)] ~ 1/K sum_k (f(z_k) - b) (z_k - p)`",

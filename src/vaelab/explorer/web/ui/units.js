@@ -5,13 +5,14 @@ import { h } from "./dom.js";
 
 const SPREAD = 3; // the real number that has the full colour
 
-/** Return squares of the units of a layer: `{ element, show(values) }`; `read(text)` is called with the unit at the pointer. */
-export function unitsView({ size, bits, theme, label, read = () => {}, wide = 25 }) {
-  const columns = size <= 30 ? Math.min(size, 10) : wide;
+/** Return squares of the units of a layer: `{ element, show(values) }`; `read(text)` is called with the unit at the pointer, `most` is the largest width in pixels. */
+export function unitsView({ size, bits, theme, label, read = () => {}, most = 360 }) {
+  const columns = size <= 30 ? Math.min(size, 10) : 25;
   const rows = Math.ceil(size / columns);
   const canvas = h("canvas", { width: columns, height: rows, class: "image units", role: "img", "aria-label": label });
   canvas.style.aspectRatio = `${columns} / ${rows}`;
-  canvas.style.width = `${Math.min(24, 200 / columns) * columns}px`;
+  canvas.style.width = "100%";
+  canvas.style.maxWidth = `${columns > 10 ? most : 24 * columns}px`;
   const surface = canvas.getContext("2d");
   let shown = new Float32Array(size);
   canvas.addEventListener("pointermove", (event) => {

@@ -104,7 +104,7 @@ function actions(subject, context, set) {
   const { model } = subject;
   return h(
     "div",
-    { class: "control" },
+    { class: "control actions" },
     button("Code of the row", () => state.set({ "bits.code": null }), { title: "Each bit has its more probable value in q(z|x)" }),
     button("Draw from q(z|x)", draw(({ x, given }, rng) => model.posterior(x, 1, given).sample(rng), "posterior")),
     button("Draw from the prior", draw((_, rng) => model.prior(1).sample(rng), "prior")),
@@ -112,7 +112,7 @@ function actions(subject, context, set) {
 }
 
 function codeExplanation(subject) {
-  const layers = subject.sizes.length > 1 ? ["p(x|z) reads layer 1 only. A flip in a higher layer changes log p(z), and leaves p(x|z) as it is; the view Layers shows what it does to layer 1."] : [];
+  const layers = subject.sizes.length > 1 ? ["Of a higher layer, the code of the row is that of q given the means of the layer below. p(x|z) reads layer 1 only. A flip in a higher layer changes log p(z), and leaves p(x|z) as it is; the view Layers shows what it does to layer 1."] : [];
   const units = subject.hasUnits ? ["Real numbers and counts change in units of the standard deviation of their column."] : [];
   return explain(
     "the code",
@@ -147,7 +147,7 @@ function picturesOf(subject, context) {
   };
   const pictures = data.image ? [figureOf(rowTitle, row), figure("p(x|z), the row's code", coded.element)] : [figureOf(rowTitle, row)];
   const all = [...pictures, figure("p(x|z), this code", now.element), figure("Change of p(x|z)", difference.element, data.image ? legend.element : null)];
-  return { element: h("section", {}, h("div", { class: "pictures" }, all), numbers.element), show };
+  return { element: h("section", {}, h("div", { class: data.image ? "pictures images" : "pictures" }, all), numbers.element), show };
 }
 
 function figureOf(title, view) {
@@ -157,13 +157,14 @@ function figureOf(title, view) {
 function numbersOf(subject, { before, z, x, given, moved }) {
   const [own] = logJoint(subject.model, x, before, 1, given);
   const [joint] = logJoint(subject.model, x, z, 1, given);
-  const places = differing(before, z);
   const strong = moved.filter((value) => Math.abs(value) > 0.1).length;
   return [
-    ["Bits flipped", `${places.length} of ${subject.dim}${places.length && places.length <= 6 ? `: ${places.map(subject.nameOf).join(", ")}` : ""}`],
-    ["log p(x, z)", `${nats(joint)}${places.length ? ` (row's code ${nats(own)}, change ${signed(joint - own, 1)})` : ""}`],
+    ["Bits flipped", `${differing(before, z).length} of ${subject.dim}`],
+    ["log p(x, z)", nats(joint)],
+    ["log p(x, z) of the row's code", nats(own)],
+    ["Change of log p(x, z)", `${signed(joint - own, 1)} nats`],
     ["Mean size of the change of p(x|z)", meanSize(moved).toFixed(4)],
-    [`${subject.data.image ? "Pixels" : "Columns"} that change by more than 0.1`, `${strong} of ${moved.length}`],
+    [`${subject.data.image ? "Pixels" : "Columns"} that change by over 0.1`, `${strong} of ${moved.length}`],
   ];
 }
 
@@ -196,6 +197,6 @@ function sentence(subject, now, found) {
   const median = read[Math.floor(read.length / 2)].effect;
   const still = read.filter(({ effect }) => effect < 0.001).length;
   const raise = better === 0 ? "No single flip raises log p(x, z)" : `${better} of the ${found.length} single flips ${better === 1 ? "raises" : "raise"} log p(x, z)`;
-  return `${raise}. The flip of ${subject.nameOf(first.place)} changes p(x|z) most, by ${first.effect.toFixed(3)} on average over the ${subject.whole}; the median flip changes it by ${median.toFixed(3)}${still ? `, and ${still} by less than 0.001` : ""}.`;
+  return `${raise}. The flip of ${subject.nameOf(first.place)} changes p(x|z) most, by ${first.effect.toFixed(3)} on average over the ${subject.whole}; the median flip changes it by ${Number(median.toPrecision(2))}${still ? `, and ${still} by less than 0.001` : ""}.`;
 }
 

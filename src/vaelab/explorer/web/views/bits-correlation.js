@@ -3,7 +3,6 @@
 import { differenceLegend, paintChange, signed } from "../ui/difference.js";
 import { fill, h } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
-import { figure } from "../ui/parts.js";
 import { correlations, strongest } from "./bits-numbers.js";
 
 const PAIRS = 12;
@@ -27,7 +26,7 @@ export function correlationPanel(subject, { state, theme }) {
     {},
     h("div", { class: "heading" }, h("h2", { text: "Bits that go together" }), explanation(data)),
     h("p", { class: "finding", text: correlationWords(subject, pairs) }),
-    h("div", { class: "beside" }, figure("Rows and columns: bits by number", canvas, read, legend.element), pairList(subject, state, pairs)),
+    h("div", { class: "beside" }, h("figure", { class: "square" }, h("figcaption", { text: "Rows and columns: bits by number" }), canvas, read, legend.element), pairList(subject, state, pairs)),
   );
   const show = () => {
     const surface = canvas.getContext("2d");

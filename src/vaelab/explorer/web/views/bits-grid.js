@@ -2,7 +2,7 @@
 
 import { fill, h } from "../ui/dom.js";
 
-const SPACE = 30; // pixels from one switch to the next
+const SPACE = 27; // pixels from one switch to the next
 
 /** Return the switches of bits in groups: `{ element, show({ z, before, selected, effects }), unmount() }`. */
 export function switchGrid({ sizes, titles, nameOf, onFlip, onSelect }) {
@@ -45,8 +45,8 @@ export function switchGrid({ sizes, titles, nameOf, onFlip, onSelect }) {
 }
 
 function columnsFor(width, most) {
-  const fit = Math.floor((width - 34) / SPACE);
-  const columns = [40, 25, 20, 10, 5].find((count) => count <= fit) ?? 5;
+  const fit = Math.floor((width - 28) / SPACE);
+  const columns = [20, 10, 5].find((count) => count <= fit) ?? 5;
   return Math.min(most, columns);
 }
 
@@ -55,7 +55,7 @@ function fillRows(box, switches, columns) {
   for (let start = 0; start < switches.length; start += columns) {
     rows.push(h("span", { class: "switch-number", "aria-hidden": "true", text: start }), ...switches.slice(start, start + columns));
   }
-  box.style.gridTemplateColumns = `2rem repeat(${columns}, 1.6rem)`;
+  box.style.gridTemplateColumns = `1.75rem repeat(${columns}, 1.5rem)`;
   fill(box, rows);
 }
 

@@ -14,7 +14,7 @@ const SORTS = {
 
 /** Return the panel of the neighbours: `{ element, show(now, flips) }`; `flip` is called with the bit of the one that is chosen. */
 export function neighboursPanel(subject, { state, theme }, flip) {
-  const list = h("ul", { class: "neighbours" });
+  const list = h("ul", { class: subject.data.image ? "neighbours" : "neighbours of-table" });
   const legend = differenceLegend("change of p(x|z)");
   const order = choice(state, "bits.neighbours", { label: "Order", options: Object.entries(SORTS).map(([name, { title }]) => [name, title]) });
   const element = h(

@@ -126,7 +126,7 @@ function tableOf(subject, { state }) {
   const page = () => Math.min(last, Math.max(0, state.get("bits.from", 0)));
   const go = (step) => () => state.set({ "bits.from": Math.min(last, Math.max(0, page() + step)) });
   const [back, on] = [h("button", { type: "button", onclick: go(-1), text: "\u2039 Before" }), h("button", { type: "button", onclick: go(1), text: "Next \u203a" })];
-  const heads = ["Bit", "1 in the code of", "Mean of q", "Entropy (bits)", "Information (bits)", "Effect of a flip"];
+  const heads = ["Bit", "Is 1 in", "Mean of q", "Entropy (bits)", "Infor\u00admation (bits)", "Effect of a flip"];
   const table = h("table", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col", text })))), body);
   const show = (bits) => {
     const first = page() * PAGE;
@@ -148,10 +148,10 @@ function rowOf(subject, state, { bit, share, mean, entropy, information, effect,
     "tr",
     { class: changes ? "" : "still" },
     h("th", { scope: "row" }, open),
-    h("td", { text: `${(100 * share).toFixed(1)} %` }),
-    h("td", { text: mean.toFixed(3) }),
-    h("td", { text: entropy.toFixed(3) }),
-    h("td", {}, bar, h("span", { text: information.toFixed(3) })),
+    h("td", { text: `${(100 * share).toFixed(1)}\u00a0%` }),
+    h("td", { text: mean.toFixed(2) }),
+    h("td", { text: entropy.toFixed(2) }),
+    h("td", {}, bar, h("span", { text: information.toFixed(2) })),
     h("td", { text: effect === undefined ? "\u2026" : effect.toFixed(4) }),
   );
 }

@@ -2,14 +2,15 @@
 
 import { button, toggle } from "../ui/controls.js";
 import { fill, h } from "../ui/dom.js";
-import { explain } from "../ui/explain.js";
+import { explain, formula } from "../ui/explain.js";
 import { observationView } from "../ui/observation.js";
 import { figure, numbersList } from "../ui/parts.js";
 import { classOf, rowChoice } from "../ui/rows.js";
 import { unitsView } from "../ui/units.js";
+import { inSlices } from "../ui/work.js";
 import { nats } from "./bits-subject.js";
-import { bitsKL, climb, climbs, descend, gibbsSweep, logJointOf, siteLogits } from "./layers-numbers.js";
-import { currentLayers, forgottenLayers, keptLayers, layersOfRun } from "./layers-state.js";
+import { bitsKL, climb, descend, gibbsSweep, logJointOf, siteLogits } from "./layers-numbers.js";
+import { currentLayers, forgottenLayers, keptLayers, layerName, layersOfRun } from "./layers-state.js";
 
 export const climbPart = {
   name: "climb",
@@ -46,7 +47,7 @@ export const climbPart = {
       numbers.show(numbersOf(subject, now));
     };
     update();
-    return { update, unmount() {} };
+    return { update, unmount: () => levels.forEach((level) => level.unmount()) };
   },
 };
 
@@ -59,7 +60,7 @@ function actionsOf(subject, act, reset) {
   };
   return h(
     "div",
-    { class: "controls" },
+    { class: "controls actions" },
     button("Climb: most probable", reset, { title: "From x upwards: the most probable value of each layer in q given that of the layer below" }),
     button("Climb: draw from q", act("All layers are drawn from q", ({ data, given }, rng) => climb(net, data, given, rng)), { title: "From x upwards: each layer is drawn from q given the layer below" }),
     button("Go down: draw from p", act("All layers are drawn from the prior", ({ ys }, rng) => descend(net, ys, net.last + 1, rng)), { title: "From the top: the top layer is drawn from its prior, each other layer from p given the layer above" }),
@@ -69,20 +70,23 @@ function actionsOf(subject, act, reset) {
 
 function explanation({ net }) {
   const gibbs = net.bits
-    ? ["Given all others: p(bit = 1 | all other bits of all layers, and x if it is observed), exact. A Gibbs sweep draws the bits of a layer in turn from it; many sweeps draw from p(y_l | the other layers, x)."]
-    : ["For real units, p(y_l | the other layers, x) has no closed form, so they are drawn from q or from p(y_l | y_l+1) only."];
+    ? [
+      h("p", {}, "Given all others: the exact probability that a bit is 1 given all other bits of all layers, and x if it is observed: ", formula("gibbs"), "."),
+      "A Gibbs sweep draws the bits of a layer from it one after the other; many sweeps draw the layer given all other layers and x.",
+    ]
+    : ["For real units, a layer given all others has no closed form, so they are drawn from q or from p only."];
   return explain(
     "the layers",
-    "From below: q(y_l | y_l-1), the recognition model that was trained with p. From above: p(y_l | y_l+1), what the model expects. Where the two pictures differ, x says what the prior does not.",
+    h("p", {}, "From below: ", formula("layer-up"), ", the recognition model, which was trained together with p. From above: ", formula("layer-down"), ", what the model expects. Where the two pictures differ, x says what the layers above do not."),
     ...gibbs,
-    "If x is not observed, it is left out of the layers' distributions, and sweeps lead to draws from the prior.",
+    "If x is not observed, it is left out of the layers\u2019 distributions, and sweeps lead to draws from the prior.",
   );
 }
 
 function levelOf(subject, context, l, act, read) {
   const { net, sizes, model } = subject;
   const { theme } = context;
-  const names = namesOf(subject, l);
+  const names = namesOf(subject, context.state, l);
   const view = (label) => unitsView({ size: sizes[l], bits: net.bits, theme, label, read });
   const views = [view(`Layer ${l + 1}, values`), view(names.up), view(names.down), net.bits ? view(names.site) : null];
   const text = h("p", { class: "finding" });
@@ -98,26 +102,38 @@ function levelOf(subject, context, l, act, read) {
     figure(`From above: ${names.down}`, views[2].element, buttons[1]),
     net.bits ? figure(`Given all others: ${names.site}`, views[3].element, buttons[2]) : null,
   ];
+  let stop = () => {};
   const show = ({ ys, x, data, given }) => {
     const [q, p] = [net.up(l, ys, data, given), net.above(l, ys, 1)];
     views[0].show(ys[l]);
     views[1].show(q.mean());
     views[2].show(p.mean());
-    if (net.bits) views[3].show(siteLogits(net, l, ys, x, given).map((logit) => 1 / (1 + Math.exp(-logit))));
+    stop();
+    if (net.bits) stop = showSites(net, l, { ys, x, given }, views[3]);
     text.textContent = levelWords(subject, l, ys[l], q, p);
   };
   const kind = net.bits ? "bits" : "real numbers";
   const title = `Layer ${l + 1}${l === net.last ? `, the top${model.layers.length ? "" : " and only one"}` : ""}: ${sizes[l]} ${kind}`;
-  return { element: h("section", { class: "level" }, h("h2", { text: title }), h("div", { class: "pictures" }, cards), text), show };
+  return { element: h("section", { class: "level" }, h("h2", { text: title }), h("div", { class: "pictures of-units" }, cards), text), show, unmount: () => stop() };
 }
 
-function namesOf({ net, run, data, model }, l) {
-  const chained = climbs(model, data.row(0), data.givenRows(1, 0));
-  const below = l === 0 || !chained ? "x" : `y${l}`;
-  const unit = `y${l + 1}`;
+function showSites(net, l, { ys, x, given }, view) {
+  let logits = null;
+  const work = siteLogits(net, l, ys, x, given);
+  return inSlices(work, {
+    each: (found) => { logits = found; },
+    done: () => view.show(logits.map((logit) => 1 / (1 + Math.exp(-logit)))),
+  });
+}
+
+function namesOf(subject, state, l) {
+  const { net } = subject;
+  const { data, given } = currentLayers(subject, state);
+  const below = l === 0 || !net.climbs(data, given) ? "x" : layerName(l - 1);
+  const unit = layerName(l);
   return {
     up: `q(${unit} | ${below})`,
-    down: l === net.last ? `p(${unit})` : `p(${unit} | y${l + 2})`,
+    down: l === net.last ? `p(${unit})` : `p(${unit} | ${layerName(l + 1)})`,
     site: "p(bit | rest)",
   };
 }
@@ -137,23 +153,23 @@ function levelWords({ net }, l, y, q, p) {
 function bottomOf(subject, { theme }) {
   const { data, net } = subject;
   const size = data.image ? 150 : 0;
-  const [x, mean] = ["the row x", "p(x|y1)"].map((label) => observationView({ data, theme, label, size }));
+  const [x, mean] = ["the row x", `p(x | ${layerName(0)})`].map((label) => observationView({ data, theme, label, size }));
   const title = h("span");
   const show = ({ row, x: observed, data: values, ys, given }) => {
     title.textContent = [`x, row ${row}`, classOf(data, row), observed ? "" : "not observed"].filter(Boolean).join(", ");
     x.show(observed ?? values.map(() => NaN));
     mean.show(net.child(0, ys[0], 1, given).mean());
   };
-  const element = h("section", { class: "level" }, h("h2", { text: `x: ${data.size} ${subject.whole}` }), h("div", { class: "pictures" }, h("figure", {}, h("figcaption", {}, title), x.element), figure("p(x | y1)", mean.element)));
+  const element = h("section", { class: "level" }, h("h2", { text: `x: ${data.size} ${subject.whole}` }), h("div", { class: "pictures" }, h("figure", {}, h("figcaption", {}, title), x.element), figure(`p(x | ${layerName(0)})`, mean.element)));
   return { element, show };
 }
 
 function numbersOf({ net }, { ys, x, given }) {
-  const names = ys.map((_, l) => `y${l + 1}`).join(", ");
+  const names = ys.map((_, l) => layerName(l)).join(", ");
   const total = logJointOf(net, ys, x, given);
   const pairs = [[x ? `log p(x, ${names})` : `log p(${names})`, nats(total)]];
-  if (x) pairs.push(["log p(x | y1)", nats(net.child(0, ys[0], 1, given).logProb(x)[0])]);
-  ys.forEach((y, l) => pairs.push([`log ${l === net.last ? `p(y${l + 1})` : `p(y${l + 1} | y${l + 2})`}`, nats(net.above(l, ys, 1).logProb(y)[0])]));
+  if (x) pairs.push([`log p(x | ${layerName(0)})`, nats(net.child(0, ys[0], 1, given).logProb(x)[0])]);
+  ys.forEach((y, l) => pairs.push([`log ${l === net.last ? `p(${layerName(l)})` : `p(${layerName(l)} | ${layerName(l + 1)})`}`, nats(net.above(l, ys, 1).logProb(y)[0])]));
   return pairs;
 }
 

@@ -7,7 +7,7 @@ import { explain } from "../ui/explain.js";
 import { inSlices } from "../ui/work.js";
 import { meanSize } from "./bits-numbers.js";
 import { effectOf, weightsOf } from "./layers-numbers.js";
-import { layersOfRun } from "./layers-state.js";
+import { layerName, layersOfRun } from "./layers-state.js";
 
 const PAGE = { image: 40, table: 8 };
 const [ROWS, DRAWS] = [6, 8]; // of an effect: rows of the data, and draws of the layers below for each
@@ -22,14 +22,15 @@ export const fieldsPart = {
     subject.fields ??= new Map();
     const linear = weightsOf(subject.net) !== null;
     const controls = controlsOf(subject, state, linear);
-    const [text, list, legend] = [h("p", { class: "finding" }), h("ul", { class: "fields" }), differenceLegend("")];
+    const [text, list, legend] = [h("p", { class: "finding" }), h("ul", { class: subject.data.image ? "fields" : "fields of-table" }), differenceLegend("")];
     const pager = pagerOf(subject, state);
-    fill(root, h("div", { class: "controls" }, controls), text, h("div", { class: "controls" }, legend.element), list, pager.element);
+    fill(root, h("div", { class: "controls" }, controls.all), text, h("div", { class: "controls" }, legend.element), list, pager.element);
     let stop = () => {};
     const update = (changed) => {
       if (changed !== null && !changed.some((key) => key.startsWith("layers."))) return;
       stop();
       const chosen = chosenOf(subject, state, linear);
+      controls.field?.toggleAttribute("hidden", chosen.l > 0);
       const key = `${chosen.kind}.${chosen.l}`;
       const show = (fields) => showFields(subject, context, chosen, fields, { text, list, legend, pager });
       if (subject.fields.has(key)) {
@@ -60,12 +61,10 @@ function chosenOf(subject, state, linear) {
 
 function controlsOf(subject, state, linear) {
   const layers = subject.sizes.map((size, l) => [String(l + 1), `layer ${l + 1}, ${size} units`]);
-  return [
-    layers.length > 1 ? choice(state, "layers.layer", { label: "Layer", options: layers, value: "1" }) : null,
-    linear ? choice(state, "layers.field", { label: "Show of layer 1", options: [["weights", "weights to the logits of x"], ["effect", "effect on p(x|y1)"]] }) : null,
-    choice(state, "layers.sort", { label: "Order", options: SORTS }),
-    explanation(subject, linear),
-  ].filter(Boolean);
+  const field = linear ? choice(state, "layers.field", { label: "Show", options: [["weights", "weights to the logits of x"], ["effect", `effect on p(x | ${layerName(0)})`]] }) : null;
+  const layer = layers.length > 1 ? choice(state, "layers.layer", { label: "Layer", options: layers, value: "1" }) : null;
+  const order = choice(state, "layers.sort", { label: "Order", options: SORTS });
+  return { field, all: [layer, field, order, explanation(subject, linear)].filter(Boolean) };
 }
 
 function explanation({ net, data }, linear) {
@@ -110,13 +109,13 @@ function showFields(subject, { state, theme }, { l, kind }, fields, { text, list
   const most = sorted.reduce((top, { values }) => Math.max(top, largest(values)), 0.01);
   const { first, some } = pager.show(sorted, data);
   legend.show(most);
-  legend.element.lastChild.textContent = kind === "weights" ? "weight to a logit of x, in nats" : "change of p(x|y1)";
+  legend.element.lastChild.textContent = kind === "weights" ? "weight to a logit of x, in nats" : `change of p(x | ${layerName(0)})`;
   text.textContent = fieldWords(subject, l, kind, fields);
   fill(list, some.map(({ unit, values, size }) => {
     const label = `${kind} of unit ${unit} of layer ${l + 1}`;
     const view = differenceView({ data, theme, label, size: 64, columns: 4 });
     view.show(values, { most });
-    return h("li", {}, view.element, h("span", { text: `unit ${unit}` }), h("span", { class: "soft", text: size.toFixed(3) }));
+    return h("li", {}, view.element, h("span", { text: `unit ${unit}` }), h("span", { class: "soft", text: size.toPrecision(2) }));
   }));
   return first;
 }
@@ -150,5 +149,5 @@ function fieldWords(subject, l, kind, fields) {
   const weak = fields.filter(({ size }) => size < first.size / 10).length;
   const what = kind === "weights" ? "mean size of its weights" : `mean size of its effect over the ${subject.whole}`;
   const rest = weak === 0 ? "None is weaker than a tenth of that." : `${weak} of ${fields.length} units have less than a tenth of that: they hardly act on x.`;
-  return `The number below a picture is the ${what}. The strongest unit of layer ${l + 1} is ${first.unit}, ${first.size.toFixed(3)}. ${rest}`;
+  return `The number below a picture is the ${what}. The strongest unit of layer ${l + 1} is ${first.unit}, with ${first.size.toPrecision(2)}. ${rest}`;
 }

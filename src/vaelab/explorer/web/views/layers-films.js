@@ -5,7 +5,7 @@ import { fill, h, unique } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
 import { observationView } from "../ui/observation.js";
 import { unitsView } from "../ui/units.js";
-import { layersOfRun } from "./layers-state.js";
+import { layerName, layersOfRun } from "./layers-state.js";
 
 const PAUSE = 900; // milliseconds between two steps
 
@@ -17,7 +17,7 @@ export const filmsPart = {
     const { state } = context;
     const stages = stagesOf(subject);
     const stepper = stepperOf(state, stages.length - 1);
-    const [text, films] = [h("p", { class: "finding" }), h("div", { class: "films" })];
+    const [text, films] = [h("p", { class: "finding" }), h("div", { class: subject.data.image ? "films" : "films of-table" })];
     const again = () => state.set({ "layers.seed": state.get("layers.seed", 0) + 1, "layers.step": 0 });
     fill(
       root,
@@ -39,14 +39,14 @@ export const filmsPart = {
 
 function stagesOf(subject) {
   const { net, data } = subject;
-  const layers = subject.sizes.map((size, l) => ({
-    title: l === net.last ? `y${l + 1} from p(y${l + 1})` : `y${l + 1} from p(y${l + 1} | y${l + 2})`,
-    words: l === net.last ? `The top layer, y${l + 1}, is drawn from its prior.` : `Layer y${l + 1} is drawn from p(y${l + 1} | y${l + 2}), given the layer above.`,
-    finding: (drawn) => layerFinding(net, drawn.ys[l], size),
-    l,
-  }));
-  const mean = { title: "p(x | y1)", words: `The ${subject.whole} have the probabilities or means p(x | y1).`, finding: () => "", x: "mean" };
-  const draw = { title: "x from p(x | y1)", words: `x is drawn from p(x | y1), each of the ${data.size} ${subject.whole} by itself: the noise is all that layer y1 does not decide.`, finding: () => "", x: "draw" };
+  const bottom = layerName(0);
+  const layers = subject.sizes.map((size, l) => {
+    const from = l === net.last ? `p(${layerName(l)})` : `p(${layerName(l)} | ${layerName(l + 1)})`;
+    const words = l === net.last ? `The top layer is drawn from its prior, ${from}.` : `Layer ${layerName(l)} is drawn from ${from}, given the layer above.`;
+    return { title: `${layerName(l)} from ${from}`, words, finding: (drawn) => layerFinding(net, drawn.ys[l], size), l };
+  });
+  const mean = { title: `p(x | ${bottom})`, words: `The ${subject.whole} have the probabilities or means p(x | ${bottom}).`, finding: () => "", x: "mean" };
+  const draw = { title: `x from p(x | ${bottom})`, words: `x is drawn from p(x | ${bottom}), each of the ${data.size} ${subject.whole} by itself: the noise is all that layer ${bottom} does not decide.`, finding: () => "", x: "draw" };
   return [...layers.reverse(), mean, draw];
 }
 
@@ -72,16 +72,15 @@ function fillFilms(subject, { state, theme, rng }, stages, films) {
   const cell = (stage, draw) => {
     const bitmap = stage.l !== undefined;
     const label = `${stage.title}, draw ${draw + 1}`;
-    const view = bitmap ? unitsView({ size: subject.sizes[stage.l], bits: net.bits, theme, label, wide: 20 }) : observationView({ data, theme, label, size: 112 });
+    const view = bitmap ? unitsView({ size: subject.sizes[stage.l], bits: net.bits, theme, label, most: 160 }) : observationView({ data, theme, label, size: 160 });
     const values = bitmap ? drawn.ys[stage.l] : drawn[stage.x];
     const size = values.length / count;
     view.show(values.subarray(draw * size, (draw + 1) * size));
     return view.element;
   };
-  films.style.gridTemplateColumns = `repeat(${count}, minmax(${data.image ? 112 : 200}px, 1fr))`;
   fill(films, stages.map((stage, place) => [
     h("h3", { text: `${place + 1}. ${stage.title}` }),
-    ...Array.from({ length: count }, (_, draw) => h("div", { class: "film-cell", "data-stage": place }, cell(stage, draw))),
+    ...Array.from({ length: count }, (_, draw) => h("div", { class: draw < 3 ? "film-cell" : "film-cell later", "data-stage": place }, cell(stage, draw))),
   ]).flat());
   return drawn;
 }
@@ -125,6 +124,6 @@ function stepperOf(state, last) {
 function explanation({ net }) {
   return explain(
     "ancestral sampling",
-    `A draw of the model starts at the top: y${net.last + 1} from its prior, then each layer given the one above, and x at last. The seed decides every draw. Look for how much of the picture each layer decides.`,
+    `A draw of the model starts at the top: ${layerName(net.last)} from its prior, then each layer given the one above, and x at last. The seed decides every draw. Look for how much of the picture each layer decides.`,
   );
 }

@@ -1,19 +1,24 @@
 // A model of layers as conditional distributions: up from x by q, down to x by p, and each layer given its neighbours.
 
-import { columnsOf, sideBySide } from "../engine/numbers.js";
+import { sideBySide } from "../engine/numbers.js";
+
+const BATCH = 32; // codes that are decoded at once
 
 /** Return the layers of a model: `up(l, ys, x, y)` is q(y_l|y_l-1), `down(l, ys)` is p(y_l|y_l+1), `child(l, rows, n, y)` is p of what layer l draws. */
 export function layersOf(model) {
   const sizes = model.layers.length ? model.layers : [model.dim];
   const last = sizes.length - 1;
   const { belief } = model;
+  const posterior = remembered(model);
   return {
     model,
     sizes,
     last,
     bits: belief !== null,
     above: (l, ys, n) => (belief ? belief.fromAbove(l, ys, n) : realAbove(model, last, l, ys, n)),
-    up: (l, ys, x, given) => upwards(model, sizes, l, ys, x, given),
+    /** Whether q of a layer above the first reads the layer below it, and not x. */
+    climbs: (x, given) => posterior(x, given).kind === "chain",
+    up: (l, ys, x, given) => upwards(posterior(x, given), sizes, l, ys),
     child: (l, rows, n, given) => (belief ? belief.under(l, rows, n, given) : realChild(model, sizes, l, rows, n, given)),
   };
 }
@@ -29,19 +34,22 @@ function realChild(model, sizes, l, rows, n, given) {
   return model.likelihood(sideBySide([rows, new Float32Array(n * others)], [sizes[0], others], n), n, given);
 }
 
-/** q(y_l|y_l-1), or of a posterior whose layers are independent given x, its part q(y_l|x). */
-function upwards(model, sizes, l, ys, x, given) {
-  const q = model.posterior(x, 1, given);
+/** q(z|x) of the row that was asked for last is kept: mean-field inference of a row takes a while. */
+function remembered(model) {
+  let [row, q] = [null, null];
+  return (x, given) => {
+    if (row === null || x.some((value, column) => !Object.is(value, row[column]))) [row, q] = [x.slice(), model.posterior(x, 1, given)];
+    return q;
+  };
+}
+
+/** q(y_l|y_l-1), or of a posterior q whose layers are independent given x, its part q(y_l|x). */
+function upwards(q, sizes, l, ys) {
   if (sizes.length === 1) return q;
   if (q.kind === "chain") return l === 0 ? q.params.first : q.params.steps[l - 1](ys[l - 1], 1);
   const start = sizes.slice(0, l).reduce((sum, size) => sum + size, 0);
-  const part = columnsOf(q.mean(), 1, model.dim, start, start + sizes[l]);
+  const part = q.mean().subarray(start, start + sizes[l]);
   return { kind: "independent", mean: () => part, mode: () => part.map((p) => (p > 0.5 ? 1 : 0)), sample: (rng) => part.map((p) => (rng.uniform() < p ? 1 : 0)) };
-}
-
-/** Return whether q(y_l|...) reads the layer below, and not x, for a layer above the first. */
-export function climbs(model, x, given) {
-  return model.posterior(x, 1, given).kind === "chain";
 }
 
 /** Return all layers of a row, from x upwards: drawn from q, or the most probable value of each (`rng` null). */
@@ -68,19 +76,26 @@ export function logJointOf(net, ys, x, given) {
   return total;
 }
 
-/** Return for each bit of layer l the logit of p(bit = 1 | all other bits of all layers, x); x is null if it is not observed. */
-export function siteLogits(net, l, ys, x, given) {
+/** Yield the logits of p(bit = 1 | all other bits of all layers, x) of layer l as far as they are known, at last all; x is null if it is not observed. */
+export function* siteLogits(net, l, ys, x, given) {
   const size = net.sizes[l];
   const logits = Float64Array.from(net.above(l, ys, 1).params.logits);
   const below = l === 0 ? x : ys[l - 1];
-  if (below === null) return logits;
-  const rows = new Float32Array(2 * size * size); // each bit 0, then each bit 1
-  for (let site = 0; site < 2 * size; site += 1) {
-    rows.set(ys[l], site * size);
-    rows[site * size + (site % size)] = site < size ? 0 : 1;
+  if (below !== null) {
+    const [now] = net.child(l, ys[l], 1, given).logProb(below);
+    for (let first = 0; first < size; first += BATCH) {
+      const count = Math.min(BATCH, size - first);
+      const rows = new Float32Array(count * size);
+      for (let row = 0; row < count; row += 1) {
+        rows.set(ys[l], row * size);
+        rows[row * size + first + row] = 1 - ys[l][first + row];
+      }
+      const flipped = net.child(l, rows, count, given).logProb(below);
+      flipped.forEach((other, row) => { logits[first + row] += ys[l][first + row] ? now - other : other - now; });
+      yield logits;
+    }
   }
-  const found = net.child(l, rows, 2 * size, given).logProb(below);
-  return logits.map((logit, site) => logit + found[size + site] - found[site]);
+  yield logits;
 }
 
 /** Return layer l after one Gibbs sweep: each bit in turn is drawn from p(bit | all other bits, x), so that p(y_l | the rest) stays as it is. */

@@ -13,6 +13,11 @@ export function layersOfRun(run) {
   return known.get(run);
 }
 
+/** Return the name of a layer: y\u2081 is nearest to x. */
+export function layerName(l) {
+  return `y${[...String(l + 1)].map((digit) => String.fromCharCode(0x2080 + Number(digit))).join("")}`;
+}
+
 /** Return the row, what is observed of it, and the layers of the state; a layer that it does not name is the most probable one. */
 export function currentLayers(subject, state) {
   const row = subject.rowAt(state, "layers.row");
