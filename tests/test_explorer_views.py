@@ -227,7 +227,7 @@ def test_the_nearest_row_is_that_of_numpy(show):
         settled(tab)
         distances = (rows != x[place]).sum(1)
         text = tab.locator(".sample-detail").inner_text()
-        assert f"the nearest row: {distances.argmin() + 1}, class" in text
+        assert f"the nearest row: {distances.argmin()}, class" in text
         assert f"{distances.min()} of 6 columns differ (Hamming distance)" in text
 
 
@@ -249,6 +249,29 @@ def test_keys_choose_a_sample_and_the_address_keeps_it(show):
     tab.locator("#panel").wait_for()
     assert tab.locator(".sample-detail h2").inner_text() == "Sample 5"
     assert tab.locator(".sample-detail .code-numbers").inner_text() == code
+
+
+def test_a_sample_is_opened_in_other_views(show):
+    for kind, text, view, shown in (
+        ("gaussian-vae", "Code in Map", "map", "map.pin=at"),
+        ("sbn", "Nearest row in Map", "map", "map.pin=row"),
+        ("sbn", "Code in Bits", "bits", "bits.code=x"),
+        ("sbn", "Code in Layers", "layers", "layers.y2="),
+        ("conditional", "Open in Draw", "draw", "draw.row="),
+        ("mixed", "Open in Draw", "draw", "draw.cells="),
+    ):
+        tab = show(kind, at="view=sample&sample.pick=2")
+        tab.get_by_role("button", name=text, exact=True).click()
+        assert tab.locator("#panel").get_attribute("data-view") == view
+        until(tab, shown)
+
+
+def test_the_code_of_a_sample_is_that_of_the_other_view(show):
+    tab = show("sbn", at="view=sample&sample.seed=3&sample.n=8&sample.pick=2")
+    z = drawn(tab)["z"][2].tolist()
+    code = compute(tab, "$ui_numbers.numbersToText(z)", z=z)
+    tab.get_by_role("button", name="Code in Bits").click()
+    until(tab, f"bits.code={code}")
 
 
 @pytest.mark.parametrize("values", [[0, 1, 1, 0, 1], [1], [0.5, -1.25, np.nan, 3e-7], [170.0, 0, 1]])
@@ -441,7 +464,8 @@ def test_numbers_that_do_not_compare_are_refused(show, kinds, reason):
 
 def test_the_address_restores_what_is_compared(show):
     tab = show(*PAIR, at="view=compare")
-    tab.get_by_role("button", name="Next").click()
+    tab.locator(".row-choice input").fill("1")
+    tab.keyboard.press("Tab")
     tab.get_by_label("First").select_option("1")
     tab.get_by_label("minus second").select_option("0")
     until(tab, "compare.row=1", "compare.a=1", "compare.b=0")
@@ -450,7 +474,7 @@ def test_the_address_restores_what_is_compared(show):
     tab.reload()
     tab.locator("#panel").wait_for()
     assert tab.locator(".compare").inner_text() == before
-    assert tab.get_by_label("Row", exact=True).input_value() == "2"
+    assert "row 1, class" in tab.locator(".compare-card").first.inner_text()
 
 
 def test_one_run_is_not_compared(show):

@@ -1,6 +1,7 @@
 // One observation: an image on a canvas, or the columns of a table as bars with their names and levels.
 
 import { h } from "./dom.js";
+import { briefNumber } from "./numbers.js";
 
 /** Return a picture of observations of some data: `{ element, show(x, { before, missing }) }`. x has one number per column, in [0, 1] for bits.
  * `before`: another observation; what differs from it by more than a half is coloured. `missing`: 1 where a value is not observed. */
@@ -68,7 +69,7 @@ function barOf(variable) {
   };
 }
 
-/** Return the length of a bar in [0, 1] and the text beside it for one variable of an observation. */
+/** Return the length of a bar in [0, 1] (of a number: between the smallest and the largest of the rows) and the text beside it for one variable of an observation. */
 export function shownValue(variable, x) {
   const value = x[variable.start];
   if (Number.isNaN(value)) return { part: 0, text: "not observed" };
@@ -82,7 +83,8 @@ export function shownValue(variable, x) {
     if (value === 0) return { part: 0, text: no };
     return { part: value, text: variable.levels || value === 1 ? withShare(yes, value) : value.toFixed(2) };
   }
-  return { part: variable.kind === "unit" ? Math.min(1, Math.max(0, value)) : 0, text: value.toPrecision(3) };
+  const [low, high] = variable.range ?? [0, 1];
+  return { part: Math.min(1, Math.max(0, (value - low) / (high - low))), text: briefNumber(Number(value.toPrecision(3))) };
 }
 
 /** A level, with its probability unless that is 1. */

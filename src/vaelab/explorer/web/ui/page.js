@@ -12,11 +12,13 @@ export function openPage(content, get) {
 function openData(entry, get) {
   const array = (index) => (index === null ? null : get(index).data);
   const [count, size] = get(entry.rows).shape;
+  const x = floats(array(entry.rows));
   return {
     ...entry,
+    variables: entry.variables.map((variable) => ({ ...variable, range: rangeOf(variable, x, size) })),
     count,
     size,
-    x: floats(array(entry.rows)),
+    x,
     labels: array(entry.labels),
     mean: array(entry.mean),
     given: array(entry.given),
@@ -59,6 +61,17 @@ function openRun(entry, index, data, get) {
       return computed;
     },
   };
+}
+
+/** The smallest and the largest value of a column of numbers; those of bits, shares and levels are 0 and 1. */
+function rangeOf({ kind, start }, x, size) {
+  if (kind !== "real" && kind !== "count") return [0, 1];
+  let [low, high] = [Infinity, -Infinity];
+  for (let place = start; place < x.length; place += size) {
+    if (x[place] < low) low = x[place];
+    if (x[place] > high) high = x[place];
+  }
+  return low < high ? [low, high] : [low - 1, low + 1];
 }
 
 function floats(array) {

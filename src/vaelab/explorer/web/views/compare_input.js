@@ -1,29 +1,31 @@
 // The same row through every run: its reconstruction, its code, and its bound.
 
 import { codeView } from "../ui/code.js";
-import { button, choice, numberField } from "../ui/controls.js";
 import { h } from "../ui/dom.js";
 import { explain, formula } from "../ui/explain.js";
 import { shownNumber } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
+import { rowChoice } from "../ui/rows.js";
 
 /** Return the section that shows one row of the page through every run: `{ element, show() }`. */
 export function sameInput({ page, run, state, theme }) {
   const { data } = run;
   const input = observationView({ data, theme, label: "the row", size: 150 });
   const name = h("p", { class: "small soft" });
+  const rows = rowChoice(state, "compare.row", { data });
   const cards = page.runs.map((each) => cardOf(each, data, theme));
   const element = h(
     "section",
     {},
     h("h2", {}, "The same row ", explain("the same row", "Each run encodes the row and decodes the best code of q(z|x): the mean of real numbers, the likelier value of each bit.", formula("elbo"))),
-    rowControls(state, data),
+    h("div", { class: "controls" }, rows.element),
     h("div", { class: "compare-cards" }, h("article", { class: "compare-card" }, h("h3", { text: "Input" }), input.element, name), cards.map((card) => card.element)),
   );
   return {
     element,
     show() {
       const row = chosenRow(state, data);
+      rows.update();
       input.show(data.row(row));
       name.textContent = rowName(data, row);
       cards.forEach((card) => card.show(row));
@@ -38,30 +40,7 @@ export function chosenRow(state, data) {
 
 /** Return a row in words: its number, and its class if it has one. */
 export function rowName(data, row) {
-  return `${data.split} row ${(row + 1).toLocaleString("en")}${data.labels ? `, class ${data.classes[data.labels[row]]}` : ""}`;
-}
-
-function rowControls(state, data) {
-  const move = (step) => state.set({ "compare.row": nextRow(state, data, step) });
-  const classes = data.labels ? [["any", "any"], ...data.classes.map((text, place) => [String(place), text])] : null;
-  return h(
-    "div",
-    { class: "controls" },
-    numberField(state, "compare.row", { label: "Row", max: data.count - 1, from: 1 }),
-    button("Previous", () => move(-1)),
-    button("Next", () => move(1)),
-    classes ? choice(state, "compare.class", { label: "Step through class", options: classes }) : null,
-  );
-}
-
-function nextRow(state, data, step) {
-  const now = chosenRow(state, data);
-  const wanted = state.get("compare.class", "any");
-  for (let tried = 1; tried <= data.count; tried += 1) {
-    const row = (now + step * tried + data.count * (tried + 1)) % data.count;
-    if (wanted === "any" || !data.labels || String(data.labels[row]) === wanted) return row;
-  }
-  return now;
+  return `${data.split} row ${row}${data.labels ? `, class ${data.classes[data.labels[row]]}` : ""}`;
 }
 
 function cardOf(run, base, theme) {
@@ -87,7 +66,7 @@ function cardOf(run, base, theme) {
       if (own) {
         own.element.hidden = row < base.count && sameNumbers(x, base.row(row));
         own.show(x);
-        remark.textContent = data.sha256 === base.sha256 ? `Its input: the same row, binarisation ${data.binarisation}, given ${data.condition ?? "nothing"}.` : `Its input: row ${row + 1} of its own data, ${data.name}.`;
+        remark.textContent = data.sha256 === base.sha256 ? `Its input: the same row, binarisation ${data.binarisation}, given ${data.condition ?? "nothing"}.` : `Its input: row ${row} of its own data, ${data.name}.`;
       }
     },
   };

@@ -51,7 +51,7 @@ function mount(root, { run, state, theme, say, canOpen = () => false }) {
     const part = (values, width) => values.subarray(pick * width, (pick + 1) * width);
     const kind = kinds[kinds.length - 1].kind;
     const given = drawn.given && part(drawn.given, drawn.given.length / drawn.n);
-    detail.show({ place: pick, kind, x: part(drawn[kind], data.size), z: part(drawn.z, run.model.dim), given });
+    detail.show({ place: pick, kind, x: part(drawn[kind], data.size), mode: part(drawn.mode, data.size), z: part(drawn.z, run.model.dim), given });
   };
   redraw();
   show();

@@ -40,7 +40,7 @@ export function temperatureWords(run) {
  * Bits: how many values differ. Others: a column of levels counts 1 if the level differs; numbers count the squared difference, divided by the column's variance. */
 export function nearestRow(data) {
   const rows = data.x;
-  const distance = data.image || !data.variables.length ? distanceOfNumbers(data) : distanceOfVariables(data);
+  const distance = data.image ? distanceOfNumbers(data) : distanceOfVariables(data);
   const nearest = (x, leaveOut = -1) => {
     let [best, least] = [-1, Infinity];
     for (let row = 0; row < data.count; row += 1) {
@@ -63,7 +63,7 @@ export function nearestRow(data) {
 }
 
 function isBits(data) {
-  return data.image || !data.variables.length ? data.x.every((value) => value === 0 || value === 1) : data.variables.every((variable) => variable.levels || variable.kind === "binary");
+  return data.image ? data.x.every((value) => value === 0 || value === 1) : data.variables.every((variable) => variable.levels || variable.kind === "binary");
 }
 
 function distanceOfNumbers(data) {
