@@ -27,8 +27,7 @@ _RUN = """async ([source, given]) => {
   const { page, ...values } = given;
   if (page) {
     values.get = await engine.openTensors(page.index, page.blob);
-    values.model = engine.model(page.model, values.get);
-    values.description = page.model;
+    values.model = page.model && engine.model(page.model, values.get);
   }
   const close = (value) => ArrayBuffer.isView(value) ? [...value]
     : value?.constructor === Object ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, close(v)])) : value;
@@ -46,15 +45,22 @@ class EnginePage:
         self.tab.goto(f"{_HOST}empty.html")
 
     def run(
-        self, source: str, model: LatentVariableModel | None = None, rows: Tensor | None = None, **given: Any
+        self,
+        source: str,
+        model: LatentVariableModel | None = None,
+        rows: Tensor | None = None,
+        tensors: Tensors | None = None,
+        **given: Any,
     ) -> Any:
-        """Return what the body of a function returns; with a model, ``given.model`` is the engine's."""
+        """Return what the body of a function returns.
+
+        With a model ``given.model`` is the engine's; with tensors ``given.get`` opens them.
+        """
         values = {name: _packed(value) for name, value in given.items()}
-        if model is not None:
-            tensors = Tensors()
-            described = describe(model, tensors, rows)
-            blob = as_text(tensors.blob())
-            values["page"] = {"index": tensors.index(), "blob": blob, "model": described}
+        if model is not None or tensors is not None:
+            tensors = tensors or Tensors()
+            described = None if model is None else describe(model, tensors, rows)
+            values["page"] = {"index": tensors.index(), "blob": as_text(tensors.blob()), "model": described}
         return self.tab.evaluate(_RUN, [source, values])
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 // Distributions over n rows of a vector of `size` numbers. Each is an object {kind, n, size, params, mean(), mode(),
 // sample(rng, temperature), logProb(x)}; of real numbers stddev() too. Rows are flat Float32Arrays (n * size).
 // logProb(x) returns nats per row, as a Float64Array(n), and leaves out what is NaN in x; x may be one row for all.
-// A temperature T divides logits by T and multiplies standard deviations by T: 1 is the model, 0 its likeliest value.
+// A temperature T divides logits by T and multiplies standard deviations by T: 1 is the model, 0 the likeliest.
 import { logFactorial, logSumExp, sigmoid, softplus } from "./numbers.js";
 
 const LOG_2PI = Math.log(2 * Math.PI);
@@ -182,8 +182,8 @@ export function multinomial(n, size, logits, total) {
     mean: () => shares.mean().map((p) => p * known()),
     mode: () => countsOfMode(shares.mean(), n, size, known()),
     sample: (rng, temperature = 1) => {
-      if (temperature === 0) {
-        return countsOfMode(shares.mean(), n, size, known());
+      if (temperature === 0) { // the limit: all things fall on the likeliest column
+        return shares.mode().map((one) => one * known());
       }
       const cooler = categorical(n, size, logits.map((l) => l / temperature), [size]);
       return countsDrawn(cooler.mean(), n, size, known(), rng);
