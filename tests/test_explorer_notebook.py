@@ -62,6 +62,9 @@ def test_a_notebook_shows_the_page_and_its_views_work_in_the_frame(executed: str
         opened += 1
     assert opened >= 5
     frame.get_by_role("tab", name="Sample").click()
+    with page.expect_download() as saved:
+        frame.get_by_role("button", name="Save PNG").click()
+    assert saved.value.suggested_filename.endswith(".png")
     before = frame.locator("canvas").first.evaluate("(canvas) => canvas.toDataURL()")
     frame.get_by_role("button", name="Draw again").click()
     page.wait_for_timeout(200)  # the address would be written now
@@ -107,6 +110,8 @@ def test_a_run_finds_its_file_also_where_it_was_moved(
     np.save(rows, np.random.default_rng(0).integers(0, 2, (100, 6), dtype=np.uint8))
     words = ("training.steps=5", "latent_dim=2", "hidden_dims=[4]", "--data", rows, "--out", run)
     assert CommandLine(capsys, monkeypatch)("train", "bernoulli-vae", *words).code == 0
+    said = CommandLine(capsys, monkeypatch)("explore", run, "--no-open", "--rows", "7").err
+    assert re.search(r"it holds the weights of the model and 7 of the \d+ test rows of rows", said)
     shown = vaelab.explore(run)
     assert titles_of(shown) == ["run"]
     moved = rows.rename(tmp_path / "moved.npy")

@@ -32,7 +32,8 @@ def explore(
 ) -> None:
     """Write one HTML page in which the model runs, and open it.
 
-    The page needs no other file and no network. Several runs are shown side by side.
+    The page needs no other file and no network. Several runs are shown side by side. The page holds the weights of the
+    model and the first rows of the test split (at most --rows): give it only to people who may have them.
     """
     from vaelab.cli.opened import OpenedModel
     from vaelab.errors import require_int
@@ -42,11 +43,23 @@ def explore(
     opened = [OpenedModel(path, data) for path in runs]
     places = [place for each in opened for place in each.places()]
     target = require_target(out, _page_of(opened), (".html",), overwrite, places)
-    write_explorer(target, _subjects(opened), rows=rows, replace=overwrite)
-    say(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB)")
+    subjects = _subjects(opened)
+    write_explorer(target, subjects, rows=rows, replace=overwrite)
+    say(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB); it holds {_content_of(subjects, rows)}")
     if open_page:
         _open(target)
     say_next("explore", run=runs[0])
+
+
+def _content_of(subjects: list[Subject], rows: int) -> str:
+    """Return what of the models and the data is in the page, in words."""
+    from vaelab.explorer import rows_of
+
+    held = {
+        f"{rows_of(each, rows):,} of the {len(each.data.split(each.split)):,} {each.split} rows of {each.data.name}"
+        for each in subjects
+    }
+    return " and ".join(["the weights of the model" if len(subjects) == 1 else "the weights", *sorted(held)])
 
 
 def _page_of(opened: list[OpenedModel]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vaelab.explorer.content import rows_of
 from vaelab.explorer.notebook import ExplorerPage, explore
 from vaelab.explorer.page import bundle, explorer_page, write_explorer
 from vaelab.explorer.parts import describe
@@ -16,5 +17,6 @@ __all__ = [
     "describe",
     "explore",
     "explorer_page",
+    "rows_of",
     "write_explorer",
 ]

@@ -22,7 +22,7 @@ from vaelab.models import LatentVariableModel
 from vaelab.networks import evaluation_mode
 from vaelab.objectives import ELBO
 
-__all__ = ["ROWS", "page_content"]
+__all__ = ["ROWS", "page_content", "rows_of"]
 
 ROWS = 2000  # rows of a split that a page shows, at most
 _BYTES = 1_500_000  # of the rows of a split; fewer rows are shown where a row is long
@@ -52,11 +52,15 @@ def page_content(title: str, subjects: Sequence[Subject], rows: int = ROWS) -> t
     return {"version": 1, "title": title, "data": data, "runs": runs, "tensors": tensors.index()}, tensors.blob()
 
 
+def rows_of(subject: Subject, most: int = ROWS) -> int:
+    """Return how many rows of its split a page holds, of at most ``most``: fewer where a row is long."""
+    size = subject.data.dim * (0.125 if subject.data.kind in ("binary", "grey") else 4)
+    return max(1, min(most, len(subject.data.split(subject.split)), int(_BYTES / size)))
+
+
 def _rows(subject: Subject, most: int) -> Tensor:
     """Return the first rows of the split, (N, X + Y), as the model reads them."""
-    observed = subject.data.split(subject.split).observations()
-    size = subject.data.dim * (0.125 if subject.data.kind in ("binary", "grey") else 4)
-    return observed.bits(slice(0, max(1, min(most, len(observed), int(_BYTES / size)))))
+    return subject.data.split(subject.split).observations().bits(slice(0, rows_of(subject, most)))
 
 
 def _data(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
