@@ -30,6 +30,11 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** Set the text of an element, if it is another one: what stays the same costs nothing in a frame. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 /** Return an identifier that no other element has. */
 export function unique(prefix) {
   unique.count = (unique.count ?? 0) + 1;

@@ -1,12 +1,12 @@
 // Beside the map: what is decoded under the cursor, and a row with its reconstruction.
 
-import { fill, h } from "../ui/dom.js";
+import { fill, h, setText } from "../ui/dom.js";
 import { shortNumber } from "../ui/geometry.js";
 import { observationView } from "../ui/observation.js";
 
 const MOST = 60; // columns of a table that are shown while the cursor moves
 
-/** Return three observations side by side: `show([{ title, text, x }, ...])`; titles and texts are plain words. */
+/** Return three observations side by side: `show([{ title, text, x, row }, ...])`, row the number of a row of the data. */
 export function openDetails({ data, theme, titles, order }) {
   return data.image ? imageDetails(data, theme, titles) : tableDetails(data, titles, order);
 }
@@ -23,11 +23,14 @@ function imageDetails(data, theme, titles) {
   return {
     element,
     show(shown) {
-      shown.forEach(({ title, text, x }, place) => {
-        slots[place].heading.textContent = title;
-        slots[place].text.textContent = text;
-        slots[place].view.element.setAttribute("aria-label", `${title}. ${text}`);
-        slots[place].view.show(x);
+      shown.forEach(({ title, text, x, row = null }, place) => {
+        const slot = slots[place];
+        setText(slot.heading, title);
+        setText(slot.text, text);
+        if (row !== null && slot.row === row) return;
+        slot.row = row;
+        slot.view.element.setAttribute("aria-label", row === null ? title : `${title}, row ${row}`);
+        slot.view.show(x);
       });
     },
   };
@@ -40,14 +43,14 @@ function tableDetails(data, titles, order) {
   const lines = variables.map((variable) => lineOf(data, variable, titles.length));
   const left = data.variables.length - variables.length;
   const note = left > 0 ? h("p", { class: "small soft", text: `The ${MOST} of ${data.variables.length} columns whose decoded value differs most between rows.` }) : null;
-  const table = h("table", { class: "map-table" }, h("thead", {}, h("tr", {}, h("th", { scope: "col", text: "column" }), heads)), h("tbody", {}, lines.map((line) => line.element)));
+  const table = h("table", { class: "map-table" }, h("colgroup", {}, h("col", { class: "map-name" }), h("col", { class: "map-here" }), h("col"), h("col")), h("thead", {}, h("tr", {}, h("th", { scope: "col", text: "column" }), heads)), h("tbody", {}, lines.map((line) => line.element)));
   const element = h("div", {}, h("div", { class: "map-texts" }, texts), h("div", { class: "scroll map-table-box", tabindex: "0", role: "region", "aria-label": "Columns" }, table), note);
   return {
     element,
     show(shown) {
       shown.forEach(({ title, text }, place) => {
-        heads[place].textContent = title;
-        texts[place].textContent = place === 0 ? text : `${title}: ${text}`;
+        setText(heads[place], title);
+        setText(texts[place], `${title}: ${text}`);
       });
       lines.forEach((line) => line.show(shown.map(({ x }) => x)));
     },
@@ -60,10 +63,10 @@ function lineOf(data, variable, count) {
   const values = Array.from({ length: count }, () => h("span", { class: "value" }));
   const cells = values.map((value, place) => h("td", {}, place === 0 ? h("div", { class: "map-cell" }, h("div", { class: "track" }, bar), value) : value));
   return {
-    element: h("tr", {}, h("th", { scope: "row", title: variable.name, text: variable.name }), cells),
+    element: h("tr", {}, h("th", { scope: "row", title: variable.name, text: shortName(variable.name, 40) }), cells),
     show(observations) {
       observations.forEach((x, place) => {
-        values[place].textContent = valueText(variable, x);
+        setText(values[place], valueText(variable, x));
       });
       const part = (likeliest(variable, observations[0]).value - low) / (high - low || 1);
       bar.style.width = `${100 * Math.min(1, Math.max(0, part))}%`;
@@ -87,6 +90,11 @@ function likeliest(variable, x) {
   let place = variable.start;
   for (let other = variable.start; other < variable.stop; other += 1) if (x[other] > x[place]) place = other;
   return { level: place - variable.start, value: x[place] };
+}
+
+/** Return a name, of at most so many signs. */
+export function shortName(name, most) {
+  return name.length > most ? `${name.slice(0, most - 1).trim()}…` : name;
 }
 
 /** Return the value of a variable in words: of an observation a level or a number, of means also the probability. */

@@ -56,12 +56,12 @@ export function observed(map) {
   }
   const row = map.pin?.row ?? nearest;
   const title = map.pin ? "Pinned row" : "Nearest row";
-  const decoded = row === null ? { title: "Its reconstruction", text: "", x: blank } : { title: "Its reconstruction", text: "its code decoded", x: reconstructed(map, row) };
+  const decoded = row === null ? { title: "Its recon\u00adstruction", text: "", x: blank } : { title: "Its recon\u00adstruction", text: "its code decoded", x: reconstructed(map, row), row };
   return { nearest, shown: [first, rowSlot(map, row, title, blank), decoded] };
 }
 
 function rowSlot(map, row, title, blank) {
-  return row === null ? { title, text: "no row is shown", x: blank } : { title, text: rowWords(map, row), x: map.data.row(row) };
+  return row === null ? { title, text: "no row is shown", x: blank } : { title, text: rowWords(map, row), x: map.data.row(row), row };
 }
 
 /** Return a number with two digits after the point, so that a readout keeps its width while the cursor moves. */

@@ -1,5 +1,7 @@
 // What is drawn on the map below the cursor: rows, names of classes, the prior, and the histogram of a strip.
 
+import { shortName } from "./map-details.js";
+
 const BINS = 40;
 const NAMED = 30; // more names of classes cannot be read in one picture
 
@@ -47,7 +49,8 @@ function labelsOf(map) {
   if (!groups || groups.names.length > NAMED || !map.get("names", true)) return labels;
   groups.names.forEach((name, group) => {
     const rows = Array.from(shown.keys()).filter((row) => shown[row] && groups.of[row] === group);
-    if (rows.length) labels.push({ x: median(rows, plane.places, 0), y: median(rows, plane.places, 1), text: name.length > 18 ? `${name.slice(0, 17)}…` : name });
+    const first = plane.isStrip && groups.of === map.data.labels; // each class has a lane of its own
+    if (rows.length) labels.push({ first, x: median(rows, plane.places, 0), y: median(rows, plane.places, 1), text: shortName(name, 18) });
   });
   return labels;
 }

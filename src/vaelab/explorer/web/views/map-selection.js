@@ -4,9 +4,9 @@ import { button } from "../ui/controls.js";
 import { fill, h } from "../ui/dom.js";
 import { insidePolygon, shortNumber } from "../ui/geometry.js";
 import { observationView } from "../ui/observation.js";
-import { thumbnails, valueText } from "./map-details.js";
+import { shortName, thumbnails, valueText } from "./map-details.js";
 
-const SHOWN = { image: 24, table: 8, columns: 12 };
+const SHOWN = { image: 24, table: 8, columns: 12, variables: 4 };
 
 /** Return an area as text of the address: "p:x,y;x,y;..." a polygon of the plane, "g:colouring:group" a class. */
 export function areaText(area) {
@@ -176,8 +176,8 @@ function tablePart(data, found) {
     const cells = [found.mean[column], found.otherMean[column]].map(shortNumber);
     return h("tr", {}, h("th", { scope: "row", text: data.columns[column] }), [...cells, steps].map((text) => h("td", { text })));
   });
-  const heads = ["column", "selected", "others", "difference in standard errors"];
-  const table = h("table", {}, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col", text })))), h("tbody", {}, body));
+  const heads = ["column", "selected", "others", "dif\u00adfer\u00adence in stan\u00addard errors"];
+  const table = h("table", { class: "map-ranked" }, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col", text })))), h("tbody", {}, body));
   const text = `Means of the ${shown.length} of ${data.size} columns that differ most, in standard deviations of the column. The rows were chosen by looking at the map, so standard errors describe the difference; they do not test it.`;
   return h("div", {}, h("h3", { text: "What distinguishes them" }), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Columns that differ most" }, table), h("p", { class: "small soft", text }));
 }
@@ -191,11 +191,11 @@ function someRows({ data }, theme, rows, found, onPin) {
     const label = (place) => `row ${some[place]}${data.labels ? `, class ${data.classes[data.labels[some[place]]]}` : ""}: pin it`;
     return h("div", {}, title, thumbnails({ data, theme, rows: some.map((row) => data.row(row)), label, onClick: (place) => onPin(some[place]) }));
   }
-  const ranked = rankedColumns(found).slice(0, 8);
-  const variables = [...new Set(ranked.map((column) => data.variables.find(({ start, stop }) => start <= column && column < stop)))];
+  const ranked = rankedColumns(found);
+  const variables = [...new Set(ranked.map((column) => data.variables.find(({ start, stop }) => start <= column && column < stop)))].slice(0, SHOWN.variables);
   const body = some.map((row) => h("tr", {}, h("td", {}, h("button", { type: "button", class: "map-row", onclick: () => onPin(row), text: String(row), "aria-label": `Pin row ${row}` })), variables.map((variable) => h("td", { text: valueText(variable, data.row(row)) }))));
-  const head = h("tr", {}, ["row", ...variables.map((variable) => variable.name)].map((text) => h("th", { scope: "col", text })));
-  return h("div", {}, title, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Some of the selected rows" }, h("table", {}, h("thead", {}, head), h("tbody", {}, body))));
+  const head = h("tr", {}, ["row", ...variables.map((variable) => variable.name)].map((name) => h("th", { scope: "col", title: name, text: shortName(name, 20) })));
+  return h("div", {}, title, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Some of the selected rows" }, h("table", { class: "map-some" }, h("thead", {}, head), h("tbody", {}, body))));
 }
 
 function rowNumbers(data, rows) {

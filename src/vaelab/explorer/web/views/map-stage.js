@@ -41,7 +41,7 @@ export function boxOf(plane, circles) {
   };
   for (let place = 0; place < plane.places.length; place += 2) take(plane.places[place], plane.places[place + 1]);
   for (const outline of circles) outline.forEach(([x, y]) => take(x, plane.isStrip ? 0.5 : y));
-  if (plane.isStrip) [box[2], box[3]] = [0, 1.4];
+  if (plane.isStrip) box[0] -= 0.17 * (box[1] - box[0]); // room for the names of the classes
   const least = 1e-3;
   const pad = (low, high) => (high - low < least ? [low - 0.5, high + 0.5] : [low - 0.04 * (high - low), high + 0.04 * (high - low)]);
   return [...pad(box[0], box[1]), ...(plane.isStrip ? [0, 1.4] : pad(box[2], box[3]))];
@@ -157,7 +157,7 @@ function drawPoints(surface, stage, { plane, colouring, shown, selected }) {
   surface.save();
   surface.setTransform(1, 0, 0, 1, 0, 0);
   for (const pass of some ? [false, true] : [true]) {
-    surface.globalAlpha = pass ? 1 : 0.22;
+    surface.globalAlpha = pass ? 1 : 0.3;
     for (let row = 0; row < shown.length; row += 1) {
       if (!shown[row] || (some && Boolean(selected[row]) !== pass)) continue;
       const [x, y] = camera.toScreen(plane.places[2 * row], plane.places[2 * row + 1]);
@@ -169,10 +169,12 @@ function drawPoints(surface, stage, { plane, colouring, shown, selected }) {
   surface.restore();
 }
 
-function drawLabel(surface, stage, { x, y, text, strong = true }) {
-  const [left, top] = stage.camera.toScreen(x, y);
-  surface.font = `${strong ? 700 : 400} ${strong ? 14 : 12}px system-ui, sans-serif`;
-  surface.textAlign = "center";
+function drawLabel(surface, stage, { x, y, text, strong = true, first = false }) {
+  const [middle, top] = stage.camera.toScreen(x, y);
+  const left = first ? MARGIN.left + 4 : middle;
+  if (top < MARGIN.top + 8 || top > stage.height - MARGIN.bottom - 8) return; // it would be cut off
+  surface.font = `${strong ? 700 : 400} ${strong && stage.width > 420 ? 14 : 12}px system-ui, sans-serif`;
+  surface.textAlign = first ? "left" : "center";
   surface.textBaseline = "middle";
   surface.lineJoin = "round";
   surface.lineWidth = 4;

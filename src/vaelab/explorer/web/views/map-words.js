@@ -30,7 +30,7 @@ function neighbourWords({ data }, layer) {
   const { neighbours } = layer.summary;
   if (!neighbours || !data.labels) return null;
   const { nearest, share, chance, mixed } = neighbours;
-  const first = `Of the ${nearest} nearest codes of a row (in all ${layer.size} directions), ${percent(share)} have its class; of rows taken at random, ${percent(chance)} would.`;
+  const first = `Of the ${nearest} nearest codes of a row${layer.size > 2 ? ` (in all ${layer.size} directions)` : ""}, ${percent(share)} have its class; of rows taken at random, ${percent(chance)} would.`;
   if (!mixed || mixed[2] === 0) return first;
   const [a, b, part] = mixed;
   return `${first} The classes that overlap most are ${data.classes[a]} and ${data.classes[b]}: ${percent(part)} of the nearest codes of one are of the other.`;
@@ -42,12 +42,12 @@ function spreadWords(run, layer, codes) {
   const isTop = layer.index === Math.max(1, run.model.layers.length) - 1;
   const variances = unitVariances(codes, layer.size);
   const used = variances.filter((variance) => variance > 0.01).length;
-  const units = used === 0 ? `No unit varies between rows (variance of the posterior mean above 0.01): the code says almost nothing about a row.` : `${used} of ${layer.size} units vary between rows (variance of the posterior mean above 0.01).`;
+  const units = used === 0 ? `No unit varies between rows (variance of the posterior mean above 0.01): the code says almost nothing about a row.` : `${layer.size === 1 ? "The unit varies" : `${used} of ${layer.size} units vary`} between rows (variance of the posterior mean above 0.01).`;
   if (!isTop || !run.spreads) return units;
   const noise = meanSquare(run.spreads, run.model.dim, layer);
   const mean = variances.reduce((sum, variance) => sum + variance, 0) / layer.size;
   const off = Math.sqrt(layer.summary.mean.reduce((sum, value) => sum + value * value, 0) / layer.size);
-  return `${units} The prior has mean 0 and variance 1 in each unit; the codes have variance ${shortNumber(mean + noise)} on average (${shortNumber(mean)} between rows and ${shortNumber(noise)} within the posterior of a row), and their mean is ${shortNumber(off)} away from 0 (root mean square over the units).`;
+  return `${units} The prior has mean 0 and variance 1${layer.size === 1 ? "" : " in each unit"}; the codes have variance ${shortNumber(mean + noise)}${layer.size === 1 ? "" : " on average"} (${shortNumber(mean)} between rows and ${shortNumber(noise)} within the posterior of a row), and their mean is ${shortNumber(off)} away from 0${layer.size === 1 ? "" : " (root mean square over the units)"}.`;
 }
 
 function bitWords(layer, codes) {

@@ -1,7 +1,7 @@
 // Map: the codes of the rows as points of a plane; the code under the cursor is decoded.
 
 import { toggle, choice } from "../ui/controls.js";
-import { fill, h } from "../ui/dom.js";
+import { fill, h, setText } from "../ui/dom.js";
 import { givenControl } from "../ui/given.js";
 import { colourings, openColouring, openLegend } from "./map-colour.js";
 import { openDetails, orderOfVariables } from "./map-details.js";
@@ -48,7 +48,7 @@ function openMap(root, { run, state, theme, say, rng }) {
   map.set = (changes) => state.set(Object.fromEntries(Object.entries(changes).map(([key, value]) => [`map.${key}`, value])));
   map.stage = openStage(theme, () => map.plane && map.update(["map.zoom"]));
   map.legend = openLegend({ theme, onToggle: (group) => toggleGroup(map, group), onAll: () => showAll(map) });
-  map.details = openDetails({ data: run.data, theme, titles: ["Decoded here", "Nearest row", "Its reconstruction"], order: orderOfVariables(run) });
+  map.details = openDetails({ data: run.data, theme, titles: ["Decoded here", "Nearest row", "Its recon\u00adstruction"], order: orderOfVariables(run) });
   map.selection = openSelection({ run, theme, onPin: (row) => map.set({ pin: `row:${row}` }), onClear: () => clearArea(map), hint: "Choose “Select” and draw around some rows, or choose a class under “Select a class”; the page then compares them with the others." });
   map.mixture = openMixture(map);
   map.update = (keys) => update(map, keys);
@@ -76,6 +76,7 @@ function layOut(root, map) {
       h("div", { class: "map-right" }, h("div", { class: "map-box" }, details.element, parts.decoded), mixture?.element, selection.element),
     ),
   );
+  stage.above.setAttribute("aria-label", `Map of the codes of ${map.data.count} rows. Arrow keys move the cursor, Enter pins, plus and minus zoom.`);
   stage.fit();
 }
 
@@ -133,7 +134,7 @@ function fillAxes(map, place, state, [x, y], [firstX, firstY]) {
   fill(
     place,
     select("map.x", "Across", map.axes, x, firstX),
-    select("map.y", "Up", [...map.axes, ["none", "nothing: a strip with a histogram"]], y, firstY),
+    select("map.y", "Up", [...map.axes, ["none", "nothing (a histogram)"]], y, firstY),
     map.circles.length && !map.plane.isStrip ? toggle(state, "map.prior", { label: "Circles of the prior", value: true }) : null,
     map.components.length ? toggle(state, "map.prior", { label: "Ellipses of the components", value: true }) : null,
     map.contours.length ? toggle(state, "map.contours", { label: "Contours of the density", value: false }) : null,
@@ -198,20 +199,19 @@ function drawView(map) {
 }
 
 function drawMoving(map) {
-  const { stage, plane, run, data } = map;
+  const { stage, plane, run } = map;
   const tools = [...map.parts.tools.querySelectorAll("[data-tool]")];
   tools.forEach((tool) => tool.setAttribute("aria-pressed", String(tool.dataset.tool === map.get("tool", "look"))));
   map.cursor = cursorOf(map);
   const found = observed(map);
   map.details.show(found.shown);
   map.nearest = found.nearest;
-  map.parts.decoded.textContent = decodedWords(run, map.layer, plane, map.pin?.row ?? null, givenPart(map));
+  setText(map.parts.decoded, decodedWords(run, map.layer, plane, map.pin?.row ?? null, givenPart(map)));
   if (!stage.camera) return;
   const place = (row) => [plane.places[2 * row], plane.places[2 * row + 1]];
   const pinned = map.pin === null ? null : map.pin.row === undefined ? map.pin.place : place(map.pin.row);
   const outline = map.draft ?? map.area?.polygon ?? null;
   drawAbove(stage, { cursor: map.cursor, nearest: found.nearest === null ? null : place(found.nearest), pinned, outline, plane });
-  stage.above.setAttribute("aria-label", `Map of the codes of ${data.count} rows. Arrow keys move the cursor, Enter pins, plus and minus zoom.`);
 }
 
 function givenPart(map) {
