@@ -80,4 +80,4 @@ def _packed(value: Any) -> Any:
     if isinstance(value, Tensor | np.ndarray):
         numbers = torch.as_tensor(value).detach().cpu().numpy().astype("<f4")
         return {"array": base64.b64encode(np.ascontiguousarray(numbers).tobytes()).decode()}
-    return value
+    return [_packed(part) for part in value] if isinstance(value, list) else value

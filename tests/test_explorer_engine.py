@@ -22,16 +22,18 @@ from vaelab.objectives import ELBO, IWAE
 
 K = 4  # codes of a bound
 PARITY = """
-const { model, x, y, z, codes, n, samples } = given;
+const { model, x, y, z, best, codes, n, samples } = given;
 const q = model.posterior(x, n, y);
-const p = model.likelihood(model.best(q), n, y);
+const p = model.likelihood(best, n, y);
 return {
   code: q.mean(),
-  decoded: model.decode(model.best(q), n, y),
+  best: model.best(q),
+  decoded: model.decode(best, n, y),
   mode: p.mode(),
   log_likelihood: p.logProb(x),
   log_prior: model.prior(n).logProb(z),
-  ...(model.hasBound ? { log_posterior: q.logProb(z), ...model.bound(x, n, { samples, codes, given: y }) } : {}),
+  ...(model.hasBound ? { log_posterior: q.logProb(codes.slice(0, n * model.dim)) } : {}),
+  ...(model.hasBound ? model.bound(x, n, { samples, codes, given: y }) : {}),
 };
 """
 
@@ -52,24 +54,24 @@ def expected(model: LatentVariableModel, rows: Tensor, z: Tensor, codes: Tensor)
     p = model.conditional(best, y)
     found = {
         "code": code,
+        "best": best,
         "decoded": p.mean,
         "mode": p.mode,
         "log_likelihood": model.log_likelihood(rows, best.unsqueeze(0))[0],
         "log_prior": model.prior().log_prob(z),
     }
     if model.code != "point":
-        found["log_posterior"] = q.log_prob(z)
+        found["log_posterior"] = q.log_prob(codes[0])
         for name, objective in (("elbo", ELBO()), ("iwae", IWAE())):
             found[name] = objective.bound(objective.terms(model, rows, q, codes))
     return found
 
 
-def check(engine: EnginePage, model: LatentVariableModel, rows: Tensor) -> dict[str, float]:
-    """Compare the engine with torch on some rows, and return the largest difference of each quantity.
+def deviations(engine: EnginePage, model: LatentVariableModel, rows: Tensor) -> dict[str, float]:
+    """Return the largest difference between the engine and torch of each quantity on some rows.
 
-    Probabilities may differ by 1e-3; other means, in units of 1 + their size, and log-densities too.
+    Probabilities differ as they are; other means and log-densities in units of 1 + their size.
     """
-    model.eval()
     with torch.no_grad():
         rows = model.observations(rows)
         x, y = model.split(rows)
@@ -77,21 +79,29 @@ def check(engine: EnginePage, model: LatentVariableModel, rows: Tensor) -> dict[
         codes = q.sample((K,))
         by_torch = expected(model, rows, z, codes)
         conditional = model.conditional(z, y)
-    found = engine.run(PARITY, model, rows, x=x, y=y if model.given else None, z=z, codes=codes, n=len(x), samples=K)
-    deviations = {}
+    given = {"y": y if model.given else None, "z": z, "best": by_torch["best"], "codes": codes}
+    found = engine.run(PARITY, model, rows, x=x, n=len(x), samples=K, **given)
+    largest = {}
     for name, values in by_torch.items():
-        size = torch.ones(1) if _are_probabilities(name, model, conditional) else 1 + values.abs().flatten()
+        values = values.flatten()
+        size = torch.ones(1) if _are_probabilities(name, model, conditional) else 1 + values.abs()
         size = size * float(conditional.total) if isinstance(conditional, Multinomial) and name == "decoded" else size
-        difference = (torch.tensor(found[name]) - values.flatten()).abs() / size
-        if name == "mode":  # of two values that are equally probable either may be found
-            difference = torch.where((by_torch["decoded"].flatten() - 0.5).abs() < 1e-3, 0, difference)
-        deviations[name] = float(difference.max())
-    assert max(deviations.values()) <= 1e-3, deviations
-    return deviations
+        difference = (torch.tensor(found[name]) - values).abs() / size
+        of = {"best": "code", "mode": "decoded"}.get(name)
+        if of is not None:  # of two values that are equally probable either may be found
+            difference = torch.where((by_torch[of].flatten() - 0.5).abs() < 1e-3, 0, difference)
+        largest[name] = float(difference.max())
+    return largest
+
+
+def check(engine: EnginePage, model: LatentVariableModel, rows: Tensor) -> None:
+    """Compare the engine with torch on some rows."""
+    found = deviations(engine, model.eval(), rows)
+    assert max(found.values()) <= 1e-3, found
 
 
 def _are_probabilities(name: str, model: LatentVariableModel, conditional: Distribution) -> bool:
-    if name == "code":
+    if name in ("code", "best"):
         return model.code == "bits"
     return name in ("decoded", "mode") and not isinstance(conditional, DiagonalNormal | Product)
 

@@ -175,16 +175,18 @@ def test_sweeps_over_a_layer_draw_it_given_all_else(engine, name, layer):
     row = rows_of(model, 1, missing=0.3)
     sizes = model.layers or (model.latent_dim,)
     layers = list(model.prior().sample((1,)).split(sizes, -1))
-    source = """const { model, z, x, many, sweeps, layer } = given;
+    source = """const { model, x, many, sweeps, layer } = given;
     const { belief } = model;
     const tile = (row) => Float32Array.from({ length: many * row.length }, (_, i) => row[i % row.length]);
-    const layers = belief.split(tile(z), many);
+    const layers = given.layers.map(tile);
     const rng = engine.random("sweeps");
     for (let sweep = 0; sweep < sweeps; sweep += 1) {
       layers[layer] = belief.resample(layer, layers, tile(x), many, rng);
     }
     return { drawn: layers[layer], sizes: belief.sizes };"""
-    found = engine.run(source, model, z=torch.cat(layers, -1)[0], x=row[0], many=many, sweeps=sweeps, layer=layer)
+    found = engine.run(
+        source, model, layers=[known[0] for known in layers], x=row[0], many=many, sweeps=sweeps, layer=layer
+    )
     assert tuple(found["sizes"]) == tuple(sizes)
     bits = torch.tensor(found["drawn"]).reshape(many, -1).long()
     number = (bits << torch.arange(bits.shape[1])).sum(-1)
@@ -194,52 +196,40 @@ def test_sweeps_over_a_layer_draw_it_given_all_else(engine, name, layer):
     assert exact.max() < 0.9  # so that the test says something
 
 
-def test_layers_are_drawn_downwards_and_upwards(engine):
+def test_a_layer_has_the_distribution_that_the_layer_above_gives_it(engine):
     model = livelier(BUILD["sbn, three layers"]())
-    x = rows_of(model, 1)[0]
-    z = model.prior().sample((1,))
-    source = """const { model, z, x, many } = given;
-    const { belief } = model;
-    const tile = (row) => Float32Array.from({ length: many * row.length }, (_, i) => row[i % row.length]);
-    const shares = (rows, width) => Float64Array.from({ length: width }, (_, j) =>
-      rows.filter((_, i) => i % width === j).reduce((sum, bit) => sum + bit, 0) / many);
-    const layers = belief.split(tile(z), many);
-    const rng = engine.random("layers");
-    const below = belief.descend(layers, 2, many, rng);
-    const up = belief.climb(tile(x), many, rng);
-    const all = belief.descend(layers, 3, many, rng);
-    return { kept: below.layers[2].every((bit, i) => bit === layers[2][i]), middle: shares(below.layers[1], 4),
-      image: shares(below.p.mean(), 8), first: shares(up[0], 5), top: shares(all.layers[2], 3),
-      joined: belief.join(layers, many).slice(0, 12) };"""
-    found = engine.run(source, model, z=z[0], x=x, many=3000)
+    layers = model.prior().sample((2,)).split(model.layers, -1)
+    source = """const { belief } = given.model;
+    return { top: belief.fromAbove(2, given.layers, 2).mean(), middle: belief.fromAbove(1, given.layers, 2).mean(),
+      first: belief.under(1, given.layers[1], 2).mean(), x: belief.under(0, given.layers[0], 2).mean() };"""
+    found = engine.run(source, model, layers=list(layers))
     with torch.no_grad():
-        chain, q = model.prior(), model.posterior(x.unsqueeze(0))
-        middle = chain.factor(1, [z[:, 9:]]).mean[0]
-        top = chain.first.mean
-    assert found["kept"]
-    assert np.allclose(found["joined"], z[0])
-    for name, exact in (("middle", middle), ("first", q.first.mean[0]), ("top", top)):
-        assert np.allclose(found[name], exact, atol=0.04), name
+        chain = model.prior()
+        exact = {
+            "top": chain.first.mean.expand(2, -1),
+            "middle": chain.steps[0](layers[2]).mean,
+            "first": chain.steps[1](layers[1]).mean,
+            "x": model.likelihood.conditional(layers[0]).mean,
+        }
+    for name, means in exact.items():
+        assert np.allclose(found[name], means.flatten(), atol=1e-5), name
     assert engine.run("return given.model.belief;", livelier(BUILD["gaussian"]())) is None
-    with torch.no_grad():
-        off, on = model.prior.conditionals[0](torch.cat([torch.zeros(1, 3), torch.eye(3)[:1]])).logits
-    source = "const f = given.model.belief.fields(2); return f.data.slice(0, f.width);"
-    assert np.allclose(engine.run(source, model), on - off, atol=1e-4)
 
 
-def test_missing_values_are_filled_with_their_expectation(engine):
-    model = livelier(models.bernoulli_vae(6, 3, [4]), 3.0)
-    x = rows_of(model, 4, missing=0.4)
-    source = "return given.model.impute(given.x, 4, { samples: 3000, rng: engine.random(5) });"
-    found = engine.run(source, model, x=x)
-    codes = all_codes(3, torch.zeros(())).unsqueeze(1)
+@pytest.mark.parametrize("given", [0, 3])
+def test_the_field_of_a_bit_is_what_it_adds_to_the_logits(engine, given):
+    model = livelier(BUILD["condition, layers" if given else "sbn, three layers"]())
+    bits = model.layers[0]
+    source = "const f = given.model.belief.fields(0); return { data: f.data, width: f.width };"
+    found = engine.run(source, model)
     with torch.no_grad():
-        weights = model.log_joint(x, codes.expand(-1, 4, -1)).softmax(0)  # (codes, rows)
-        exact = torch.einsum("cb,cx->bx", weights, model.decode(codes[:, 0]))
-    filled = torch.tensor(found["x"]).reshape(4, 6)
-    assert torch.equal(filled[~x.isnan()], x[~x.isnan()])
-    assert (filled - exact)[x.isnan()].abs().max() < 0.03
-    assert all(1 <= count <= 3000 for count in found["effective"])
+        rows = torch.cat([torch.zeros(bits + 1, bits), torch.zeros(bits + 1, given)], -1)
+        rows[1:, :bits] = torch.eye(bits)
+        logits = model.likelihood.conditional(rows).logits
+    assert found["width"] == logits.shape[1]
+    assert np.allclose(found["data"], (logits[1:] - logits[0]).flatten(), atol=1e-4)
+    hidden = livelier(BUILD["sbn, hidden layers"]())
+    assert engine.run("return given.model.belief.fields(0);", hidden) is None
 
 
 def test_samples_repeat_with_their_seed_and_have_the_same_codes_for_every_kind(engine):

@@ -1,6 +1,6 @@
-// Layers of bits, one above the other: each given the one above, from the top down; each given those on both sides, by
-// Gibbs sampling; all given x, from x upwards. Layer 0 is nearest to x. A code of one layer of bits is the case L = 1.
-import { columnsOf, sideBySide, sigmoid } from "./numbers.js";
+// Layers of bits, one above the other: each given the one above, and each given those on both sides, by Gibbs sampling.
+// Layer 0 is nearest to x. A code of one layer of bits is the case L = 1.
+import { sigmoid } from "./numbers.js";
 
 /**
  * The layers of a model of bits. `parts` are {sizes, top(n) -> p(y_L), below}: below[l] is {run, build} of what layer l
@@ -8,22 +8,11 @@ import { columnsOf, sideBySide, sigmoid } from "./numbers.js";
  */
 export function belief(self, parts) {
   const { sizes, top, below } = parts;
-  const starts = sizes.map((_, l) => sizes.slice(0, l).reduce((sum, width) => sum + width, 0));
-
-  const split = (z, n) => sizes.map((width, l) => columnsOf(z, n, self.dim, starts[l], starts[l] + width));
-  const join = (layers, n) => sideBySide(layers, sizes, n);
   const inputOf = (l, y, n, given) => (l === 0 ? self.withGiven(y, n, sizes[0], given) : y);
+  /** The distribution of what layer l draws: of x for layer 0, else of the layer below. */
   const under = (l, y, n, given = null) => below[l].build(below[l].run(inputOf(l, y, n, given), n), n);
+  /** p(y_l|y_l+1), of the top layer its prior. */
   const fromAbove = (l, layers, n) => (l === sizes.length - 1 ? top(n) : under(l + 1, layers[l + 1], n));
-
-  /** The layers and x's distribution, with all layers below layer `kept` drawn anew; kept = L draws all of them. */
-  const descend = (layers, kept, n, rng, given = null) => {
-    const drawn = layers.slice();
-    for (let l = kept - 1; l >= 0; l -= 1) {
-      drawn[l] = fromAbove(l, drawn, n).sample(rng);
-    }
-    return { layers: drawn, p: under(0, drawn[0], n, given) };
-  };
 
   /** Layer l with each bit drawn once, in order, given all other bits and x; what is NaN in x has no say. */
   const resample = (l, layers, x, n, rng, given = null) => {
@@ -42,11 +31,10 @@ export function belief(self, parts) {
   };
 
   return {
-    sizes, split, join, fromAbove, under, descend, resample,
-    /** Draws of all layers given x, from x upwards. */
-    climb: (x, n, rng, given = null) => split(self.posterior(x, n, given).sample(rng), n),
-    /** The means of all layers given x, each layer given the means of the one below. */
-    climbMeans: (x, n, given = null) => split(self.posterior(x, n, given).mean(), n),
+    sizes,
+    fromAbove,
+    under,
+    resample,
     /** What a bit of layer l adds to each number below when it turns to 1, (D_l * width); null if not linear. */
     fields: (l) => (below[l].run.isLinear ? fieldsOf(below[l].run, sizes[l]) : null),
   };

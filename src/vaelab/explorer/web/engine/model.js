@@ -40,7 +40,6 @@ export function model(description, get) {
     score: (x, n, z, q, y = null) => score(self, x, n, z, q, y),
     bound: (x, n, options = {}) => bound(self, x, n, options),
     sample: (options) => sample(self, options),
-    impute: (x, n, options = {}) => impute(self, x, n, options),
     withGiven,
     belief: null,
   };
@@ -96,45 +95,6 @@ function sample(self, { n, kind = "draw", temperature = 1, seed = 0, given = nul
   const p = self.likelihood(z, n, given);
   const x = kind === "draw" ? p.sample(rng.fork("observations"), temperature) : p[kind]();
   return { x, z };
-}
-
-/**
- * The mean of each missing value (NaN) of x given the observed ones, {x, effective}: K = samples codes of q(z|x), each
- * weighted by p(x_observed, z) / q(z|x) (Mattei & Frellsen, 2019); `effective` says how many of them count in each row.
- * Of an auto-encoder without noise it is the reconstruction.
- */
-function impute(self, x, n, { samples = 100, rng = random(0), given = null } = {}) {
-  const rows = asFloats(x);
-  const q = self.posterior(rows, n, given);
-  const count = self.hasBound ? samples : 1;
-  const logWeights = new Float64Array(count * n);
-  const means = [];
-  for (let k = 0; k < count; k += 1) {
-    const p = self.hasBound ? null : self.likelihood(self.best(q), n, given);
-    const z = p ? null : q.sample(rng);
-    const drawn = p ?? self.likelihood(z, n, given);
-    means.push(drawn.mean());
-    if (!p) {
-      const terms = [drawn.logProb(rows), self.prior(n).logProb(z), q.logProb(z)];
-      logWeights.set(terms[0].map((value, r) => value + terms[1][r] - terms[2][r]), k * n);
-    }
-  }
-  const filled = new Float32Array(rows.length);
-  const effective = new Float64Array(n);
-  for (let r = 0; r < n; r += 1) {
-    const total = logSumExp(logWeights, r, count, n);
-    for (let k = 0; k < count; k += 1) {
-      const weight = Math.exp(logWeights[k * n + r] - total);
-      effective[r] += weight * weight;
-      for (let i = r * self.columns; i < (r + 1) * self.columns; i += 1) {
-        filled[i] += weight * means[k][i];
-      }
-    }
-  }
-  return {
-    x: filled.map((mean, i) => (Number.isNaN(rows[i]) ? mean : rows[i])),
-    effective: effective.map((squares) => 1 / squares),
-  };
 }
 
 /** Rows (n, width) from n rows or one for all. */
