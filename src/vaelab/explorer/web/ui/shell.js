@@ -6,13 +6,15 @@ import { h, fill } from "./dom.js";
 export function openShell(app, { page, state, theme, rng }, views) {
   const panel = h("main", { class: "panel", id: "panel", role: "tabpanel", tabindex: "-1" });
   const spoken = h("div", { class: "spoken", "aria-live": "polite" });
-  const tabs = views.map((view) => tabOf(view, state));
+  const reason = h("p", { class: "reason", role: "status" });
+  const tabs = views.map((view) => tabOf(view, state, (text) => fill(reason, text)));
   const header = h(
     "header",
     { class: "page-head" },
     h("h1", { text: page.title }),
     h("div", { class: "head-controls" }, page.runs.length > 1 ? runChoice(page, state) : null, themeButton(state, theme)),
     h("div", { class: "tabs", role: "tablist", "aria-label": "Views" }, tabs),
+    reason,
   );
   fill(app, header, panel, spoken);
   let mounted = null;
@@ -20,6 +22,7 @@ export function openShell(app, { page, state, theme, rng }, views) {
     if (mounted) mounted.unmount();
     const run = page.runs[Math.min(page.runs.length - 1, Math.max(0, state.get("run", 0)))];
     const current = currentView(views, state, page, run);
+    fill(reason, whyNot(views, state, page, run));
     tabs.forEach((tab, place) => selectTab(tab, views[place], views[place] === current, views[place].applies(page, run)));
     panel.setAttribute("aria-labelledby", `tab-${current.name}`);
     panel.dataset.view = current.name;
@@ -45,10 +48,18 @@ function currentView(views, state, page, run) {
   return views.find((view) => view.applies(page, run) === true);
 }
 
-function tabOf(view, state) {
+/** Return why the view of the address is not shown; an empty text where it is. */
+function whyNot(views, state, page, run) {
+  const wanted = views.find((view) => view.name === state.get("view"));
+  const applies = wanted ? wanted.applies(page, run) : true;
+  return applies === true ? "" : `${wanted.title} of ${run.title}: ${applies}`;
+}
+
+function tabOf(view, state, tell) {
   const tab = h("button", { type: "button", role: "tab", id: `tab-${view.name}`, "aria-controls": "panel", text: view.title });
   tab.addEventListener("click", () => {
-    if (tab.getAttribute("aria-disabled") !== "true") state.set({ view: view.name });
+    if (tab.getAttribute("aria-disabled") === "true") tell(`${view.title}: ${tab.title}`);
+    else state.set({ view: view.name });
   });
   tab.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -79,7 +90,11 @@ function runChoice(page, state) {
 
 function themeButton(state, theme) {
   const choose = () => state.set({ theme: theme.dark ? "light" : "dark" });
-  return h("button", { type: "button", onclick: choose, text: "Light / dark" });
+  const button = h("button", { type: "button", class: "theme", onclick: choose });
+  const name = () => fill(button, theme.dark ? "Light theme" : "Dark theme");
+  state.on((keys) => (keys === null || keys.includes("theme") ? requestAnimationFrame(name) : null));
+  requestAnimationFrame(name); // when the theme of the address is applied
+  return button;
 }
 
 function applyTheme(state) {
