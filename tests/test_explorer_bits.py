@@ -237,7 +237,7 @@ def test_every_part_of_the_views_shows_every_kind_of_model(tab, pages, kind):
     for view, parts in views.items():
         for part in parts:
             tab.evaluate("hash => { location.hash = hash; }", f"view={view}&{view}.part={part}")
-            tab.wait_for_selector(f".view-{view} .part :is(canvas, .bars, .changes, .switch)")
+            tab.wait_for_selector(f".view-{view} .part :is(canvas, .columns, .changes, .switch)")
             until(tab, "!document.querySelector('.part').textContent.includes('being computed')")
             tab.wait_for_timeout(30)
             text = tab.inner_text(f".view-{view}")

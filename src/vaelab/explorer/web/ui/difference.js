@@ -42,13 +42,22 @@ export function paintChange(bytes, change, most, theme) {
   }
 }
 
-/** Return the columns of the largest changes, [{ name, value }, ...], without those that do not change. */
+/** Return the columns of the largest changes, [{ name, value, unit }, ...], without those that do not change. */
 export function largestChanges(data, change, most) {
   return [...change.keys()]
     .filter((column) => Math.abs(change[column]) >= 5e-4)
     .sort((a, b) => Math.abs(change[b]) - Math.abs(change[a]))
     .slice(0, most)
-    .map((column) => ({ name: data.columns[column], value: change[column] }));
+    .map((column) => ({ name: data.columns[column], value: change[column], unit: unitOf(variableOf(data, column)) }));
+}
+
+function variableOf(data, column) {
+  return data.variables.find(({ start, stop }) => start <= column && column < stop);
+}
+
+/** Return the unit in which a variable changes, to stand behind a number: standard deviations (sd) of real numbers and counts. */
+export function unitOf({ kind }) {
+  return kind === "real" || kind === "count" ? " sd" : "";
 }
 
 function barsOf(data, label, columns) {
@@ -62,7 +71,7 @@ function barsOf(data, label, columns) {
   };
 }
 
-function barOf({ name, value }, most) {
+function barOf({ name, value, unit }, most) {
   const bar = h("div", { class: value > 0 ? "more" : "less" });
   bar.style.width = `${50 * Math.min(1, Math.abs(value) / most)}%`;
   return h(
@@ -70,7 +79,7 @@ function barOf({ name, value }, most) {
     { class: "change" },
     h("span", { class: "name", title: name, text: name }),
     h("div", { class: "balance" }, bar),
-    h("span", { class: "value", text: signed(value, 3) }),
+    h("span", { class: "value", text: `${signed(value, 3)}${unit}` }),
   );
 }
 

@@ -1,11 +1,12 @@
 // The units of a layer as small squares: bits and probabilities in ink, real numbers in two colours around 0.
 
+import { readCells } from "./cells.js";
 import { paintChange } from "./difference.js";
 import { h } from "./dom.js";
 
 const SPREAD = 3; // the real number that has the full colour
 
-/** Return squares of the units of a layer: `{ element, show(values) }`; `read(text)` is called with the unit at the pointer, `most` is the largest width in pixels. */
+/** Return squares of the units of a layer: `{ element, show(values) }`; `read(text)` is called with the unit at the pointer or the keyboard, `most` is the largest width in pixels. */
 export function unitsView({ size, bits, theme, label, read = () => {}, most = 360 }) {
   const columns = size <= 30 ? Math.min(size, 10) : 25;
   const rows = Math.ceil(size / columns);
@@ -15,11 +16,7 @@ export function unitsView({ size, bits, theme, label, read = () => {}, most = 36
   canvas.style.maxWidth = `${columns > 10 ? most : 24 * columns}px`;
   const surface = canvas.getContext("2d");
   let shown = new Float32Array(size);
-  canvas.addEventListener("pointermove", (event) => {
-    const column = Math.floor((event.offsetX / canvas.clientWidth) * columns);
-    const unit = Math.floor((event.offsetY / canvas.clientHeight) * rows) * columns + column;
-    if (unit >= 0 && unit < size) read(`${label}: unit ${unit} is ${Number(shown[unit].toFixed(3))}`);
-  });
+  readCells(canvas, { columns, rows, count: size, read: (unit) => read(`${label}: unit ${unit} is ${Number(shown[unit].toFixed(3))}`) });
   return {
     element: canvas,
     show(values) {

@@ -1,6 +1,7 @@
 // One code: flip its bits, and see p(x|z), what changed, and which flips change most.
 
 import { button } from "../ui/controls.js";
+import { columnsTable } from "../ui/columns.js";
 import { differenceLegend, differenceView, largest, signed } from "../ui/difference.js";
 import { fill, h } from "../ui/dom.js";
 import { explain, formula } from "../ui/explain.js";
@@ -22,7 +23,7 @@ export const codePart = {
     const subject = subjectOf(context.run);
     const { state } = context;
     const part = partsOf(subject, context);
-    fill(root, part.controls, h("div", { class: "split" }, h("section", {}, part.grid.element, part.sentence), part.pictures.element), part.meaning.element, part.neighbours.element);
+    fill(root, part.controls, h("div", { class: subject.data.image ? "split" : "split of-table" }, h("section", {}, part.grid.element, part.sentence), part.pictures.element), part.meaning.element, part.neighbours.element);
     let stop = () => {};
     const update = (changed) => {
       const now = currentCode(subject, state);
@@ -113,7 +114,7 @@ function actions(subject, context, set) {
 
 function codeExplanation(subject) {
   const layers = subject.sizes.length > 1 ? ["Of a higher layer, the code of the row is that of q given the means of the layer below. p(x|z) reads layer 1 only. A flip in a higher layer changes log p(z), and leaves p(x|z) as it is; the view Layers shows what it does to layer 1."] : [];
-  const units = subject.hasUnits ? ["Real numbers and counts change in units of the standard deviation of their column."] : [];
+  const units = subject.hasUnits ? ["Real numbers and counts change in standard deviations (sd) of their column over the rows of the page."] : [];
   return explain(
     "the code",
     "A filled switch is a bit that is 1. A ring marks a bit that differs from the code of the row. The line under a switch is longer the more the flip changes p(x|z). Arrow keys move, Space flips.",
@@ -126,28 +127,47 @@ function codeExplanation(subject) {
 
 function picturesOf(subject, context) {
   const { data, model, units } = subject;
-  const size = data.image ? 150 : 0;
-  const view = (label) => observationView({ data, theme: context.theme, label, size });
-  const [row, coded, now] = [view("the row x"), view("p(x|z) of the row's code"), view("p(x|z) of this code")];
-  const difference = differenceView({ data, theme: context.theme, label: "change of p(x|z)", size });
-  const legend = differenceLegend();
+  const shown = data.image ? images(subject, context) : table(data);
   const numbers = numbersList();
-  const rowTitle = h("span");
-  const show = ({ row: index, before, z, x, given }) => {
+  const show = ({ row, before, z, x, given }) => {
     const [from, to] = [model.decode(before, 1, given), model.decode(z, 1, given)];
     const moved = change(from, to, units);
-    rowTitle.textContent = [`x, row ${index}`, classOf(data, index)].filter(Boolean).join(", ");
+    shown.show({ row, x, from, to, moved });
+    numbers.show(numbersOf(subject, { before, z, x, given, moved }));
+  };
+  return { element: h("section", {}, shown.element, numbers.element), show };
+}
+
+function images({ data }, { theme }) {
+  const size = 150;
+  const view = (label) => observationView({ data, theme, label, size });
+  const [row, coded, now] = [view("the row x"), view("p(x|z) of the row's code"), view("p(x|z) of this code")];
+  const difference = differenceView({ data, theme, label: "change of p(x|z)", size });
+  const legend = differenceLegend();
+  const title = h("span");
+  const element = h(
+    "div",
+    { class: "pictures images" },
+    figureOf(title, row),
+    figure("p(x|z), the row's code", coded.element),
+    figure("p(x|z), this code", now.element),
+    figure("Change of p(x|z)", difference.element, legend.element),
+  );
+  const show = ({ row: index, x, from, to, moved }) => {
+    title.textContent = [`x, row ${index}`, classOf(data, index)].filter(Boolean).join(", ");
     row.show(x);
     coded.show(from);
     now.show(to);
     const most = largest(moved, 0.01);
     difference.show(moved, { most });
     legend.show(most);
-    numbers.show(numbersOf(subject, { before, z, x, given, moved }));
   };
-  const pictures = data.image ? [figureOf(rowTitle, row), figure("p(x|z), the row's code", coded.element)] : [figureOf(rowTitle, row)];
-  const all = [...pictures, figure("p(x|z), this code", now.element), figure("Change of p(x|z)", difference.element, data.image ? legend.element : null)];
-  return { element: h("section", {}, h("div", { class: data.image ? "pictures images" : "pictures" }, all), numbers.element), show };
+  return { element, show };
+}
+
+function table(data) {
+  const view = columnsTable({ data, heads: ["x, the row", "p(x|z), row\u2019s code", "p(x|z), this code", "Change"], label: "The row, and p(x|z)" });
+  return { element: view.element, show: ({ x, from, to, moved }) => view.show([x, from, to], moved) };
 }
 
 function figureOf(title, view) {

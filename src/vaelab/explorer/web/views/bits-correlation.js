@@ -1,5 +1,6 @@
 // Which bits go together on the rows of the page: a matrix of correlations, and the strongest pairs.
 
+import { readCells } from "../ui/cells.js";
 import { differenceLegend, paintChange, signed } from "../ui/difference.js";
 import { fill, h } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
@@ -12,14 +13,10 @@ export function correlationPanel(subject, { state, theme }) {
   const { dim, data } = subject;
   subject.correlations ??= correlations(subject.codes, data.count, dim);
   const canvas = h("canvas", { width: dim, height: dim, class: "image matrix", role: "img", "aria-label": `Correlations of ${dim} bits` });
-  const read = h("p", { class: "value", text: "Point at the matrix to read a pair." });
+  const read = h("p", { class: "value", role: "status", text: "Point at a pair to read it, or reach it with the arrow keys." });
   const legend = differenceLegend("correlation; no colour where a bit never changes");
   legend.show(1);
-  canvas.addEventListener("pointermove", (event) => {
-    const place = (offset, size) => Math.min(dim - 1, Math.max(0, Math.floor((offset / size) * dim)));
-    const [a, b] = [place(event.offsetY, canvas.clientHeight), place(event.offsetX, canvas.clientWidth)];
-    read.textContent = pairWords(subject, a, b);
-  });
+  readCells(canvas, { columns: dim, rows: dim, read: (cell) => { read.textContent = pairWords(subject, Math.floor(cell / dim), cell % dim); } });
   const pairs = strongest(subject.correlations, dim, PAIRS);
   const element = h(
     "section",

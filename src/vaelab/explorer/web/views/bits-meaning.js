@@ -69,6 +69,6 @@ function effectWords(data, effect) {
     const less = effect.filter((value) => value < -strongest / 2).length;
     return `Turning it on changes a pixel by up to ${strongest.toFixed(2)} on average: ${more} pixels become likelier, ${less} less likely (by half of that or more).`;
   }
-  const names = largestChanges(data, effect, 3).map(({ name, value }) => `${name} ${signed(value)}`);
+  const names = largestChanges(data, effect, 3).map(({ name, value, unit }) => `${name} ${signed(value)}${unit}`);
   return `Turning it on changes most: ${names.join(", ")}.`;
 }

@@ -1,6 +1,7 @@
 // The way from the code of one row to that of another, one flip after the other.
 
 import { button, choice } from "../ui/controls.js";
+import { columnsTable } from "../ui/columns.js";
 import { differenceLegend, differenceView, largest, signed } from "../ui/difference.js";
 import { fill, h, unique } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
@@ -124,7 +125,7 @@ function stepperOf(state) {
 /** Pictures of p(x|z) along the path; of a table, the columns that have changed most since A. */
 function fillFilm(film, { data, units }, { state, theme }, path) {
   const length = path.flips.length;
-  fill(film, framesOf(path, data.image ? FILM : 4).map((step) => {
+  fill(film, framesOf(path, data.image ? FILM : 5).filter((step) => data.image || step > 0).map((step) => {
     const label = `p(x|z) after ${step} flips`;
     const view = data.image ? observationView({ data, theme, label, size: 84 }) : differenceView({ data, label: `change after ${step} flips`, columns: 4 });
     view.show(data.image ? path.means[step] : change(path.means[0], path.means[step], units));
@@ -146,28 +147,34 @@ function framesOf({ means, sizes }, most) {
 
 function pathPictures(subject, { theme }) {
   const { data, model, units } = subject;
-  const size = data.image ? 150 : 0;
-  const views = ["row A", "p(x|z) here", "row B"].map((label) => observationView({ data, theme, label, size }));
-  const difference = differenceView({ data, theme, label: "change of p(x|z) by the last flip", size });
-  const legend = differenceLegend();
+  const shown = data.image ? pathImages(data, theme) : columnsTable({ data, heads: ["Row A", "p(x|z) here", "Row B", "Last flip"], label: "The rows, and p(x|z)" });
   const numbers = numbersList();
-  const figures = ["Row A", "p(x|z) here", "Row B"].map((title, place) => figure(title, views[place].element));
-  const element = h("section", {}, h("div", { class: "pictures" }, figures, figure("Change by the last flip", difference.element, data.image ? legend.element : null)), numbers.element);
   const show = (path, step) => {
     const z = path.codes[step];
-    const moved = change(path.means[Math.max(0, step - 1)], path.means[step], units);
-    const most = largest(moved, 0.01);
-    views[0].show(data.row(path.first));
-    views[1].show(path.means[step]);
-    views[2].show(data.row(path.last));
-    difference.show(moved, { most });
-    legend.show(most);
+    shown.show([data.row(path.first), path.means[step], data.row(path.last)], change(path.means[Math.max(0, step - 1)], path.means[step], units));
     numbers.show([
       ["Last flip", step === 0 ? "none" : `${subject.nameOf(path.flips[step - 1])} to ${z[path.flips[step - 1]]}`],
       ["log p(row A, z)", nats(logJoint(model, data.row(path.first), z, 1, path.given)[0])],
       ["log p(row B, z)", nats(logJoint(model, path.x, z, 1, path.given)[0])],
       ["log p(z)", nats(model.prior(1).logProb(z)[0])],
     ]);
+  };
+  return { element: h("section", {}, shown.element, numbers.element), show };
+}
+
+function pathImages(data, theme) {
+  const size = 150;
+  const titles = ["Row A", "p(x|z) here", "Row B"];
+  const views = titles.map((label) => observationView({ data, theme, label, size }));
+  const difference = differenceView({ data, theme, label: "change of p(x|z) by the last flip", size });
+  const legend = differenceLegend();
+  const figures = titles.map((title, place) => figure(title, views[place].element));
+  const element = h("div", { class: "pictures" }, figures, figure("Change by the last flip", difference.element, legend.element));
+  const show = (observations, moved) => {
+    observations.forEach((x, place) => views[place].show(x));
+    const most = largest(moved, 0.01);
+    difference.show(moved, { most });
+    legend.show(most);
   };
   return { element, show };
 }

@@ -1,5 +1,6 @@
 // How the rows of the page use the bits: how often each is 1, its entropy, its effect, and which go together.
 
+import { readCells } from "../ui/cells.js";
 import { choice } from "../ui/controls.js";
 import { fill, h } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
@@ -88,12 +89,15 @@ function listed(bits, nameOf) {
 function stripOf(subject, { state, theme }) {
   const [width, height] = [Math.max(subject.dim, 40), 60];
   const canvas = h("canvas", { class: "strip", height, width, role: "img", "aria-label": "Information and entropy of each bit, in the order of the table" });
-  const shown = h("p", { class: "soft", "aria-live": "off", text: "Point at a bar to read it." });
+  const shown = h("p", { class: "soft", role: "status", text: "Point at a bar to read it, or reach it with the arrow keys." });
   const cell = width / subject.dim;
   let order = [];
-  const at = (event) => order[Math.min(subject.dim - 1, Math.max(0, Math.floor((event.offsetX / canvas.clientWidth) * subject.dim)))];
-  canvas.addEventListener("pointermove", (event) => { shown.textContent = bitWords(subject, at(event)); });
-  canvas.addEventListener("click", (event) => state.set({ "bits.bit": at(event).bit }));
+  readCells(canvas, {
+    columns: subject.dim,
+    rows: 1,
+    read: (place) => { shown.textContent = bitWords(subject, order[place]); },
+    choose: (place) => state.set({ "bits.bit": order[place].bit }),
+  });
   const show = (bits) => {
     order = bits;
     const surface = canvas.getContext("2d");

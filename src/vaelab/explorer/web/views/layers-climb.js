@@ -1,6 +1,7 @@
 // One state of all layers: each layer beside what q makes of the layer below and p of the layer above.
 
 import { button, toggle } from "../ui/controls.js";
+import { columnsTable } from "../ui/columns.js";
 import { fill, h } from "../ui/dom.js";
 import { explain, formula } from "../ui/explain.js";
 import { observationView } from "../ui/observation.js";
@@ -28,7 +29,7 @@ export const climbPart = {
     const row = rowChoice(state, "layers.row", { data: subject.data, also: forgottenLayers(subject) });
     const free = toggle(state, "layers.free", { label: "x is not observed" });
     const numbers = numbersList();
-    const read = h("p", { class: "soft reading", text: "Point at a unit to read it." });
+    const read = h("p", { class: "soft", role: "status", text: "Point at a unit to read it, or reach it with the arrow keys." });
     const levels = subject.sizes.map((_, l) => levelOf(subject, context, l, act, (text) => { read.textContent = text; }));
     const bottom = bottomOf(subject, context);
     fill(
@@ -152,16 +153,21 @@ function levelWords({ net }, l, y, q, p) {
 
 function bottomOf(subject, { theme }) {
   const { data, net } = subject;
-  const size = data.image ? 150 : 0;
-  const [x, mean] = ["the row x", `p(x | ${layerName(0)})`].map((label) => observationView({ data, theme, label, size }));
-  const title = h("span");
+  const name = `p(x | ${layerName(0)})`;
+  const shown = data.image ? bottomImages(data, theme, name) : columnsTable({ data, heads: ["x, the row", name], label: `The row, and ${name}` });
+  const title = h("span", { class: "soft" });
   const show = ({ row, x: observed, data: values, ys, given }) => {
-    title.textContent = [`x, row ${row}`, classOf(data, row), observed ? "" : "not observed"].filter(Boolean).join(", ");
-    x.show(observed ?? values.map(() => NaN));
-    mean.show(net.child(0, ys[0], 1, given).mean());
+    title.textContent = [`row ${row}`, classOf(data, row), observed ? "" : "not observed"].filter(Boolean).join(", ");
+    shown.show([observed ?? values.map(() => NaN), net.child(0, ys[0], 1, given).mean()]);
   };
-  const element = h("section", { class: "level" }, h("h2", { text: `x: ${data.size} ${subject.whole}` }), h("div", { class: "pictures" }, h("figure", {}, h("figcaption", {}, title), x.element), figure(`p(x | ${layerName(0)})`, mean.element)));
+  const element = h("section", { class: "level" }, h("div", { class: "heading" }, h("h2", { text: `x: ${data.size} ${subject.whole}` }), title), shown.element);
   return { element, show };
+}
+
+function bottomImages(data, theme, name) {
+  const views = ["x, the row", name].map((label) => observationView({ data, theme, label, size: 150 }));
+  const element = h("div", { class: "pictures" }, figure("x, the row", views[0].element), figure(name, views[1].element));
+  return { element, show: (observations) => observations.forEach((x, place) => views[place].show(x)) };
 }
 
 function numbersOf({ net }, { ys, x, given }) {
