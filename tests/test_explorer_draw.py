@@ -329,6 +329,19 @@ def test_a_drawing_is_centred_when_that_is_asked_for(view):
     assert "middle" in view.tab.locator(".draw-entry [role=status]").inner_text()
 
 
+def test_what_is_least_expected_of_a_row_is_named(view):
+    model, row = model_of("mixed"), rows_of("mixed")[2:3]
+    view.open("mixed", draw_row=2)
+    mean = model.reconstruct(row)[0]
+    answer, colour = int(row[0, 1]), int(row[0, 2:5].argmax())
+    chances = {
+        f"answer = {['no', 'yes'][answer]}": float(mean[1] if answer else 1 - mean[1]),
+        f"colour = {['blue', 'green', 'red'][colour]}": float(mean[2 + colour]),
+    }
+    least = min(chances, key=chances.get)
+    assert f"least expected is {least}, with probability {chances[least]:.2f}" in view.words
+
+
 def test_another_row_replaces_the_drawing(view):
     view.open("conv", draw_row=1, draw_brush=3)
     expected = {tuple(place) for place in np.argwhere(rows_of("conv")[2].reshape(8, 8).numpy() == 1).tolist()}
@@ -445,6 +458,40 @@ def test_a_table_of_1000_columns_is_searched_and_paged(browser, wide):
     view.tab.get_by_role("button", name="Next", exact=True).click()
     assert "41 to 80 of 1000 variables" in view.tab.inner_text(".form-find")
     assert view.tab.get_by_label("question 40", exact=True).is_visible()
+    assert not view.faults
+    view.tab.close()
+
+
+@pytest.mark.parametrize("values", ["unit", "real", "count"])
+def test_images_of_any_shape_and_values_are_painted(browser, tmp_path, values):
+    """Ink is the highest value of the rows; paper is 0, or the lowest."""
+    rng = np.random.default_rng(0)
+    x = {
+        "unit": rng.random((60, 5, 12)),
+        "real": 3 * rng.normal(size=(60, 5, 12)),
+        "count": rng.poisson(2, (60, 5, 12)),
+    }
+    options = {"binarisation": "none"} if values == "unit" else {"values": values}
+    data = vaelab.Dataset.from_arrays(x[values], name=values, **options)
+    model = vaelab.gaussian_vae(data, 2, [4], seed=0)
+    view = View(browser, write_explorer(tmp_path / "page.html", [Subject("images", model, data)]))
+    view.open("images", draw_row=1, draw_brush=1)
+    rows = data.test.observations().bits(slice(0, len(data.test)))
+    row = rows[1:2].clone()
+
+    def check():
+        with torch.no_grad():
+            kl = float(model.kl(model.posterior(row)))
+        assert view.number(".draw-parts div:nth-child(2) dd") == pytest.approx(kl, rel=2e-3)
+
+    check()
+    box = view.tab.locator(".draw-canvas").bounding_box()
+    assert box["width"] / box["height"] == pytest.approx(12 / 5, rel=0.01)
+    view.tab.mouse.click(box["x"] + 11.5 * box["width"] / 12, box["y"] + 0.5 * box["height"] / 5)
+    view.settle()
+    row[0, 11] = 1 if values == "unit" else rows.max()
+    check()
+    assert (0, 11) in view.dark()
     assert not view.faults
     view.tab.close()
 

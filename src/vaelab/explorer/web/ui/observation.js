@@ -17,13 +17,19 @@ function imageView(data, theme, label, size) {
   canvas.style.aspectRatio = `${width} / ${height}`;
   const surface = canvas.getContext("2d");
   const pixels = surface.createImageData(width, height);
+  const levels = data.levels ?? [0, 1];
   return {
     element: canvas,
     show(x, { before = null, missing = null } = {}) {
-      paint(pixels.data, x, theme, before, missing);
+      paint(pixels.data, inLevels(x, levels), theme, before && inLevels(before, levels), missing);
       surface.putImageData(pixels, 0, 0);
     },
   };
+}
+
+/** Return values as shares of the way from paper (0) to ink (1). */
+export function inLevels(x, [low, high]) {
+  return low === 0 && high === 1 ? x : x.map((value) => (value - low) / (high - low));
 }
 
 /** Write the colours of an image into RGBA bytes. */

@@ -13,6 +13,7 @@ function openData(entry, get) {
   const array = (index) => (index === null ? null : get(index).data);
   const [count, size] = get(entry.rows).shape;
   const x = floats(array(entry.rows));
+  let levels = null;
   return {
     ...entry,
     variables: entry.variables.map((variable) => ({ ...variable, range: rangeOf(variable, x, size) })),
@@ -22,6 +23,11 @@ function openData(entry, get) {
     labels: array(entry.labels),
     mean: array(entry.mean),
     given: array(entry.given),
+    /** The values that an image shows as paper and as ink: 0 and 1, or the lowest and the highest value of the rows. */
+    get levels() {
+      levels ??= ["real", "count"].includes(entry.kind) ? extremes(this.x) : [0, 1];
+      return levels;
+    },
     /** The values of a row, without a copy. */
     row(index) {
       return this.x.subarray(index * size, (index + 1) * size);
@@ -72,6 +78,15 @@ function rangeOf({ kind, start }, x, size) {
     if (x[place] > high) high = x[place];
   }
   return low < high ? [low, high] : [low - 1, low + 1];
+}
+
+function extremes(values) {
+  let [low, high] = [0, -Infinity]; // 0 is paper, if no value is below it
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return high > low ? [low, high] : [low, low + 1];
 }
 
 function floats(array) {

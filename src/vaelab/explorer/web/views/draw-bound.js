@@ -15,7 +15,7 @@ export function boundPanel(run, state) {
   const parts = h("dl", { class: "draw-parts" });
   const many = h("p", { class: "value", "data-iwae": "" });
   const note = h("p", { class: "soft small" });
-  const title = h("h3", {}, h("span", { text: has ? "Its bound" : "Its error and its code" }), has ? aboutBound(run) : aboutPoint());
+  const title = h("h2", {}, h("span", { text: has ? "Its bound" : "Its error and its code" }), has ? aboutBound(run) : aboutPoint());
   return {
     element: h("section", { class: "draw-panel bound" }, title, number, parts, chart.element, note, has ? controls(state) : null, many),
     show(look, reference) {

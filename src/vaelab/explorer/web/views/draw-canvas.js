@@ -1,7 +1,7 @@
 // A canvas to paint an observation on, pixel by pixel: with mouse, pen and fingers, or with the keys.
 
 import { h } from "../ui/dom.js";
-import { paint } from "../ui/observation.js";
+import { inLevels, paint } from "../ui/observation.js";
 
 const ARROWS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 
@@ -18,8 +18,7 @@ export function paintingCanvas({ image, theme, levels, brush, changed, describe,
   const pixels = surface.createImageData(width, height);
   const sheet = { width, height, x: new Float32Array(width * height), column: width >> 1, row: height >> 1 };
   const repaint = () => {
-    const scaled = sheet.x.map((value) => (value - levels[0]) / (levels[1] - levels[0]));
-    paint(pixels.data, scaled, theme);
+    paint(pixels.data, inLevels(sheet.x, levels), theme);
     surface.putImageData(pixels, 0, 0);
     cursor.style.left = `${(100 * sheet.column) / width}%`;
     cursor.style.top = `${(100 * sheet.row) / height}%`;

@@ -4,14 +4,14 @@ import { button, slider } from "../ui/controls.js";
 import { fill, h } from "../ui/dom.js";
 import { paintingCanvas } from "./draw-canvas.js";
 import { centred, inkOf, inkOfRows, inkWords } from "./draw-ink.js";
-import { isBits, levelsOf, ofRow, written } from "./draw-input.js";
+import { isBits, ofRow, written } from "./draw-input.js";
 
 const TOOLS = [["draw", "Draw"], ["erase", "Erase"], ["hide", "Hide"]];
 
 /** Return the entry of an image: `{ element, show(input) }`; `why` says why pixels cannot be hidden, or is null. */
 export function imageEntry({ run, state, theme, say }, why) {
   const { data } = run;
-  const levels = levelsOf(data);
+  const { levels } = data;
   const rows = inkOfRows(data, levels);
   const hint = h("p", { class: "soft small draw-hint" });
   const note = h("p", { class: "small", role: "status" });
@@ -36,7 +36,7 @@ export function imageEntry({ run, state, theme, say }, why) {
     { class: "draw-entry" },
     tools.element,
     canvas.element,
-    h("div", { class: "controls" }, brushSlider(state, data), isBits(data) ? null : inkSlider(state, levels)),
+    h("div", { class: "controls" }, brushSlider(state, data), isBits(data) ? null : inkSlider(state, data)),
     h("div", { class: "controls draw-buttons" }, button("Clear", () => state.set(ofRow(-1))), button("Centre it", centre), reveal, back.element),
     note,
     hint,
@@ -91,8 +91,9 @@ function brushSlider(state, data) {
   return slider(state, "draw.brush", { label: "Brush", min: 1, max: most, step: 0.5, value: usualBrush(data), format: (size) => `${size} ${size === 1 ? "pixel" : "pixels"}` });
 }
 
-function inkSlider(state, [low, high]) {
-  return slider(state, "draw.ink", { label: "Ink", min: low, max: high, step: (high - low) / 100, value: high });
+function inkSlider(state, { levels: [low, high], kind }) {
+  const whole = kind === "count";
+  return slider(state, "draw.ink", { label: "Ink", min: low, max: high, step: whole ? 1 : (high - low) / 100, value: high, format: (number) => (whole ? String(number) : number.toFixed(2)) });
 }
 
 function usualBrush({ image }) {

@@ -27,30 +27,15 @@ export function ofRow(row) {
   return { "draw.row": row, "draw.pixels": null, "draw.cells": null, "draw.given": null };
 }
 
-/** Return the lowest and the highest value of the data, which a brush paints: paper and ink. */
-export function levelsOf(data) {
-  data.levels ??= extremes(data.x);
-  return data.levels;
-}
-
 /** Return whether all values of the data are 0 or 1. */
 export function isBits(data) {
   data.areBits ??= data.x.every((value) => value === 0 || value === 1 || Number.isNaN(value));
   return data.areBits;
 }
 
-function extremes(values) {
-  let [low, high] = [Infinity, -Infinity];
-  for (const value of values) {
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  return low < high ? [low, high] : [Math.min(low, 0), Math.max(high, 1)];
-}
-
 function emptyRow(data, mayHide) {
   const row = new Float32Array(data.size);
-  if (data.image) return row.fill(levelsOf(data)[0]);
+  if (data.image) return row.fill(data.levels[0]);
   if (mayHide) return row.fill(NaN);
   for (const variable of data.variables) if (variable.kind === "categorical") row[variable.start] = 1;
   return row;
@@ -64,7 +49,7 @@ function restore(x, base) {
 }
 
 function writePixels(x, base, data) {
-  const [low, high] = levelsOf(data);
+  const [low, high] = data.levels;
   const bytes = Uint8Array.from(x, (value, place) => {
     if (Object.is(value, base[place]) || value === base[place]) return 0;
     return Number.isNaN(value) ? HIDDEN : 2 + Math.round((Math.min(1, Math.max(0, (value - low) / (high - low)))) * LEVELS);
@@ -75,10 +60,12 @@ function writePixels(x, base, data) {
 function readPixels(text, base, data) {
   const bytes = text ? unpackRuns(text, base.length) : null;
   if (bytes === null) return base.slice();
-  const [low, high] = levelsOf(data);
+  const [low, high] = data.levels;
   return base.map((value, place) => {
     if (bytes[place] === 0) return value;
-    return bytes[place] === HIDDEN ? NaN : low + ((bytes[place] - 2) / LEVELS) * (high - low);
+    if (bytes[place] === HIDDEN) return NaN;
+    const level = low + ((bytes[place] - 2) / LEVELS) * (high - low);
+    return data.kind === "count" ? Math.round(level) : level;
   });
 }
 

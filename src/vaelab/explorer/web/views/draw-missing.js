@@ -23,7 +23,7 @@ export function missingPanel({ run, theme }, why) {
   );
   const mean = data.image ? observationView({ data, theme, label: "hidden pixels filled with their expectation", size: 92 }) : null;
   const draws = data.image ? Array.from({ length: DRAWS }, (_, place) => observationView({ data, theme, label: `draw ${place + 1} of the hidden pixels`, size: 92 })) : null;
-  const element = h("section", { class: "draw-panel missing" }, h("h3", {}, h("span", { text: "Hidden values, filled in" }), about), h("p", { class: "soft small", text: why ?? hintOf(data) }), words, body, effective);
+  const element = h("section", { class: "draw-panel missing" }, h("h2", {}, h("span", { text: "Hidden values, filled in" }), about), h("p", { class: "soft small", text: why ?? hintOf(data) }), words, body, effective);
   return {
     element,
     wait(input) {

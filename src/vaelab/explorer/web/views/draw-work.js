@@ -4,13 +4,13 @@ import { packRuns } from "../ui/pack.js";
 import { fill, h } from "../ui/dom.js";
 import { inSlices } from "../ui/work.js";
 import { boundsOfRows, comparableRows, firstLook, manyCodes } from "./draw-compute.js";
-import { cellOf, readInput } from "./draw-input.js";
-import { codeWords, counted, nats, nearestCode, nearestValue, typicality, BOUNDS, DENSITIES } from "./draw-words.js";
-import { meanWords } from "./form.js";
+import { readInput } from "./draw-input.js";
+import { wordsOf } from "./draw-said.js";
+import { counted } from "./draw-words.js";
 
 const COMPARED = 200; // rows whose bound is computed in the page
 const PAUSE = 120; // milliseconds without a change, after which long computations start
-const FEWEST = 10; // rows with which an input is compared
+const FEWEST = 10; // rows with which an input is compared, at least
 
 /** Return what computes the view: `{ update(changed), stop() }`; `parts` show it. */
 export function workOf(context, parts, why) {
@@ -157,46 +157,4 @@ function atOnce(run, rows) {
   const all = model.hasBound ? run.bounds : model.prior(data.count).logProb(run.codes);
   const complete = rows.length < data.count && model.hasBound ? " without missing values" : "";
   return { values: Float64Array.from(indices, (row) => all[row]), rows: `${counted(indices.length, `${data.split} row`)}${complete}`, indices, few: indices.length < FEWEST };
-}
-
-/** Return what an input shows in sentences, and the rows that are nearest to it. */
-function wordsOf(run, input, look, reference) {
-  const { data, model } = run;
-  const [words, rows] = [[], []];
-  const value = model.hasBound ? look.bounds.elbo : look.density;
-  const name = model.hasBound ? "ELBO" : "code\u2019s log-density";
-  if (!model.hasBound) words.push(`Its reconstruction error is ${nats(look.error)} nats; this model has no likelihood, and so no bound.`);
-  if (reference === null) words.push(`Its ${name} is ${nats(value)} nats, of the observed values; those of the rows are being computed.`);
-  else if (reference.few) words.push(`Its ${name} is ${nats(value)} nats. Fewer than ${FEWEST} rows have these values observed, so that it is not compared.`);
-  else words.push(typicality(name, value, reference, model.hasBound ? BOUNDS : DENSITIES));
-  if (reference !== null && !reference.few && model.hasBound) {
-    const near = nearestValue(reference.values, value);
-    rows.push([name, reference.indices[near]]);
-    words.push(`The nearest ${name} is that of row ${reference.indices[near]}: ${nats(reference.values[near])} nats.`);
-  }
-  words.push(changeWords(data, input, look.reconstruction));
-  words.push(codeWords(model, look.mean, run.codes, data.count, counted(data.count, `${data.split} row`)));
-  const near = nearestCode(look.mean, run.codes, data.count);
-  const label = data.labels ? `, of class ${data.classes[data.labels[near]]}` : "";
-  words.push(`The row whose code is nearest is row ${near}${label}.`);
-  return { words: words.filter(Boolean), near: [["code", near], ...rows] };
-}
-
-/** Return what the reconstruction changes. */
-function changeWords(data, { x }, reconstruction) {
-  if (data.image) {
-    const changed = x.reduce((count, value, place) => count + (Math.abs(value - reconstruction[place]) > 0.5 ? 1 : 0), 0);
-    return `The reconstruction differs from it by more than a half in ${counted(changed, "pixel")} of ${data.size.toLocaleString("en")}.`;
-  }
-  const levelled = data.variables.filter((variable) => ["binary", "categorical"].includes(variable.kind) && !Number.isNaN(cellOf(variable, x)));
-  const other = levelled.filter((variable) => levelIn(variable, x) !== levelIn(variable, reconstruction));
-  if (!levelled.length) return "";
-  if (!other.length) return "The reconstruction gives every variable with levels the level that it has.";
-  const named = other.slice(0, 3).map((variable) => `${variable.name} (${meanWords(variable, reconstruction)})`);
-  return `The reconstruction gives another level to ${counted(other.length, "variable")}: ${named.join(", ")}${other.length > 3 ? ", \u2026" : "."}`;
-}
-
-function levelIn(variable, x) {
-  const value = cellOf(variable, x);
-  return variable.kind === "binary" ? Math.round(value) : value;
 }

@@ -53,9 +53,9 @@ function partsOf(context, why) {
     h(
       "div",
       { class: data.image ? "draw-columns" : "draw-columns table" },
-      h("div", { class: "draw-column" }, h("section", { class: "draw-panel first" }, h("h3", { text: "Your input" }), given.element, entry.element), data.image ? missing.element : null),
+      h("div", { class: "draw-column" }, h("section", { class: "draw-panel first" }, h("h2", { text: "Your input" }), given.element, entry.element), data.image ? missing.element : null),
       h("div", { class: "draw-column" }, reconstruction ? reconstructionPanel(reconstruction) : null, codePanel(run, code), data.image ? null : missing.element),
-      h("div", { class: "draw-column" }, h("section", { class: "draw-panel second" }, h("h3", {}, h("span", { text: "What this input shows" }), lookFor(data)), words, near.element), bound.element),
+      h("div", { class: "draw-column" }, h("section", { class: "draw-panel second" }, h("h2", {}, h("span", { text: "What this input shows" }), lookFor(data)), words, near.element), bound.element),
     ),
   );
   return { element, entry, given, row, reconstruction, bound, missing, code, words, near };
@@ -100,12 +100,12 @@ function nearRows({ run, state, theme }) {
 
 function reconstructionPanel(reconstruction) {
   const about = explain("the reconstruction", "The mean of p(x|z) at the most probable code: the mean of a Gaussian posterior, the likelier value of each bit.", "Look at what it changes: strokes that it drops or adds are what the model expects instead.");
-  return h("section", { class: "draw-panel third" }, h("h3", {}, h("span", { text: "Its reconstruction" }), about), reconstruction.element);
+  return h("section", { class: "draw-panel third" }, h("h2", {}, h("span", { text: "Its reconstruction" }), about), reconstruction.element);
 }
 
 function codePanel({ model }, code) {
   const about = explain("the posterior", "What the model knows of the code once it has seen this input: q(z|x).", model.code === "bits" ? "Bits near 0 or 1 are decided; a pale square is a bit that the input leaves open." : "A dimension whose mean is 0 and whose standard deviation is 1 is as in the prior: it says nothing of this input.");
-  return h("section", { class: "draw-panel code" }, h("h3", {}, h("span", { text: model.code === "point" ? "Its code" : "Its posterior" }), about), code.element);
+  return h("section", { class: "draw-panel code" }, h("h2", {}, h("span", { text: model.code === "point" ? "Its code" : "Its posterior" }), about), code.element);
 }
 
 function tableEntry({ run, state }, why) {

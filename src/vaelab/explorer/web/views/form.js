@@ -38,7 +38,7 @@ export function rowForm({ variables, ranges, state, key, mayHide, changed, label
 
 /** Return the lowest and the highest value of each variable among the rows of the data. */
 export function rangesOf(data) {
-  return data.variables.map(({ start, kind }) => {
+  data.ranges ??= data.variables.map(({ start, kind }) => {
     if (kind === "categorical" || kind === "binary") return null;
     let [low, high] = [Infinity, -Infinity];
     for (let place = start; place < data.x.length; place += data.size) {
@@ -47,6 +47,7 @@ export function rangesOf(data) {
     }
     return low <= high ? [low, high] : null;
   });
+  return data.ranges;
 }
 
 /** Return what a mean says of one variable: the probability of its second level, or of each level, or the number. */
