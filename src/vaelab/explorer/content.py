@@ -27,7 +27,7 @@ __all__ = ["ROWS", "page_content", "rows_of"]
 ROWS = 2000  # rows of a split that a page shows, at most
 _BYTES = 1_500_000  # of the rows of a split; fewer rows are shown where a row is long
 _SAMPLES = 10  # codes of a row's bound
-_STORED_CODES = 100_000  # numbers of the codes of all rows; more are computed by the page, if that is quick
+_FEW = 20_000  # numbers of the codes of all rows; more are computed by the page, if that is quick
 _METRICS = 400  # logged steps, at most
 Json = dict[str, Any]
 
@@ -141,9 +141,9 @@ def _described(variables: Sequence[Column]) -> list[Json]:
 
 
 def _computed_there(model: LatentVariableModel, codes: Tensor) -> bool:
-    """Return whether the page computes the codes of the rows: many numbers, of networks that take it little time."""
+    """Return whether the page computes q(z|x) of the rows: many numbers, of networks that take it little time."""
     slow = any(isinstance(part, nn.Conv2d | MeanFieldPosterior) for part in model.posterior.modules())
-    return codes.numel() > _STORED_CODES and not slow
+    return codes.numel() > _FEW and not slow
 
 
 def _run(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
@@ -151,12 +151,13 @@ def _run(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
     with torch.no_grad(), evaluation_mode(model):
         codes = encode_means(model, rows)
         spreads = model.posterior(rows).stddev if model.code == "real" else None
+        there = _computed_there(model, codes)
         bounds = None if model.code == "point" else objective_bound(model, rows, ELBO(), _SAMPLES).values
     return {
         "title": subject.title,
         "model": describe(model, tensors, rows),
-        "codes": None if _computed_there(model, codes) else tensors.add(codes),
-        "spreads": None if spreads is None else tensors.add(spreads),
+        "codes": None if there else tensors.add(codes),
+        "spreads": None if there or spreads is None else tensors.add(spreads),
         "bounds": None if bounds is None else tensors.add(bounds),
         "bound_samples": _SAMPLES,
         "planes": _planes(codes, model.layers, subject, tensors),

@@ -48,18 +48,21 @@ function openData(entry, get) {
 
 function openRun(entry, index, data, get) {
   let computed = null;
-  let codes = null;
+  let ofRows = null;
   const array = (place) => (place === null ? null : get(place).data);
   return {
     ...entry,
     index,
     data,
-    /** The posterior means of the codes of the rows: stored, or computed on first use. */
+    /** The means and the standard deviations of q(z|x) of the rows: stored, or computed on first use. */
     get codes() {
-      codes ??= array(entry.codes) ?? this.model.encode(data.x, data.count, data.given);
-      return codes;
+      ofRows ??= openCodes(entry, array, this.model, data);
+      return ofRows.codes;
     },
-    spreads: array(entry.spreads),
+    get spreads() {
+      ofRows ??= openCodes(entry, array, this.model, data);
+      return ofRows.spreads;
+    },
     bounds: array(entry.bounds),
     planes: entry.planes.map((plane) => ({ ...plane, mean: array(plane.mean), axes: array(plane.axes) })),
     get model() {
@@ -67,6 +70,12 @@ function openRun(entry, index, data, get) {
       return computed;
     },
   };
+}
+
+function openCodes(entry, array, { posterior, code }, { x, count, given }) {
+  if (entry.codes !== null) return { codes: array(entry.codes), spreads: array(entry.spreads) };
+  const q = posterior(x, count, given);
+  return { codes: q.mean(), spreads: code === "real" ? q.stddev() : null };
 }
 
 /** The smallest and the largest value of a column of numbers; those of bits, shares and levels are 0 and 1. */
