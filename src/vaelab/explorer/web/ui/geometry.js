@@ -25,7 +25,7 @@ export function thinnedPath(path, distance) {
 export function symmetricAxes([a, b, c]) {
   const middle = (a + c) / 2;
   const half = Math.hypot((a - c) / 2, b);
-  return { large: middle + half, small: Math.max(0, middle - half), angle: half > 1e-9 * middle ? Math.atan2(2 * b, a - c) / 2 : 0 };
+  return { large: middle + half, small: Math.max(0, middle - half), angle: half > 1e-5 * middle ? Math.atan2(2 * b, a - c) / 2 : 0 };
 }
 
 /** Return the inverse of a symmetric matrix [a, b, c] of size 2; where there is none, the pseudo-inverse. */

@@ -66,6 +66,7 @@ function variableOf(data, { name, kind, levels, start, stop }) {
   return { names: of.includes(names.length) ? [...names, "not observed"] : names, of };
 }
 
+const MOST = 100; // classes of a legend
 const STEPS = 32;
 const RAMP = 5; // colours --ramp-0 ... --ramp-4 of the style sheet
 
@@ -123,6 +124,7 @@ function allButton(off, onAll) {
 }
 
 function classButtons({ names, counts, looks }, off, theme, onToggle) {
+  if (names.length > MOST) return h("p", { class: "small soft", text: `${names.length} classes are too many to list and to distinguish by colour.` });
   return names.map((name, group) =>
     h(
       "button",

@@ -11,7 +11,7 @@ export function layersOf(run) {
     index,
     size,
     start: sizes.slice(0, index).reduce((sum, width) => sum + width, 0),
-    name: `layer ${index + 1}, ${size} ${kind}${index === 0 ? " (nearest to the data)" : ""}`,
+    name: `layer ${index + 1}: ${size} ${kind}${index === 0 ? ", next to x" : ""}`,
     summary: run.planes[index],
   }));
 }

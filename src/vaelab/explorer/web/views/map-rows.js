@@ -1,6 +1,11 @@
 // The rows of the map: which is nearest to the cursor, and what is shown of it beside what is decoded.
 
+import { button } from "../ui/controls.js";
+import { h } from "../ui/dom.js";
 import { givenRows } from "../ui/given.js";
+import { ofRow } from "./draw-input.js";
+import { forgottenLayers, layersOfRun } from "./layers-state.js";
+import { reconstructed as decodedFor } from "./draw-compute.js";
 
 /** Return the row that is shown and nearest to a place on the screen; null if none is shown. */
 export function nearestRow({ plane, shown, stage }, [x, y]) {
@@ -32,7 +37,7 @@ export function reconstructed(map, row) {
   if (!map.reconstructions.has(row)) {
     const mean = run.codes.slice(row * dim, (row + 1) * dim);
     const best = code === "bits" ? mean.map((p) => (p > 0.5 ? 1 : 0)) : mean;
-    map.reconstructions.set(row, run.model.decode(best, 1, data.givenRows(1, row)));
+    map.reconstructions.set(row, decodedFor(run.model, best, data.row(row), data.givenRows(1, row)));
   }
   return map.reconstructions.get(row);
 }
@@ -83,4 +88,14 @@ function codeWords(map, z, nearest) {
   }
   const density = map.layers.length === 1 ? map.run.model.prior(1).logProb(z)[0] : null;
   return density === null ? where : `${where}; log p(z) = ${fixed(density)} nats`;
+}
+
+const OPENERS = [["draw", "Draw", ofRow], ["bits", "Bits", (row) => ({ "bits.row": row, "bits.code": null })], ["layers", "Layers", (row, run) => ({ "layers.row": row, ...forgottenLayers(layersOfRun(run)) })]];
+
+/** Return buttons that open the row beside the map in other views; `canOpen(name)` says which views apply. */
+export function openers(map, canOpen) {
+  const found = OPENERS.filter(([name]) => canOpen(name));
+  if (!found.length) return null;
+  const open = (name, changes) => () => map.nearest !== null && map.state.set({ view: name, ...changes(map.pin?.row ?? map.nearest, map.run) });
+  return h("div", { class: "map-open" }, h("span", { class: "small soft", text: "Open this row in" }), found.map(([name, title, changes]) => button(title, open(name, changes))));
 }

@@ -1,6 +1,7 @@
 // A selection of rows: which rows an area has, and what distinguishes them from the others.
 
 import { button } from "../ui/controls.js";
+import { differenceLegend, differenceView, largest } from "../ui/difference.js";
 import { fill, h } from "../ui/dom.js";
 import { insidePolygon, shortNumber } from "../ui/geometry.js";
 import { observationView } from "../ui/observation.js";
@@ -103,6 +104,7 @@ export function openSelection({ run, theme, onPin, onClear, hint }) {
         h("div", { class: "map-head" }, h("h2", { text: `${found.count} of ${run.data.count} rows selected` }), button("Clear", onClear)),
         classCounts(run.data, rows),
         run.data.image ? imagePart(run, theme, found) : tablePart(run.data, found),
+        meanPart(run, theme, found),
         someRows(run, theme, rows, found, onPin),
         rowNumbers(run.data, rows),
       );
@@ -124,47 +126,18 @@ function classCounts(data, rows) {
 }
 
 function imagePart({ data }, theme, found) {
-  const mean = observationView({ data, theme, label: "Mean of the selected rows", size: 132 });
-  mean.show(found.mean);
-  const others = observationView({ data, theme, label: "Mean of the other rows", size: 132 });
-  if (found.others) others.show(found.otherMean);
-  const figure = (title, part, text) => h("figure", { class: "map-slot" }, h("h3", { text: title }), part, text ? h("figcaption", { class: "small soft", text }) : null);
-  return h(
-    "div",
-    { class: "map-slots even" },
-    figure("Their mean", mean.element),
-    found.others ? figure("Mean of the others", others.element) : null,
-    found.others ? figure("Difference", differencePicture(data, theme, found), null) : null,
-    found.others ? differenceLegend(theme, largestOf(found)) : null,
-  );
-}
-
-function largestOf({ difference }) {
-  return difference.reduce((most, gap) => (Number.isNaN(gap) ? most : Math.max(most, Math.abs(gap))), 0);
-}
-
-function differencePicture({ image: [height, width] }, theme, found) {
-  const canvas = h("canvas", { width, height, class: "image", role: "img", "aria-label": "Mean of the selected rows minus mean of the others" });
-  const scale = 132 / Math.max(height, width);
-  canvas.style.width = `${Math.round(width * scale)}px`;
-  canvas.style.aspectRatio = `${width} / ${height}`;
-  const surface = canvas.getContext("2d");
-  const pixels = surface.createImageData(width, height);
-  const most = largestOf(found) || 1;
-  const [paper, up, down] = ["image-paper", "up", "down"].map(theme.rgb);
-  found.difference.forEach((gap, place) => {
-    const part = Math.min(1, Math.abs(gap) / most) || 0;
-    const end = gap > 0 ? up : down;
-    for (let channel = 0; channel < 3; channel += 1) pixels.data[4 * place + channel] = paper[channel] + part * (end[channel] - paper[channel]);
-    pixels.data[4 * place + 3] = 255;
-  });
-  surface.putImageData(pixels, 0, 0);
-  return canvas;
-}
-
-function differenceLegend(theme, most) {
-  const sample = (name, text) => h("span", { class: "map-key" }, h("span", { class: `map-swatch ${name}` }), text);
-  return h("p", { class: "small soft map-difference" }, sample("up", `more ink in the selected rows, at most +${shortNumber(most)}`), sample("down", `less ink, at most −${shortNumber(most)}`));
+  const picture = (title, x) => {
+    const view = observationView({ data, theme, label: title, size: 132 });
+    view.show(x);
+    return h("figure", {}, h("h3", { text: title }), view.element);
+  };
+  if (!found.others) return picture("Their mean", found.mean);
+  const gap = differenceView({ data, theme, label: "Mean of the selected rows minus mean of the others", size: 132 });
+  gap.show(found.difference);
+  const legend = differenceLegend("ink in the selected rows, compared with the others");
+  legend.show(largest(found.difference));
+  const difference = h("figure", {}, h("h3", { text: "Difference" }), gap.element);
+  return h("div", { class: "map-slots" }, picture("Their mean", found.mean), picture("Mean of the others", found.otherMean), difference, legend.element);
 }
 
 function tablePart(data, found) {
@@ -180,6 +153,13 @@ function tablePart(data, found) {
   const table = h("table", { class: "map-ranked" }, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col", text })))), h("tbody", {}, body));
   const text = `Means of the ${shown.length} of ${data.size} columns that differ most, in standard deviations of the column. The rows were chosen by looking at the map, so standard errors describe the difference; they do not test it.`;
   return h("div", {}, h("h3", { text: "What distinguishes them" }), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Columns that differ most" }, table), h("p", { class: "small soft", text }));
+}
+
+function meanPart({ data }, theme, found) {
+  if (data.image) return null;
+  const view = observationView({ data, theme, label: "Mean of the selected rows" });
+  view.show(found.mean);
+  return h("details", {}, h("summary", { text: "Mean of every column of the selected rows" }), view.element);
 }
 
 function someRows({ data }, theme, rows, found, onPin) {

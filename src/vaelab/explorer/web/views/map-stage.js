@@ -52,7 +52,8 @@ export function cameraOf(stage, plane, box, { zoom, middle }) {
   const [wide, high] = [stage.width - MARGIN.left - MARGIN.right, stage.height - MARGIN.top - MARGIN.bottom];
   const fitting = [wide / (box[1] - box[0]), high / (box[3] - box[2])];
   const scale = Math.min(...fitting) * zoom;
-  const [sx, sy] = plane.isStrip ? [fitting[0] * zoom, fitting[1]] : [scale, scale];
+  const differ = !plane.isStrip && plane.names[0][0] !== plane.names[1][0]; // a unit and a principal axis: each has its own scale
+  const [sx, sy] = plane.isStrip ? [fitting[0] * zoom, fitting[1]] : differ ? [fitting[0] * zoom, fitting[1] * zoom] : [scale, scale];
   const [x, y] = middle ?? [(box[0] + box[1]) / 2, (box[2] + box[3]) / 2];
   const centre = [MARGIN.left + wide / 2, MARGIN.top + high / 2];
   const cy = plane.isStrip ? (box[2] + box[3]) / 2 : y;

@@ -10,7 +10,7 @@ export function mapWords({ run, layer, codes, plane }) {
 }
 
 function guide({ model, data }) {
-  const groups = data.labels ? "Rows of one class near each other: the code has found the class without being told. " : "Groups of rows, and what changes as the cursor goes from one to the next. ";
+  const groups = data.given ? "What the model is given need not show in the code, so that rows with different values of it may be mixed. " : data.labels ? "Rows of one class near each other: the code has found the class without being told. " : "Groups of rows, and what changes as the cursor goes from one to the next. ";
   if (model.code === "bits") return `${groups}Each row is its bits' probabilities; between groups, see which bits flip, and whether what is decoded still looks like data.`;
   if (model.code === "point") return `${groups}The ellipses are the components of the mixture that was fitted to the codes; between them the decoder was never trained, and what it decodes there may look like nothing.`;
   return `${groups}The codes should fill the circles of the prior without gaps: what is decoded from a gap or from far outside need not look like data, and samples are drawn from the whole of the circles.`;
@@ -23,7 +23,7 @@ function planeWords(layer, plane) {
   const places = plane.names.filter((name, index, all) => name.startsWith("p") && all.indexOf(name) === index);
   if (places.length < 2) return null;
   const share = places.reduce((sum, name) => sum + variances[Number(name.slice(1)) - 1], 0) / total;
-  return `The plane holds ${percent(share)} of the variance of the codes; rows that are near each other here can be far apart in the other ${layer.size - 2} directions.`;
+  return `The plane of two principal axes, computed from the rows of this page when it was written, holds ${percent(share)} of the variance of their codes; rows that are near each other here can be far apart in the other ${layer.size - 2} directions.`;
 }
 
 function neighbourWords({ data }, layer) {

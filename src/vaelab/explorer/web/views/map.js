@@ -14,7 +14,7 @@ import { areaOf, openSelection, rowsIn } from "./map-selection.js";
 import { boxOf, cameraOf, drawAbove, drawBelow, openStage } from "./map-stage.js";
 import { hands, toolbar } from "./map-tools.js";
 import { mapWords } from "./map-words.js";
-import { observed } from "./map-rows.js";
+import { observed, openers } from "./map-rows.js";
 
 export const mapView = {
   name: "map",
@@ -42,17 +42,17 @@ const STEP_OF = {
   area: "area", zoom: "view", mid: "view", tool: "cursor", at: "cursor", given: "view", component: "view", seed: "view",
 };
 
-function openMap(root, { run, state, theme, say, rng }) {
+function openMap(root, { run, state, theme, say, rng, canOpen = () => false }) {
   const map = { run, state, theme, say, rng, data: run.data, layers: layersOf(run), colourings: colourings(run), draft: null };
   map.get = (key, fallback) => state.get(`map.${key}`, fallback);
   map.set = (changes) => state.set(Object.fromEntries(Object.entries(changes).map(([key, value]) => [`map.${key}`, value])));
   map.stage = openStage(theme, () => map.plane && map.update(["map.zoom"]));
   map.legend = openLegend({ theme, onToggle: (group) => toggleGroup(map, group), onAll: () => showAll(map) });
   map.details = openDetails({ data: run.data, theme, titles: ["Decoded here", "Nearest row", "Its recon\u00adstruction"], order: orderOfVariables(run) });
-  map.selection = openSelection({ run, theme, onPin: (row) => map.set({ pin: `row:${row}` }), onClear: () => clearArea(map), hint: "Choose “Select” and draw around some rows, or choose a class under “Select a class”; the page then compares them with the others." });
+  map.selection = openSelection({ run, theme, onPin: (row) => map.set({ pin: `row:${row}` }), onClear: () => clearArea(map), hint: "Choose “Select” and draw around some rows, or choose a whole class above the map; the page then compares them with the others." });
   map.mixture = openMixture(map);
   map.update = (keys) => update(map, keys);
-  map.parts = { axes: h("div", { class: "controls map-axes" }), tools: h("div", { class: "map-tools" }), decoded: h("p", { class: "small soft map-decoded" }), words: h("div", { class: "map-words" }) };
+  map.parts = { open: openers(map, canOpen), axes: h("div", { class: "controls map-axes" }), tools: h("div", { class: "map-tools" }), decoded: h("p", { class: "small soft map-decoded" }), words: h("div", { class: "map-words" }) };
   layOut(root, map);
   return map;
 }
@@ -73,7 +73,7 @@ function layOut(root, map) {
       "div",
       { class: "map-layout" },
       h("div", { class: "map-left" }, parts.tools, stage.element, legend.element, parts.axes, parts.words),
-      h("div", { class: "map-right" }, h("div", { class: "map-box" }, details.element, parts.decoded), mixture?.element, selection.element),
+      h("div", { class: "map-right" }, h("div", { class: "map-box" }, details.element, parts.open, parts.decoded), mixture?.element, selection.element),
     ),
   );
   stage.above.setAttribute("aria-label", `Map of the codes of ${map.data.count} rows. Arrow keys move the cursor, Enter pins, plus and minus zoom.`);
