@@ -14,8 +14,17 @@ export function explain(title, ...text) {
   const shown = h("div", { class: "explanation" }, body);
   const element = h("details", { class: "explain" }, h("summary", { "aria-label": `Explain: ${title}`, text: "?" }), shown);
   element.addEventListener("toggle", () => element.open && intoView(shown));
+  element.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !element.open) return;
+    element.open = false;
+    element.querySelector("summary").focus();
+  });
   return element;
 }
+
+addEventListener("pointerdown", (event) => {
+  for (const open of document.querySelectorAll(".explain[open]")) if (!open.contains(event.target)) open.open = false;
+});
 
 /** Move a text that would leave the window at its right or left edge. */
 function intoView(shown) {

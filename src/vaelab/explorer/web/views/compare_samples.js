@@ -20,13 +20,19 @@ export function sameSeed({ page, state, theme }) {
       h("div", { class: "sample-panels" }, panels.map((panel) => panel.element)),
     ),
     show() {
-      const kind = state.get("compare.kind", "mean");
-      for (const panel of panels) {
-        const n = panel.run.data.image ? 16 : 4;
-        const given = panel.run.data.given ? panel.run.data.givenRows(n, chosenRow(state, panel.run.data)) : null;
-        const drawn = drawSamples(panel.run, { n, temperature: 1, seed: state.get("compare.seed", 0), component: null, given });
-        panel.show(drawn[kind] ?? drawn.mean, n, Math.min(n - 1, state.get("compare.pick", 0)));
-      }
+      for (const panel of panels) showSamples(panel, state);
     },
   };
+}
+
+function showSamples(panel, state) {
+  const { run } = panel;
+  const kind = state.get("compare.kind", "mean");
+  const n = run.data.image ? 16 : 4;
+  const seed = state.get("compare.seed", 0);
+  const given = run.data.given ? run.data.givenRows(n, chosenRow(state, run.data)) : null;
+  const settings = `${seed} ${given}`;
+  if (panel.settings !== settings) panel.drawn = drawSamples(run, { n, temperature: 1, seed, component: null, given });
+  panel.settings = settings;
+  panel.show(panel.drawn[kind] ?? panel.drawn.mean, n, Math.min(n - 1, state.get("compare.pick", 0)));
 }
