@@ -423,13 +423,15 @@ def test_a_row_is_reconstructed_by_every_run(show):
     tab = show(*PAIR, at="view=compare&compare.row=7")
     x = data_of(PAIR[0]).test.batch(8)[7:]
     expected = [of_run(kind).model.reconstruct(x)[0] for kind in PAIR]
-    cards = tab.locator(".compare > section").first.locator(".compare-card").all()[1:]
-    for card, mean in zip(cards, expected, strict=True):
-        assert [float(text) for text in card.locator(".bar-row .value").all_inner_texts()] == pytest.approx(
-            mean.tolist(), abs=0.007
-        )
-        wrong = int(((mean > 0.5) != (x[0] > 0.5)).sum())
-        assert f"{wrong} of 6 values wrong" in card.inner_text()
+    section = tab.locator(".compare > section").first
+    rows = [row.locator("td").all_inner_texts() for row in section.locator(".variables tbody tr").all()]
+    for place, (mean, card) in enumerate(zip(expected, section.locator(".compare-card").all(), strict=True), start=1):
+        assert [float(row[place]) for row in rows] == pytest.approx(mean.tolist(), abs=0.007)
+        wrong = (mean > 0.5) != (x[0] > 0.5)
+        assert f"{int(wrong.sum())} of 6 values wrong" in card.inner_text()
+        marked = section.locator(f".variables tbody td:nth-of-type({place + 1})").all()
+        assert ["differs" in (cell.get_attribute("class") or "") for cell in marked] == wrong.tolist()
+    assert [float(row[0]) for row in rows] == x[0].tolist()
 
 
 def test_a_code_is_decoded_by_every_run_with_such_codes(show):
@@ -440,11 +442,10 @@ def test_a_code_is_decoded_by_every_run_with_such_codes(show):
         for text in re.findall(r"−?\d[\d.]*", section.locator(".code-numbers").inner_text())
     ]
     assert z[1] == 1.5
-    assert section.locator("h3").all_inner_texts() == ["Code", "gaussian-vae", "conditional"]
-    shown = section.locator(".compare-card").nth(1).locator(".bar-row .value").all_inner_texts()
-    assert [float(text) for text in shown] == pytest.approx(
-        of_run("gaussian-vae").model.decode(torch.tensor([z]))[0].tolist(), abs=0.02
-    )
+    assert section.locator("thead th").all_inner_texts() == ["Column", "gaussian-vae", "conditional"]
+    shown = section.locator("tbody td:nth-of-type(1)").all_inner_texts()
+    decoded = of_run("gaussian-vae").model.decode(torch.tensor([z]))[0]
+    assert [float(text) for text in shown] == pytest.approx(decoded.tolist(), abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -459,7 +460,7 @@ def test_numbers_that_do_not_compare_are_refused(show, kinds, reason):
     tab = show(*kinds, at="view=compare")
     assert reason in tab.locator(".compare .note").inner_text()
     assert not tab.locator(".compare-words").is_visible()
-    assert tab.locator(".compare > section").first.locator(".compare-card").count() == 3
+    assert tab.locator(".compare > section").first.locator(".compare-card").count() == 2
 
 
 def test_the_address_restores_what_is_compared(show):
@@ -474,7 +475,7 @@ def test_the_address_restores_what_is_compared(show):
     tab.reload()
     tab.locator("#panel").wait_for()
     assert tab.locator(".compare").inner_text() == before
-    assert "row 1, class" in tab.locator(".compare-card").first.inner_text()
+    assert "row 1, class" in tab.locator(".compare .variables thead").first.inner_text()
 
 
 def test_one_run_is_not_compared(show):

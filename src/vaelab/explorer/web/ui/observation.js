@@ -85,9 +85,8 @@ export function shownValue(variable, x) {
     return { part: Math.min(1, x[best]), text: withShare(variable.levels[best - variable.start], x[best]) };
   }
   if (variable.kind === "binary") {
-    const [no, yes] = variable.levels ?? ["0", "1"];
-    if (value === 0) return { part: 0, text: no };
-    return { part: value, text: variable.levels || value === 1 ? withShare(yes, value) : value.toFixed(2) };
+    if (!variable.levels) return { part: value, text: value === 0 || value === 1 ? String(value) : value.toFixed(2) };
+    return { part: value, text: value > 0.5 ? withShare(variable.levels[1], value) : withShare(variable.levels[0], 1 - value) };
   }
   const [low, high] = variable.range ?? [0, 1];
   return { part: Math.min(1, Math.max(0, (value - low) / (high - low))), text: briefNumber(Number(value.toPrecision(3))) };

@@ -1,6 +1,7 @@
 // The same code through every run whose codes have the same kind and size.
 
 import { codeView } from "../ui/code.js";
+import { variablesTable, hasColumnsOf } from "../ui/variables.js";
 import { button, following, numberField, toggle } from "../ui/controls.js";
 import { h, unique } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
@@ -18,20 +19,33 @@ export function sameCode({ page, run, state, theme }) {
   }
   const base = group[0];
   const code = codeView({ model: base.model, theme, label: "the code" });
-  const cards = group.map((each) => {
-    const picture = observationView({ data: each.data, theme, label: `decoded by ${each.title}`, size: 150 });
-    return { run: each, picture, element: h("article", { class: "compare-card" }, h("h3", { text: each.title }), picture.element) };
-  });
+  const decoded = decodedBy(group, theme);
   const intro = h("article", { class: "compare-card" }, h("h3", { text: "Code" }), code.element, h("p", { class: "small soft", text: `drawn from the prior of ${base.title}` }));
   return {
-    element: h("section", {}, heading, controls(base, state), h("div", { class: "compare-cards" }, intro, cards.map((card) => card.element))),
+    element: h("section", {}, heading, controls(base, state), h("div", { class: "compare-cards" }, intro, decoded.cards), decoded.table),
     show() {
       const z = codeOf(base, state);
       code.show(z);
-      for (const card of cards) {
-        const given = card.run.data.given ? card.run.data.givenRows(1, chosenRow(state, card.run.data)) : null;
-        card.picture.show(card.run.model.decode(z, 1, given));
-      }
+      decoded.show(group.map(({ data, model }) => model.decode(z, 1, data.given ? data.givenRows(1, chosenRow(state, data)) : null)));
+    },
+  };
+}
+
+/** What each run decodes: images and other data in cards, columns of the first run's names in one table. */
+function decodedBy(group, theme) {
+  const base = group[0].data;
+  const inTable = group.filter((run) => !base.image && hasColumnsOf(run.data, base));
+  const cards = group.filter((run) => !inTable.includes(run)).map((run) => {
+    const picture = observationView({ data: run.data, theme, label: `decoded by ${run.title}`, size: 150 });
+    return { run, picture, element: h("article", { class: "compare-card" }, h("h3", { text: run.title }), picture.element) };
+  });
+  const table = inTable.length ? variablesTable({ data: base, label: "The decoded code", headOf: (place) => inTable[place].title }) : null;
+  return {
+    cards: cards.map((card) => card.element),
+    table: table?.element ?? null,
+    show(means) {
+      for (const { run, picture } of cards) picture.show(means[group.indexOf(run)]);
+      table?.show(inTable.map((run) => ({ x: means[group.indexOf(run)], isMean: true })));
     },
   };
 }

@@ -1,6 +1,7 @@
 // The same row through every run: its reconstruction, its code, and its bound.
 
 import { codeView } from "../ui/code.js";
+import { variablesTable, hasColumnsOf } from "../ui/variables.js";
 import { h } from "../ui/dom.js";
 import { explain, formula } from "../ui/explain.js";
 import { shownNumber } from "../ui/numbers.js";
@@ -10,25 +11,24 @@ import { rowChoice } from "../ui/rows.js";
 /** Return the section that shows one row of the page through every run: `{ element, show() }`. */
 export function sameInput({ page, run, state, theme }) {
   const { data } = run;
-  const input = observationView({ data, theme, label: "the row", size: 150 });
-  const name = h("p", { class: "small soft" });
   const rows = rowChoice(state, "compare.row", { data });
+  const input = data.image ? inputCard(data, theme) : inputTable(data, page.runs);
   const cards = page.runs.map((each) => cardOf(each, data, theme));
   const element = h(
     "section",
     {},
     h("h2", {}, "The same row ", explain("the same row", "Each run encodes the row and decodes the best code of q(z|x): the mean of real numbers, the likelier value of each bit.", formula("elbo"))),
     h("div", { class: "controls" }, rows.element),
-    h("div", { class: "compare-cards" }, h("article", { class: "compare-card" }, h("h3", { text: "Input" }), input.element, name), cards.map((card) => card.element)),
+    data.image ? null : input.element,
+    h("div", { class: "compare-cards" }, data.image ? input.element : null, cards.map((card) => card.element)),
   );
   return {
     element,
     show() {
       const row = chosenRow(state, data);
       rows.update();
-      input.show(data.row(row));
-      name.textContent = rowName(data, row);
-      cards.forEach((card) => card.show(row));
+      const means = cards.map((card) => card.show(row));
+      input.show(row, means);
     },
   };
 }
@@ -43,13 +43,40 @@ export function rowName(data, row) {
   return `${data.split} row ${row}${data.labels ? `, class ${data.classes[data.labels[row]]}` : ""}`;
 }
 
+function inputCard(data, theme) {
+  const picture = observationView({ data, theme, label: "the row", size: 150 });
+  const name = h("p", { class: "small soft" });
+  return {
+    element: h("article", { class: "compare-card" }, h("h3", { text: "Input" }), picture.element, name),
+    show(row) {
+      picture.show(data.row(row));
+      name.textContent = rowName(data, row);
+    },
+  };
+}
+
+/** The row of a table beside its reconstructions by all runs that have its columns. */
+function inputTable(data, runs) {
+  const shown = runs.filter((run) => hasColumnsOf(run.data, data));
+  const name = h("span");
+  const table = variablesTable({ data, label: "The row and its reconstructions", headOf: (place) => (place ? shown[place - 1].title : name), marks: true });
+  return {
+    element: table.element,
+    show(row, means) {
+      name.textContent = rowName(data, row);
+      table.show([{ x: data.row(row) }, ...shown.map((run) => ({ x: means[runs.indexOf(run)], isMean: true }))]);
+    },
+  };
+}
+
 function cardOf(run, base, theme) {
   const { data, model } = run;
   const own = data !== base ? observationView({ data, theme, label: `input of ${run.title}`, size: 75 }) : null;
-  const picture = observationView({ data, theme, label: `reconstruction by ${run.title}`, size: 150 });
+  const inTable = !base.image && hasColumnsOf(data, base);
+  const picture = inTable ? null : observationView({ data, theme, label: `reconstruction by ${run.title}`, size: 150 });
   const code = codeView({ model, theme, label: `code of ${run.title}` });
   const [bound, wrong, remark] = [h("p", { class: "compare-bound" }), h("p", { class: "small soft" }), h("p", { class: "small soft" })];
-  const element = h("article", { class: "compare-card" }, h("h3", { text: run.title }), picture.element, bound, wrong, code.element, own ? [remark, own.element] : null);
+  const element = h("article", { class: "compare-card" }, h("h3", { text: run.title }), picture?.element ?? null, bound, wrong, code.element, own ? [remark, own.element] : null);
   return {
     element,
     show(place) {
@@ -58,7 +85,7 @@ function cardOf(run, base, theme) {
       const given = data.given ? data.givenRows(1, row) : null;
       const q = model.posterior(x, 1, given);
       const mean = model.decode(model.best(q), 1, given);
-      picture.show(mean);
+      picture?.show(mean);
       code.show(q.mean());
       bound.textContent = run.bounds ? `${shownNumber(run.bounds[row])} nats` : "no bound";
       bound.title = run.bounds ? `ELBO with K = ${run.bound_samples} codes` : "an auto-encoder without noise has no likelihood";
@@ -68,6 +95,7 @@ function cardOf(run, base, theme) {
         own.show(x);
         remark.textContent = data.sha256 === base.sha256 ? `Its input: the same row, binarisation ${data.binarisation}, given ${data.condition ?? "nothing"}.` : `Its input: row ${row} of its own data, ${data.name}.`;
       }
+      return mean;
     },
   };
 }

@@ -34,5 +34,5 @@ function showSamples(panel, state) {
   const settings = `${seed} ${given}`;
   if (panel.settings !== settings) panel.drawn = drawSamples(run, { n, temperature: 1, seed, component: null, given });
   panel.settings = settings;
-  panel.show(panel.drawn[kind] ?? panel.drawn.mean, n, Math.min(n - 1, state.get("compare.pick", 0)));
+  panel.show(panel.drawn[kind] ?? panel.drawn.mean, n, Math.min(n - 1, state.get("compare.pick", 0)), kind === "mean");
 }

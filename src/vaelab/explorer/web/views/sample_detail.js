@@ -1,6 +1,7 @@
 // The chosen sample: large, its code, the nearest row of the page, and buttons that open it in other views.
 
 import { codeView } from "../ui/code.js";
+import { variablesTable, hasLevels } from "../ui/variables.js";
 import { button } from "../ui/controls.js";
 import { fill, h } from "../ui/dom.js";
 import { givenWords } from "../ui/given.js";
@@ -13,17 +14,16 @@ import { openers } from "./sample_open.js";
 export function sampleDetail({ run, state, theme, canOpen }) {
   const { data } = run;
   const heading = h("h2");
-  const picture = observationView({ data, theme, label: "the chosen sample", size: 168 });
-  const row = observationView({ data, theme, label: "the nearest row", size: 168 });
+  const pair = data.image ? pairOfImages(data, theme) : pairOfColumns(data);
   const code = codeView({ model: run.model, theme, label: "code" });
-  const [rowName, distance, given] = [h("figcaption"), h("p", { class: "small soft" }), h("p", { class: "small" })];
+  const [distance, given] = [h("p", { class: "small soft" }), h("p", { class: "small" })];
   const near = nearestRow(data);
   let shown = null;
   const open = openers(run, canOpen).map(([text, changes]) => button(text, () => state.set(changes(shown))));
   const element = h(
     "aside",
     { class: "sample-detail", "aria-label": "The chosen sample" },
-    h("div", {}, heading, h("div", { class: "sample-pair" }, h("figure", {}, picture.element, h("figcaption", { text: "the sample" })), h("figure", {}, row.element, rowName))),
+    h("div", {}, heading, pair.element),
     h("div", {}, distance, given, h("h3", { text: "Its code" }), code.element, h("div", { class: "button-row" }, open)),
   );
   return {
@@ -32,12 +32,35 @@ export function sampleDetail({ run, state, theme, canOpen }) {
       const found = near.of(next.x);
       shown = { ...next, row: found.row };
       heading.textContent = `Sample ${next.place + 1}`;
-      picture.show(next.x);
-      row.show(data.row(found.row));
-      rowName.textContent = `the nearest row: ${found.row}${data.labels ? `, class ${data.classes[data.labels[found.row]]}` : ""}`;
+      pair.show(next, data.row(found.row), `the nearest row: ${found.row}${data.labels ? `, class ${data.classes[data.labels[found.row]]}` : ""}`);
       distance.textContent = distanceWords(data, near, found, next.kind);
       given.textContent = next.given ? `Given: ${givenWords(data, next.given)}` : "";
       code.show(next.z);
+    },
+  };
+}
+
+function pairOfImages(data, theme) {
+  const [picture, row] = ["the chosen sample", "the nearest row"].map((label) => observationView({ data, theme, label, size: 168 }));
+  const rowName = h("figcaption");
+  return {
+    element: h("div", { class: "sample-pair" }, h("figure", {}, picture.element, h("figcaption", { text: "the sample" })), h("figure", {}, row.element, rowName)),
+    show({ x }, nearest, name) {
+      picture.show(x);
+      row.show(nearest);
+      rowName.textContent = name;
+    },
+  };
+}
+
+function pairOfColumns(data) {
+  const rowName = h("span");
+  const table = variablesTable({ data, label: "The sample and the nearest row", headOf: (place) => (place ? rowName : "the sample"), marks: true });
+  return {
+    element: table.element,
+    show({ x, kind }, nearest, name) {
+      table.show([{ x, isMean: kind === "mean" }, { x: nearest }]);
+      rowName.textContent = name;
     },
   };
 }
@@ -53,7 +76,7 @@ function distanceWords(data, near, found, kind) {
 }
 
 function distanceOfColumns(data) {
-  const levels = data.variables.filter((variable) => variable.levels || variable.kind === "binary").length;
+  const levels = data.variables.filter(hasLevels).length;
   const numbers = "squared differences of numbers, each divided by the variance of its column";
   if (!levels) return `the distance, the sum of ${numbers}`;
   return levels === data.variables.length ? "the number of columns whose likelier level differs" : `the distance: 1 for each level that differs, and ${numbers}`;

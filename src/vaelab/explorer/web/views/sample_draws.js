@@ -1,6 +1,7 @@
 // Draws of a model for the Sample view: the same codes as means, most probable values and draws; and the nearest row of the page.
 
 import { random } from "../engine/random.js";
+import { hasLevels, levelOf } from "../ui/variables.js";
 
 /** The ways to show what the model makes of a code: name in the address, words. */
 export const KINDS = [["mean", "Means"], ["mode", "Most probable values"], ["draw", "Draws"]];
@@ -63,7 +64,7 @@ export function nearestRow(data) {
 }
 
 function isBits(data) {
-  return data.image ? data.x.every((value) => value === 0 || value === 1) : data.variables.every((variable) => variable.levels || variable.kind === "binary");
+  return data.image ? data.x.every((value) => value === 0 || value === 1) : data.variables.every(hasLevels);
 }
 
 function distanceOfNumbers(data) {
@@ -79,7 +80,7 @@ function distanceOfNumbers(data) {
 }
 
 function distanceOfVariables(data) {
-  const scales = data.variables.map((variable) => (variable.levels || variable.kind === "binary" ? null : 1 / variance(data, variable.start)));
+  const scales = data.variables.map((variable) => (hasLevels(variable) ? null : 1 / variance(data, variable.start)));
   return (x, start, row) => {
     const from = row * data.size;
     let total = 0;
@@ -91,14 +92,6 @@ function distanceOfVariables(data) {
     });
     return total;
   };
-}
-
-/** Return the place of the most probable level of a variable in a row that starts at a place. */
-export function levelOf(variable, x, start = 0) {
-  if (variable.kind !== "categorical") return x[start + variable.start] > 0.5 ? 1 : 0;
-  let best = variable.start;
-  for (let place = variable.start; place < variable.stop; place += 1) if (x[start + place] > x[start + best]) best = place;
-  return best - variable.start;
 }
 
 function variance(data, column) {

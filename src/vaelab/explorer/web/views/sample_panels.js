@@ -1,11 +1,8 @@
 // The samples of one kind: a square of images, or a table with a column for each sample. Cells are kept and shown anew.
 
+import { cellText, variablesTable, hasLevels } from "../ui/variables.js";
 import { fill, h } from "../ui/dom.js";
-import { briefNumber } from "../ui/numbers.js";
-import { observationView, shownValue } from "../ui/observation.js";
-import { levelOf } from "./sample_draws.js";
-
-const MOST_COLUMNS = 200; // of a table; the CSV file has all
+import { observationView } from "../ui/observation.js";
 
 /** Return a panel of samples: `{ element, canvases(), show(x, n, picked) }`; `onpick(place)` is called where one is chosen. */
 export function samplePanel({ data, theme, title, kind, onpick }) {
@@ -53,60 +50,27 @@ function moveInGrid(event, cells, onpick) {
 }
 
 function tablePanel({ data, title, kind, onpick }) {
-  const variables = data.variables.slice(0, MOST_COLUMNS);
-  const head = h("tr", {}, h("th", { scope: "col", text: "Column" }));
-  const rows = variables.map((variable) => h("tr", {}, h("th", { scope: "row", text: variable.name })));
-  const table = h("table", { class: "sample-table" }, h("thead", {}, head), h("tbody", {}, rows));
-  const left = data.variables.length - variables.length;
-  const note = left ? h("p", { class: "soft small", text: `The first ${MOST_COLUMNS} of ${data.variables.length} columns; the CSV file has all.` }) : null;
-  const heads = [];
-  const cells = variables.map(() => []);
-  const add = (place) => {
-    const button = h("button", { type: "button", class: "sample-number", text: String(place + 1), "aria-label": `${title}, sample ${place + 1}`, onclick: () => onpick(place) });
-    heads.push(button);
-    head.append(h("th", { scope: "col" }, button));
-    rows.forEach((row, index) => row.append((cells[index][place] = h("td"))));
-  };
+  const buttons = [];
+  const headOf = (place) => (buttons[place] = h("button", { type: "button", class: "sample-number", text: String(place + 1), "aria-label": `${title}, sample ${place + 1}`, onclick: () => onpick(place) }));
+  const table = variablesTable({ data, label: title, headOf });
   return {
-    element: h("section", { class: "sample-panel of-table" }, h("h2", { text: title }), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title }, table), note),
+    element: h("section", { class: "sample-panel of-table" }, h("h2", { text: title }), table.element),
     canvases: () => [],
-    show(x, n, picked) {
-      while (heads.length < n) add(heads.length);
-      while (heads.length > n) {
-        heads.pop().parentElement.remove();
-        cells.forEach((row) => row.pop().remove());
-      }
-      heads.forEach((button, place) => {
-        button.setAttribute("aria-pressed", String(place === picked));
-        variables.forEach((variable, index) => show(cells[index][place], variable, x, place * data.size, kind));
-      });
+    show(x, n, picked, isMean = kind === "mean") {
+      table.show(Array.from({ length: n }, (_, place) => ({ x, start: place * data.size, isMean })));
+      buttons.forEach((button, place) => button.setAttribute("aria-pressed", String(place === picked)));
     },
   };
 }
 
-function show(cell, variable, x, start, kind) {
-  const text = cellText(variable, x, start, kind);
-  if (cell.textContent !== text) cell.textContent = text;
-  const { part } = shownValue(variable, x.subarray(start, start + variable.stop));
-  cell.style.setProperty("--part", `${Math.round(100 * (variable.kind === "categorical" && kind !== "mean" ? 0 : part))}%`);
-}
-
-/** Return one value of a row in words: a level, with its probability where the row is a mean, or a number. */
-export function cellText(variable, x, start, kind) {
-  const value = x[start + variable.start];
-  if (variable.kind === "binary" && kind !== "mean") return variable.levels ? variable.levels[levelOf(variable, x, start)] : String(value);
-  if (variable.kind === "binary" || variable.kind === "categorical") return shownValue(variable, x.subarray(start, start + variable.stop)).text;
-  return briefNumber(Number(value.toPrecision(3)));
-}
-
 /** Return samples as rows of a CSV file: levels by name; of means, a column for each probability. */
 export function tableOfSamples(data, x, n, kind) {
-  const plain = kind === "mean" || !data.variables.length;
-  const head = plain ? (data.columns ?? Array.from({ length: data.size }, (_, place) => `column ${place + 1}`)) : data.variables.map((variable) => variable.name);
+  const plain = kind === "mean";
+  const head = plain ? data.columns : data.variables.map((variable) => variable.name);
   const rows = Array.from({ length: n }, (_, row) => {
     const start = row * data.size;
     if (plain) return Array.from(x.subarray(start, start + data.size));
-    return data.variables.map((variable) => (variable.kind === "categorical" || variable.kind === "binary" ? cellText(variable, x, start, kind) : x[start + variable.start]));
+    return data.variables.map((variable) => (hasLevels(variable) ? cellText(variable, x, start) : x[start + variable.start]));
   });
   return [head, ...rows];
 }
