@@ -326,8 +326,7 @@ def test_contours_hold_their_share_of_a_gaussian(show):
         assert squared == pytest.approx(np.full(len(away), -2 * np.log(1 - share)), rel=0.05)  # of chi-squared with 2
 
 
-@pytest.mark.parametrize("rows", [2, 12])
-@pytest.mark.parametrize("size", [1, 2, 4])
+@pytest.mark.parametrize(("rows", "size"), [(2, 1), (12, 1), (2, 2), (2, 4)])
 def test_few_rows_and_equal_codes_have_a_map(show, rows, size):
     one = subject(vaelab.gaussian_vae, f"few-{rows}-{size}", latent_dim=size, hidden_dims=[4])
     with torch.no_grad():

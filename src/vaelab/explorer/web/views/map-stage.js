@@ -5,7 +5,8 @@ import { roundNumbers, shortNumber } from "../ui/geometry.js";
 import { drawMark, openMarks } from "../ui/markers.js";
 
 const MARGIN = { left: 46, right: 10, top: 10, bottom: 40 };
-const RADIUS = 3.6; // of a mark, in pixels of the style sheet
+const [RADIUS, SMALL] = [3.6, 2.8]; // of a mark, in pixels of the style sheet; SMALL on a phone
+const NARROW = 420;
 const FONT = "12px system-ui, sans-serif";
 
 /** Return the two canvases, one over the other, and what draws on them; `onSize` is called when the size changes. */
@@ -20,7 +21,7 @@ export function openStage(theme, onSize) {
     if (!width || !height || (width === stage.width && height === stage.height && ratio === stage.ratio)) return;
     Object.assign(stage, { width, height, ratio });
     for (const canvas of [below, above]) Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
-    stage.marks = openMarks(RADIUS * ratio, theme.colour("panel"));
+    stage.marks = openMarks((width > NARROW ? RADIUS : SMALL) * ratio, theme.colour("panel"));
     onSize();
   };
   const observer = new ResizeObserver(fit);
@@ -80,7 +81,8 @@ export function drawBelow(stage, scene) {
   if (scene.bars) drawBars(surface, stage, scene.bars);
   for (const line of scene.lines) drawLine(surface, stage, line);
   drawPoints(surface, stage, scene);
-  for (const label of scene.labels) drawLabel(surface, stage, label);
+  const taken = [];
+  for (const label of scene.labels) drawLabel(surface, stage, label, taken);
   surface.restore();
 }
 
@@ -170,11 +172,17 @@ function drawPoints(surface, stage, { plane, colouring, shown, selected }) {
   surface.restore();
 }
 
-function drawLabel(surface, stage, { x, y, text, strong = true, first = false }) {
-  const [middle, top] = stage.camera.toScreen(x, y);
+/** Write a name; one that would stand on another moves up or down. */
+function drawLabel(surface, stage, { x, y, text, strong = true, first = false }, taken) {
+  const [middle, wanted] = stage.camera.toScreen(x, y);
   const left = first ? MARGIN.left + 4 : middle;
+  const size = strong && stage.width > NARROW ? 14 : 12;
+  surface.font = `${strong ? 700 : 400} ${size}px system-ui, sans-serif`;
+  const half = surface.measureText(text).width / 2;
+  const isFree = (top) => taken.every((other) => Math.abs(other.top - top) >= size || Math.abs(other.left - left) >= half + other.half);
+  const top = strong && !first ? ([0, -1, 1, -2, 2, -3, 3].map((step) => wanted + step * size).find(isFree) ?? wanted) : wanted;
   if (top < MARGIN.top + 8 || top > stage.height - MARGIN.bottom - 8) return; // it would be cut off
-  surface.font = `${strong ? 700 : 400} ${strong && stage.width > 420 ? 14 : 12}px system-ui, sans-serif`;
+  if (strong) taken.push({ left, top, half });
   surface.textAlign = first ? "left" : "center";
   surface.textBaseline = "middle";
   surface.lineJoin = "round";
@@ -231,8 +239,8 @@ function drawOutline(surface, stage, outline) {
 
 function drawCursor(surface, stage, cursor, isStrip) {
   const [x, y] = stage.camera.toScreen(...cursor);
-  const arms = isStrip ? [[0, MARGIN.top - y, 0, stage.height - MARGIN.bottom - y]] : [[-14, 0, -4, 0], [4, 0, 14, 0], [0, -14, 0, -4], [0, 4, 0, 14]];
-  for (const [colour, width] of [[stage.theme.colour("panel"), 4], [stage.theme.colour("ink"), 2]]) {
+  const arms = isStrip ? [[0, MARGIN.top - y, 0, stage.height - MARGIN.bottom - y]] : [[-17, 0, -5, 0], [5, 0, 17, 0], [0, -17, 0, -5], [0, 5, 0, 17]];
+  for (const [colour, width] of [[stage.theme.colour("panel"), 6], [stage.theme.colour("ink"), 2.5]]) {
     surface.strokeStyle = colour;
     surface.lineWidth = width;
     surface.beginPath();

@@ -11,6 +11,7 @@ const NEAR = 14; // pixels: a click so near to a row pins the row
 const STEP = 12; // pixels that an arrow key moves the cursor
 const ZOOM = 1.5;
 const MOST = 200;
+const CORNERS = 100; // of an outline, at most: it stands in the address
 
 /** Return the buttons above the map. */
 export function toolbar(map) {
@@ -58,18 +59,19 @@ function placeText(place) {
 function pinAt(map, x, y) {
   const { toPlane, toScreen } = map.stage.camera;
   const place = toPlane(x, y);
-  const near = (spot, distance) => {
+  const away = (spot) => {
     const [left, top] = toScreen(...spot);
-    return Math.hypot(left - x, top - y) < distance;
+    return Math.hypot(left - x, top - y);
   };
-  const component = map.get("prior", true) ? map.components.findIndex(({ mean }) => near(mean, NEAR)) : -1;
-  if (component >= 0 && !map.plane.isStrip) {
+  const distances = map.components.map(({ mean }) => away(mean));
+  const component = distances.indexOf(Math.min(...distances));
+  if (distances[component] < NEAR && map.get("prior", true) && !map.plane.isStrip) {
     map.set({ component: component + 1, at: placeText(place) });
     return;
   }
   const row = nearestRow(map, place);
   const spot = row === null ? null : [map.plane.places[2 * row], map.plane.isStrip ? place[1] : map.plane.places[2 * row + 1]];
-  const pin = spot && near(spot, NEAR) ? `row:${row}` : `at:${placeText(place)}`;
+  const pin = spot && away(spot) < NEAR ? `row:${row}` : `at:${placeText(place)}`;
   map.set({ at: placeText(place), pin: map.get("pin") === pin ? null : pin });
 }
 
@@ -97,7 +99,8 @@ function zoomMiddle(map, factor) {
 
 function lasso(map, path, done) {
   if (!map.stage.camera) return;
-  const polygon = thinnedPath(path, 4).map(([x, y]) => map.stage.camera.toPlane(x, y));
+  const length = path.reduce((sum, [x, y], place) => sum + (place ? Math.hypot(x - path[place - 1][0], y - path[place - 1][1]) : 0), 0);
+  const polygon = thinnedPath(path, Math.max(4, length / CORNERS)).map(([x, y]) => map.stage.camera.toPlane(x, y));
   map.draft = done ? null : polygon;
   if (done && polygon.length > 2) map.set({ area: areaText({ polygon }) });
   else map.update(["map.at"]);
