@@ -16,7 +16,7 @@ export function lineChart({ title, x, y, height = 260 }) {
   function draw(width) {
     stops = [...new Set(shown.series.flatMap((line) => line.points.map((point) => point[0])))].sort((a, b) => a - b);
     const values = shown.series.flatMap((line) => line.points.map((point) => point[1]));
-    const across = axis(extent(stops), MARGIN.left, width - MARGIN.right, Math.max(2, Math.floor(width / 110)), x);
+    const across = axis(extent(stops), MARGIN.left, width - MARGIN.right, Math.max(2, Math.floor(width / 80)), x);
     const up = axis(shown.range ?? extent(values, 0.04), height - MARGIN.bottom, MARGIN.top, Math.max(2, Math.floor(height / 55)), y);
     const box = { left: MARGIN.left, top: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
     const [x0, y0, wide, tall] = [box.left - EDGE, box.top - EDGE, box.width + 2 * EDGE, box.height + 2 * EDGE]; // dots at the edge are whole
@@ -45,7 +45,7 @@ export function histogram({ title, x, y = { label: "rows" }, height = 220 }) {
   let counted = null;
   const chart = frame({ title, height, draw, read: (place) => readBin(counted, place, x, y), table });
   function draw(width) {
-    const across = axis([counted.low, counted.high], MARGIN.left, width - MARGIN.right, Math.max(2, Math.floor(width / 110)), x);
+    const across = axis([counted.low, counted.high], MARGIN.left, width - MARGIN.right, Math.max(2, Math.floor(width / 80)), x);
     const up = axis([0, Math.max(1, ...counted.counts)], height - MARGIN.bottom, MARGIN.top, 3, y);
     const bars = Array.from(counted.counts, (count, place) => {
       const [left, right] = [edge(counted, place), edge(counted, place + 1)].map(across.at);

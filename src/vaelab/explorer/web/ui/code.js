@@ -1,7 +1,7 @@
 // A code as a small picture: bits as squares, real numbers as bars above and below a line.
 
 import { h } from "./dom.js";
-import { briefNumber } from "./numbers.js";
+import { briefNumber, shownNumber } from "./numbers.js";
 
 const LISTED = 6; // codes of so few numbers are written out
 
@@ -25,7 +25,7 @@ export function codeView({ model, theme, label }) {
 function describe(model, z) {
   if (model.code === "bits") return `${model.dim} bits, ${z.reduce((count, bit) => count + (bit > 0.5 ? 1 : 0), 0)} of them 1`;
   if (model.dim <= LISTED) return `z = (${Array.from(z, (value) => briefNumber(Math.round(value * 100) / 100)).join(", ")})`;
-  return `${model.dim} numbers from ${briefNumber(Math.min(...z))} to ${briefNumber(Math.max(...z))}`;
+  return `${model.dim} numbers from ${shownNumber(Math.min(...z))} to ${shownNumber(Math.max(...z))}`;
 }
 
 function paintBits(canvas, z, theme) {

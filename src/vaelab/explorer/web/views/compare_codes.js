@@ -8,7 +8,7 @@ import { explain } from "../ui/explain.js";
 import { shownNumber } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
 import { drawSamples } from "./sample_draws.js";
-import { chosenRow } from "./compare_input.js";
+import { cardsOf, chosenRow } from "./compare_input.js";
 
 /** Return the section that decodes one code with every run that has such codes: `{ element, show() }`. */
 export function sameCode({ page, run, state, theme }) {
@@ -22,7 +22,7 @@ export function sameCode({ page, run, state, theme }) {
   const decoded = decodedBy(group, theme);
   const intro = h("article", { class: "compare-card" }, h("h3", { text: "Code" }), code.element, h("p", { class: "small soft", text: `drawn from the prior of ${base.title}` }));
   return {
-    element: h("section", {}, heading, controls(base, state), h("div", { class: "compare-cards" }, intro, decoded.cards), decoded.table),
+    element: h("section", {}, heading, controls(base, state), cardsOf([intro, ...decoded.cards]), decoded.table),
     show() {
       const z = codeOf(base, state);
       code.show(z);

@@ -17,10 +17,10 @@ export function sameInput({ page, run, state, theme }) {
   const element = h(
     "section",
     {},
-    h("h2", {}, "The same row ", explain("the same row", "Each run encodes the row and decodes the best code of q(z|x): the mean of real numbers, the likelier value of each bit.", formula("elbo"))),
+    h("h2", {}, "The same row ", explain("the same row", "Each run encodes the row and decodes the best code of q(z|x): the mean of real numbers, the likelier value of each bit.", `The ELBO, a lower bound on log p(x), is that of K = ${run.bound_samples} codes. An auto-encoder without noise has none.`, formula("elbo"))),
     h("div", { class: "controls" }, rows.element),
     data.image ? null : input.element,
-    h("div", { class: "compare-cards" }, data.image ? input.element : null, cards.map((card) => card.element)),
+    cardsOf([data.image ? input.element : null, ...cards.map((card) => card.element)]),
   );
   return {
     element,
@@ -31,6 +31,14 @@ export function sameInput({ page, run, state, theme }) {
       input.show(row, means);
     },
   };
+}
+
+/** Return cards side by side, so wide that all stand in one row where there is room. */
+export function cardsOf(cards) {
+  const shown = cards.filter(Boolean);
+  const element = h("div", { class: "compare-cards" }, shown);
+  element.style.setProperty("--count", shown.length);
+  return element;
 }
 
 /** Return the row of the page that the address names. */
@@ -87,8 +95,7 @@ function cardOf(run, base, theme) {
       const mean = model.decode(model.best(q), 1, given);
       picture?.show(mean);
       code.show(q.mean());
-      bound.textContent = run.bounds ? `${shownNumber(run.bounds[row])} nats` : "no bound";
-      bound.title = run.bounds ? `ELBO with K = ${run.bound_samples} codes` : "an auto-encoder without noise has no likelihood";
+      bound.textContent = run.bounds ? `ELBO ${shownNumber(run.bounds[row])} nats` : "no bound";
       wrong.textContent = missWords(data, x, mean);
       if (own) {
         own.element.hidden = row < base.count && sameNumbers(x, base.row(row));
