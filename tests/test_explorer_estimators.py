@@ -15,7 +15,7 @@ import vaelab
 from tests.engine_page import EnginePage
 from tests.golden.make import HERE, data_of
 from vaelab.distributions import Bernoulli
-from vaelab.estimators import ESTIMATORS, Estimator, Exact, Expectation, Rebar, ScoreFunction
+from vaelab.estimators import ESTIMATORS, Concrete, Estimator, Exact, Expectation, Rebar, ScoreFunction
 from vaelab.explorer import Subject, write_explorer
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, IWAE, Objective
@@ -95,7 +95,9 @@ def estimator_of(name: str, model: LatentVariableModel) -> Estimator:
         nn.init.zeros_(rebar.baseline[2].bias)
         nn.init.constant_(rebar.log_temperature, math.log(TEMPERATURE))  # in double precision
         return rebar.eval()
-    if kind in ("concrete", "gumbel-straight-through"):
+    if kind == "concrete":
+        return Concrete(model, K, TEMPERATURE, prior_temperature=TEMPERATURE).eval()
+    if kind == "gumbel-straight-through":
         return ESTIMATORS[kind](model, K, temperature=TEMPERATURE).eval()
     return ESTIMATORS[kind](model, K).eval()
 

@@ -152,10 +152,10 @@ function rebar(model, u, { temperature }) {
   return gradient;
 }
 
-function concrete(model, u, { objective, temperature, priorTemperature = 0.5 }) {
+function concrete(model, u, { objective, temperature }) {
   const { D } = model;
   const K = u.length / D;
-  const each = Array.from({ length: K }, (_, k) => relaxedWeight(model, u.subarray(k * D, (k + 1) * D), temperature, priorTemperature));
+  const each = Array.from({ length: K }, (_, k) => relaxedWeight(model, u.subarray(k * D, (k + 1) * D), temperature));
   const total = logSumExp(each.map(({ value }) => value));
   const gradient = new Float64Array(D);
   for (const { value, slopes } of each) {
@@ -166,15 +166,15 @@ function concrete(model, u, { objective, temperature, priorTemperature = 0.5 }) 
 }
 
 /** The log-weight of a relaxed code, and its gradient through the code. */
-function relaxedWeight(model, u, t, priorT) {
+function relaxedWeight(model, u, t) {
   const noise = u.map(logit);
   const y = noise.map((value, bit) => (value + model.logits[bit]) / t);
   const z = y.map(sigmoid);
   let value = model.logLikelihood(z);
   const slopes = model.slope(z);
   y.forEach((code, bit) => {
-    value += logDensity(priorT * code, priorT) - logDensity(noise[bit], t);
-    const ofPrior = priorT * (2 * sigmoid(-priorT * code) - 1);
+    value += logDensity(t * code, t) - logDensity(noise[bit], t);
+    const ofPrior = t * (2 * sigmoid(-t * code) - 1); // the prior has the temperature of the posterior
     slopes[bit] = (slopes[bit] * z[bit] * (1 - z[bit]) + ofPrior) / t;
   });
   return { value, slopes };

@@ -55,7 +55,7 @@ const TEXTS = {
   },
   concrete: {
     title: "Concrete",
-    text: "Trains a model whose codes lie between 0 and 1. It has little spread, but its mean is the gradient of that other model. A lower temperature has less bias and more spread.",
+    text: "Trains a model whose codes lie between 0 and 1: its mean is the gradient of that other model. A lower temperature has less bias and more spread; the KL of the relaxed codes stays another one. Here prior and posterior have the same temperature.",
     formula: "concrete",
     source: "Maddison, Mnih & Teh, 2017",
     link: "https://arxiv.org/abs/1611.00712",
