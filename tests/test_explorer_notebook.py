@@ -22,6 +22,7 @@ from vaelab.explorer import ExplorerPage
 from vaelab.sklearn import BernoulliVAE
 from vaelab.training import FitResult, History
 
+ROOT = Path(__file__).parents[1]
 CELLS = (
     "import numpy as np, vaelab\n"
     "rows = np.random.default_rng(0).integers(0, 2, (60, 16))\n"
@@ -165,3 +166,15 @@ def test_a_page_is_saved_over_its_own_file_only_and_opened(tmp_path: Path, monke
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     assert [page.open().as_uri()] == opened
+
+
+def test_the_documentation_has_the_views_and_its_keys_exist() -> None:
+    text = (ROOT / "docs" / "explorer.md").read_text(encoding="utf-8")
+    web = ROOT / "src" / "vaelab" / "explorer" / "web" / "views"
+    sources = {path.name: path.read_text(encoding="utf-8") for path in web.glob("*.js")}
+    order = re.findall(r"(\w+)View\b", sources["table.js"].partition("VIEWS")[2])
+    listed = re.findall(r"^\| (\w+) \|", text.partition("## The views")[2].partition("## Links")[0], re.M)
+    assert [name.lower() for name in listed[1:]] == order
+    keys = set(re.findall(rf"\b(?:{'|'.join(order)})\.[a-z_]+\b", text.partition("## Links")[2]))
+    assert len(keys) > 10
+    assert [key for key in keys if not any(f'"{key}"' in source for source in sources.values())] == []

@@ -1,4 +1,4 @@
-"""All rooms. A new estimator, likelihood, network, prior, objective, data format or panel is one file and one row.
+"""All rooms. A new estimator, likelihood, network, prior, objective, format, panel or view is one file and one row.
 
 Each file of ``tests/new_things`` goes into a copy of the package, and a table of the copy gets one import and one row.
 No other file of the copy changes. Then the command line reads, trains, evaluates and reports with all of them.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +96,14 @@ NEW_THINGS = (
         "    column_means,",
         "    latent_map,",
     ),
+    NewThing(
+        "view",
+        "explorer/web/views/column_means.js",
+        "explorer/web/views/table.js",
+        'import { columnMeansView } from "./column_means.js";',
+        "  columnMeansView,",
+        "];",
+    ),
 )
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -106,11 +116,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(PACKAGE, root / "vaelab", ignore=shutil.ignore_patterns("__pycache__"))
     for new in NEW_THINGS:
         assert not (root / "vaelab" / new.target).exists()
-        shutil.copy(PIECES / f"{new.piece}.py", root / "vaelab" / new.target)
+        shutil.copy((PIECES / new.piece).with_suffix(Path(new.target).suffix), root / "vaelab" / new.target)
         table = root / "vaelab" / new.table
         lines = table.read_text(encoding="utf-8").splitlines()
         lines.insert(lines.index(new.before), new.row)
-        lines.insert(lines.index("from __future__ import annotations") + 1, new.imported)
+        before = "from __future__ import annotations" if new.table.endswith(".py") else ""  # there imports begin
+        lines.insert(lines.index(before) + 1, new.imported)
         table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     shutil.copytree(TESTS, root / "tests", ignore=shutil.ignore_patterns("__pycache__", "new_things"))
     shutil.copy(TESTS.parent / "pyproject.toml", root)
@@ -164,11 +175,34 @@ def test_they_work_together_from_the_command_line(copy: Path, vaelab: Run) -> No
     assert "Means of the columns" in report
 
 
-def test_an_objective_trains_with_the_estimators_that_take_any(copy: Path, vaelab: Run) -> None:
+@pytest.fixture(scope="module")
+def renyi(copy: Path, vaelab: Run) -> Path:
+    """Return a run under the new objective."""
     words = ("latent_dim=2", "hidden_dims=[4]", "training.steps=20", "objective.name=half-renyi")
     vaelab("train", "gaussian-vae", "--data", "answers.bits", *words, "--out", "renyi")
-    rows = [json.loads(line) for line in (copy / "renyi" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return copy / "renyi"
+
+
+def test_an_objective_trains_with_the_estimators_that_take_any(renyi: Path) -> None:
+    rows = [json.loads(line) for line in (renyi / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert np.isfinite(rows[-1]["val/bound"])
+
+
+def test_a_view_of_the_explorer_shows_a_run(renyi: Path, vaelab: Run, browser: Any) -> None:
+    vaelab("explore", "renyi", "--no-open")
+    page, errors = browser.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((renyi / "explorer.html").as_uri())
+    page.get_by_role("tab", name="Column means").click()
+    assert page.get_by_role("listitem").count() == 6
+    page.close()
+    assert errors == []
+
+
+def test_the_view_is_that_of_the_documentation() -> None:
+    text = (TESTS.parent / "docs" / "extending.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```js\n(.*?)```", text, re.S)
+    assert (PIECES / "view.js").read_text(encoding="utf-8").endswith(shown)
 
 
 def test_the_settings_list_them(vaelab: Run) -> None:

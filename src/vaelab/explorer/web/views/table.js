@@ -9,4 +9,13 @@ import { mapView } from "./map.js";
 import { sampleView } from "./sample.js";
 import { trainingView } from "./training.js";
 
-export const VIEWS = [mapView, bitsView, layersView, drawView, sampleView, compareView, estimatorsView, trainingView];
+export const VIEWS = [
+  mapView,
+  bitsView,
+  layersView,
+  drawView,
+  sampleView,
+  compareView,
+  estimatorsView,
+  trainingView,
+];
