@@ -14,13 +14,14 @@ from playwright.sync_api import sync_playwright
 
 import vaelab
 
-SIZE = (1180, 740)
-COLOURS = 96  # of a picture: flat colours, so that a few are enough
+SIZE = (1280, 900)
+WIDE = (1600, 1150)  # of a view that is a table at this width
+COLOURS = 64  # of a picture: flat colours, so that a few are enough
 # picture -> the runs of its page, and what stands in the address after #
 PICTURES = {
     "map": (["gaussian-2"], "view=map"),
-    "bits": (["bernoulli-rebar"], "view=bits&bits.row=3"),
-    "layers": (["sbn-200-200"], "view=layers&layers.row=3"),
+    "bits": (["bernoulli-rebar"], "view=bits&bits.part=path&bits.a=3&bits.b=0"),
+    "layers": (["sbn-200-200"], "view=layers&layers.part=fields"),
     "draw": (["gaussian-20"], "view=draw&draw.row=4"),
     "sample": (["bernoulli-rebar"], "view=sample"),
     "compare": (["gaussian-20", "bernoulli-rebar"], "view=compare"),
@@ -42,14 +43,14 @@ def main() -> None:
             runs, state = PICTURES[name]
             page = vaelab.explore([given.runs / run for run in runs]).save(Path(folder) / f"{name}.html")
             target = given.out / f"explorer-{name}.png"
-            target.write_bytes(compressed(picture(browser, page, state)))
+            target.write_bytes(compressed(picture(browser, page, state, WIDE if name == "estimators" else SIZE)))
             print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
         browser.close()
 
 
-def picture(browser: Any, page: Path, state: str) -> bytes:
+def picture(browser: Any, page: Path, state: str, size: tuple[int, int]) -> bytes:
     """Return a view as PNG, when what moves in it has come to rest."""
-    tab = browser.new_page(viewport=dict(zip(("width", "height"), SIZE, strict=True)), reduced_motion="reduce")
+    tab = browser.new_page(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
     tab.goto(f"{page.as_uri()}#{state}&theme=light")
     tab.wait_for_timeout(2500)
     taken: bytes = tab.screenshot()
