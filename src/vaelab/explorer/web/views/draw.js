@@ -16,6 +16,8 @@ import { rangesOf, rowForm } from "./form.js";
 
 const COMPUTED = ["draw.row", "draw.pixels", "draw.cells", "draw.given", "draw.seed", "draw.codes", "draw.iwae"];
 
+const SHORT = 12; // variables of a form that is no higher than its neighbours
+
 export const drawView = {
   name: "draw",
   title: "Draw",
@@ -52,7 +54,7 @@ function partsOf(context, why) {
     h("div", { class: "controls draw-start" }, row.element, data.image || why !== null ? null : button("Nothing observed", () => state.set(ofRow(-1)))),
     h(
       "div",
-      { class: data.image ? "draw-columns" : "draw-columns table" },
+      { class: `draw-columns${data.image ? "" : data.variables.length > SHORT ? " table" : " table short"}` },
       h("div", { class: "draw-column" }, h("section", { class: "draw-panel first" }, h("h2", { text: "Your input" }), given.element, entry.element), data.image ? missing.element : null),
       h("div", { class: "draw-column" }, reconstruction ? reconstructionPanel(reconstruction) : null, codePanel(run, code), data.image ? null : missing.element),
       h("div", { class: "draw-column" }, h("section", { class: "draw-panel second" }, h("h2", {}, h("span", { text: "What this input shows" }), lookFor(data)), words, near.element), bound.element),
