@@ -18,6 +18,7 @@ from vaelab.explorer.subject import selection
 from vaelab.report import ReportedRun
 from vaelab.runs import Run
 
+PAIR = ("gaussian-vae", "bernoulli-vae")
 OPEN = """
 const content = JSON.parse(document.getElementById("content").textContent);
 const tensors = document.getElementById("tensors").textContent;
@@ -199,6 +200,17 @@ def test_the_saved_picture_is_that_of_the_grid(show, tmp_path):
         assert shown == pytest.approx(paper + means[place][..., None] * (ink - paper), abs=1.01)
 
 
+def test_a_copied_picture_is_on_the_clipboard(show):
+    tab = show("conv", at="view=sample&sample.kind=all&sample.n=9")
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.get_by_role("button", name="Copy picture").click()
+    tab.get_by_text("The picture is on the clipboard.").first.wait_for()
+    read = "navigator.clipboard.read().then(([item]) => item.getType('image/png')).then(createImageBitmap)"
+    width, height = tab.evaluate(f"{read}.then((picture) => [picture.width, picture.height])")
+    one = 3 * (8 * 4 + 4) + 4
+    assert (width, height) == (3 * (one + 16) + 16, one + 2 * 16)
+
+
 def drawn_means(tab):
     settings = "{ n: 9, temperature: 1, seed: 5, component: null, given: null }"
     means = compute(tab, f"[...$views_sample_draws.drawSamples(run, {settings}).mean]")
@@ -326,6 +338,22 @@ def test_the_curves_are_those_of_the_log(show):
     assert f"the KL is {text_of(log[-1]['train/kl'], 2)} nats" in words
 
 
+def test_the_curves_of_all_runs_are_shown_over_seconds(show):
+    tab = show(*PAIR, at="view=training&training.runs=all&training.across=seconds")
+    chart = tab.locator(".training-chart").first
+    assert chart.locator(".chart-legend li").all_inner_texts() == list(PAIR)
+    chart.locator("summary").click()
+    chart.locator("tr").first.wait_for()
+    shown = [row.locator("th, td").all_inner_texts() for row in chart.locator("tr").all()]
+    expected = {
+        (float(f"{row['seconds']:.4g}"), text_of(row["val/bound"], 2))
+        for kind in PAIR
+        for row in Run(HERE / kind / "run").metrics()
+    }
+    assert shown[0][1:] == [f"{kind}, {what}" for kind in PAIR for what in ("training", "validation")]
+    assert {(float(row[0]), row[place]) for row in shown[1:] for place in (2, 4) if row[place] != "–"} == expected
+
+
 def test_the_selected_step_is_not_one_of_the_warm_up():
     run = Run(HERE / "gaussian-vae" / "run")
     rows = [
@@ -382,8 +410,6 @@ def test_ticks_are_round_and_inside(show, low, high, count):
 
 
 # Runs side by side.
-
-PAIR = ("gaussian-vae", "bernoulli-vae")
 
 
 def stored_bounds(*kinds):
@@ -461,6 +487,18 @@ def test_numbers_that_do_not_compare_are_refused(show, kinds, reason):
     assert reason in tab.locator(".compare .note").inner_text()
     assert not tab.locator(".compare-words").is_visible()
     assert tab.locator(".compare > section").first.locator(".compare-card").count() == 2
+
+
+def test_multinomial_bounds_do_not_compare_with_others(show):
+    source = """((kinds) => $views_compare_rules.whyNotComparable(...kinds.map((kind, place) => ({
+      title: `run ${place}`, bounds: [0], data: { name: "d", sha256: "0123456789abcdef", split: "test" },
+      model: { prior: () => ({ mean: () => [] }), likelihood: () => ({ kind }) } }))))(kinds)"""
+    tab = show("gaussian-vae")
+    assert compute(tab, source, kinds=["multinomial", "multinomial"]) is None
+    assert compute(tab, source, kinds=["bernoulli", "gaussian"]) is None  # as vaelab compare does
+    assert "The runs differ in likelihood (run 0: gaussian, run 1: multinomial)" in compute(
+        tab, source, kinds=["gaussian", "multinomial"]
+    )
 
 
 def test_the_address_restores_what_is_compared(show):

@@ -75,13 +75,18 @@ function tableOf(head, rows) {
 /** Return the facts of a run as a list of names and texts; the command can be copied. */
 export function facts(run, say) {
   const last = run.metrics[run.metrics.length - 1];
+  const status = h("output", { class: "small soft" });
+  const told = (text) => {
+    status.textContent = text;
+    say(text);
+  };
   const counted = [["parameters", run.parameters.toLocaleString("en")], ...(last ? [["training", `${last.step.toLocaleString("en")} steps, ${shownNumber(last.seconds, 1)} s`]] : [])];
   const pairs = run.facts.filter(([name]) => name !== "command");
   const command = run.facts.find(([name]) => name === "command");
   return h(
     "section",
     { class: "training-facts" },
-    command ? [h("h2", { text: "Train it again" }), h("pre", { class: "command", text: command[1] }), button("Copy the command", () => copyText(command[1], say))] : null,
+    command ? [h("h2", { text: "Train it again" }), h("pre", { class: "command", text: command[1] }), h("div", { class: "button-row" }, button("Copy the command", () => copyText(command[1], told)), status)] : null,
     h("h2", { text: "Facts" }),
     h("dl", { class: "facts" }, [...counted, ...pairs].flatMap(([name, text]) => [h("dt", { text: name }), h("dd", { text })])),
   );
