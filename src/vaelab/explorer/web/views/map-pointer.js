@@ -111,6 +111,6 @@ function up(hands, event) {
 
 function wheel(hands, event) {
   event.preventDefault();
-  const lines = event.deltaMode === 1 ? 16 : 1;
+  const lines = event.deltaMode === 1 ? 16 : event.ctrlKey ? 6 : 1; // Ctrl: two fingers on a touch pad
   hands.act.zoom(Math.exp(-0.0015 * lines * event.deltaY), ...placeOf(hands, event));
 }

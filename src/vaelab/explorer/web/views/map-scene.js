@@ -1,6 +1,7 @@
 // What is drawn on the map below the cursor: rows, names of classes, the prior, and the histogram of a strip.
 
 import { shortName } from "./map-details.js";
+import { onBars } from "./map-stage.js";
 
 const BINS = 40;
 const NAMED = 30; // more names of classes cannot be read in one picture
@@ -15,12 +16,27 @@ export function titlesOf({ axes, plane }) {
 /** Return the rows, lines, labels and bars of the map as it is now. */
 export function scene(map) {
   const { plane, colouring, shown, chosen } = map;
-  return { plane, colouring, shown, selected: chosen, lines: linesOf(map), labels: labelsOf(map), bars: plane.isStrip ? barsOf(map) : null };
+  const bars = plane.isStrip ? barsOf(map) : [];
+  return { plane, colouring, shown, selected: chosen, lines: plane.isStrip ? curveOf(map, bars) : linesOf(map), labels: labelsOf(map), bars };
+}
+
+/** Return the density that the prior has on a strip, on the scale of the histogram [[left, right, part, counts], ...]. */
+function curveOf({ plane, circles, components, layer, get }, bars) {
+  const parts = circles.length ? [{ weight: 1, mean: plane.place(new Float32Array(layer.size)), covariance: plane.spread(null) }] : components;
+  if (!parts.length || bars.length < 2 || !get("prior", true)) return [];
+  const densities = parts.map(({ weight, mean: [middle], covariance: [variance] }) => (x) => (weight * Math.exp((-0.5 * (x - middle) ** 2) / variance)) / Math.sqrt(2 * Math.PI * variance));
+  const [low, high] = [bars[0][0], bars[bars.length - 1][1]];
+  const [width, counts] = [bars[0][1] - bars[0][0], bars.map(([, , , count]) => count)];
+  const scale = (counts.reduce((sum, count) => sum + count, 0) * width) / Math.max(...counts);
+  const path = Array.from({ length: 160 }, (_, place) => {
+    const x = low + ((high - low) * place) / 159;
+    return [x, onBars(scale * densities.reduce((sum, density) => sum + density(x), 0))];
+  });
+  return [{ path, width: 2, colour: "accent" }];
 }
 
 function linesOf(map) {
   const lines = [];
-  if (map.plane.isStrip) return lines;
   if (map.get("prior", true)) {
     map.circles.forEach((points) => lines.push({ points, dash: [2, 4], width: 1.25 }));
     map.components.forEach(({ outline }, c) => lines.push({ points: outline, ...(c === componentOf(map) ? { width: 3, colour: "accent" } : { width: 1.25, strength: 0.55 }) }));
@@ -66,7 +82,7 @@ function median(rows, places, axis) {
   return (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.ceil((sorted.length - 1) / 2)]) / 2;
 }
 
-/** Return the histogram of the first coordinate of the rows that are shown: [[left, right, part of the highest], ...]. */
+/** Return the histogram of the first coordinate of the rows that are shown: [[left, right, part of the highest, count], ...]. */
 function barsOf({ plane, shown }) {
   const values = Array.from(shown.keys()).filter((row) => shown[row]).map((row) => plane.places[2 * row]);
   if (!values.length) return [];
@@ -76,5 +92,5 @@ function barsOf({ plane, shown }) {
   const counts = new Array(high > low ? BINS : 1).fill(0);
   for (const value of values) counts[Math.min(counts.length - 1, Math.floor((value - start) / width))] += 1;
   const most = Math.max(...counts);
-  return counts.map((count, bin) => [start + bin * width, start + (bin + 1) * width, count / most]);
+  return counts.map((count, bin) => [start + bin * width, start + (bin + 1) * width, count / most, count]);
 }

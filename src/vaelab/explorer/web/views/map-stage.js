@@ -31,8 +31,8 @@ export function openStage(theme, onSize) {
   return stage;
 }
 
-/** Return the box of what is shown at first: all rows, and circles of the prior; never empty. */
-export function boxOf(plane, circles) {
+/** Return the box of what is shown at first: all rows, and outlines of the prior; never empty. */
+export function boxOf(plane, outlines) {
   const box = [Infinity, -Infinity, Infinity, -Infinity];
   const take = (x, y) => {
     box[0] = Math.min(box[0], x);
@@ -41,7 +41,7 @@ export function boxOf(plane, circles) {
     box[3] = Math.max(box[3], y);
   };
   for (let place = 0; place < plane.places.length; place += 2) take(plane.places[place], plane.places[place + 1]);
-  for (const outline of circles) outline.forEach(([x, y]) => take(x, plane.isStrip ? 0.5 : y));
+  for (const outline of outlines) outline.forEach(([x, y]) => take(x, plane.isStrip ? 0.5 : y));
   if (plane.isStrip) box[0] -= 0.17 * (box[1] - box[0]); // room for the names of the classes
   const least = 1e-3;
   const pad = (low, high) => (high - low < least ? [low - 0.5, high + 0.5] : [low - 0.04 * (high - low), high + 0.04 * (high - low)]);
@@ -78,7 +78,7 @@ export function drawBelow(stage, scene) {
   surface.beginPath();
   surface.rect(MARGIN.left, MARGIN.top, width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom);
   surface.clip();
-  if (scene.bars) drawBars(surface, stage, scene.bars);
+  if (scene.bars.length) drawBars(surface, stage, scene.bars);
   for (const line of scene.lines) drawLine(surface, stage, line);
   drawPoints(surface, stage, scene);
   const taken = [];
@@ -124,23 +124,29 @@ function drawAxes(surface, stage, { plane, titles }) {
   surface.restore();
 }
 
+/** Return the height in a strip at which a bar of a part of the highest ends: the rows are from 0 to 1, the bars above. */
+export function onBars(part) {
+  return 1.03 + 0.35 * part;
+}
+
 /** Draw the histogram of a strip: bars [[left, right, part of the highest], ...] above the rows. */
 function drawBars(surface, stage, bars) {
   surface.fillStyle = stage.theme.colour("edge");
   for (const [from, to, part] of bars) {
-    const [left, floor] = stage.camera.toScreen(from, 1.03);
-    const [right, top] = stage.camera.toScreen(to, 1.03 + 0.35 * part);
+    const [left, floor] = stage.camera.toScreen(from, onBars(0));
+    const [right, top] = stage.camera.toScreen(to, onBars(part));
     surface.fillRect(left, top, Math.max(1, right - left - 1), floor - top);
   }
 }
 
-function drawLine(surface, stage, { points, segments, width = 1.5, dash = [], colour = "soft", strength = 1 }) {
+function drawLine(surface, stage, { points, path, segments, width = 1.5, dash = [], colour = "soft", strength = 1 }) {
   surface.beginPath();
   const to = (x, y) => stage.camera.toScreen(x, y);
   if (points) {
     points.forEach(([x, y]) => surface.lineTo(...to(x, y)));
     surface.closePath();
   }
+  path?.forEach(([x, y]) => surface.lineTo(...to(x, y)));
   for (const [x0, y0, x1, y1] of segments ?? []) {
     surface.moveTo(...to(x0, y0));
     surface.lineTo(...to(x1, y1));

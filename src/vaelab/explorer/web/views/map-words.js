@@ -23,7 +23,7 @@ function planeWords(layer, plane) {
   const places = plane.names.filter((name, index, all) => name.startsWith("p") && all.indexOf(name) === index);
   if (places.length < 2) return null;
   const share = places.reduce((sum, name) => sum + variances[Number(name.slice(1)) - 1], 0) / total;
-  return `The plane of two principal axes, computed from the rows of this page when it was written, holds ${percent(share)} of the variance of their codes; rows that are near each other here can be far apart in the other ${layer.size - 2} directions.`;
+  return `The plane of two principal axes, computed from the rows of this page when it was written, holds ${percent(share)} of the variance of their codes; rows that are near each other here can be far apart ${layer.size === 3 ? "in the other direction" : `in the other ${layer.size - 2} directions`}.`;
 }
 
 function neighbourWords({ data }, layer) {

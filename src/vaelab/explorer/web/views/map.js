@@ -48,7 +48,8 @@ function openMap(root, { run, state, theme, say, rng, canOpen = () => false }) {
   map.set = (changes) => state.set(Object.fromEntries(Object.entries(changes).map(([key, value]) => [`map.${key}`, value])));
   map.stage = openStage(theme, () => map.plane && map.update(["map.zoom"]));
   map.legend = openLegend({ theme, onToggle: (group) => toggleGroup(map, group), onAll: () => showAll(map) });
-  map.details = openDetails({ data: run.data, theme, titles: ["Decoded here", "Nearest row", "Its recon\u00adstruction"], order: orderOfVariables(run) });
+  map.order = orderOfVariables(run);
+  map.details = openDetails({ data: run.data, theme, titles: ["Decoded here", "Nearest row", "Its recon\u00adstruction"], order: map.order });
   map.selection = openSelection({ run, theme, onPin: (row) => map.set({ pin: `row:${row}` }), onClear: () => clearArea(map), hint: "Choose “Select” and draw around some rows, or choose a whole class above the map; the page then compares them with the others." });
   map.mixture = openMixture(map);
   map.update = (keys) => update(map, keys);
@@ -115,7 +116,7 @@ function choosePlane(map, keys) {
   map.circles = map.prior?.kind === "normal" ? circlesOf(plane, layer.size) : [];
   map.components = map.prior?.kind === "mixture" ? componentsOn(plane, map.prior, layer.size) : [];
   map.contours = map.components.length && !plane.isStrip ? contoursOf(map.components) : [];
-  map.box = boxOf(plane, map.circles.slice(0, 2));
+  map.box = boxOf(plane, [...map.circles.slice(0, 2), ...map.components.map(({ outline }) => outline)]);
   if (keys !== null && !keys.some((key) => ["map.layer", "map.x", "map.y"].includes(key))) return;
   if (keys !== null) map.set({ at: null, zoom: null, mid: null, area: map.get("area", "").startsWith("p:") ? null : map.get("area") });
   fillAxes(map, parts.axes, state, [x, y], [firstX, firstY]);
@@ -135,12 +136,16 @@ function fillAxes(map, place, state, [x, y], [firstX, firstY]) {
     place,
     select("map.x", "Across", map.axes, x, firstX),
     select("map.y", "Up", [...map.axes, ["none", "nothing (a histogram)"]], y, firstY),
-    map.circles.length && !map.plane.isStrip ? toggle(state, "map.prior", { label: "Circles of the prior", value: true }) : null,
-    map.components.length ? toggle(state, "map.prior", { label: "Ellipses of the components", value: true }) : null,
+    map.circles.length || map.components.length ? toggle(state, "map.prior", { label: priorWords(map), value: true }) : null,
     map.contours.length ? toggle(state, "map.contours", { label: "Contours of the density", value: false }) : null,
     namedGroups(map) ? toggle(state, "map.names", { label: "Names of classes", value: true }) : null,
   );
   if (focused) place.querySelector(`[data-key="${focused}"]`)?.focus();
+}
+
+function priorWords({ plane, circles }) {
+  if (plane.isStrip) return "Density of the prior";
+  return circles.length ? "Circles of the prior" : "Ellipses of the components";
 }
 
 /** Return what is pinned: `{ row }`, `{ place }`, or null. */
