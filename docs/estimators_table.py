@@ -57,7 +57,8 @@ def baselines() -> str:
 
 def bounds() -> str:
     """Return the table of likelihood estimates, as Markdown."""
-    rows = [(f"`{bound.label('K')}`", bound.formula, bound.is_bound) for bound in BOUNDS.values()]
+    efforts = {None: "", "samples": "-K", "temperatures": "-T"}
+    rows = [(f"`{each.name}{efforts[each.named_after]}`", each.formula, each.is_bound) for each in BOUNDS.values()]
     return _table(("name", "formula", "a bound on $\\log p(x)$?"), rows)
 
 

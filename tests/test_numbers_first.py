@@ -179,3 +179,45 @@ def test_a_full_disk_costs_no_number(run):
     assert "code 0" in out
     assert "the numbers were not kept in run/evaluation.json: [Errno 27] File too large" in err
     assert not list(run.path.rglob(".vaelab-*"))
+
+
+def test_an_interrupted_estimate_is_printed_and_kept(vaelab, run, monkeypatch):
+    """Ctrl-C after the first chunks of rows: the number of these rows, marked, and the exit code of an interrupt."""
+    from vaelab.likelihood import ais
+
+    monkeypatch.setattr(ais, "_ELEMENTS", 16 * 4 * 5)  # chunks of five rows
+    walk = ais._walked
+
+    def stopped(walked, temperatures, number, chunks, callback):
+        if number == 2:
+            raise KeyboardInterrupt
+        return walk(walked, temperatures, number, chunks, callback)
+
+    monkeypatch.setattr(ais, "_walked", stopped)
+    result = vaelab("evaluate", "run", "--bound", "ais", "--temperatures", 5, "--chains", 4, "--rows", 18)
+    assert result.code == 130
+    assert "Interrupted: of the first 10 observations." in result.out
+    (record,) = run.evaluations()
+    assert (record.name, record.observations, record.interrupted, record.samples) == ("ais-5", 10, True, 4)
+
+
+def test_the_first_rows_alone_are_evaluated_on_request(vaelab, run):
+    result = vaelab("evaluate", "run", "--bound", "elbo", "--rows", 7, "--no-report")
+    assert "the first 7 of 20 observations" in result.out
+    assert vaelab("evaluate", "run", "--bound", "elbo", "--no-report").code == 0
+    found = {(record.observations, record.rows_of_split) for record in run.evaluations() if record.name == "elbo"}
+    assert found == {(7, 20), (20, None)}  # one does not replace the other
+    member = report.ReportedRun("run", run)
+    assert member.evaluation("elbo").observations == 20  # and a table has that of all rows
+    assert vaelab.refused("evaluate", "run", "--rows", 0).startswith("error: rows: expected an integer of at least 1")
+
+
+def test_annealing_is_named_after_its_temperatures(vaelab, run):
+    result = vaelab(
+        "evaluate", "run", "--bound", "ais", "--bound", "exact", "--temperatures", 60, "--chains", 8, "--json"
+    )
+    records = {record["name"]: record for record in json.loads(result.out)["evaluations"]}
+    annealed, exact = records["ais-60"], records["exact"]
+    assert abs(annealed["value"] - exact["value"]) < 0.05
+    assert (annealed["samples"], annealed["temperatures"], annealed["kernel"]) == (8, 60, "langevin")
+    assert annealed["seconds"] >= 0

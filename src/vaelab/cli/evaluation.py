@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from vaelab.cli.options import SAMPLES, DataFile, Json, ModelPath, Overwrite
+from vaelab.cli.options import CHAINS, SAMPLES, TEMPERATURES, DataFile, Json, ModelPath, Overwrite
 from vaelab.cli.output import going_on, print_json, print_table, print_text, print_values, require_report, say
 from vaelab.cli.usage import say_next
 
@@ -30,6 +30,9 @@ def evaluate(
         typer.Option(metavar="NAME", help="A bound; repeatable  [default: elbo, iwae]"),
     ] = None,
     samples: Annotated[int, typer.Option(metavar="K", help="K codes an observation; quote 5000.")] = SAMPLES,
+    rows: Annotated[int | None, typer.Option(metavar="N", help="Only the first N rows  [default: all]")] = None,
+    chains: Annotated[int, typer.Option(metavar="K", help="Of --bound ais, for each row.")] = CHAINS,
+    temperatures: Annotated[int, typer.Option(metavar="T", help="Of --bound ais.")] = TEMPERATURES,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the codes drawn.")] = 0,
     data: DataFile = None,
     binarisation: Annotated[
@@ -47,20 +50,22 @@ def evaluate(
     from vaelab.report import ReportedRun, write_report
     from vaelab.runs import Run
 
-    asked = (split, tuple(bound) if bound else None, samples, seed)
+    asked = _Asked(split, tuple(bound) if bound else None, samples, seed, rows, chains, temperatures, binarisation)
     if is_saved_model(run):
         saved = OpenedModel(run, data)
         with WorkProgress(f"evaluating {saved.name}") as progress:
-            _print_result(run, _evaluated(saved.model, saved.data, *asked, progress, binarisation), as_json)
+            _print_result(run, _evaluated(saved.model, saved.data, asked, progress), as_json)
         return
     opened = Run(run)
     member = ReportedRun(opened.name, opened, read=() if data is None else (data,))
     with WorkProgress(f"evaluating {opened.name}") as progress:
-        result = _evaluated(member.model, member.data, *asked, progress, binarisation).of_weights(member.loaded.weights)
+        result = _evaluated(member.model, member.data, asked, progress).of_weights(member.loaded.weights)
     try:
         _print_result(run, result, as_json)
     finally:
         _keep(member, result)
+    if any(record.interrupted for record in result):
+        raise KeyboardInterrupt  # after what was computed is printed and kept
     if report:
         with going_on("the report was not written"):
             say(f"report: {write_report(run, opened.name, [member])}")
@@ -68,21 +73,32 @@ def evaluate(
         say_next("evaluate", "" if opened.spec.image_shape else " --out samples.csv", run=run)
 
 
-def _evaluated(
-    model: LatentVariableModel,
-    data: Dataset,
-    split: str,
-    bounds: tuple[Any, ...] | None,
-    samples: int,
-    seed: int,
-    callback: Callback,
-    binarisation: Any = None,
-) -> Evaluation:
+class _Asked(NamedTuple):
+    """What an evaluation is asked for."""
+
+    split: str = "test"
+    bounds: tuple[Any, ...] | None = None
+    samples: int = SAMPLES
+    seed: int = 0
+    rows: int | None = None
+    chains: int = CHAINS
+    temperatures: int = TEMPERATURES
+    binarisation: Any = None
+
+
+def _evaluated(model: LatentVariableModel, data: Dataset, asked: _Asked, callback: Callback) -> Evaluation:
     from vaelab.evaluation import evaluate
 
-    other = binarisation is not None
-    data = data.with_binarisation(binarisation) if other else data
-    return evaluate(model, data, split, bounds, samples, seed, callback, other_binarisation=other)
+    other = asked.binarisation is not None
+    return evaluate(
+        model,
+        data.with_binarisation(asked.binarisation) if other else data,
+        *(asked.split, asked.bounds, asked.samples, asked.seed, callback),
+        other_binarisation=other,
+        rows=asked.rows,
+        chains=asked.chains,
+        temperatures=asked.temperatures,
+    )
 
 
 def _print_result(run: Path, result: Evaluation, as_json: bool) -> None:
@@ -136,7 +152,7 @@ def compare(
     for member in members:
         if member.evaluation("elbo") is None and member.evaluation("reconstruction-error") is None:
             with WorkProgress(f"evaluating {member.title}") as progress:
-                result = _evaluated(member.model, member.data, "test", None, samples, 0, progress)
+                result = _evaluated(member.model, member.data, _Asked(samples=samples), progress)
             _keep(member, result.of_weights(member.loaded.weights))
     if as_json:
         print_json({"mark": mark, "runs": [summary(member) for member in members]})

@@ -12,7 +12,9 @@ import typer
 from vaelab.errors import InputError, shown
 
 __all__ = [
+    "CHAINS",
     "SAMPLES",
+    "TEMPERATURES",
     "ColumnsFile",
     "DataFile",
     "Drop",
@@ -38,7 +40,8 @@ __all__ = [
     "require_no_data",
 ]
 
-SAMPLES = 100  # evaluation.SAMPLES, which is not imported here: help has to be instant
+# Those of likelihood.Effort, which is not imported here: help has to be instant.
+SAMPLES, CHAINS, TEMPERATURES = 100, 16, 1000
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A model; vaelab settings lists all.")]
 Words = Annotated[
     list[str] | None,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from vaelab.errors import InputError, require_choice, require_int
 from vaelab.evaluation.active_units import active_units
 from vaelab.evaluation.encode import encode_means
 from vaelab.evaluation.result import Evaluation, EvaluationRecord
-from vaelab.likelihood import BOUNDS, Bound, BoundEstimate, BoundName, Callback, objective_bound
+from vaelab.likelihood import BOUNDS, Bound, BoundEstimate, BoundName, Callback, Effort, objective_bound
 from vaelab.models import LatentVariableModel
 from vaelab.networks import evaluation_mode
 from vaelab.objectives import Reconstruction
@@ -48,18 +49,23 @@ def evaluate(
     callback: Callback | None = None,
     *,
     other_binarisation: bool = False,
+    rows: int | None = None,
+    chains: int = Effort.chains,
+    temperatures: int = Effort.temperatures,
 ) -> Evaluation:
     """Evaluate a model on a split: a table of numbers, each with its name, standard error and protocol.
 
     ``elbo`` (with its reconstruction and KL, from at most 10 codes) and ``iwae-K`` for K = ``samples``, on request
-    ``prior-K``, ``exact`` and ``quadrature``; then the active units. A KL that has no closed
-    form is marked ``sampled``. A deterministic auto-encoder gets its reconstruction error and the log-density of its
-    codes instead. All values are in nats per observation; of rows with weights they are weighted means, as their notes
-    say. Active units are left out, with a warning, if the mean of q(z|x) is not known. ``callback`` is called with the
-    finished and the total work of all parts together. The data should have the binarisation that the model was trained
-    under; data with another one are evaluated with ``other_binarisation=True``, and every number then names both.
-    Where values are missing, every number is of the observed ones, and ``values["observed"]`` has their number in each
-    observation. The model is in evaluation mode meanwhile.
+    ``prior-K``, ``ais-T`` (annealed, with T temperatures and a number of chains), ``exact`` and ``quadrature``; then
+    the active units. With ``rows`` only the first rows of the split are evaluated, and every number says so. A KL that
+    has no closed form is marked ``sampled``. A deterministic auto-encoder gets its reconstruction error and the
+    log-density of its codes instead. All values are in nats per observation; of rows with weights they are weighted
+    means, as their notes say. Active units are left out, with a warning, if the mean of q(z|x) is not known.
+    ``callback`` is called with the finished and the total work of all parts together. The data should have the
+    binarisation that the model was trained under; data with another one are evaluated with ``other_binarisation=True``,
+    and every number then names both. Where values are missing, every number is of the observed ones, and
+    ``values["observed"]`` has their number in each observation. The model is in evaluation mode meanwhile. An
+    interrupt (Ctrl-C) ends a long estimate: what is done by then is returned, and is marked.
 
     Raises:
         InputError: an unknown split or bound, a bound that the model does not have, a split on the disk, or data of
@@ -77,19 +83,22 @@ def evaluate(
     model.accept(data.spec)
     trained = _trained_binarisation(model, data, other_binarisation)
     chosen = _chosen(model, bounds)
-    require_int("samples", samples, 1)
+    effort = Effort(*(require_int(*given, 1) for given in _efforts(samples, chains, temperatures)))
     observed = data.split(split).observations(model.any_weight.device)
     if isinstance(observed, Streamed):
         raise InputError(
             f"split: expected a split in memory; {split!r} of {data.name} is on the disk ({len(observed):,} rows)"
         )
+    protocol: dict[str, Any] = {"split": split, "binarisation": data.binarisation, "data": data.name, "seed": seed}
+    if rows is not None and require_int("rows", rows, 1) < len(observed):
+        protocol["rows_of_split"], observed = len(observed), observed.first(rows)
     with evaluation_mode(model):
         if model.code == "point":
             numbers = list(_of_autoencoder(model, observed, seed))
         else:
-            numbers = list(_of_bounds(model, observed, chosen, samples, seed, callback))
-        numbers += _units(model, observed, seed)
-    protocol: dict[str, Any] = {"split": split, "binarisation": data.binarisation, "data": data.name, "seed": seed}
+            numbers = list(_of_bounds(model, observed, chosen, effort, seed, callback))
+        if not any(content.get("interrupted") for content, _ in numbers):
+            numbers += _units(model, observed, seed)
     values = {content["name"]: values for content, values in numbers if values is not None}
     if data.has_missing:
         values["observed"] = _observed_cells(observed, data.spec)
@@ -154,18 +163,27 @@ def _of_bounds(
     model: LatentVariableModel,
     observed: Observations,
     bounds: Sequence[Bound],
-    samples: int,
+    effort: Effort,
     seed: int,
     callback: Callback | None,
 ) -> Iterator[_Number]:
-    """Yield the numbers of each bound."""
-    callbacks = _shares([bound.work(model, samples) for bound in bounds], callback)
+    """Yield the numbers of each bound; after one that the user interrupted, no more."""
+    callbacks = _shares([bound.work(model, effort) for bound in bounds], callback)
     for bound, share in zip(bounds, callbacks, strict=True):
-        count = None if bound.samples is None else bound.samples(samples)
-        estimate = bound.estimate(model, observed, count or 1, seed, share)
-        yield _record(bound.label(samples), count, estimate)
+        count = None if bound.samples is None else bound.samples(effort)
+        begun = time.perf_counter()
+        estimate = bound.estimate(model, observed, count or 1, seed, share, **bound.options(effort))
+        content, values = _record(bound.label(effort), count, estimate)
+        yield content | {"seconds": round(time.perf_counter() - begun, 2)}, values
         for name, part in estimate.parts.items():
             yield _record(name, count, part)
+        if estimate.interrupted:
+            return
+
+
+def _efforts(*given: int) -> Iterator[tuple[str, int]]:
+    """Yield the numbers of an effort with their names."""
+    return zip((field.name for field in fields(Effort)), given, strict=True)
 
 
 def _record(name: str, samples: int | None, estimate: BoundEstimate) -> _Number:
@@ -177,10 +195,16 @@ def _record(name: str, samples: int | None, estimate: BoundEstimate) -> _Number:
         "value": estimate.mean,
         "standard_error": error,
         "observations": len(estimate.values),
-        "note": " ".join(part for part in (estimate.note, _of_weights(estimate)) if part),
+        "note": " ".join(part for part in (_of_interruption(estimate), estimate.note, _of_weights(estimate)) if part),
+        "interrupted": estimate.interrupted,
         **estimate.details,
     }
     return content, estimate.values
+
+
+def _of_interruption(estimate: BoundEstimate) -> str:
+    """Return that the user interrupted the estimate, and what it is of."""
+    return f"Interrupted: of the first {len(estimate.values):,} observations." if estimate.interrupted else ""
 
 
 def _of_weights(estimate: BoundEstimate) -> str:

@@ -34,6 +34,12 @@ class EvaluationRecord(BaseModel):
         weights: SHA-256 of the weights that were evaluated; None where no file holds them.
         note: how to read the number.
         sampled: whether a KL is an average over the codes drawn, because it has no closed form.
+        rows_of_split: how many rows the split has, where only the first were evaluated.
+        interrupted: whether the user interrupted it, so that it is of the first observations alone.
+        seconds: how long it took.
+        temperatures, kernel, start, acceptance: of annealed importance sampling, whose K are chains.
+        median_pareto_shape, heavy_tailed: of importance weights, the shape of their tail, and the share of the
+            observations for which it is above 0.7.
         median_effective_samples: median over the observations of `(sum_k w_k)^2 / sum_k w_k^2`, between 1 and K.
         change: how much the last halving of the grid's step changed an integral, in nats.
         units: how many units the code has.
@@ -58,6 +64,15 @@ class EvaluationRecord(BaseModel):
     weights: str | None = None
     note: str = ""
     sampled: bool = False
+    rows_of_split: int | None = None
+    interrupted: bool = False
+    seconds: float | None = None
+    temperatures: int | None = None
+    kernel: str | None = None
+    start: str | None = None
+    acceptance: float | None = None
+    median_pareto_shape: float | None = None
+    heavy_tailed: float | None = None
     median_effective_samples: float | None = None
     change: float | None = None
     units: int | None = None
@@ -124,7 +139,11 @@ class Evaluation(Sequence[EvaluationRecord]):
             return Evaluation(self.records[key], self.values)
         if not isinstance(key, str):
             return self.records[key]
-        found = [record for record in self.records if record.name in (key, f"{key}-{record.samples}")]
+        found = [
+            record
+            for record in self.records
+            if record.name in (key, f"{key}-{record.samples}", f"{key}-{record.temperatures}")
+        ]
         if not found:
             names = [record.name for record in self.records]
             raise InputError(f"name: expected one of {', '.join(names)}; got {shown(key)}{did_you_mean(key, names)}")
@@ -147,7 +166,12 @@ class Evaluation(Sequence[EvaluationRecord]):
         if not self.records:
             return ""
         first = self.records[0]
-        rows = f"{first.observations:,} observations, " if first.observations is not None else ""
+        part = (
+            f"the first {{:,}} of {first.rows_of_split:,} observations, "
+            if first.rows_of_split
+            else "{:,} observations, "
+        )
+        rows = part.format(first.observations) if first.observations is not None else ""
         what = f"{first.split} split of {first.data}, binarisation {first.binarisation}"
         if first.observed_cells is not None:
             what += f"; {first.observed_cells:.3g} of {first.row_cells} values observed, on average"

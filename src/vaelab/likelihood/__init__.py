@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from vaelab.likelihood.ais import Bracket, annealed_importance, bracket
 from vaelab.likelihood.annealing import Start
-from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
+from vaelab.likelihood.contract import BoundEstimate, Callback, Effort, Observed, as_split
 from vaelab.likelihood.elbo import elbo
 from vaelab.likelihood.exact import exact
 from vaelab.likelihood.importance import effective_samples, importance_weighted
 from vaelab.likelihood.kernels import KERNELS, Kernel, kernel_for
 from vaelab.likelihood.objective import objective_bound
+from vaelab.likelihood.pareto import pareto_shape
 from vaelab.likelihood.prior import prior_average
 from vaelab.likelihood.quadrature import quadrature
 from vaelab.likelihood.rows import score_rows
@@ -23,6 +24,7 @@ __all__ = [
     "BoundName",
     "Bracket",
     "Callback",
+    "Effort",
     "Kernel",
     "Observed",
     "Start",
@@ -35,6 +37,7 @@ __all__ = [
     "importance_weighted",
     "kernel_for",
     "objective_bound",
+    "pareto_shape",
     "prior_average",
     "quadrature",
     "score_rows",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import torch
@@ -13,16 +13,15 @@ from torch import Tensor
 from vaelab.data import Observations
 from vaelab.errors import require_int
 from vaelab.likelihood.annealing import Path, Start, temperatures_between
-from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
+from vaelab.likelihood.contract import BoundEstimate, Callback, Effort, Observed, as_split, collected
 from vaelab.likelihood.importance import effective_samples
 from vaelab.likelihood.kernels import Kernel, kernel_for
 from vaelab.models import LatentVariableModel
 from vaelab.networks import evaluation_mode
 from vaelab.seeds import seeded
 
-__all__ = ["CHAINS", "TEMPERATURES", "Bracket", "annealed_importance", "bracket"]
+__all__ = ["Bracket", "annealed_importance", "bracket"]
 
-CHAINS, TEMPERATURES = 16, 1000
 _ELEMENTS = 1_000_000  # numbers that are decoded at once
 _ROWS, _CHAINS = 20, 4  # of the run that tunes the step sizes
 _FIRST = 30  # moves at its first temperature
@@ -84,11 +83,11 @@ class _Annealing:
 def annealed_importance(
     model: LatentVariableModel,
     observed: Observed,
-    samples: int = CHAINS,
+    samples: int = Effort.chains,
     seed: int = 0,
     callback: Callback | None = None,
     *,
-    temperatures: int = TEMPERATURES,
+    temperatures: int = Effort.temperatures,
     start: Start = "posterior",
     kernel: str | None = None,
 ) -> BoundEstimate:
@@ -122,17 +121,20 @@ def annealed_importance(
     """
     require_int("samples", samples, 1)
     annealing, split = _annealing(model, temperatures, start, kernel), as_split(model, observed)
-    chunks: list[tuple[Tensor, Tensor]] = []
     rows = max(1, _ELEMENTS // (samples * split.dim))
     starts = range(0, len(split), rows)
-    with evaluation_mode(model):
-        annealing.tune(split.bits(slice(0, _ROWS)).to(model.any_weight), seed)
+
+    def chunks() -> Iterator[tuple[Tensor, Tensor]]:
         for number, first in enumerate(starts):
             x = split.bits(slice(first, first + rows)).to(model.any_weight)
             with seeded(seed, "ais", number):
                 walk = annealing.forwards(annealing.path(x), samples)
-                chunks.append(_walked(walk, temperatures, number, len(starts), callback))
-    return _estimate(chunks, 1, annealing, split)
+                yield _walked(walk, temperatures, number, len(starts), callback)
+
+    with evaluation_mode(model):
+        annealing.tune(split.bits(slice(0, _ROWS)).to(model.any_weight), seed)
+        found, interrupted = collected(chunks())
+    return replace(_estimate(found, 1, annealing, split), interrupted=interrupted)
 
 
 @dataclass(frozen=True)
@@ -158,11 +160,11 @@ class Bracket:
 def bracket(
     model: LatentVariableModel,
     rows: int = 100,
-    samples: int = CHAINS,
+    samples: int = Effort.chains,
     seed: int = 0,
     callback: Callback | None = None,
     *,
-    temperatures: int = TEMPERATURES,
+    temperatures: int = Effort.temperatures,
     start: Start = "posterior",
     kernel: str | None = None,
     given: object = None,
@@ -255,5 +257,5 @@ def _estimate(
             "kernel": annealing.kernel.name,
             "start": annealing.start,
         },
-        weights=split.weights,
+        weights=None if split.weights is None else split.weights[: len(values)],
     )

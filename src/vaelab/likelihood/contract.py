@@ -6,9 +6,9 @@ Every estimate has the signature ``estimate(model, observed, samples, seed, call
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -17,10 +17,26 @@ from vaelab.data.weights import weighted_mean
 from vaelab.inputs import Table
 from vaelab.models import LatentVariableModel
 
-__all__ = ["BoundEstimate", "Callback", "Observed", "as_split"]
+__all__ = ["BoundEstimate", "Callback", "Effort", "Observed", "as_split", "collected"]
 
+T = TypeVar("T")
 Observed = Observations | Table  # a split, or observations (N, X) of any kind of number
 Callback = Callable[[int, int], None]  # called with the finished and the total work
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much work the estimates of one evaluation may take.
+
+    Attributes:
+        samples: K, the codes of an observation.
+        chains: of annealed importance sampling, for each observation.
+        temperatures: of annealed importance sampling.
+    """
+
+    samples: int = 100
+    chains: int = 16
+    temperatures: int = 1000
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,7 @@ class BoundEstimate:
     Attributes:
         values: one for each observation, (N,).
         weights: weights of the observations, (N,), with which means are taken; None where all count the same.
+        interrupted: whether it is of the first observations alone, because the user interrupted it.
         parts: terms that add up to it, which are reported with it.
         diagnostics: other numbers for each observation, (N,) each.
         details: numbers about the estimate as a whole, which are reported with it.
@@ -47,6 +64,7 @@ class BoundEstimate:
     details: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     weights: Tensor | None = None
+    interrupted: bool = False
 
     @property
     def mean(self) -> float:
@@ -86,3 +104,20 @@ def as_split(model: LatentVariableModel, observed: Observed) -> Observations:
     if isinstance(observed, Observations):
         return observed
     return Resident(model.observations(observed), 1, redraw=False)
+
+
+def collected(parts: Iterable[T]) -> tuple[list[T], bool]:
+    """Return the parts of a long computation, and whether the user interrupted it after some of them.
+
+    Raises:
+        KeyboardInterrupt: the user interrupted the first part, so that there is nothing to return.
+    """
+    done: list[T] = []
+    try:
+        for part in parts:
+            done.append(part)
+    except KeyboardInterrupt:
+        if not done:
+            raise
+        return done, True
+    return done, False

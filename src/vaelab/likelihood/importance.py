@@ -5,12 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
+from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split, collected
 from vaelab.likelihood.objective import Score, posterior_score, score_split
+from vaelab.likelihood.pareto import FEWEST, HEAVY, pareto_shape
 from vaelab.models import LatentVariableModel
-from vaelab.objectives import IWAE
+from vaelab.objectives import IWAE, Terms
 
 __all__ = ["effective_samples", "importance_weighted", "log_mean_weight"]
+
+_SHARE = 0.1  # of the observations with weights of a heavy tail, above which the number is marked
+TOO_HEAVY = (
+    "a lower bound that may be far below log p(x): for {:.0%} of the observations a few weights decide (Pareto shape "
+    "above 0.7); give it with its K, and see --bound ais"
+)
 
 
 def importance_weighted(
@@ -23,7 +30,8 @@ def importance_weighted(
     """Importance-weighted estimate of log p(x): `log 1/K sum_k p(x, z_k) / q(z_k|x)` with `z_k ~ q(z|x)`.
 
     A lower bound on log p(x) in expectation, tighter as K grows. ``diagnostics`` has ``effective_samples``, `(sum_k
-    w_k)^2 / sum_k w_k^2`, between 1 and K. Source: Burda, Grosse & Salakhutdinov (2016),
+    w_k)^2 / sum_k w_k^2`, between 1 and K, and ``pareto_shape``, how heavy the tail of the weights is
+    (:func:`~vaelab.likelihood.pareto_shape`). Source: Burda, Grosse & Salakhutdinov (2016),
     https://arxiv.org/abs/1509.00519.
 
     Raises:
@@ -47,17 +55,24 @@ def log_mean_weight(
 ) -> BoundEstimate:
     """Return `log 1/K sum_k w_k` of every observation for the log-weights of a score, and the effective samples."""
     split = as_split(model, observed)
-    objective, values, effective = IWAE(), [], []
-    for _, terms in score_split(model, split, samples, seed, score, callback):
-        values.append(objective.bound(terms))
-        effective.append(effective_samples(terms.log_weights))
-    samples_in_effect = torch.cat(effective)
-    return BoundEstimate(
-        torch.cat(values),
-        diagnostics={"effective_samples": samples_in_effect},
-        details={"median_effective_samples": float(samples_in_effect.median())},
-        weights=split.weights,
-    )
+    chunks = score_split(model, split, samples, seed, score, callback)
+    found, interrupted = collected(_of_weights(terms) for _, terms in chunks)
+    values, effective, shape = (torch.cat(part) for part in zip(*found, strict=True))
+    weights = None if split.weights is None else split.weights[: len(values)]
+    details = {"median_effective_samples": float(effective.median())}
+    note = ""
+    if samples >= FEWEST:
+        heavy = float((shape > HEAVY).double().mean())
+        details |= {"median_pareto_shape": float(shape.nanmedian()), "heavy_tailed": heavy}
+        note = TOO_HEAVY.format(heavy) if heavy > _SHARE else ""
+    diagnostics = {"effective_samples": effective, "pareto_shape": shape}
+    return BoundEstimate(values, {}, diagnostics, details, note, weights, interrupted)
+
+
+def _of_weights(terms: Terms) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the estimate, the effective samples and the shape of the tail of each observation, (B,) each."""
+    log_weights = terms.log_weights
+    return IWAE().bound(terms), effective_samples(log_weights), pareto_shape(log_weights)
 
 
 def effective_samples(log_weights: Tensor) -> Tensor:

@@ -14,9 +14,10 @@ from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective, Terms
 from vaelab.seeds import seeded
 
-__all__ = ["Score", "joined", "objective_bound", "posterior_score", "score_split"]
+__all__ = ["Draw", "Score", "joined", "objective_bound", "posterior_score", "score_split"]
 
-Score = Callable[[Tensor, int], Terms]  # from observations (B, X) and K to the terms of K codes for each
+Draw = Callable[[int], Terms]  # from K to the terms of K new codes for each of some observations
+Score = Callable[[Tensor], Draw]  # from observations (B, X) to such a function: what does not change is computed once
 _ELEMENTS = 4_000_000  # of a (K, B, X) chunk: 16 MB in float32, about what a processor's cache holds
 _ROWS, _CODES = 1000, 40  # observations of a chunk, at most; codes that its rows leave room for
 
@@ -59,11 +60,11 @@ def objective_bound(
 
 
 def posterior_score(model: LatentVariableModel, objective: Objective) -> Score:
-    """Return the function that draws codes from q(z|x) and scores them."""
+    """Return the function that draws codes from q(z|x) and scores them; q is computed once for some observations."""
 
-    def score(x: Tensor, samples: int) -> Terms:
+    def score(x: Tensor) -> Draw:
         q = model.posterior(x)
-        return objective.terms(model, x, q, q.sample((samples,)))
+        return lambda samples: objective.terms(model, x, q, q.sample((samples,)))
 
     return score
 
@@ -89,9 +90,8 @@ def score_split(
         if number % ranks.count == ranks.rank:
             with torch.no_grad(), seeded(seed, "bound", number):
                 x = split.bits(chunk).to(model.any_weight)  # (B, X)
-                size = max(1, _ELEMENTS // x.numel())
-                counts = [min(size, samples - done) for done in range(0, samples, size)]
-                terms = joined([score(x, count) for count in counts])
+                size, draw = max(1, _ELEMENTS // x.numel()), score(x)
+                terms = joined([draw(min(size, samples - done)) for done in range(0, samples, size)])
             yield chunk, terms
         if callback is not None:
             callback(chunk.stop, len(split))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed
 from vaelab.likelihood.importance import log_mean_weight
-from vaelab.likelihood.objective import Score
+from vaelab.likelihood.objective import Draw, Score
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Terms
 
@@ -46,9 +46,12 @@ def prior_average(
 def prior_score(model: LatentVariableModel) -> Score:
     """Return the function that draws codes from p(z) and scores them."""
 
-    def score(x: Tensor, samples: int) -> Terms:
-        z = model.prior().sample((samples, len(x)))  # (K, B, D)
-        log_likelihood = model.log_likelihood(x, z)
-        return Terms(log_likelihood, torch.zeros_like(log_likelihood))
+    def score(x: Tensor) -> Draw:
+        def draw(samples: int) -> Terms:
+            z = model.prior().sample((samples, len(x)))  # (K, B, D)
+            log_likelihood = model.log_likelihood(x, z)
+            return Terms(log_likelihood, torch.zeros_like(log_likelihood))
+
+        return draw
 
     return score

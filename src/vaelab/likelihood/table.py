@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from vaelab.inference import MAX_BITS
-from vaelab.likelihood.contract import BoundEstimate, Callback, Observed
+from vaelab.likelihood.ais import annealed_importance
+from vaelab.likelihood.contract import BoundEstimate, Effort
 from vaelab.likelihood.elbo import elbo
 from vaelab.likelihood.exact import exact, require_few_bits
 from vaelab.likelihood.importance import importance_weighted
@@ -18,20 +19,8 @@ from vaelab.models import LatentVariableModel
 __all__ = ["BOUNDS", "Bound", "BoundName"]
 
 _MOST = 10  # codes of the ELBO: more only reduce its noise, and the average over observations needs few
+_MOVE = 8  # work of a move of a chain, in codes drawn
 _GRID = 150  # work of a numerical integration, measured on MNIST, in codes drawn per observation
-
-
-class EstimateFunction(Protocol):
-    """The signature of every likelihood estimate."""
-
-    def __call__(
-        self,
-        model: LatentVariableModel,
-        observed: Observed,
-        samples: int = 1,
-        seed: int = 0,
-        callback: Callback | None = None,
-    ) -> BoundEstimate: ...
 
 
 @dataclass(frozen=True)
@@ -40,32 +29,34 @@ class Bound:
 
     Attributes:
         name: what users type.
-        estimate: the function.
+        estimate: the function, with the signature of ``contract``; some have further arguments.
         formula: its formula, in LaTeX, for the documentation.
         is_bound: in what sense it is a bound, for the documentation.
         default: whether an evaluation includes it unless others are asked for.
-        samples: the codes that it draws, of the K asked for; None where it draws none.
-        named_after_samples: whether K is part of its name, because its expectation depends on K.
+        samples: the codes that it draws for each observation; None where it draws none.
+        options: further arguments of the function.
+        named_after: the effort that is part of its name, because its expectation depends on it; None for none.
         work: the work of the estimate, in codes that are drawn for each observation.
         check: raises an :class:`~vaelab.errors.InputError` for a model that it is not defined for.
     """
 
     name: str
-    estimate: EstimateFunction
+    estimate: Callable[..., BoundEstimate]
     formula: str
     is_bound: str
-    work: Callable[[LatentVariableModel, int], float]
+    work: Callable[[LatentVariableModel, Effort], float]
     default: bool = False
-    samples: Callable[[int], int] | None = None
-    named_after_samples: bool = False
+    samples: Callable[[Effort], int] | None = None
+    options: Callable[[Effort], dict[str, Any]] = lambda effort: {}
+    named_after: Literal["samples", "temperatures"] | None = None
     check: Callable[[LatentVariableModel], object] = LatentVariableModel.require_likelihood
 
-    def label(self, samples: int | str) -> str:
-        """Return the name of the number for K ``samples``, such as ``iwae-100``."""
-        return f"{self.name}-{samples}" if self.named_after_samples else self.name
+    def label(self, effort: Effort) -> str:
+        """Return the name of the number, such as ``iwae-100``."""
+        return self.name if self.named_after is None else f"{self.name}-{getattr(effort, self.named_after)}"
 
 
-def _enumeration(model: LatentVariableModel, samples: int) -> float:
+def _enumeration(model: LatentVariableModel, effort: Effort) -> float:
     """A code that all observations share takes about a twentieth of the work of one that is drawn for each."""
     return max(1.0, 2.0 ** min(model.latent_dim, MAX_BITS) / 20)
 
@@ -78,28 +69,39 @@ BOUNDS: dict[str, Bound] = {
             elbo,
             r"$\frac{1}{K}\sum_k \log p(x\mid z_k) - \operatorname{KL}[q \,\Vert\, p]$ with $z_k \sim q(z\mid x)$",
             "lower bound, in expectation",
-            work=lambda model, samples: min(samples, _MOST),
+            work=lambda model, effort: min(effort.samples, _MOST),
             default=True,
-            samples=lambda samples: min(samples, _MOST),
+            samples=lambda effort: min(effort.samples, _MOST),
         ),
         Bound(
             "iwae",
             importance_weighted,
             r"$\log \frac{1}{K}\sum_k p(x, z_k)/q(z_k\mid x)$ with $z_k \sim q(z\mid x)$",
             "lower bound in expectation, tighter as $K$ grows",
-            work=lambda model, samples: samples,
+            work=lambda model, effort: effort.samples,
             default=True,
-            samples=lambda samples: samples,
-            named_after_samples=True,
+            samples=lambda effort: effort.samples,
+            named_after="samples",
         ),
         Bound(
             "prior",
             prior_average,
             r"$\log \frac{1}{K}\sum_k p(x\mid z_k)$ with $z_k \sim p(z)$",
             "lower bound in expectation; do not quote it",
-            work=lambda model, samples: samples,
-            samples=lambda samples: samples,
-            named_after_samples=True,
+            work=lambda model, effort: effort.samples,
+            samples=lambda effort: effort.samples,
+            named_after="samples",
+        ),
+        Bound(
+            "ais",
+            annealed_importance,
+            r"$\log \frac{1}{K}\sum_k \prod_i [p(x, z_{ki})/q(z_{ki}\mid x)]^{t_i - t_{i-1}}$ along a path from "
+            r"$q(z\mid x)$ to $p(x, z)$",
+            "lower bound in expectation, tighter with more temperatures",
+            work=lambda model, effort: _MOVE * effort.chains * effort.temperatures,
+            samples=lambda effort: effort.chains,
+            options=lambda effort: {"temperatures": effort.temperatures},
+            named_after="temperatures",
         ),
         Bound(
             "exact",
@@ -114,7 +116,7 @@ BOUNDS: dict[str, Bound] = {
             quadrature,
             r"$\log \int p(z)\,p(x\mid z)\,dz$ on a grid",
             r"$\log p(x)$ itself, up to the error of the grid; only for codes of one or two real numbers",
-            work=lambda model, samples: _GRID,
+            work=lambda model, effort: _GRID,
             check=require_small_code,
         ),
     )

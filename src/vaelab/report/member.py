@@ -88,11 +88,16 @@ class ReportedRun:
         return self.model.sample(count, kind=kind, seed=self.seed, given=given)
 
     def evaluation(self, prefix: str, split: str = "test") -> EvaluationRecord | None:
-        """Return the evaluation of that name under the run's binarisation; of ``iwae-K`` that with the largest K."""
+        """Return the evaluation of that name under the run's binarisation; of ``iwae-K`` that with the largest K.
+
+        It is of the whole split.
+        """
         records = [
             record
             for record in self.evaluations()
             if (record.split, record.binarisation) == (split, self.run.binarisation)
+            and record.rows_of_split is None
+            and not record.interrupted
             and record.name in (prefix, f"{prefix}-{record.samples}")
         ]
         return max(records, key=lambda record: record.samples or 0, default=None)

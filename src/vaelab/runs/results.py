@@ -14,7 +14,7 @@ from vaelab.storage.sealed import Schema, seal, unseal
 __all__ = ["Results"]
 
 _WAIT = 30.0  # seconds that another process may take to add its numbers
-_SAME = ("name", "samples", "split", "binarisation", "data", "seed", "weights")
+_SAME = ("name", "samples", "split", "binarisation", "data", "seed", "weights", "rows_of_split", "observations")
 
 
 class EvaluationFile(Schema):
