@@ -94,27 +94,30 @@ function exactIwae(model, K) {
   const weights = Array.from({ length: size }, (_, code) => Math.exp(model.logWeight(codes, code * D)));
   const gradient = new Float64Array(D);
   const total = { gradient, bound: 0 };
-  const counts = new Int32Array(size);
+  const [present, counts] = [[], []]; // the codes of a tuple, and how often each is in it
+  const less = Array.from({ length: K + 1 }, (_, count) => logFactorial(count));
   const add = (logChance, sum) => {
     const chance = Math.exp(logChance);
     const bound = Math.log(sum / K);
     total.bound += chance * bound;
-    for (let code = 0; code < size; code += 1) {
-      if (!counts[code]) continue;
-      const factor = chance * counts[code] * (bound - weights[code] / sum);
+    for (let place = 0; place < present.length; place += 1) {
+      const code = present[place];
+      const factor = chance * counts[place] * (bound - weights[code] / sum);
       for (let bit = 0; bit < D; bit += 1) gradient[bit] += factor * (codes[code * D + bit] - p[bit]);
     }
   };
   const visit = (code, left, logChance, sum) => {
-    if (code === size - 1) {
-      counts[code] = left;
-      add(logChance + left * logQ[code] - logFactorial(left), sum + left * weights[code]);
+    if (left === 0) {
+      add(logChance, sum);
       return;
     }
-    for (let count = 0; count <= left; count += 1) {
-      counts[code] = count;
-      visit(code + 1, left - count, logChance + count * logQ[code] - logFactorial(count), sum + count * weights[code]);
+    if (code < size - 1) visit(code + 1, left, logChance, sum);
+    present.push(code);
+    for (let count = code === size - 1 ? left : 1; count <= left; count += 1) {
+      counts[present.length - 1] = count;
+      visit(code + 1, left - count, logChance + count * logQ[code] - less[count], sum + count * weights[code]);
     }
+    present.pop();
   };
   visit(0, K, logFactorial(K), 0);
   return total;

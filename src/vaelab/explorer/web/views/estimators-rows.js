@@ -17,16 +17,18 @@ export function openTable() {
     h("th", { scope: "col", class: "name", text: "Estimator" }),
     h("th", { scope: "col", class: "cloud" }, of, axis),
     COLUMNS.map((text) => h("th", { scope: "col", class: `number ${text.toLowerCase()}`, title: text === "SD" ? "standard deviation" : null, text })),
-    h("th", { scope: "col", class: "power" }, h("span", { class: "what", text: "Variance, log scale" }), powers),
+    h("th", { scope: "col", class: "power" }, h("span", { class: "what", text: "Variance (log)" }), powers),
   );
   const body = h("tbody", {});
   const element = h("table", { class: "estimates" }, h("caption", { class: "spoken", text: "Estimates of one entry of the gradient by each estimator" }), h("thead", {}, head), body);
-  let [rows, heads, shown] = [[], null, 1];
+  let [rows, heads, shown, made] = [[], null, 1, ""];
   return {
     element,
     /** Put a row for each estimator in the table. */
     show(estimators, settings) {
       shown = settings.shown + 1;
+      if (made === `${settings.objective} ${settings.samples}`) return; // the rows stay, with what is open in them
+      made = `${settings.objective} ${settings.samples}`;
       rows = estimators.map((estimator) => rowOf(estimator, settings));
       fill(body, rows.map((row) => row.element));
     },
@@ -88,7 +90,7 @@ function rowOf(estimator, settings) {
       bias.textContent = tally.count > 1 ? `${signed(tally.mean - frame.exact, tally.error)} ± ${numberOf(tally.error, tally.error)}` : "–";
       deviation.textContent = tally.count > 1 ? tally.deviation.toPrecision(3) : "–";
       spread.textContent = tally.count > 1 ? tally.variance.toPrecision(3) : "–";
-      outside.textContent = kept.outside ? `${((100 * kept.outside) / tally.count).toFixed(1)} % beyond the edges` : "";
+      outside.textContent = kept.outside ? `${((100 * kept.outside) / tally.count).toFixed(1)} % outside` : "";
     },
   };
 }

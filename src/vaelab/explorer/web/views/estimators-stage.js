@@ -9,23 +9,25 @@ const STROKES = ["000111000", "010010010", "100010001", "001010100"];
 const START = [0.7, 0.4, 0.3, 0.5];
 const IMAGE = "010111010";
 
-/** The settings of the view, read from the state. */
+/** The settings of the view, read from the state; a number outside its range, as a link may have it, is brought to the nearest end. */
 export function settingsOf(state) {
-  const bits = Math.min(4, Math.max(2, state.get("estimators.bits", 3)));
+  const number = (key, fallback, low, high) => Math.min(high, Math.max(low, state.get(`estimators.${key}`, fallback)));
+  const whole = (key, fallback, low, high) => Math.round(number(key, fallback, low, high));
+  const bits = whole("bits", 3, 2, 4);
   const image = state.get("estimators.x", IMAGE);
   return {
     bits,
     image: /^[01]{9}$/.test(image) ? image : IMAGE,
-    p: START.slice(0, bits).map((start, bit) => Math.min(0.98, Math.max(0.02, state.get(`estimators.p${bit + 1}`, start)))),
-    contrast: state.get("estimators.contrast", 1.5),
-    extra: state.get("estimators.extra", 10),
-    shown: Math.min(bits, Math.max(1, state.get("estimators.bit", 1))) - 1,
+    p: START.slice(0, bits).map((start, bit) => number(`p${bit + 1}`, start, 0.02, 0.98)),
+    contrast: number("contrast", 1.5, 0.25, 3),
+    extra: whole("extra", 10, 0, 60),
+    shown: whole("bit", 1, 1, bits) - 1,
     objective: state.get("estimators.objective", "elbo") === "iwae" ? "iwae" : "elbo",
-    samples: 2 * Math.min(4, Math.max(1, Math.round(state.get("estimators.k", 4) / 2))),
-    baseline: state.get("estimators.baseline", -10),
-    temperature: Math.min(2, Math.max(0.05, state.get("estimators.temperature", 0.5))),
-    seed: state.get("estimators.seed", 0),
-    zoom: Math.min(5, Math.max(0, state.get("estimators.zoom", 0))),
+    samples: 2 * Math.round(number("k", 4, 2, 8) / 2),
+    baseline: number("baseline", -10, -60, 0),
+    temperature: number("temperature", 0.5, 0.05, 2),
+    seed: whole("seed", 0, 0, 999999),
+    zoom: number("zoom", 0, 0, 5),
   };
 }
 
@@ -42,7 +44,7 @@ export function modelOf({ bits, image, p, contrast, extra }) {
 }
 
 /** The panel of the model: the image, the bits with their strokes, and what else changes the estimates. */
-export function openStage(state, startAgain) {
+export function openStage(state) {
   const pixels = Array.from({ length: 9 }, (_, place) => pixelOf(state, place));
   const bits = h("div", { class: "toy-bits" });
   const best = h("p", { class: "hint" });
@@ -63,10 +65,7 @@ export function openStage(state, startAgain) {
     slider(state, "estimators.baseline", { label: "Constant baseline b, nats", min: -60, max: 0, step: 0.5, value: -10, format: (value) => value.toFixed(1).replace("-", "−") }),
     best,
     slider(state, "estimators.temperature", { label: "Temperature t", min: 0.05, max: 2, step: 0.05, value: 0.5 }),
-    button("Start values", () => {
-      state.set(Object.fromEntries(KEYS.map((key) => [key, null])));
-      startAgain();
-    }),
+    button("Start values", () => state.set(Object.fromEntries(KEYS.map((key) => [key, null])))),
   );
   let count = 0;
   return {
@@ -78,7 +77,10 @@ export function openStage(state, startAgain) {
         fill(bits, Array.from({ length: count }, (_, place) => bitOf(state, place)));
         fill(bit, choice(state, "estimators.bit", { label: "Gradient of the logit of", options: Array.from({ length: count }, (_, place) => [place + 1, `bit ${place + 1}`]), value: 1 }));
       }
-      best.textContent = settings.objective === "elbo" ? `The variance is least at b = ${bestBaseline(model, settings.shown).toFixed(1).replace("-", "−")}.` : "";
+      best.textContent =
+        settings.objective === "elbo"
+          ? `The variance is least at b = ${bestBaseline(model, settings.shown).toFixed(1).replace("-", "−")}.`
+          : "b is subtracted from the bound of all K codes.";
     },
   };
 }

@@ -25,9 +25,9 @@ export const estimatorsView = {
 function mount(root, { state, theme, say }) {
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const table = openTable();
-  const left = h("div", {});
+  const stage = openStage(state);
   const count = h("span", { class: "value count" });
-  let [stage, experiment, wanted, running, timer, written] = [null, null, !still, false, 0, 0];
+  let [experiment, wanted, running, timer, written] = [null, !still, false, 0, 0];
 
   const draw = (now = performance.now(), force = false) => {
     const frame = { ...experiment, colours: coloursOf(theme), showLast: !running };
@@ -70,19 +70,11 @@ function mount(root, { state, theme, say }) {
     if (!wanted) experiment.grow(AT_ONCE);
     start(wanted);
   };
-  const furnish = () => {
-    stage = openStage(state, () => {
-      furnish();
-      begin();
-    });
-    fill(left, stage.element);
-  };
   const resized = new ResizeObserver(() => {
     table.measure();
     draw(performance.now(), true);
   });
-  furnish();
-  fill(root, h("div", { class: "toy-layout" }, sideOf(left), h("section", { class: "drawn", "aria-label": "The estimates" }, controlsOf(state, [toggle, one], count), table.element, legendOf())));
+  fill(root, h("div", { class: "toy-layout" }, sideOf(stage.element), h("section", { class: "drawn", "aria-label": "The estimates" }, controlsOf(state, [toggle, one], count), table.element, legendOf())));
   begin();
   resized.observe(root);
   return {
