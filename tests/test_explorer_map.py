@@ -270,6 +270,15 @@ def test_fingers_move_the_cursor_tap_to_pin_and_pinch_to_zoom(show):
     fingers("touchMove", (0.3, 0.5), (0.7, 0.5))
     fingers("touchEnd")
     assert float(state(page)["zoom"]) == pytest.approx(2, rel=0.05)
+    page.get_by_role("button", name="Whole map").tap()
+    page.get_by_role("button", name="Select", exact=True).tap()
+    fingers("touchStart", (0.2, 0.2))
+    for corner in ((0.8, 0.25), (0.75, 0.55), (0.3, 0.8)):
+        fingers("touchMove", corner)
+    fingers("touchEnd")
+    polygon = numbers(state(page)["area"].removeprefix("p:"))
+    inside = np.flatnonzero(Polygon(polygon).contains_points(codes_of(one).numpy()))
+    assert selected(page) == inside.tolist()
 
 
 def test_a_component_is_chosen_by_its_number_and_drawn_from(show):
@@ -361,6 +370,12 @@ def test_places_on_the_page_are_projections_of_the_codes(show):
         shown = page.locator(".map-details figure").first.locator("p").inner_text()
         coordinates = [float(text.replace("−", "-")) for text in re.findall(r"[−\d.]+", shown)[:2]]
         assert abs(coordinates[axis]) == pytest.approx(abs(expected[row, axis]), abs=0.006)
+
+
+def test_shares_of_classes_are_those_of_some_of_many_rows():
+    labels = torch.arange(4500) % 3
+    (plane,) = planes(10.0 * labels[:, None] + torch.rand(4500, 2), labels=labels)
+    assert (plane.neighbours.rows, plane.neighbours.share) == (2000, 1.0)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])

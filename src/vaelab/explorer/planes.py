@@ -11,17 +11,19 @@ from torch import Tensor
 __all__ = ["NEAREST", "Neighbours", "Plane", "planes"]
 
 _AXES = 10  # principal axes of a page, at most
+_ROWS = 2000  # whose neighbours are compared, at most: their number squared counts
 NEAREST = 5  # codes whose classes are compared with that of a row
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """How often the nearest codes of a row have its class.
+    """How often the nearest codes of a row have its class, among so many ``rows``.
 
     ``share`` is the mean over the rows, ``chance`` that of classes dealt out at random. ``mixed`` are the two classes
     that are most often near each other, with the share of the other class among the nearest codes; None with one class.
     """
 
+    rows: int
     nearest: int
     share: float
     chance: float
@@ -78,7 +80,9 @@ def _plane(codes: Tensor, labels: Tensor | None) -> Plane:
 
 
 def _neighbours(codes: Tensor, labels: Tensor) -> Neighbours:
-    """Compare classes; codes that are equally far count in equal parts."""
+    """Compare classes; codes that are equally far count in equal parts. Of many rows some are taken, evenly."""
+    taken = torch.linspace(0, len(codes) - 1, min(_ROWS, len(codes))).round().long()
+    codes, labels = codes[taken], labels[taken]
     nearest = min(NEAREST, len(codes) - 1)
     counts = torch.bincount(labels).double()
     one_hot = torch.nn.functional.one_hot(labels, len(counts)).double()
@@ -90,6 +94,7 @@ def _neighbours(codes: Tensor, labels: Tensor) -> Neighbours:
         pairs += one_hot[start : start + len(distances)].T @ weight @ one_hot
     rows = len(codes)
     return Neighbours(
+        rows,
         nearest,
         float(pairs.trace() / (nearest * rows)),
         float((counts * (counts - 1)).sum() / (rows * (rows - 1))),

@@ -39,7 +39,6 @@ class Entry:
     together: bool = False  # whether it is on the page of the explorer with several models; the others have their own
 
 
-
 # The longest come first: two trainings run in parallel, and short ones fill the remaining time.
 STUDY = (
     Entry(

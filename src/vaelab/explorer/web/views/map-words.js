@@ -29,8 +29,8 @@ function planeWords(layer, plane) {
 function neighbourWords({ data }, layer) {
   const { neighbours } = layer.summary;
   if (!neighbours || !data.labels) return null;
-  const { nearest, share, chance, mixed } = neighbours;
-  const first = `Of the ${nearest} nearest codes of a row${layer.size > 2 ? ` (in all ${layer.size} directions)` : ""}, ${percent(share)} have its class; of rows taken at random, ${percent(chance)} would.`;
+  const { rows, nearest, share, chance, mixed } = neighbours;
+  const first = `${rows < data.count ? `Among ${rows} rows: of` : "Of"} the ${nearest} nearest codes of a row${layer.size > 2 ? ` (in all ${layer.size} directions)` : ""}, ${percent(share)} have its class; of rows taken at random, ${percent(chance)} would.`;
   if (!mixed || mixed[2] === 0) return first;
   const [a, b, part] = mixed;
   return `${first} The classes that overlap most are ${data.classes[a]} and ${data.classes[b]}: ${percent(part)} of the nearest codes of one are of the other.`;
