@@ -352,15 +352,33 @@ def test_another_row_replaces_the_drawing(view):
     assert view.dark() == expected
 
 
-def test_what_is_typical_is_said_with_the_share_of_the_rows(view):
-    model = model_of("gaussian-vae")
-    rows = data_of("gaussian-vae").test.observations().bits(slice(0, 2000))
+@pytest.mark.parametrize("row", [2, 4, 6])
+def test_what_is_typical_is_said_with_the_share_of_the_rows(view, row):
+    model, rows = model_of("gaussian-vae"), rows_of("gaussian-vae")
     bounds = objective_bound(model, rows, ELBO(), 10).values
-    view.open("gaussian-vae", draw_row=0)
+    view.open("gaussian-vae", draw_row=row)
     below = int((bounds.float() < view.elbo).sum())
     share, side = (below, "higher") if below >= len(bounds) / 2 else (len(bounds) - below, "lower")
     shown = {0: "none", len(bounds): "all"}.get(share, f"{round(100 * share / len(bounds))} %")
     assert f"nats, {side} than that of {shown} of the {len(bounds)} test rows" in view.words.replace("\u00a0", " ")
+
+
+def test_an_input_with_hidden_values_is_compared_with_the_same_values_of_the_rows(view):
+    """The rows with all values that the input has; the ELBO of the one that is named, within 5 standard errors."""
+    model, rows = model_of("mixed"), data_of("mixed").test.observations().bits(slice(0, 20))
+    view.open("mixed", draw_row=2, draw_cells="0:?,2:?")
+    others = rows[:, [1, 5]].isnan().any(1)
+    assert f"of the {int((~others).sum())} test rows (of the same observed values)" in view.words
+    near, value = re.search(r"nearest ELBO is that of row (\d+): (\S+) nats", view.words).groups()
+    assert not others[int(near)]
+    row = rows[int(near)][None].clone()
+    row[0, [0, 2, 3, 4]] = NAN
+    with torch.no_grad():
+        q = model.posterior(row)
+        terms = ELBO().terms(model, row, q, q.sample((4000,)))
+    values = terms.log_likelihood - terms.kl
+    expected = pytest.approx(float(values.mean()), abs=5 * float(values.std()) / 10**0.5 + 0.005)
+    assert float(value.replace("\u2212", "-")) == expected
 
 
 def test_an_unlikely_input_is_called_unusual(browser, tmp_path):

@@ -11,14 +11,12 @@ export function weighing(model, x, given, rng) {
   const codes = [];
   const logWeights = [];
   const logLikelihoods = [];
-  const sum = new Float64Array(x.length); // of w_k E[x|z_k], over e^largest
-  let largest = -Infinity;
-  const gaps = x.some(Number.isNaN);
+  const means = x.some(Number.isNaN) ? weightedMean(x.length) : null;
 
   const add = (count) => {
     const z = drawn(q, count, rng);
     const p = model.likelihood(z, count, given);
-    const means = gaps ? p.mean() : null;
+    const decoded = means && p.mean();
     const likelihoods = p.logProb(x);
     const priors = model.prior(count).logProb(z);
     for (let k = 0; k < count; k += 1) {
@@ -27,21 +25,8 @@ export function weighing(model, x, given, rng) {
       codes.push(code);
       logWeights.push(logWeight);
       logLikelihoods.push(likelihoods[k]);
-      if (gaps) include(logWeight, means.subarray(k * x.length, (k + 1) * x.length));
+      means?.include(logWeight, decoded.subarray(k * x.length, (k + 1) * x.length));
     }
-  };
-  const include = (logWeight, mean) => {
-    if (logWeight > largest) {
-      const shrink = Math.exp(largest - logWeight);
-      sum.forEach((value, i) => {
-        sum[i] = value * shrink;
-      });
-      largest = logWeight;
-    }
-    const weight = Math.exp(logWeight - largest);
-    mean.forEach((value, i) => {
-      sum[i] += weight * value;
-    });
   };
   const shares = () => {
     const total = logSumExp(logWeights);
@@ -56,8 +41,8 @@ export function weighing(model, x, given, rng) {
     bounds: () => boundsOf(logLikelihoods, logWeights, exact === null ? null : exact[0]),
     effective: () => 1 / shares().reduce((total, share) => total + share * share, 0),
     mean: () => {
-      const total = Math.exp(logSumExp(logWeights) - largest);
-      return Float32Array.from(x, (value, i) => (Number.isNaN(value) ? sum[i] / total : value));
+      const found = means?.value();
+      return x.map((value, i) => (Number.isNaN(value) ? found[i] : value));
     },
     draws: (n, noise) => {
       const picked = shares();
@@ -67,6 +52,29 @@ export function weighing(model, x, given, rng) {
       const rows = model.likelihood(z, n, given).sample(noise);
       return rows.map((value, i) => (Number.isNaN(x[i % x.length]) ? value : x[i % x.length]));
     },
+  };
+}
+
+/** The mean of vectors with weights that are known by their logarithms, as they come; of any size, without overflow. */
+function weightedMean(size) {
+  const sum = new Float64Array(size); // of the weights over e^largest, times the vectors
+  let [largest, total] = [-Infinity, 0];
+  return {
+    include(logWeight, vector) {
+      if (logWeight > largest) {
+        const shrink = Math.exp(largest - logWeight);
+        sum.forEach((value, i) => {
+          sum[i] = value * shrink;
+        });
+        [largest, total] = [logWeight, total * shrink];
+      }
+      const weight = Math.exp(logWeight - largest);
+      total += weight;
+      vector.forEach((value, i) => {
+        sum[i] += weight * value;
+      });
+    },
+    value: () => sum.map((value) => value / total),
   };
 }
 
