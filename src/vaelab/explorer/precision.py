@@ -13,14 +13,16 @@ from torch.func import functional_call
 
 from vaelab.distributions import Chain, DiagonalNormal, Multinomial, Product
 from vaelab.explorer.tensors import whole_numbers
+from vaelab.inference import MeanFieldPosterior
 from vaelab.models import LatentVariableModel
 from vaelab.networks import evaluation_mode
 from vaelab.seeds import seeded
 
 __all__ = ["TOLERANCE", "Precision", "choose_precision"]
 
-TOLERANCE = 7e-4  # of a probability, on some rows: on all of them a page may differ from torch by 1e-3
-_ROWS = 100
+TOLERANCE = 5e-4  # of a probability, on some rows: on all of them a page may differ from torch by 1e-3
+_ROWS = 200
+_ROWS_OF_SWEEPS = 10  # of mean-field inference, which takes a while for each row
 _SMALL = 2000  # numbers: a smaller array of weights is not rounded
 _HALVES = 16  # coarsest rounding: 2^8 times the finest
 _LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
@@ -50,7 +52,7 @@ def choose_precision(model: LatentVariableModel, rows: Tensor | None = None) -> 
 
     Args:
         model: the model.
-        rows: observations (B, X + Y), of which the first 100 are used; draws from the model if None.
+        rows: observations (B, X + Y), of which the first 200 are used; draws from the model if None.
     """
     with torch.no_grad(), evaluation_mode(model), seeded(0, "precision"):
         rounding = _Rounding(model, rows)
@@ -115,7 +117,7 @@ def _rounded(layer: nn.Module, coarseness: float) -> Tensor:
 
 def _rows(model: LatentVariableModel, rows: Tensor | None) -> Tensor:
     if rows is not None:
-        return model.observations(rows[:_ROWS])
+        return model.observations(rows[:_ROWS].to(model.any_weight.device))
     y = model.any_weight.new_zeros(_ROWS, model.given)
     return torch.cat([model.conditional(model.prior().sample((_ROWS,)), y).sample(), y], -1)
 
@@ -129,10 +131,12 @@ class _Reader(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor) -> list[Tensor]:
         """Return the probabilities of p(x|z), of q(z|x) or the reconstruction, and of each layer given the next."""
-        _, y = self.model.split(x)
-        q, prior = self.model.posterior(x), self.model.prior()
-        decoded = [_probabilities(self.model.conditional(z, y))]
-        decoded.append(q.mean if self.model.code == "bits" else _probabilities(self.model.conditional(q.mean, y)))
+        model = self.model
+        _, y = model.split(x)
+        count = _ROWS_OF_SWEEPS if isinstance(model.posterior, MeanFieldPosterior) else len(x)
+        q, prior = model.posterior(x[:count]), model.prior()
+        decoded = [_probabilities(model.conditional(z, y))]
+        decoded.append(q.mean if model.code == "bits" else _probabilities(model.conditional(q.mean, y[:count])))
         layers = prior.factors(z)[1:] if isinstance(prior, Chain) else []
         return decoded + [_probabilities(layer) for layer in layers]
 
