@@ -438,6 +438,12 @@ def test_the_paired_difference_is_that_of_numpy(show):
     assert [difference[row] for row in ends[1]] == pytest.approx(difference[order[::-1][:4]])
 
 
+def test_the_first_runs_that_compare_are_shown_first(show):
+    tab = show("autoencoder", "conditional", *PAIR, at="view=compare")
+    assert tab.locator(".compare-words").is_visible()
+    assert [tab.get_by_label(label).input_value() for label in ("First", "minus second")] == ["2", "3"]
+
+
 def test_the_bounds_of_a_row_are_those_of_the_page(show):
     tab = show(*PAIR, at="view=compare&compare.row=5")
     for card, bounds in zip(tab.locator(".compare-bound").all(), stored_bounds(*PAIR), strict=True):

@@ -20,7 +20,7 @@ export function sameCode({ page, run, state, theme }) {
   const base = group[0];
   const code = codeView({ model: base.model, theme, label: "the code" });
   const decoded = decodedBy(group, theme);
-  const intro = h("article", { class: "compare-card" }, h("h3", { text: "Code" }), code.element, h("p", { class: "small soft", text: `drawn from the prior of ${base.title}` }));
+  const intro = h("article", { class: "compare-card" }, h("h3", { text: "Code" }), code.element, h("p", { class: "small soft", text: `drawn from the prior of ${base.title}${group.some((each) => each.data.given) ? "; conditional models are given what the row above has" : ""}` }));
   return {
     element: h("section", {}, heading, controls(base, state), cardsOf([intro, ...decoded.cards]), decoded.table),
     show() {

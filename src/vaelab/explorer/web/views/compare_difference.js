@@ -14,6 +14,7 @@ const SHOWN = 4; // rows at either end
 /** Return the section with the paired differences of two runs: `{ element, show(keys) }`. */
 export function pairedDifference({ page, state, theme }) {
   const options = page.runs.map((run, index) => [String(index), run.title]);
+  const [first, second] = firstPair(page.runs);
   const words = h("p", { class: "compare-words" });
   const refusal = h("p", { class: "note" });
   const chart = histogram({ title: "Difference of the bounds, one value for each row", x: { label: "nats", format: shownNumber } });
@@ -23,7 +24,7 @@ export function pairedDifference({ page, state, theme }) {
     "section",
     {},
     h("h2", {}, "Difference of the bounds ", explain("paired differences", "Both runs are evaluated on the same rows, so the difference is taken row by row. What makes a row hard for both runs cancels, and the standard error is smaller than that of two separate means.")),
-    h("div", { class: "controls" }, choice(state, "compare.a", { label: "First", options, value: "0" }), choice(state, "compare.b", { label: "minus second", options, value: "1" })),
+    h("div", { class: "controls" }, choice(state, "compare.a", { label: "First", options, value: first }), choice(state, "compare.b", { label: "minus second", options, value: second })),
     refusal,
     body,
   );
@@ -31,7 +32,7 @@ export function pairedDifference({ page, state, theme }) {
   return {
     element,
     show() {
-      const [a, b] = [runOf(page, state.get("compare.a", "0")), runOf(page, state.get("compare.b", "1"))];
+      const [a, b] = [runOf(page, state.get("compare.a", first)), runOf(page, state.get("compare.b", second))];
       const why = a === b ? "Choose two different runs." : whyNotComparable(a, b);
       refusal.hidden = why === null;
       body.hidden = why !== null;
@@ -51,6 +52,14 @@ export function pairedDifference({ page, state, theme }) {
       for (const each of ends.querySelectorAll("button")) each.setAttribute("aria-pressed", String(Number(each.dataset.row) === row));
     },
   };
+}
+
+/** The first two runs whose bounds compare; the first two if none do. */
+function firstPair(runs) {
+  for (let a = 0; a < runs.length; a += 1) {
+    for (let b = a + 1; b < runs.length; b += 1) if (whyNotComparable(runs[a], runs[b]) === null) return [String(a), String(b)];
+  }
+  return ["0", "1"];
 }
 
 function runOf(page, text) {
