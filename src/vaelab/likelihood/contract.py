@@ -115,7 +115,7 @@ def collected(parts: Iterable[T]) -> tuple[list[T], bool]:
     done: list[T] = []
     try:
         for part in parts:
-            done.append(part)
+            done.append(part)  # noqa: PERF402 - one by one, so that what is done is kept at an interrupt
     except KeyboardInterrupt:
         if not done:
             raise
