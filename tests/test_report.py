@@ -11,6 +11,7 @@ import pytest
 from tests.commands import CommandLine
 from vaelab import plots
 from vaelab.data import load_data
+from vaelab.explorer import Subject, write_explorer
 from vaelab.report import ReportedRun, write_report
 from vaelab.report.sections import sections
 from vaelab.settings import resolve
@@ -95,6 +96,23 @@ def test_without_an_explorer_the_page_names_the_command(page):
     text = page.read_text(encoding="utf-8")
     assert re.search(r"<code>vaelab explore (\S+/plane) \S+/bits \S+/codes</code>", text)
     assert "explorer.html" not in text
+
+
+def test_the_links_open_the_views_of_the_explorer_beside_the_page(browser, members, tmp_path):
+    write_explorer(tmp_path / "explorer.html", [Subject.of_run(member) for member in members], rows=50)
+    tab = browser.new_page()
+    tab.goto(write_report(tmp_path, "A report", members).as_uri())
+    links = tab.eval_on_selector_all("a[href^=explorer]", "all => all.map(link => link.getAttribute('href'))")
+    assert len(links) > len(members)
+    for link in sorted(set(links)):
+        tab.goto(f"{tmp_path.as_uri()}/{link}")
+        tab.wait_for_selector(".view")
+        address = dict(part.split("=") for part in link.partition("#")[2].split("&"))
+        if "view" in address:
+            assert tab.get_attribute("#panel", "data-view") == address["view"], link
+        assert tab.input_value("header select") == address["run"]
+        tab.goto("about:blank")
+    tab.close()
 
 
 def test_every_section_applies_and_says_what_these_runs_show(members):
