@@ -208,7 +208,7 @@ def test_a_class_can_be_selected_and_hidden_without_a_mouse(show):
     one = subject(vaelab.gaussian_vae, "two", latent_dim=2, hidden_dims=[8])
     page = show(one)
     labels = np.asarray(one.data.test.labels)
-    page.get_by_label("Select a class").select_option("1")
+    page.get_by_label("Select all of").select_option("1")
     assert selected(page) == np.flatnonzero(labels == 1).tolist()
     page.locator('[data-group="1"]').press("Enter")
     assert state(page)["off"] == "1"

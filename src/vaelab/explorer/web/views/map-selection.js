@@ -127,12 +127,12 @@ function classCounts(data, rows) {
 
 function imagePart({ data }, theme, found) {
   const picture = (title, x) => {
-    const view = observationView({ data, theme, label: title, size: 132 });
+    const view = observationView({ data, theme, label: title, size: 104 });
     view.show(x);
     return h("figure", {}, h("h3", { text: title }), view.element);
   };
   if (!found.others) return picture("Their mean", found.mean);
-  const gap = differenceView({ data, theme, label: "Mean of the selected rows minus mean of the others", size: 132 });
+  const gap = differenceView({ data, theme, label: "Mean of the selected rows minus mean of the others", size: 104 });
   gap.show(found.difference);
   const legend = differenceLegend("ink in the selected rows, compared with the others");
   legend.show(largest(found.difference));

@@ -35,7 +35,7 @@ function classList(map) {
   const id = unique("class");
   const list = h("select", { id }, h("option", { value: "", text: "choose" }), names.map((name, group) => h("option", { value: group, text: name })));
   list.addEventListener("change", () => map.set({ area: list.value === "" ? null : areaText({ key, group: Number(list.value) }) }));
-  return h("div", { class: "control" }, h("label", { for: id, text: "Select a class" }), list);
+  return h("div", { class: "control" }, h("label", { for: id, text: "Select all of" }), list);
 }
 
 /** Return what hands do on the map: see `listen` of map-pointer.js. */
