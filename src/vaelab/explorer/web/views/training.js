@@ -11,7 +11,7 @@ import { findings, selectedPoint } from "./training_words.js";
 // The curves: name in the log, title, what to look for.
 const CURVES = [
   ["bound", "Bound", "Look for a validation curve that has become flat: more steps would then help little. If it falls while the training curve rises, the model fits the training data too closely."],
-  ["reconstruction", "Reconstruction", "How well an observation is found again from its code. Codes that say more raise it, at the cost of a higher KL."],
+  ["reconstruction", "Reconstruction", "How well an observation is found again from its code, the mean of log p(x|z) over codes of q(z|x). Codes that say more raise it; a bound pays for them with a higher KL."],
   ["kl", "KL", "How many nats a code tells about its observation, on average, beyond the prior. At 0 the code is ignored."],
 ];
 
