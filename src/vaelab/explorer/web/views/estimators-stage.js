@@ -58,7 +58,7 @@ export function openStage(state) {
     bits,
     slider(state, "estimators.contrast", { label: "Contrast of the strokes", min: 0.25, max: 3, step: 0.25, value: 1.5 }),
     slider(state, "estimators.extra", { label: "Pixels that no bit changes", min: 0, max: 60, step: 1, value: 10, format: String }),
-    h("h3", { text: "The estimators" }),
+    h("h3", {}, "The estimators ", explainEstimators()),
     choice(state, "estimators.objective", { label: "Objective", options: [["elbo", "ELBO"], ["iwae", "IWAE of K codes"]] }),
     choice(state, "estimators.k", { label: "Codes of an estimate, K", options: [[2, "2"], [4, "4"], [6, "6"], [8, "8"]], value: 4 }),
     bit,
@@ -111,5 +111,14 @@ function explainModel() {
     "Each bit of the code draws a stroke on an image of 3 by 3 pixels. The code has so few bits that the exact gradient can be summed over all codes; that is the line in the picture.",
     h("p", {}, formula("toy")),
     "p(z) is uniform. The sliders set q(z|x). A pixel that no bit changes has probability 1/2, so it adds −0.69 nats to log p(x|z) of every code: the exact gradient stays as it is, but the noise of some estimators grows.",
+  );
+}
+
+function explainEstimators() {
+  return explain(
+    "the estimators",
+    h("p", {}, formula("elbo-gradient")),
+    "Each row estimates the gradient of the objective for one logit l of q(z|x); p is the probability of that bit. Under the ELBO, f(z) is log p(x|z). The gradient of the KL is known, and added to every estimate.",
+    "Under the IWAE, the objective is the log of the mean of K weights p(x, z)/q(z|x). Then f is that of all K codes, and the gradient through the weights is added. Estimators that are not defined for it are left out.",
   );
 }

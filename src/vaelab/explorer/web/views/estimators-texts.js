@@ -34,7 +34,7 @@ const TEXTS = {
   },
   arm: {
     title: "ARM",
-    text: "One vector of uniform noise gives two codes that tend to be opposite. Their difference in value weighs the noise.",
+    text: "One vector u of uniform noise gives two codes that tend to be opposite: z is 1 where u > 1 − p, and z′ where u < p. Their difference in value weighs the noise.",
     formula: "arm",
     source: "Yin & Zhou, 2019",
     link: "https://arxiv.org/abs/1807.11143",
@@ -48,14 +48,14 @@ const TEXTS = {
   },
   rebar: {
     title: "REBAR",
-    text: "Subtracts the value of a relaxed code, which moves with the bits, and adds its gradient back. Here the temperature is the one of the slider and the scale is 1; in a training both are learned.",
+    text: "The bit z is 1 where a noisy logit v is above 0. Subtracts the value c of the relaxed code of ṽ, a draw of v given z, and adds its gradient back. Here the temperature is the one of the slider and the scale is 1; in a training both are learned.",
     formula: "rebar",
     source: "Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein, 2017",
     link: "https://arxiv.org/abs/1703.07370",
   },
   concrete: {
     title: "Concrete",
-    text: "Trains a model whose codes lie between 0 and 1: its mean is the gradient of that other model. A lower temperature has less bias and more spread; the KL of the relaxed codes stays another one. Here prior and posterior have the same temperature.",
+    text: "Trains a model whose codes lie between 0 and 1: its mean is the gradient of that other model. A lower temperature has less bias and more spread, but the KL of relaxed codes is biased at every temperature. Here prior and posterior have the same temperature.",
     formula: "concrete",
     source: "Maddison, Mnih & Teh, 2017",
     link: "https://arxiv.org/abs/1611.00712",
