@@ -294,6 +294,18 @@ def test_numbers_pass_through_the_address(show, values):
     assert compute(tab, source, x=values, more=4) is None
 
 
+@pytest.mark.parametrize("value", ["-3", "1.5", "99999", "NaN", "x", ""])
+def test_an_address_with_odd_values_shows_the_view(show, value):
+    keys = ["kind", "n", "temperature", "component", "given", "pick"]
+    tab = show("conditional", "autoencoder", at="view=sample&" + "&".join(f"sample.{key}={value}" for key in keys))
+    assert tab.locator(".sample-panel:visible").count() >= 1
+    assert tab.locator(".sample-detail h2").inner_text().startswith("Sample ")
+    keys = ["row", "a", "b", "axis", "value", "flip", "kind", "pick"]
+    tab = show("conditional", "autoencoder", at="view=compare&" + "&".join(f"compare.{key}={value}" for key in keys))
+    assert "NaN" not in tab.locator(".compare").inner_text()
+    assert tab.locator(".compare-card").count() == 3
+
+
 # Training.
 
 

@@ -44,6 +44,11 @@ export function briefNumber(value) {
   return text.replace("-", "−").replace("e-", "e−");
 }
 
+/** Return the whole number of the state that a key names, from 0 to `last`. */
+export function placeIn(state, key, last) {
+  return Math.min(last, Math.max(0, Math.round(state.get(key, 0))));
+}
+
 /** Return the mean of some numbers, and its standard error (NaN of fewer than two). */
 export function meanAndError(values) {
   const n = values.length;

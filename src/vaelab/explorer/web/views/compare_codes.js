@@ -5,7 +5,7 @@ import { variablesTable, hasColumnsOf } from "../ui/variables.js";
 import { button, following, numberField, toggle } from "../ui/controls.js";
 import { h, unique } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
-import { shownNumber } from "../ui/numbers.js";
+import { placeIn, shownNumber } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
 import { drawSamples } from "./sample_draws.js";
 import { cardsOf, chosenRow } from "./compare_input.js";
@@ -65,7 +65,7 @@ function kindOf({ model }) {
 export function codeOf(run, state) {
   const given = run.data.given ? run.data.givenRows(1) : null;
   const { z } = drawSamples(run, { n: 1, temperature: 1, seed: state.get("compare.seed", 0), component: null, given });
-  const place = Math.min(run.model.dim - 1, Math.max(0, state.get("compare.axis", 0)));
+  const place = placeIn(state, "compare.axis", run.model.dim - 1);
   if (run.model.code === "bits") {
     if (state.get("compare.flip", false)) z[place] = 1 - z[place];
   } else if (state.get("compare.value") !== null) z[place] = state.get("compare.value", 0);
@@ -92,7 +92,7 @@ function valueControl(base, state) {
   const reset = button("As drawn", () => state.set({ "compare.value": null }));
   input.addEventListener("input", () => state.set({ "compare.value": Number(input.value) }));
   const show = () => {
-    const value = codeOf(base, state)[Math.min(base.model.dim - 1, Math.max(0, state.get("compare.axis", 0)))];
+    const value = codeOf(base, state)[placeIn(state, "compare.axis", base.model.dim - 1)];
     if (document.activeElement !== input) input.value = value;
     shown.textContent = shownNumber(value);
     reset.disabled = state.get("compare.value") === null;

@@ -63,7 +63,7 @@ function firstPair(runs) {
 }
 
 function runOf(page, text) {
-  return page.runs[Math.min(page.runs.length - 1, Math.max(0, Number(text) || 0))];
+  return page.runs[Math.min(page.runs.length - 1, Math.max(0, Math.round(Number(text) || 0)))];
 }
 
 function sentenceOf({ a, b, mean, error, apart, higher, differences }) {

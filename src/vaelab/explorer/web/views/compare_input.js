@@ -4,7 +4,7 @@ import { codeView } from "../ui/code.js";
 import { variablesTable, hasColumnsOf } from "../ui/variables.js";
 import { h } from "../ui/dom.js";
 import { explain, formula } from "../ui/explain.js";
-import { shownNumber } from "../ui/numbers.js";
+import { placeIn, shownNumber } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
 import { rowChoice } from "../ui/rows.js";
 
@@ -43,7 +43,7 @@ export function cardsOf(cards) {
 
 /** Return the row of the page that the address names. */
 export function chosenRow(state, data) {
-  return Math.min(data.count - 1, Math.max(0, state.get("compare.row", 0)));
+  return placeIn(state, "compare.row", data.count - 1);
 }
 
 /** Return a row in words: its number, and its class if it has one. */

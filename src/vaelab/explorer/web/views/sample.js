@@ -4,6 +4,7 @@ import { button, choice, numberField, slider } from "../ui/controls.js";
 import { fill, h } from "../ui/dom.js";
 import { explain, formula } from "../ui/explain.js";
 import { givenControl, givenRows } from "../ui/given.js";
+import { placeIn } from "../ui/numbers.js";
 import { pictureButtons, saveTable, sheet } from "../ui/save.js";
 import { sampleDetail } from "./sample_detail.js";
 import { componentsOf, drawSamples, KINDS, temperatureWords } from "./sample_draws.js";
@@ -41,7 +42,7 @@ function mount(root, { run, state, theme, say, canOpen = () => false }) {
     drawn = { n: settings.n, given: settings.given, ...drawSamples(run, settings) };
   };
   const show = () => {
-    const pick = Math.min(drawn.n - 1, state.get("sample.pick", 0));
+    const pick = placeIn(state, "sample.pick", drawn.n - 1);
     const kinds = shownKinds();
     area.dataset.count = kinds.length;
     for (const panel of panels) {
