@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from axe_playwright_python.sync_playwright import Axe
 from torch import Tensor
 
 import vaelab
@@ -83,9 +84,10 @@ def test_a_flip_changes_what_it_changes_in_torch(engine, kind):
     x, z = rows[0], (model.encode(rows)[0] > 0.5).float()
     flipped = (z + torch.eye(len(z))) % 2
     means, units = model.decode(torch.cat([z[None], flipped])), torch.full((rows.shape[1],), 2.0)
+    nearest = (*model.layers, len(z))[0]  # p(x|z) reads these bits only, which the page makes use of
     source = f"{NUMBERS} const places = [...given.z.keys()]; const all = [...flips({{ ...given, places }})];"
     source += "return { effect: all.map((f) => f.effect), nats: all.map((f) => f.nats) };"
-    found = engine.run(source, model, rows, x=x, z=z, units=units)
+    found = engine.run(source, model, rows, x=x, z=z, units=units, nearest=nearest)
     torch.testing.assert_close(
         torch.tensor(found["effect"]), (means[1:] - means[0]).abs().mean(-1) / 2, atol=1e-4, rtol=1e-3
     )
@@ -223,6 +225,16 @@ def test_the_field_of_a_unit_is_its_weights_and_its_effect_is_the_expectation(en
     found = engine.run(source, model, rows, code=torch.tensor([1.0, 0]), draws=4000, l=1, unit=1, units=torch.ones(6))
     # the draws of both ends share their numbers; 5 / (2 sqrt(4000)) is over 5 standard errors: a false alarm in 10^6
     torch.testing.assert_close(torch.tensor(found), second[1] - second[0], atol=5 / (2 * 4000**0.5), rtol=0)
+
+
+@pytest.mark.parametrize(("theme", "rules"), [("light", {}), ("dark", {"runOnly": ["color-contrast"]})])
+def test_no_part_has_a_serious_barrier(tab, pages, theme, rules):
+    tab.goto(f"{pages('sbn')}#theme={theme}")
+    for view, part in [("bits", "path"), ("bits", "use"), ("layers", "fields"), ("layers", "films")]:
+        tab.evaluate("hash => { location.hash = hash; }", f"theme={theme}&view={view}&{view}.part={part}")
+        until(tab, "!document.querySelector('.part').textContent.includes('being computed')")
+        found = Axe().run(tab, options={"resultTypes": ["violations"], **rules}).response["violations"]
+        assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == [], (view, part)
 
 
 @pytest.mark.parametrize("kind", LAYERS)

@@ -8,7 +8,7 @@ const SPREAD = 3; // the real number that has the full colour
 
 /** Return squares of the units of a layer: `{ element, show(values) }`; `read(text)` is called with the unit at the pointer or the keyboard, `most` is the largest width in pixels. */
 export function unitsView({ size, bits, theme, label, read = () => {}, most = 360 }) {
-  const columns = size <= 30 ? Math.min(size, 10) : 25;
+  const columns = size <= 30 ? Math.ceil(size / Math.ceil(size / 10)) : 25;
   const rows = Math.ceil(size / columns);
   const canvas = h("canvas", { width: columns, height: rows, class: "image units", role: "img", "aria-label": label });
   canvas.style.aspectRatio = `${columns} / ${rows}`;

@@ -196,10 +196,9 @@ function spokenChange(subject, now, z, place) {
 }
 
 function findEffects(subject, { z, x, given }, done) {
-  const { model, units } = subject;
   const places = Array.from({ length: subject.dim }, (_, place) => place);
   const found = [];
-  const work = flips({ model, z, x, given, units, places });
+  const work = flips({ ...subject, z, x, given, places });
   return inSlices(work, { each: (flip) => found.push(flip), done: () => done(found) });
 }
 

@@ -11,7 +11,7 @@ export function switchGrid({ sizes, titles, nameOf, onFlip, onSelect }) {
   const switches = Array.from({ length: total }, (_, place) =>
     h("button", { type: "button", class: "switch", "aria-pressed": "false", "aria-label": nameOf(place), tabindex: "-1", onclick: () => onFlip(place) }));
   const boxes = sizes.map((_, group) => h("div", { class: "switch-rows", role: "group", "aria-label": titles[group] }));
-  const element = h("div", { class: "switches" }, boxes.map((box, group) => [sizes.length > 1 ? h("h3", { text: titles[group] }) : null, box]).flat());
+  const element = h("div", { class: "switches" }, boxes.map((box, group) => [sizes.length > 1 ? h("h2", { text: titles[group] }) : null, box]).flat());
   const arrange = () => {
     const columns = columnsFor(element.clientWidth, Math.max(...sizes));
     if (columns === shown.columns) return;

@@ -20,8 +20,9 @@ export function neighboursPanel(subject, { state, theme }, flip) {
   const element = h(
     "section",
     {},
-    h("h2", { text: `Neighbours: codes that differ in one bit` }),
+    h("h2", { text: "Neighbours: codes that differ in one bit" }),
     h("div", { class: "controls" }, order, subject.data.image ? legend.element : null, explanation(subject)),
+    h("p", { class: "soft small", text: "Below each picture: the bit and its new value, the mean size of the change of p(x|z), and the change of log p(x, z)." }),
     list,
   );
   const show = (now, found) => {

@@ -65,21 +65,28 @@ export function meanSize(numbers) {
   return numbers.reduce((sum, value) => sum + Math.abs(value), 0) / numbers.length;
 }
 
-/** Yield for each place: what its flip does to p(x|z) (`effect`: mean size of the change) and to log p(x, z) (`nats`). */
-export function* flips({ model, z, x, given, units, places }) {
-  const base = model.decode(z, 1, given);
-  const [joint] = logJoint(model, x, z, 1, given);
-  for (let start = 0; start < places.length; start += BATCH) {
-    const some = places.slice(start, start + BATCH);
-    const codes = new Float32Array(some.length * z.length);
-    some.forEach((place, row) => codes.set(flipped(z, place), row * z.length));
-    const p = model.likelihood(codes, some.length, given);
-    const means = p.mean();
-    const prior = model.prior(some.length).logProb(codes);
-    const likelihood = p.logProb(x);
-    for (let row = 0; row < some.length; row += 1) {
-      const difference = change(base, means, units, row * base.length);
-      yield { place: some[row], effect: meanSize(difference), nats: prior[row] + likelihood[row] - joint, difference };
+/**
+ * Yield for each place what its flip does to p(x|z) (`difference`, and `effect`, its mean size) and to log p(x, z) (`nats`).
+ * p(x|z) reads the first `nearest` bits only.
+ */
+export function* flips({ model, z, x, given, units, places, nearest = z.length }) {
+  const p = model.likelihood(z, 1, given);
+  const base = { mean: p.mean(), likelihood: p.logProb(x)[0], prior: model.prior(1).logProb(z)[0] };
+  const still = new Float32Array(units.length);
+  for (const read of [true, false]) {
+    const group = places.filter((place) => (place < nearest) === read);
+    for (let start = 0; start < group.length; start += BATCH) {
+      const some = group.slice(start, start + BATCH);
+      const codes = new Float32Array(some.length * z.length);
+      some.forEach((place, row) => codes.set(flipped(z, place), row * z.length));
+      const prior = model.prior(some.length).logProb(codes);
+      const after = read ? model.likelihood(codes, some.length, given) : null;
+      const [means, likelihood] = read ? [after.mean(), after.logProb(x)] : [null, null];
+      for (let row = 0; row < some.length; row += 1) {
+        const difference = read ? change(base.mean, means, units, row * units.length) : still;
+        const gain = read ? likelihood[row] - base.likelihood : 0;
+        yield { place: some[row], effect: meanSize(difference), nats: prior[row] - base.prior + gain, difference };
+      }
     }
   }
 }
@@ -93,14 +100,14 @@ export const ORDERS = {
 };
 
 /** Yield after each step the places of a shortest path from code a to code b so far; x is the row to which it leads. */
-export function* pathFlips({ model, a, b, x, given, units, order }) {
+export function* pathFlips({ model, a, b, x, given, units, order, nearest = a.length }) {
   const left = new Set(differing(a, b));
   const path = [];
   let z = a;
   while (left.size) {
     let best = null;
     if (order === "index") best = { place: Math.min(...left) };
-    else for (const flip of flips({ model, z, x, given, units, places: [...left] })) {
+    else for (const flip of flips({ model, z, x, given, units, places: [...left], nearest })) {
       if (best === null || ORDERS[order](flip) > ORDERS[order](best)) best = flip;
     }
     left.delete(best.place);

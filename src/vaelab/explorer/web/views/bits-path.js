@@ -34,7 +34,7 @@ export const pathPart = {
       path = null;
       const ends = endsOf(subject, context.state);
       const length = differing(ends.a, ends.b).length;
-      part.sentence.textContent = `Rows A and B differ in ${length} of ${subject.dim} bits. The path is being computed.`;
+      part.showStart(measured(subject, { ...ends, flips: [] }), length);
       let found = [];
       stop = inSlices(pathFlips({ ...subject, ...ends, order: orderOf(context.state) }), {
         each: (flips) => { found = flips; },
@@ -88,10 +88,17 @@ function partsOf(subject, context) {
     film,
     stepper: stepper.element,
     pictures,
+    /** Show the rows, and p(x|z) of A, until the path is known. */
+    showStart(start, length) {
+      sentence.textContent = `Rows A and B differ in ${length} of ${subject.dim} bits. The path is being computed.`;
+      film.classList.add("stale");
+      pictures.show(start, 0);
+    },
     updateRows: () => rows.forEach((row) => row.update()),
     showPath(path) {
       sentence.textContent = pathWords(subject, path);
       stepper.setLength(path.flips.length);
+      film.classList.remove("stale");
       fillFilm(film, subject, context, path);
     },
     showStep(path) {

@@ -79,7 +79,7 @@ function fillFilms(subject, { state, theme, rng }, stages, films) {
     return view.element;
   };
   fill(films, stages.map((stage, place) => [
-    h("h3", { text: `${place + 1}. ${stage.title}` }),
+    h("h2", { text: `${place + 1}. ${stage.title}` }),
     ...Array.from({ length: count }, (_, draw) => h("div", { class: draw < 3 ? "film-cell" : "film-cell later", "data-stage": place }, cell(stage, draw))),
   ]).flat());
   return drawn;

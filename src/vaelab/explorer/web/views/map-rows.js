@@ -90,7 +90,7 @@ function codeWords(map, z, nearest) {
   return density === null ? where : `${where}; log p(z) = ${fixed(density)} nats`;
 }
 
-const OPENERS = [["draw", "Draw", ofRow], ["bits", "Bits", (row) => ({ "bits.row": row, "bits.code": null })], ["layers", "Layers", (row, run) => ({ "layers.row": row, ...forgottenLayers(layersOfRun(run)) })]];
+const OPENERS = [["draw", "Draw", ofRow], ["bits", "Bits", (row) => ({ "bits.part": null, "bits.row": row, "bits.code": null })], ["layers", "Layers", (row, run) => ({ "layers.part": null, "layers.row": row, ...forgottenLayers(layersOfRun(run)) })]];
 
 /** Return buttons that open the row beside the map in other views; `canOpen(name)` says which views apply. */
 export function openers(map, canOpen) {

@@ -10,7 +10,7 @@ export function openers(run, canOpen) {
   const isPlane = model.dim === 2 && model.code !== "bits" && !model.layers.length;
   const views = [
     ["map", isPlane ? "Code in Map" : "Nearest row in Map", isPlane ? placeOnMap : rowOnMap],
-    ["bits", "Code in Bits", ({ z, row }) => ({ "bits.row": row, "bits.code": numbersToText(z) })],
+    ["bits", "Code in Bits", ({ z, row }) => ({ "bits.part": null, "bits.row": row, "bits.code": numbersToText(z) })],
     ["layers", "Code in Layers", (shown) => layersOfCode(run, shown)],
     ["draw", "Open in Draw", (shown) => inDraw(run.data, shown)],
   ];
@@ -30,7 +30,7 @@ function layersOfCode(run, { z, row }) {
   const subject = layersOfRun(run);
   let start = 0;
   const layers = subject.sizes.map((size) => z.subarray(start, (start += size)));
-  return { "layers.row": row, "layers.free": true, ...keptLayers(subject, layers) };
+  return { "layers.part": null, "layers.row": row, "layers.free": true, ...keptLayers(subject, layers) };
 }
 
 /** What is entered in the Draw view: the sample, written as a change of the nearest row. A mean of a table is no row, so its mode is. */
