@@ -52,6 +52,9 @@ def test_a_notebook_shows_the_page_and_its_views_work_in_the_frame(executed: str
     assert page.locator("iframe").get_attribute("title") == "<script>16 pixels</script>"
     frame = page.frame_locator("iframe")
     expect(frame.locator("h1")).to_have_text("<script>16 pixels</script>")
+    expect(frame.locator("footer")).to_have_text(
+        "This file holds 6 of the 6 test rows of arrays, and the weights of the model."
+    )
     tabs = frame.get_by_role("tab")
     opened = 0
     for tab in tabs.all():

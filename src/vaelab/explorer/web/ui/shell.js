@@ -16,7 +16,7 @@ export function openShell(app, { page, state, theme, rng }, views) {
     h("div", { class: "tabs", role: "tablist", "aria-label": "Views" }, tabs),
     reason,
   );
-  fill(app, header, panel, spoken);
+  fill(app, header, panel, spoken, h("footer", { class: "page-foot", text: contentOf(page) }));
   let mounted = null;
   const show = () => {
     if (mounted) mounted.unmount();
@@ -40,6 +40,13 @@ export function openShell(app, { page, state, theme, rng }, views) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show());
   applyTheme(state);
   show();
+}
+
+/** Say which data are in the page: whoever has the page has them. */
+function contentOf({ data, runs }) {
+  const number = (value) => value.toLocaleString("en");
+  const rows = data.map(({ count, total, split, name }) => `${number(count)} of the ${number(total)} ${split} rows of ${name}`);
+  return `This file holds ${[...rows, runs.length === 1 ? "the weights of the model" : `the weights of ${runs.length} models`].join(", and ")}.`;
 }
 
 function currentView(views, state, page, run) {
