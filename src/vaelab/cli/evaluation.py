@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from vaelab.cli.options import CHAINS, SAMPLES, TEMPERATURES, DataFile, Json, ModelPath, Overwrite
-from vaelab.cli.output import going_on, print_json, print_table, print_text, print_values, require_report, say
+from vaelab.cli.output import (
+    going_on,
+    print_json,
+    print_table,
+    print_text,
+    print_values,
+    require_report,
+    require_target,
+    say,
+    write,
+)
 from vaelab.cli.usage import say_next
 
 if TYPE_CHECKING:
@@ -126,6 +136,9 @@ def _keep(member: ReportedRun, result: Evaluation) -> None:
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write a report here.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the table: .md, .tex, .csv or .json.")
+    ] = None,
     samples: Annotated[int, typer.Option(metavar="K", help="K of runs without an evaluation.")] = SAMPLES,
     data: Annotated[
         list[str] | None, typer.Option("--data", metavar="FILE", help="Where the data are now; repeatable.")
@@ -136,10 +149,11 @@ def compare(
 ) -> None:
     """Compare runs on the test split in one table.
 
-    Runs without an evaluation of their present weights are evaluated first.
+    Runs without an evaluation of their present weights are evaluated first. Each run is compared with the first over
+    the same rows, and runs that differ in their seed alone are averaged.
     """
     from vaelab.cli.progress import WorkProgress
-    from vaelab.report import ReportedRun, models_table, require_comparable, summary, write_comparison
+    from vaelab.report import Comparison, ReportedRun, require_comparable, write_comparison
     from vaelab.runs import Run, remove_report
 
     read = tuple(data or ())
@@ -149,18 +163,24 @@ def compare(
         members = [ReportedRun(str(run.path), run, read) for run in opened]
     mark = require_comparable(members, force)
     require_report(out, overwrite)
+    if table is not None:
+        table = require_target(table, table, Comparison.endings, overwrite, argument="table")
     for member in members:
         if member.evaluation("elbo") is None and member.evaluation("reconstruction-error") is None:
             with WorkProgress(f"evaluating {member.title}") as progress:
                 result = _evaluated(member.model, member.data, _Asked(samples=samples), progress)
             _keep(member, result.of_weights(member.loaded.weights))
+    comparison = Comparison(members, mark)
     if as_json:
-        print_json({"mark": mark, "runs": [summary(member) for member in members]})
+        print_json(comparison.to_dict())
     else:
-        print_table(*models_table(members))
-        if mark:
-            print_text(mark)
+        for header, rows in comparison.tables():
+            print_table(header, rows)
+        for sentence in comparison.sentences():
+            print_text(sentence)
     sys.stdout.flush()
+    if table is not None:
+        write(table, comparison.text(table.suffix).encode("utf-8", "backslashreplace"))
     if out is not None:
         with going_on("the report was not written"):
             remove_report(out)

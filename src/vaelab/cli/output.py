@@ -142,6 +142,7 @@ def require_target(
     suffixes: tuple[str, ...],
     overwrite: bool = False,
     read: Iterable[str | Path] = (),
+    argument: str = "out",
 ) -> Path:
     """Return the file to write; all commands have the same rule.
 
@@ -157,15 +158,15 @@ def require_target(
     target = out if out is not None else default
     if target.suffix not in suffixes:
         hint = did_you_mean(target.suffix, suffixes)
-        raise InputError(f"out: expected a file ending in {' or '.join(suffixes)}; got {str(target)!r}{hint}")
+        raise InputError(f"{argument}: expected a file ending in {' or '.join(suffixes)}; got {str(target)!r}{hint}")
     for source in read:
         if any(_same(place, Path(source)) for place in (target, target.parent)):
             reason = f"{str(target)!r} is, or lies in, {str(source)!r}, the data that are read"
-            raise InputError(f"out: {reason}; choose another name")
+            raise InputError(f"{argument}: {reason}; choose another name")
     if target.is_dir():
-        raise InputError(f"out: expected a file to write; {str(target)!r} is a directory")
+        raise InputError(f"{argument}: expected a file to write; {str(target)!r} is a directory")
     if os.path.lexists(target) and not overwrite and not (out is None and is_ours(target)):
-        raise InputError(f"out: expected a new file; {str(target)!r} exists already (--overwrite replaces it)")
+        raise InputError(f"{argument}: expected a new file; {str(target)!r} exists already (--overwrite replaces it)")
     return target
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vaelab import plots
 from vaelab.report.belief import TIGHTNESS_HEADER, tightness_figure, tightness_notes, tightness_table
+from vaelab.report.comparison import Comparison
 from vaelab.report.gradients import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
 from vaelab.report.member import ReportedRun, require_comparable
 from vaelab.report.page import report_page
@@ -17,6 +18,7 @@ from vaelab.storage import is_ours, write_ours
 __all__ = [
     "GRADIENT_HEADER",
     "TIGHTNESS_HEADER",
+    "Comparison",
     "ReportedRun",
     "gradient_figure",
     "gradient_notes",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,7 +12,7 @@ from torch import Tensor
 from vaelab.data import Dataset, Observations
 from vaelab.data.values import Array
 from vaelab.errors import InputError
-from vaelab.evaluation import EvaluationRecord
+from vaelab.evaluation import Evaluation, EvaluationRecord
 from vaelab.models import LatentVariableModel
 from vaelab.runs import Loaded, Run
 
@@ -28,6 +27,7 @@ class ReportedRun:
     run: Run
     read: tuple[str, ...] = ()  # further paths where the data may be
     unkept: list[EvaluationRecord] = field(default_factory=list, compare=False)  # evaluations that could not be written
+    unkept_values: dict[str, Tensor] = field(default_factory=dict, compare=False)  # and their values, by name
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -49,14 +49,21 @@ class ReportedRun:
         stored = [record for record in self.run.all_evaluations() if record.weights == self.loaded.weights]
         return [*self.unkept, *stored]
 
-    def keep(self, records: Sequence[EvaluationRecord]) -> str:
-        """Write evaluations of this model into its run; return why they could not be written, or an empty string."""
+    def keep(self, result: Evaluation) -> str:
+        """Write an evaluation of this model into its run; return why it could not be written, or an empty string."""
+        records = tuple(result)
         try:
-            self.run.add_evaluations(records, self.loaded.weights)
+            self.run.add_evaluations(records, self.loaded.weights, result.values)
         except (OSError, InputError) as error:
             self.unkept.extend(records)
+            self.unkept_values.update(result.values)
             return str(error)
         return ""
+
+    def values(self, record: EvaluationRecord) -> Tensor | None:
+        """Return the values of the observations of a number, (N,), or None if they were not kept."""
+        unkept = any(record is other for other in self.unkept)
+        return self.unkept_values.get(record.name) if unkept else self.run.values(record)
 
     @cached_property
     def test(self) -> Observations:

@@ -5,6 +5,7 @@
     density.safetensors   the mixture, for auto-encoders: arrays, never a pickle
     metrics.jsonl         one object for each logged step
     evaluation.json       every evaluation made
+    values.safetensors    for the means in it, the values of all observations
     gradients.json        the gradient estimators, measured on one batch
     tightness.json        the bounds of all inference methods on the weights of a belief network of few bits
     checkpoints/last.pt   model, optimiser, estimator, step: loaded with weights_only=True

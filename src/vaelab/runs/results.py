@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from vaelab.errors import InputError
 from vaelab.evaluation import EvaluationRecord
 from vaelab.runs.directory import RESULTS_LOCK, clean, held
 from vaelab.storage.files import write_file
 from vaelab.storage.sealed import Schema, seal, unseal
+from vaelab.storage.tensors import load_tensors, save_tensors
 
 __all__ = ["Results"]
 
@@ -84,8 +89,12 @@ class Results:
             return []
         return EvaluationFile.model_validate(unseal(path, EvaluationFile)).records
 
-    def add_evaluations(self, records: Iterable[EvaluationRecord], weights: str) -> None:
+    def add_evaluations(
+        self, records: Iterable[EvaluationRecord], weights: str, values: Mapping[str, Tensor] | None = None
+    ) -> None:
         """Add evaluations of weights; one of the same name, weights, split, protocol and seed is replaced.
+
+        ``values`` has the values of the observations, (N,), for the names of some of them.
 
         Raises:
             InputError: the existing file is damaged, or another process has locked it for half a minute.
@@ -96,6 +105,22 @@ class Results:
             remaining = [record for record in self.evaluations() if _identity(record) not in new]
             content = {"records": [record.to_dict() for record in remaining + marked]}
             write_file(self.path / "evaluation.json", seal(content))
+            known = self._stored_values()
+            kept = {key: known[key] for key in map(_key, remaining) if key in known}
+            added = {_key(record): values[record.name] for record in marked if values and record.name in values}
+            if kept or added:
+                save_tensors(self.path / "values.safetensors", kept | added)
+
+    def values(self, record: EvaluationRecord) -> Tensor | None:
+        """Return the values of the observations of a number, (N,), or None if they are not known."""
+        return self._stored_values().get(_key(record))
+
+    def _stored_values(self) -> dict[str, Tensor]:
+        """Return all values; none if the file is missing or damaged, as the numbers are in evaluation.json."""
+        try:
+            return load_tensors(self.path / "values.safetensors")[0]
+        except InputError:
+            return {}
 
     def measured(self, what: str) -> dict[str, Any] | None:
         """Return the content of gradients.json or tightness.json, or None if it was not measured."""
@@ -115,6 +140,11 @@ class Results:
         clean(self.path)
         refusal = f"{self.path}: another process has been adding numbers for {_WAIT:.0f} s; try again when it is done"
         return held(self.path / RESULTS_LOCK, _WAIT, refusal)
+
+
+def _key(record: EvaluationRecord) -> str:
+    """Return the name of a number in values.safetensors."""
+    return json.dumps(_identity(record))
 
 
 def _identity(record: EvaluationRecord) -> tuple[Any, ...]:

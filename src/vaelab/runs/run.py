@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -274,9 +274,18 @@ class Run:
         """Return every evaluation; ``weights`` is the SHA-256 of its weights."""
         return self._results.evaluations()
 
-    def add_evaluations(self, records: Iterable[EvaluationRecord], weights: str) -> None:
-        """Add evaluations of weights; one of the same name, weights, split, protocol and seed is replaced."""
-        self._results.add_evaluations(records, weights)
+    def add_evaluations(
+        self, records: Iterable[EvaluationRecord], weights: str, values: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Add evaluations of weights; one of the same name, weights, split, protocol and seed is replaced.
+
+        ``values`` has the values of the observations, (N,), for the names of some of them.
+        """
+        self._results.add_evaluations(records, weights, values)
+
+    def values(self, record: EvaluationRecord) -> Tensor | None:
+        """Return the values of the observations of a stored number, (N,), or None if they were not stored."""
+        return self._results.values(record)
 
     def gradients(self) -> dict[str, Any] | None:
         """Return the gradient estimators measured on the present weights, or None if they were not measured."""
