@@ -332,3 +332,23 @@ def test_the_layers_of_the_address_are_shown_and_drawn_again_by_keyboard(tab, pa
     tab.keyboard.press("Enter")
     assert "Layer 2 is drawn from p(y₂)" in tab.inner_text(".spoken")
     until(tab, "location.hash.includes('layers.draw=1')")
+
+
+def test_of_very_many_columns_those_that_change_most_are_shown(tab, tmp_path):
+    rows = np.random.default_rng(0).integers(0, 2, (30, 130)).astype(np.uint8)
+    data = vaelab.Dataset.from_arrays(rows, columns=[f"c{place}" for place in range(130)], name="wide")
+    model = vaelab.bernoulli_vae(data, latent_dim=3, hidden_dims=[4], seed=0).eval()
+    tab.goto(f"{write_explorer(tmp_path / 'wide.html', [Subject('wide', model, data)]).as_uri()}#view=bits&bits.row=1")
+    tab.click(".switch >> nth=2")
+    assert "100 of 130 columns" in tab.inner_text(".split")
+    z = (model.encode(data.test.batch(2))[1] > 0.5).float()
+    other = z.clone()
+    other[2] = 1 - z[2]
+    with torch.no_grad():
+        before, after = model.decode(torch.stack([z, other]))
+    most = (
+        (after - before).abs().argsort(descending=True)[:95]
+    )  # the page's weights are rounded: near the limit, others
+    names = tab.eval_on_selector_all(".columns th[scope=row]", "all => all.map(one => one.textContent)")
+    assert len(names) == 100
+    assert {f"c{place}" for place in most.tolist()} <= set(names)
