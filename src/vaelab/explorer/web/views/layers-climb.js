@@ -80,7 +80,7 @@ function explanation({ net }) {
     "the layers",
     h("p", {}, "From below: ", formula("layer-up"), ", the recognition model, which was trained together with p. From above: ", formula("layer-down"), ", what the model expects. Where the two pictures differ, x says what the layers above do not."),
     ...gibbs,
-    "If x is not observed, it is left out of the layers\u2019 distributions, and sweeps lead to draws from the prior.",
+    "If x is not observed, p leaves it out, and sweeps lead to draws from the prior; q still reads the row.",
   );
 }
 
