@@ -53,6 +53,7 @@ def picture(browser: Any, page: Path, state: str, size: tuple[int, int]) -> byte
     tab = browser.new_page(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
     tab.goto(f"{page.as_uri()}#{state}&theme=light")
     tab.wait_for_timeout(2500)
+    tab.get_by_text("being computed").wait_for(state="hidden", timeout=60_000)
     taken: bytes = tab.screenshot()
     tab.close()
     return taken
