@@ -17,7 +17,6 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,17 +126,10 @@ def walked(browser: Browser, page: Path, seconds: float) -> dict[str, float]:
     }
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the table in Markdown."""
-    lines = [
-        "| page | MB | opens in | unpacked in | frames/s | 95 % of frames | work in a frame |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        cells = [row["page"], f"{row['bytes'] / 1e6:.2f}", f"{row['opens']:.2f} s", f"{1000 * row['unpacked']:.0f} ms"]
-        cells += [f"{row['frames_per_second']:.0f}", f"{row['frame_95']:.1f} ms", f"{row['work']:.1f} ms"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+def words(row: dict[str, Any]) -> str:
+    """Return the numbers of a page in one line."""
+    opens = f"{row['bytes'] / 1e6:.2f} MB, opens in {row['opens']:.2f} s"
+    return f"{row['page']}: {opens}, {row['frames_per_second']:.0f} frames/s, 95 % within {row['frame_95']:.1f} ms"
 
 
 def main() -> None:
@@ -147,6 +139,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results")
     options = parser.parse_args()
     browser_path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    result: dict[str, Any] = {"command": "python benchmarks/explorer.py", "machine": machine()}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         rows = write_pages(options.runs, Path(folder))
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
@@ -154,13 +147,11 @@ def main() -> None:
             page = row.pop("path")
             row["opens"], row["unpacked"] = opened(browser, page)
             row |= walked(browser, page, options.seconds)
-            print(row["page"], flush=True)
-        version = browser.version
+            print(words(row), flush=True)
+        result |= {"browser": f"chromium {browser.version}", "seconds": options.seconds, "pages": rows}
         browser.close()
-    result = {"machine": machine(), "browser": f"chromium {version}", "seconds": options.seconds, "pages": rows}
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "explorer.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(table(rows))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from formats_table import markdown as formats
 from likelihoods_table import markdown as likelihoods
 from mathml import with_formulae
 from settings_table import markdown as settings
-from speed_table import quality, scaling, throughput
+from speed_table import explorer, quality, scaling, throughput
 from sphinx.application import Sphinx
 
 import vaelab
@@ -54,6 +54,7 @@ myst_substitutions |= {
     "front_door": ", ".join(f"`{name}`" for name in vaelab.__all__),
 }
 myst_substitutions |= {"throughput": throughput(), "quality": quality(), "scaling": scaling()}
+myst_substitutions |= {"explorer": explorer()}
 myst_substitutions = {name: with_formulae(text) for name, text in myst_substitutions.items()}
 
 default_role = "formula"  # what stands between single backticks in a docstring: docs/mathml.py

@@ -65,7 +65,27 @@ def scaling() -> str:
     return "\n".join(lines)
 
 
+def explorer() -> str:
+    """Return the size of the pages of the explorer, how fast they open, and the frames that their maps show."""
+    found = json.loads((RESULTS / "explorer.json").read_text())
+    lines = [
+        f"{_facts(found)} {found['browser']} without a GPU, at most 60 frames a second. The load of the machine was "
+    ]
+    lines[0] += f"{found['machine']['load_average']:.1f} before the measurement; 0 is an idle one."
+    lines += [
+        "",
+        "| page | MB | opens in | frames/s | 95 % of the frames | work in a frame |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in found["pages"]:
+        cells = [row["page"], f"{row['bytes'] / 1e6:.1f}", f"{row['opens']:.2f} s", f"{row['frames_per_second']:.0f}"]
+        cells += [f"{row['frame_95']:.0f} ms", f"{row['work']:.1f} ms"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
+    print(explorer())
     print(throughput())
     print(scaling())
     print(quality())
