@@ -255,6 +255,36 @@ LAID_OUT_ANEW = """() => {
 }"""
 
 
+PARTS = {"bits": ("code", "path", "use"), "layers": ("climb", "fields", "films")}
+
+
+def keys_of(view: str) -> list[str]:
+    """The keys of the address that the modules of a view read."""
+    files = Path(vaelab.explorer.__file__).with_name("web").joinpath("views").glob("*.js")
+    source = "".join(file.read_text(encoding="utf-8") for file in files)
+    found = set(re.findall(rf'"({view}\.[\w-]+)"', source)) - {f"{view}.part"}
+    if view == "map":
+        found |= {f"map.{name}" for name in re.findall(r'\bget\("(\w+)"', source)} | {"map.x", "map.y"}
+    return sorted(found)
+
+
+@pytest.mark.parametrize("value", ["0.5", "1e16", "1e16,-1e16", "constructor"])
+def test_no_address_breaks_a_view(value, context, written):
+    page = Opened(context, written("sbn", "conditional"))
+    for view, run in ((view, run) for view in VIEWS for run in (0, 1)):
+        keys = keys_of(view)
+        assert keys
+        for part in PARTS.get(view, ("",)):
+            address = "&".join([f"run={run}&view={view}&{view}.part={part}", *(f"{key}={value}" for key in keys)])
+            page.page.evaluate("address => { location.hash = address; }", address)
+            page.settle()
+    for key in ("run", "view", "theme"):
+        page.page.evaluate("address => { location.hash = address; }", f"{key}={value}")
+        page.settle()
+        assert page.page.locator(".view").is_visible()
+    assert page.reports == []
+
+
 def difference(*pages: Opened) -> int:
     """The largest difference of a pixel between two pages, without what the pointer and the keyboard mark."""
     pictures = []

@@ -412,7 +412,7 @@ def test_a_histogram_counts_as_numpy_does(show):
 
 @pytest.mark.parametrize(("low", "high", "count"), [(0, 1, 5), (-187.3, -98.1, 4), (3, 3.0004, 5), (0, 12e6, 3)])
 def test_ticks_are_round_and_inside(show, low, high, count):
-    ticks = compute(show("gaussian-vae"), "$ui_chart.ticks(low, high, count)", low=low, high=high, count=count)
+    ticks = compute(show("gaussian-vae"), "$ui_numbers.roundNumbers(low, high, count)", low=low, high=high, count=count)
     steps = np.diff(ticks)
     assert 2 <= len(ticks) <= 2 * count + 1
     assert low <= min(ticks)

@@ -1,7 +1,7 @@
 // Charts: lines and histograms as SVG. The values are read with the pointer, with the arrow keys, or as a table.
 
 import { fill, h, svg, unique } from "./dom.js";
-import { briefNumber, shownNumber } from "./numbers.js";
+import { briefNumber, roundNumbers, shownNumber } from "./numbers.js";
 
 const MARGIN = { left: 58, right: 14, top: 26, bottom: 40 };
 const EDGE = 9;
@@ -89,17 +89,6 @@ function edge({ low, high, counts: found }, place) {
   return low + ((high - low) * place) / found.length;
 }
 
-/** Return round numbers between two values, about `count` of them. */
-export function ticks(low, high, count) {
-  const rough = (high - low) / Math.max(1, count);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999);
-  const first = Math.ceil(low / step - 1e-9);
-  const found = [];
-  for (let place = first; place * step <= high + step * 1e-9; place += 1) found.push(Number((place * step).toPrecision(12)));
-  return found;
-}
-
 function extent(values, margin = 0) {
   let [low, high] = [Infinity, -Infinity];
   for (const value of values) {
@@ -113,7 +102,7 @@ function extent(values, margin = 0) {
 
 function axis([low, high], from, to, count, { whole = false }) {
   const at = (value) => Math.round((from + ((value - low) / (high - low)) * (to - from)) * 100) / 100;
-  return { at, ticks: ticks(low, high, count).filter((tick) => !whole || Number.isInteger(tick)) };
+  return { at, ticks: roundNumbers(low, high, count).filter((tick) => !whole || Number.isInteger(tick)) };
 }
 
 function format(side, value) {

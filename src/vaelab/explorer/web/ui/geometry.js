@@ -109,18 +109,6 @@ function cellLines(corners, height) {
   return middle === corners[0] > height ? [[cuts[0], cuts[1]], [cuts[2], cuts[3]]] : [[cuts[3], cuts[0]], [cuts[1], cuts[2]]];
 }
 
-/** Return about `count` round numbers between two numbers. */
-export function roundNumbers(low, high, count = 6) {
-  const span = high - low;
-  if (!(span > 0)) return [low];
-  const rough = span / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
-  const numbers = [];
-  for (let place = Math.ceil(low / step); place * step <= high; place += 1) numbers.push(place * step);
-  return numbers;
-}
-
 /** Return a share in per cent, for people: whole numbers from 10 % on. */
 export function percent(share) {
   return `${(100 * share).toFixed(share >= 0.0995 || share === 0 ? 0 : 1)} %`;

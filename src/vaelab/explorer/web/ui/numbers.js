@@ -45,8 +45,23 @@ export function briefNumber(value) {
 }
 
 /** Return the whole number of the state that a key names, from 0 to `last`. */
-export function placeIn(state, key, last) {
-  return Math.min(last, Math.max(0, Math.round(state.get(key, 0))));
+export function placeIn(state, key, last, fallback = 0) {
+  return Math.min(last, Math.max(0, Math.round(state.get(key, fallback))));
+}
+
+/** Return what an object has of its own under a name of the address, else under another name. */
+export function ownOf(object, name, fallback) {
+  return object[Object.hasOwn(object, name) ? name : fallback];
+}
+
+/** Return the round numbers from `low` to `high`, about `count` of them; none where they lie too near each other to be told apart. */
+export function roundNumbers(low, high, count) {
+  const rough = (high - low) / Math.max(1, count);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.999);
+  const [first, last] = [Math.ceil(low / step - 1e-9), Math.floor(high / step + 1e-9)];
+  if (!(last - first < 1000)) return [];
+  return Array.from({ length: last - first + 1 }, (_, place) => Number(((first + place) * step).toPrecision(12)));
 }
 
 /** Return the mean of some numbers, and its standard error (NaN of fewer than two). */

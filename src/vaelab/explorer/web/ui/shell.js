@@ -1,6 +1,7 @@
 // The frame of the page: title, choice of the run, tabs, theme, and the panel of the view.
 
 import { h, fill } from "./dom.js";
+import { placeIn } from "./numbers.js";
 
 /** Show the views; the state says which one, of which run. */
 export function openShell(app, { page, state, theme, rng }, views) {
@@ -20,7 +21,7 @@ export function openShell(app, { page, state, theme, rng }, views) {
   let mounted = null;
   const show = () => {
     if (mounted) mounted.unmount();
-    const run = page.runs[Math.min(page.runs.length - 1, Math.max(0, state.get("run", 0)))];
+    const run = page.runs[runIn(state, page)];
     const current = currentView(views, state, page, run);
     fill(reason, whyNot(views, state, page, run));
     tabs.forEach((tab, place) => selectTab(tab, views[place], views[place] === current, views[place].applies(page, run)));
@@ -87,12 +88,17 @@ function selectTab(tab, view, selected, applies) {
 
 function runChoice(page, state) {
   const select = h("select", { "aria-label": "Run" }, page.runs.map((run, index) => h("option", { value: index, text: run.title })));
-  select.value = String(state.get("run", 0));
+  const show = () => {
+    select.value = String(runIn(state, page));
+  };
+  show();
   select.addEventListener("change", () => state.set({ run: Number(select.value) }));
-  state.on(() => {
-    select.value = String(state.get("run", 0));
-  });
+  state.on(show);
   return select;
+}
+
+function runIn(state, page) {
+  return placeIn(state, "run", page.runs.length - 1);
 }
 
 function themeButton(state, theme) {

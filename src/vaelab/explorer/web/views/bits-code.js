@@ -5,7 +5,7 @@ import { columnsTable } from "../ui/columns.js";
 import { differenceLegend, differenceView, largest, signed } from "../ui/difference.js";
 import { fill, h } from "../ui/dom.js";
 import { explain, formula } from "../ui/explain.js";
-import { numbersToText } from "../ui/numbers.js";
+import { numbersToText, placeIn } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
 import { figure, numbersList } from "../ui/parts.js";
 import { classOf, rowChoice } from "../ui/rows.js";
@@ -63,7 +63,7 @@ export function currentCode(subject, state) {
   const row = subject.rowAt(state, "bits.row");
   const before = subject.codeOf(row);
   const z = codeOfText(state.get("bits.code"), subject.dim) ?? before;
-  const selected = Math.min(subject.dim - 1, Math.max(0, state.get("bits.bit", subject.strongest ?? 0)));
+  const selected = placeIn(state, "bits.bit", subject.dim - 1, subject.strongest ?? 0);
   const probabilities = subject.codes.subarray(row * subject.dim, (row + 1) * subject.dim);
   return { row, before, z, selected, probabilities, x: subject.data.row(row), given: subject.givenOf(row) };
 }

@@ -4,6 +4,7 @@ import { choice } from "../ui/controls.js";
 import { differenceLegend, differenceView, largest, signed } from "../ui/difference.js";
 import { fill, h } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
+import { ownOf } from "../ui/numbers.js";
 
 const SHOWN = 12;
 const SORTS = {
@@ -26,7 +27,7 @@ export function neighboursPanel(subject, { state, theme }, flip) {
     list,
   );
   const show = (now, found) => {
-    const { score } = SORTS[state.get("bits.neighbours", "effect")] ?? SORTS.effect;
+    const { score } = ownOf(SORTS, state.get("bits.neighbours", ""), "effect");
     const first = [...found].sort((a, b) => score(b) - score(a)).slice(0, SHOWN);
     const most = first.reduce((top, { difference }) => Math.max(top, largest(difference, 0.01)), 0.01);
     legend.show(most);

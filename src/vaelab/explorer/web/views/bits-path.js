@@ -5,6 +5,7 @@ import { columnsTable } from "../ui/columns.js";
 import { differenceLegend, differenceView, largest, signed } from "../ui/difference.js";
 import { fill, h, unique } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
+import { placeIn } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
 import { figure, numbersList } from "../ui/parts.js";
 import { rowChoice } from "../ui/rows.js";
@@ -69,7 +70,7 @@ function otherRow({ data }) {
 
 function orderOf(state) {
   const order = state.get("bits.order", "likely");
-  return order in NAMES ? order : "likely";
+  return Object.hasOwn(NAMES, order) ? order : "likely";
 }
 
 function partsOf(subject, context) {
@@ -111,7 +112,7 @@ function partsOf(subject, context) {
 }
 
 function stepOf(state, length) {
-  return Math.min(length, Math.max(0, Math.round(state.get("bits.step", Math.round(length / 2)))));
+  return placeIn(state, "bits.step", length, Math.round(length / 2));
 }
 
 function stepperOf(state) {

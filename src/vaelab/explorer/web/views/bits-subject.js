@@ -1,6 +1,6 @@
 // The codes of a run's rows as the view of bits uses them; computed once for each run.
 
-import { shownNumber } from "../ui/numbers.js";
+import { placeIn, shownNumber } from "../ui/numbers.js";
 import { bitsOfRow, columnUnits } from "./bits-numbers.js";
 
 const known = new WeakMap();
@@ -34,7 +34,7 @@ function subject(run) {
     },
     /** The bits that p(x|z) reads: those of the layer nearest to x. */
     nearest: sizes[0],
-    rowAt: (state, key, fallback = 0) => Math.min(data.count - 1, Math.max(0, Math.round(state.get(key, fallback)))),
+    rowAt: (state, key, fallback = 0) => placeIn(state, key, data.count - 1, fallback),
     whole: data.image ? "pixels" : "columns",
   };
 }

@@ -4,6 +4,7 @@ import { readCells } from "../ui/cells.js";
 import { choice } from "../ui/controls.js";
 import { fill, h } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
+import { ownOf, placeIn } from "../ui/numbers.js";
 import { inSlices } from "../ui/work.js";
 import { correlationPanel } from "./bits-correlation.js";
 import { flips, usage } from "./bits-numbers.js";
@@ -54,7 +55,7 @@ function sortControl(state) {
 }
 
 function ordered(subject, state) {
-  const [, compare] = SORTS[state.get("bits.sort", "information")] ?? SORTS.information;
+  const [, compare] = ownOf(SORTS, state.get("bits.sort", ""), "information");
   return [...subject.usage].sort(compare);
 }
 
@@ -127,7 +128,7 @@ function tableOf(subject, { state }) {
   const body = h("tbody");
   const range = h("span", { class: "soft" });
   const last = Math.max(0, Math.ceil(subject.dim / PAGE) - 1);
-  const page = () => Math.min(last, Math.max(0, state.get("bits.from", 0)));
+  const page = () => placeIn(state, "bits.from", last);
   const go = (step) => () => state.set({ "bits.from": Math.min(last, Math.max(0, page() + step)) });
   const [back, on] = [h("button", { type: "button", onclick: go(-1), text: "\u2039 Before" }), h("button", { type: "button", onclick: go(1), text: "Next \u203a" })];
   const heads = ["Bit", "Is 1 in", "Mean of q", "Entropy (bits)", "Infor\u00admation (bits)", "Effect of a flip"];

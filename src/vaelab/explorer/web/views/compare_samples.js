@@ -2,7 +2,7 @@
 
 import { choice } from "../ui/controls.js";
 import { h } from "../ui/dom.js";
-import { placeIn } from "../ui/numbers.js";
+import { ownOf, placeIn } from "../ui/numbers.js";
 import { chosenRow } from "./compare_input.js";
 import { drawSamples, KINDS } from "./sample_draws.js";
 import { samplePanel } from "./sample_panels.js";
@@ -35,5 +35,5 @@ function showSamples(panel, state) {
   const settings = `${seed} ${given}`;
   if (panel.settings !== settings) panel.drawn = drawSamples(run, { n, temperature: 1, seed, component: null, given });
   panel.settings = settings;
-  panel.show(panel.drawn[kind] ?? panel.drawn.mean, n, placeIn(state, "compare.pick", n - 1), kind === "mean");
+  panel.show(ownOf(panel.drawn, kind, "mean"), n, placeIn(state, "compare.pick", n - 1), kind === "mean");
 }

@@ -132,15 +132,6 @@ export function drawVariance({ surface, width, height }, { axis, tally, colours 
   dot(surface, place(tally.variance), height / 2, 4.5);
 }
 
-/** Return about `wanted` round numbers between two values. */
-export function ticksBetween(low, high, wanted = 6) {
-  const rough = (high - low) / wanted;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
-  const first = Math.ceil(low / step);
-  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, place) => Number(((first + place) * step).toPrecision(6)));
-}
-
 function clamp(value, { low, high }) {
   return Math.min(high, Math.max(low, value));
 }

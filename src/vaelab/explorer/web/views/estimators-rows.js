@@ -1,7 +1,8 @@
 // The table of the estimators: one row each, with its picture and its numbers.
 
 import { fill, h } from "../ui/dom.js";
-import { drawAxis, drawCloud, drawVariance, openSurface, ticksBetween } from "./estimators-picture.js";
+import { roundNumbers } from "../ui/numbers.js";
+import { drawAxis, drawCloud, drawVariance, openSurface } from "./estimators-picture.js";
 import { explanationOf, titleOf } from "./estimators-texts.js";
 
 const COLUMNS = ["Mean", "Bias", "SD", "Variance"];
@@ -38,7 +39,7 @@ export function openTable() {
       rows.forEach((row) => row.measure());
     },
     draw(frame) {
-      drawAxis(heads.axis, { ...frame.axis, ticks: ticksBetween(frame.axis.low, frame.axis.high, heads.axis.width / 90) }, frame.colours, plain);
+      drawAxis(heads.axis, { ...frame.axis, ticks: roundNumbers(frame.axis.low, frame.axis.high, heads.axis.width / 90) }, frame.colours, plain);
       drawAxis(heads.powers, frame.powers, frame.colours, powerOf);
       rows.forEach((row, place) => row.draw(frame, frame.kept[place]));
     },

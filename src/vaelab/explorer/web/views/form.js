@@ -2,6 +2,7 @@
 
 import { button } from "../ui/controls.js";
 import { fill, h, unique } from "../ui/dom.js";
+import { placeIn } from "../ui/numbers.js";
 import { cellOf, setCell, shortest, whyNot } from "./draw-input.js";
 
 const PAGE = 40; // variables shown at once
@@ -149,7 +150,7 @@ function pager(state, key, variables) {
     found() {
       const text = state.get(`${key}.find`, "").toLowerCase();
       const all = variables.flatMap((variable, index) => (variable.name.toLowerCase().includes(text) ? [index] : []));
-      const page = Math.min(state.get(`${key}.page`, 0), Math.max(0, Math.ceil(all.length / PAGE) - 1));
+      const page = placeIn(state, `${key}.page`, Math.max(0, Math.ceil(all.length / PAGE) - 1));
       const indices = all.slice(page * PAGE, (page + 1) * PAGE);
       words.textContent = all.length ? `${page * PAGE + 1} to ${page * PAGE + indices.length} of ${all.length} variables` : "no variable";
       back.disabled = page === 0;

@@ -4,6 +4,7 @@ import { button, choice } from "../ui/controls.js";
 import { differenceLegend, differenceView, largest } from "../ui/difference.js";
 import { fill, h } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
+import { placeIn } from "../ui/numbers.js";
 import { inSlices } from "../ui/work.js";
 import { meanSize } from "./bits-numbers.js";
 import { effectOf, weightsOf } from "./layers-numbers.js";
@@ -54,7 +55,7 @@ export const fieldsPart = {
 };
 
 function chosenOf(subject, state, linear) {
-  const l = Math.min(subject.net.last, Math.max(0, state.get("layers.layer", 1) - 1));
+  const l = Math.max(0, placeIn(state, "layers.layer", subject.net.last + 1, 1) - 1);
   const kind = linear && l === 0 && state.get("layers.field", "weights") === "weights" ? "weights" : "effect";
   return { l, kind };
 }
@@ -124,7 +125,7 @@ function pagerOf(subject, state) {
   const range = h("span", { class: "soft" });
   const each = subject.data.image ? PAGE.image : PAGE.table;
   let last = 0;
-  const page = () => Math.min(last, Math.max(0, state.get("layers.from", 0)));
+  const page = () => placeIn(state, "layers.from", last);
   const go = (step) => () => state.set({ "layers.from": Math.min(last, Math.max(0, page() + step)) });
   const [back, on] = [button("\u2039 Before", go(-1)), button("Next \u203a", go(1))];
   const element = h("div", { class: "controls" }, back, range, on);

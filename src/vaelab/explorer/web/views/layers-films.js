@@ -3,6 +3,7 @@
 import { button, numberField } from "../ui/controls.js";
 import { fill, h, unique } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
+import { placeIn } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
 import { unitsView } from "../ui/units.js";
 import { layerName, layersOfRun } from "./layers-state.js";
@@ -89,7 +90,7 @@ function stepperOf(state, last) {
   const id = unique("step");
   const input = h("input", { type: "range", id, min: 0, max: last, step: 1 });
   const shown = h("output", { for: id, class: "value" });
-  const step = () => Math.min(last, Math.max(0, Math.round(state.get("layers.step", last))));
+  const step = () => placeIn(state, "layers.step", last, last);
   let clock = 0;
   const play = button("Play", () => start());
   const stop = () => {

@@ -1,7 +1,8 @@
 // The canvas of the map: a camera over the plane, points, lines and axes below, the cursor and the lasso above.
 
 import { h } from "../ui/dom.js";
-import { roundNumbers, shortNumber } from "../ui/geometry.js";
+import { shortNumber } from "../ui/geometry.js";
+import { roundNumbers } from "../ui/numbers.js";
 import { drawMark, openMarks } from "../ui/markers.js";
 
 const MARGIN = { left: 46, right: 10, top: 10, bottom: 40 };
@@ -48,8 +49,14 @@ export function boxOf(plane, outlines) {
   return [...pad(box[0], box[1]), ...(plane.isStrip ? [0, 1.4] : pad(box[2], box[3]))];
 }
 
+/** Return a zoom that the map has: at least 0.2, at most 200. */
+export function zoomWithin(zoom) {
+  return Math.min(200, Math.max(0.2, zoom));
+}
+
 /** Return the camera of a box: `zoom` 1 shows it whole, around a middle, which is that of the box if it is null. */
-export function cameraOf(stage, plane, box, { zoom, middle }) {
+export function cameraOf(stage, plane, box, { zoom: wanted, middle }) {
+  const zoom = zoomWithin(wanted);
   const [wide, high] = [stage.width - MARGIN.left - MARGIN.right, stage.height - MARGIN.top - MARGIN.bottom];
   const fitting = [wide / (box[1] - box[0]), high / (box[3] - box[2])];
   const scale = Math.min(...fitting) * zoom;

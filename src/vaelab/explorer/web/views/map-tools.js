@@ -6,11 +6,11 @@ import { explain } from "../ui/explain.js";
 import { shortNumber, thinnedPath } from "../ui/geometry.js";
 import { areaText } from "./map-selection.js";
 import { nearestRow, rowWords } from "./map-rows.js";
+import { zoomWithin } from "./map-stage.js";
 
 const NEAR = 14; // pixels: a click so near to a row pins the row
 const STEP = 12; // pixels that an arrow key moves the cursor
 const ZOOM = 1.5;
-const MOST = 200;
 const CORNERS = 100; // of an outline, at most: it stands in the address
 
 /** Return the buttons above the map. */
@@ -85,8 +85,8 @@ function pan(map, dx, dy) {
 function zoom(map, factor, x, y) {
   const { camera } = map.stage;
   if (!camera) return;
-  const before = map.get("zoom", 1);
-  const after = Math.min(MOST, Math.max(0.2, before * factor));
+  const before = zoomWithin(map.get("zoom", 1));
+  const after = zoomWithin(before * factor);
   const [px, py] = camera.toPlane(x, y);
   const keep = before / after;
   map.set({ zoom: after, mid: placeText([px + (camera.middle[0] - px) * keep, py + (camera.middle[1] - py) * keep]) });
