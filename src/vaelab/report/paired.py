@@ -24,7 +24,8 @@ class Difference:
     """How much higher a bound of a run is than that of another, over the same observations.
 
     Attributes:
-        model, other: the titles of the runs.
+        model: the title of the run.
+        other: the title of the run that it is compared with.
         bound: the name of the bound.
         value: mean of the differences, in nats per observation.
         standard_error: of that mean, from the differences.
