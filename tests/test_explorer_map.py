@@ -136,7 +136,7 @@ def test_what_is_decoded_under_the_mouse_is_what_torch_decodes(show):
 
 def test_the_plane_through_a_pinned_row_keeps_its_other_coordinates(show):
     one = subject(vaelab.gaussian_vae, "five", latent_dim=5, hidden_dims=[8])
-    page = show(one, "map.pin=row:7&map.x=u2&map.y=u4&map.at=0.25,-0.5")
+    page = show(one, "map.pin=row:7&map.x=u1&map.y=u3&map.at=0.25,-0.5")
     code = codes_of(one)[7].clone()
     code[1], code[3] = 0.25, -0.5
     assert ink(page) == pytest.approx(one.model.decode(code).numpy(), abs=4e-3)
@@ -154,7 +154,7 @@ def test_bits_under_the_mouse_are_the_likelier_ones(show):
 
 def test_an_upper_layer_is_decoded_through_the_means_of_the_lower(show):
     one = subject(vaelab.deep_gaussian_vae, "deep", layers=[4, 3], hidden_dims=[[6], [5]])
-    page = show(one, "map.layer=1&map.x=u1&map.y=u3&map.at=0.5,-1")
+    page = show(one, "map.layer=1&map.x=u0&map.y=u2&map.at=0.5,-1")
     top = codes_of(one)[:, 4:].mean(0)
     top[0], top[2] = 0.5, -1
     with torch.no_grad():

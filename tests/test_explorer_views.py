@@ -12,9 +12,11 @@ import torch
 from matplotlib.image import imread
 
 from tests.golden.make import HERE, RUNS, data_of
+from vaelab.data import Dataset
 from vaelab.explorer import Subject, explorer_page
 from vaelab.explorer.content import page_content
 from vaelab.explorer.subject import selection
+from vaelab.models import bernoulli_vae, gaussian_vae
 from vaelab.report import ReportedRun
 from vaelab.runs import Run
 
@@ -304,6 +306,80 @@ def test_an_address_with_odd_values_shows_the_view(show, value):
     tab = show("conditional", "autoencoder", at="view=compare&" + "&".join(f"compare.{key}={value}" for key in keys))
     assert "NaN" not in tab.locator(".compare").inner_text()
     assert tab.locator(".compare-card").count() == 3
+
+
+def test_what_is_said_of_the_only_row_of_a_page(browser, tmp_path):
+    path = tmp_path / "one.html"
+    path.write_text(explorer_page([of_run(kind) for kind in PAIR], rows=1), encoding="utf-8")
+    with browser.new_context() as context:
+        tab = context.new_page()
+        for address, words in (
+            ("view=compare", "One row does not tell which run is better."),
+            ("view=sample", "The page holds no other row to compare this distance with."),
+            ("view=bits&run=1&bits.part=use", "The page holds one row, so that no bit can change."),
+        ):
+            tab.goto(f"{path.as_uri()}#{address}")
+            tab.get_by_text(words).first.wait_for()
+            assert not re.search("NaN|Infinity|undefined", tab.locator("#panel").inner_text())
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([3.0], "as is that of each"),
+        ([1.0, 2.0, 3.0, 3.0], "lower than that of all"),
+        ([4.0, 5.0, 6.0, 7.0], "higher than that of all"),
+        ([3.0, 3.0, 4.0, 5.0], "lower than that of 50"),
+        ([2.0, 3.0, 3.0, 3.0], "higher than that of 25"),
+    ],
+)
+def test_equal_values_are_neither_higher_nor_lower(show, values, words):
+    value = (
+        0.0
+        if words.startswith("lower than that of all")
+        else 8.0
+        if words.startswith("higher than that of all")
+        else 3.0
+    )
+    tab = show("gaussian-vae")
+    call = (
+        '$views_draw_words.typicality("ELBO", value, { values: Float64Array.from(values), rows: "rows" }, '
+        "$views_draw_words.BOUNDS)"
+    )
+    assert words in compute(tab, call, values=values, value=value)
+    far = (
+        '$views_draw_words.codeWords({ code: "real", dim: 1 }, Float32Array.of(value), Float32Array.from(values), '
+        'values.length, "rows")'
+    )
+    assert words.replace("lower", "nearer to 0").replace("higher", "farther from 0").replace(
+        "as is that of each", "as far from 0 as"
+    ).replace("than that of", "than") in compute(tab, far, values=values, value=value)
+
+
+def test_a_layer_above_x_follows_what_the_model_is_given(show):
+    tab = show(of_conditional_bits())
+    call = """(() => {
+        const net = $views_layers_numbers.layersOf(run.model);
+        const x = run.data.row(0);
+        const givens = [[1, 0], [0, 1]].map((y) => Float32Array.from(y));
+        return givens.flatMap((y) => [net.up(0, [], x, y), run.model.posterior(x, 1, y)].map((q) => [...q.mean()]));
+    })()"""
+    first, expected, second, other = compute(tab, call)
+    assert (first, second) == (expected, other)
+    assert first != second
+
+
+@cache
+def of_conditional_bits():
+    data = data_of("conditional")
+    return Subject("conditional bits", bernoulli_vae(data, latent_dim=3, hidden_dims=[4]), data)
+
+
+def test_only_bits_are_counted_as_wrong(show):
+    rng = np.random.default_rng(0)
+    data = Dataset.from_arrays(rng.normal(0, 9, (60, 4, 4)).astype(np.float32), values="real")
+    subjects = [Subject(name, gaussian_vae(data, latent_dim=2, hidden_dims=[4]), data) for name in ("one", "other")]
+    assert "wrong" not in show(*subjects, at="view=compare").locator(".compare-cards").first.inner_text()
 
 
 # Training.

@@ -54,18 +54,18 @@ export function toggle(state, key, { label, value = false }) {
   return following(state, h("div", { class: "control" }, input, h("label", { for: id, text: label })), show);
 }
 
-/** Return a field for a whole number of the state; with `from` 1 it shows 1 for 0, as people count rows. */
-export function numberField(state, key, { label, min = 0, max = 999999, value = 0, from = 0 }) {
+/** Return a field for a whole number of the state. */
+export function numberField(state, key, { label, min = 0, max = 999999, value = 0 }) {
   const id = unique("number");
-  const input = h("input", { type: "number", id, min: min + from, max: max + from, step: 1, value: state.get(key, value) + from });
+  const input = h("input", { type: "number", id, min, max, step: 1, value: state.get(key, value) });
   input.addEventListener("change", () => {
-    const number = Math.min(max, Math.max(min, Math.round(Number(input.value) || 0) - from));
-    input.value = number + from;
+    const number = Math.min(max, Math.max(min, Math.round(Number(input.value) || 0)));
+    input.value = number;
     state.set({ [key]: number });
   });
   const element = h("div", { class: "control" }, h("label", { for: id, text: label }), input);
   return following(state, element, () => {
-    input.value = state.get(key, value) + from;
+    input.value = state.get(key, value);
   });
 }
 

@@ -71,6 +71,7 @@ function explanation({ data }) {
 
 function useWords(subject) {
   const { usage: bits, dim, data, nameOf } = subject;
+  if (data.count < 2) return "The page holds one row, so that no bit can change. Write it with more rows: --rows.";
   const still = bits.filter(({ changes }) => !changes);
   const unused = bits.filter(({ information }) => information < LEAST);
   const total = bits.reduce((sum, { information }) => sum + information, 0);

@@ -79,7 +79,7 @@ function controls(base, state) {
     "div",
     { class: "controls" },
     numberField(state, "compare.seed", { label: "Seed" }),
-    numberField(state, "compare.axis", { label: bits ? "Bit" : "Number", max: model.dim - 1, from: 1 }),
+    numberField(state, "compare.axis", { label: `${bits ? "Bit" : "Number"} (0\u2013${model.dim - 1})`, max: model.dim - 1 }),
     bits ? toggle(state, "compare.flip", { label: "flipped" }) : valueControl(base, state),
   );
 }

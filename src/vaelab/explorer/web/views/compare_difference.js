@@ -68,9 +68,11 @@ function runOf(page, text) {
 
 function sentenceOf({ a, b, mean, error, apart, higher, differences }) {
   const n = differences.length;
+  const what = `On ${rowsWords(a.data)}, the ELBO (K = ${a.bound_samples} codes) of ${a.title} minus that of ${b.title} is ${shownNumber(mean)}`;
+  if (n < 2) return `${what} nats. One row does not tell which run is better.`;
   const verdict = Math.abs(mean) > 2 * error ? "" : " That is within two standard errors of zero: these rows do not tell which run is better.";
   return (
-    `On ${rowsWords(a.data)}, the ELBO (K = ${a.bound_samples} codes) of ${a.title} minus that of ${b.title} is ${shownNumber(mean)} ± ${shownNumber(error)} nats per observation ` +
+    `${what} ± ${shownNumber(error)} nats per observation ` +
     `(mean and standard error of the differences; of two separate means it would be ± ${shownNumber(apart)}). ` +
     `${a.title} has the higher bound in ${higher.toLocaleString("en")} of ${n.toLocaleString("en")} rows.${verdict}`
   );

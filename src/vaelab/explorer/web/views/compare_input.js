@@ -7,6 +7,7 @@ import { explain, formula } from "../ui/explain.js";
 import { placeIn, shownNumber } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
 import { rowChoice } from "../ui/rows.js";
+import { isBits } from "./draw-input.js";
 
 /** Return the section that shows one row of the page through every run: `{ element, show() }`. */
 export function sameInput({ page, run, state, theme }) {
@@ -112,7 +113,7 @@ function sameNumbers(a, b) {
 }
 
 function missWords(data, x, mean) {
-  if (!data.image && data.variables.some((variable) => variable.kind !== "binary")) return "";
+  if (data.image ? !isBits(data) : data.variables.some((variable) => variable.kind !== "binary")) return "";
   let wrong = 0;
   let known = 0;
   for (let place = 0; place < x.length; place += 1) {

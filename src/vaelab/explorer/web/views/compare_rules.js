@@ -42,5 +42,6 @@ export function extremes(differences, count) {
 /** Return in words which rows of the split the page has. */
 export function rowsWords(data) {
   const shown = data.count.toLocaleString("en");
+  if (data.count === 1) return `${data.total === 1 ? "the only" : "the first"} ${data.split} row of ${data.name}`;
   return data.count === data.total ? `all ${shown} ${data.split} rows of ${data.name}` : `the first ${shown} of the ${data.total.toLocaleString("en")} ${data.split} rows of ${data.name}`;
 }

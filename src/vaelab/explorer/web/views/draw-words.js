@@ -53,8 +53,11 @@ export const DENSITIES = [
 /** Return what a value says beside those of the rows; `name` says what it is, more of it is more typical. */
 export function typicality(name, value, { values, rows }, verdicts) {
   const below = shareBelow(values, value);
-  const place = below < 0.5 ? `lower than that of ${percent(1 - below)}` : `higher than that of ${percent(below)}`;
-  const verdict = verdicts.find(([share]) => below < share) ?? verdicts.at(-1);
+  const above = shareBelow(values.map((other) => -other), -value);
+  const place = below < above ? `lower than that of ${percent(above)}` : `higher than that of ${percent(below)}`;
+  if (below === 0 && above === 0) return `Its ${name} is ${nats(value)} nats, as is that of each of the ${rows}.`;
+  const middle = (below + 1 - above) / 2; // the rows with the same value count by half
+  const verdict = verdicts.find(([share]) => middle < share) ?? verdicts.at(-1);
   return `Its ${name} is ${nats(value)} nats, ${place} of the ${rows}: ${verdict[1]}`;
 }
 
@@ -73,10 +76,11 @@ export function codeWords(model, mean, codes, count, rows) {
   }
   const size = (codesOf, row) => Math.hypot(...codesOf.subarray(row * model.dim, (row + 1) * model.dim));
   const own = size(mean, 0);
-  let nearer = 0;
-  for (let row = 0; row < count; row += 1) nearer += size(codes, row) < own ? 1 : 0;
-  const far = nearer / count;
-  const place = far > 0.5 ? `farther from 0 than ${percent(far)}` : `nearer to 0 than ${percent(1 - far)}`;
+  const sizes = Float64Array.from({ length: count }, (_, row) => size(codes, row));
+  const far = shareBelow(sizes, own);
+  const near = shareBelow(sizes.map((other) => -other), -own);
+  if (far === 0 && near === 0) return `Its code is as far from 0 as those of the ${rows}.`;
+  const place = far > near ? `farther from 0 than ${percent(far)}` : `nearer to 0 than ${percent(near)}`;
   const remark = far > 0.99 ? " Few rows have codes there." : "";
   return `Its code lies ${place} of those of the ${rows}.${remark}`;
 }

@@ -34,11 +34,12 @@ function realChild(model, sizes, l, rows, n, given) {
   return model.likelihood(sideBySide([rows, new Float32Array(n * others)], [sizes[0], others], n), n, given);
 }
 
-/** q(z|x) of the row that was asked for last is kept: mean-field inference of a row takes a while. */
+/** q(z|x) of the row that was asked for last, and of what it is given, is kept: mean-field inference of a row takes a while. */
 function remembered(model) {
-  let [row, q] = [null, null];
+  let [row, y, q] = [null, null, null];
+  const same = (a, b) => a.every((value, column) => Object.is(value, b[column]));
   return (x, given) => {
-    if (row === null || x.some((value, column) => !Object.is(value, row[column]))) [row, q] = [x.slice(), model.posterior(x, 1, given)];
+    if (row === null || !same(x, row) || !same(given ?? [], y)) [row, y, q] = [x.slice(), (given ?? []).slice(), model.posterior(x, 1, given)];
     return q;
   };
 }

@@ -23,7 +23,7 @@ export function openMixture(map) {
     "section",
     { class: "map-mixture", "aria-label": "Components of the mixture" },
     h("h2", { text: "Components of the mixture" }),
-    h("p", { class: "small soft", text: `An ellipse is 2 standard deviations wide; the contours hold ${SHARES.map(percent).join(", ")} of the density on this plane. Click the number of a component to draw codes from it.` }),
+    h("p", { class: "small soft", text: `An ellipse lies 2 standard deviations from the mean of its component; the contours hold ${SHARES.map(percent).join(", ")} of the density on this plane. Click the number of a component to draw codes from it.` }),
     h("div", { class: "controls" }, choice(map.state, "map.component", { label: "Component", options }), numberField(map.state, "map.seed", { label: "Seed" }), again),
     drawn,
   );

@@ -27,7 +27,7 @@ export function codesOfLayer(codes, dim, layer) {
   return part;
 }
 
-/** Return the axes that can be chosen, [[name, text], ...]: principal axes p1, p2, ... and units u1, u2, ... of the code. */
+/** Return the axes that can be chosen, [[name, text], ...]: principal axes p1, p2, ... and units u0, u1, ... of the code. */
 export function axesOf(layer, code) {
   const { variances, total, axes } = layer.summary;
   const unit = code === "bits" ? "bit" : "unit";
@@ -36,25 +36,25 @@ export function axesOf(layer, code) {
     const share = total > 0 ? ` (${percent(variances[axis] / total)})` : "";
     return [`p${axis + 1}`, `principal axis ${axis + 1}${share}`];
   });
-  return [...principal, ...Array.from({ length: layer.size }, (_, place) => [`u${place + 1}`, `${unit} ${place + 1}`])];
+  return [...principal, ...Array.from({ length: layer.size }, (_, place) => [`u${place}`, `${unit} ${place}`])];
 }
 
 /** Return the axes that are shown at first: the units of a code of one or two numbers, else the principal axes. */
 export function firstAxes(layer, code) {
-  if (layer.size === 1) return ["u1", "none"];
-  return layer.size === 2 && code !== "bits" ? ["u1", "u2"] : ["p1", "p2"];
+  if (layer.size === 1) return ["u0", "none"];
+  return layer.size === 2 && code !== "bits" ? ["u0", "u1"] : ["p1", "p2"];
 }
 
 /** Return the direction d and the offset c of an axis, whose coordinate of a code z is d z - c. */
 function axisOf(layer, name) {
   const { mean, axes } = layer.summary;
-  const place = Number(name.slice(1)) - 1;
+  const number = Number(name.slice(1)); // units are counted from 0, principal axes from 1
   const direction = new Float64Array(layer.size);
   if (name.startsWith("u")) {
-    direction[place] = 1;
+    direction[number] = 1;
     return { direction, offset: 0 };
   }
-  direction.set(axes.subarray(place * layer.size, (place + 1) * layer.size));
+  direction.set(axes.subarray((number - 1) * layer.size, number * layer.size));
   return { direction, offset: dot(direction, mean) };
 }
 

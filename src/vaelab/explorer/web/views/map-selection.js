@@ -141,6 +141,7 @@ function imagePart({ data }, theme, found) {
 }
 
 function tablePart(data, found) {
+  if (!found.others) return h("p", { class: "soft", text: "All rows are selected: there are no others to compare them with." });
   const ranked = rankedColumns(found);
   const shown = ranked.slice(0, SHOWN.columns);
   const body = shown.map((column) => {
@@ -151,7 +152,7 @@ function tablePart(data, found) {
   });
   const heads = ["column", "selected", "others", "dif\u00adfer\u00adence in stan\u00addard errors"];
   const table = h("table", { class: "map-ranked" }, h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col", text })))), h("tbody", {}, body));
-  const text = `Means of the ${shown.length} of ${data.size} columns that differ most, in standard deviations of the column. The rows were chosen by looking at the map, so standard errors describe the difference; they do not test it.`;
+  const text = `The ${shown.length} of ${data.size} columns whose means differ most, counted in standard deviations of the column. The rows were chosen by looking at the map, so standard errors describe the difference; they do not test it.`;
   return h("div", {}, h("h3", { text: "What distinguishes them" }), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Columns that differ most" }, table), h("p", { class: "small soft", text }));
 }
 

@@ -63,6 +63,7 @@ function mixtureWords({ model }) {
   const prior = model.prior(1);
   if (prior.kind !== "mixture") return null;
   const { weights } = prior.params;
+  if (weights.length === 1) return "The mixture has one component: it is one Gaussian.";
   return `The mixture has ${weights.length} components; the heaviest holds ${percent(Math.max(...weights))} of the density, the lightest ${percent(Math.min(...weights))}.`;
 }
 

@@ -69,10 +69,19 @@ function distanceWords(data, near, found, kind) {
   const noun = data.image ? "pixels" : "columns";
   const count = data.image ? data.size : data.variables.length || data.size;
   const rows = data.count === data.total ? `all ${data.count.toLocaleString("en")} ${data.split} rows` : `the first ${data.count.toLocaleString("en")} ${data.split} rows`;
-  const usual = near.usual() > 0 ? `From a row to the nearest other row it is ${briefNumber(Number(near.usual().toPrecision(3)))} (median); a copy is at 0.` : "Many rows of these data are alike, so that 0 is no sign of a copy.";
+  const usual = usualWords(data, near);
   const gap = briefNumber(Number(found.distance.toPrecision(3)));
   if (near.bits && kind !== "mean") return `${gap} of ${count} ${noun} differ (Hamming distance), the fewest of ${rows}. ${usual}`;
   return `${gap} is ${data.image ? "the squared distance, summed over pixels" : distanceOfColumns(data)}; the smallest of ${rows}. ${usual}`;
+}
+
+/** How far rows are from each other, beside which a distance is read. */
+function usualWords(data, near) {
+  if (data.count < 2) return "The page holds no other row to compare this distance with.";
+  const { distance: usual, count } = near.usual();
+  const missing = data.may_be_missing ? " What is missing in a row is left out of its distances." : "";
+  if (!(usual > 0)) return `Many rows of these data are alike, so that 0 is no sign of a copy.${missing}`;
+  return `From a row to the nearest other row it is ${briefNumber(Number(usual.toPrecision(3)))} (median of ${count} rows); a copy is at 0.${missing}`;
 }
 
 function distanceOfColumns(data) {

@@ -54,14 +54,18 @@ export function nearestRow(data) {
   let usual = null;
   return {
     of: (x) => nearest(x),
-    /** The median distance of rows of the page to their own nearest other row. */
+    /** The median distance of some rows of the page to their own nearest other row, and how many these are: `{ distance, count }`. */
     usual() {
       const most = Math.max(5, Math.min(40, Math.floor(6e7 / rows.length))); // rows that are compared with all: a tenth of a second
-      usual ??= median(spaced(data.count, most).map((row) => nearest(rows.subarray(row * data.size, (row + 1) * data.size), row).distance));
+      usual ??= usualOf(spaced(data.count, most).map((row) => nearest(rows.subarray(row * data.size, (row + 1) * data.size), row).distance));
       return usual;
     },
     bits: isBits(data),
   };
+}
+
+function usualOf(distances) {
+  return { distance: median(distances), count: distances.length };
 }
 
 function isBits(data) {

@@ -19,7 +19,7 @@ export function openers(run, canOpen) {
 
 function placeOnMap({ z, given }) {
   const place = Array.from(z, (value) => Number(value.toPrecision(6))).join(",");
-  return { "map.x": "u1", "map.y": "u2", "map.at": place, "map.pin": `at:${place}`, ...(given ? { "map.given": numbersToText(given) } : {}) };
+  return { "map.x": "u0", "map.y": "u1", "map.at": place, "map.pin": `at:${place}`, ...(given ? { "map.given": numbersToText(given) } : {}) };
 }
 
 function rowOnMap({ row }) {
