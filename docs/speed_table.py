@@ -1,4 +1,4 @@
-"""What the benchmarks of speed show, read off their results; the page `speed.md` takes it in.
+"""What the benchmarks of speed show, read off their results; the pages `speed.md` and `explorer.md` take it in.
 
 `python docs/speed_table.py` prints it in a terminal.
 """
