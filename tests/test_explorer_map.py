@@ -336,6 +336,29 @@ def test_contours_hold_their_share_of_a_gaussian(show):
         assert squared == pytest.approx(np.full(len(away), -2 * np.log(1 - share)), rel=0.05)  # of chi-squared with 2
 
 
+@pytest.mark.parametrize("deviation", [1.0, 0.1, 0.02, 0.005])
+def test_contours_hold_their_share_of_components_of_unlike_widths(show, deviation):
+    """Of draws from the mixture, the share with a density above that of the contours."""
+    page = show(subject(vaelab.gaussian_vae, "two", latent_dim=2, hidden_dims=[8]))
+    places, widths = np.array([[0.0, 0.0], [3.0, 0.0]]), np.array([1.0, deviation])
+    parts = [
+        {"weight": 0.5, "mean": place.tolist(), "covariance": [width**2, 0, width**2]}
+        for place, width in zip(places, widths, strict=True)
+    ]
+    rng = np.random.default_rng(0)
+    chosen = rng.integers(0, 2, 20000)
+    draws = places[chosen] + widths[chosen, None] * rng.normal(size=(20000, 2))
+
+    def density(x):
+        squared = ((x[:, None] - places) ** 2).sum(-1)
+        return (0.5 * np.exp(-squared / (2 * widths**2)) / (2 * np.pi * widths**2)).sum(1)
+
+    lines = page.evaluate("parts => $views_map_prior.contoursOf(parts)", parts)
+    for segments, share in zip(lines, (0.5, 0.8, 0.95), strict=True):
+        height = np.median(density(np.array(segments).reshape(-1, 2)))
+        assert (density(draws) >= height).mean() == pytest.approx(share, abs=0.035)
+
+
 @pytest.mark.parametrize(("rows", "size"), [(2, 1), (12, 1), (2, 2), (2, 4)])
 def test_few_rows_and_equal_codes_have_a_map(show, rows, size):
     one = subject(vaelab.gaussian_vae, f"few-{rows}-{size}", latent_dim=size, hidden_dims=[4])

@@ -61,21 +61,27 @@ export function gaussianDensity([mx, my], [a, b, c]) {
   };
 }
 
-/** Return the heights above which a grid of densities holds these shares of its sum. */
-export function heightsOfShares(values, shares) {
-  const sorted = Float64Array.from(values).sort().reverse();
-  const total = sorted.reduce((sum, value) => sum + value, 0);
-  const heights = [];
-  for (const share of shares) {
+/** Return the heights above which a density holds these shares of its mass, from its heights at places that hold some mass each. */
+export function heightsOfShares(heights, masses, shares) {
+  const order = Array.from(heights.keys()).sort((a, b) => heights[b] - heights[a]);
+  const total = masses.reduce((sum, mass) => sum + mass, 0);
+  return shares.map((share) => {
     let sum = 0;
-    let place = 0;
-    while (place < sorted.length - 1 && sum + sorted[place] < share * total) {
-      sum += sorted[place];
-      place += 1;
-    }
-    heights.push(sorted[place]);
-  }
-  return heights;
+    const place = order.find((each) => (sum += masses[each]) >= share * total);
+    return heights[place ?? order[order.length - 1]];
+  });
+}
+
+/** Return places that stand for a Gaussian of this mean and covariance [a, b, c]: each has the same share of its mass. */
+export function placesOfGaussian([x, y], covariance, count) {
+  const { large, small, angle } = symmetricAxes(covariance);
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  return Array.from({ length: count }, (_, place) => {
+    const radius = Math.sqrt(-2 * Math.log(1 - (place + 0.5) / count));
+    const turn = place * Math.PI * (3 - Math.sqrt(5)); // the golden angle spreads the places evenly
+    const [along, across] = [radius * Math.sqrt(large) * Math.cos(turn), radius * Math.sqrt(small) * Math.sin(turn)];
+    return [x + cos * along - sin * across, y + sin * along + cos * across];
+  });
 }
 
 /** Return the lines at which a grid (rows x columns) has a height, as [[x0, y0, x1, y1], ...] in columns and rows: marching squares. */

@@ -1,6 +1,6 @@
 // What the model expects of codes, drawn on the map: circles of a Gaussian prior, ellipses and contours of a mixture.
 
-import { contour, ellipse, gaussianDensity, heightsOfShares } from "../ui/geometry.js";
+import { contour, ellipse, gaussianDensity, heightsOfShares, placesOfGaussian } from "../ui/geometry.js";
 
 /** The shares of a mixture that are inside its contours. */
 export const SHARES = [0.5, 0.8, 0.95];
@@ -30,20 +30,39 @@ export function componentsOn(plane, { weights, means, covariances }, size) {
 
 /** Return the contours of the density of a mixture on the plane, one for each of SHARES: segments [x0, y0, x1, y1]. */
 export function contoursOf(components, cells = 110) {
+  const parts = components.map(({ weight, mean, covariance }) => ({ weight, density: gaussianDensity(mean, covariance) }));
+  const density = (x, y) => parts.reduce((sum, part) => sum + part.weight * part.density(x, y), 0);
+  const box = boxAround(components);
+  const least = (12 * Math.max(box[1] - box[0], box[3] - box[2])) / cells;
+  const narrow = components.map((each) => boxAround([each])).filter(([left, right, low, high]) => Math.min(right - left, high - low) < least);
+  const boxes = [box, ...narrow].filter(([left, right, low, high]) => right > left && high > low);
+  const heights = heightsOn(components, density);
+  const grids = boxes.map((each) => contoursIn(each, density, heights, cells));
+  return boxes.length ? heights.map((_, level) => grids.flatMap((grid) => grid[level])) : [];
+}
+
+/** The box [left, right, low, high] of four standard deviations around each component. */
+function boxAround(components) {
   const box = [Infinity, -Infinity, Infinity, -Infinity];
   for (const { mean: [x, y], covariance: [a, , c] } of components) {
     const [dx, dy] = [4 * Math.sqrt(a), 4 * Math.sqrt(c)];
     [box[0], box[1], box[2], box[3]] = [Math.min(box[0], x - dx), Math.max(box[1], x + dx), Math.min(box[2], y - dy), Math.max(box[3], y + dy)];
   }
-  const [wide, high] = [(box[1] - box[0]) / (cells - 1), (box[3] - box[2]) / (cells - 1)];
-  if (!(wide > 0) || !(high > 0)) return [];
-  const values = new Float64Array(cells * cells);
-  for (const { weight, mean, covariance } of components) {
-    const density = gaussianDensity(mean, covariance);
-    for (let place = 0; place < values.length; place += 1) {
-      values[place] += weight * density(box[0] + (place % cells) * wide, box[2] + Math.floor(place / cells) * high);
-    }
-  }
-  const scaled = ([x0, y0, x1, y1]) => [box[0] + x0 * wide, box[2] + y0 * high, box[0] + x1 * wide, box[2] + y1 * high];
-  return heightsOfShares(values, SHARES).map((height) => contour(values, cells, cells, height).map(scaled));
+  return box;
+}
+
+/** The contours of a density at some heights, from its values on a grid over a box. */
+function contoursIn([left, right, low, high], density, heights, cells) {
+  const [wide, tall] = [(right - left) / (cells - 1), (high - low) / (cells - 1)];
+  const values = Float64Array.from({ length: cells * cells }, (_, place) => density(left + (place % cells) * wide, low + Math.floor(place / cells) * tall));
+  const scaled = ([x0, y0, x1, y1]) => [left + x0 * wide, low + y0 * tall, left + x1 * wide, low + y1 * tall];
+  return heights.map((height) => contour(values, cells, cells, height).map(scaled));
+}
+
+/** The heights of the shares, from places that stand for each component: a grid would miss one that is narrower than a cell. */
+function heightsOn(components, density) {
+  const count = 500;
+  const places = components.flatMap(({ mean, covariance }) => placesOfGaussian(mean, covariance, count));
+  const masses = components.flatMap(({ weight }) => new Array(count).fill(weight / count));
+  return heightsOfShares(places.map(([x, y]) => density(x, y)), masses, SHARES);
 }
