@@ -16,7 +16,7 @@ import vaelab
 
 SIZE = (1280, 900)
 WIDE = (1600, 1150)  # of a view that is a table at this width
-COLOURS = 64  # of a picture: flat colours, so that a few are enough
+COLOURS = 256  # of a picture, chosen so that both ends of a scale are among them
 # picture -> the runs of its page, and what stands in the address after #
 PICTURES = {
     "map": (["gaussian-2"], "view=map"),
@@ -61,7 +61,11 @@ def picture(browser: Any, page: Path, state: str, size: tuple[int, int]) -> byte
 
 def compressed(taken: bytes) -> bytes:
     """Return a picture with few colours."""
-    small = Image.open(io.BytesIO(taken)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    small = (
+        Image.open(io.BytesIO(taken))
+        .convert("RGB")
+        .quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
     written = io.BytesIO()
     small.save(written, "PNG", optimize=True)
     return written.getvalue()

@@ -1,10 +1,10 @@
 // Compare: the runs of the page side by side, on the same row, with the same code, and with the same random numbers.
 
 import { fill, h } from "../ui/dom.js";
-import { sameCode } from "./compare_codes.js";
-import { pairedDifference } from "./compare_difference.js";
-import { sameInput } from "./compare_input.js";
-import { sameSeed } from "./compare_samples.js";
+import { sameCode } from "./compare-codes.js";
+import { pairedDifference } from "./compare-difference.js";
+import { sameInput } from "./compare-input.js";
+import { sameSeed } from "./compare-samples.js";
 
 // The sections, and the keys of the address on which each depends; of conditional models the row decides what is given.
 const PARTS = [

@@ -6,9 +6,9 @@ import { explain, formula } from "../ui/explain.js";
 import { givenControl, givenRows } from "../ui/given.js";
 import { placeIn } from "../ui/numbers.js";
 import { pictureButtons, saveTable, sheet } from "../ui/save.js";
-import { sampleDetail } from "./sample_detail.js";
-import { componentsOf, drawSamples, KINDS, temperatureWords } from "./sample_draws.js";
-import { samplePanel, tableOfSamples } from "./sample_panels.js";
+import { sampleDetail } from "./sample-detail.js";
+import { componentsOf, drawSamples, KINDS, temperatureWords } from "./sample-draws.js";
+import { samplePanel, tableOfSamples } from "./sample-panels.js";
 
 export const sampleView = {
   name: "sample",

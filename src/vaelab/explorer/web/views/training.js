@@ -5,8 +5,8 @@ import { choice } from "../ui/controls.js";
 import { fill, h } from "../ui/dom.js";
 import { explain, formula } from "../ui/explain.js";
 import { shownNumber } from "../ui/numbers.js";
-import { evaluationTable, facts } from "./training_tables.js";
-import { findings, selectedPoint } from "./training_words.js";
+import { evaluationTable, facts } from "./training-tables.js";
+import { findings, selectedPoint } from "./training-words.js";
 
 // The curves: name in the log, title, what to look for.
 const CURVES = [

@@ -6,8 +6,8 @@ import { fill, h } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
 import { shownNumber } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
-import { chosenRow, rowName } from "./compare_input.js";
-import { differenceOf, extremes, rowsWords, whyNotComparable } from "./compare_rules.js";
+import { chosenRow, rowName } from "./compare-input.js";
+import { differenceOf, extremes, rowsWords, whyNotComparable } from "./compare-rules.js";
 
 const SHOWN = 4; // rows at either end
 

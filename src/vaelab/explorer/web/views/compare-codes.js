@@ -7,8 +7,8 @@ import { h, unique } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
 import { placeIn, shownNumber } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
-import { drawSamples } from "./sample_draws.js";
-import { cardsOf, chosenRow } from "./compare_input.js";
+import { drawSamples } from "./sample-draws.js";
+import { cardsOf, chosenRow } from "./compare-input.js";
 
 /** Return the section that decodes one code with every run that has such codes: `{ element, show() }`. */
 export function sameCode({ page, run, state, theme }) {

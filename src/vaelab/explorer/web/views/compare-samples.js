@@ -3,9 +3,9 @@
 import { choice } from "../ui/controls.js";
 import { h } from "../ui/dom.js";
 import { ownOf, placeIn } from "../ui/numbers.js";
-import { chosenRow } from "./compare_input.js";
-import { drawSamples, KINDS } from "./sample_draws.js";
-import { samplePanel } from "./sample_panels.js";
+import { chosenRow } from "./compare-input.js";
+import { drawSamples, KINDS } from "./sample-draws.js";
+import { samplePanel } from "./sample-panels.js";
 
 /** Return the section with samples of every run: `{ element, show() }`. */
 export function sameSeed({ page, state, theme }) {

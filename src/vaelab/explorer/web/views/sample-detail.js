@@ -7,8 +7,8 @@ import { fill, h } from "../ui/dom.js";
 import { givenWords } from "../ui/given.js";
 import { briefNumber } from "../ui/numbers.js";
 import { observationView } from "../ui/observation.js";
-import { nearestRow } from "./sample_draws.js";
-import { openers } from "./sample_open.js";
+import { nearestRow } from "./sample-draws.js";
+import { openers } from "./sample-open.js";
 
 /** Return the card of the chosen sample: `{ element, show({ place, kind, x, mode, z, given }) }`. */
 export function sampleDetail({ run, state, theme, canOpen }) {
