@@ -382,6 +382,30 @@ def test_only_bits_are_counted_as_wrong(show):
     assert "wrong" not in show(*subjects, at="view=compare").locator(".compare-cards").first.inner_text()
 
 
+def test_names_in_a_saved_table_are_no_formulae(show, tmp_path):
+    names = ["=HYPERLINK(1)", "+a", "-b", "@c", "d=1", "-7"]
+    data = Dataset.from_arrays(np.eye(6, dtype=np.uint8).repeat(20, 0), columns=names)
+    tab = show(Subject("formulae", gaussian_vae(data, latent_dim=2, hidden_dims=[4]), data), at="view=sample")
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Save CSV: means").click()
+    download.value.save_as(tmp_path / "means.csv")
+    head, *rows = csv.reader((tmp_path / "means.csv").read_text().splitlines())
+    assert head == ["'=HYPERLINK(1)", "'+a", "'-b", "'@c", "d=1", "-7"]
+    assert all(0 < float(value) < 1 for row in rows for value in row)
+
+
+def test_what_is_left_out_of_a_long_table_is_said(show):
+    rng = np.random.default_rng(0)
+    data = Dataset.from_arrays((rng.random((300, 250)) < 0.5).astype(np.uint8), np.arange(300) % 20)
+    one = Subject("long", bernoulli_vae(data, latent_dim=20, hidden_dims=[4]), data)
+    tab = show(one, at="view=map&map.area=p:-9,-9;9,-9;9,9;-9,9")
+    assert "The 12 most frequent of" in tab.locator(".map-selection").inner_text()
+    tab = show(one, at="view=layers&layers.part=films")
+    assert "The first 200 of 250 columns." in tab.locator(".films").inner_text()
+    tab = show(one, at="view=bits&bits.part=code")
+    tab.get_by_text("The first 12 of 20 in this order.").wait_for()
+
+
 # Training.
 
 

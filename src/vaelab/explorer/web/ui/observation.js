@@ -3,6 +3,8 @@
 import { h } from "./dom.js";
 import { briefNumber } from "./numbers.js";
 
+const MOST = 200; // columns of a table that are shown
+
 /** Return a picture of observations of some data: `{ element, show(x, { before, missing }) }`. x has one number per column, in [0, 1] for bits.
  * `before`: another observation; what differs from it by more than a half is coloured. `missing`: 1 where a value is not observed. */
 export function observationView({ data, theme, label, size = 224 }) {
@@ -49,8 +51,10 @@ export function paint(bytes, x, theme, before = null, missing = null) {
 }
 
 function barsView(data, label) {
-  const rows = data.variables.map((variable) => barOf(variable));
-  const element = h("div", { class: "bars", role: "group", "aria-label": label }, rows.map((row) => row.element));
+  const rows = data.variables.slice(0, MOST).map((variable) => barOf(variable));
+  const left = data.variables.length - rows.length;
+  const note = left > 0 ? h("p", { class: "soft small", text: `The first ${MOST} of ${data.variables.length} columns.` }) : null;
+  const element = h("div", { class: "bars", role: "group", "aria-label": label }, rows.map((row) => row.element), note);
   return {
     element,
     show(x, { before = null, missing = null } = {}) {

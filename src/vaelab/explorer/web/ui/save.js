@@ -73,7 +73,9 @@ function fileName(text) {
   return text.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "") || "vaelab";
 }
 
+/** A value as text; a name that a spreadsheet would compute as a formula has an apostrophe before it. */
 function cell(value) {
-  const text = Number.isNaN(value) ? "" : String(value);
+  const isFormula = typeof value === "string" && /^[=+\-@\t\r]/.test(value) && !Number.isFinite(Number(value));
+  const text = Number.isNaN(value) ? "" : `${isFormula ? "'" : ""}${value}`;
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

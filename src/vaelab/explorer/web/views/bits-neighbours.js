@@ -23,7 +23,7 @@ export function neighboursPanel(subject, { state, theme }, flip) {
     {},
     h("h2", { text: "Neighbours: codes that differ in one bit" }),
     h("div", { class: "controls" }, order, subject.data.image ? legend.element : null, explanation(subject)),
-    h("p", { class: "soft small", text: "Below each picture: the bit and its new value, the mean size of the change of p(x|z), and the change of log p(x, z)." }),
+    h("p", { class: "soft small", text: `${subject.dim > SHOWN ? `The first ${SHOWN} of ${subject.dim} in this order. ` : ""}Below each picture: the bit and its new value, the mean size of the change of p(x|z), and the change of log p(x, z).` }),
     list,
   );
   const show = (now, found) => {

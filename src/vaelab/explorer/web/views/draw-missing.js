@@ -8,6 +8,7 @@ import { counted, effectiveWords } from "./draw-words.js";
 import { meanWords } from "./form.js";
 
 const DRAWS = 5;
+const LISTED = 50; // variables of the table of draws, at most
 
 /** Return the panel of hidden values: `{ element, show(input, codes, noise), wait(input) }`. */
 export function missingPanel({ run, theme }, why) {
@@ -62,13 +63,15 @@ function hiddenWords(data, { x, hidden }) {
 }
 
 function tableOfDraws(data, x, filled, drawn) {
-  const missing = data.variables.filter((variable) => Number.isNaN(cellOf(variable, x))).slice(0, 50);
+  const missing = data.variables.filter((variable) => Number.isNaN(cellOf(variable, x)));
+  const shown = missing.slice(0, LISTED);
   const head = h("tr", {}, ["Variable", "Expectation", "Five draws"].map((text) => h("th", { scope: "col", text })));
-  const rows = missing.map((variable) => {
+  const rows = shown.map((variable) => {
     const each = Array.from({ length: DRAWS }, (_, place) => valueWords(variable, drawn.subarray(place * data.size, (place + 1) * data.size)));
     return h("tr", {}, h("th", { scope: "row", text: variable.name }), h("td", { class: "value", text: meanWords(variable, filled) }), h("td", { text: each.join(", ") }));
   });
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Hidden values filled in" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows)));
+  const note = missing.length > shown.length ? h("p", { class: "soft small", text: `The first ${LISTED} of ${missing.length} hidden variables.` }) : null;
+  return h("div", {}, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Hidden values filled in" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows))), note);
 }
 
 function valueWords(variable, x) {

@@ -7,7 +7,7 @@ import { insidePolygon, shortNumber } from "../ui/geometry.js";
 import { observationView } from "../ui/observation.js";
 import { shortName, thumbnails, valueText } from "./map-details.js";
 
-const SHOWN = { image: 24, table: 8, columns: 12, variables: 4 };
+const SHOWN = { image: 24, table: 8, columns: 12, variables: 4, classes: 12 };
 
 /** Return an area as text of the address: "p:x,y;x,y;..." a polygon of the plane, "g:colouring:group" a class. */
 export function areaText(area) {
@@ -117,12 +117,14 @@ function classCounts(data, rows) {
   const counts = data.classes.map((name, group) => [name, rows.filter((row) => data.labels[row] === group).length]);
   const seen = counts.filter(([, count]) => count > 0).sort((a, b) => b[1] - a[1]);
   const most = seen[0][1];
-  const lines = seen.slice(0, 12).map(([name, count]) => {
+  const left = seen.length - SHOWN.classes;
+  const rest = left > 0 ? h("p", { class: "small soft", text: `The ${SHOWN.classes} most frequent of ${seen.length} classes.` }) : null;
+  const lines = seen.slice(0, SHOWN.classes).map(([name, count]) => {
     const bar = h("div", { class: "bar" });
     bar.style.width = `${(100 * count) / most}%`;
     return h("div", { class: "bar-row" }, h("span", { class: "name", title: name, text: `class ${name}` }), h("div", { class: "track" }, bar), h("span", { class: "value", text: String(count) }));
   });
-  return h("div", { class: "bars map-counts" }, lines);
+  return h("div", {}, h("div", { class: "bars map-counts" }, lines), rest);
 }
 
 function imagePart({ data }, theme, found) {
@@ -160,7 +162,7 @@ function meanPart({ data }, theme, found) {
   if (data.image) return null;
   const view = observationView({ data, theme, label: "Mean of the selected rows" });
   view.show(found.mean);
-  return h("details", {}, h("summary", { text: "Mean of every column of the selected rows" }), view.element);
+  return h("details", {}, h("summary", { text: "Means of the columns of the selected rows" }), view.element);
 }
 
 function someRows({ data }, theme, rows, found, onPin) {
