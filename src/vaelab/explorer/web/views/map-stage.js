@@ -188,10 +188,12 @@ function drawPoints(surface, stage, { plane, colouring, shown, selected }) {
 /** Write a name; one that would stand on another moves up or down. */
 function drawLabel(surface, stage, { x, y, text, strong = true, first = false }, taken) {
   const [middle, wanted] = stage.camera.toScreen(x, y);
-  const left = first ? MARGIN.left + 4 : middle;
   const size = strong && stage.width > NARROW ? 14 : 12;
   surface.font = `${strong ? 700 : 400} ${size}px system-ui, sans-serif`;
   const half = surface.measureText(text).width / 2;
+  const [least, most] = [MARGIN.left + 2, stage.width - MARGIN.right - 2];
+  if (!first && (middle < least || middle > most)) return; // what it names is not in sight
+  const left = first ? MARGIN.left + 4 : Math.max(least + half, Math.min(most - half, middle));
   const isFree = (top) => taken.every((other) => Math.abs(other.top - top) >= size || Math.abs(other.left - left) >= half + other.half);
   const top = strong && !first ? ([0, -1, 1, -2, 2, -3, 3].map((step) => wanted + step * size).find(isFree) ?? wanted) : wanted;
   if (top < MARGIN.top + 8 || top > stage.height - MARGIN.bottom - 8) return; // it would be cut off
