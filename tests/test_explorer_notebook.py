@@ -17,6 +17,7 @@ from playwright.sync_api import expect
 import vaelab
 from tests.commands import CommandLine
 from tests.golden.make import HERE, data_of
+from vaelab.data import Split
 from vaelab.errors import InputError
 from vaelab.explorer import ExplorerPage
 from vaelab.sklearn import BernoulliVAE
@@ -97,6 +98,17 @@ def test_it_takes_a_model_a_run_a_path_and_several_of_them() -> None:
     assert titles_of(page) == ["first", "second"]
     assert page.title == "first, second"
     assert vaelab.explore(model, data, title="mine").title == "mine"
+
+
+@pytest.mark.parametrize(
+    ("splits", "shown"),
+    [(("train", "validation", "test"), "test"), (("train", "validation"), "validation"), (("train",), "train")],
+)
+def test_without_test_rows_others_are_shown_and_named(splits: tuple[str, ...], shown: str) -> None:
+    rows = np.eye(6, dtype=np.float32).repeat(3, 0)
+    data = vaelab.Dataset("small", {name: Split(rows) for name in splits}, "binary", 1)
+    page = vaelab.explore(vaelab.gaussian_vae(data, latent_dim=2, hidden_dims=[4]), data)
+    assert f'"split":"{shown}"' in page.html
 
 
 def test_it_takes_an_estimator_of_scikit_learn_with_rows() -> None:

@@ -316,6 +316,7 @@ def test_what_is_said_of_the_only_row_of_a_page(browser, tmp_path):
         for address, words in (
             ("view=compare", "One row does not tell which run is better."),
             ("view=sample", "The page holds no other row to compare this distance with."),
+            ("view=map", "The page holds one row: what varies between rows cannot be said."),
             ("view=bits&run=1&bits.part=use", "The page holds one row, so that no bit can change."),
         ):
             tab.goto(f"{path.as_uri()}#{address}")

@@ -84,7 +84,8 @@ def explore(
     Args:
         shown: a model; a run, or the path of one or of a saved model; a fitted estimator of :mod:`vaelab.sklearn`; or
             several of these, as a list or with their titles as ``{title: ...}``.
-        data: for a model the data set whose test rows are shown; for a run nothing, or its data where they were given
+        data: for a model the data set whose test rows are shown, without a test split its validation or its training
+            rows; for a run nothing, or its data where they were given
             in Python or moved; for an estimator X.
         title: of the page.
         rows: test rows that the page contains, at most.
@@ -173,7 +174,7 @@ def _of_model(title: str, model: LatentVariableModel, data: Any) -> Subject:
     if data is None:
         raise InputError("data: expected the data set whose rows are shown: explore(model, data); got None")
     require_dataset(data)
-    split = next(iter(data.splits)) if len(data.splits) == 1 else "test"
+    split = next((name for name in ("test", "validation") if name in data.splits), next(iter(data.splits)))
     columns = data.split(split).observations().bits(slice(0, 1)).shape[1]
     if columns != model.data_dim:
         raise InputError(

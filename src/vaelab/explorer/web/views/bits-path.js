@@ -134,11 +134,11 @@ function stepperOf(state) {
 function fillFilm(film, { data, units }, { state, theme }, path) {
   const length = path.flips.length;
   fill(film, framesOf(path, data.image ? FILM : 5).filter((step) => data.image || step > 0).map((step) => {
-    const label = `p(x|z) after ${step} flips`;
-    const view = data.image ? observationView({ data, theme, label, size: 84 }) : differenceView({ data, label: `change after ${step} flips`, columns: 4 });
+    const label = `p(x|z) after ${flipsOf(step)}`;
+    const view = data.image ? observationView({ data, theme, label, size: 84 }) : differenceView({ data, label: `change after ${flipsOf(step)}`, columns: 4 });
     view.show(data.image ? path.means[step] : change(path.means[0], path.means[step], units));
-    const text = step === 0 ? "A" : `${step === length ? "B, " : ""}${step} ${step === 1 ? "flip" : "flips"}`;
-    const frame = button("", () => state.set({ "bits.step": step }), { class: "frame", "aria-label": `After ${step} flips`, "data-step": step });
+    const text = step === 0 ? "A" : `${step === length ? "B, " : ""}${flipsOf(step)}`;
+    const frame = button("", () => state.set({ "bits.step": step }), { class: "frame", "aria-label": `After ${flipsOf(step)}`, "data-step": step });
     return fill(frame, view.element, h("span", { text: data.image || step === 0 ? text : `${text}: change since A` }));
   }));
 }
@@ -217,6 +217,10 @@ function pathWords(subject, { first, last, x, given, flips, codes, sizes }) {
   const depth = Math.min(prior[0], prior[length]) - prior[lowest];
   const valley = depth > 0.05 ? ` log p(z) is lowest after ${lowest} flips, ${nats(depth)} below its lower end: the prior finds the codes between less likely.` : "";
   return `Rows A and B differ in ${length} of ${subject.dim} bits, so the path has ${length} ${length === 1 ? "flip" : "flips"}. On it, log p(x, z) of row B changes by ${signed(end - start, 1)} nats. The ${ordinal(most + 1)} flip, of ${subject.nameOf(flips[most])}, changes p(x|z) most: ${(100 * sizes[most] / Math.max(total, 1e-12)).toFixed(0)} % of all changes on the path.${valley}`;
+}
+
+function flipsOf(step) {
+  return `${step} ${step === 1 ? "flip" : "flips"}`;
 }
 
 function ordinal(number) {

@@ -37,6 +37,7 @@ function neighbourWords({ data }, layer) {
 }
 
 function spreadWords(run, layer, codes) {
+  if (run.data.count < 2) return "The page holds one row: what varies between rows cannot be said.";
   if (run.model.code === "bits") return bitWords(layer, codes);
   if (run.model.code === "point") return null;
   const isTop = layer.index === Math.max(1, run.model.layers.length) - 1;
