@@ -44,7 +44,7 @@ function gap(run, name) {
   if (found === null) return null;
   const numbers = `At that step the training ${name} is ${shownNumber(found.train)} nats, ${shownNumber(Math.abs(found.gap))} nats ${found.gap >= 0 ? "above" : "below"} the validation ${name}.`;
   const small = Math.abs(found.gap) < 0.02 * Math.abs(found.validation);
-  if (small) return `${numbers} The gap is small: there is no sign that the training data are fitted too closely.`;
+  if (small) return `${numbers} That is less than 2 % of the bound: no sign that the training data are fitted too closely.`;
   return found.gap > 0 ? `${numbers} The model fits the training data better than new data: fewer parameters, fewer steps or more data would narrow the gap.` : `${numbers} The training curve is a mean over earlier weights, and so it lags behind.`;
 }
 
