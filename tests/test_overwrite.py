@@ -77,6 +77,7 @@ def test_overwrite_removes_what_vaelab_wrote_and_nothing_else(vaelab, folder):
     assert {str(path) for path in own - left} == {
         *(str(path) for path in own if path.suffix in (".png", ".html")),
         "evaluation.json",
+        "values.safetensors",
         "gradients.json",
     }
     assert Run("run").settings.seed == 1

@@ -14,9 +14,9 @@ _GRID = 30
 
 
 def pareto_shape(log_weights: Tensor) -> Tensor:
-    r"""Return the shape k of the tail of K importance weights, (B,), from log-weights (K, B); NaN for K below 25.
+    """Return the shape k of the tail of K importance weights, (B,), from log-weights (K, B); NaN for K below 25.
 
-    The `M = min(K / 5, 3 \sqrt(K))` largest weights, less the next one, are described by a generalised Pareto
+    The `M = min(K / 5, 3 sqrt(K))` largest weights, less the next one, are described by a generalised Pareto
     distribution. With k above 1/2 the weights have no variance; above 0.7 their mean is not to be relied on; above 1
     they have no mean. Sources: Vehtari et al. (2024), Pareto smoothed importance sampling,
     https://arxiv.org/abs/1507.02646; the estimate of k: Zhang & Stephens (2009),
