@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
@@ -65,11 +65,12 @@ class Estimate(NamedTuple):
         relaxed: Tensor | None = None,
     ) -> Estimate:
         """Gather what there is to report of scored codes; only the two losses keep their graphs."""
+        reported = replace(terms, log_likelihood=terms.log_likelihood.detach(), kl=terms.kl.detach())
         return cls(
-            objective.bound(terms).detach(),
+            objective.bound(reported),
             surrogate,
-            terms.log_likelihood.mean(0).detach(),
-            terms.mean_kl.detach(),
+            reported.log_likelihood.mean(0),
+            reported.mean_kl,
             auxiliary,
             None if relaxed is None else relaxed.detach(),
         )
