@@ -18,7 +18,7 @@ from PIL import Image
 import vaelab
 from tests.golden.make import HERE, RUNS, data_of
 from vaelab.data import Column, Split
-from vaelab.explorer import Subject, explorer_page
+from vaelab.explorer import Subject, explorer_page, rows_of
 from vaelab.models import bernoulli_vae, gaussian_vae
 
 VIEWS = ("map", "bits", "layers", "draw", "sample", "compare", "estimators", "training")
@@ -352,3 +352,13 @@ def test_the_page_of_a_large_model_is_small_and_opens_at_once(mnist, browser, tm
         opened = Opened(context, page)
         assert time.perf_counter() - started < 6  # 1.5 on an idle machine: benchmarks/explorer.py
         opened.assert_quiet()
+
+
+def test_rows_of_grey_levels_that_stay_numbers_are_fewer():
+    """They take 32 times the space of bits."""
+    grey = np.random.default_rng(0).integers(0, 256, (6000, 784)).astype(np.uint8)
+    data = vaelab.Dataset.from_arrays(grey, image_shape=(28, 28))
+    model = gaussian_vae(data, latent_dim=2, hidden_dims=[4])
+    real = data.with_binarisation("none")
+    assert rows_of(Subject("bits", model, data)) == 600
+    assert rows_of(Subject("real", gaussian_vae(real, latent_dim=2, hidden_dims=[4]), real)) == 1_500_000 // (4 * 784)

@@ -54,7 +54,9 @@ def page_content(title: str, subjects: Sequence[Subject], rows: int = ROWS) -> t
 
 def rows_of(subject: Subject, most: int = ROWS) -> int:
     """Return how many rows of its split a page holds, of at most ``most``: fewer where a row is long."""
-    size = subject.data.dim * (0.125 if subject.data.kind in ("binary", "grey") else 4)
+    data = subject.data
+    bits = (data.kind == "binary" or (data.kind == "grey" and data.binarisation != "none")) and not data.has_missing
+    size = data.dim * (0.125 if bits else 4)
     return max(1, min(most, len(subject.data.split(subject.split)), int(_BYTES / size)))
 
 
