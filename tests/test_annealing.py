@@ -9,7 +9,16 @@ import torch
 import vaelab
 from vaelab.data import DataSpec
 from vaelab.errors import InputError
-from vaelab.likelihood import annealed_importance, bracket, exact, importance_weighted, kernel_for, quadrature
+from vaelab.likelihood import (
+    Interrupted,
+    ais,
+    annealed_importance,
+    bracket,
+    exact,
+    importance_weighted,
+    kernel_for,
+    quadrature,
+)
 from vaelab.likelihood.annealing import Path, temperatures_between
 from vaelab.likelihood.kernels import HamiltonianMonteCarlo, Langevin
 from vaelab.models import LatentVariableModel
@@ -292,3 +301,20 @@ def test_models_without_gradients_in_their_parameters_work():
         weight.requires_grad_(False)
     assert isinstance(model, LatentVariableModel)
     assert annealed_importance(model, rows_of(model), 2, temperatures=5).values.isfinite().all()
+
+
+def test_an_interrupt_ends_the_call_and_has_the_rows_that_are_done(monkeypatch):
+    """A call in a program ends as by any other interrupt; only an evaluation goes on with what is done."""
+    model = MODELS["bits"](0)
+    monkeypatch.setattr(ais, "_ELEMENTS", 2 * X * 3)  # chunks of three rows
+
+    def stop(done, total):
+        if done > total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as stopped:
+        annealed_importance(model, rows_of(model), 2, 0, stop, temperatures=4)
+    assert stopped.value.estimate.interrupted
+    assert len(stopped.value.estimate.values) == 3
+    with pytest.raises(KeyboardInterrupt):
+        bracket(model, rows=8, samples=2, temperatures=4, callback=lambda done, total: stop(2 * done, total))

@@ -64,7 +64,9 @@ def evaluate(
     if is_saved_model(run):
         saved = OpenedModel(run, data)
         with WorkProgress(f"evaluating {saved.name}") as progress:
-            _print_result(run, _evaluated(saved.model, saved.data, asked, progress), as_json)
+            result = _evaluated(saved.model, saved.data, asked, progress)
+        _print_result(run, result, as_json)
+        _stop_if_interrupted(result)
         return
     opened = Run(run)
     member = ReportedRun(opened.name, opened, read=() if data is None else (data,))
@@ -74,8 +76,7 @@ def evaluate(
         _print_result(run, result, as_json)
     finally:
         _keep(member, result)
-    if any(record.interrupted for record in result):
-        raise KeyboardInterrupt  # after what was computed is printed and kept
+    _stop_if_interrupted(result)
     if report:
         with going_on("the report was not written"):
             say(f"report: {write_report(run, opened.name, [member])}")
@@ -118,6 +119,12 @@ def _print_result(run: Path, result: Evaluation, as_json: bool) -> None:
         print_values([(*record.cells(), record.note) for record in result])
         print_text(result.protocol())
     sys.stdout.flush()
+
+
+def _stop_if_interrupted(result: Evaluation) -> None:
+    """End the command with the exit code of an interrupt, after what was computed is printed and kept."""
+    if any(record.interrupted for record in result):
+        raise KeyboardInterrupt
 
 
 def _keep(member: ReportedRun, result: Evaluation) -> None:
@@ -170,6 +177,7 @@ def compare(
             with WorkProgress(f"evaluating {member.title}") as progress:
                 result = _evaluated(member.model, member.data, _Asked(samples=samples), progress)
             _keep(member, result.of_weights(member.loaded.weights))
+            _stop_if_interrupted(result)
     comparison = Comparison(members, mark)
     if as_json:
         print_json(comparison.to_dict())

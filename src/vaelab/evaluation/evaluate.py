@@ -18,7 +18,7 @@ from vaelab.errors import InputError, require_choice, require_int
 from vaelab.evaluation.active_units import active_units
 from vaelab.evaluation.encode import encode_means
 from vaelab.evaluation.result import Evaluation, EvaluationRecord
-from vaelab.likelihood import BOUNDS, Bound, BoundEstimate, BoundName, Callback, Effort, objective_bound
+from vaelab.likelihood import BOUNDS, Bound, BoundEstimate, BoundName, Callback, Effort, Interrupted, objective_bound
 from vaelab.models import LatentVariableModel
 from vaelab.networks import evaluation_mode
 from vaelab.objectives import Reconstruction
@@ -172,7 +172,10 @@ def _of_bounds(
     for bound, share in zip(bounds, callbacks, strict=True):
         count = None if bound.samples is None else bound.samples(effort)
         begun = time.perf_counter()
-        estimate = bound.estimate(model, observed, count or 1, seed, share, **bound.options(effort))
+        try:
+            estimate = bound.estimate(model, observed, count or 1, seed, share, **bound.options(effort))
+        except Interrupted as stopped:
+            estimate = stopped.estimate
         content, values = _record(bound.label(effort), count, estimate)
         yield content | {"seconds": round(time.perf_counter() - begun, 2)}, values
         for name, part in estimate.parts.items():

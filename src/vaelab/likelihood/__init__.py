@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vaelab.likelihood.ais import Bracket, annealed_importance, bracket
 from vaelab.likelihood.annealing import Start
-from vaelab.likelihood.contract import BoundEstimate, Callback, Effort, Observed, as_split
+from vaelab.likelihood.contract import BoundEstimate, Callback, Effort, Interrupted, Observed, as_split
 from vaelab.likelihood.elbo import elbo
 from vaelab.likelihood.exact import exact
 from vaelab.likelihood.importance import effective_samples, importance_weighted
@@ -25,6 +25,7 @@ __all__ = [
     "Bracket",
     "Callback",
     "Effort",
+    "Interrupted",
     "Kernel",
     "Observed",
     "Start",

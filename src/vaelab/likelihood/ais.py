@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from vaelab.data import Observations
 from vaelab.errors import require_int
 from vaelab.likelihood.annealing import Path, Start, temperatures_between
-from vaelab.likelihood.contract import BoundEstimate, Callback, Effort, Observed, as_split, collected
+from vaelab.likelihood.contract import BoundEstimate, Callback, Effort, Observed, as_split, finished
 from vaelab.likelihood.importance import effective_samples
 from vaelab.likelihood.kernels import Kernel, kernel_for
 from vaelab.models import LatentVariableModel
@@ -133,8 +133,7 @@ def annealed_importance(
 
     with evaluation_mode(model):
         annealing.tune(split.bits(slice(0, _ROWS)).to(model.any_weight), seed)
-        found, interrupted = collected(chunks())
-    return replace(_estimate(found, 1, annealing, split), interrupted=interrupted)
+        return finished(chunks(), lambda done: _estimate(done, 1, annealing, split))
 
 
 @dataclass(frozen=True)

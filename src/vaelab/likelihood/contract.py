@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from torch import Tensor
@@ -17,7 +17,7 @@ from vaelab.data.weights import weighted_mean
 from vaelab.inputs import Table
 from vaelab.models import LatentVariableModel
 
-__all__ = ["BoundEstimate", "Callback", "Effort", "Observed", "as_split", "collected"]
+__all__ = ["BoundEstimate", "Callback", "Effort", "Interrupted", "Observed", "as_split", "finished"]
 
 T = TypeVar("T")
 Observed = Observations | Table  # a split, or observations (N, X) of any kind of number
@@ -106,18 +106,27 @@ def as_split(model: LatentVariableModel, observed: Observed) -> Observations:
     return Resident(model.observations(observed), 1, redraw=False)
 
 
-def collected(parts: Iterable[T]) -> tuple[list[T], bool]:
-    """Return the parts of a long computation, and whether the user interrupted it after some of them.
+class Interrupted(KeyboardInterrupt):
+    """The user interrupted an estimate; ``estimate`` is of the observations that were done."""
+
+    def __init__(self, estimate: BoundEstimate) -> None:
+        super().__init__()
+        self.estimate = estimate
+
+
+def finished(parts: Iterable[T], estimate: Callable[[list[T]], BoundEstimate]) -> BoundEstimate:
+    """Return the estimate that is made of the parts of a long computation.
 
     Raises:
-        KeyboardInterrupt: the user interrupted the first part, so that there is nothing to return.
+        Interrupted: the user interrupted it after some parts; the exception has the estimate of these.
+        KeyboardInterrupt: the user interrupted the first part.
     """
     done: list[T] = []
     try:
         for part in parts:
-            done.append(part)  # noqa: PERF402 - one by one, so that what is done is kept at an interrupt
+            done.append(part)  # noqa: PERF402 - one by one, so that an interrupt keeps them
     except KeyboardInterrupt:
         if not done:
             raise
-        return done, True
-    return done, False
+        raise Interrupted(replace(estimate(done), interrupted=True)) from None
+    return estimate(done)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split, collected
+from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split, finished
 from vaelab.likelihood.objective import Score, posterior_score, score_split
 from vaelab.likelihood.pareto import FEWEST, HEAVY, pareto_shape
 from vaelab.models import LatentVariableModel
@@ -56,17 +56,20 @@ def log_mean_weight(
     """Return `log 1/K sum_k w_k` of every observation for the log-weights of a score, and the effective samples."""
     split = as_split(model, observed)
     chunks = score_split(model, split, samples, seed, score, callback)
-    found, interrupted = collected(_of_weights(terms) for _, terms in chunks)
-    values, effective, shape = (torch.cat(part) for part in zip(*found, strict=True))
-    weights = None if split.weights is None else split.weights[: len(values)]
-    details = {"median_effective_samples": float(effective.median())}
-    note = ""
-    if samples >= FEWEST:
-        heavy = float((shape > HEAVY).double().mean())
-        details |= {"median_pareto_shape": float(shape.nanmedian()), "heavy_tailed": heavy}
-        note = TOO_HEAVY.format(heavy) if heavy > _SHARE else ""
-    diagnostics = {"effective_samples": effective, "pareto_shape": shape}
-    return BoundEstimate(values, {}, diagnostics, details, note, weights, interrupted)
+
+    def estimate(done: list[tuple[Tensor, Tensor, Tensor]]) -> BoundEstimate:
+        values, effective, shape = (torch.cat(part) for part in zip(*done, strict=True))
+        weights = None if split.weights is None else split.weights[: len(values)]
+        details = {"median_effective_samples": float(effective.median())}
+        note = ""
+        if samples >= FEWEST:
+            heavy = float((shape > HEAVY).double().mean())
+            details |= {"median_pareto_shape": float(shape.nanmedian()), "heavy_tailed": heavy}
+            note = TOO_HEAVY.format(heavy) if heavy > _SHARE else ""
+        diagnostics = {"effective_samples": effective, "pareto_shape": shape}
+        return BoundEstimate(values, {}, diagnostics, details, note, weights)
+
+    return finished((_of_weights(terms) for _, terms in chunks), estimate)
 
 
 def _of_weights(terms: Terms) -> tuple[Tensor, Tensor, Tensor]:
