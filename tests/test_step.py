@@ -18,12 +18,11 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import bernoulli_vae, gaussian_vae
-from vaelab.networks import matmul_precision
+from vaelab.networks import choose_precision, matmul_precision
 from vaelab.settings import resolve
 from vaelab.training import fit
 from vaelab.training import step as room
 from vaelab.training.average import WeightAverage
-from vaelab.training.precision import choose_precision
 
 CPU = torch.device("cpu")
 # What torch's own capture and code generation warn of, in the versions tested.

@@ -44,6 +44,7 @@ def evaluate(
     chains: Annotated[int, typer.Option(metavar="K", help="Of --bound ais, for each row.")] = CHAINS,
     temperatures: Annotated[int, typer.Option(metavar="T", help="Of --bound ais.")] = TEMPERATURES,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the codes drawn.")] = 0,
+    precision: Annotated[str, typer.Option(metavar="NAME", help="float32 or bfloat16 products.")] = "float32",
     data: DataFile = None,
     binarisation: Annotated[
         str | None, typer.Option(metavar="NAME", help="Another protocol than in the training.")
@@ -60,7 +61,9 @@ def evaluate(
     from vaelab.report import ReportedRun, write_report
     from vaelab.runs import Run
 
-    asked = _Asked(split, tuple(bound) if bound else None, samples, seed, rows, chains, temperatures, binarisation)
+    asked = _Asked(
+        split, tuple(bound) if bound else None, samples, seed, rows, chains, temperatures, binarisation, precision
+    )
     if is_saved_model(run):
         saved = OpenedModel(run, data)
         with WorkProgress(f"evaluating {saved.name}") as progress:
@@ -95,6 +98,7 @@ class _Asked(NamedTuple):
     chains: int = CHAINS
     temperatures: int = TEMPERATURES
     binarisation: Any = None
+    precision: Any = "float32"
 
 
 def _evaluated(model: LatentVariableModel, data: Dataset, asked: _Asked, callback: Callback) -> Evaluation:
@@ -109,6 +113,7 @@ def _evaluated(model: LatentVariableModel, data: Dataset, asked: _Asked, callbac
         rows=asked.rows,
         chains=asked.chains,
         temperatures=asked.temperatures,
+        precision=asked.precision,
     )
 
 

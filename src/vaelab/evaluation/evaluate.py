@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from vaelab.evaluation.encode import encode_means
 from vaelab.evaluation.result import Evaluation, EvaluationRecord
 from vaelab.likelihood import BOUNDS, Bound, BoundEstimate, BoundName, Callback, Effort, Interrupted, objective_bound
 from vaelab.models import LatentVariableModel
-from vaelab.networks import evaluation_mode
+from vaelab.networks import Precision, evaluation_mode, has_bfloat16, matmul_precision
 from vaelab.objectives import Reconstruction
 
 __all__ = ["SAMPLES", "evaluate"]
@@ -52,6 +52,7 @@ def evaluate(
     rows: int | None = None,
     chains: int = Effort.chains,
     temperatures: int = Effort.temperatures,
+    precision: Precision = "float32",
 ) -> Evaluation:
     """Evaluate a model on a split: a table of numbers, each with its name, standard error and protocol.
 
@@ -65,11 +66,13 @@ def evaluate(
     binarisation that the model was trained under; data with another one are evaluated with ``other_binarisation=True``,
     and every number then names both. Where values are missing, every number is of the observed ones, and
     ``values["observed"]`` has their number in each observation. The model is in evaluation mode meanwhile. An
-    interrupt (Ctrl-C) ends a long estimate: what is done by then is returned, and is marked.
+    interrupt (Ctrl-C) ends a long estimate: what is done by then is returned, and is marked. With
+    ``precision="bfloat16"`` the factors of matrix products are rounded to bfloat16, which is faster and less exact (see
+    docs/evaluation.md); every number then says so.
 
     Raises:
-        InputError: an unknown split or bound, a bound that the model does not have, a split on the disk, or data of
-            another binarisation than that of the training.
+        InputError: an unknown split or bound, a bound that the model does not have, a split on the disk, data of
+            another binarisation than that of the training, or bfloat16 where the hardware does not multiply it.
 
     >>> from vaelab.data import load_data
     >>> from vaelab.models import gaussian_vae
@@ -83,6 +86,7 @@ def evaluate(
     model.accept(data.spec)
     trained = _trained_binarisation(model, data, other_binarisation)
     chosen = _chosen(model, bounds)
+    _require_precision(precision, model.any_weight)
     effort = Effort(*(require_int(*given, 1) for given in _efforts(samples, chains, temperatures)))
     observed = data.split(split).observations(model.any_weight.device)
     if isinstance(observed, Streamed):
@@ -90,9 +94,10 @@ def evaluate(
             f"split: expected a split in memory; {split!r} of {data.name} is on the disk ({len(observed):,} rows)"
         )
     protocol: dict[str, Any] = {"split": split, "binarisation": data.binarisation, "data": data.name, "seed": seed}
+    protocol["precision"] = precision
     if rows is not None and require_int("rows", rows, 1) < len(observed):
         protocol["rows_of_split"], observed = len(observed), observed.first(rows)
-    with evaluation_mode(model):
+    with evaluation_mode(model), matmul_precision("medium" if precision == "bfloat16" else "highest"):
         if model.code == "point":
             numbers = list(_of_autoencoder(model, observed, seed))
         else:
@@ -125,6 +130,17 @@ def _trained_binarisation(model: LatentVariableModel, data: Dataset, other: bool
             f"{data.binarisation}; {way}other_binarisation=True to evaluate under another"
         )
     return trained
+
+
+def _require_precision(precision: Precision, weight: Tensor) -> None:
+    """Refuse a precision that there is not, or that the model or the hardware does not have."""
+    require_choice("precision", precision, get_args(Precision))
+    if precision == "float32":
+        return
+    if weight.dtype != torch.float32:
+        raise InputError(f"precision: expected a model in float32 for bfloat16; got one in {weight.dtype}")
+    if not has_bfloat16(weight.device):
+        raise InputError("precision: expected float32, as this hardware does not multiply bfloat16; got 'bfloat16'")
 
 
 def _chosen(model: LatentVariableModel, names: Sequence[BoundName] | None) -> list[Bound]:

@@ -31,6 +31,7 @@ class EvaluationRecord(BaseModel):
         observations: how many observations; None for a count of units.
         split, binarisation, data, seed: what was evaluated, under which protocol, from which seed.
         trained_binarisation: binarisation that the model was trained under, if it is another.
+        precision: of the matrix products, ``float32`` or ``bfloat16``; sums are in float64.
         weights: SHA-256 of the weights that were evaluated; None where no file holds them.
         note: how to read the number.
         sampled: whether a KL is an average over the codes drawn, because it has no closed form.
@@ -61,6 +62,7 @@ class EvaluationRecord(BaseModel):
     data: str
     seed: int
     trained_binarisation: str | None = None
+    precision: str = "float32"
     weights: str | None = None
     note: str = ""
     sampled: bool = False
@@ -176,6 +178,7 @@ class Evaluation(Sequence[EvaluationRecord]):
         if first.observed_cells is not None:
             what += f"; {first.observed_cells:.3g} of {first.row_cells} values observed, on average"
         what += f"; trained under {first.trained_binarisation}" if first.trained_binarisation else ""
+        what += f"; matrix products in {first.precision}" if first.precision != "float32" else ""
         return f"(nats per observation; {rows}{what})"
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ from torch import nn
 from vaelab.networks.conv import ConvolutionalNetwork
 from vaelab.networks.mlp import MLP, Activation
 from vaelab.networks.mode import evaluation_mode
-from vaelab.networks.precision import matmul_precision
+from vaelab.networks.precision import Precision, choose_precision, has_bfloat16, matmul_precision
 from vaelab.networks.sizes import Build, Size, size_of
 from vaelab.networks.standardised import Standardised, build_network, output_bias, standardised
 
@@ -24,10 +24,13 @@ __all__ = [
     "Build",
     "ConvolutionalNetwork",
     "NetworkName",
+    "Precision",
     "Size",
     "Standardised",
     "build_network",
+    "choose_precision",
     "evaluation_mode",
+    "has_bfloat16",
     "matmul_precision",
     "output_bias",
     "size_of",

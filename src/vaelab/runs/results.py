@@ -19,7 +19,10 @@ from vaelab.storage.tensors import load_tensors, save_tensors
 __all__ = ["Results"]
 
 _WAIT = 30.0  # seconds that another process may take to add its numbers
-_SAME = ("name", "samples", "split", "binarisation", "data", "seed", "weights", "rows_of_split", "observations")
+_SAME = (
+    *("name", "samples", "split", "binarisation", "data", "seed", "weights", "rows_of_split", "observations"),
+    "precision",
+)
 
 
 class EvaluationFile(Schema):

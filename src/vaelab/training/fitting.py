@@ -13,6 +13,7 @@ from vaelab.data import Batches, Dataset, require_dataset
 from vaelab.errors import InputError
 from vaelab.estimators import Estimator
 from vaelab.models import MODELS, LatentVariableModel
+from vaelab.networks import choose_precision
 from vaelab.objectives import Objective
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
@@ -26,7 +27,6 @@ from vaelab.training.log import Log
 from vaelab.training.loop import run_loop
 from vaelab.training.optimizers import MakeOptimizer, make_adam, make_optimizer
 from vaelab.training.parallel import ProcessGroup
-from vaelab.training.precision import choose_precision
 from vaelab.training.result import FitResult, History, Row, StopReason
 from vaelab.training.setup import Setup
 from vaelab.training.state import TrainState

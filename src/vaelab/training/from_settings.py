@@ -13,6 +13,7 @@ import torch
 
 from vaelab.data import Batches, Dataset
 from vaelab.errors import InputError
+from vaelab.networks import choose_precision
 from vaelab.runs import Run, locked, source_of
 from vaelab.seeds import seeded
 from vaelab.settings import Settings, words
@@ -20,7 +21,6 @@ from vaelab.training.checks import check_settings
 from vaelab.training.fitting import fit
 from vaelab.training.length import for_data
 from vaelab.training.parallel import TIMEOUT, joined
-from vaelab.training.precision import choose_precision
 from vaelab.training.result import FitResult, Row
 from vaelab.training.resume import reopen
 from vaelab.training.surroundings import choose_device, own_torch
