@@ -11,13 +11,14 @@ from vaelab.data import DataSpec
 from vaelab.errors import InputError
 from vaelab.likelihood import (
     Interrupted,
-    ais,
+    annealed_gap,
     annealed_importance,
     bracket,
     exact,
     importance_weighted,
     kernel_for,
     quadrature,
+    walk,
 )
 from vaelab.likelihood.annealing import Path, temperatures_between
 from vaelab.likelihood.kernels import HamiltonianMonteCarlo, Langevin
@@ -240,6 +241,26 @@ def test_the_mean_of_the_inverse_weights_is_the_inverse_likelihood():
     assert abs(float(ratio.mean()) - 1) < 5 * float(ratio.std()) / math.sqrt(len(ratio))
 
 
+def test_the_gap_takes_what_is_given_and_what_is_missing_from_the_rows_that_are_observed():
+    model = sharpened(conditional(0)).allow_missing()
+    x = rows_of(model, 40)
+    x[::2, :2] = torch.nan
+    seen = []
+    model.posterior.register_forward_hook(lambda module, inputs, q: seen.append(inputs[0]))
+    gap = annealed_gap(model, x, samples=4, temperatures=8)
+    of_tuning, drawn = seen
+    assert torch.equal(of_tuning.nan_to_num(2.0), drawn[: len(of_tuning)].nan_to_num(2.0))
+    assert torch.equal(drawn.isnan(), x.isnan())
+    assert torch.equal(drawn[:, X:], x[:, X:])
+    assert not torch.equal(drawn[1::2], x[1::2])
+    truth = exact(model, drawn).values
+    lower, upper = gap.parts["ais-lower-8"].values, gap.parts["ais-upper-8"].values
+    assert torch.equal(gap.values, upper - lower)
+    for sign, bound in ((1, lower), (-1, upper)):  # unbiased on both sides
+        ratio = (sign * (bound - truth)).exp()
+        assert abs(float(ratio.mean()) - 1) < 5 * float(ratio.std()) / math.sqrt(len(ratio))
+
+
 def test_one_temperature_is_importance_sampling():
     model = sharpened(MODELS["bits"](0))
     x = rows_of(model)
@@ -306,7 +327,7 @@ def test_models_without_gradients_in_their_parameters_work():
 def test_an_interrupt_ends_the_call_and_has_the_rows_that_are_done(monkeypatch):
     """A call in a program ends as by any other interrupt; only an evaluation goes on with what is done."""
     model = MODELS["bits"](0)
-    monkeypatch.setattr(ais, "_ELEMENTS", 2 * X * 3)  # chunks of three rows
+    monkeypatch.setattr(walk, "_ELEMENTS", 2 * X * 3)  # chunks of three rows
 
     def stop(done, total):
         if done > total // 2:
@@ -316,5 +337,10 @@ def test_an_interrupt_ends_the_call_and_has_the_rows_that_are_done(monkeypatch):
         annealed_importance(model, rows_of(model), 2, 0, stop, temperatures=4)
     assert stopped.value.estimate.interrupted
     assert len(stopped.value.estimate.values) == 3
+    with pytest.raises(Interrupted) as stopped:
+        annealed_gap(model, rows_of(model), 2, 0, stop, temperatures=4)
+    gap = stopped.value.estimate
+    assert gap.interrupted
+    assert [len(each.values) for each in (gap, *gap.parts.values())] == [3, 3, 3]
     with pytest.raises(KeyboardInterrupt):
         bracket(model, rows=8, samples=2, temperatures=4, callback=lambda done, total: stop(2 * done, total))

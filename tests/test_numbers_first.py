@@ -181,24 +181,39 @@ def test_a_full_disk_costs_no_number(run):
     assert not list(run.path.rglob(".vaelab-*"))
 
 
-def test_an_interrupted_estimate_is_printed_and_kept(vaelab, run, monkeypatch):
+@pytest.mark.parametrize(("bound", "walks"), [("ais", 2), ("ais-gap", 4)])
+def test_an_interrupted_estimate_is_printed_and_kept(bound, walks, vaelab, run, monkeypatch):
     """Ctrl-C after the first chunks of rows: the number of these rows, marked, and the exit code of an interrupt."""
-    from vaelab.likelihood import ais
+    from vaelab.likelihood import ais, gap, walk
 
-    monkeypatch.setattr(ais, "_ELEMENTS", 16 * 4 * 5)  # chunks of five rows
-    walk = ais._walked
+    monkeypatch.setattr(walk, "_ELEMENTS", 16 * 4 * 5)  # chunks of five rows
 
     def stopped(walked, temperatures, number, chunks, callback):
-        if number == 2:
+        if number == walks:
             raise KeyboardInterrupt
-        return walk(walked, temperatures, number, chunks, callback)
+        return walk.walked(walked, temperatures, number, chunks, callback)
 
-    monkeypatch.setattr(ais, "_walked", stopped)
-    result = vaelab("evaluate", "run", "--bound", "ais", "--temperatures", 5, "--chains", 4, "--rows", 18)
+    for room in (ais, gap):
+        monkeypatch.setattr(room, "walked", stopped)
+    result = vaelab("evaluate", "run", "--bound", bound, "--temperatures", 5, "--chains", 4, "--rows", 18)
     assert result.code == 130
     assert "Interrupted: of the first 10 observations." in result.out
-    (record,) = run.evaluations()
-    assert (record.name, record.observations, record.interrupted, record.samples) == ("ais-5", 10, True, 4)
+    records = run.evaluations()
+    assert records[0].name == f"{bound}-5"
+    assert {(record.observations, record.interrupted, record.samples) for record in records} == {(10, True, 4)}
+
+
+def test_the_gap_says_that_its_rows_are_those_of_the_model(vaelab, run):
+    words = ("--bound", "ais-gap", "--temperatures", 5, "--chains", 4, "--rows", 18, "--no-report")
+    result = vaelab("evaluate", "run", *words)
+    text = " ".join(result.out.split())
+    assert "Of 18 rows that the model drew, not of the rows of the split." in text
+    assert "on such rows ais-5 is at most" in text
+    assert "18 of 20 observations" not in text
+    gap, lower, upper = (record for record in run.evaluations() if record.name != "active-units")
+    assert (gap.name, lower.name, upper.name) == ("ais-gap-5", "ais-lower-5", "ais-upper-5")
+    assert all(record.rows_of_model and record.observations == 18 for record in (gap, lower, upper))
+    assert abs(gap.value - (upper.value - lower.value)) < 1e-9
 
 
 def test_the_first_rows_alone_are_evaluated_on_request(vaelab, run):

@@ -36,6 +36,7 @@ class EvaluationRecord(BaseModel):
         note: how to read the number.
         sampled: whether a KL is an average over the codes drawn, because it has no closed form.
         rows_of_split: how many rows the split has, where only the first were evaluated.
+        rows_of_model: whether it is of rows that the model drew, not of those of the split.
         interrupted: whether the user interrupted it, so that it is of the first observations alone.
         seconds: how long it took.
         temperatures, kernel, start, acceptance: of annealed importance sampling, whose K are chains.
@@ -67,6 +68,7 @@ class EvaluationRecord(BaseModel):
     note: str = ""
     sampled: bool = False
     rows_of_split: int | None = None
+    rows_of_model: bool = False
     interrupted: bool = False
     seconds: float | None = None
     temperatures: int | None = None
@@ -167,7 +169,7 @@ class Evaluation(Sequence[EvaluationRecord]):
         """Return what was evaluated, in one line; empty where there is no record."""
         if not self.records:
             return ""
-        first = self.records[0]
+        first = next((record for record in self.records if not record.rows_of_model), self.records[0])
         part = (
             f"the first {{:,}} of {first.rows_of_split:,} observations, "
             if first.rows_of_split

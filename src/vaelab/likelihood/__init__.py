@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from vaelab.likelihood.ais import Bracket, annealed_importance, bracket
+from vaelab.likelihood.ais import annealed_importance
 from vaelab.likelihood.annealing import Start
 from vaelab.likelihood.contract import BoundEstimate, Callback, Effort, Interrupted, Observed, as_split
 from vaelab.likelihood.elbo import elbo
 from vaelab.likelihood.exact import exact
+from vaelab.likelihood.gap import Bracket, annealed_gap, bracket
 from vaelab.likelihood.importance import effective_samples, importance_weighted
 from vaelab.likelihood.kernels import KERNELS, Kernel, kernel_for
 from vaelab.likelihood.objective import objective_bound
@@ -29,6 +30,7 @@ __all__ = [
     "Kernel",
     "Observed",
     "Start",
+    "annealed_gap",
     "annealed_importance",
     "as_split",
     "bracket",

@@ -128,5 +128,7 @@ def finished(parts: Iterable[T], estimate: Callable[[list[T]], BoundEstimate]) -
     except KeyboardInterrupt:
         if not done:
             raise
-        raise Interrupted(replace(estimate(done), interrupted=True)) from None
+        partial = estimate(done)
+        marked = {name: replace(each, interrupted=True) for name, each in partial.parts.items()}
+        raise Interrupted(replace(partial, parts=marked, interrupted=True)) from None
     return estimate(done)

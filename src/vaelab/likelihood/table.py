@@ -11,6 +11,7 @@ from vaelab.likelihood.ais import annealed_importance
 from vaelab.likelihood.contract import BoundEstimate, Effort
 from vaelab.likelihood.elbo import elbo
 from vaelab.likelihood.exact import exact, require_few_bits
+from vaelab.likelihood.gap import annealed_gap
 from vaelab.likelihood.importance import importance_weighted
 from vaelab.likelihood.prior import prior_average
 from vaelab.likelihood.quadrature import quadrature, require_small_code
@@ -99,6 +100,17 @@ BOUNDS: dict[str, Bound] = {
             r"$q(z\mid x)$ to $p(x, z)$",
             "lower bound in expectation, tighter with more temperatures",
             work=lambda model, effort: _MOVE * effort.chains * effort.temperatures,
+            samples=lambda effort: effort.chains,
+            options=lambda effort: {"temperatures": effort.temperatures},
+            named_after="temperatures",
+        ),
+        Bound(
+            "ais-gap",
+            annealed_gap,
+            r"$-\log \frac{1}{K}\sum_k 1/w_k' - \log \frac{1}{K}\sum_k w_k$, with $w_k$ of `ais`, $w_k'$ of the same "
+            r"path backwards, for $x \sim p(x)$",
+            "no: at least 0 in expectation; a bound on the error of `ais`, on rows that the model draws",
+            work=lambda model, effort: 2 * _MOVE * effort.chains * effort.temperatures,
             samples=lambda effort: effort.chains,
             options=lambda effort: {"temperatures": effort.temperatures},
             named_after="temperatures",
