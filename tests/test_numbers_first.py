@@ -19,6 +19,7 @@ from vaelab.runs import Run, directory, results
 TINY = ("latent_dim=2", "hidden_dims=[8]", "training.steps=6", "training.batch_size=20")
 COMMANDS = {
     "evaluate": (("evaluate", "--samples", 1), "evaluation.json"),
+    "diagnose": (("diagnose", "--rows", 20), "diagnostics.json"),
     "compare": (("compare", "--samples", 1, "--out", "c"), "evaluation.json"),
     "gradients": (("gradients", "--draws", 2, "--rows", 10), "gradients.json"),
     "tightness": (("tightness", "--rows", 10, "--steps", 2, "--samples", 2), "tightness.json"),

@@ -44,6 +44,7 @@ def folder(trained, vaelab, tmp_path, monkeypatch):
             ("evaluate", "run", "--samples", 1),
             ("sample", "run", "-n", 4),
             ("gradients", "run", "--draws", 2, "--rows", 10),
+            ("diagnose", "run", "--no-report"),
         ):
             assert vaelab(*words).code == 0
         shutil.copytree("run", trained / "run")
@@ -79,6 +80,8 @@ def test_overwrite_removes_what_vaelab_wrote_and_nothing_else(vaelab, folder):
         "evaluation.json",
         "values.safetensors",
         "gradients.json",
+        "diagnostics.json",
+        "diagnostics.safetensors",
     }
     assert Run("run").settings.seed == 1
 

@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from vaelab.data import Dataset, DataSpec, Split, load_data
-    from vaelab.evaluation import evaluate, impute
+    from vaelab.evaluation import diagnose, evaluate, impute
     from vaelab.explorer import explore
     from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
     from vaelab.runs import Run, from_pretrained, load
@@ -24,6 +24,7 @@ _ROOM_OF = {
     "Dataset": "data",
     "Split": "data",
     "load_data": "data",
+    "diagnose": "evaluation",
     "evaluate": "evaluation",
     "impute": "evaluation",
     "LatentVariableModel": "models",
@@ -50,6 +51,7 @@ __all__ = [
     "autoencoder",
     "bernoulli_vae",
     "deep_gaussian_vae",
+    "diagnose",
     "evaluate",
     "explore",
     "fit",

@@ -12,6 +12,7 @@ import typer
 
 from vaelab import __version__
 from vaelab.cli.data import show_data
+from vaelab.cli.diagnosing import diagnose
 from vaelab.cli.evaluation import compare, evaluate
 from vaelab.cli.exploring import explore
 from vaelab.cli.exporting import export
@@ -38,7 +39,7 @@ app = typer.Typer(
 
 _NAMES = {show_data: "data", show_settings: "settings"}
 for command in (
-    *(train, evaluate, explore, sample, reconstruct, encode, impute, export, compare),
+    *(train, evaluate, diagnose, explore, sample, reconstruct, encode, impute, export, compare),
     *(sweep, gradients, tightness, lab, show_data, show_settings),
 ):
     name = _NAMES.get(command, command.__name__)

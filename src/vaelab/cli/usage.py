@@ -44,6 +44,13 @@ COMMANDS = {
         "vaelab explore {run}",
         "eval test score validate",
     ),
+    "diagnose": Command(
+        "Say what the code of a run does, with advice.",
+        "vaelab diagnose runs/g",
+        "`RUN/diagnostics.json`, `RUN/report.html`, `RUN/figures/`",
+        "vaelab explore {run}",
+        "check inspect debug doctor",
+    ),
     "explore": Command(
         "Walk the codes of a run in a browser: one HTML page.",
         "vaelab explore runs/g",

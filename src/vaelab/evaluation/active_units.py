@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from vaelab.likelihood import Observed, as_split
 from vaelab.models import LatentVariableModel
 from vaelab.seeds import seeded
 
-__all__ = ["ACTIVE", "active_units"]
+__all__ = ["ACTIVE", "UnitStatistics", "active_units", "bit_entropy", "unit_statistics"]
 
 ACTIVE = 0.01  # threshold: mutual information of a bit with x in nats, or variance of the mean of a real-valued unit
 _DRAWS = 50  # codes of the layers below per observation
@@ -43,6 +44,36 @@ def active_units(model: LatentVariableModel, observed: Observed, seed: int = 0, 
     p))`, where p is the probability given x and n the number of draws. The noise in the variance of a real-valued
     unit's mean is subtracted.
     """
+    found = unit_statistics(model, observed, seed, draws)
+    if found.information is not None:
+        summary = _summary("mutual information with x", found.active, found.information)
+        return summary | {"average_bit_entropy": float(bit_entropy(found.mean).mean())}
+    return _summary("KL[q || p]", found.active, found.kl)
+
+
+@dataclass(frozen=True)
+class UnitStatistics:
+    """What each unit of a code does on some rows, unit by unit, float64 (D,) each.
+
+    Attributes:
+        mean: the average of the posterior means; of bits the probability of a one under the aggregate posterior.
+        variance: the variance of the posterior mean over the rows.
+        kl: `KL[q(z_j|x) || p(z_j)]` in nats, averaged over the rows; NaN where it has no closed form.
+        information: mutual information of a bit with x, in nats; None for codes that are not bits.
+        active: whether the unit is active.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    kl: Tensor
+    information: Tensor | None
+    active: Tensor
+
+
+def unit_statistics(
+    model: LatentVariableModel, observed: Observed, seed: int = 0, draws: int = _DRAWS
+) -> UnitStatistics:
+    """Return what each unit of the code does; :func:`active_units` has the formulae and the arguments."""
     observed = as_split(model, observed)
     units = model.encode(observed.bits(slice(1))).shape[1]
     rows = max(1, min(2000, _ELEMENTS // (draws * units)))
@@ -58,14 +89,14 @@ def active_units(model: LatentVariableModel, observed: Observed, seed: int = 0, 
                 mean, noise = (part.double().cpu() for part in _unit_means(q, draws))  # (B, D) each
             first += w @ mean
             second += w @ (mean.square() - noise)
-            entropy += w @ _bit_entropy(mean.clamp(0, 1))
+            entropy += w @ bit_entropy(mean.clamp(0, 1))
             kl += w @ _unit_divergences(q, model, len(mean)).double().cpu()
-    if model.code == "bits":
-        mean = first.clamp(0, 1)  # the weights add up to 1 with rounding
-        information = _bit_entropy(mean) - entropy  # (D,)
-        summary = _summary("mutual information with x", information > ACTIVE, information)
-        return summary | {"average_bit_entropy": float(_bit_entropy(mean).mean())}
-    return _summary("KL[q || p]", second - first.square() > ACTIVE, kl)
+    variance = second - first.square()
+    if model.code != "bits":
+        return UnitStatistics(first, variance, kl, None, variance > ACTIVE)
+    mean = first.clamp(0, 1)  # the weights add up to 1 with rounding
+    information = bit_entropy(mean) - entropy
+    return UnitStatistics(mean, variance, kl, information, information > ACTIVE)
 
 
 def _summary(measure: str, active: Tensor, nats: Tensor) -> dict[str, Any]:
@@ -107,6 +138,7 @@ def _unit_divergences(q: Distribution, model: LatentVariableModel, rows: int) ->
     return torch.full((rows, *q.event_shape), torch.nan)
 
 
-def _bit_entropy(probability: Tensor) -> Tensor:
+def bit_entropy(probability: Tensor) -> Tensor:
+    """Return the entropy of bits, `-p log p - (1 - p) log(1 - p)`, in nats, of the shape of their probabilities."""
     entropy: Tensor = torch.special.entr(probability) + torch.special.entr(1 - probability)
     return entropy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vaelab.plots.codes import codes_and_mixture, latent_map
 from vaelab.plots.costs import gradient_costs
+from vaelab.plots.diagnostics import unit_nats
 from vaelab.plots.images import image_grids, plane, receptive_fields, reconstructions, tile
 from vaelab.plots.style import CLASS_COLOURS, LINE_COLOURS, png
 from vaelab.plots.sweep import settings_and_bounds
@@ -25,4 +26,5 @@ __all__ = [
     "reconstructions",
     "settings_and_bounds",
     "tile",
+    "unit_nats",
 ]

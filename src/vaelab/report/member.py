@@ -12,7 +12,7 @@ from torch import Tensor
 from vaelab.data import Dataset, Observations
 from vaelab.data.values import Array
 from vaelab.errors import InputError
-from vaelab.evaluation import Evaluation, EvaluationRecord
+from vaelab.evaluation import Diagnosis, Evaluation, EvaluationRecord
 from vaelab.models import LatentVariableModel
 from vaelab.runs import Loaded, Run
 
@@ -43,6 +43,10 @@ class ReportedRun:
     def data(self) -> Dataset:
         """The data that the run was trained on."""
         return self.run.load_data(*self.read)
+
+    def diagnoses(self, split: str = "test") -> list[Diagnosis]:
+        """Return the diagnoses of this model's weights on a split, with the arrays of their figures."""
+        return [each for each in self.run.diagnoses(split) if each.weights == self.loaded.weights]
 
     def evaluations(self) -> list[EvaluationRecord]:
         """Return the evaluations of this model's weights; those that could not be written come first."""

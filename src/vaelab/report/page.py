@@ -41,7 +41,10 @@ def report_page(
         best=[] if mark else _lines("\n".join(models_finding(members)), members),
         links=[_link(member, _view(member), explorers) for member in members],
         deterministic=any(member.model.code == "point" for member in members),
-        sections=[(each, _png(each), _live(each, explorers), _lines(each.finding, members)) for each in made],
+        sections=[
+            (each, _png(each), _live(each, explorers), _lines(each.finding, members), _lines(each.advice, members))
+            for each in made
+        ],
         left_out=left_out,
         protocol=protocol(members),
         commands=[(member.title, command(member)) for member in members],

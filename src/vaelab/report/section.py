@@ -22,7 +22,7 @@ class Live:
 
 @dataclass(frozen=True)
 class Section:
-    """A figure as PNG, with the two texts beside it: what to look for, and what these runs show, a line each."""
+    """A figure as PNG, with the texts beside it: what to look for, and what these runs show and need, a line each."""
 
     name: str
     title: str
@@ -30,6 +30,7 @@ class Section:
     finding: str
     figure: bytes
     live: Live | None = None
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Builder(Protocol):
         InputError: there is something to show, and the reason why it cannot be drawn.
     """
 
-    __name__: str
+    @property
+    def __name__(self) -> str: ...
 
     def __call__(self, members: Sequence[ReportedRun]) -> Section | None: ...

@@ -20,6 +20,7 @@ from vaelab.priors import MixturePrior
 from vaelab.report.belief import layer_samples, receptive_fields, tightness
 from vaelab.report.classes import FOLDS, NEIGHBOURS, not_classes, not_separable
 from vaelab.report.columns import columns_drawn
+from vaelab.report.diagnostics import DIAGNOSED
 from vaelab.report.gradients import gradient_variance
 from vaelab.report.member import ReportedRun
 from vaelab.report.reader import reader_of
@@ -364,4 +365,5 @@ _BUILDERS: tuple[Builder, ...] = (
     tightness,
     receptive_fields,
     layer_samples,
+    *DIAGNOSED,
 )

@@ -6,6 +6,8 @@
     metrics.jsonl         one object for each logged step
     evaluation.json       every evaluation made
     values.safetensors    for the means in it, the values of all observations
+    diagnostics.json      what the code of the model does, in numbers and words, and advice
+    diagnostics.safetensors   the arrays of their figures
     gradients.json        the gradient estimators, measured on one batch
     tightness.json        the bounds of all inference methods on the weights of a belief network of few bits
     checkpoints/last.pt   model, optimiser, estimator, step: loaded with weights_only=True

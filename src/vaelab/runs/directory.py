@@ -29,7 +29,8 @@ _LOOK = 0.05  # seconds between two attempts to lock
 # Everything that vaelab writes into a run directory, but for figures: those say themselves that they are vaelab's.
 _FILES = (
     *("model.safetensors", "density.safetensors", "metrics.jsonl"),
-    *("evaluation.json", "values.safetensors", "gradients.json", "tightness.json", "config.json"),
+    *("evaluation.json", "values.safetensors", "gradients.json", "tightness.json"),
+    *("diagnostics.json", "diagnostics.safetensors", "config.json"),
 )
 _CHECKPOINTS = ("last.pt", "previous.pt", "next.pt")
 

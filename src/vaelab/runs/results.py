@@ -1,4 +1,4 @@
-"""The numbers of a run: evaluations, gradient estimators, tightness. Each is stored with the SHA-256 of its weights."""
+"""The numbers of a run: evaluations, diagnoses, gradient estimators, tightness; with the SHA-256 of their weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from vaelab.errors import InputError
-from vaelab.evaluation import EvaluationRecord
+from vaelab.evaluation import Diagnosis, EvaluationRecord
 from vaelab.runs.directory import RESULTS_LOCK, clean, held
 from vaelab.storage.files import write_file
 from vaelab.storage.sealed import Schema, seal, unseal
@@ -23,6 +23,7 @@ _SAME = (
     *("name", "samples", "split", "binarisation", "data", "seed", "weights", "rows_of_split", "observations"),
     "precision",
 )
+_SAME_DIAGNOSIS = ("name", "split", "rows", "seed", "weights")
 
 
 class EvaluationFile(Schema):
@@ -76,6 +77,12 @@ class TightnessFile(Schema):
     weights: str | None = None
 
 
+class DiagnosticsFile(Schema):
+    """The file diagnostics.json."""
+
+    diagnoses: list[Diagnosis]
+
+
 _MEASURES: dict[str, type[Schema]] = {"gradients": GradientsFile, "tightness": TightnessFile}
 
 
@@ -108,7 +115,7 @@ class Results:
             remaining = [record for record in self.evaluations() if _identity(record) not in new]
             content = {"records": [record.to_dict() for record in remaining + marked]}
             write_file(self.path / "evaluation.json", seal(content))
-            known = self._stored_values()
+            known = self._tensors("values.safetensors")
             kept = {key: known[key] for key in map(_key, remaining) if key in known}
             added = {_key(record): values[record.name] for record in marked if values and record.name in values}
             if kept or added:
@@ -116,14 +123,37 @@ class Results:
 
     def values(self, record: EvaluationRecord) -> Tensor | None:
         """Return the values of the observations of a number, (N,), or None if they are not known."""
-        return self._stored_values().get(_key(record))
+        return self._tensors("values.safetensors").get(_key(record))
 
-    def _stored_values(self) -> dict[str, Tensor]:
-        """Return all values; none if the file is missing or damaged, as the numbers are in evaluation.json."""
+    def _tensors(self, name: str) -> dict[str, Tensor]:
+        """Return all tensors of a file; none if it is missing or damaged, as the numbers are in a JSON file."""
         try:
-            return load_tensors(self.path / "values.safetensors")[0]
+            return load_tensors(self.path / name)[0]
         except InputError:
             return {}
+
+    def diagnoses(self, weights: str) -> list[Diagnosis]:
+        """Return the diagnoses of weights, with their arrays; without arrays where their file is missing or damaged."""
+        path = self.path / "diagnostics.json"
+        if not path.exists():
+            return []
+        kept = DiagnosticsFile.model_validate(unseal(path, DiagnosticsFile)).diagnoses
+        tensors = self._tensors("diagnostics.safetensors")
+        return [_with_arrays(each, tensors) for each in kept if each.weights == weights]
+
+    def add_diagnoses(self, diagnoses: Iterable[Diagnosis], weights: str) -> None:
+        """Add diagnoses of weights; those of other weights, and one of the same name and split, are replaced.
+
+        Raises:
+            InputError: the existing file is damaged, or another process has locked it for half a minute.
+        """
+        marked = [each.model_copy(update={"weights": weights}) for each in diagnoses]
+        new = {(each.name, each.split) for each in marked}
+        with self._held():
+            kept = [each for each in self.diagnoses(weights) if (each.name, each.split) not in new] + marked
+            arrays = {_array_key(each, name): array for each in kept for name, array in each.arrays.items()}
+            save_tensors(self.path / "diagnostics.safetensors", arrays)
+            write_file(self.path / "diagnostics.json", seal({"diagnoses": [each.to_dict() for each in kept]}))
 
     def measured(self, what: str) -> dict[str, Any] | None:
         """Return the content of gradients.json or tightness.json, or None if it was not measured."""
@@ -148,6 +178,20 @@ class Results:
 def _key(record: EvaluationRecord) -> str:
     """Return the name of a number in values.safetensors."""
     return json.dumps(_identity(record))
+
+
+def _array_key(diagnosis: Diagnosis, name: str) -> str:
+    """Return the name of an array of a diagnosis in diagnostics.safetensors."""
+    return json.dumps([*(getattr(diagnosis, key) for key in _SAME_DIAGNOSIS), name])
+
+
+def _with_arrays(diagnosis: Diagnosis, tensors: Mapping[str, Tensor]) -> Diagnosis:
+    """Return a diagnosis with its arrays from diagnostics.safetensors."""
+    named = {key: json.loads(key) for key in tensors}
+    own = [getattr(diagnosis, key) for key in _SAME_DIAGNOSIS]
+    return diagnosis.model_copy(
+        update={"arrays": {parts[-1]: tensors[key] for key, parts in named.items() if parts[:-1] == own}}
+    )
 
 
 def _identity(record: EvaluationRecord) -> tuple[Any, ...]:

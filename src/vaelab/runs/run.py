@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vaelab.data import Binarisation, Dataset, DataSpec, order_columns
 from vaelab.errors import InputError
-from vaelab.evaluation import EvaluationRecord
+from vaelab.evaluation import Diagnosis, EvaluationRecord
 from vaelab.models import LatentVariableModel
 from vaelab.priors import MixturePrior
 from vaelab.runs.checkpoints import Checkpoints
@@ -286,6 +286,16 @@ class Run:
     def values(self, record: EvaluationRecord) -> Tensor | None:
         """Return the values of the observations of a stored number, (N,), or None if they were not stored."""
         return self._results.values(record)
+
+    def diagnoses(self, split: str = "test") -> list[Diagnosis]:
+        """Return the diagnoses of the present weights on a split, with the arrays of their figures."""
+        present = self.weights()
+        found = [] if present is None else self._results.diagnoses(present)
+        return [diagnosis for diagnosis in found if diagnosis.split == split]
+
+    def add_diagnoses(self, diagnoses: Iterable[Diagnosis], weights: str) -> None:
+        """Add diagnoses of weights; those of other weights, and one of the same name and split, are replaced."""
+        self._results.add_diagnoses(diagnoses, weights)
 
     def gradients(self) -> dict[str, Any] | None:
         """Return the gradient estimators measured on the present weights, or None if they were not measured."""

@@ -1,0 +1,93 @@
+"""A model diagnosed on a split: what its code does, in plain words, with advice where something is wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import torch
+
+from vaelab.data import Dataset, require_dataset
+from vaelab.errors import InputError, require_choice, require_int
+from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
+from vaelab.evaluation.diagnostics.result import Diagnostics
+from vaelab.evaluation.diagnostics.table import DIAGNOSTICS, Diagnostic, DiagnosticName
+from vaelab.likelihood import Callback
+from vaelab.models import LatentVariableModel
+from vaelab.networks import evaluation_mode
+from vaelab.objectives import Objective
+
+__all__ = ["ROWS", "diagnose"]
+
+_log = logging.getLogger("vaelab")
+ROWS = 1000  # default number of rows: all diagnostics together then take seconds
+
+
+def diagnose(
+    model: LatentVariableModel,
+    data: Dataset,
+    split: str = "test",
+    rows: int = ROWS,
+    seed: int = 0,
+    only: Sequence[DiagnosticName] | None = None,
+    *,
+    objective: Objective | None = None,
+    callback: Callback | None = None,
+) -> Diagnostics:
+    """Diagnose a model on a split: findings in plain words, each with its numbers, and advice where something is wrong.
+
+    The diagnostics are the rows of :data:`DIAGNOSTICS`; those that a model has no use for are left out, and one whose
+    ingredients the model lacks is left out with a warning, unless ``only`` asks for it. The model is in evaluation mode
+    meanwhile, and its weights stay as they are.
+
+    Args:
+        model: a built-in model or one of your own.
+        data: a data set.
+        split: ``train``, ``validation`` or ``test``.
+        rows: at most so many rows of the split, its first ones.
+        seed: of all draws.
+        only: names of diagnostics; by default all that apply.
+        objective: what the model was trained with, such as ``ELBO()``: the advice depends on it.
+        callback: called with the finished and all diagnostics.
+
+    Raises:
+        InputError: an unknown split or diagnostic, one that does not apply to the model, a split on the disk, or data
+            that the model is not for.
+
+    >>> from vaelab.data import load_data
+    >>> from vaelab.models import gaussian_vae
+    >>> found = diagnose(gaussian_vae(784, 2, seed=0), load_data("mnist"), rows=100, only=("units",))
+    >>> found["units"].numbers["units"], found["units"].rows
+    (2, 100)
+    """
+    require_dataset(data)
+    model.accept(data.spec)
+    chosen = _chosen(model, only)
+    sample = Sample(model, data, split, require_int("rows", rows, 1), seed, objective)
+    protocol = sample.protocol
+    found: list[Diagnosis] = []
+    with evaluation_mode(model), torch.no_grad():
+        for number, row in enumerate(chosen):
+            try:
+                found.append(row.function(sample).model_copy(update=protocol))
+            except InputError as reason:
+                if only:
+                    raise
+                _log.warning("%s left out: %s", row.name, reason)
+            if callback is not None:
+                callback(number + 1, len(chosen))
+    return Diagnostics(tuple(found))
+
+
+def _chosen(model: LatentVariableModel, names: Sequence[DiagnosticName] | None) -> list[Diagnostic]:
+    """Return the requested diagnostics in the order of the table, or refuse those that do not apply to the model."""
+    if isinstance(names, str):
+        raise InputError(f"only: expected a list of names, such as only=({names!r},); got {names!r}")
+    applying = [row for row in DIAGNOSTICS.values() if row.applies(model)]
+    for name in names or ():
+        require_choice("only", name, DIAGNOSTICS)
+        if DIAGNOSTICS[name] not in applying:
+            raise InputError(
+                f"only: {name!r} does not apply to this model; expected of {', '.join(row.name for row in applying)}"
+            )
+    return [row for row in applying if not names or row.name in names]

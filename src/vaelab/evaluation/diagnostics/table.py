@@ -1,0 +1,58 @@
+"""The table of diagnostics. A new one is a function in a file of this folder, and a row here.
+
+Its figure is a function in ``plots``, and a row of ``report.diagnostics``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
+from vaelab.evaluation.diagnostics.units import active_and_nats
+from vaelab.models import LatentVariableModel
+
+__all__ = ["DIAGNOSTICS", "Diagnostic", "DiagnosticName"]
+
+
+def _has_likelihood(model: LatentVariableModel) -> bool:
+    """A deterministic auto-encoder has no q(z|x) with noise, no KL and no likelihood."""
+    return model.code != "point"
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A row of the table.
+
+    Attributes:
+        name: what users type.
+        function: from a sample to a diagnosis.
+        question: what it answers, for the documentation and the help.
+        formula: what it computes, in LaTeX, for the documentation.
+        applies: whether it is defined for a model.
+    """
+
+    name: str
+    function: Callable[[Sample], Diagnosis]
+    question: str
+    formula: str
+    applies: Callable[[LatentVariableModel], bool] = _has_likelihood
+
+
+DIAGNOSTICS: dict[str, Diagnostic] = {
+    row.name: row
+    for row in (
+        Diagnostic(
+            "units",
+            active_and_nats,
+            "How many units of the code carry information about x, and how much?",
+            r"$\operatorname{E}_x \operatorname{KL}[q(z_j\mid x) \,\Vert\, p(z_j)]$; of bits also $I(z_j; x)$",
+        ),
+    )
+}
+
+if TYPE_CHECKING:
+    DiagnosticName = str
+else:
+    DiagnosticName = Literal[tuple(DIAGNOSTICS)]

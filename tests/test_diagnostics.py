@@ -1,0 +1,120 @@
+"""Room: evaluation. Diagnostics: their numbers against second formulae, their words, their files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.commands import CommandLine
+from tests.golden.make import data_of
+from tests.laws import VARIATIONAL, binary_data, build
+from vaelab.errors import InputError
+from vaelab.evaluation import DIAGNOSTICS, Diagnostics, active_units, diagnose
+from vaelab.report import ReportedRun, write_report
+from vaelab.report.diagnostics import DIAGNOSED
+from vaelab.runs import Run
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def data():
+    return binary_data(rows=(20, 20, 30))
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    shutil.copytree(GOLDEN / "sbn" / "run", tmp_path / "run")
+    monkeypatch.setattr(Run, "load_data", lambda self, *names: data_of("sbn"))
+    return Run(tmp_path / "run")
+
+
+@pytest.fixture
+def vaelab(capsys, monkeypatch):
+    return CommandLine(capsys, monkeypatch)
+
+
+# ---------------------------------------------------------------- the framework
+
+
+def test_every_diagnostic_has_a_section_of_the_report():
+    assert [section.__name__ for section in DIAGNOSED] == list(DIAGNOSTICS)
+
+
+@pytest.mark.parametrize("name", VARIATIONAL)
+def test_a_model_is_diagnosed_and_left_as_it_was(name, data):
+    model = build(name).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    found = diagnose(model, data)
+    assert [each.name for each in found] == [row.name for row in DIAGNOSTICS.values() if row.applies(model)]
+    assert model.training
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    again = diagnose(model, data)
+    assert again.to_dict() == found.to_dict()
+    assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
+    assert "30 observations, test split" in str(found)
+
+
+def test_rows_are_the_first_and_said(data):
+    found = diagnose(build("gaussian"), data, rows=7, only=("units",))
+    assert (found["units"].rows, found["units"].rows_of_split) == (7, 30)
+    assert "the first 7 of 30 observations" in str(found)
+
+
+def test_what_cannot_be_diagnosed_is_refused(data):
+    model = build("gaussian")
+    with pytest.raises(InputError, match="only: expected one of"):
+        diagnose(model, data, only=("unit",))
+    with pytest.raises(InputError, match="only: expected a list of names"):
+        diagnose(model, data, only="units")
+    with pytest.raises(InputError, match="rows: expected"):
+        diagnose(model, data, rows=0)
+
+
+def test_the_units_are_those_of_an_evaluation(data):
+    model = build("bits, learned prior")
+    of_evaluation = active_units(model, data.test.observations())
+    numbers = diagnose(model, data, only=("units",))["units"].numbers
+    assert (numbers["active_units"], numbers["units"]) == (of_evaluation["active_units"], of_evaluation["units"])
+
+
+def test_a_run_keeps_its_diagnoses_and_their_arrays(run):
+    loaded = run.load()
+    found = diagnose(loaded.model, run.load_data(), rows=10)
+    run.add_diagnoses(found, loaded.weights)
+    kept = Diagnostics(tuple(run.diagnoses()))
+    assert kept.to_dict() == found.of_weights(loaded.weights).to_dict()
+    for one, other in zip(kept, found, strict=True):
+        assert one.arrays.keys() == other.arrays.keys()
+        assert all(torch.equal(one.arrays[key], other.arrays[key]) for key in one.arrays)
+    run.add_diagnoses(diagnose(loaded.model, run.load_data(), split="train", rows=10, only=("units",)), loaded.weights)
+    assert len(run.diagnoses()) == len(found)
+    assert [each.name for each in run.diagnoses("train")] == ["units"]
+    run.add_diagnoses(found[:1], "other weights")
+    assert run.diagnoses() == []
+
+
+def test_the_report_has_a_section_for_each_diagnosis(run):
+    member = ReportedRun("a network", run)
+    run.add_diagnoses(diagnose(member.model, member.data, rows=10), member.loaded.weights)
+    page = write_report(run.path, "report", [member]).read_text()
+    for diagnosis in run.diagnoses():
+        assert f'id="diagnosis-{diagnosis.name}"' in page
+        assert diagnosis.title in page
+    assert "could not be drawn" not in page
+    assert "Not drawn" not in page
+
+
+def test_the_command_prints_keeps_and_shows(vaelab, run):
+    result = vaelab("diagnose", run.path, "--rows", 10, "--only", "units")
+    assert result.code == 0, result.err
+    assert "units are active" in result.out
+    assert [each.name for each in run.diagnoses()] == ["units"]
+    assert "diagnosis-units" in (run.path / "report.html").read_text()
+    printed = json.loads(vaelab("diagnose", run.path, "--rows", 10, "--only", "units", "--json", "--no-report").out)
+    assert printed["diagnoses"] == [each.to_dict() for each in run.diagnoses()]
+    assert "only: expected one of" in vaelab.refused("diagnose", run.path, "--only", "unit")
