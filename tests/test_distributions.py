@@ -20,6 +20,7 @@ from vaelab.distributions import (
     Multinomial,
     OneHotCategorical,
     Product,
+    Tree,
     all_codes,
     map_parameters,
 )
@@ -321,6 +322,11 @@ CONTRACT = {
         lambda **options: Multinomial(normal(4, 3), 5, **options),
         "Multinomial(logits: (4, 3), total: 5)",
         torch.tensor([0.0, 0.5, 4.5]),
+    ),
+    "tree": (
+        lambda **options: Tree(normal(4, 3), normal(4, 3), [-1, 0, 1], **options),
+        "Tree(off: (4, 3), on: (4, 3))",
+        torch.tensor([0.0, 0.5, 1.0]),
     ),
     "product": (
         product,

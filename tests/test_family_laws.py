@@ -21,6 +21,7 @@ from vaelab.distributions import (
     Multinomial,
     OneHotCategorical,
     Product,
+    Tree,
     all_codes,
     observed_log_prob,
 )
@@ -79,8 +80,10 @@ FAMILIES = {
     "gaussian": (lambda a, b: DiagonalNormal(a, 0.2 * b), [2, 2], lambda: interval(2, -18, 18, 200)),
     "multinomial": (lambda a: Multinomial(a, 6), [4], lambda: counts(6, 4)),
     "product": (mixed, [2, 2, 1], mixed_nodes),
+    "tree": (lambda a, b: Tree(a, b, [2, 0, -1, 0, 2]), [5, 5], lambda: bits(5)),
+    "trees": (lambda a, b: Tree(a, b, [-1, 2, -1, 2]), [4, 4], lambda: bits(4)),
 }
-INDEPENDENT = [name for name in FAMILIES if name != "multinomial"]
+INDEPENDENT = [name for name in FAMILIES if name not in ("multinomial", "tree", "trees")]
 
 
 class Case:
@@ -210,11 +213,12 @@ def test_extreme_parameters_have_finite_densities_moments_and_gradients(case, pa
         assert gradient.isfinite().all()
 
 
-@pytest.mark.parametrize(("name", "dims"), [("categorical", 11), ("multinomial", 4), ("categorical-same-size", 6)])
-def test_codes_that_all_rows_share_are_multiplied_as_matrices(name, dims):
-    build, _, nodes = FAMILIES[name]
-    logits, x = torch.randn(5, 1, dims).double(), nodes()[0][::3]
-    shared, copied = build(logits), build(logits.expand(5, len(x), dims))
+@pytest.mark.parametrize("name", ["bernoulli", "categorical", "multinomial", "tree"])
+def test_codes_that_all_rows_share_are_multiplied_as_matrices(name):
+    build, widths, nodes = FAMILIES[name]
+    x = nodes()[0][::3]
+    logits = [torch.randn(5, 1, width).double() for width in widths]
+    shared, copied = build(*logits), build(*(part.expand(5, len(x), -1) for part in logits))
     assert torch.allclose(shared.log_prob(x), copied.log_prob(x), rtol=1e-12, atol=1e-12)
 
 

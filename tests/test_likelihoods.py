@@ -43,6 +43,7 @@ ALLOWED = {
     "gaussian-shared": {"unit", "real", "count"},
     "multinomial": {"binary", "count"},
     "product": set(SPECS),
+    "tree": {"binary"},
 }
 AUTO = {
     "binary": "bernoulli",

@@ -16,8 +16,9 @@ from vaelab.distributions.conversion import as_vector, map_parameters
 from vaelab.distributions.delta import Delta
 from vaelab.distributions.multinomial import Multinomial
 from vaelab.distributions.normal import DiagonalNormal
-from vaelab.distributions.observed import observed_log_prob
+from vaelab.distributions.observed import given_observed, observed_log_prob
 from vaelab.distributions.product import Product
+from vaelab.distributions.tree import Forest, Tree
 from vaelab.distributions.vector import ParametricDistribution, VectorDistribution
 
 __all__ = [
@@ -27,15 +28,18 @@ __all__ = [
     "ContinuousBernoulli",
     "Delta",
     "DiagonalNormal",
+    "Forest",
     "Groups",
     "Multinomial",
     "OneHotCategorical",
     "ParametricDistribution",
     "Product",
+    "Tree",
     "VectorDistribution",
     "all_codes",
     "as_vector",
     "codes_between",
+    "given_observed",
     "kind_of_code",
     "log_factors",
     "map_parameters",

@@ -82,6 +82,12 @@ class Bernoulli(VectorDistribution):
         logits = _finite(self.logits)
         return logits * value - F.softplus(logits)
 
+    def log_prob_of_observed(self, value: Tensor) -> Tensor:
+        if not self.shares_codes(value):
+            return super().log_prob_of_observed(value)
+        logits, mask = self.logits[:, 0], (~value.isnan()).to(self.logits.dtype)
+        return logits @ value.masked_fill(value.isnan(), 0).T.to(mask) - F.softplus(logits) @ mask.T  # (K, B)
+
     def entropy(self) -> Tensor:
         """Return the entropy in nats, `sum_j softplus(-|l_j|) + |l_j| sigmoid(-|l_j|)`, shape batch_shape."""
         size = _finite(self.logits).abs()

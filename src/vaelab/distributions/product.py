@@ -80,6 +80,14 @@ class Product(ParametricDistribution):
     def observed_entries(self, observed: Tensor) -> Tensor:
         return torch.cat([part.observed_entries(group) for part, group in self.split(observed)], -1)
 
+    def log_prob_of_observed(self, value: Tensor) -> Tensor:
+        first, *others = (part.log_prob_of_observed(group) for part, group in self.split(value))
+        return sum(others, first)
+
+    def given_observed(self, value: Tensor) -> Self:
+        parts = [part.given_observed(group) for part, group in self.split(value)]
+        return type(self)(parts, self.columns, self._validate_args)
+
     def entropy(self) -> Tensor:
         """Return the sum of the entropies of the parts, in nats, shape batch_shape."""
         first, *others = (part.entropy() for part in self.parts)

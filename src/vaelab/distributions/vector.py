@@ -42,6 +42,26 @@ class ParametricDistribution(Distribution, ABC):
         """Return which entries are observed, given which columns are, (..., X): an entry needs all of its columns."""
         return observed
 
+    def log_prob_of_observed(self, value: Tensor) -> Tensor:
+        """Return the log-density of the values (..., X) that are not NaN, in nats: the sum over the observed entries.
+
+        A class whose entries depend on each other has a method of its own.
+
+        Raises:
+            InputError: there is no density of some of the columns.
+        """
+        observed = ~value.isnan()
+        entries = self.log_prob_of_entries(value.masked_fill(~observed, 0))
+        return torch.where(self.observed_entries(observed), entries, 0).sum(-1)
+
+    def given_observed(self, value: Tensor) -> Self:
+        """Return the distribution given the values (..., X) that are not NaN, as it is in the columns that are missing.
+
+        That is this distribution, as the entries are independent; a class whose entries depend on each other has a
+        method of its own.
+        """
+        return self
+
 
 class VectorDistribution(ParametricDistribution):
     """A distribution over vectors whose parameters have shape ``batch_shape + (D,)``.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vaelab.data import DataSpec
 from vaelab.data.streaming.observations import Streamed
+from vaelab.distributions import given_observed
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.likelihood import Callback, Observed, as_split, effective_samples
 from vaelab.models import LatentVariableModel
@@ -68,17 +69,18 @@ def impute(
 
     Formula, by self-normalised importance sampling:
 
-    `E[x_missing | x_observed] = sum_k v_k E[x_missing | z_k]`, `v_k = w_k / sum_j w_j`
+    `E[x_missing | x_observed] = sum_k v_k E[x_missing | z_k, x_observed]`, `v_k = w_k / sum_j w_j`
 
     `w_k = p(x_observed|z_k) p(z_k) / q(z_k|x_observed)`, `z_k ~ q(z|x_observed)`.
 
-    A draw takes a code with probability v_k, and then x_missing from p(x|z_k). The estimate approaches the expectation
-    as K grows; ``effective_samples``, `(sum_k w_k)^2 / sum_k w_k^2`, says for each observation how many codes count.
-    Source: Mattei & Frellsen (2019), https://arxiv.org/abs/1812.02633, section 3.4. A model that was built for complete
-    data allows missing values from then on (:meth:`~vaelab.models.LatentVariableModel.allow_missing`).
+    A draw takes a code with probability v_k, and then x_missing from p(x_missing|z_k, x_observed), which is p(x|z_k)
+    where the columns are independent given z. The estimate approaches the expectation as K grows;
+    ``effective_samples``, `(sum_k w_k)^2 / sum_k w_k^2`, says for each observation how many codes count. Source: Mattei
+    & Frellsen (2019), https://arxiv.org/abs/1812.02633, section 3.4. A model that was built for complete data allows
+    missing values from then on (:meth:`~vaelab.models.LatentVariableModel.allow_missing`).
 
     Args:
-        model: a model with a likelihood whose columns are independent given z.
+        model: a model with a likelihood that has a density of some of the columns.
         x: observations (N, X), in which NaN marks a missing value, or a split.
         samples: K, codes for each observation.
         kind: ``mean`` fills in expectations, ``mode`` the most probable value of each bit and each categorical
@@ -130,13 +132,14 @@ def _impute_rows(
     z, weights = torch.cat(drawn), log_w.softmax(0)  # (K, B, D), (K, B)
     mean, start = torch.zeros_like(x), 0
     for codes in drawn:
-        means = statistic("likelihood", model.conditional(codes, y), "mean")  # (k, B, X)
+        conditional = given_observed(model.conditional(codes, y), x)
+        means = statistic("likelihood", conditional, "mean")  # (k, B, X)
         mean += torch.einsum("kb,kbx->bx", weights[start : start + len(codes)], means)
         start += len(codes)
     filled = mean if kind == "mean" else _modes(mean, model.spec)
     chosen = torch.multinomial(weights.T, n_draws, replacement=True).T if n_draws else x.new_empty(0, len(x)).long()
     picked = z.gather(0, chosen.unsqueeze(-1).expand(-1, -1, z.shape[-1]))  # (n_draws, B, D)
-    draws = [model.conditional(code.unsqueeze(0), y).sample()[0] for code in picked]
+    draws = [given_observed(model.conditional(code.unsqueeze(0), y), x).sample()[0] for code in picked]
     several = torch.stack([torch.where(observed, x, draw) for draw in draws]) if draws else x[:0].unsqueeze(0)
     return torch.where(observed, x, filled), observed, effective_samples(log_w), several
 

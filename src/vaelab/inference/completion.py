@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vaelab.distributions import observed_log_prob
+from vaelab.distributions import given_observed, observed_log_prob
 from vaelab.errors import InputError, require_int
 from vaelab.inference.contract import Model
 from vaelab.inference.enumeration import Enumeration, observed
@@ -27,10 +27,10 @@ def complete(
 ) -> tuple[Tensor, Tensor]:
     """Draw the pixels that are not known from p(x_unknown|x_known), with the known ones fixed.
 
-    Formula: `z ~ p(z|x_known)`, then `x_unknown ~ p(x|z)`, where the pixels are independent given z. With at most 12
-    bits, z is drawn from the exact conditional distribution, by enumeration. Otherwise it is drawn by Gibbs sampling,
-    which starts from the encoder's code of x with the unknown pixels at their prior means. In a sweep every bit is
-    drawn given all others and x_known:
+    Formula: `z ~ p(z|x_known)`, then `x_unknown ~ p(x_unknown|z, x_known)`, which is p(x|z) where the pixels are
+    independent given z. With at most 12 bits, z is drawn from the exact conditional distribution, by enumeration.
+    Otherwise it is drawn by Gibbs sampling, which starts from the encoder's code of x with the unknown pixels at their
+    prior means. In a sweep every bit is drawn given all others and x_known:
 
     `P(z_j = 1|z_-j, x_known) = sigmoid(log p(x_known, z_-j, z_j = 1) - log p(x_known, z_-j, z_j = 0))`.
 
@@ -73,7 +73,7 @@ def complete(
             z = model.posterior(torch.where(mask, x, typical)).sample()  # (B, D)
             for _ in range(sweeps):
                 z = gibbs_sweep(model, x, z)
-        conditional = model.likelihood(z)
+        conditional = given_observed(model.likelihood(z), x)
         drawn, mean = conditional.sample(), conditional.mean
         return torch.where(mask, x, drawn), torch.where(mask, x, mean)
 

@@ -16,6 +16,7 @@ from vaelab.likelihoods.continuous_bernoulli import ContinuousBernoulliLikelihoo
 from vaelab.likelihoods.gaussian import GaussianLikelihood, SharedGaussianLikelihood
 from vaelab.likelihoods.multinomial import MultinomialLikelihood
 from vaelab.likelihoods.product import ProductLikelihood
+from vaelab.likelihoods.tree import TreeLikelihood
 
 __all__ = [
     "LIKELIHOODS",
@@ -29,6 +30,7 @@ __all__ = [
     "MultinomialLikelihood",
     "ProductLikelihood",
     "SharedGaussianLikelihood",
+    "TreeLikelihood",
     "likelihood_for",
 ]
 
@@ -42,6 +44,7 @@ LIKELIHOODS: dict[str, Callable[..., nn.Module]] = {
     "gaussian-shared": SharedGaussianLikelihood,
     "multinomial": MultinomialLikelihood,
     "product": ProductLikelihood,
+    "tree": TreeLikelihood,
 }
 
 if TYPE_CHECKING:

@@ -29,10 +29,11 @@ class ColumnLikelihood(nn.Module, ABC):
     """p(x|z) of some kinds of columns: a network of z returns X numbers, and they are the parameters of p(x|z).
 
     A subclass says in ``name`` what it is called, in ``kinds`` which columns it is for, in ``by_groups`` whether it
-    depends on how they are grouped, in ``independent`` whether some columns have a density without the others. It turns
-    the numbers into a distribution (:meth:`distribution`), and may say where the numbers start (:meth:`start`). It may
-    have parameters of its own. Where the data have a mean, and the network ends in a bias for each column, that bias
-    starts there.
+    depends on how they are grouped, in ``has_marginals`` whether some columns have a density without the others, in
+    ``numbers`` how many numbers of the network each column has: of several, the first of all columns come first. It
+    turns the numbers into a distribution (:meth:`distribution`), and may say where they start (:meth:`start`). It may
+    have parameters of its own, and learn from the training rows before the training (:meth:`learn_from`). Where the
+    data have a mean, and the network ends in a bias for each number, that bias starts there.
 
     Args:
         latent_dim: size of the code D.
@@ -47,18 +48,23 @@ class ColumnLikelihood(nn.Module, ABC):
     name: ClassVar[str]
     kinds: ClassVar[tuple[ColumnKind, ...]]
     by_groups: ClassVar[bool] = False
-    independent: ClassVar[bool] = True
+    has_marginals: ClassVar[bool] = True
+    numbers: ClassVar[int] = 1
 
     def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:
         super().__init__()
         self.spec = spec = DataSpec.of(data)
         self._require_kinds(spec)
-        self.network = None if network is None else build_network(network, latent_dim, spec.event_shape)
-        bias = None if self.network is None else output_bias(self.network)
-        start = self.start(spec)
-        if bias is not None and start is not None and bias.shape == start.shape:
-            with torch.no_grad():
-                bias.copy_(start)
+        self.network = None if network is None else build_network(network, latent_dim, self._outputs)
+        self.start_at(self.start(spec))
+
+    @property
+    def _outputs(self) -> tuple[int, ...]:
+        """The size of what the network returns: of an image with several numbers per pixel, as many planes."""
+        shape = self.spec.event_shape
+        if self.numbers == 1:
+            return shape
+        return (self.numbers, *shape) if len(shape) > 1 else (self.numbers * self.spec.dim,)
 
     @abstractmethod
     def distribution(self, numbers: Tensor) -> Distribution:
@@ -68,6 +74,16 @@ class ColumnLikelihood(nn.Module, ABC):
     def start(cls, spec: DataSpec) -> Tensor | None:
         """Return the numbers (X,) for which the mean of p(x|z) is that of the data; None if the mean is not known."""
         return None
+
+    def start_at(self, numbers: Tensor | None) -> None:
+        """Give the bias of the network these numbers, if it ends in one for each of them."""
+        bias = None if self.network is None else output_bias(self.network)
+        if bias is not None and numbers is not None and bias.shape == numbers.shape:
+            with torch.no_grad():
+                bias.copy_(numbers)
+
+    def learn_from(self, data: Dataset) -> None:
+        """Learn from the training rows what the training does not change; most likelihoods learn nothing."""
 
     def forward(self, z: Tensor) -> Distribution:
         """Return p(x|z) for codes of shape (..., D): batch shape (...), event shape (X,)."""
@@ -108,7 +124,7 @@ def _described(spec: DataSpec) -> str:
 
 # What each kind of column can have as its likelihood, in words for an error.
 _CHOICES: dict[ColumnKind, str] = {
-    "binary": "bernoulli",
+    "binary": "bernoulli, tree or autoregressive",
     "categorical": "categorical (product, if there are other columns too)",
     "unit": "continuous-bernoulli, gaussian or gaussian-shared",
     "real": "gaussian or gaussian-shared",

@@ -43,7 +43,7 @@ class MultinomialLikelihood(ColumnLikelihood):
 
     name: ClassVar[str] = "multinomial"
     kinds: ClassVar[tuple[ColumnKind, ...]] = ("count", "binary")
-    independent: ClassVar[bool] = False
+    has_marginals: ClassVar[bool] = False
     total: Tensor
 
     def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:

@@ -11,10 +11,10 @@ from typing import Any, ParamSpec
 import torch
 from torch import Tensor, nn
 
-from vaelab.data import DataSpec
+from vaelab.data import Dataset, DataSpec
 from vaelab.errors import InputError, require_choice, require_int, require_list
 from vaelab.likelihoods import LIKELIHOODS, LikelihoodName, likelihood_for
-from vaelab.models.latent import LatentVariableModel
+from vaelab.models.latent import LatentVariableModel, columns_of
 from vaelab.models.saved import BuiltWith
 from vaelab.networks import NETWORKS, Activation, Build, NetworkName, standardised
 from vaelab.seeds import seeded
@@ -60,8 +60,8 @@ def builder(function: Callable[P, LatentVariableModel]) -> Callable[P, LatentVar
     """Complete a function that builds a model.
 
     The function gets ``data`` as a :class:`~vaelab.data.DataSpec`, instead of ``likelihood="auto"`` the name that it
-    stands for, and draws its weights from ``seed``. The model gets ``spec`` and, if it can be built again from plain
-    values, ``built_with``.
+    stands for, and draws its weights from ``seed``. Its likelihood may learn from the training rows of a data set. The
+    model gets ``spec`` and, if it can be built again from plain values, ``built_with``.
     """
     signature = inspect.signature(function)
 
@@ -73,11 +73,15 @@ def builder(function: Callable[P, LatentVariableModel]) -> Callable[P, LatentVar
             raise TypeError(f"{function.__name__}: {error}") from None  # as Python's own sentence names the function
         _check_network(bound.arguments)
         bound.apply_defaults()
-        spec = bound.arguments["data"] = DataSpec.of(bound.arguments["data"])
+        data = bound.arguments["data"]
+        spec = bound.arguments["data"] = DataSpec.of(data)
         if bound.arguments.get("likelihood") == "auto":
             bound.arguments["likelihood"] = likelihood_for(spec)
         with seeded(bound.arguments["seed"], "weights"):
             model = function(*bound.args, **bound.kwargs)
+        of_likelihood = columns_of(model.likelihood)
+        if isinstance(data, Dataset) and of_likelihood is not None:
+            of_likelihood.learn_from(data)
         options = {name: value for name, value in bound.arguments.items() if name not in ("data", "seed")}
         if spec.may_be_missing:
             model.allow_missing()

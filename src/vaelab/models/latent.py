@@ -21,7 +21,7 @@ from vaelab.networks import Standardised, evaluation_mode
 from vaelab.objectives import ELBO, Objective, check_objective, log_weights
 from vaelab.seeds import seeded
 
-__all__ = ["LatentVariableModel", "SampleKind", "statistic"]
+__all__ = ["LatentVariableModel", "SampleKind", "columns_of", "statistic"]
 
 SampleKind = Literal["draw", "mean", "mode"]
 _ELBO = ELBO()
@@ -121,18 +121,18 @@ class LatentVariableModel(Pretrained):
         wrapped in what fills its input; a posterior module of your own gets x with NaN.
 
         Raises:
-            InputError: a likelihood whose columns depend on each other.
+            InputError: a likelihood that has no density of some of the columns.
 
         >>> from vaelab.models import gaussian_vae
         >>> model = gaussian_vae(6, latent_dim=2).allow_missing()
         >>> model.bound(torch.tensor([[1.0, 0.0, 1.0, torch.nan, torch.nan, torch.nan]])).isfinite()
         tensor([True])
         """
-        of_likelihood = _columns_of(self.likelihood)
-        if of_likelihood is not None and not of_likelihood.independent:
+        of_likelihood = columns_of(self.likelihood)
+        if of_likelihood is not None and not of_likelihood.has_marginals:
             raise InputError(
-                "likelihood: expected one of independent columns, as values of x are missing; "
-                f"{of_likelihood.name} has no density of some of its columns"
+                "likelihood: expected one with a density of the observed columns alone, as values of x are missing; "
+                f"{of_likelihood.name} has no density of some of its columns (likelihood=auto chooses one that has)"
             )
         self.may_be_missing = True
         if self.spec is not None:
@@ -162,7 +162,7 @@ class LatentVariableModel(Pretrained):
         """What is known of the columns of x: the spec of the model, or that of its likelihood."""
         if self.spec is not None:
             return self.spec
-        of_likelihood = _columns_of(self.likelihood)
+        of_likelihood = columns_of(self.likelihood)
         return None if of_likelihood is None else of_likelihood.spec
 
     def filled(self, x: Tensor) -> Tensor:
@@ -336,7 +336,7 @@ class LatentVariableModel(Pretrained):
             InputError: data that do not give with each row what the model is given, or whose columns are of kinds that
                 its likelihood is not for.
         """
-        of_likelihood = _columns_of(self.likelihood)
+        of_likelihood = columns_of(self.likelihood)
         if of_likelihood is not None:
             of_likelihood.require_columns(spec)
         built_for = None if self.spec is None else self.spec.condition
@@ -363,7 +363,7 @@ class LatentVariableModel(Pretrained):
             )
 
 
-def _columns_of(likelihood: nn.Module) -> ColumnLikelihood | None:
+def columns_of(likelihood: nn.Module) -> ColumnLikelihood | None:
     """Return the likelihood of the columns, also that of a code of several layers; None for another module."""
     conditional = likelihood.conditional if isinstance(likelihood, BottomLayer) else likelihood
     return conditional if isinstance(conditional, ColumnLikelihood) else None

@@ -24,6 +24,7 @@ _REPEATS = 10  # rows stand as often as their weights up to so many times the ro
 # The kind of data of each likelihood of one kind, in the words of Dataset.kind.
 _KIND_OF = {
     "bernoulli": "binary",
+    "tree": "binary",
     "continuous-bernoulli": "grey",
     "gaussian": "real",
     "gaussian-shared": "real",
