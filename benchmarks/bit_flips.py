@@ -22,7 +22,7 @@ from torch import Tensor
 from vaelab.data import Dataset, Split
 from vaelab.errors import InputError
 from vaelab.evaluation import EvaluationRecord
-from vaelab.runs import Run
+from vaelab.runs import Loaded, Run
 from vaelab.settings import resolve
 from vaelab.storage import Schema, seal, unseal, write_file
 from vaelab.studies.tightness import measure_tightness
@@ -38,9 +38,13 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "gradients.json": lambda path: Run(path).gradients(),
     "tightness.json": lambda path: Run(path).tightness(),
     "sweep.json": lambda path: unseal(path / "sweep.json", Schema),
-    "model.safetensors": lambda path: Run(path).load_model().state_dict(),
+    "model.safetensors": lambda path: _weights(Run(path).load()),
     "checkpoints/last.pt": lambda path: Run(path).load_checkpoint(),
 }
+
+
+def _weights(loaded: Loaded) -> list[Any]:
+    return [loaded.model.state_dict(), loaded.weights, loaded.step]
 
 
 def _patterns() -> Dataset:

@@ -74,7 +74,9 @@ def evaluate(
     opened = Run(run)
     member = ReportedRun(opened.name, opened, read=() if data is None else (data,))
     with WorkProgress(f"evaluating {opened.name}") as progress:
-        result = _evaluated(member.model, member.data, asked, progress).of_weights(member.loaded.weights)
+        result = _evaluated(member.model, member.data, asked, progress).of_weights(
+            member.loaded.weights, member.loaded.step
+        )
     try:
         _print_result(run, result, as_json)
     finally:
@@ -181,7 +183,7 @@ def compare(
         if member.evaluation("elbo") is None and member.evaluation("reconstruction-error") is None:
             with WorkProgress(f"evaluating {member.title}") as progress:
                 result = _evaluated(member.model, member.data, _Asked(samples=samples), progress)
-            _keep(member, result.of_weights(member.loaded.weights))
+            _keep(member, result.of_weights(member.loaded.weights, member.loaded.step))
             _stop_if_interrupted(result)
     comparison = Comparison(members, mark)
     if as_json:

@@ -7,10 +7,12 @@ from vaelab.evaluation.diagnostics import DIAGNOSTICS, Diagnosis, DiagnosticName
 from vaelab.evaluation.encode import encode, encode_means
 from vaelab.evaluation.evaluate import SAMPLES, evaluate
 from vaelab.evaluation.impute import Imputation, ImputeKind, impute
+from vaelab.evaluation.protocol import PROTOCOL
 from vaelab.evaluation.result import Evaluation, EvaluationRecord
 
 __all__ = [
     "DIAGNOSTICS",
+    "PROTOCOL",
     "SAMPLES",
     "Diagnosis",
     "DiagnosticName",

@@ -17,6 +17,7 @@ from vaelab.data.streaming.observations import Streamed
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.evaluation.active_units import active_units
 from vaelab.evaluation.encode import encode_means
+from vaelab.evaluation.protocol import protocol_of
 from vaelab.evaluation.result import Evaluation, EvaluationRecord
 from vaelab.likelihood import BOUNDS, Bound, BoundEstimate, BoundName, Callback, Effort, Interrupted, objective_bound
 from vaelab.models import LatentVariableModel
@@ -93,10 +94,10 @@ def evaluate(
         raise InputError(
             f"split: expected a split in memory; {split!r} of {data.name} is on the disk ({len(observed):,} rows)"
         )
-    protocol: dict[str, Any] = {"split": split, "binarisation": data.binarisation, "data": data.name, "seed": seed}
-    protocol["precision"] = precision
+    of_split = {}
     if rows is not None and require_int("rows", rows, 1) < len(observed):
-        protocol["rows_of_split"], observed = len(observed), observed.first(rows)
+        of_split["rows_of_split"], observed = len(observed), observed.first(rows)
+    protocol = protocol_of(model, data, split, observed, seed, precision) | of_split
     with evaluation_mode(model), matmul_precision("medium" if precision == "bfloat16" else "highest"):
         if model.code == "point":
             numbers = list(_of_autoencoder(model, observed, seed))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from vaelab.errors import InputError, did_you_mean, shown
+from vaelab.evaluation.protocol import in_short
 
 if TYPE_CHECKING:
     import pandas
@@ -31,8 +32,15 @@ class EvaluationRecord(BaseModel):
         observations: how many observations; None for a count of units.
         split, binarisation, data, seed: what was evaluated, under which protocol, from which seed.
         trained_binarisation: binarisation that the model was trained under, if it is another.
-        precision: of the matrix products, ``float32`` or ``bfloat16``; sums are in float64.
-        weights: SHA-256 of the weights that were evaluated; None where no file holds them.
+        data_sha256, binarisation_seed, row_weights: checksum of the data, the seed of bits that are drawn once, and
+            the SHA-256 of the weights of the rows, or ``none``.
+        likelihood, likelihood_measure, condition: the name of p(x|z), whether it is a probability or a density, and
+            what a conditional model is given, or ``none``.
+        weights, weights_step: SHA-256 of the weights that were evaluated, None where no file holds them, and the step
+            of the training that they are of.
+        precision, device, versions: of the matrix products, ``bfloat16`` or the type of the weights (sums are in
+            float64); ``cpu`` or ``cuda``; of vaelab and torch. None in records of earlier
+            versions, as the others above. :data:`vaelab.evaluation.PROTOCOL` lists all that a number depends on.
         note: how to read the number.
         sampled: whether a KL is an average over the codes drawn, because it has no closed form.
         rows_of_split: how many rows the split has, where only the first were evaluated.
@@ -63,8 +71,17 @@ class EvaluationRecord(BaseModel):
     data: str
     seed: int
     trained_binarisation: str | None = None
-    precision: str = "float32"
+    data_sha256: str | None = None
+    binarisation_seed: int | None = None
+    row_weights: str | None = None
+    likelihood: str | None = None
+    likelihood_measure: str | None = None
+    condition: str | None = None
     weights: str | None = None
+    weights_step: int | None = None
+    precision: str | None = None
+    device: str | None = None
+    versions: dict[str, str] | None = None
     note: str = ""
     sampled: bool = False
     rows_of_split: int | None = None
@@ -153,16 +170,16 @@ class Evaluation(Sequence[EvaluationRecord]):
             raise InputError(f"name: expected one of {', '.join(names)}; got {shown(key)}{did_you_mean(key, names)}")
         return max(found, key=lambda record: record.samples or 0)
 
-    def of_weights(self, weights: str) -> Evaluation:
-        """Return the same evaluation with the SHA-256 of the evaluated weights in every record."""
-        return self._with(weights=weights)
+    def of_weights(self, weights: str, step: int | None = None) -> Evaluation:
+        """Return the same evaluation with the SHA-256 and the step of the evaluated weights in every record."""
+        return self._with(weights=weights, weights_step=step)
 
     def trained_under(self, binarisation: str) -> Evaluation:
         """Return the same evaluation; its records name the binarisation of the training if it is another."""
         other = any(record.binarisation != binarisation for record in self.records)
         return self._with(trained_binarisation=binarisation) if other else self
 
-    def _with(self, **fields: str) -> Evaluation:
+    def _with(self, **fields: Any) -> Evaluation:
         return Evaluation(tuple(record.model_copy(update=fields) for record in self.records), self.values)
 
     def protocol(self) -> str:
@@ -170,18 +187,7 @@ class Evaluation(Sequence[EvaluationRecord]):
         if not self.records:
             return ""
         first = next((record for record in self.records if not record.rows_of_model), self.records[0])
-        part = (
-            f"the first {{:,}} of {first.rows_of_split:,} observations, "
-            if first.rows_of_split
-            else "{:,} observations, "
-        )
-        rows = part.format(first.observations) if first.observations is not None else ""
-        what = f"{first.split} split of {first.data}, binarisation {first.binarisation}"
-        if first.observed_cells is not None:
-            what += f"; {first.observed_cells:.3g} of {first.row_cells} values observed, on average"
-        what += f"; trained under {first.trained_binarisation}" if first.trained_binarisation else ""
-        what += f"; matrix products in {first.precision}" if first.precision != "float32" else ""
-        return f"(nats per observation; {rows}{what})"
+        return f"(nats per observation; {in_short(first)})"
 
     def __str__(self) -> str:
         cells = [record.cells() for record in self.records]

@@ -10,7 +10,7 @@ from torch import nn
 from vaelab.likelihoods.auto import likelihood_for
 from vaelab.likelihoods.bernoulli import BernoulliLikelihood
 from vaelab.likelihoods.categorical import CategoricalLikelihood
-from vaelab.likelihoods.chain import BottomLayer
+from vaelab.likelihoods.chain import BottomLayer, columns_of
 from vaelab.likelihoods.columns import ColumnLikelihood
 from vaelab.likelihoods.continuous_bernoulli import ContinuousBernoulliLikelihood
 from vaelab.likelihoods.gaussian import GaussianLikelihood, SharedGaussianLikelihood
@@ -31,6 +31,7 @@ __all__ = [
     "ProductLikelihood",
     "SharedGaussianLikelihood",
     "TreeLikelihood",
+    "columns_of",
     "likelihood_for",
 ]
 

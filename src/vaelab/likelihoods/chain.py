@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaelab.errors import InputError
+from vaelab.likelihoods.columns import ColumnLikelihood
 
-__all__ = ["BottomLayer"]
+__all__ = ["BottomLayer", "columns_of"]
 
 
 class BottomLayer(nn.Module):
@@ -34,3 +35,9 @@ class BottomLayer(nn.Module):
         first = z[..., : self.sizes[0]]
         p: Distribution = self.conditional(torch.cat([first, z[..., width:]], -1) if self.given else first)
         return p
+
+
+def columns_of(likelihood: nn.Module) -> ColumnLikelihood | None:
+    """Return the likelihood of the columns, also that of a code of several layers; None for another module."""
+    conditional = likelihood.conditional if isinstance(likelihood, BottomLayer) else likelihood
+    return conditional if isinstance(conditional, ColumnLikelihood) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,10 @@ from vaelab.data.variables import ColumnKind
 from vaelab.errors import InputError
 from vaelab.networks import MLP, Build, Size, build_network, output_bias
 
-__all__ = ["ColumnLikelihood"]
+__all__ = ["ColumnLikelihood", "Measure"]
+
+# What log p(x|z) is the logarithm of; numbers of different measures do not compare.
+Measure = Literal["probability", "density", "probability given the sum", "probability and density"]
 
 _WORDS: dict[ColumnKind, str] = {
     "binary": "bits",
@@ -30,10 +33,11 @@ class ColumnLikelihood(nn.Module, ABC):
 
     A subclass says in ``name`` what it is called, in ``kinds`` which columns it is for, in ``by_groups`` whether it
     depends on how they are grouped, in ``has_marginals`` whether some columns have a density without the others, in
-    ``numbers`` how many numbers of the network each column has: of several, the first of all columns come first. It
-    turns the numbers into a distribution (:meth:`distribution`), and may say where they start (:meth:`start`). It may
-    have parameters of its own, and learn from the training rows before the training (:meth:`learn_from`). Where the
-    data have a mean, and the network ends in a bias for each number, that bias starts there.
+    ``measure`` what p(x|z) is, in ``numbers`` how many numbers of the network each column has: of several, the first of
+    all columns come first. It turns the numbers into a distribution (:meth:`distribution`), and may say where they
+    start (:meth:`start`). It may have parameters of its own, and learn from the training rows before the training
+    (:meth:`learn_from`). Where the data have a mean, and the network ends in a bias for each number, that bias starts
+    there.
 
     Args:
         latent_dim: size of the code D.
@@ -50,6 +54,7 @@ class ColumnLikelihood(nn.Module, ABC):
     by_groups: ClassVar[bool] = False
     has_marginals: ClassVar[bool] = True
     numbers: ClassVar[int] = 1
+    measure: Measure = "probability"
 
     def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:
         super().__init__()

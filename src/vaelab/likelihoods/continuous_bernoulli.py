@@ -10,7 +10,7 @@ from torch import Tensor
 from vaelab.data import DataSpec
 from vaelab.data.variables import ColumnKind
 from vaelab.distributions import ContinuousBernoulli
-from vaelab.likelihoods.columns import ColumnLikelihood
+from vaelab.likelihoods.columns import ColumnLikelihood, Measure
 
 __all__ = ["ContinuousBernoulliLikelihood"]
 
@@ -40,6 +40,7 @@ class ContinuousBernoulliLikelihood(ColumnLikelihood):
     """
 
     name: ClassVar[str] = "continuous-bernoulli"
+    measure: Measure = "density"
     kinds: ClassVar[tuple[ColumnKind, ...]] = ("unit",)
 
     def distribution(self, numbers: Tensor) -> ContinuousBernoulli:

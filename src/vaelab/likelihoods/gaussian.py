@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vaelab.data import Dataset, DataSpec
 from vaelab.data.variables import ColumnKind
 from vaelab.distributions import DiagonalNormal
-from vaelab.likelihoods.columns import ColumnLikelihood
+from vaelab.likelihoods.columns import ColumnLikelihood, Measure
 from vaelab.networks import MLP, Build, Size
 
 __all__ = ["GaussianLikelihood", "SharedGaussianLikelihood"]
@@ -43,6 +43,7 @@ class GaussianLikelihood(ColumnLikelihood):
     """
 
     name: ClassVar[str] = "gaussian"
+    measure: Measure = "density"
     kinds: ClassVar[tuple[ColumnKind, ...]] = ("real", "unit", "count")
     mean: Tensor
     deviation: Tensor

@@ -10,7 +10,7 @@ from torch import Tensor
 from vaelab.data import Dataset, DataSpec
 from vaelab.data.variables import ColumnKind
 from vaelab.distributions import Multinomial
-from vaelab.likelihoods.columns import ColumnLikelihood
+from vaelab.likelihoods.columns import ColumnLikelihood, Measure
 from vaelab.networks import MLP, Build, Size
 
 __all__ = ["MultinomialLikelihood"]
@@ -44,6 +44,7 @@ class MultinomialLikelihood(ColumnLikelihood):
     name: ClassVar[str] = "multinomial"
     kinds: ClassVar[tuple[ColumnKind, ...]] = ("count", "binary")
     has_marginals: ClassVar[bool] = False
+    measure: Measure = "probability given the sum"
     total: Tensor
 
     def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:

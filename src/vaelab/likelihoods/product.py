@@ -58,6 +58,8 @@ class ProductLikelihood(ColumnLikelihood):
         for number, (build, spec, places) in enumerate(_parts(self.spec)):
             self.parts[build.name] = build(latent_dim, spec, None)
             self.register_buffer(f"_columns_{number}", places, persistent=False)
+        measures = {part.measure for part in self.parts.values() if isinstance(part, ColumnLikelihood)}
+        self.measure = measures.pop() if len(measures) == 1 else "probability and density"
 
     def distribution(self, numbers: Tensor) -> Product:
         columns = [self.get_buffer(f"_columns_{number}") for number in range(len(self.parts))]

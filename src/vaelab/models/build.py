@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from vaelab.data import Dataset, DataSpec
 from vaelab.errors import InputError, require_choice, require_int, require_list
-from vaelab.likelihoods import LIKELIHOODS, LikelihoodName, likelihood_for
-from vaelab.models.latent import LatentVariableModel, columns_of
+from vaelab.likelihoods import LIKELIHOODS, LikelihoodName, columns_of, likelihood_for
+from vaelab.models.latent import LatentVariableModel
 from vaelab.models.saved import BuiltWith
 from vaelab.networks import NETWORKS, Activation, Build, NetworkName, standardised
 from vaelab.seeds import seeded

@@ -15,7 +15,7 @@ from vaelab.data import Condition, DataSpec
 from vaelab.distributions import Code, Multinomial, ParametricDistribution, as_vector, kind_of_code, observed_log_prob
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.inputs import Table, as_codes, as_observations
-from vaelab.likelihoods import BottomLayer, ColumnLikelihood
+from vaelab.likelihoods import columns_of
 from vaelab.models.pretrained import Pretrained
 from vaelab.networks import Standardised, evaluation_mode
 from vaelab.objectives import ELBO, Objective, check_objective, log_weights
@@ -361,12 +361,6 @@ class LatentVariableModel(Pretrained):
                 "model: a deterministic auto-encoder has no likelihood of x, so no bound; "
                 "its reconstruction error and the density of its codes are reported instead"
             )
-
-
-def columns_of(likelihood: nn.Module) -> ColumnLikelihood | None:
-    """Return the likelihood of the columns, also that of a code of several layers; None for another module."""
-    conditional = likelihood.conditional if isinstance(likelihood, BottomLayer) else likelihood
-    return conditional if isinstance(conditional, ColumnLikelihood) else None
 
 
 def statistic(part: str, distribution: Distribution, name: str) -> Tensor:

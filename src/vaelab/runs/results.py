@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vaelab.errors import InputError
 from vaelab.evaluation import Diagnosis, EvaluationRecord
+from vaelab.evaluation.protocol import key_of, replaces
 from vaelab.runs.directory import RESULTS_LOCK, clean, held
 from vaelab.storage.files import write_file
 from vaelab.storage.sealed import Schema, seal, unseal
@@ -19,10 +20,6 @@ from vaelab.storage.tensors import load_tensors, save_tensors
 __all__ = ["Results"]
 
 _WAIT = 30.0  # seconds that another process may take to add its numbers
-_SAME = (
-    *("name", "samples", "split", "binarisation", "data", "seed", "weights", "rows_of_split", "observations"),
-    "precision",
-)
 _SAME_DIAGNOSIS = ("name", "split", "rows", "seed", "weights")
 
 
@@ -110,9 +107,8 @@ class Results:
             InputError: the existing file is damaged, or another process has locked it for half a minute.
         """
         marked = [record.model_copy(update={"weights": weights}) for record in records]
-        new = {_identity(record) for record in marked}
         with self._held():
-            remaining = [record for record in self.evaluations() if _identity(record) not in new]
+            remaining = [record for record in self.evaluations() if not any(_replaces(new, record) for new in marked)]
             content = {"records": [record.to_dict() for record in remaining + marked]}
             write_file(self.path / "evaluation.json", seal(content))
             known = self._tensors("values.safetensors")
@@ -177,7 +173,11 @@ class Results:
 
 def _key(record: EvaluationRecord) -> str:
     """Return the name of a number in values.safetensors."""
-    return json.dumps(_identity(record))
+    return key_of(dict(record))
+
+
+def _replaces(new: EvaluationRecord, old: EvaluationRecord) -> bool:
+    return replaces(dict(new), dict(old))
 
 
 def _array_key(diagnosis: Diagnosis, name: str) -> str:
@@ -192,7 +192,3 @@ def _with_arrays(diagnosis: Diagnosis, tensors: Mapping[str, Tensor]) -> Diagnos
     return diagnosis.model_copy(
         update={"arrays": {parts[-1]: tensors[key] for key, parts in named.items() if parts[:-1] == own}}
     )
-
-
-def _identity(record: EvaluationRecord) -> tuple[Any, ...]:
-    return tuple(getattr(record, key) for key in _SAME)

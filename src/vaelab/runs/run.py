@@ -25,7 +25,7 @@ from vaelab.runs.results import Results
 from vaelab.settings import Settings
 from vaelab.storage.files import write_file
 from vaelab.storage.sealed import seal
-from vaelab.storage.tensors import load_tensors, save_tensors, sha256_of
+from vaelab.storage.tensors import load_tensors, save_tensors, sha256_of, step_of
 
 __all__ = ["Loaded", "Run"]
 
@@ -34,10 +34,14 @@ _TRIES = 20  # attempts to read weights that a training replaces at the same tim
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model with the selected weights, and their SHA-256, which is stored with numbers computed from them."""
+    """A model with the selected weights; their SHA-256 and step are stored with numbers computed from them.
+
+    The step is None for the weights of an earlier vaelab, which did not store it.
+    """
 
     model: LatentVariableModel
     weights: str
+    step: int | None = None
 
 
 class Run:
@@ -183,9 +187,9 @@ class Run:
     def _write_config(self) -> None:
         write_file(self.path / "config.json", seal(self.config))
 
-    def save_weights(self, weights: dict[str, Tensor]) -> None:
-        """Write the selected weights, by name."""
-        save_tensors(self.path / "model.safetensors", weights)
+    def save_weights(self, weights: dict[str, Tensor], step: int | None = None) -> None:
+        """Write the selected weights, by name, with the step that they are of."""
+        save_tensors(self.path / "model.safetensors", weights, step)
 
     def save_density(self, prior: MixturePrior) -> None:
         """Write the mixture over the codes of an auto-encoder."""
@@ -228,7 +232,7 @@ class Run:
             arrays, mixture = load_tensors(density)
             model.prior.load(arrays)
             weights = _joint(weights, mixture)
-        return Loaded(model.eval(), weights)
+        return Loaded(model.eval(), weights, step_of(path))
 
     def weights(self) -> str | None:
         """Return the SHA-256 of the present weights, or None if there are none yet."""

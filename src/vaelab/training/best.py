@@ -58,7 +58,7 @@ class Best:
     def write(self) -> None:
         """Write the best weights; also after loading a checkpoint, which may be older than those in the directory."""
         if self.run is not None and self.weights:
-            self.run.save_weights(self.weights)
+            self.run.save_weights(self.weights, self.step)
 
     def require_finite_weights(self, model: LatentVariableModel, step: int) -> None:
         """Raise :class:`Diverged` before weights that are not finite are written."""

@@ -92,6 +92,6 @@ class Setup:
         if self.run is None:
             return
         if not state.best.weights:  # no weights were selected yet
-            self.run.save_weights(state.validated_model.state_dict())
+            self.run.save_weights(state.validated_model.state_dict(), state.step)
         with clock.timed():
             self.run.save_checkpoint(state.state_dict())
