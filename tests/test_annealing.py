@@ -85,7 +85,7 @@ def gibbs_matrix(target):
     """Return the probability of every move of a scan forth and back, from the conditionals of an enumerated target."""
     z = codes().squeeze(1)
     matrix = torch.eye(len(z), dtype=torch.float64)
-    for bit in (*range(D), *reversed(range(D))):
+    for bit in (*range(D), *reversed(range(D - 1))):
         same = (z[:, None] == z[None])[..., [other for other in range(D) if other != bit]].all(-1)
         one = same * target
         matrix = matrix @ (one / one.sum(1, keepdim=True))
@@ -134,7 +134,7 @@ def test_leapfrog_steps_can_be_run_backwards_and_keep_volume():
     """With fresh normal momenta and the acceptance of Metropolis, that leaves the target unchanged."""
     model = sharpened(MODELS["real"](0))
     path, kernel = Path(model, rows_of(model, 1), "posterior", gradients=True), HamiltonianMonteCarlo()
-    step = 0.3 * path.first.stddev
+    step = 0.3 * path.scale
 
     def flow(point):
         z, momentum = point.view(1, 1, 4).split(2, -1)
@@ -159,7 +159,7 @@ def test_hmc_accepts_by_the_change_of_its_energy():
     _, chance = kernel.move(path, place, 0.6, 0.9)
     torch.manual_seed(3)
     momentum = torch.randn_like(place.z)
-    new, left = kernel.leapfrog(path, place, momentum, 0.6, 0.9 * path.first.stddev)
+    new, left = kernel.leapfrog(path, place, momentum, 0.6, 0.9 * path.scale)
     energy = [-at.log_density(0.6) + 0.5 * p.square().sum(-1) for at, p in ((place, momentum), (new, left))]
     assert torch.allclose(chance, (energy[0] - energy[1]).exp().clamp(max=1))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import torch
@@ -83,7 +84,17 @@ class Path:
         with torch.no_grad():
             q: Distribution = model.posterior(x) if start == "posterior" else model.prior()
             self.first = q if start == "posterior" else q.expand(torch.Size([len(x)]))
-            self.prior: Distribution = model.prior()
+            self.prior: Distribution | None = model.prior() if start == "posterior" else None  # None: it is the start
+
+    @cached_property
+    def scale(self) -> Tensor:
+        """Standard deviations of the start, (B, D); 1 where they are infinite or unknown."""
+        with torch.no_grad():
+            try:
+                deviations: Tensor = self.first.stddev
+            except NotImplementedError:  # as torch says of some transformed distributions
+                return self.x.new_ones(1, 1)
+            return torch.where(deviations.isfinite() & (deviations > 0), deviations, 1.0)
 
     def sample(self, chains: int) -> Tensor:
         """Draw codes from the start of the path, (K, B, D)."""
@@ -99,14 +110,21 @@ class Path:
         with torch.enable_grad():
             z = z.detach().requires_grad_()
             start, joint = self._densities(z)
-            (of_start,) = torch.autograd.grad(start.sum(), z, retain_graph=True)
-            (of_joint,) = torch.autograd.grad(joint.sum(), z)
+            of_start, of_joint = _gradient(start, z), _gradient(joint, z)
         return Place(z.detach(), start.detach(), joint.detach(), of_start, of_joint)
 
     def _densities(self, z: Tensor) -> tuple[Tensor, Tensor]:
         start: Tensor = self.first.log_prob(z)
-        log_prior: Tensor = self.prior.log_prob(z)
+        log_prior: Tensor = start if self.prior is None else self.prior.log_prob(z)
         return start, log_prior + self.model.log_likelihood(self.x, z)
+
+
+def _gradient(log_density: Tensor, z: Tensor) -> Tensor:
+    """Return the gradient at z, (K, B, D): 0 where the log-density does not depend on z, as that of a uniform prior."""
+    if not log_density.requires_grad:
+        return torch.zeros_like(z)
+    (gradient,) = torch.autograd.grad(log_density.sum(), z, retain_graph=True, allow_unused=True)
+    return torch.zeros_like(z) if gradient is None else gradient
 
 
 def temperatures_between(count: int) -> list[float]:

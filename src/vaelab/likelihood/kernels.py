@@ -58,9 +58,8 @@ class HamiltonianMonteCarlo(Kernel):
     leapfrogs: ClassVar[int] = 5
 
     def move(self, path: Path, place: Place, temperature: float, step: float) -> tuple[Place, Tensor]:
-        scale = path.first.stddev  # (B, D)
         momentum = torch.randn_like(place.z)
-        new, left = self.leapfrog(path, place, momentum, temperature, step * scale)
+        new, left = self.leapfrog(path, place, momentum, temperature, step * path.scale)
         before = place.log_density(temperature) - 0.5 * momentum.square().sum(-1)
         after = new.log_density(temperature) - 0.5 * left.square().sum(-1)
         chance = (after - before).nan_to_num(nan=-torch.inf).clamp(max=0).exp()
@@ -111,10 +110,11 @@ class Langevin(Kernel):
 
 
 class Gibbs(Kernel):
-    """Gibbs sampling for bits: each bit in turn is drawn given all others. D evaluations of the density move D bits.
+    """Gibbs sampling for bits: each bit in turn is drawn given all others, from the first to the last and back.
 
-    Formula: bit j flips with probability `sigmoid(log f(z with bit j flipped) - log f(z))`. Source: Geman & Geman
-    (1984), https://doi.org/10.1109/TPAMI.1984.4767596.
+    Formula: bit j flips with probability `sigmoid(log f(z with bit j flipped) - log f(z))`. A move evaluates the
+    density 2 D - 1 times. A scan in one direction alone would not satisfy detailed balance; forth and back it does.
+    Source: Geman & Geman (1984), https://doi.org/10.1109/TPAMI.1984.4767596.
     """
 
     name = "gibbs"
@@ -122,9 +122,8 @@ class Gibbs(Kernel):
     gradients = False
 
     def move(self, path: Path, place: Place, temperature: float, step: float) -> tuple[Place, Tensor]:
-        # Bits in the order 1 ... D, then D ... 1, or the other way round: the chain can be run backwards.
         size = place.z.shape[-1]
-        for bit in (*range(size), *reversed(range(size))):
+        for bit in (*range(size), *reversed(range(size - 1))):
             flipped = place.z.clone()
             flipped[..., bit] = 1 - flipped[..., bit]
             new = path.at(flipped)
