@@ -123,7 +123,7 @@ def _print_result(run: Path, result: Evaluation, as_json: bool) -> None:
     if as_json:
         print_json({"run": str(run), "evaluations": [record.to_dict() for record in result]})
     else:
-        print_values([(*record.cells(), record.note) for record in result])
+        print_values([(*record.cells(), record.remarks()) for record in result])
         print_text(result.protocol())
     sys.stdout.flush()
 

@@ -73,13 +73,13 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
         Console(width=max(needed, console.width)).print(table)
 
 
-def print_values(rows: list[tuple[str, str, str]]) -> None:
+def print_values(rows: list[tuple[str, str, list[str]]]) -> None:
     """Print names, values and notes, a value on the line of its name or, if the terminal is narrow, below it."""
     width = _terminal_width()
-    for name, value, note in rows:
+    for name, value, notes in rows:
         fits = len(f"{name:22}{value}") <= width
         print(f"{name:22}{value}" if fits else f"{name}\n  {value}")
-        if note:
+        for note in notes:
             print_text(note, 22 if fits else 4)
 
 

@@ -16,9 +16,24 @@ from vaelab.evaluation.protocol import in_short
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Evaluation", "EvaluationRecord"]
+__all__ = ["CurvePoint", "Evaluation", "EvaluationRecord"]
 
 _ALWAYS = ("name", "samples", "value", "standard_error", "observations")  # keys of every record, null or not
+
+
+class CurvePoint(BaseModel):
+    """A bound of fewer codes.
+
+    Args:
+        samples: k.
+        value, standard_error: its mean over the observations, and the standard error of it; None for a single one.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    samples: int
+    value: float
+    standard_error: float | None = None
 
 
 class EvaluationRecord(BaseModel):
@@ -51,6 +66,10 @@ class EvaluationRecord(BaseModel):
         median_pareto_shape, heavy_tailed: of importance weights, the shape of their tail, and the share of the
             observations for which it is above 0.7.
         median_effective_samples: median over the observations of `(sum_k w_k)^2 / sum_k w_k^2`, between 1 and K.
+        curve: of ``iwae-K``, the same bound of k = 1, 10, 100, ..., K codes, from the same weights.
+        limit, limit_standard_error: where ``curve`` tends to as K grows, by extrapolation, and how far that can be from
+            the mean log p(x) of these observations, because of the codes drawn and of the fit.
+        exponent: a, of the gap `c K^-a` between ``curve`` and ``limit``: 1 for weights that have a variance.
         change: how much the last halving of the grid's step changed an integral, in nats.
         units: how many units the code has.
         nats, nats_per_active_unit: information that the active units carry, together and each.
@@ -95,6 +114,10 @@ class EvaluationRecord(BaseModel):
     median_pareto_shape: float | None = None
     heavy_tailed: float | None = None
     median_effective_samples: float | None = None
+    curve: list[CurvePoint] | None = None
+    limit: float | None = None
+    limit_standard_error: float | None = None
+    exponent: float | None = None
     change: float | None = None
     units: int | None = None
     nats: float | None = None
@@ -118,6 +141,20 @@ class EvaluationRecord(BaseModel):
         if self.nats_per_active_unit is not None:
             value += f", {self.nats_per_active_unit:.2f} nat each ({self.measure})"
         return f"{self.name} (sampled)" if self.sampled else self.name, value
+
+    def remarks(self) -> list[str]:
+        """Return how to read the number, and what is known of other K, in words."""
+        return [text for text in (self._other_samples(), self.note) if text]
+
+    def _other_samples(self) -> str:
+        """Return the bound of fewer codes, and its limit as their number grows."""
+        points = ", ".join(f"{point.value:.2f} ({point.samples:,})" for point in (self.curve or [])[:-1])
+        if not points:
+            return ""
+        words = f"with fewer codes: {points}"
+        if self.limit is None or self.limit_standard_error is None:
+            return words
+        return f"{words}; as K grows, to {self.limit:.2f} ± {self.limit_standard_error:.2f}, extrapolated"
 
 
 @dataclass(frozen=True, repr=False)

@@ -18,7 +18,8 @@ def pareto_shape(log_weights: Tensor) -> Tensor:
 
     The `M = min(K / 5, 3 sqrt(K))` largest weights, less the next one, are described by a generalised Pareto
     distribution. With k above 1/2 the weights have no variance; above 0.7 their mean is not to be relied on; above 1
-    they have no mean. Sources: Vehtari et al. (2024), Pareto smoothed importance sampling,
+    they have no mean. Weights that equal the next one, such as those of a code of bits that is drawn repeatedly, are
+    not in the tail. Sources: Vehtari et al. (2024), Pareto smoothed importance sampling,
     https://arxiv.org/abs/1507.02646; the estimate of k: Zhang & Stephens (2009),
     https://doi.org/10.1198/tech.2009.08017.
 
@@ -40,14 +41,18 @@ def pareto_shape(log_weights: Tensor) -> Tensor:
 
 
 def _fitted(x: Tensor) -> Tensor:
-    """Return the shape of a generalised Pareto distribution for increasing numbers (M, B): a mean over a profile."""
-    size = len(x)
-    points = _GRID + int(size**0.5)
+    """Return the shape of a generalised Pareto distribution for increasing numbers (M, B): a mean over a profile.
+
+    Numbers that are zero belong to no tail, and add nothing to the sums.
+    """
+    size = (x > 0).sum(0)  # (B,), at least 1
+    points = _GRID + int(len(x) ** 0.5)
     number = torch.arange(1, points + 1, dtype=x.dtype)
-    quartile = x[int(size / 4 + 0.5) - 1].clamp_min(torch.finfo(x.dtype).tiny)
+    place = len(x) - size + (size / 4 + 0.5).long().clamp_min(1) - 1
+    quartile = x.gather(0, place[None])[0]
     b = (1 - (points / (number - 0.5)).sqrt())[:, None] / (3 * quartile) + 1 / x[-1]  # (G, B)
-    k = torch.log1p(-b[:, None] * x).mean(1)  # (G, B)
+    k = torch.log1p(-b[:, None] * x).sum(1) / size  # (G, B)
     profile = size * ((-b / k).log() - k - 1)
     b = (profile.softmax(0) * b).sum(0)  # (B,)
-    shape = torch.log1p(-b * x).mean(0)
+    shape = torch.log1p(-b * x).sum(0) / size
     return (shape * size + _SHAPE * _PRIOR) / (size + _PRIOR)
