@@ -71,7 +71,7 @@ def source_of(kind: type[object]) -> str:
 
 def _row(kind: type[Estimator]) -> tuple[str, ...]:
     codes = ", ".join(sorted(kind.codes)) + (", `inference=mean-field`" if kind.inference == "mean-field" else "")
-    cost = _formula(kind.cost) + (f"; {_formula(kind.cost_of_iwae)} for iwae" if kind.cost_of_iwae else "")
+    cost = _formula(kind.cost) + (f"; {_formula(kind.cost_of_others)} for all but elbo" if kind.cost_of_others else "")
     options = ", ".join(f"`{option}`" for option in options_of(kind) if option != "samples")
     return f"`{kind.name}`", codes, ", ".join(kind.objectives()), options, cost, kind.learns, source_of(kind)
 

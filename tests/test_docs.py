@@ -147,7 +147,7 @@ def test_table_of_estimators(kind: type[Estimator]) -> None:
     tables = runpy.run_path(str(DOCS / "estimators_table.py"))
     row = next(line for line in tables["estimators"]().splitlines() if line.startswith(f"| `{kind.name}` |"))
     cost, source = row.split(" | ")[4], row.split(" | ")[6]
-    for objective, plain in ((ELBO(), kind.cost), (IWAE(), kind.cost_of_iwae or kind.cost)):
+    for objective, plain in ((ELBO(), kind.cost), (IWAE(), kind.cost_of_others or kind.cost)):
         text = str(plain)
         assert f"${latex_of(text)}$" in cost
         formula = text.replace("2^D", "2 ** 3").replace(" K", " * 4").replace("K", "4").replace("L", "2")

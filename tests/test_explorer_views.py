@@ -472,7 +472,8 @@ def test_the_selected_step_is_not_one_of_the_warm_up():
     rows = [
         {"step": step, "steps": 4, "val/bound": bound} for step, bound in ((1, -1.0), (2, -3.0), (3, -2.0), (4, -2.0))
     ]
-    settings = run.settings.training.model_copy(update={"kl_warmup": 2, "warmup": 0, "schedule": "constant"})
+    training = run.settings.training.model_copy(update={"warmup": 0, "schedule": "constant"})
+    settings = run.settings.model_copy(update={"objective": {"name": "elbo", "warm_up": 2}, "training": training})
     assert selection(rows, settings) == (3, None)
     selected, verdict = selection([*rows[:-1], rows[-1] | {"finished": True}], settings)
     assert selected == 3

@@ -14,6 +14,7 @@ from vaelab.data import Dataset, Split
 from vaelab.errors import InputError
 from vaelab.estimators import Pathwise
 from vaelab.models import MODELS, autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
+from vaelab.objectives import ELBO
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training import check_settings, fit, for_data, train
@@ -151,7 +152,14 @@ def test_a_small_table_is_fitted_by_default_and_the_training_ends_when_it_overfi
 # ---------------------------------------------------------------- while beta rises
 
 
-RISE = {"kl_warmup": 300, "patience": 3, "validate_every": 10, "steps": 400, "warmup": 0, "average": False}
+RISE = {
+    "objective": ELBO(warm_up=300),
+    "patience": 3,
+    "validate_every": 10,
+    "steps": 400,
+    "warmup": 0,
+    "average": False,
+}
 
 
 def test_no_patience_is_used_up_and_nothing_is_chosen_while_beta_rises():
@@ -168,7 +176,7 @@ def test_no_patience_is_used_up_and_nothing_is_chosen_while_beta_rises():
 
 
 def test_no_patience_is_used_up_while_the_learning_rate_rises():
-    more = {"kl_warmup": 0, "warmup": 200, "patience": 1, "learning_rate": 1e-30}  # nothing ever gets better
+    more = {"objective": ELBO(), "warmup": 200, "patience": 1, "learning_rate": 1e-30}  # nothing ever gets better
     fitted = fit(gaussian_vae(5, 3, [8], seed=0), binary_data(), **{**RISE, **more})
     assert (fitted.stop_reason, fitted.steps) == ("patience", 210)
 
@@ -188,7 +196,7 @@ def test_the_average_begins_anew_when_beta_has_its_value():
 
 @pytest.mark.parametrize("stop", [24, 60, 100])
 def test_a_resume_before_or_after_the_rise_is_the_run_that_never_stopped(stop, tmp_path):
-    more = {"training": {"steps": 120, "kl_warmup": 60, "patience": 2, "average": True}}
+    more = {"objective": {"warm_up": 60}, "training": {"steps": 120, "patience": 2, "average": True}}
     run_training(tmp_path / "whole", model="gaussian-vae", more=more)
 
     def interrupt(row):
@@ -237,7 +245,7 @@ JUDGED = {
     "too few": (curve(-9, -8, -7, -6), {}, 40, False, None, "too few validations"),
     "while beta rose": (
         curve(-1, -2, -9, -8, -7, -6, -5, -5),
-        {"kl_warmup": 30, "schedule": "constant"},
+        {"rise": 30, "schedule": "constant"},
         80,
         False,
         True,
@@ -250,7 +258,9 @@ JUDGED = {
 @pytest.mark.parametrize("kind", JUDGED)
 def test_a_training_is_judged_where_its_learning_rate_was_high(kind):
     found, more, total, early, rising, words = JUDGED[kind]
-    verdict = judge(found, TrainingSettings(warmup=0, **more), total, early, "bound")
+    rise = more.get("rise", 0)
+    settings = TrainingSettings(warmup=0, **{name: value for name, value in more.items() if name != "rise"})
+    verdict = judge(found, settings, total, early, "bound", rise)
     assert verdict.rising is rising
     assert re.search(words, verdict.sentence), verdict.sentence
 
@@ -276,17 +286,20 @@ def with_rows(train, validation):
 REFUSED = {
     "beta never gets there": (
         "gaussian-vae",
-        {"training": {"steps": 50, "kl_warmup": 50}},
-        "kl_warmup: expected less than 50",
+        {"objective": {"warm_up": 50}, "training": {"steps": 50}},
+        "objective.warm_up: expected less than 50",
     ),
-    "nor in epochs": ("gaussian-vae", {"training": {"epochs": 2, "kl_warmup": 9}}, "kl_warmup: expected less than 2"),
+    "nor in epochs": (
+        "gaussian-vae",
+        {"objective": {"warm_up": 9}, "training": {"epochs": 2}},
+        "warm_up: expected less than 2",
+    ),
     "components": (
         "autoencoder",
         {"components": [2, 41]},
         "components: expected at most 40, the rows of the .*; got 41",
     ),
     "memory": ("gaussian-vae", {"estimator": {"samples": 10**9}}, "estimator.samples: 10+ codes of 40 .* need .* GB"),
-    "no beta": ("gaussian-vae", {"objective": {"name": "iwae"}, "training": {"kl_warmup": 3}}, "which has no beta"),
 }
 
 

@@ -297,8 +297,8 @@ def test_what_cannot_work_is_refused():
             "objective.beta: expected 1 for the estimator 'mean-f",
         ),
         (
-            lambda: fit(network([3]), binary_data(), estimator=MeanFieldEM(network([3])), steps=2, kl_warmup=2),
-            "training.kl_warmup: expected 0 for the estimator 'mean-field', which does not use beta",
+            lambda: MeanFieldEM(network([3])).check(network([3]), ELBO(warm_up=2)),
+            "objective.warm_up: expected 0 for the estimator 'mean-field', which does not use beta; got 2",
         ),
         (lambda: linear_weights(bernoulli_vae(X, 3, [4]).likelihood), "weights: expected a linear layer of bits"),
         (lambda: network([3]).posterior(torch.ones(2, X + 1)), r"expected inputs of shape \(..., 5\); got \(2, 6\)"),

@@ -19,6 +19,7 @@ from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import bernoulli_vae, gaussian_vae
 from vaelab.networks import choose_precision, matmul_precision
+from vaelab.objectives import ELBO
 from vaelab.settings import resolve
 from vaelab.training import fit
 from vaelab.training import step as room
@@ -29,7 +30,7 @@ CPU = torch.device("cpu")
 QUIET = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 
 
-def trained(mnist, model="gaussian-vae", estimator="pathwise", **training):
+def trained(mnist, model="gaussian-vae", estimator="pathwise", objective=None, **training):
     layer = {"hidden_dims": [64], "latent_dim": 8, "estimator": {"name": estimator}}
     settings = resolve(model, layer, {"training": {"batch_size": 50, **training}})
     torch.manual_seed(0)
@@ -38,6 +39,7 @@ def trained(mnist, model="gaussian-vae", estimator="pathwise", **training):
         net,
         mnist,
         estimator=settings.build_estimator(net),
+        objective=objective,
         settings=settings.training,
         callback=rows.append,
     )
@@ -140,7 +142,9 @@ def test_every_training_of_a_process_is_compiled():
 
 @pytest.mark.torch_versions
 @QUIET
-@pytest.mark.parametrize("more", [{"clip": 0.5}, {"log_gradient_variance": True}, {"kl_warmup": 3}])
+@pytest.mark.parametrize(
+    "more", [{"clip": 0.5}, {"log_gradient_variance": True}, {"objective": ELBO(warm_up=4, free_bits=0.1)}]
+)
 def test_options_of_a_compiled_step_make_the_training_of_the_plain_one(mnist, more):
     options = {"steps": 6, "log_every": 3, "precision": "float32", **more}
     plain, plain_rows = trained(mnist, **options)

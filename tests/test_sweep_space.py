@@ -144,8 +144,8 @@ COMBINATIONS = {
     "a range in a grid": ("gaussian-vae", ("latent_dim=2..5",), "--random N or --guided N"),
     "no warm-up of iwae": (
         "gaussian-vae",
-        ("objective.name=[elbo,iwae]", "training.kl_warmup=5", "estimator.samples=2"),
-        r"^objective\.name=iwae: training\.kl_warmup",
+        ("objective.name=[elbo,iwae]", "objective.warm_up=5", "estimator.samples=2"),
+        r"^objective\.name=iwae: objective\.warm_up",
     ),
 }
 

@@ -26,7 +26,7 @@ from tests.laws.exact import (
 from tests.laws.models import observations_of
 from tests.laws.table import OBJECTIVES, Row, build_model
 from vaelab.models import LatentVariableModel
-from vaelab.objectives import ELBO
+from vaelab.objectives import ELBO, TVO
 
 __all__ = ["EXPECTED"]
 
@@ -128,6 +128,29 @@ def _through_logits(model: LatentVariableModel, logits: Tensor, factor: Tensor) 
     return gradients_of_parts(model, ((factor.detach() * logits).sum(-1) - OBJECTIVES["elbo"].beta * kl).sum())
 
 
+def covariances(row: Row) -> Gradients:
+    """Return E sum_j (t_j+1 - t_j) (E_t[grad log w] + Cov_t[grad log pi_t, log w]), from the weights of K codes.
+
+    The covariance is written as the mean of the product less the product of the means (Masrani et al., 2019, eq. 11).
+    """
+    model, x, objective = build_model(row.kind, row.bits), observations_of(), row.goal
+    assert isinstance(objective, TVO)
+    drawn, weight = row.law(model, x, row.samples)  # (K, T B, D)
+    repeated = x.repeat(len(weight) // len(x), 1)
+    log_q, log_p = log_densities(model, repeated, drawn)
+    log_joint = log_bernoulli(model.likelihood(drawn).logits, repeated) + log_p
+    log_w = log_joint - log_q
+    total = torch.zeros_like(weight)
+    ends = (0.0, 0.2, 0.2**0.5, 1.0)
+    for start, end in itertools.pairwise(ends):
+        v = log_w.detach()
+        mean = (start * v).exp() / (start * v).exp().sum(0)  # (K, T B)
+        log_pi = (1 - start) * log_q + start * log_joint
+        covariance = (mean * log_pi * v).sum(0) - (mean * log_pi).sum(0) * (mean * v).sum(0)
+        total = total + (end - start) * ((mean * log_w).sum(0) + covariance)
+    return gradients_of_parts(model, (weight.detach() * total).sum())
+
+
 # estimator -> the formula, and the parts of the model for which it holds
 EXPECTED: dict[str, tuple[Callable[[Row], Gradients], tuple[str, ...]]] = {
     "concrete": (relaxed_bound, tuple(PARTS)),
@@ -136,4 +159,5 @@ EXPECTED: dict[str, tuple[Callable[[Row], Gradients], tuple[str, ...]]] = {
     "wake-sleep": (dreams, ("encoder",)),
     "reweighted-wake-sleep": (weighted_score, ("encoder",)),
     "sticking-the-landing": (without_score, ("encoder",)),
+    "covariance": (covariances, tuple(PARTS)),
 }

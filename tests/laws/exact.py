@@ -13,16 +13,18 @@ from torch.distributions import Bernoulli, Categorical, Distribution, Normal, kl
 from vaelab.distributions import DiagonalNormal, OneHotCategorical, Product, all_codes
 from vaelab.estimators import Estimate, Estimator, Expectation
 from vaelab.models import LatentVariableModel
-from vaelab.objectives import ELBO, IWAE, Objective
+from vaelab.objectives import CIWAE, ELBO, IWAE, MIWAE, PIWAE, TVO, Objective, Renyi
 
 __all__ = [
     "PARTS",
     "Gradients",
     "code_tuples",
+    "combined",
     "divergence_of",
     "enumerate_bits",
     "every_code",
     "exact_bound",
+    "exact_gradients",
     "gradients",
     "gradients_of_parts",
     "grid_of",
@@ -167,7 +169,10 @@ def divergence_of(model: LatentVariableModel, q: Distribution, z: Tensor) -> Ten
 
 
 def exact_bound(model: LatentVariableModel, x: Tensor, objective: Objective, samples: int) -> Tensor:
-    """Return E_q[objective], (B,), summed over codes or K-tuples of codes; a grid of reals for real codes."""
+    """Return E_q[objective], (B,), summed over codes or K-tuples of codes; a grid of reals for real codes.
+
+    Free bits are of the mean over the batch, so each row has a share of them.
+    """
     if model.code == "bits":
         codes, width = every_code(model).unsqueeze(1), torch.ones(()).double()  # (S, 1, D)
     else:
@@ -175,13 +180,57 @@ def exact_bound(model: LatentVariableModel, x: Tensor, objective: Objective, sam
     log_q, log_p = log_densities(model, x, codes)  # (S, B), (S, 1) or (S, B)
     probability = log_q.exp() * width
     log_x = log_likelihood(model, x, codes)  # (S, B)
+    if isinstance(objective, ELBO) and objective.free_bits:
+        penalty = units_of_kl(model, x).mean(0).clamp_min(objective.free_bits).sum()
+        return (probability * log_x).sum(0) - objective.beta * penalty
     if isinstance(objective, ELBO):
         return (probability * (log_x - objective.beta * (log_q - log_p))).sum(0)
-    assert isinstance(objective, IWAE)
     log_w = log_x + log_p - log_q
     tuples = index_tuples(len(codes), samples)  # (K, T)
-    values = torch.logsumexp(log_w[tuples], 0) - math.log(samples)  # (T, B)
-    return (probability[tuples].prod(0) * values).sum(0)
+    return (probability[tuples].prod(0) * combined(objective, log_w[tuples])).sum(0)
+
+
+def units_of_kl(model: LatentVariableModel, x: Tensor) -> Tensor:
+    """Return the KL of each unit, (B, D), by torch's formula for its own distributions."""
+    q, p = model.posterior(x), model.prior()
+    if model.code == "bits":
+        return kl_divergence(Bernoulli(logits=q.logits), Bernoulli(logits=p.logits.expand_as(q.logits)))
+    return kl_divergence(Normal(q.loc, q.stddev), Normal(p.loc, p.stddev))
+
+
+def combined(objective: Objective, log_w: Tensor) -> Tensor:
+    """Return an objective of log-weights (K, ...) by its formula, written again, shape (...)."""
+    count = len(log_w)
+
+    def mean_weight(values: Tensor) -> Tensor:
+        return torch.logsumexp(values, 0) - math.log(len(values))
+
+    if isinstance(objective, IWAE | PIWAE):
+        return mean_weight(log_w)
+    if isinstance(objective, Renyi):
+        power = 1 - objective.alpha
+        return mean_weight(power * log_w) / power if power else log_w.sum(0) / count
+    if isinstance(objective, MIWAE):
+        return sum(mean_weight(group) for group in log_w.chunk(objective.groups)) / objective.groups
+    if isinstance(objective, CIWAE):
+        share = objective.elbo_weight
+        return share * log_w.sum(0) / count + (1 - share) * mean_weight(log_w)
+    assert isinstance(objective, TVO)
+    ends = [0.0, *(objective.first ** (1 - j / (objective.intervals - 1)) for j in range(objective.intervals - 1)), 1.0]
+    total = 0.0
+    for start, end in itertools.pairwise(ends):
+        weight = (start * (log_w - log_w.amax(0))).exp()
+        total = total + (end - start) * (weight * log_w).sum(0) / weight.sum(0)
+    return total
+
+
+def exact_gradients(model: LatentVariableModel, x: Tensor, objective: Objective, samples: int) -> Gradients:
+    """Return the gradient of the exact bound by part; PIWAE's encoder has that of MIWAE."""
+    found = gradients_of_parts(model, exact_bound(model, x, objective, samples).sum())
+    if isinstance(objective, PIWAE):
+        of_encoder = gradients_of_parts(model, exact_bound(model, x, MIWAE(objective.groups), samples).sum())
+        found["encoder"] = of_encoder["encoder"]
+    return found
 
 
 def enumerate_bits(model: LatentVariableModel, x: Tensor, samples: int, bound: str, beta: float = 1.0) -> Tensor:

@@ -39,15 +39,24 @@ from tests.laws.draws import (
     tanh_sinh,
     uniforms,
 )
-from tests.laws.exact import PARTS, Gradients, exact_bound, gradients_of_parts
+from tests.laws.exact import PARTS, Gradients, exact_gradients, gradients_of_parts
 from tests.laws.models import X, build, incomplete, observations_of
 from vaelab.data import DataSpec
 from vaelab.estimators import ESTIMATORS, Estimator, Expectation
 from vaelab.models import LatentVariableModel
-from vaelab.objectives import ELBO, IWAE, Objective
+from vaelab.objectives import CIWAE, ELBO, IWAE, MIWAE, PIWAE, TVO, Objective, Renyi
 
 OBJECTIVES: dict[str, Objective] = {"elbo": ELBO(beta=0.7), "iwae": IWAE()}
+OTHERS: dict[str, Objective] = {  # functions of several codes that are no mean of theirs
+    "renyi": Renyi(alpha=0.6),
+    "miwae": MIWAE(groups=2),
+    "piwae": PIWAE(groups=2),
+    "ciwae": CIWAE(elbo_weight=0.3),
+    "tvo": TVO(intervals=3, first=0.2),
+}
+OF_ONE_CODE: dict[str, Objective] = {"miwae": MIWAE(groups=1), "piwae": PIWAE(groups=1)}
 SAMPLED = ELBO(beta=0.7, kl="sampled")  # every law of the evidence lower bound is a law of this one too
+FREE = ELBO(beta=0.7, free_bits=0.17)  # some units of the laws' models have less, and others more
 CHAIN, DEEP, REALS = "chain of bits", "deep chain of bits", "chain of reals"
 
 # kind of code -> row of the models, sizes of its layers for D numbers in the first, hidden layers, seed of its weights
@@ -87,10 +96,16 @@ class Row:
         options = "".join(f" {value}" for value in self.options.values())
         return f"{self.estimator}{options} {self.objective} K={self.samples} D={self.bits} {self.kind}"
 
+    @property
+    def goal(self) -> Objective:
+        """The objective with its options; one code is one group."""
+        of_one = OF_ONE_CODE if self.samples == 1 else {}
+        return (OBJECTIVES | OTHERS | of_one)[self.objective]
+
     def build(self, model: LatentVariableModel) -> Estimator:
         torch.manual_seed(3)
         estimator = ESTIMATORS[self.estimator](model, samples=self.samples, **self.options)
-        estimator.check(model, OBJECTIVES[self.objective])
+        estimator.check(model, self.goal)
         self.prime(estimator)
         return estimator.eval()
 
@@ -114,13 +129,13 @@ def expectation(
     if missing:
         model, x = model.allow_missing(), incomplete(x)
     x = x if given is None else torch.cat([x, given], -1)
-    estimator, objective = row.build(model), objective or OBJECTIVES[row.objective]
+    estimator, objective = row.build(model), objective or row.goal
     drawn, weight = (law or row.law)(model, x, row.samples)
     repeated = x.repeat(len(weight) // len(x), 1)
     assert torch.allclose(weight.view(-1, len(x)).sum(0), torch.ones(len(x)).double(), rtol=0, atol=1e-12)
     estimate = estimator.score(Expectation(model, objective, repeated, model.posterior(repeated)), drawn)
     ours = gradients_of_parts(model, (weight * estimate.surrogate).sum())
-    return ours, gradients_of_parts(model, exact_bound(model, x, objective, row.samples).sum())
+    return ours, exact_gradients(model, x, objective, row.samples)
 
 
 def deviations(row: Row, objective: Objective | None = None) -> dict[str, float]:
@@ -253,6 +268,36 @@ ROWS: list[Row] = [
         for objective in OBJECTIVES
     ),
     *(Row("doubly-reparameterised", "iwae", hermite, samples, {}, "real", 1, tolerance=1e-8) for samples in (1, 2)),
+    # other functions of the weights of several codes
+    *(Row("exact", objective, everything, 4, bits=1) for objective in OTHERS),
+    *(
+        Row("score-function", objective, codes, samples, {"baseline": baseline}, bits=bits, prime=prime)
+        for objective in OTHERS
+        for baseline, prime, samples, bits in (
+            ("none", lambda estimator: None, 4, 1),
+            ("running-average", PAST, 4, 1),
+            ("leave-one-out", lambda estimator: None, 2, 2),
+            ("leave-one-out", lambda estimator: None, 4, 1),
+            ("network", NVIL, 4, 1),
+        )
+    ),
+    *(Row("disarm", objective, partners, 4, bits=1) for objective in OTHERS),
+    *(Row("arms", objective, codes_and_copula(dirichlet_copula), 4, bits=1) for objective in OTHERS),
+    *(Row("pathwise", objective, hermite, 2, {}, "real", 1, tolerance=1e-8) for objective in OTHERS),
+    *(
+        Row("doubly-reparameterised", objective, hermite, 2, {}, "real", 1, tolerance=1e-8)
+        for objective in OTHERS
+        if objective != "tvo"
+    ),
+    Row("covariance", "tvo", codes, 2, bits=2, biased=("encoder",)),
+    Row("covariance", "tvo", codes, 4, bits=1, biased=("encoder",)),
+    Row("covariance", "tvo", grid, 2, {}, "real", 1, biased=("encoder",)),
+    # and for codes of two layers
+    *(Row("exact", objective, everything, 2, kind=CHAIN) for objective in OTHERS),
+    *(Row("score-function", objective, chain_codes, 2, {"baseline": "leave-one-out"}, CHAIN) for objective in OTHERS),
+    *(Row("disarm", objective, all_chain_branches, 2, kind=CHAIN) for objective in OTHERS),
+    *(Row("pathwise", objective, hermite, 1, {}, REALS, 1, tolerance=1e-6) for objective in OTHERS),
+    Row("covariance", "tvo", chain_codes, 2, kind=CHAIN, biased=("encoder",)),
 ]
 
 

@@ -14,6 +14,7 @@ from vaelab.distributions.codes import Code, all_codes, codes_between, kind_of_c
 from vaelab.distributions.continuous_bernoulli import ContinuousBernoulli
 from vaelab.distributions.conversion import as_vector, map_parameters
 from vaelab.distributions.delta import Delta
+from vaelab.distributions.divergence import kl_by_unit
 from vaelab.distributions.multinomial import Multinomial
 from vaelab.distributions.normal import DiagonalNormal
 from vaelab.distributions.observed import given_observed, observed_log_prob
@@ -41,6 +42,7 @@ __all__ = [
     "codes_between",
     "given_observed",
     "kind_of_code",
+    "kl_by_unit",
     "log_factors",
     "map_parameters",
     "observed_log_prob",

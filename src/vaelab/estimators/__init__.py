@@ -10,6 +10,7 @@ from vaelab.estimators.antithetic import ARM, DisARM
 from vaelab.estimators.arms import ARMS
 from vaelab.estimators.concrete import Concrete
 from vaelab.estimators.contract import BernoulliEstimator, Estimate, Estimator, Expectation, Sizes
+from vaelab.estimators.covariance import Covariance
 from vaelab.estimators.double_cv import DoubleCV
 from vaelab.estimators.exact import Exact
 from vaelab.estimators.mean_field import MeanFieldEM
@@ -27,6 +28,7 @@ __all__ = [
     "ESTIMATORS",
     "BernoulliEstimator",
     "Concrete",
+    "Covariance",
     "DisARM",
     "DoubleCV",
     "DoublyReparameterised",
@@ -68,6 +70,7 @@ ESTIMATORS: dict[str, type[Estimator]] = {
         WakeSleep,
         ReweightedWakeSleep,
         MeanFieldEM,
+        Covariance,
         Pathwise,
         StickingTheLanding,
         DoublyReparameterised,

@@ -12,17 +12,19 @@ from torch.distributions import Distribution
 from vaelab.distributed import uniform
 from vaelab.distributions import Bernoulli, Chain, Code
 from vaelab.estimators.contract import (
+    ANY_COMBINATION,
     BernoulliEstimator,
     Cost,
     Estimate,
     Estimator,
     Expectation,
     Sizes,
+    direct,
     require_bernoulli,
     require_samples,
 )
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import Objective, Terms
+from vaelab.objectives import Combination, Objective, Terms
 
 __all__ = ["ARM", "DisARM", "swap_one", "values_of_partners"]
 
@@ -84,7 +86,8 @@ class DisARM(Estimator):
     `sum_k 1/2 (L(z_k, z_-k) - L(z'_k, z_-k)) (z_k - z'_k) sigmoid(|l|)`,
 
     averaged with the same expression under the partners of the others, `z'_-k` in place of `z_-k` (the authors'
-    symmetrised form, which needs no further decoding). It decodes `2 K` codes.
+    symmetrised form, which needs no further decoding). It decodes `2 K` codes. The proof holds for any function `L` of
+    `K` codes.
 
     A code of several layers has a partner for each layer. The partner is equal to `z` in the earlier layers and
     antithetic to it in its own layer; the later layers are drawn anew. The gradient for the logits of a layer is
@@ -114,7 +117,8 @@ class DisARM(Estimator):
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
     layered: ClassVar[bool] = True
     cost: ClassVar[Cost] = Cost(0.5, layers=0.5)
-    cost_of_iwae: ClassVar[Cost | None] = Cost(1, layers=1)
+    cost_of_others: ClassVar[Cost | None] = Cost(1, layers=1)
+    combinations: ClassVar[frozenset[Combination]] = ANY_COMBINATION
 
     def __init__(self, model: LatentVariableModel | Sizes, samples: int = 2) -> None:
         super().__init__(model, samples)
@@ -129,7 +133,7 @@ class DisARM(Estimator):
         """The surrogate is the objective of the codes plus l times the estimate of its gradient, for each layer."""
         objective, chain = expectation.objective, _as_chain(expectation.q)
         terms, z, partners, differences = self._differences(expectation, drawn, len(chain.sizes))
-        surrogate = objective(terms.log_weights)  # (B,)
+        surrogate = direct(objective, terms)  # (B,)
         layers = zip(chain.factors(z), chain.split(z), map(chain.split, partners), differences, strict=True)
         for index, (factor, code, partner, difference) in enumerate(layers):
             logits = require_bernoulli(self.name, factor).logits
@@ -151,11 +155,11 @@ class DisARM(Estimator):
         by_layer = values_of_partners(expectation, torch.cat(partners)).chunk(layers)
         z = z.clone()  # else the graph would keep the partners' memory as well
         terms = expectation.terms(z)
-        values = terms.log_weights.detach()
+        values, objective = terms.log_weights.detach(), objective.encoder
         differences = []
         for partnered in by_layer:  # (M, B) each
-            among_codes = objective(values) - swap_one(values, partnered)
-            among_partners = swap_one(partnered, values) - objective(partnered)
+            among_codes = objective(values) - swap_one(objective, values, partnered)
+            among_partners = swap_one(objective, partnered, values) - objective(partnered)
             differences.append((among_codes + among_partners) / 2)
         return terms, z, partners, differences
 
@@ -172,16 +176,26 @@ def values_of_partners(expectation: Expectation, partners: Tensor) -> Tensor:
         return expectation.terms(partners).log_weights
 
 
-def swap_one(values: Tensor, others: Tensor) -> Tensor:
-    """Return the importance-weighted bound with the k-th of K log-weights replaced, shape (..., K, B).
+def swap_one(objective: Objective, values: Tensor, others: Tensor) -> Tensor:
+    """Return the objective with the k-th of K log-weights replaced, shape (..., K, B).
 
-    Formula: `log 1/K [w'_k + sum_{j != k} w_j]`, for log-weights (K, B) and replacements (..., K, B).
+    Formula: `L(v with v_k <- v'_k)`, for log-weights (K, B) and replacements (..., K, B).
 
-    >>> swap_one(torch.tensor([[1.0], [3.0]]), torch.tensor([[3.0], [1.0]]))
+    >>> from vaelab.objectives import IWAE
+    >>> swap_one(IWAE(), torch.tensor([[1.0], [3.0]]), torch.tensor([[3.0], [1.0]]))
     tensor([[3.],
             [1.]])
     """
     itself = torch.eye(len(values), dtype=torch.bool, device=values.device).unsqueeze(-1)  # (K, K, 1)
+    if objective.combination != "log-mean-exp":
+        between = (1,) * (others.ndim - 2)
+        replaced = torch.where(
+            itself.view(len(values), *between, len(values), 1),
+            others.expand(*others.shape[:-2], *values.shape),
+            values.view(len(values), *between, 1, values.shape[-1]),
+        )  # (K values, ..., K replaced, B)
+        return objective(replaced)
+    # log 1/K [w'_k + sum_{j != k} w_j], from sums that are computed once
     rest = values.unsqueeze(1).masked_fill(itself, -math.inf).logsumexp(0)  # (K, B)
     return torch.logaddexp(rest, others) - math.log(len(values))
 

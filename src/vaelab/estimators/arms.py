@@ -13,7 +13,14 @@ from vaelab.distributed import normal, uniform
 from vaelab.distributions import Bernoulli
 from vaelab.errors import require_choice
 from vaelab.estimators.antithetic import swap_one, values_of_partners
-from vaelab.estimators.contract import BernoulliEstimator, Cost, Expectation, Sizes, require_samples
+from vaelab.estimators.contract import (
+    ANY_COMBINATION,
+    BernoulliEstimator,
+    Cost,
+    Expectation,
+    Sizes,
+    require_samples,
+)
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Combination, Terms
 
@@ -41,8 +48,9 @@ class ARMS(BernoulliEstimator):
 
     `sum_k 1/(K - 1) sum_i (L(z'_i, z_-k) - mean_j L(z'_j, z_-k)) (z'_i - p) / (1 - rho)`,
 
-    which decodes `2 K` codes. Shapes: codes (K, B, D); (2 K, B, D) for the importance-weighted bound, the independent
-    ones first. Source: Dimitriev & Zhou (2021), https://arxiv.org/abs/2105.14141.
+    which decodes `2 K` codes, and likewise for any other function of `K` codes. Shapes: codes (K, B, D); (2 K, B, D)
+    for the importance-weighted bound, the independent ones first. Source: Dimitriev & Zhou (2021),
+    https://arxiv.org/abs/2105.14141.
 
     Args:
         model: the model that it is for, or its sizes.
@@ -60,8 +68,8 @@ class ARMS(BernoulliEstimator):
     """
 
     name: ClassVar[str] = "arms"
-    combinations: ClassVar[frozenset[Combination]] = frozenset({"mean", "log-mean-exp"})
-    cost_of_iwae: ClassVar[Cost | None] = Cost(2)
+    combinations: ClassVar[frozenset[Combination]] = ANY_COMBINATION
+    cost_of_others: ClassVar[Cost | None] = Cost(2)
 
     def __init__(self, model: LatentVariableModel | Sizes, samples: int = 4, copula: Copula = "dirichlet") -> None:
         super().__init__(model, samples)
@@ -95,7 +103,8 @@ class ARMS(BernoulliEstimator):
             z = z.clone()  # else the graph would keep the coupled codes' memory as well
             terms = expectation.terms(z)
             # (K coupled, K replaced, B): each coupled code in the place of each code, summed over the places
-            values = swap_one(terms.log_weights.detach(), others.unsqueeze(1)).sum(1)
+            target = expectation.objective.encoder
+            values = swap_one(target, terms.log_weights.detach(), others.unsqueeze(1)).sum(1)
         signal = (values - values.mean(0)) / (self.samples - 1)  # (K, B)
         residual = coupled - q.mean.detach()  # (K, B, D)
         return terms, (signal.unsqueeze(-1) * residual).sum(0) * self._decorrelation(q.logits.detach()), None

@@ -50,6 +50,7 @@ class Concrete(Estimator):
     name: ClassVar[str] = "concrete"
     codes: ClassVar[frozenset[Code]] = frozenset({"bits"})
     biased: ClassVar[frozenset[Combination]] = frozenset({"mean", "log-mean-exp"})
+    supports_free_bits: ClassVar[bool] = False
     bias: ClassVar[str] = "it is exact for the bound of a relaxed model, whose codes lie between 0 and 1"
     cost: ClassVar[Cost] = Cost(2)  # the relaxed codes, and the bits they round to
 

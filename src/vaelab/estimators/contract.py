@@ -13,10 +13,10 @@ from torch.distributions import Distribution
 
 from vaelab.distributions import Bernoulli, Code
 from vaelab.errors import InputError, require_int
-from vaelab.inference import MeanFieldPosterior
+from vaelab.estimators.checks import check_together
 from vaelab.inputs import Table
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import OBJECTIVES, Combination, Objective, Terms, check_objective
+from vaelab.objectives import OBJECTIVES, Combination, Objective, Terms
 
 __all__ = [
     "ANY_COMBINATION",
@@ -27,6 +27,7 @@ __all__ = [
     "Expectation",
     "Inference",
     "Sizes",
+    "direct",
     "require_bernoulli",
     "require_samples",
 ]
@@ -195,10 +196,11 @@ class Estimator(nn.Module, ABC):
         bias: why it is biased, for the documentation.
         learns: what it learns, for the documentation.
         supports_beta: whether the objective's beta has its effect.
+        supports_free_bits: whether the KL in closed form is part of its gradient, so that some of it can be free.
         learning_rate_factor: learning rate of its parameters relative to the model's.
         betas: Adam's for its parameters.
         cost: codes decoded in a step.
-        cost_of_iwae: the same under a log-mean-exp, where it differs.
+        cost_of_others: the same for an objective that is no mean over codes, where it differs.
         variants: options of which a comparison of estimators has a row for each: label -> options.
 
     Args:
@@ -215,10 +217,11 @@ class Estimator(nn.Module, ABC):
     bias: ClassVar[str] = ""
     learns: ClassVar[str] = ""
     supports_beta: ClassVar[bool] = True
+    supports_free_bits: ClassVar[bool] = True
     learning_rate_factor: ClassVar[float] = 1.0
     betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     cost: ClassVar[Cost] = Cost()
-    cost_of_iwae: ClassVar[Cost | None] = None
+    cost_of_others: ClassVar[Cost | None] = None
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def __init__(self, model: LatentVariableModel | Sizes, samples: int = 1) -> None:
@@ -256,8 +259,8 @@ class Estimator(nn.Module, ABC):
 
     def decoder_evaluations(self, objective: Objective) -> int:
         """Return how many codes a training step decodes for each observation."""
-        of_iwae = self.cost_of_iwae if objective.combination == "log-mean-exp" else None
-        return (of_iwae or self.cost).count(self.samples, self.sizes.latent_dim, self.sizes.layers)
+        of_others = None if objective.combination == "mean" else self.cost_of_others
+        return (of_others or self.cost).count(self.samples, self.sizes.latent_dim, self.sizes.layers)
 
     @classmethod
     def objectives(cls) -> list[str]:
@@ -268,47 +271,7 @@ class Estimator(nn.Module, ABC):
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
         """Raise an :class:`~vaelab.errors.InputError` if this estimator cannot work with the model and objective."""
-        check_objective(model, objective)
-        if model.code not in self.codes:
-            wanted = " or ".join(sorted(self.codes))
-            raise InputError(
-                f"estimator: {self.name!r} needs codes of kind {wanted}; the model's codes are of kind {model.code!r}"
-            )
-        if len(model.layers) > 1 and not self.layered:
-            raise InputError(
-                f"estimator: {self.name!r} needs a code of one layer; "
-                f"the model's posterior is a chain of layers of sizes {list(model.layers)}"
-            )
-        if objective.combination not in self.combinations:
-            wanted = " or ".join(self.objectives())
-            raise InputError(f"estimator: {self.name!r} is defined for the objective {wanted}; got {objective.name!r}")
-        _check_inference(self, model)
-        if (size := model.latent_dim) != self.sizes.latent_dim:
-            raise InputError(
-                f"estimator: {self.name!r} was made for a model with codes of {self.sizes.latent_dim} numbers; "
-                f"the codes of this model have {size}, so make another: {type(self).__name__}(model)"
-            )
-        if (layers := max(1, len(model.layers))) != self.sizes.layers:
-            raise InputError(
-                f"estimator: {self.name!r} was made for a model with codes of {self.sizes.layers} layers; "
-                f"the codes of this model have {layers}, so make another: {type(self).__name__}(model)"
-            )
-
-
-def _check_inference(estimator: Estimator, model: LatentVariableModel) -> None:
-    """Refuse a q(z|x) that the estimator cannot train."""
-    is_field = isinstance(model.posterior, MeanFieldPosterior)
-    if estimator.inference == "mean-field" and not is_field:
-        raise InputError(
-            f"estimator: {estimator.name!r} needs mean-field inference (model sbn, inference=mean-field); "
-            f"the model's q(z|x) is a {type(model.posterior).__name__}"
-        )
-    learns = any(weight.requires_grad for weight in model.posterior.parameters())
-    if estimator.inference == "network" and not learns:
-        raise InputError(
-            f"estimator: {estimator.name!r} trains a recognition network; q(z|x) of this model has no parameters "
-            "(inference=mean-field goes with estimator.name=mean-field)"
-        )
+        check_together(self, model, objective)
 
 
 class BernoulliEstimator(Estimator):
@@ -329,8 +292,20 @@ class BernoulliEstimator(Estimator):
         """The surrogate is the objective of the codes plus l times the estimate of its gradient."""
         q, objective = require_bernoulli(self.name, expectation.q), expectation.objective
         terms, gradient, auxiliary = self.gradient(expectation, q, drawn)
-        surrogate = objective(terms.log_weights) + (gradient.detach() * q.logits).sum(-1)  # (B,)
+        surrogate = direct(objective, terms) + (gradient.detach() * q.logits).sum(-1)  # (B,)
         return Estimate.of(objective, terms, surrogate, auxiliary)
+
+
+def direct(objective: Objective, terms: Terms) -> Tensor:
+    """Return a surrogate, (B,), of scored codes that are held constant: the objective of their log-weights.
+
+    If the encoder has a target of its own, the gradient of p(x, z) is that of the objective, and that of q that of the
+    target.
+    """
+    target = objective.encoder
+    if target is objective:
+        return objective(terms.log_weights)
+    return objective(terms.log_weights_of_model) + target(terms.log_weights_of_encoder)
 
 
 def require_bernoulli(name: str, q: Distribution, part: str = "posterior") -> Bernoulli:

@@ -22,7 +22,8 @@ class Exact(Estimator):
     """The expectation, summed over every code: no noise, 2^D decoder evaluations.
 
     Formula: `E_q[f(z)] = sum_z q(z|x) f(z)` for the evidence lower bound. For the importance-weighted bound the sum is
-    over every tuple of `K` codes, `sum q(z_1|x) ... q(z_K|x) log 1/K sum_k w_k`. The gradient is that of the sum.
+    over every tuple of `K` codes, `sum q(z_1|x) ... q(z_K|x) log 1/K sum_k w_k`, and likewise for any other function of
+    `K` codes. The gradient is that of the sum.
     Shapes: codes (2^D, 1, D), shared by all observations.
 
     Args:
@@ -61,14 +62,18 @@ class Exact(Estimator):
         if objective.combination == "mean":
             log_likelihood = (probability * terms.log_likelihood).sum(0, keepdim=True)  # (1, B)
             kl = terms.kl if terms.kl.ndim == 1 else (probability * terms.kl).sum(0)  # (B,)
-            expected = Terms(log_likelihood, kl, terms.beta)
+            expected = Terms(log_likelihood, kl, terms.beta, penalty=terms.penalty)
             return Estimate.of(objective, expected, objective(expected.log_weights))
         numbers = torch.arange(len(drawn), device=drawn.device)
         tuples = torch.cartesian_prod(*[numbers] * self.samples).view(-1, self.samples).T  # (K, 2^(D K))
         weight = log_q[tuples].sum(0).exp()  # (2^(D K), B)
         bound = (weight * objective(terms.log_weights[tuples])).sum(0)  # (B,)
+        surrogate, target = bound, objective.encoder
+        if target is not objective:
+            of_model = weight.detach() * objective(terms.log_weights_of_model[tuples])
+            surrogate = (of_model + weight * target(terms.log_weights_of_encoder[tuples])).sum(0)
         parts = [(probability * part).sum(0).detach() for part in (terms.log_likelihood, terms.kl)]
-        return Estimate(bound.detach(), bound, *parts)
+        return Estimate(bound.detach(), surrogate, *parts)
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
         """Refuse what cannot be enumerated."""

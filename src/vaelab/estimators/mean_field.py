@@ -12,8 +12,7 @@ from vaelab.distributions import Code
 from vaelab.errors import InputError
 from vaelab.estimators.contract import Cost, Estimate, Estimator, Expectation, Inference
 from vaelab.inference import MeanFieldBernoulli, MeanFieldPosterior, State
-from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import Combination, Objective
+from vaelab.objectives import Combination
 
 __all__ = ["MeanFieldEM"]
 
@@ -53,6 +52,7 @@ class MeanFieldEM(Estimator):
     biased: ClassVar[frozenset[Combination]] = frozenset({"mean"})
     bias: ClassVar[str] = "it is exact for `L`, a bound below the evidence lower bound of the same `q`"
     supports_beta: ClassVar[bool] = False  # mu and xi raise L as it is
+    supports_free_bits: ClassVar[bool] = False
     cost: ClassVar[Cost] = Cost(0)
 
     def draw(self, expectation: Expectation) -> Tensor:
@@ -79,9 +79,3 @@ class MeanFieldEM(Estimator):
         log_likelihood, remainder = torch.cat(visible), torch.cat(rest)
         bound = log_likelihood + remainder  # (B,)
         return Estimate(bound.detach(), bound, log_likelihood.detach(), -remainder.detach())
-
-    def check(self, model: LatentVariableModel, objective: Objective) -> None:
-        """Refuse a model with a recognition network, and a beta other than 1."""
-        super().check(model, objective)
-        if objective.beta != 1:
-            raise InputError(f"objective.beta: expected 1 for the estimator {self.name!r}; got {objective.beta:g}")

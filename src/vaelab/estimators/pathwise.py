@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vaelab.distributions import Code, map_parameters
 from vaelab.errors import InputError
-from vaelab.estimators.contract import ANY_COMBINATION, Estimate, Estimator, Expectation
+from vaelab.estimators.contract import ANY_COMBINATION, Estimate, Estimator, Expectation, direct
 from vaelab.objectives import Combination, Terms
 
 __all__ = ["DoublyReparameterised", "Pathwise", "StickingTheLanding"]
@@ -54,9 +54,19 @@ class Pathwise(_Reparameterised):
     combinations: ClassVar[frozenset[Combination]] = ANY_COMBINATION
 
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
-        """The surrogate is the objective itself."""
-        terms = expectation.terms(drawn)
-        return Estimate.of(expectation.objective, terms, expectation.objective(terms.log_weights))
+        """The surrogate is the objective itself.
+
+        If the encoder has a target of its own, the codes carry its derivative alone, and everything else follows the
+        objective with the codes held constant.
+        """
+        objective, target = expectation.objective, expectation.objective.encoder
+        if target is objective:
+            terms = expectation.terms(drawn)
+            return Estimate.of(objective, terms, objective(terms.log_weights))
+        z = drawn.detach().requires_grad_()
+        terms = expectation.terms(z)
+        along = _along(drawn, z, target(terms.log_weights))
+        return Estimate.of(objective, terms, direct(objective, terms) + along)
 
 
 class StickingTheLanding(_Reparameterised):
@@ -85,6 +95,7 @@ class StickingTheLanding(_Reparameterised):
     name: ClassVar[str] = "sticking-the-landing"
     codes: ClassVar[frozenset[Code]] = frozenset({"real"})
     biased: ClassVar[frozenset[Combination]] = frozenset({"log-mean-exp"})
+    supports_free_bits: ClassVar[bool] = False
     bias: ClassVar[str] = "the score of `q`, which is left out, has a mean that is not zero"
 
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
@@ -102,7 +113,9 @@ class DoublyReparameterised(_Reparameterised):
     `sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi)`,
 
     and decoder and prior follow `sum_k v_k grad log w_k` as usual. It is unbiased, and its signal-to-noise ratio grows
-    with `K`. Source: Tucker, Lawson, Gu & Maddison (2019), https://arxiv.org/abs/1810.04152.
+    with `K`. For any other function `L` of log-weights, with its first and second derivatives `L_k` and `L_kk` by the
+    k-th, the same two steps give `sum_k (L_k - L_kk) (d log w_k / d z_k) (d z_k / d phi)`. Source: Tucker, Lawson, Gu &
+    Maddison (2019), https://arxiv.org/abs/1810.04152.
 
     Args:
         model: the model that it is for, or its sizes.
@@ -118,17 +131,40 @@ class DoublyReparameterised(_Reparameterised):
 
     name: ClassVar[str] = "doubly-reparameterised"
     codes: ClassVar[frozenset[Code]] = frozenset({"real"})
-    combinations: ClassVar[frozenset[Combination]] = frozenset({"log-mean-exp"})
+    combinations: ClassVar[frozenset[Combination]] = frozenset({"log-mean-exp", "importance-weighted"})
 
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
-        """The surrogate is the bound under a constant q; what flows back into z_k is weighted by v_k again."""
+        """The surrogate is the bound under a constant q; what flows back into z_k is multiplied by 1 - L_kk / L_k."""
+        objective, target = expectation.objective, expectation.objective.encoder
+        if target is not objective:
+            return self._of_two_targets(expectation, drawn)
         z = drawn.view_as(drawn)  # a new node: the hook below belongs to this estimate
         terms = expectation.terms(z)
         values = path_terms(expectation, terms, z).log_weights  # (K, B)
-        weights = torch.softmax(values.detach(), 0).unsqueeze(-1)  # (K, B, 1)
+        factor = objective.path_factor(values.detach()).unsqueeze(-1)  # (K, B, 1)
         if z.requires_grad:
-            z.register_hook(lambda gradient: gradient * weights)
-        return Estimate.of(expectation.objective, terms, expectation.objective(values))
+            z.register_hook(lambda gradient: gradient * factor)
+        return Estimate.of(objective, terms, objective(values))
+
+    def _of_two_targets(self, expectation: Expectation, drawn: Tensor) -> Estimate:
+        """The codes carry the derivative of the encoder's target, decoder and prior follow the objective."""
+        objective, target = expectation.objective, expectation.objective.encoder
+        z = drawn.detach().requires_grad_()
+        terms = expectation.terms(z)
+        values = path_terms(expectation, terms, z).log_weights  # (K, B)
+        along = _along(drawn, z, target(values), target.path_factor(values.detach()))
+        return Estimate.of(objective, terms, objective(terms.log_weights_of_model) + along)
+
+
+def _along(drawn: Tensor, z: Tensor, value: Tensor, factor: Tensor | None = None) -> Tensor:
+    """Return a surrogate, (B,), whose gradient reaches q's parameters through the codes ``drawn`` alone.
+
+    It is that of ``value`` (B,) by z (K, B, D), codes of the same numbers without a graph of their own, multiplied by
+    ``factor`` (K, B) if there is one.
+    """
+    (slope,) = torch.autograd.grad(value.sum(), z, retain_graph=True)  # (K, B, D)
+    slope = slope if factor is None else slope * factor.unsqueeze(-1)
+    return (slope * drawn).sum((0, -1))
 
 
 def path_terms(expectation: Expectation, terms: Terms, z: Tensor) -> Terms:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vaelab.distributions import Code
 from vaelab.estimators.baselines import BASELINES, Baseline, BaselineName, build_baseline
-from vaelab.estimators.contract import ANY_COMBINATION, Estimate, Estimator, Expectation, Sizes
+from vaelab.estimators.contract import ANY_COMBINATION, Estimate, Estimator, Expectation, Sizes, direct
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Combination
 
@@ -24,7 +24,8 @@ class ScoreFunction(Estimator):
     `grad_phi E_q[f(z)] ~ 1/K sum_k (f(z_k) - b) grad_phi log q(z_k|x)`,
 
     plus the gradient of `f`. With the closed-form KL, `f` is log p(x|z) and the KL is differentiated directly. For the
-    importance-weighted bound `L` of all `K` codes it is `sum_k (L - b_k) grad_phi log q(z_k|x)`.
+    importance-weighted bound `L` of all `K` codes, or any other function of them, it is `sum_k (L - b_k) grad_phi log
+    q(z_k|x)`; for groups of codes each has the bound of its own group.
 
     Sources: Williams (1992), https://doi.org/10.1007/BF00992696; K codes with leave-one-out: Kool, van Hoof & Welling
     (2019), https://openreview.net/forum?id=r1lgTGL5DE; VIMCO: Mnih & Rezende (2016), https://arxiv.org/abs/1602.06725;
@@ -80,9 +81,9 @@ class ScoreFunction(Estimator):
         log_q: tuple[Tensor, ...] = (q.log_prob(drawn),)
         if objective.combination == "mean" and len(terms.log_q) > 1:
             signals, log_q = terms.signal_terms_by_layer(), terms.log_q
-        surrogate, losses = objective(terms.log_weights), []  # (B,)
+        surrogate, losses = direct(objective, terms), []  # (B,)
         for baseline, values, log_density in zip(baselines, signals, log_q, strict=False):
-            signal, loss = baseline(objective, values.detach(), expectation.filled)  # (K, B)
+            signal, loss = baseline(objective.encoder, values.detach(), expectation.filled)  # (K, B)
             surrogate = surrogate + (signal * log_density).sum(0)
             losses += [] if loss is None else [loss]
         return Estimate.of(objective, terms, surrogate, torch.stack(losses).sum() if losses else None)

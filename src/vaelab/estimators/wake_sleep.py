@@ -86,6 +86,7 @@ class WakeSleep(Estimator):
     inference: ClassVar[Inference] = "network"
     combinations: ClassVar[frozenset[Combination]] = frozenset({"mean"})
     biased: ClassVar[frozenset[Combination]] = frozenset({"mean"})
+    supports_free_bits: ClassVar[bool] = False  # the encoder follows no KL
     bias: ClassVar[str] = (
         "the encoder lowers `KL[p(z|x) || q(z|x)]` instead of raising the bound; the gradient of the model is unbiased"
     )

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, kl_divergence
+from torch.distributions import Distribution
 
-from vaelab.distributions import Bernoulli, Chain, DiagonalNormal
+from vaelab.distributions import Chain, kl_by_unit
 from vaelab.likelihood import Observed, as_split
 from vaelab.models import LatentVariableModel
 from vaelab.seeds import seeded
@@ -130,12 +130,10 @@ def _conditionals(q: Chain, layers: list[Tensor]) -> Iterator[Distribution]:
 
 def _unit_divergences(q: Distribution, model: LatentVariableModel, rows: int) -> Tensor:
     """Return `KL[q(z_j|x) || p(z_j)]` of each observation, (B, D), or NaN if the units are not independent."""
-    p = model.prior_of(q) if isinstance(q, DiagonalNormal | Bernoulli) else None
-    for kind in (DiagonalNormal, Bernoulli):
-        if isinstance(q, kind) and isinstance(p, kind):
-            alone = [each.map_parameters(lambda parameter: parameter.unsqueeze(-1)) for each in (q, p)]
-            return kl_divergence(*alone)
-    return torch.full((rows, *q.event_shape), torch.nan)
+    try:
+        return kl_by_unit(q, model.prior_of(q))
+    except NotImplementedError:
+        return torch.full((rows, *q.event_shape), torch.nan)
 
 
 def bit_entropy(probability: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from vaelab.evaluation import EvaluationRecord
 from vaelab.models import LatentVariableModel
 from vaelab.report import ReportedRun
 from vaelab.report.tables import command, protocol
-from vaelab.settings import TrainingSettings
+from vaelab.settings import Settings
 from vaelab.training.verdict import judge
 
 __all__ = ["Subject", "selection"]
@@ -50,7 +50,7 @@ class Subject:
         ``data`` are those of the run, for one whose data were given in Python.
         """
         metrics = member.run.metrics()
-        selected, verdict = selection(metrics, member.run.settings.training)
+        selected, verdict = selection(metrics, member.run.settings)
         return cls(
             member.title,
             member.model,
@@ -63,13 +63,14 @@ class Subject:
         )
 
 
-def selection(metrics: Sequence[dict[str, Any]], settings: TrainingSettings) -> tuple[int | None, str | None]:
+def selection(metrics: Sequence[dict[str, Any]], settings: Settings) -> tuple[int | None, str | None]:
     """Return the step of the selected weights, and whether more steps would have helped, from a log."""
     what = "bound" if any("val/bound" in row for row in metrics) else "reconstruction"
     curve = [(row["step"], row[f"val/{what}"]) for row in metrics if f"val/{what}" in row]
-    counted = [(bound, -step) for step, bound in curve if step >= settings.kl_warmup]  # of equal bounds the first
+    rise = settings.build_objective().warm_up
+    counted = [(bound, -step) for step, bound in curve if step >= rise]  # of equal bounds the first
     last = metrics[-1] if metrics else {}
     if not counted or "finished" not in last:
         return (-max(counted)[1] if counted else None), None
     early = last["step"] < last["steps"]
-    return -max(counted)[1], judge(curve, settings, last["steps"], early, what).sentence
+    return -max(counted)[1], judge(curve, settings.training, last["steps"], early, what, rise).sentence

@@ -7,22 +7,31 @@ Training, validation, evaluation and ``model.bound`` all call :meth:`Objective.t
 from __future__ import annotations
 
 from vaelab.errors import InputError, shown
+from vaelab.objectives.ciwae import CIWAE
 from vaelab.objectives.contract import Combination, Divergence, MeanObjective, Objective
 from vaelab.objectives.elbo import ELBO
 from vaelab.objectives.iwae import IWAE
+from vaelab.objectives.miwae import MIWAE, PIWAE
 from vaelab.objectives.reconstruction import Reconstruction
+from vaelab.objectives.renyi import Renyi
 from vaelab.objectives.terms import Model, Terms, log_weights
+from vaelab.objectives.tvo import TVO
 
 __all__ = [
+    "CIWAE",
     "ELBO",
     "IWAE",
+    "MIWAE",
     "OBJECTIVES",
+    "PIWAE",
+    "TVO",
     "Combination",
     "Divergence",
     "MeanObjective",
     "Model",
     "Objective",
     "Reconstruction",
+    "Renyi",
     "Terms",
     "check_objective",
     "log_weights",
@@ -33,6 +42,11 @@ OBJECTIVES: dict[str, type[Objective]] = {
     for kind in (
         ELBO,
         IWAE,
+        Renyi,
+        MIWAE,
+        PIWAE,
+        CIWAE,
+        TVO,
         Reconstruction,
     )
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -15,7 +15,7 @@ from vaelab.objectives.terms import Model, Terms
 __all__ = ["Combination", "Divergence", "MeanObjective", "Objective"]
 
 Divergence = Literal["closed-form", "sampled"]
-Combination = Literal["mean", "log-mean-exp", "other"]
+Combination = Literal["mean", "log-mean-exp", "importance-weighted", "thermodynamic", "other"]
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,16 @@ class Objective(ABC):
     Attributes:
         name: what users type.
         combination: how log-weights are combined. An estimator that is made for a mean over codes, or for a
-            log-mean-exp, asks for it; an objective of another form works with the estimators that take any.
+            log-mean-exp, asks for it; ``importance-weighted`` are other functions of the weights that have a
+            ``path_factor``; an objective of another form works with the estimators that take any.
         codes: kinds of code that it is defined for.
         metric: name of its value in a log.
+        samples: codes K of an estimator that would draw one, where the user gives no number.
         formula: the combination of log-weights v_k, in LaTeX, for the documentation.
         signal_formula: the signal of code k, in LaTeX, for the documentation.
-        supports_beta: whether ``beta`` can be set.
         beta: weight of the KL while training.
+        warm_up: steps over which beta rises from zero to its value.
+        free_bits: nats of each unit of the code that cost nothing while training.
         kl: whether the KL is that of the distributions (``closed-form``), if torch knows it, or of the codes.
     """
 
@@ -39,13 +42,21 @@ class Objective(ABC):
     combination: ClassVar[Combination] = "other"
     codes: ClassVar[frozenset[Code]] = frozenset({"real", "bits"})
     metric: ClassVar[str] = "bound"
+    samples: ClassVar[int] = 1
     formula: ClassVar[str] = ""
     signal_formula: ClassVar[str] = r"$L(v) - \text{baseline}$"
-    supports_beta: ClassVar[bool] = False
 
     @property
     def beta(self) -> float:
         return 1.0
+
+    @property
+    def warm_up(self) -> int:
+        return 0
+
+    @property
+    def free_bits(self) -> float:
+        return 0.0
 
     @property
     def kl(self) -> Divergence:
@@ -63,17 +74,33 @@ class Objective(ABC):
         """
         return (self(log_weights) - baseline).expand_as(log_weights)
 
+    @property
+    def encoder(self) -> Objective:
+        """What the encoder maximises: the objective itself, unless it gives encoder and decoder different targets."""
+        return self
+
+    def path_factor(self, log_weights: Tensor) -> Tensor:
+        """Return `1 - L_kk / L_k`, (K, B), with the first and second derivative of L by each log-weight.
+
+        A doubly reparameterised gradient multiplies the path derivative of each code by it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no path_factor")
+
+    def require_samples(self, samples: int) -> int:
+        """Return a number of codes K, or raise an :class:`~vaelab.errors.InputError` if they cannot be combined."""
+        return samples
+
     def terms(self, model: Model, x: Tensor, q: Distribution, z: Tensor) -> Terms:
         """Score codes z (K, B, D) for observations x (B, X), with one call of the decoder."""
         return Terms.score(model, x, q, z, self.kl == "closed-form", self.beta)
 
     def bound(self, terms: Terms) -> Tensor:
-        """Return the bound to report, (B,): the log-weights with beta = 1, combined."""
+        """Return the bound to report, (B,): the log-weights with beta = 1 and nothing free, combined."""
         return self(terms.log_likelihood - terms.kl)
 
-    def with_beta(self, beta: float) -> Objective:
-        """Return the objective with another ``beta``, if it can be set."""
-        return replace(self, **{"beta": beta}) if self.supports_beta else self
+    def at(self, step: int) -> Objective:
+        """Return what is maximised at a step of the training, from 0 on: the loop asks for it before each step."""
+        return self
 
     def with_closed_form_kl(self) -> Objective:
         """Return the objective with its KL in closed form, if it has one: for values that need no gradient."""

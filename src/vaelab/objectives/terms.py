@@ -31,9 +31,10 @@ class Terms:
     Attributes:
         log_likelihood: log p(x|z), (K, B).
         kl: `KL[q(z|x) || p(z)]` in closed form, (B,), or `log q(z|x) - log p(z)` of each code, (K, B).
-        beta: weight of ``kl`` in ``log_weights``.
+        beta: weight of the KL in ``log_weights``.
         log_q: where ``kl`` is that of the codes: log-density under q of each layer of the code, (K, B) each.
         log_p: the same under the prior.
+        penalty: what stands in the place of ``kl`` in ``log_weights``, (B,), where that is not the KL itself.
     """
 
     log_likelihood: Tensor
@@ -41,6 +42,7 @@ class Terms:
     beta: float = 1.0
     log_q: tuple[Tensor, ...] = ()
     log_p: tuple[Tensor, ...] = ()
+    penalty: Tensor | None = None
 
     @classmethod
     def score(
@@ -58,13 +60,26 @@ class Terms:
             except NotImplementedError:
                 pass
         log_q, log_p = log_factors(q, z), log_factors(p, z)
-        kl = sum(log_q[1:], log_q[0]) - sum(log_p[1:], log_p[0])  # (K, B)
+        kl = _sum(log_q) - _sum(log_p)  # (K, B)
         return cls(log_likelihood, kl, beta, log_q, log_p)
 
     @property
     def log_weights(self) -> Tensor:
-        """`log p(x|z) - beta KL`, (K, B): the values that an objective combines. With beta = 1 they are log w."""
-        return self.log_likelihood - self.beta * self.kl
+        """`log p(x|z) - beta KL`, (K, B): the values that an objective combines. With beta = 1 they are log w.
+
+        A ``penalty`` stands in the place of the KL.
+        """
+        return self.log_likelihood - self.beta * (self.kl if self.penalty is None else self.penalty)
+
+    @property
+    def log_weights_of_model(self) -> Tensor:
+        """log w with q held constant, (K, B), where the KL is that of the codes: its gradient is that of p(x, z)."""
+        return self.log_likelihood + _sum(self.log_p) - _sum(self.log_q).detach()
+
+    @property
+    def log_weights_of_encoder(self) -> Tensor:
+        """log w with p(x, z) held constant, (K, B), where the KL is that of the codes: its gradient is that of q."""
+        return (self.log_likelihood + _sum(self.log_p)).detach() - _sum(self.log_q)
 
     @property
     def mean_kl(self) -> Tensor:
@@ -90,6 +105,10 @@ class Terms:
             remaining = [*self.log_p[layer - 1 :], *(-log_q for log_q in self.log_q[layer:])]
             parts.append(self.beta * sum(remaining[1:], remaining[0]))
         return tuple(parts)
+
+
+def _sum(parts: tuple[Tensor, ...]) -> Tensor:
+    return sum(parts[1:], parts[0])
 
 
 def log_weights(model: Model, x: Tensor, q: Distribution, z: Tensor) -> Tensor:

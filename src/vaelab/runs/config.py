@@ -9,7 +9,7 @@ from vaelab.data import DATASETS, Dataset, DataSpec
 from vaelab.errors import InputError
 from vaelab.models.saved import MODEL_FILE
 from vaelab.seeds import DATA_SEED
-from vaelab.settings import Settings, resolve
+from vaelab.settings import Settings, present_names, resolve
 from vaelab.storage import Schema, unseal, versions
 from vaelab.storage.sealed import parse_json
 
@@ -113,7 +113,7 @@ def spec_in(config: dict[str, Any], where: Path) -> DataSpec:
 def settings_in(config: dict[str, Any], where: Path) -> Settings:
     """Return the settings of a configuration, or refuse invalid ones."""
     try:
-        values = config["settings"]
+        values = present_names(config["settings"])
         return resolve(values["model"], values)
     except InputError as refusal:
         raise InputError(f"{where}: {refusal}") from refusal

@@ -11,6 +11,7 @@ from vaelab.estimators import ESTIMATORS, Sizes
 from vaelab.models import MODELS, ModelRow
 from vaelab.objectives import OBJECTIVES
 from vaelab.settings.checks import require_name, validate
+from vaelab.settings.earlier import present_names
 from vaelab.settings.hints import KEYS, hint_for_key
 from vaelab.settings.layers import merge, nested
 from vaelab.settings.reading import parse_overrides, read_columns, read_config
@@ -25,6 +26,7 @@ __all__ = [
     "merge",
     "options_of",
     "parse_overrides",
+    "present_names",
     "read_columns",
     "read_config",
     "require_name",
@@ -56,7 +58,7 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
             values = merge(values, {"training": {"epochs": None, "steps": None}})
         values = merge(values, layer)
     for key, table in (("objective", OBJECTIVES), ("estimator", ESTIMATORS)):
-        values[key] = _complete(key, table, values[key])
+        values[key] = _complete(key, table, values[key], _samples_of(values["objective"]))
         for option, layer in zip(row.presets, presets, strict=True):
             if key in layer and values[key]["name"] != layer[key]["name"]:
                 wanted, got = layer[key]["name"], values[key]["name"]
@@ -78,8 +80,17 @@ def _implied(row: ModelRow, option: str, layers: Sequence[Mapping[str, Any]]) ->
     return row.presets[option].get(chosen, {}) if isinstance(chosen, str) else {}
 
 
-def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object) -> dict[str, Any]:
-    """Check ``{"name": ..., option: ...}`` against a table, and fill in missing options."""
+def _samples_of(objective: object) -> int:
+    """Return how many codes an objective needs to differ from the ELBO, where the user does not say."""
+    name = objective.get("name") if isinstance(objective, Mapping) else None
+    return OBJECTIVES[name].samples if isinstance(name, str) and name in OBJECTIVES else 1
+
+
+def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object, samples: int = 1) -> dict[str, Any]:
+    """Check ``{"name": ..., option: ...}`` against a table, and fill in missing options.
+
+    An estimator that would draw one code draws ``samples``.
+    """
     if not isinstance(chosen, Mapping) or "name" not in chosen:
         if isinstance(chosen, str):
             require_name(f"{key}.name", chosen, table)
@@ -87,6 +98,8 @@ def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object)
         raise InputError(f"{key}: expected a table with a name, such as {example}; got {shown(chosen)}")
     require_name(f"{key}.name", chosen["name"], table)
     options = {name: value for name, value in chosen.items() if name != "name"}
+    if table is ESTIMATORS and options_of(table[chosen["name"]])["samples"][1] == 1:
+        options = {"samples": samples} | options
     kind = options_class(table[chosen["name"]], Checked, key)
     complete = {"name": chosen["name"], **validate(kind, options, key).model_dump(mode="json")}
     sizes = (Sizes(1, 1),) if table is ESTIMATORS else ()

@@ -18,8 +18,10 @@ KEYS = {
     "training.batch_size=100": "batch bs batchsize minibatch minibatch_size",
     "training.clip=1.0": "grad_clip gradient_clip clip_norm max_grad_norm",
     "training.schedule=cosine": "scheduler lr_schedule lr_scheduler",
-    "training.warmup=200": "lr_warmup warmup_steps warm_up",
-    "training.kl_warmup=1000": "kl_annealing kl_anneal beta_warmup annealing",
+    "training.warmup=200": "lr_warmup warmup_steps lr_warm_up",
+    "objective.warm_up=1000": "kl_warmup kl_warm_up kl_annealing kl_anneal anneal annealing annealing_steps "
+    "beta_warmup beta_warm_up beta_annealing",
+    "objective.free_bits=0.05": "free_nats kl_free kl_free_bits min_kl freebits kl_floor lambda_free",
     "training.patience=10": "early_stopping earlystopping",
     "training.average=true": "ema swa polyak weight_averaging",
     "training.precision=bfloat16": "dtype amp bf16 mixed_precision",

@@ -10,6 +10,7 @@ from vaelab.errors import InputError, shown
 __all__ = ["merge", "nested"]
 
 _BY_NAME = "columns"  # a table whose keys are names that a user gave, with dots perhaps
+_NAMED = ("objective", "estimator")  # tables that a word chooses: objective=iwae is objective.name=iwae
 _DEEPEST = 2  # dots in a path: no setting is nested more deeply; deeper values are checked as values
 
 
@@ -35,11 +36,15 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def nested(settings: Iterable[tuple[object, Any]], prefix: str = "") -> dict[str, Any]:
     """Return settings as nested tables, whether keys are dotted or tables are written out.
 
+    A word for ``objective`` or ``estimator`` is its name.
+
     Raises:
         InputError: a key that is not text or has an empty part; a setting with two different values.
 
     >>> nested([("training.steps", 5), ("training", {"clip": 1.0})])
     {'training': {'steps': 5, 'clip': 1.0}}
+    >>> nested([("objective", "iwae")])
+    {'objective': {'name': 'iwae'}}
     """
     tables: dict[str, Any] = {}
     for key, value in settings:
@@ -51,6 +56,8 @@ def nested(settings: Iterable[tuple[object, Any]], prefix: str = "") -> dict[str
         inner: Any = {rest: value} if dot else value
         if isinstance(inner, Mapping) and path.count(".") < _DEEPEST and path != _BY_NAME:
             inner = nested(inner.items(), f"{path}.")
+        if path in _NAMED and isinstance(inner, str):
+            inner = {"name": inner}
         tables[head] = _joined(path, tables[head], inner) if head in tables else inner
     return tables
 

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from vaelab.errors import InputError, shown
+from vaelab.settings.earlier import present_names
 from vaelab.settings.layers import nested
 
 __all__ = ["parse_overrides", "read_columns", "read_config"]
@@ -98,6 +99,7 @@ def _content_of(path: Path, what: str) -> dict[str, Any]:
         raise InputError(f"{what}: {shown(str(path))} is not readable as {kind} ({_reason(error)})") from None
     if what == "config" and isinstance(content, dict) and "format_version" in content:
         content = content.get("settings")
+        content = present_names(content) if isinstance(content, dict) else content
     if not isinstance(content, dict):
         got = "nothing" if content is None else type(content).__name__
         raise InputError(f"{what}: expected {shown(str(path))} to hold keys and values; got {got}")

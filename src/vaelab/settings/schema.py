@@ -107,7 +107,6 @@ class TrainingSettings(Checked):
         default="cosine", description="with cosine, the learning rate decays to zero"
     )
     warmup: int = Field(default=200, ge=0, description="steps over which the learning rate rises from zero")
-    kl_warmup: int = Field(default=0, ge=0, description="steps over which beta rises from zero to its value")
     clip: float | None = Field(default=None, gt=0, description="largest gradient norm")
     log_every: int = Field(default=100, ge=1, description="steps between log lines")
     validate_every: int | None = Field(

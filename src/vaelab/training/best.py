@@ -21,11 +21,12 @@ class Best:
     Args:
         model: the model that is validated.
         run: the run directory.
-        settings: ``kl_warmup``, ``warmup`` and ``patience`` of them.
+        settings: ``warmup`` and ``patience`` of them.
+        rise: steps over which the objective's beta rises.
     """
 
-    def __init__(self, model: LatentVariableModel, run: Run | None, settings: TrainingSettings) -> None:
-        self.model, self.run, self.settings = model, run, settings
+    def __init__(self, model: LatentVariableModel, run: Run | None, settings: TrainingSettings, rise: int = 0) -> None:
+        self.model, self.run, self.settings, self.rise = model, run, settings, rise
         self.bound, self.step, self.validations_since = float("-inf"), 0, 0
         self.weights: dict[str, Tensor] = {}
         self.validations: list[tuple[int, float]] = []  # (step, bound) of each
@@ -42,7 +43,7 @@ class Best:
         if not math.isfinite(bound):
             raise Diverged(f"training: the validation bound is {bound} at step {step}; {advice(self._last_good)}")
         self.validations.append((step, bound))
-        if step < self.settings.kl_warmup:
+        if step < self.rise:
             return
         self.validations_since += step > self.settings.warmup
         if bound > self.bound:

@@ -35,8 +35,8 @@ def check_fit(
 
     Raises:
         InputError: an objective or estimator that the model does not have, data of another binarisation than that for
-            which the model was built, no rows to train or to validate on, a rise of beta that has no meaning or does
-            not end, or codes of a step that are larger than the memory.
+            which the model was built, no rows to train or to validate on, a rise of beta that does not end, free bits
+            with weighted rows, or codes of a step that are larger than the memory.
     """
     estimator.check(model, objective)
     trained = None if model.spec is None else model.spec.binarisation
@@ -48,7 +48,8 @@ def check_fit(
     model.accept(data.spec)
     rows = training_rows(data)
     check_density(model, rows)
-    _check_kl_warmup(training, objective, estimator, rows)
+    _check_warm_up(training, objective, rows)
+    _check_weights(data, objective)
     _check_memory(training.batch_size, estimator.samples, rows, data.dim)
 
 
@@ -60,21 +61,22 @@ def training_rows(data: Dataset) -> int:
     return len(data.splits["train"])
 
 
-def _check_kl_warmup(training: TrainingSettings, objective: Objective, estimator: Estimator, rows: int) -> None:
-    """Refuse a warm-up of the KL's weight that has no effect, or that is longer than the training."""
-    if not training.kl_warmup:
-        return
-    if not objective.supports_beta:
-        raise InputError(f"training.kl_warmup: expected 0 for the objective {objective.name!r}, which has no beta")
-    if not estimator.supports_beta:
-        raise InputError(
-            f"training.kl_warmup: expected 0 for the estimator {estimator.name!r}, which does not use beta"
-        )
+def _check_warm_up(training: TrainingSettings, objective: Objective, rows: int) -> None:
+    """Refuse a rise of beta that is longer than the training."""
     total = training.steps or (training.epochs or 1) * (rows // min(training.batch_size, rows))
-    if training.kl_warmup >= total:
+    if objective.warm_up and objective.warm_up >= total:
         raise InputError(
-            f"training.kl_warmup: expected less than {total}, the steps of the training; got {training.kl_warmup}, "
+            f"objective.warm_up: expected less than {total}, the steps of the training; got {objective.warm_up}, "
             "so beta would rise to the end, and no weights could be chosen by the bound"
+        )
+
+
+def _check_weights(data: Dataset, objective: Objective) -> None:
+    """Refuse free bits where a row counts more than another, because their mean over a batch does not know it."""
+    if objective.free_bits and data.train.weights is not None:
+        raise InputError(
+            f"objective.free_bits: expected 0 for rows with weights, as those of {data.name!r} have; got "
+            f"{objective.free_bits:g}"
         )
 
 

@@ -14,7 +14,7 @@ from vaelab.errors import InputError
 from vaelab.estimators import Estimator
 from vaelab.models import MODELS, LatentVariableModel
 from vaelab.networks import choose_precision
-from vaelab.objectives import Objective
+from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
 from vaelab.training.average import WeightAverage
@@ -100,7 +100,10 @@ def fit(
     require_dataset(data)
     _require_estimator(estimator)
     name = _name_in_table(model)
-    defaults = resolve(name, {"seed": seed, **({"training": training} if training else {})})
+    layer: dict[str, Any] = {"training": training} if training else {}
+    if objective is not None and type(objective) is OBJECTIVES.get(objective.name):
+        layer["objective"] = objective.name  # the number of codes depends on it
+    defaults = resolve(name, {"seed": seed, **layer})
     settings = settings or defaults.training
     _require_one_learning_rate(settings, optimizer)
     where, home = torch.device(choose_device(device)), model.any_weight.device
@@ -115,7 +118,7 @@ def fit(
     model.spec = replace(model.spec or data.spec, **facts, may_be_missing=model.may_be_missing)
     model.to(where).train()
     group = processes or ProcessGroup()
-    state = _new_state(model, estimator, optimizer, settings, run)
+    state = _new_state(model, estimator, optimizer, settings, objective, run)
     state.resume(run, group)
     setup = _new_setup(data, settings, objective, where, seed, group, run, callback)
     try:
@@ -187,6 +190,7 @@ def _new_state(
     estimator: Estimator,
     optimizer: MakeOptimizer | None,
     settings: TrainingSettings,
+    objective: Objective,
     run: Run | None,
 ) -> TrainState:
     """Return the state before the first step."""
@@ -198,7 +202,7 @@ def _new_state(
         make_adam(model, estimator, settings.learning_rate)
         if optimizer is None
         else make_optimizer(optimizer, model, estimator),
-        Best(validated, run, settings),
+        Best(validated, run, settings, objective.warm_up),
         Log(settings.log_every, model.any_weight.device),
         average,
         GradientVariance(model) if settings.log_gradient_variance else None,
@@ -222,5 +226,7 @@ def _end(setup: Setup, state: TrainState, reason: StopReason, number: int | None
         stop_reason=reason,
         history=setup.history,
         signal=number or (signal.SIGTERM if interrupted else None),  # another rank may have been told to stop
-        verdict=None if interrupted else judge(best.validations, setup.settings, setup.steps, early, what),
+        verdict=None
+        if interrupted
+        else judge(best.validations, setup.settings, setup.steps, early, what, setup.objective.warm_up),
     )

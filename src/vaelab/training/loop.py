@@ -12,7 +12,7 @@ from vaelab.seeds import seed_step
 from vaelab.training.interrupts import StopRequest
 from vaelab.training.optimizers import clip_gradients, scale_learning_rates
 from vaelab.training.result import StopReason
-from vaelab.training.schedule import CheckpointClock, learning_rate_factor, objective_at
+from vaelab.training.schedule import CheckpointClock, learning_rate_factor
 from vaelab.training.setup import Setup, Step
 from vaelab.training.state import TrainState
 
@@ -29,11 +29,11 @@ def run_loop(setup: Setup, state: TrainState, request: StopRequest) -> StopReaso
             seed_step(setup.seed, state.step, setup.device)
             x = setup.batches(state.step)  # (B, X), or the rows of this rank
             weights = setup.batches.weights(state.step)  # (B,), or None
-            objective = objective_at(setup.objective, settings, state.step)
+            objective = setup.objective.at(state.step)
             scale_learning_rates(state.optimizer, learning_rate_factor(settings, state.step, setup.steps))
             with matmul_precision(setup.products), setup.group.step():
                 means, stop_asked = step(objective, x, weights, request.signal is not None)
-            state.add_step(means, settings.kl_warmup)
+            state.add_step(means, setup.objective.warm_up)
 
             validates = state.step % setup.validate_every == 0 or state.step == setup.steps
             logs = state.step % settings.log_every == 0 or validates

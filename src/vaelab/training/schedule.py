@@ -1,4 +1,4 @@
-"""The schedule of a training: learning rate and weight of the KL by the step, checkpoints by the clock."""
+"""The schedule of a training: the learning rate by the step, checkpoints by the clock."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vaelab.objectives import Objective
 from vaelab.settings import TrainingSettings
 
-__all__ = ["CheckpointClock", "kl_weight", "learning_rate_factor", "objective_at"]
+__all__ = ["CheckpointClock", "learning_rate_factor"]
 
 _LONGEST = 300.0  # seconds between checkpoints at most, even where validations are further apart
 _QUICK, _SHARE = 0.25, 10  # a checkpoint that takes longer, in seconds, takes at most an eleventh of the time
@@ -25,17 +24,6 @@ def learning_rate_factor(settings: TrainingSettings, step: int, steps: int) -> f
     """
     rise = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
     return rise if settings.schedule == "constant" else rise * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def kl_weight(settings: TrainingSettings, step: int) -> float:
-    """Return the factor of beta at a step: a linear rise over ``kl_warmup`` steps, then one."""
-    return min(1.0, (step + 1) / settings.kl_warmup) if settings.kl_warmup else 1.0
-
-
-def objective_at(objective: Objective, settings: TrainingSettings, step: int) -> Objective:
-    """Return the objective with the beta of a step."""
-    weight = kl_weight(settings, step)
-    return objective.with_beta(objective.beta * weight) if weight < 1 else objective
 
 
 class CheckpointClock:

@@ -25,7 +25,7 @@ class Verdict:
 
 
 def judge(
-    curve: Sequence[tuple[int, float]], settings: TrainingSettings, total: int, early: bool, what: str
+    curve: Sequence[tuple[int, float]], settings: TrainingSettings, total: int, early: bool, what: str, rise: int = 0
 ) -> Verdict:
     """Return whether more steps would help, judged by the validations at a nearly constant learning rate.
 
@@ -40,18 +40,19 @@ def judge(
         total: its steps.
         early: whether it ended because no patience was left.
         what: ``bound`` or ``reconstruction``.
+        rise: steps over which the objective's beta rose, which do not count.
 
     >>> settings = TrainingSettings(schedule="constant", warmup=0)
     >>> judge([(10, -9.0), (20, -7.0), (30, -6.0), (40, -6.0)], settings, 40, False, "bound").sentence
     'the validation bound had stopped rising at step 30: more steps would help little'
     """
-    counted = [(step, bound) for step, bound in curve if step >= settings.kl_warmup]
+    counted = [(step, bound) for step, bound in curve if step >= rise]
     if counted and (early or _has_fallen(counted, total)):
         best_step = max(counted, key=lambda pair: pair[1])[0]
         sentence = f"the validation {what} had stopped rising at step {best_step:,}: more steps would not help"
         return Verdict(False, sentence)
     cosine = settings.schedule == "cosine"
-    first, last = max(settings.kl_warmup, settings.warmup), total // 2 if cosine else total
+    first, last = max(rise, settings.warmup), total // 2 if cosine else total
     high = [(step, bound) for step, bound in counted if first <= step <= last]
     quarter = last - (last - first) // 4
     before = [bound for step, bound in high if step <= quarter]
@@ -60,14 +61,14 @@ def judge(
             None, f"too few validations at a high learning rate to tell whether the validation {what} was still rising"
         )
     best_step, best_bound = max(high, key=lambda pair: pair[1])
-    rise = best_bound - max(before)
+    gain = best_bound - max(before)
     when = (
         f"steps {quarter:,} to {last:,}, while the learning rate was high"
         if cosine
         else "the last quarter of the steps"
     )
-    if rise > _SMALL * abs(best_bound):
-        amount = f"{rise:.2f}" if rise >= 0.01 else f"{rise:.1g}"
+    if gain > _SMALL * abs(best_bound):
+        amount = f"{gain:.2f}" if gain >= 0.01 else f"{gain:.1g}"
         sentence = f"the validation {what} was still rising, by {amount} nats over {when}"
         return Verdict(True, f"{sentence}: more steps would help, such as training.steps={2 * total}")
     at = " while the learning rate was high" if cosine else ""

@@ -79,7 +79,7 @@ function useWords(subject) {
   const never = still.length === 0 ? `Every one of the ${dim} bits changes on these ${data.count} rows.` : `${still.length} of ${dim} bits never change on these ${data.count} rows${listed(still, nameOf)}.`;
   const idle = unused.length === 0 ? `Each tells ${LEAST} bits or more about the row.` : `${unused.length} tell less than ${LEAST} bits about the row${listed(unused, nameOf)}: q draws them as if there were no row.`;
   const largest = `The most informative is ${nameOf(most.bit)}, with ${most.information.toFixed(2)} bits; all together, each taken by itself, tell ${total.toFixed(1)} bits (${(total * Math.LN2).toFixed(1)} nats).`;
-  const advice = unused.length === dim ? " The codes tell nothing about these rows. Train longer, with a larger learning rate, or with kl_warmup." : unused.length > dim / 2 ? " A smaller code may describe these rows as well: train one and compare the bounds." : "";
+  const advice = unused.length === dim ? " The codes tell nothing about these rows. Train longer, with a larger learning rate, or with objective.warm_up." : unused.length > dim / 2 ? " A smaller code may describe these rows as well: train one and compare the bounds." : "";
   return `${never} ${idle} ${largest}${advice}`;
 }
 
