@@ -194,7 +194,7 @@ def test_twelve_bits_of_mnist_size_are_summed_fast_and_twenty_fit_the_memory():
         enumeration.log_likelihood(x)
         assert len(x) / (time.process_time() - started) > 1000
     assert enumeration_module.MAX_BITS == 20
-    largest = max(z.shape[0] for z, _ in Enumeration(sbn(9, layers=[17]))._chunks(torch.ones(1000, 9)))
+    largest = max(z.shape[0] for z, _ in Enumeration(sbn(9, layers=[17])).chunks(torch.ones(1000, 9)))
     assert largest * 1000 <= enumeration_module._ELEMENTS
 
 

@@ -62,7 +62,7 @@ class Enumeration:
 
     def _total(self, x: Tensor) -> Tensor:
         total = x.new_full((len(x),), -math.inf)
-        for _, log_joint in self._chunks(x):
+        for _, log_joint in self.chunks(x):
             total = torch.logaddexp(total, log_joint.logsumexp(0))
         return total
 
@@ -70,7 +70,7 @@ class Enumeration:
         """Return E[z|x], the probability of each bit under the exact posterior, shape (B, D)."""
         x = observed(self.model, x, known)
         total, mean = self._total(x), x.new_zeros(len(x), self.dim)
-        for z, log_joint in self._chunks(x):
+        for z, log_joint in self.chunks(x):
             mean = mean + (log_joint - total).exp().T @ z.squeeze(1)
         return mean
 
@@ -81,7 +81,7 @@ class Enumeration:
         best = x.new_full((count, len(x)), -math.inf)
         chosen = x.new_zeros(count, len(x), self.dim)
         with torch.no_grad():
-            for z, log_joint in self._chunks(x):
+            for z, log_joint in self.chunks(x):
                 for k in range(count):
                     noise = -torch.empty_like(log_joint).exponential_().log()
                     score, index = (log_joint + noise).max(0)  # (B,)
@@ -103,7 +103,7 @@ class Enumeration:
         with torch.no_grad():
             total = self._total(x)
         totals = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-        for _, log_joint in self._chunks(x):
+        for _, log_joint in self.chunks(x):
             posterior = (log_joint.detach() - total).exp()  # (C, B)
             value = (posterior * log_joint).sum() / len(x)
             gradients = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
@@ -112,7 +112,7 @@ class Enumeration:
                     totals[name] += gradient
         return totals
 
-    def _chunks(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def chunks(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all codes (C, 1, D) with their log p(x, z), (C, B), in chunks."""
         prior, y = self.model.prior(), self.model.given
         size = max(1, _ELEMENTS // (max(x.shape[-1], len(x)) if self._shares else len(x) * x.shape[-1]))

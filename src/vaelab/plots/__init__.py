@@ -5,6 +5,7 @@ from __future__ import annotations
 from vaelab.plots.codes import codes_and_mixture, latent_map
 from vaelab.plots.costs import gradient_costs
 from vaelab.plots.diagnostics import unit_nats
+from vaelab.plots.diagnostics_gaps import inference_gaps
 from vaelab.plots.images import image_grids, plane, receptive_fields, reconstructions, tile
 from vaelab.plots.style import CLASS_COLOURS, LINE_COLOURS, png
 from vaelab.plots.sweep import settings_and_bounds
@@ -19,6 +20,7 @@ __all__ = [
     "gaps",
     "gradient_costs",
     "image_grids",
+    "inference_gaps",
     "latent_map",
     "plane",
     "png",

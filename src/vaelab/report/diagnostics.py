@@ -66,4 +66,12 @@ DIAGNOSED: tuple[Builder, ...] = (
         "about `x`, on average over the observations. Units that are not active are grey. A steep curve that ends at "
         "zero shows a code that is larger than the model uses; a flat one shows a code in which every unit is used.",
     ),
+    Diagnosed(
+        "inference-gap",
+        plots.inference_gaps,
+        "A bar is the distance between the ELBO and log p(x). Its first part, the amortisation gap, is what the ELBO "
+        "gains where `q(z|x)` is optimised for each row instead of read from the encoder; a better encoder would close "
+        "it. The second, the approximation gap, is what the best `q(z|x)` of the family leaves; a better encoder "
+        "cannot close it. The bars of two runs compare their inference, not their likelihoods.",
+    ),
 )

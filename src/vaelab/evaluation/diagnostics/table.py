@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
+from vaelab.evaluation.diagnostics.inference_gap import inference_gap
 from vaelab.evaluation.diagnostics.units import active_and_nats
 from vaelab.models import LatentVariableModel
 
@@ -48,6 +49,12 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
             active_and_nats,
             "How many units of the code carry information about x, and how much?",
             r"$\operatorname{E}_x \operatorname{KL}[q(z_j\mid x) \,\Vert\, p(z_j)]$; of bits also $I(z_j; x)$",
+        ),
+        Diagnostic(
+            "inference-gap",
+            inference_gap,
+            "How far is the ELBO below log p(x), and is the encoder or the family of q(z|x) the cause?",
+            r"$[\log p(x) - \mathcal{L}(q^*)] + [\mathcal{L}(q^*) - \mathcal{L}(q)]$, $q^*$ the best of the family",
         ),
     )
 }

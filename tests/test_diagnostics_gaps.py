@@ -1,0 +1,118 @@
+"""Room: evaluation. Diagnostics of gaps: of inference, between splits, and between predictions and frequencies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.laws import binary_data
+from vaelab import Dataset
+from vaelab.distributions import Bernoulli, all_codes
+from vaelab.evaluation import diagnose
+from vaelab.evaluation.diagnostics.best_posterior import best_posterior, bound_of
+from vaelab.inference import Enumeration
+from vaelab.models import LatentVariableModel, gaussian_vae, sbn
+
+
+@pytest.fixture(scope="module")
+def data():
+    return binary_data(rows=(20, 20, 30))
+
+
+def of_apart_bits(bits: int, columns: int = 2) -> LatentVariableModel:
+    """A network in which every bit has columns of its own: p(z|x) is a product of bits."""
+    model = sbn(bits * columns, layers=[bits], seed=0).double()
+    weight = next(parameter for parameter in model.likelihood.parameters() if parameter.ndim == 2)
+    with torch.no_grad():
+        weight.normal_(std=2.0, generator=torch.Generator().manual_seed(0))
+        weight *= (torch.arange(bits * columns) // columns).unsqueeze(1) == torch.arange(bits)
+    return model
+
+
+class TrueBits(nn.Module):
+    """The exact posterior of a network in which every bit has columns of its own."""
+
+    code = "bits"
+
+    def __init__(self, model: LatentVariableModel) -> None:
+        super().__init__()
+        self._model = (model,)
+
+    def forward(self, x):
+        (model,) = self._model
+        none = x.new_zeros(1, len(x), model.latent_dim)
+        single = torch.eye(model.latent_dim).to(x).unsqueeze(1).expand(-1, len(x), -1)
+        return Bernoulli((model.log_joint(x, single) - model.log_joint(x, none)).T)
+
+
+# ---------------------------------------------------------------- the inference gap
+
+
+@pytest.mark.parametrize("bits", [3, 24])
+def test_a_posterior_of_the_family_leaves_no_approximation_gap(bits):
+    model = of_apart_bits(bits)
+    x = model.sample(8, seed=0).double()
+    truth = TrueBits(model)(x)
+    with torch.no_grad():
+        best = best_posterior(model, x, model.posterior(x), seed=0)
+        log_density = model.log_weight(x, truth.sample((1,)), truth)[0]  # q = p(z|x): every log-weight is log p(x)
+        lost, found = (log_density - bound_of(model, x, q, 2000, seed=0) for q in (model.posterior(x), best.q))
+    assert lost.mean() > 1
+    assert found.mean() < (1e-6 if bits == 3 else 0.05 * lost.mean())
+
+
+def test_an_exact_encoder_leaves_no_gap():
+    model = of_apart_bits(3)
+    exact = LatentVariableModel(model.prior, model.likelihood, TrueBits(model))
+    found = diagnose(exact, binary_data(rows=(20, 20, 30), dim=6), only=("inference-gap",))["inference-gap"]
+    for name in ("gap", "approximation_gap", "amortisation_gap"):
+        assert found.numbers[name] == pytest.approx(0, abs=1e-5)
+    assert not found.advice
+
+
+def test_the_best_bits_are_those_of_a_search_over_a_grid():
+    model, grid = sbn(6, layers=[2], seed=3).double(), torch.linspace(0.0005, 0.9995, 400).double()
+    x = model.sample(5, seed=1).double()
+    z = all_codes(2, x)
+    mu = torch.cartesian_prod(grid, grid)  # (G, 2)
+    q = (z * mu.unsqueeze(1) + (1 - z) * (1 - mu.unsqueeze(1))).prod(-1)  # (G, 4)
+    with torch.no_grad():
+        log_joint = model.log_joint(x, z.unsqueeze(1).expand(-1, 5, -1))  # (4, 5)
+        of_grid = (q @ log_joint - (q * q.log()).sum(-1, keepdim=True)).amax(0)
+        best = best_posterior(model, x, model.posterior(x), seed=0).q
+        log_q = best.log_prob(z.unsqueeze(1))
+    bound = (log_q.exp() * (log_joint - log_q)).sum(0)
+    assert torch.allclose(bound, of_grid, atol=1e-4)
+
+
+def test_the_gaps_of_a_linear_normal_model_are_those_of_its_closed_form():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 5)) + 0.5 * rng.normal(size=(300, 5))
+    data = Dataset.from_arrays(rows.astype(np.float32), values="real")
+    model = gaussian_vae(data, 2, hidden_dims=[], seed=0)
+    with torch.no_grad():
+        p = model.likelihood(torch.eye(3, 2)[[2, 0, 1]].unsqueeze(0))  # at 0, and at each unit vector
+        W, S = (p.loc[0, 1:] - p.loc[0, 0]).T.double(), p.variance[0, 0].double()
+        x = data.test.observations().bits(slice(None)).double() - p.loc[0, 0].double()
+    precision = torch.eye(2) + W.T @ (W / S.unsqueeze(1))
+    log_density = torch.distributions.MultivariateNormal(torch.zeros(5).double(), W @ W.T + S.diag()).log_prob(x)
+    approximation = 0.5 * (precision.diagonal().log().sum() - precision.logdet())
+    numbers = diagnose(model, data, only=("inference-gap",))["inference-gap"].numbers
+    assert numbers["estimate"] == "quadrature"
+    assert numbers["log_density"] == pytest.approx(float(log_density.mean()), abs=1e-3)
+    assert numbers["approximation_gap"] == pytest.approx(float(approximation), abs=0.03)
+    assert numbers["gap"] == pytest.approx(numbers["approximation_gap"] + numbers["amortisation_gap"])
+
+
+def test_a_mean_field_has_no_amortisation_gap(data):
+    model = sbn(data, layers=[3], inference="mean-field", seed=0)
+    found = diagnose(model, data, only=("inference-gap",))["inference-gap"]
+    x = data.test.observations().bits(slice(None))
+    q, z = model.posterior(x), all_codes(3, x).unsqueeze(1)
+    log_q = q.log_prob(z)
+    elbo = (log_q.exp() * (model.log_joint(x, z.expand(-1, len(x), -1)) - log_q)).sum(0)
+    gap = (Enumeration(model).log_likelihood(x) - elbo).mean()
+    assert found.numbers["gap"] == pytest.approx(gap.item(), abs=0.05)
+    assert "amortisation gap is 0 by construction" in str(found.sentences)
