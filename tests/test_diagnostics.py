@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from tests.commands import CommandLine
-from tests.golden.make import data_of
+from tests.golden.make import RUNS, data_of
 from tests.laws import VARIATIONAL, binary_data, build
 from vaelab.errors import InputError
 from vaelab.evaluation import DIAGNOSTICS, Diagnostics, active_units, diagnose
 from vaelab.report import ReportedRun, write_report
 from vaelab.report.diagnostics import DIAGNOSED
-from vaelab.runs import Run
+from vaelab.runs import Run, load
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -57,6 +57,18 @@ def test_a_model_is_diagnosed_and_left_as_it_was(name, data):
     assert again.to_dict() == found.to_dict()
     assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
     assert "30 observations, test split" in str(found)
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_every_kind_of_model_and_data_is_diagnosed(kind):
+    """Also conditional models, convolutions, mixed columns with missing values, counts, auto-encoders."""
+    model, data = load(GOLDEN / kind / "run"), data_of(kind)
+    found = diagnose(model, data, rows=12)
+    assert [each.name for each in found] == [row.name for row in DIAGNOSTICS.values() if row.applies(model)]
+    for diagnosis in found:
+        assert all(sentence.strip().endswith(".") for sentence in diagnosis.sentences)
+        assert not any(array.isnan().any() for array in diagnosis.arrays.values() if array.is_floating_point())
+        assert "nan" not in json.dumps(diagnosis.to_dict()).lower()
 
 
 def test_rows_are_the_first_and_said(data):

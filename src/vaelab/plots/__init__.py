@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vaelab.plots.codes import codes_and_mixture, latent_map
 from vaelab.plots.costs import gradient_costs
-from vaelab.plots.diagnostics import unit_nats
+from vaelab.plots.diagnostics import aggregate_and_prior, bit_use, unit_nats, unit_states
 from vaelab.plots.diagnostics_gaps import inference_gaps
 from vaelab.plots.images import image_grids, plane, receptive_fields, reconstructions, tile
 from vaelab.plots.style import CLASS_COLOURS, LINE_COLOURS, png
@@ -14,6 +14,8 @@ from vaelab.plots.values import bounds, curves, gaps
 __all__ = [
     "CLASS_COLOURS",
     "LINE_COLOURS",
+    "aggregate_and_prior",
+    "bit_use",
     "bounds",
     "codes_and_mixture",
     "curves",
@@ -29,4 +31,5 @@ __all__ = [
     "settings_and_bounds",
     "tile",
     "unit_nats",
+    "unit_states",
 ]

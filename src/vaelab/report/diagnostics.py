@@ -62,9 +62,37 @@ DIAGNOSED: tuple[Builder, ...] = (
     Diagnosed(
         "units",
         plots.unit_nats,
-        "Each bar is one unit of the code, the one that carries most first; its height is the nats that it carries "
-        "about `x`, on average over the observations. Units that are not active are grey. A steep curve that ends at "
-        "zero shows a code that is larger than the model uses; a flat one shows a code in which every unit is used.",
+        "Each bar is one unit of the code, the one that carries most first. Its height is what the unit carries about "
+        "`x`, on average over the observations: of a bit its mutual information with `x`, at most 0.69 nat, of a real "
+        "unit its KL from the prior. Units that are not active are grey. Bars that end at zero show a code that is "
+        "larger than the model uses; flat bars show that every unit is used.",
+        "bits",
+    ),
+    Diagnosed(
+        "collapse",
+        plots.unit_states,
+        "Collapsed: the posterior of the unit equals the prior, so the decoder gets noise from it. Constant: the "
+        "posterior is not the prior, but is the same for every `x`: the unit costs nats and says nothing. Weak: it "
+        "carries less than 0.1 nat. Used: it carries more. A collapsed unit does no harm, but it is not needed; where "
+        "most units collapse, the decoder has learnt to do without the code.",
+    ),
+    Diagnosed(
+        "aggregate",
+        plots.aggregate_and_prior,
+        "A sample of the model starts from a draw of the prior. It looks like the data only if the codes of the data, "
+        "taken over all observations, are distributed like the prior. Above: each unit over the data, and under the "
+        "prior. Below: codes of the data against draws from the prior, all units together. The line is their "
+        "discrepancy, and the grey bars are those of random divisions of the same codes, as it would be without a "
+        "difference. The farther to the right of the bars the line is, the surer is the difference.",
+    ),
+    Diagnosed(
+        "bits",
+        plots.bit_use,
+        "Above: each point is a bit. A bit on the curve is noise that ignores `x`; how far it lies below the curve is "
+        "its information about `x`; at the bottom, the encoder has no doubt about it. At the left and right ends, a "
+        "bit is almost always the same. Below: the correlation of every pair, bits that are similar side by side. "
+        "Blocks of colour are groups of bits that say the same, or the opposite.",
+        "bits",
     ),
     Diagnosed(
         "inference-gap",

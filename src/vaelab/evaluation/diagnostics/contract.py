@@ -18,8 +18,10 @@ from vaelab.data import Dataset, Observations
 from vaelab.data.streaming.observations import Streamed
 from vaelab.errors import InputError
 from vaelab.evaluation.active_units import UnitStatistics, unit_statistics
+from vaelab.evaluation.diagnostics.codes import Codes, posterior_codes, prior_codes
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import Objective
+from vaelab.seeds import seeded
 
 __all__ = ["Diagnosis", "Sample"]
 
@@ -130,3 +132,18 @@ class Sample:
     def units(self) -> UnitStatistics:
         """What the units of the code do on these rows, unit by unit."""
         return unit_statistics(self.model, self.observed, self.seed)
+
+    @cached_property
+    def codes(self) -> Codes:
+        """A code drawn from q(z|x) for each row, and the distribution of each unit."""
+        parts = []
+        for number, (x, _) in enumerate(self.batches()):
+            with seeded(self.seed, "posterior-codes", number):
+                parts.append(posterior_codes(self.model, x))
+        return Codes.joined(parts)
+
+    @cached_property
+    def prior_codes(self) -> Codes:
+        """As many codes drawn from p(z), and the distribution of each unit."""
+        with seeded(self.seed, "prior-codes"):
+            return prior_codes(self.model, len(self.observed))

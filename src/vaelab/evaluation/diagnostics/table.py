@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from vaelab.evaluation.diagnostics.aggregate import aggregate_against_prior
+from vaelab.evaluation.diagnostics.bits import use_and_correlation
+from vaelab.evaluation.diagnostics.collapse import posterior_collapse
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
 from vaelab.evaluation.diagnostics.inference_gap import inference_gap
 from vaelab.evaluation.diagnostics.units import active_and_nats
@@ -49,6 +52,26 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
             active_and_nats,
             "How many units of the code carry information about x, and how much?",
             r"$\operatorname{E}_x \operatorname{KL}[q(z_j\mid x) \,\Vert\, p(z_j)]$; of bits also $I(z_j; x)$",
+        ),
+        Diagnostic(
+            "collapse",
+            posterior_collapse,
+            "Which units ignore $x$, and which carry little?",
+            r"$\operatorname{E}_x \operatorname{KL}[q(z_j\mid x) \,\Vert\, p(z_j)] < 0.01$ nat",
+        ),
+        Diagnostic(
+            "aggregate",
+            aggregate_against_prior,
+            "Are the codes of the data distributed like draws from the prior?",
+            r"$\sup_z |Q_j(z) - P_j(z)|$ of each unit; jointly $\operatorname{MMD}^2[q(z), p(z)]$",
+            applies=lambda model: True,
+        ),
+        Diagnostic(
+            "bits",
+            use_and_correlation,
+            "How often is each bit one, and which bits say the same?",
+            r"$p_j = \operatorname{E}_x[q(z_j = 1\mid x)]$, $H(p_j)$, $\operatorname{Cor}[z_i, z_j]$",
+            applies=lambda model: model.code == "bits",
         ),
         Diagnostic(
             "inference-gap",
