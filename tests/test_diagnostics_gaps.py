@@ -9,11 +9,15 @@ from torch import nn
 
 from tests.laws import binary_data
 from vaelab import Dataset
+from vaelab.data import Resident
+from vaelab.data.weights import Weighted
 from vaelab.distributions import Bernoulli, all_codes
+from vaelab.errors import InputError
 from vaelab.evaluation import diagnose
 from vaelab.evaluation.diagnostics.best_posterior import best_posterior, bound_of
+from vaelab.evaluation.diagnostics.spread import spread
 from vaelab.inference import Enumeration
-from vaelab.models import LatentVariableModel, gaussian_vae, sbn
+from vaelab.models import LatentVariableModel, bernoulli_vae, gaussian_vae, sbn
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +120,47 @@ def test_a_mean_field_has_no_amortisation_gap(data):
     gap = (Enumeration(model).log_likelihood(x) - elbo).mean()
     assert found.numbers["gap"] == pytest.approx(gap.item(), abs=0.05)
     assert "amortisation gap is 0 by construction" in str(found.sentences)
+
+
+# ---------------------------------------------------------------- generalisation
+
+
+def test_the_gap_between_splits_is_that_of_the_closed_form():
+    rng = np.random.default_rng(0)
+    splits = [(rng.random((count, 5)) < share).astype(np.uint8) for count, share in ((60, 0.7), (50, 0.4), (10, 0.5))]
+    data = Dataset.from_arrays(splits[0], validation=splits[1], test=splits[2])
+    model = bernoulli_vae(data, 3, hidden_dims=[])  # without weights the bits say nothing, and log p(x) is the ELBO
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    p = model.likelihood(torch.zeros(3)).mean.detach().double().numpy()
+    train, held_out = ((x * np.log(p) + (1 - x) * np.log(1 - p)).sum(1) for x in (splits[0], splits[1]))
+    train = train[np.linspace(0, 59, 50).round().astype(int)]
+    numbers = diagnose(model, data, only=("generalisation",))["generalisation"].numbers
+    assert (numbers["compared_rows"], numbers["held_out_split"]) == (50, "validation")
+    assert numbers["train"] == pytest.approx(train.mean(), rel=1e-5)
+    assert numbers["gap"] == pytest.approx(train.mean() - held_out.mean(), rel=1e-4)
+    assert numbers["gap_standard_error"] == pytest.approx(
+        np.sqrt((train.var(ddof=1) + held_out.var(ddof=1)) / 50), rel=1e-4
+    )
+    assert numbers["reconstruction_gap"] - numbers["kl_gap"] == pytest.approx(numbers["gap"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "step", "words"),
+    [((-9, -8, -8.5), 20, "fell by 0.50 nats until step 30"), ((-9, -8, -7), 30, "best at the last step")],
+)
+def test_overfitting_is_seen_in_the_validations_of_the_training(data, bounds, step, words):
+    history = [{"step": 10 * (index + 1), "val/bound": bound} for index, bound in enumerate(bounds)]
+    model = bernoulli_vae(data, 3, seed=0)
+    found = diagnose(model, data, only=("generalisation",), history=history)["generalisation"]
+    assert found.numbers["best_step"] == step
+    assert any(words in sentence for sentence in found.sentences)
+    assert "best_step" not in diagnose(model, data, only=("generalisation",))["generalisation"].numbers
+
+
+def test_rows_without_weight_are_not_used():
+    weights = torch.tensor([0.0, 1, 2, 0, 0, 1])
+    observed = spread(Weighted(Resident(torch.arange(6.0).unsqueeze(1), 1, redraw=False), weights), 2, seed=0)
+    assert (observed.bits(slice(None)).flatten().tolist(), observed.weights.tolist()) == ([1, 5], [1, 1])
+    with pytest.raises(InputError, match="rows: expected more"):
+        spread(Weighted(Resident(torch.zeros(3, 1), 1, redraw=False), torch.zeros(3)), 2, seed=0)

@@ -52,9 +52,11 @@ def diagnose(
         return
     opened = Run(run)
     member = ReportedRun(opened.name, opened, read=() if data is None else (data,))
-    objective = opened.settings.build_objective()
+    objective, history = opened.settings.build_objective(), opened.metrics()
     with WorkProgress(f"diagnosing {opened.name}") as progress:
-        found = diagnose_model(member.model, member.data, *asked, objective=objective, callback=progress)
+        found = diagnose_model(
+            member.model, member.data, *asked, objective=objective, history=history, callback=progress
+        )
     found = found.of_weights(member.loaded.weights)
     try:
         _print_findings(run, found, as_json)

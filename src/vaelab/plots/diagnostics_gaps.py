@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vaelab.plots.diagnostics import Arrays
 from vaelab.plots.style import INK, LINE_COLOURS, legible, plain
 
-__all__ = ["inference_gaps"]
+__all__ = ["inference_gaps", "train_and_held_out"]
 
 _PARTS = (  # array, label, colour
     ("amortisation_gap", "amortisation gap, of the encoder", LINE_COLOURS[0]),
@@ -24,7 +26,9 @@ def inference_gaps(runs: Mapping[str, Arrays]) -> Figure:
 
     Each array of a run is a mean with its standard error, (2,).
     """
-    figure, axes = _lines(list(runs), "nats by which the ELBO is below log p(x), ± two standard errors")
+    figure = Figure(figsize=(9.0, 0.44 * len(runs) + 1.3), layout="constrained")
+    axes = figure.subplots()
+    _lines(axes, list(runs), "nats by which the ELBO is below log p(x), ± two standard errors")
     widest = max(arrays["gap"][0] for arrays in runs.values())
     labels = set()
     for place, arrays in enumerate(runs.values()):
@@ -45,14 +49,39 @@ def inference_gaps(runs: Mapping[str, Arrays]) -> Figure:
     return figure
 
 
-def _lines(names: list[str], xlabel: str) -> tuple[Figure, Axes]:
-    """Return a figure with a line for each run, the first at the top."""
-    figure = Figure(figsize=(9.0, 0.44 * len(names) + 1.3), layout="constrained")
-    axes = figure.subplots()
+def train_and_held_out(runs: Mapping[str, Arrays]) -> Figure:
+    """Show the means on training rows and on others side by side, and their difference.
+
+    Each array of a run is a mean with its standard error, (2,).
+    """
+    figure = Figure(figsize=(10.0, 0.44 * len(runs) + 1.3), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1), sharey=True)
+    _lines(left, list(runs), "nats for each row, ± two standard errors")
+    _lines(right, list(runs), "training minus not trained on, in nats")
+    series = (("train", "training rows", LINE_COLOURS[0], "o"), ("held_out", "not trained on", LINE_COLOURS[1], "D"))
+    for shift, (name, label, colour, mark) in zip((-0.13, 0.13), series, strict=True):
+        means, errors = np.array([arrays[name] for arrays in runs.values()]).T
+        places = np.arange(len(runs)) + shift
+        left.errorbar(means, places, xerr=2 * errors, fmt=mark, color=colour, capsize=3, markersize=5, label=label)
+    gaps, errors = np.array([arrays["gap"] for arrays in runs.values()]).T
+    right.axvline(0, color="#888888", linewidth=1)
+    right.errorbar(gaps, np.arange(len(runs)), xerr=2 * errors, fmt="o", color=INK, capsize=3, markersize=5)
+    for place, (gap, error) in enumerate(zip(gaps, errors, strict=True)):
+        offset = 0.0 if math.isnan(error) else 2 * error
+        right.annotate(
+            f"{gap:+.2f}".replace("-", "−"), (gap + offset, place), (6, -3), textcoords="offset points", fontsize=9
+        )
+    right.margins(x=0.25)
+    left.margins(x=0.08)
+    left.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.2)
+    return figure
+
+
+def _lines(axes: Axes, names: list[str], xlabel: str) -> None:
+    """Give the axes a line for each run, the first at the top."""
     axes.set_yticks(range(len(names)), [legible(name, 40) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel(xlabel)
     axes.grid(axis="x", alpha=0.25)
     axes.set_axisbelow(True)
     plain(axes)
-    return figure, axes

@@ -102,4 +102,11 @@ DIAGNOSED: tuple[Builder, ...] = (
         "it. The second, the approximation gap, is what the best `q(z|x)` of the family leaves; a better encoder "
         "cannot close it. The bars of two runs compare their inference, not their likelihoods.",
     ),
+    Diagnosed(
+        "generalisation",
+        plots.train_and_held_out,
+        "On the left, the bound on training rows and on as many rows that were not trained on (of an auto-encoder the "
+        "reconstruction). On the right, how much higher it is on training rows. A range that reaches 0 shows no "
+        "difference; a difference of several nats shows a model that knows its training rows by heart.",
+    ),
 )

@@ -5,7 +5,7 @@ Every diagnostic is a function ``diagnostic(sample) -> Diagnosis``, and a row of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -78,6 +78,7 @@ class Sample:
         rows: at most so many rows of the split, its first ones.
         seed: of all draws.
         objective: what the model was trained with, for the advice; None if it is not known.
+        history: the logged rows of the training; empty where they are not known.
     """
 
     model: LatentVariableModel
@@ -86,6 +87,7 @@ class Sample:
     rows: int
     seed: int
     objective: Objective | None = None
+    history: Sequence[Mapping[str, Any]] = ()
 
     def of(self, split: str) -> Observations:
         """Return at most ``rows`` rows of a split, its first ones, on the device of the model.

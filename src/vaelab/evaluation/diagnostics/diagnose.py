@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -32,6 +33,7 @@ def diagnose(
     only: Sequence[DiagnosticName] | None = None,
     *,
     objective: Objective | None = None,
+    history: Sequence[Mapping[str, Any]] = (),
     callback: Callback | None = None,
 ) -> Diagnostics:
     """Diagnose a model on a split: findings in plain words, each with its numbers, and advice where something is wrong.
@@ -48,6 +50,7 @@ def diagnose(
         seed: of all draws.
         only: names of diagnostics; by default all that apply.
         objective: what the model was trained with, such as ``ELBO()``: the advice depends on it.
+        history: the logged rows of the training, such as ``result.history`` of ``fit``: they show overfitting.
         callback: called with the finished and all diagnostics.
 
     Raises:
@@ -63,7 +66,7 @@ def diagnose(
     require_dataset(data)
     model.accept(data.spec)
     chosen = _chosen(model, only)
-    sample = Sample(model, data, split, require_int("rows", rows, 1), seed, objective)
+    sample = Sample(model, data, split, require_int("rows", rows, 1), seed, objective, history)
     protocol = sample.protocol
     found: list[Diagnosis] = []
     with evaluation_mode(model), torch.no_grad():

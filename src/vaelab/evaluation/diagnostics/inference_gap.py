@@ -198,4 +198,4 @@ class _Found:
     def _value(self, name: str) -> str:
         each = self.of[name]
         error = each.standard_error
-        return f"{each.mean:.2f}" + (f" ± {error:.2f}" if error == error else "")
+        return f"{round(each.mean, 2) + 0.0:.2f}" + (f" ± {error:.2f}" if error == error else "")

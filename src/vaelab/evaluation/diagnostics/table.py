@@ -13,6 +13,7 @@ from vaelab.evaluation.diagnostics.aggregate import aggregate_against_prior
 from vaelab.evaluation.diagnostics.bits import use_and_correlation
 from vaelab.evaluation.diagnostics.collapse import posterior_collapse
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
+from vaelab.evaluation.diagnostics.generalisation import generalisation
 from vaelab.evaluation.diagnostics.inference_gap import inference_gap
 from vaelab.evaluation.diagnostics.units import active_and_nats
 from vaelab.models import LatentVariableModel
@@ -78,6 +79,13 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
             inference_gap,
             "How far is the ELBO below log p(x), and is the encoder or the family of q(z|x) the cause?",
             r"$[\log p(x) - \mathcal{L}(q^*)] + [\mathcal{L}(q^*) - \mathcal{L}(q)]$, $q^*$ the best of the family",
+        ),
+        Diagnostic(
+            "generalisation",
+            generalisation,
+            "Does the model fit training rows better than rows that it has not seen?",
+            r"$\operatorname{E}_\text{train} \mathcal{L}(x) - \operatorname{E}_\text{validation} \mathcal{L}(x)$",
+            applies=lambda model: True,
         ),
     )
 }
