@@ -204,6 +204,38 @@ def test_an_interrupted_estimate_is_printed_and_kept(bound, walks, vaelab, run, 
     assert {(record.observations, record.interrupted, record.samples) for record in records} == {(10, True, 4)}
 
 
+SIGNALLED = """
+import os, signal, sys
+from vaelab.cli import main, progress
+from vaelab.likelihood import walk
+
+walk._ELEMENTS = 16 * 4 * 5  # chunks of five rows
+
+class Signal(progress.WorkProgress):
+    def __call__(self, done, total):
+        if done > 0.6 * total:
+            os.kill(os.getpid(), signal.SIGINT)
+
+progress.WorkProgress = Signal
+for bound in ("ais", "ais-gap"):
+    sys.argv = ["vaelab", "evaluate", "run", "--bound", bound, "--temperatures", "6", "--chains", "4", "--rows", "20"]
+    try:
+        main()
+    except SystemExit as left:
+        print("code", left.code, flush=True)
+"""
+
+
+def test_a_signal_to_a_process_keeps_what_is_done(run):
+    done = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, check=True)
+    assert done.stdout.count("code 130") == 2, done.stderr
+    assert done.stderr.splitlines() == ["interrupted"] * 2
+    assert done.stdout.count("Interrupted: of the first 10 observations.") == 4  # the gap has two parts
+    records = run.evaluations()
+    assert [record.name for record in records] == ["ais-6", "ais-gap-6", "ais-lower-6", "ais-upper-6"]
+    assert all(record.interrupted and record.observations == 10 for record in records)
+
+
 def test_the_gap_says_that_its_rows_are_those_of_the_model(vaelab, run):
     words = ("--bound", "ais-gap", "--temperatures", 5, "--chains", 4, "--rows", 18, "--no-report")
     result = vaelab("evaluate", "run", *words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,7 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 __all__ = ["TrainingProgress", "WorkProgress", "describe"]
 
-_LINES = 50  # lines of a training without a terminal
+_LINES = 50  # lines of a long task without a terminal
+_SECONDS = 15.0  # between two lines of a task that is no training, at least
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -86,12 +88,32 @@ class TrainingProgress(_Bar):
 
 
 class WorkProgress(_Bar):
-    """Shows the progress of one task; without a terminal it prints nothing."""
+    """Shows the progress of one task and the time left.
+
+    Without a terminal it prints a line now and then: never one in the first seconds, at most about fifty in all.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.task = self.progress.add_task(name, total=None, text="")
+        self.name, self.begun = name, time.monotonic()
+        self.printed = (self.begun, 0.0)  # when the last line was printed, and the share that was done then
+        self.task = self.progress.add_task(name, total=None, text="left")
 
     def __call__(self, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` parts are done."""
         self.progress.update(self.task, completed=done, total=total)
+        if not self.progress.disable or not 0 < done < total:
+            return
+        now, share = time.monotonic(), done / total
+        if now - self.printed[0] >= _SECONDS and share - self.printed[1] >= 1 / _LINES:
+            self.printed = now, share
+            left = (now - self.begun) * (1 - share) / share
+            self.line(f"{self.name}  {share:.0%} done, about {_duration(left)} left")
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration as people say it: seconds, minutes, or hours and minutes."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

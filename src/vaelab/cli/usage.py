@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
+from typer import Abort
 from typer.core import TyperGroup
 
 from vaelab.cli.output import say
@@ -155,6 +156,13 @@ def say_next(command: str, more: str = "", **filled: object) -> None:
 
 class Commands(TyperGroup):
     """The group of commands; an unknown one is refused with the one that is meant."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; an interrupt that it does not handle ends it as an abort, of which the user is told."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # typer would exit without a word
+            raise Abort from None
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command by its name, or refuse."""
