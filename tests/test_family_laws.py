@@ -15,6 +15,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.functional import one_hot
 
 from vaelab.distributions import (
+    Autoregressive,
     Bernoulli,
     ContinuousBernoulli,
     DiagonalNormal,
@@ -71,8 +72,11 @@ def mixed_nodes():
     return nodes[:, torch.cat(PRODUCT_COLUMNS).argsort()], weights
 
 
+MATRICES = torch.randn(3, 5, 5, generator=torch.Generator().manual_seed(1)).double()
+
 # name -> (build from parameters of shapes (B, ...), the widths of the parameters, nodes (N, X) and weights (N,))
 FAMILIES = {
+    "autoregressive": (lambda a, b: Autoregressive(a, b, *MATRICES.to(a)), [5, 5], lambda: bits(5)),
     "bernoulli": (Bernoulli, [4], lambda: bits(4)),
     "categorical": (lambda a: OneHotCategorical(a, (2, 3, 2, 4)), [11], lambda: levels(2, 3, 2, 4)),
     "categorical-same-size": (lambda a: OneHotCategorical(a, (3, 3)), [6], lambda: levels(3, 3)),
@@ -83,7 +87,8 @@ FAMILIES = {
     "tree": (lambda a, b: Tree(a, b, [2, 0, -1, 0, 2]), [5, 5], lambda: bits(5)),
     "trees": (lambda a, b: Tree(a, b, [-1, 2, -1, 2]), [4, 4], lambda: bits(4)),
 }
-INDEPENDENT = [name for name in FAMILIES if name not in ("multinomial", "tree", "trees")]
+INDEPENDENT = [name for name in FAMILIES if name not in ("autoregressive", "multinomial", "tree", "trees")]
+WITHOUT_ENTROPY = ("autoregressive", "multinomial")
 
 
 class Case:
@@ -120,6 +125,10 @@ def test_the_density_is_normalised(case):
 
 
 def test_the_mean_and_the_variance_are_expectations(case):
+    if case.name == "autoregressive":  # an average over 64 draws, whose noise is fixed
+        assert torch.allclose(case.p.mean, case.expectation(case.nodes), rtol=0, atol=0.06)
+        assert torch.equal(case.p.variance, case.p.mean * (1 - case.p.mean))
+        return
     assert torch.allclose(case.p.mean, case.expectation(case.nodes), rtol=0, atol=1e-8)
     second = case.expectation(case.nodes.square())
     assert torch.allclose(case.p.variance, second - case.p.mean.square(), rtol=0, atol=1e-7)
@@ -127,7 +136,7 @@ def test_the_mean_and_the_variance_are_expectations(case):
 
 def test_the_entropy_is_an_expectation(case):
     log_prob = case.p.log_prob(case.nodes.unsqueeze(1))
-    if case.name == "multinomial":
+    if case.name in WITHOUT_ENTROPY:
         with pytest.raises(NotImplementedError):
             case.p.entropy()
     else:
@@ -136,6 +145,9 @@ def test_the_entropy_is_an_expectation(case):
 
 def test_no_value_has_a_higher_density_than_the_mode(case):
     assert case.p.support.check(case.p.mode).all()
+    if case.name == "autoregressive":  # column by column
+        assert torch.equal(case.p.mode, (case.p.conditional_logits(case.p.mode) > 0).double())
+        return
     assert (case.p.log_prob(case.p.mode) >= case.p.log_prob(case.nodes.unsqueeze(1)).amax(0) - 1e-12).all()
 
 

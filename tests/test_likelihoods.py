@@ -36,6 +36,7 @@ SPECS = {
     "mixed": DataSpec((7,), kind="mixed", variables=MIXED),
 }
 ALLOWED = {
+    "autoregressive": {"binary"},
     "bernoulli": {"binary"},
     "categorical": {"categorical"},
     "continuous-bernoulli": {"unit"},

@@ -1,4 +1,7 @@
-"""Likelihoods whose columns depend on each other given z: trees. Structure, marginals, doors, files, refusals."""
+"""Likelihoods whose columns depend on each other given z: trees and autoregressive ones.
+
+The tree of Chow and Liu, marginals by enumeration, every door, files, refusals.
+"""
 
 import math
 from itertools import combinations, product
@@ -11,7 +14,7 @@ from torch.distributions import Categorical, MixtureSameFamily
 
 import vaelab
 from vaelab.data import Dataset, Split
-from vaelab.distributions import Bernoulli, Forest, Tree, all_codes, given_observed, observed_log_prob
+from vaelab.distributions import Autoregressive, Bernoulli, Forest, Tree, all_codes, given_observed, observed_log_prob
 from vaelab.errors import InputError
 from vaelab.inference import Enumeration, complete
 from vaelab.likelihoods import TreeLikelihood
@@ -275,3 +278,88 @@ def test_an_estimator_of_scikit_learn_and_more_columns_than_pairs_can_have():
     wide = dataset(scipy.sparse.csr_array((50, 5001), dtype=np.uint8))
     with pytest.raises(InputError, match=r"likelihood: tree is for at most 5,000 columns, .* the data have 5,001"):
         TreeLikelihood(2, wide)
+
+
+# ---------------------------------------------------------------- autoregressive
+
+
+def autoregressive(batch=(3,), columns=6, scale=1.0):
+    generator = torch.Generator().manual_seed(4)
+    parts = [scale * torch.randn(*batch, columns, generator=generator).double() for _ in range(2)]
+    return Autoregressive(*parts, *(scale * torch.randn(3, columns, columns, generator=generator).double()))
+
+
+def test_a_column_depends_on_all_columns_before_it_and_on_no_other():
+    p = autoregressive((), scale=0.3)
+    p.shifts[:] = 5  # no hidden unit is off
+    slopes = torch.autograd.functional.jacobian(p.conditional_logits, torch.rand(6).double())
+    assert not slopes.triu().any()
+    assert slopes[torch.ones(6, 6).tril(-1) > 0].abs().min() > 1e-3
+
+
+def test_it_starts_as_independent_bits_at_the_means_of_the_data():
+    data = dataset()
+    x, z = data.test.batch(40), torch.randn(2, 40, 3)
+    model = vaelab.gaussian_vae(data, latent_dim=3, hidden_dims=[4], likelihood="autoregressive", seed=0)
+    network = model.likelihood.network
+    assert torch.allclose(model.log_likelihood(x, z), Bernoulli(network(z)[..., :5]).log_prob(x), rtol=1e-6)
+    with torch.no_grad():
+        network.layers[-1].weight.zero_()
+    assert torch.allclose(model.decode(z)[0, 0], data.spec.mean, atol=1e-5)
+
+
+def test_its_mean_is_estimated_and_the_same_at_every_call():
+    p, x = autoregressive(), all_codes(6, torch.zeros(()).double())
+    exact = torch.einsum("nb,nx->bx", p.log_prob(x.unsqueeze(1)).exp(), x)
+    assert torch.equal(p.mean, p.mean)
+    assert torch.allclose(p.mean[:, 0], exact[:, 0], rtol=1e-12)  # nothing is drawn before the first column
+    error = (p.mean - exact).abs().max()
+    assert 1e-4 < error < 5 * 0.0625
+    assert not p.mean.requires_grad
+
+
+def test_its_mode_is_the_likelier_value_of_each_column_and_need_not_be_the_most_probable_row():
+    direct = torch.tensor([[0.0, 0.0], [-1.0, 0.0]]).double()  # the second bit is nearly certain where the first is 0
+    p = Autoregressive(torch.tensor([0.1, 9.0]).double(), torch.zeros(2).double(), 9 * direct, 0 * direct, 0 * direct)
+    assert p.mode.tolist() == [1.0, 0.0]
+    assert p.log_prob(torch.tensor([0.0, 1.0]).double()) > p.log_prob(p.mode)
+
+
+def test_parameters_of_all_its_parts_are_mapped():
+    p = autoregressive()
+    for part in (p.logits, p.direct, p.inward, p.outward):
+        part.requires_grad_()
+    x = p.sample()
+    assert not p.map_parameters(torch.Tensor.detach).log_prob(x).requires_grad
+    assert torch.equal(p.map_parameters(torch.Tensor.detach).log_prob(x), p.log_prob(x))
+
+
+def test_rows_with_gaps_are_refused_where_the_model_is_built_and_where_it_meets_them(tmp_path):
+    gaps = chained(100).astype(np.float32)
+    gaps[3, 2] = NAN
+    incomplete, model = dataset(gaps), vaelab.bernoulli_vae(5, latent_dim=2, likelihood="autoregressive", seed=0)
+    sentence = r"^likelihood: expected .* as values of x are missing; .*utoregressive has no density of some of its col"
+    for use in (
+        lambda: vaelab.gaussian_vae(incomplete, latent_dim=2, likelihood="autoregressive"),
+        lambda: vaelab.fit(model, incomplete, steps=1),
+        lambda: vaelab.evaluate(model, incomplete, samples=1),
+        lambda: vaelab.impute(model, gaps),
+        lambda: complete(model, chained(3).astype(np.float32), torch.arange(5) < 3),
+        lambda: GaussianVAE(likelihood="autoregressive", steps=1).fit(gaps),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            use()
+
+
+def test_an_autoregressive_model_trains_is_saved_and_has_no_onnx(tmp_path):
+    data = dataset(chained(300))
+    model = vaelab.gaussian_vae(data, latent_dim=2, hidden_dims=[8], likelihood="autoregressive", seed=0)
+    before = vaelab.evaluate(model, data, samples=20)["iwae-20"].value
+    vaelab.fit(model, data, steps=60, seed=0)
+    assert vaelab.evaluate(model, data, samples=20)["iwae-20"].value > before + 0.05
+    model.save(tmp_path / "model")
+    loaded, x = vaelab.load(tmp_path / "model"), data.test.batch(5)
+    assert torch.equal(loaded.log_joint(x, torch.ones(2, 5, 2)), model.log_joint(x, torch.ones(2, 5, 2)))
+    assert torch.equal(loaded.sample(4, "mode", seed=0), model.sample(4, "mode", seed=0))
+    with pytest.raises(InputError, match=r"likelihood: expected one whose mean has a formula, .*; autoregressive"):
+        vaelab.export.to_onnx(model, tmp_path / "onnx")

@@ -7,6 +7,7 @@ distributions too: ``as_vector`` converts those that have a class here.
 
 from __future__ import annotations
 
+from vaelab.distributions.autoregressive import Autoregressive
 from vaelab.distributions.bernoulli import Bernoulli
 from vaelab.distributions.categorical import Groups, OneHotCategorical
 from vaelab.distributions.chain import Chain, log_factors
@@ -23,6 +24,7 @@ from vaelab.distributions.tree import Forest, Tree
 from vaelab.distributions.vector import ParametricDistribution, VectorDistribution
 
 __all__ = [
+    "Autoregressive",
     "Bernoulli",
     "Chain",
     "Code",

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from vaelab.distributed import noise_from
 from vaelab.errors import InputError
 from vaelab.inference import MeanFieldPosterior
+from vaelab.likelihoods import AutoregressiveLikelihood
 from vaelab.models import LatentVariableModel
+from vaelab.models.latent import columns_of
 from vaelab.seeds import seeded
 
 __all__ = ["Decoder", "Encoder", "Part"]
@@ -95,6 +97,11 @@ class Decoder(Part):
 
     def __init__(self, model: LatentVariableModel) -> None:
         super().__init__(model)
+        if isinstance(columns_of(model.likelihood), AutoregressiveLikelihood):
+            raise InputError(
+                "likelihood: expected one whose mean has a formula, to write it in ONNX; autoregressive estimates it "
+                "from draws (tree and bernoulli have one)"
+            )
         self.inputs = ["z", *(["y"] if model.given else [])]
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:

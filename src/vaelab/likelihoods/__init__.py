@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import nn
 
 from vaelab.likelihoods.auto import likelihood_for
+from vaelab.likelihoods.autoregressive import AutoregressiveLikelihood
 from vaelab.likelihoods.bernoulli import BernoulliLikelihood
 from vaelab.likelihoods.categorical import CategoricalLikelihood
 from vaelab.likelihoods.chain import BottomLayer, columns_of
@@ -20,6 +21,7 @@ from vaelab.likelihoods.tree import TreeLikelihood
 
 __all__ = [
     "LIKELIHOODS",
+    "AutoregressiveLikelihood",
     "BernoulliLikelihood",
     "BottomLayer",
     "CategoricalLikelihood",
@@ -38,6 +40,7 @@ __all__ = [
 # The likelihoods that a model's option ``likelihood`` names, each built from the size of the code, the data and a
 # function that builds a network from two sizes. The name ``auto`` stands for the one of :func:`likelihood_for`.
 LIKELIHOODS: dict[str, Callable[..., nn.Module]] = {
+    "autoregressive": AutoregressiveLikelihood,
     "bernoulli": BernoulliLikelihood,
     "categorical": CategoricalLikelihood,
     "continuous-bernoulli": ContinuousBernoulliLikelihood,

@@ -314,9 +314,10 @@ class LatentVariableModel(Pretrained):
         """Draw n observations from the model: z ~ p(z), then x ~ p(x|z); shape (n, X).
 
         ``kind`` says what is returned for each code z: ``draw``, a sample of p(x|z); ``mean``, the mean of p(x|z);
-        ``mode``, its most probable value. The same ``seed`` gives the same codes for every kind. A call with a seed
-        leaves torch's global generator as it was. ``given`` is y of a conditional model p(x|z, y): a label, values of
-        the columns, or one of them for each observation.
+        ``mode``, its most probable value. An autoregressive likelihood estimates the mean from 64 draws, and its mode
+        takes for each column the more probable value given those before. The same ``seed`` gives the same codes for
+        every kind. A call with a seed leaves torch's global generator as it was. ``given`` is y of a conditional model
+        p(x|z, y): a label, values of the columns, or one of them for each observation.
 
         Raises:
             InputError: ``n`` is less than 1, or an unknown ``kind``.

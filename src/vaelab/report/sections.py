@@ -211,7 +211,8 @@ def sample_modes(members: Sequence[ReportedRun]) -> Section | None:
             f"under p(x|z), {data:.1%} in the test data."
         )
     guide = (
-        "The same codes as above, with every pixel at its more probable value. Parts that are pale grey in the mean "
+        "The same codes as above, each as the most probable image: of independent pixels, every pixel at its more "
+        "probable value. Parts that are pale grey in the mean "
         "disappear here, so modes have fewer pixels set than the data wherever the model is uncertain."
     )
     return Section("sample-modes", "The same draws' most probable images", guide, "\n".join(finding), figure)

@@ -25,6 +25,7 @@ _REPEATS = 10  # rows stand as often as their weights up to so many times the ro
 _KIND_OF = {
     "bernoulli": "binary",
     "tree": "binary",
+    "autoregressive": "binary",
     "continuous-bernoulli": "grey",
     "gaussian": "real",
     "gaussian-shared": "real",
