@@ -91,7 +91,7 @@ def test_another_binarisation_has_to_be_asked_for_and_is_marked(vaelab, trained,
     kept = [record["binarisation"] for record in json.loads((run / "evaluation.json").read_text())["records"]]
     assert (kept.count("dynamic"), kept.count("threshold")) == (4, 4)
     out = vaelab(*asked, "--binarisation", "threshold").out
-    assert "binarisation threshold; trained under dynamic)" in out
+    assert "binarisation threshold; trained under dynamic;" in out
     assert ReportedRun("x", Run(run)).evaluation("elbo").binarisation == "dynamic"
     assert "likelihood: bernoulli is for bits" in vaelab.refused(*asked, "--binarisation", "none")
 

@@ -8,6 +8,7 @@ import torch
 from scipy.stats import binom
 
 from tests.laws import BITS, X, binary_data, build, observations_of
+from vaelab.data import Dataset, Split
 from vaelab.evaluation import EvaluationRecord, evaluate
 from vaelab.likelihood import exact, importance_weighted, pareto_shape
 from vaelab.likelihood.curve import SLOW, block_means, decades, limit_of, log_blocks
@@ -116,10 +117,11 @@ def test_a_curve_that_is_too_slow_is_marked_and_names_what_to_use_instead():
     model, x = gaussian_vae(X, 2, [], seed=0), torch.ones(20, X)
     with torch.no_grad():
         model.posterior.network.layers[0].bias[2:] = -2.0  # a posterior that is too narrow
-    estimate = importance_weighted(model, x, 1000)
-    assert "--bound quadrature" in estimate.note
-    assert "quote no limit" in estimate.note
-    assert estimate.details["heavy_tailed"] > 0.1 or estimate.details["exponent"] < SLOW
+    data = Dataset("ones", {"test": Split(x.to(torch.uint8).numpy())}, "binary", 1)
+    result = evaluate(model, data, bounds=("iwae",), samples=1000)
+    assert result["iwae"].heavy_tailed > 0.1 or result["iwae"].exponent < SLOW
+    assert "iwae-1000: do not quote it: " in result.advice()[0]
+    assert result.advice()[0].endswith("Quote quadrature, which is log p(x) itself.")
 
 
 def test_an_evaluation_keeps_and_prints_the_curve():

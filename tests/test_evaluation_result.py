@@ -23,10 +23,12 @@ def result(request: pytest.FixtureRequest) -> Evaluation:
 
 
 def test_the_table_has_every_number_on_a_line_and_the_protocol(result: Evaluation) -> None:
-    *lines, protocol = str(result).splitlines()
-    assert protocol.startswith("(nats per observation; 30 observations, test split of patterns, SHA-256 ")
-    assert protocol.endswith(f"float64 on cpu, vaelab {__version__}, torch {torch.__version__})")
-    assert len(lines) == len(result)
+    text = str(result).splitlines()
+    lines, below = text[: len(result)], " ".join(line.strip() for line in text[len(result) :])
+    assert below.startswith("(nats per observation; 30 observations, test split of patterns, SHA-256 ")
+    assert f"float64 on cpu, vaelab {__version__}, torch {torch.__version__})" in below
+    assert below.endswith(" ".join(result.advice()))
+    assert max(map(len, text)) <= 100
     assert len({line.index(record.cells()[1]) for line, record in zip(lines, result, strict=True)}) == 1, "one column"
     for line, record in zip(lines, result, strict=True):
         assert line.startswith(record.name)
@@ -41,6 +43,17 @@ def test_html_has_the_cells_of_the_table(result: Evaluation) -> None:
     assert all(f"<td>{record.cells()[1]}</td>" in html for record in result)
     odd = result.records[0].model_copy(update={"data": "<b>"})
     assert "&lt;b&gt;" in Evaluation((odd,))._repr_html_()
+    assert all(f"<p>{sentence}</p>" in html for sentence in result.advice())
+
+
+def test_on_a_narrow_terminal_values_stand_below_their_names(
+    result: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+    lines = str(result).splitlines()
+    assert lines[: 2 * len(result) : 2] == [record.cells()[0] for record in result]
+    assert [line.strip() for line in lines[1 : 2 * len(result) : 2]] == [record.cells()[1] for record in result]
+    assert max(map(len, lines[2 * len(result) :])) <= 24
 
 
 def test_a_record_is_read_back_from_json_exactly(result: Evaluation) -> None:

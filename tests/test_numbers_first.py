@@ -198,7 +198,7 @@ def test_an_interrupted_estimate_is_printed_and_kept(bound, walks, vaelab, run, 
         monkeypatch.setattr(room, "walked", stopped)
     result = vaelab("evaluate", "run", "--bound", bound, "--temperatures", 5, "--chains", 4, "--rows", 18)
     assert result.code == 130
-    assert "Interrupted: of the first 10 observations." in result.out
+    assert "do not quote it: it was interrupted after 10 rows" in result.out
     records = run.evaluations()
     assert records[0].name == f"{bound}-5"
     assert {(record.observations, record.interrupted, record.samples) for record in records} == {(10, True, 4)}

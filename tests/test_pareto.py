@@ -38,11 +38,9 @@ def test_an_estimate_of_a_bad_proposal_is_marked():
         model.posterior.network.layers[0].bias[2:] = -3.0  # far too narrow
     x = torch.ones(20, 6)
     bad = importance_weighted(model, x, 200)
-    assert "Pareto shape above 0.7" in bad.note
     assert bad.details["heavy_tailed"] > 0.5
     with torch.no_grad():
         model.posterior.network.layers[0].weight.zero_()
         model.posterior.network.layers[0].bias.zero_()  # the prior, and a likelihood that changes little
     good = importance_weighted(model, x, 200)
-    assert good.note == ""
     assert good.details["heavy_tailed"] < 0.1

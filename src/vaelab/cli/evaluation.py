@@ -121,10 +121,12 @@ def _evaluated(model: LatentVariableModel, data: Dataset, asked: _Asked, callbac
 
 def _print_result(run: Path, result: Evaluation, as_json: bool) -> None:
     if as_json:
-        print_json({"run": str(run), "evaluations": [record.to_dict() for record in result]})
+        numbers = [record.to_dict() for record in result]
+        print_json({"run": str(run), "evaluations": numbers, "advice": result.advice()})
     else:
         print_values([(*record.cells(), record.remarks()) for record in result])
-        print_text(result.protocol())
+        for text in (result.protocol(), *result.advice()):
+            print_text(text)
     sys.stdout.flush()
 
 

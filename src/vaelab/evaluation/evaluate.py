@@ -16,6 +16,7 @@ from vaelab.data import Dataset, DataSpec, Observations, require_dataset
 from vaelab.data.streaming.observations import Streamed
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.evaluation.active_units import active_units
+from vaelab.evaluation.advice import best_estimate
 from vaelab.evaluation.encode import encode_means
 from vaelab.evaluation.protocol import protocol_of
 from vaelab.evaluation.result import Evaluation, EvaluationRecord
@@ -98,6 +99,7 @@ def evaluate(
     if rows is not None and require_int("rows", rows, 1) < len(observed):
         of_split["rows_of_split"], observed = len(observed), observed.first(rows)
     protocol = protocol_of(model, data, split, observed, seed, precision) | of_split
+    protocol["best_estimate"] = best_estimate(model)
     with evaluation_mode(model), matmul_precision("medium" if precision == "bfloat16" else "highest"):
         if model.code == "point":
             numbers = list(_of_autoencoder(model, observed, seed))
@@ -215,16 +217,11 @@ def _record(name: str, samples: int | None, estimate: BoundEstimate) -> _Number:
         "value": estimate.mean,
         "standard_error": error,
         "observations": len(estimate.values),
-        "note": " ".join(part for part in (_of_interruption(estimate), estimate.note, _of_weights(estimate)) if part),
+        "note": " ".join(part for part in (estimate.note, _of_weights(estimate)) if part),
         "interrupted": estimate.interrupted,
         **estimate.details,
     }
     return content, estimate.values
-
-
-def _of_interruption(estimate: BoundEstimate) -> str:
-    """Return that the user interrupted the estimate, and what it is of."""
-    return f"Interrupted: of the first {len(estimate.values):,} observations." if estimate.interrupted else ""
 
 
 def _of_weights(estimate: BoundEstimate) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -11,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from vaelab.errors import InputError, did_you_mean, shown
+from vaelab.evaluation.advice import advice
 from vaelab.evaluation.protocol import in_short
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CurvePoint", "Evaluation", "EvaluationRecord"]
 
+_WIDTH = 100  # characters of a printed line, at most
 _ALWAYS = ("name", "samples", "value", "standard_error", "observations")  # keys of every record, null or not
 
 
@@ -71,6 +75,8 @@ class EvaluationRecord(BaseModel):
             the mean log p(x) of these observations, because of the codes drawn and of the fit.
         exponent: a, of the gap `c K^-a` between ``curve`` and ``limit``: 1 for weights that have a variance.
         change: how much the last halving of the grid's step changed an integral, in nats.
+        best_estimate: the estimate of log p(x) that is closest to it for this model: ``exact``, ``quadrature`` or
+            ``ais``.
         units: how many units the code has.
         nats, nats_per_active_unit: information that the active units carry, together and each.
         measure: what ``nats`` measures, ``KL`` or ``mutual information``.
@@ -119,6 +125,7 @@ class EvaluationRecord(BaseModel):
     limit_standard_error: float | None = None
     exponent: float | None = None
     change: float | None = None
+    best_estimate: str | None = None
     units: int | None = None
     nats: float | None = None
     nats_per_active_unit: float | None = None
@@ -226,10 +233,20 @@ class Evaluation(Sequence[EvaluationRecord]):
         first = next((record for record in self.records if not record.rows_of_model), self.records[0])
         return f"(nats per observation; {in_short(first)})"
 
+    def advice(self) -> list[str]:
+        """Return sentences on the numbers that should not be quoted, and on what to quote instead."""
+        return advice(self.records)
+
     def __str__(self) -> str:
         cells = [record.cells() for record in self.records]
         width = max((len(name) for name, _ in cells), default=0)
-        return "\n".join([*(f"{name:{width}}  {value}" for name, value in cells), self.protocol()])
+        if not cells:
+            return ""
+        columns = min(_WIDTH, shutil.get_terminal_size().columns)
+        texts = [line for text in (self.protocol(), *self.advice()) for line in _wrapped(text, columns)]
+        fits = all(width + 2 + len(value) <= columns for _, value in cells)
+        table = [f"{name:{width}}  {value}" if fits else f"{name}\n  {value}" for name, value in cells]
+        return "\n".join([*table, *texts])
 
     __repr__ = __str__
 
@@ -239,7 +256,8 @@ class Evaluation(Sequence[EvaluationRecord]):
             f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
             for name, value in (record.cells() for record in self.records)
         )
-        return f"<table><caption>{escape(self.protocol())}</caption>{rows}</table>"
+        below = "".join(f"<p>{escape(text)}</p>" for text in (self.protocol(), *self.advice()) if text)
+        return f"<table>{rows}</table>{below}"
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Return each record as JSON values, under its name."""
@@ -258,3 +276,8 @@ class Evaluation(Sequence[EvaluationRecord]):
                 "to_frame: expected pandas to be installed (pip install pandas); to_dict() works without it"
             ) from None
         return pandas.DataFrame([record.to_dict() for record in self.records]).set_index("name")
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break a text between words; the further lines are indented."""
+    return textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

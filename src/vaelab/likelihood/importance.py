@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from vaelab.errors import InputError
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split, finished
-from vaelab.likelihood.curve import FEWEST_OF_A_LIMIT, SLOW, Limit, block_means, decades, limit_of, log_blocks
-from vaelab.likelihood.exact import require_few_bits
+from vaelab.likelihood.curve import FEWEST_OF_A_LIMIT, block_means, decades, limit_of, log_blocks
 from vaelab.likelihood.objective import Score, posterior_score, score_split
 from vaelab.likelihood.pareto import FEWEST, HEAVY, pareto_shape
-from vaelab.likelihood.quadrature import require_small_code
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import IWAE, Terms
 
-__all__ = ["effective_samples", "importance_weighted", "instead_of_samples", "log_mean_weight"]
-
-_SHARE = 0.1  # of the observations with weights of a heavy tail, above which the number is marked
-TOO_HEAVY = (
-    "a lower bound that may be far below log p(x), as may be its limit: for {:.0%} of the observations a few weights "
-    "decide (Pareto shape above 0.7); give it with its K, quote no limit, and see {}"
-)
-TOO_SLOW = (
-    "a lower bound whose limit is not to be quoted: it rises too slowly with K (its gap falls as K^-{:.2f}; as K^-1 "
-    "where the weights have a variance); give it with its K, and see {}"
-)
-NO_LIMIT = (
-    "a lower bound without a limit in sight: from K/4 to K codes it rises by as much as from K/16 to K/4; give it with "
-    "its K, and see {}"
-)
+__all__ = ["effective_samples", "importance_weighted", "log_mean_weight"]
 
 
 def importance_weighted(
@@ -49,7 +31,7 @@ def importance_weighted(
     w_k)^2 / sum_k w_k^2`, between 1 and K, and ``pareto_shape``, how heavy the tail of the weights is
     (:func:`~vaelab.likelihood.pareto_shape`). ``details`` has the bound of k = 1, 10, 100, ... codes from the same
     weights, each with its standard error (``curve``), and from 64 codes its limit as K grows
-    (:func:`~vaelab.likelihood.curve.limit_of`); ``note`` says where it is not to be quoted, and what to use instead.
+    (:func:`~vaelab.likelihood.curve.limit_of`). ``vaelab.evaluate`` says in words when not to quote it.
     Source: Burda, Grosse & Salakhutdinov (2016), https://arxiv.org/abs/1509.00519.
 
     Raises:
@@ -80,17 +62,14 @@ def log_mean_weight(
         effective, shape = torch.cat([part.effective for part in done]), torch.cat([part.shape for part in done])
         weights = None if split.weights is None else split.weights[: len(values)]
         details = {"median_effective_samples": float(effective.median()), "curve": _curve(done, samples, weights)}
-        note = ""
         if samples >= FEWEST:
             heavy = float((shape > HEAVY).double().mean())
             details |= {"median_pareto_shape": float(shape.nanmedian()), "heavy_tailed": heavy}
-            note = TOO_HEAVY.format(heavy, instead_of_samples(model)) if heavy > _SHARE else ""
         if samples >= FEWEST_OF_A_LIMIT:
             limit = limit_of(torch.cat([part.blocks for part in done], 1), weights)
             details |= {} if limit is None else limit.details()
-            note = note or _of_limit(limit, model)
         diagnostics = {"effective_samples": effective, "pareto_shape": shape}
-        return BoundEstimate(values, {}, diagnostics, details, note, weights)
+        return BoundEstimate(values, {}, diagnostics, details, weights=weights)
 
     return finished((_of_weights(terms) for _, terms in chunks), estimate)
 
@@ -129,27 +108,6 @@ def _curve(done: list[_OfWeights], samples: int, weights: Tensor | None) -> list
         }
         for count, mean in means.items()
     ]
-
-
-def _of_limit(limit: Limit | None, model: LatentVariableModel) -> str:
-    """Return why the limit is not to be quoted, and what to use instead; nothing where it is."""
-    if limit is None:
-        return NO_LIMIT.format(instead_of_samples(model))
-    return TOO_SLOW.format(limit.exponent, instead_of_samples(model)) if limit.exponent < SLOW else ""
-
-
-def instead_of_samples(model: LatentVariableModel) -> str:
-    """Return the estimate of log p(x) that does not depend on q(z|x), or hardly, in the words of the command line.
-
-    >>> from vaelab.models import bernoulli_vae, gaussian_vae
-    >>> instead_of_samples(gaussian_vae(6, latent_dim=2)), instead_of_samples(bernoulli_vae(6, latent_dim=50))
-    ('--bound quadrature', '--bound ais')
-    """
-    for name, check in (("exact", require_few_bits), ("quadrature", require_small_code)):
-        with suppress(InputError):
-            check(model)
-            return f"--bound {name}"
-    return "--bound ais"
 
 
 def effective_samples(log_weights: Tensor) -> Tensor:

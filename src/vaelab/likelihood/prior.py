@@ -15,8 +15,6 @@ from vaelab.objectives import Terms
 
 __all__ = ["prior_average", "prior_score"]
 
-PRIOR = "plain Monte-Carlo over the prior: its variance is huge, do not quote it"
-
 
 def prior_average(
     model: LatentVariableModel,
@@ -40,7 +38,7 @@ def prior_average(
     """
     model.require_likelihood()
     estimate = log_mean_weight(model, observed, samples, seed, callback, prior_score(model))
-    return replace(estimate, details={}, note=PRIOR)
+    return replace(estimate, details={})
 
 
 def prior_score(model: LatentVariableModel) -> Score:

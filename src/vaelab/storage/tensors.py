@@ -24,8 +24,18 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], step: int | None = None
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     checksum = _checksum(plain)
     of_step = {} if step is None else {"step": str(step), "step_sha256": _step_checksum(checksum, str(step))}
-    write_file(path, safetensors.torch.save(plain, metadata={"sha256": checksum, **of_step}))
+    write_file(path, _in_order(safetensors.torch.save(plain, metadata={"sha256": checksum, **of_step})))
     return checksum
+
+
+def _in_order(content: bytes) -> bytes:
+    """Return a safetensors file with its metadata in order: the library writes them in a random one."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], str]:
