@@ -1,5 +1,6 @@
 """Room: likelihoods. Which columns each is for, what auto chooses, where they start, units, saving."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -14,7 +15,7 @@ from vaelab.distributions import DiagonalNormal, Multinomial, OneHotCategorical,
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.likelihoods import LIKELIHOODS, GaussianLikelihood, MultinomialLikelihood, likelihood_for
-from vaelab.objectives import ELBO
+from vaelab.objectives import ELBO, IWAE, TVO
 from vaelab.report import ReportedRun, require_comparable
 from vaelab.settings import resolve
 
@@ -288,24 +289,47 @@ def test_training_does_not_depend_on_the_units(factor):
     assert bound == pytest.approx(-14.0, abs=0.3)
 
 
-def test_an_estimator_of_every_kind_takes_every_family():
-    for kind in SPECS:
-        data = dataset_of(kind)
-        x = data.train.batch(8)
-        used = 0
-        for build, options in ((vaelab.bernoulli_vae, {"latent_dim": 2}), (vaelab.gaussian_vae, {"latent_dim": 2})):
-            model = build(data, hidden_dims=[4], seed=0, **options)
-            for estimator in (kind_of(model) for kind_of in ESTIMATORS.values() if model.code in kind_of.codes):
-                try:
-                    estimator.check(model, ELBO())
-                except InputError:
-                    continue
-                loss = estimator(model, ELBO(), x).loss()
-                weights = [weight for weight in model.parameters() if weight.requires_grad]
-                gradients = torch.autograd.grad(loss, weights, allow_unused=True)
-                assert all(gradient.isfinite().all() for gradient in gradients if gradient is not None)
-                used += 1
-        assert used == len(ESTIMATORS) - 1  # all but mean-field EM, which is for networks of bits
+CODES = (
+    lambda data, **options: vaelab.bernoulli_vae(data, latent_dim=2, hidden_dims=[4], seed=0, **options),
+    lambda data, **options: vaelab.gaussian_vae(data, latent_dim=2, hidden_dims=[4], seed=0, **options),
+)
+CHAINS = (
+    lambda data, **options: vaelab.sbn(data, layers=[3, 2], seed=0, **options),
+    lambda data, **options: vaelab.deep_gaussian_vae(data, [3, 2], [[4], []], seed=0, **options),
+)
+
+
+DEPENDENT = [("binary", "tree"), ("binary", "autoregressive")]  # the columns depend on each other given z
+
+
+@pytest.mark.parametrize(
+    ("kind", "likelihood", "builds"),
+    [
+        *((kind, likelihood, CODES) for kind, likelihood in [*((kind, "auto") for kind in SPECS), *DEPENDENT]),
+        *((kind, likelihood, CHAINS) for kind, likelihood in [("mixed", "auto"), *DEPENDENT]),
+    ],
+)
+def test_an_estimator_of_every_kind_takes_every_family(kind, likelihood, builds):
+    data, used = dataset_of(kind), set()
+    x = data.train.batch(8)
+    for build in builds:
+        model = build(data, likelihood=likelihood)
+        for name, estimator in ((name, new(model)) for name, new in ESTIMATORS.items() if model.code in new.codes):
+            for objective in (ELBO(), IWAE(), TVO()):
+                with contextlib.suppress(InputError):
+                    estimator.check(model, objective)
+                    break
+            else:
+                continue
+            loss = estimator(model, objective, x).loss()
+            weights = [weight for weight in model.parameters() if weight.requires_grad]
+            gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+            assert all(gradient.isfinite().all() for gradient in gradients if gradient is not None)
+            used.add(name)
+    if builds is CODES:
+        assert set(ESTIMATORS) - used == {"mean-field"}  # which is for networks of bits
+    else:
+        assert used >= {"score-function", "wake-sleep", "reweighted-wake-sleep", "disarm", "exact", "pathwise"}
 
 
 def test_mean_field_inference_names_the_likelihood_that_it_needs():
