@@ -309,7 +309,7 @@ def test_more_bits_than_can_be_enumerated_are_refused(held_out):
 def test_a_bound_that_the_model_does_not_have_is_refused_before_another_is_computed():
     for asked, model, sentence in (
         (("elbo", "exact"), bernoulli_vae(X, latent_dim=21, hidden_dims=[]), "at most 20 bits to enumerate"),
-        (("elbo", "quadrature"), build("gaussian"), "expected a code of 1 or 2 real numbers"),
+        (("elbo", "quadrature"), build("gaussian", latent_dim=5), "expected a code of 1 to 4 real numbers"),
     ):
         seen = []
         with pytest.raises(InputError, match=sentence):

@@ -77,6 +77,8 @@ class EvaluationRecord(BaseModel):
         change: how much the last halving of the grid's step changed an integral, in nats.
         best_estimate: the estimate of log p(x) that is closest to it for this model: ``exact``, ``quadrature`` or
             ``ais``.
+        error, points: of an integral over points spread over p(z), how far it can be from the mean log p(x), in nats,
+            and how many points.
         units: how many units the code has.
         nats, nats_per_active_unit: information that the active units carry, together and each.
         measure: what ``nats`` measures, ``KL`` or ``mutual information``.
@@ -126,6 +128,8 @@ class EvaluationRecord(BaseModel):
     exponent: float | None = None
     change: float | None = None
     best_estimate: str | None = None
+    error: float | None = None
+    points: int | None = None
     units: int | None = None
     nats: float | None = None
     nats_per_active_unit: float | None = None

@@ -126,8 +126,8 @@ BOUNDS: dict[str, Bound] = {
         Bound(
             "quadrature",
             quadrature,
-            r"$\log \int p(z)\,p(x\mid z)\,dz$ on a grid",
-            r"$\log p(x)$ itself, up to the error of the grid; only for codes of one or two real numbers",
+            r"$\log \int p(z)\,p(x\mid z)\,dz$ on a grid, or over points spread over $p(z)$",
+            r"$\log p(x)$ itself, up to the error that is reported with it; only for codes of at most 4 real numbers",
             work=lambda model, effort: _GRID,
             check=require_small_code,
         ),
