@@ -224,14 +224,19 @@ def test_priors_that_no_method_holds_are_refused(law):
 
 
 def test_an_error_that_is_too_large_is_said_in_words(monkeypatch):
-    model = gaussian_vae(30, 4, hidden_dims=[], seed=0)
+    data = Dataset(
+        "eyes", {name: Split(np.eye(30, dtype=np.uint8)) for name in ("train", "validation", "test")}, "binary", 1
+    )
+    model = gaussian_vae(data, 4, hidden_dims=[], seed=0)
     with torch.no_grad():
         model.likelihood.network.layers[0].weight.mul_(200)  # a code explains few observations
     monkeypatch.setattr(scattered, "_LARGEST", scattered._SMALLEST)
-    found = quadrature(model, model.sample(20, seed=0))
-    assert found.details["error"] > scattered.QUOTABLE
-    assert found.note.startswith("not to be quoted")
-    assert "see --bound ais" in found.note
+    result = evaluate(model, data, bounds=("quadrature",))
+    record = result["quadrature"]
+    assert record.error > 0.1
+    assert record.points == 16 * scattered._SMALLEST
+    assert f"its error is {record.error:.1g} nat" in record.note
+    assert f"quadrature: do not quote it: few of its {record.points:,} points explain a row" in result.advice()[0]
 
 
 def test_the_trained_model_of_two_numbers_has_the_same_density_by_both_methods():

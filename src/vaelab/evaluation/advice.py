@@ -21,6 +21,7 @@ _SMALL = 1000  # a smaller K is small
 _LOW = 0.1  # nats that a bound of few effective samples may be low
 _HEAVY = 0.1  # share of the rows with weights of a heavy tail
 _COARSE = 0.05  # nats that halving the step of a grid may change
+_SCATTERED = 0.1  # nats that an integral over scattered points may be wrong by
 _FEW_ROWS = 100
 _ITSELF = ("exact", "quadrature")  # log p(x) itself
 _BEST = (*_ITSELF, "ais")  # estimates of log p(x), the closest first
@@ -86,6 +87,11 @@ def _faults(record: EvaluationRecord, kinds: set[str]) -> Iterator[tuple[str, st
         yield f"it is low by {low:.1g} nat, {_how_known(record)}", _closer(record) or ways[kind]
     if kind == "quadrature" and abs(record.change or 0.0) > _COARSE:
         yield f"halving the step of the grid changed it by {record.change:.2g} nat", "Quote ais."
+    if kind == "quadrature" and (record.error or 0.0) > _SCATTERED:
+        yield (
+            f"few of its {record.points or 0:,} points explain a row, so its error is {record.error:.2g} nat",
+            "Quote ais.",
+        )
 
 
 def _closer(record: EvaluationRecord) -> str:

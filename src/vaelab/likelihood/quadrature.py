@@ -12,17 +12,13 @@ from vaelab.data import Observations
 from vaelab.data.weights import weighted_mean
 from vaelab.errors import InputError
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
-from vaelab.likelihood.scattered import QUOTABLE, integrate_scattered, require_transformable
+from vaelab.likelihood.scattered import integrate_scattered, require_transformable
 from vaelab.likelihood.shared import CHUNK, SharedCodes
 from vaelab.models import LatentVariableModel
 
 __all__ = ["quadrature", "require_small_code"]
 
 QUADRATURE = "log p(x) itself, integrated on a grid; halving its step the last time changed it by {:.1g} nat"
-TOO_COARSE = (
-    "not to be quoted as log p(x): the finest grid is too coarse, halving its step changed it by {:.1g} nat; see "
-    "--bound ais"
-)
 _MOST = 4  # numbers of a code
 _REACH = 7.0  # of the grid, from 0: less than 3e-11 of a standard normal of two numbers lies outside
 _SMALLEST, _LARGEST = 64, 512  # intervals on each of two axes
@@ -70,7 +66,7 @@ def quadrature(
     over p(z) (:func:`~vaelab.likelihood.scattered.integrate_scattered`); ``diagnostics`` has their ``error``, (N,).
 
     Unlike an importance-weighted bound it does not depend on q(z|x): it also counts codes that q misses. ``samples``
-    has no effect, and ``seed`` none on a grid. A ``note`` says where the error is too large for a number to be quoted.
+    has no effect, and ``seed`` none on a grid.
 
     Raises:
         InputError: a model without likelihood, a code that is not 1 to 4 real numbers, or a prior that neither method
@@ -140,7 +136,7 @@ def _integrate(
         values,
         diagnostics={"change": change},
         details={"change": mean},
-        note=(QUADRATURE if abs(mean) <= QUOTABLE else TOO_COARSE).format(mean),
+        note=QUADRATURE.format(mean),
         weights=observed.weights,
     )
 

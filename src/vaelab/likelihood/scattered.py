@@ -22,15 +22,10 @@ from vaelab.seeds import derive_seed
 __all__ = ["integrate_scattered", "require_transformable"]
 
 SCATTERED = "log p(x) itself, averaged over {:,} points spread evenly over p(z); its error is {:.1g} nat"
-TOO_FEW = (
-    "not to be quoted as log p(x): few of the {:,} points spread over p(z) explain a row, and the error is {:.1g} nat; "
-    "see --bound ais"
-)
 _REPLICATES = 16  # independent sets of points, whose differences show the error
 _SMALLEST, _LARGEST = 1024, 32_768  # points of a set
 _TOLERANCE = 0.02  # nats: the error of the mean over the observations, below which no more points are taken
 _TRIED = 200  # observations on which the number of points is chosen
-QUOTABLE = 0.1  # nats: a larger error is said in words
 
 
 def integrate_scattered(
@@ -62,7 +57,7 @@ def integrate_scattered(
         of_sets.logsumexp(0) - math.log(_REPLICATES),
         diagnostics={"error": _jackknife(_without_each(of_sets))},
         details={"error": error, "points": total},
-        note=(SCATTERED if error <= QUOTABLE else TOO_FEW).format(total, error),
+        note=SCATTERED.format(total, error),
         weights=observed.weights,
     )
 
