@@ -14,6 +14,7 @@ import api_page
 import estimators_table
 import names_table
 from choosing_table import markdown as study
+from diagnostics_table import markdown as diagnostics
 from formats_table import markdown as formats
 from likelihoods_table import markdown as likelihoods
 from mathml import with_formulae
@@ -54,7 +55,7 @@ myst_substitutions |= {
     "front_door": ", ".join(f"`{name}`" for name in vaelab.__all__),
 }
 myst_substitutions |= {"throughput": throughput(), "quality": quality(), "scaling": scaling()}
-myst_substitutions |= {"explorer": explorer()}
+myst_substitutions |= {"explorer": explorer(), "diagnostics": diagnostics()}
 myst_substitutions = {name: with_formulae(text) for name, text in myst_substitutions.items()}
 
 default_role = "formula"  # what stands between single backticks in a docstring: docs/mathml.py

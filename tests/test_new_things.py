@@ -1,4 +1,4 @@
-"""All rooms. A new estimator, likelihood, network, prior, objective, format, panel or view is one file and one row.
+"""All rooms. A new estimator, likelihood, network, prior, objective, format, panel, diagnostic, view: a file and a row.
 
 Each file of ``tests/new_things`` goes into a copy of the package, and a table of the copy gets one import and one row.
 No other file of the copy changes. Then the command line reads, trains, evaluates and reports with all of them.
@@ -97,6 +97,14 @@ NEW_THINGS = (
         "    latent_map,",
     ),
     NewThing(
+        "diagnostic",
+        "evaluation/diagnostics/longest_code.py",
+        "evaluation/diagnostics/table.py",
+        "from vaelab.evaluation.diagnostics.longest_code import longest_code",
+        r'        Diagnostic("longest", longest_code, "How long are codes?", r"$\max \lVert z\rVert$"),',
+        "        Diagnostic(",
+    ),
+    NewThing(
         "view",
         "explorer/web/views/column_means.js",
         "explorer/web/views/table.js",
@@ -173,6 +181,7 @@ def test_they_work_together_from_the_command_line(copy: Path, vaelab: Run) -> No
     assert "exact" in printed
     report = (copy / "run" / "report.html").read_text(encoding="utf-8")
     assert "Means of the columns" in report
+    assert "The longest code has the length " in vaelab("diagnose", "run", "--only", "longest", "--no-report").stdout
 
 
 @pytest.fixture(scope="module")

@@ -209,7 +209,8 @@ def _job(entry: Entry, out: Path, quick: bool, seed: int, data: str, device: str
     evaluate = ["evaluate", str(path), *([] if samples is None else ["--samples", str(samples)]), "--no-report"]
     if entry.quadrature and not quick:
         evaluate += [word for bound in ("elbo", "iwae", "quadrature") for word in ("--bound", bound)]
-    commands = [train, evaluate]
+    diagnose = ["diagnose", str(path), "--no-report", *(["--rows", "100"] if quick else [])]
+    commands = [train, evaluate, diagnose]
     if entry.gradients:
         commands.append(["gradients", str(path), "--draws", "3" if quick else "20"])
     if entry.tightness:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, kl_divergence
+from torch.distributions import Distribution
 
-from vaelab.distributions import Bernoulli, Chain, DiagonalNormal
+from vaelab.distributions import Bernoulli, Chain, DiagonalNormal, kl_by_unit
 from vaelab.models import LatentVariableModel
 
 __all__ = ["Codes", "layers_of", "posterior_codes", "prior_codes"]
@@ -90,13 +90,9 @@ def _moments(factors: list[Distribution]) -> tuple[Tensor | None, Tensor | None]
 
 def _unit_kl(factors: list[Distribution], priors: list[Distribution]) -> Tensor | None:
     """Return `KL[q(z_j|.) || p(z_j|.)]` of each unit, (n, D), or None if units are not independent or layers differ."""
-    parts = []
-    for pair in zip(factors, priors, strict=False):
-        same = all(isinstance(each, Bernoulli) for each in pair) or all(
-            isinstance(each, DiagonalNormal) for each in pair
-        )
-        if not same or len(factors) != len(priors) or pair[0].event_shape != pair[1].event_shape:
-            return None
-        alone = [each.map_parameters(lambda parameter: parameter.unsqueeze(-1)) for each in pair]  # type: ignore[attr-defined]
-        parts.append(kl_divergence(*alone))
-    return torch.cat(parts, -1).double().cpu()
+    if [factor.event_shape for factor in factors] != [prior.event_shape for prior in priors]:
+        return None
+    try:
+        return torch.cat([kl_by_unit(*pair) for pair in zip(factors, priors, strict=True)], -1).double().cpu()
+    except NotImplementedError:
+        return None

@@ -9,6 +9,7 @@ from vaelab.errors import InputError
 from vaelab.evaluation.active_units import bit_entropy
 from vaelab.evaluation.diagnostics.codes import Codes, layers_of
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
+from vaelab.objectives import ELBO
 
 __all__ = ["STATES", "posterior_collapse"]
 
@@ -108,14 +109,16 @@ def _advice(sample: Sample, count: dict[str, int], units: int) -> str:
 def _ways(sample: Sample) -> list[str]:
     """Return the changes of a training that keep units from collapsing and that it does not have yet."""
     objective, model = sample.objective, sample.model
+    elbo = objective if isinstance(objective, ELBO) else ELBO()
+    chosen = "" if objective is None or isinstance(objective, ELBO) else "objective=elbo "
     ways = []
-    if objective is not None and objective.beta > 1:
-        ways.append(f"lower the weight of the KL, which is {objective.beta:g} (objective.beta=1)")
-    if not getattr(objective, "warm_up", 0):
-        ways.append("let the KL count little at first (objective.warm_up, in steps)")
-    if not getattr(objective, "free_bits", 0) and not model.layers:
-        closed = "" if getattr(objective, "kl", "closed-form") == "closed-form" else " objective.kl=closed-form"
-        ways.append(f"give each unit some nats that cost nothing (objective.free_bits=0.1{closed})")
+    if elbo.beta > 1:
+        ways.append(f"lower the weight of the KL, which is {elbo.beta:g} (objective.beta=1)")
+    if not elbo.warm_up:
+        ways.append(f"let the KL count little at first ({chosen}objective.warm_up, in steps)")
+    if not elbo.free_bits and not model.layers:
+        closed = "" if elbo.kl == "closed-form" else " objective.kl=closed-form"
+        ways.append(f"give each unit some nats that cost nothing ({chosen}objective.free_bits=0.1{closed})")
     if model.code == "bits":
         ways.append("estimate the gradient with less noise (another estimator.name, or more estimator.samples)")
     ways.append("use a less powerful decoder, which needs the code (fewer or narrower hidden_dims)")

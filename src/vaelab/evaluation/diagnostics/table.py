@@ -51,7 +51,7 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
         Diagnostic(
             "units",
             active_and_nats,
-            "How many units of the code carry information about x, and how much?",
+            "How many units of the code carry information about $x$, and how much?",
             r"$\operatorname{E}_x \operatorname{KL}[q(z_j\mid x) \,\Vert\, p(z_j)]$; of bits also $I(z_j; x)$",
         ),
         Diagnostic(
@@ -64,7 +64,7 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
             "aggregate",
             aggregate_against_prior,
             "Are the codes of the data distributed like draws from the prior?",
-            r"$\sup_z |Q_j(z) - P_j(z)|$ of each unit; jointly $\operatorname{MMD}^2[q(z), p(z)]$",
+            r"$\sup_z \lvert Q_j(z) - P_j(z)\rvert$ of each unit; jointly $\operatorname{MMD}^2[q(z), p(z)]$",
             applies=lambda model: True,
         ),
         Diagnostic(
