@@ -38,8 +38,6 @@ MEANINGS = {
     "(`learned`)",
     "autoencoder.components": "number of components of the mixture of codes; of several numbers, the one with the "
     "lowest BIC, and the search continues beyond the largest or smallest if that wins",
-    "objective.kl": "the KL in the gradient: in closed form (`closed-form`) or from the codes (`sampled`)",
-    "objective.beta": "weight of the KL while training; the reported bound always has 1",
 }
 
 

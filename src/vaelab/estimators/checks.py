@@ -66,11 +66,6 @@ def _check_kl(estimator: Estimator, model: LatentVariableModel, objective: Objec
         )
     if not objective.free_bits:
         return
-    if not estimator.supports_free_bits:
-        raise InputError(
-            f"objective.free_bits: expected 0 for the estimator {name!r}, whose gradient has no KL in closed form; got "
-            f"{objective.free_bits:g}, which goes with {_listed(_able(model, objective, free_bits=True))}"
-        )
     prior = model.prior()
     if len(model.layers) > 1 or not isinstance(prior, DiagonalNormal | Bernoulli):
         code = "a chain of layers" if len(model.layers) > 1 else f"codes with the prior {type(prior).__name__}"
@@ -78,18 +73,25 @@ def _check_kl(estimator: Estimator, model: LatentVariableModel, objective: Objec
             f"objective.free_bits: expected 0 for {code}, because the KL of each unit has no closed form; got "
             f"{objective.free_bits:g}"
         )
+    if not estimator.supports_free_bits:
+        raise InputError(
+            f"objective.free_bits: expected 0 for the estimator {name!r}, whose gradient has no KL in closed form; got "
+            f"{objective.free_bits:g}, which goes with {_listed(_able(model, objective, free_bits=True))}"
+        )
 
 
 def _able(model: LatentVariableModel, objective: Objective, free_bits: bool = False) -> list[str]:
     """Return the names of the estimators that are defined for an objective and the codes of a model."""
     from vaelab.estimators import ESTIMATORS  # this file is read before the table
 
+    inference = "mean-field" if isinstance(model.posterior, MeanFieldPosterior) else "network"
     return [
         name
         for name, kind in ESTIMATORS.items()
         if model.code in kind.codes
         and objective.combination in kind.combinations
         and (kind.layered or len(model.layers) < 2)
+        and kind.inference in ("any", inference)
         and (kind.supports_free_bits or not free_bits)
     ]
 

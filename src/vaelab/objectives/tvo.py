@@ -34,7 +34,7 @@ class TVO(Objective):
 
     Args:
         intervals: number of intervals J of the integral.
-        first: t_1, above 0 and at most 1; of more than one interval the first ends there.
+        first: t_1, where the first of several intervals ends, above 0 and below 1.
 
     Raises:
         InputError: no interval, or a first point outside (0, 1).

@@ -13,7 +13,7 @@ from typing import Any
 
 from vaelab import plots
 from vaelab.errors import InputError
-from vaelab.objectives import IWAE
+from vaelab.objectives import OBJECTIVES
 from vaelab.runs import Run
 from vaelab.settings import Settings
 from vaelab.storage import Schema, seal, unseal, write_file
@@ -38,13 +38,13 @@ class Metric:
 def metric_of(settings: Sequence[Settings]) -> Metric:
     """Return the bound by which all combinations can be compared.
 
-    This is the ELBO, or the importance-weighted bound with K = 100 if one of them maximises such a bound. Auto-encoders
-    have no bound and are compared by their reconstruction.
+    This is the ELBO, or the importance-weighted bound with K = 100 if one of them maximises a function of several
+    codes. Auto-encoders have no bound and are compared by their reconstruction.
     """
     objectives = {each.objective["name"] for each in settings}
     if "reconstruction" in objectives:
         return Metric("reconstruction-error", "reconstruction", ("--samples", "1"), sign=-1)
-    if IWAE.name in objectives:
+    if any(OBJECTIVES[name].combination != "mean" for name in objectives):
         return Metric("iwae-100", "IWAE (K = 100)", ("--bound", "iwae", "--samples", "100"), 100)
     return Metric("elbo", "ELBO", ("--bound", "elbo", "--samples", str(_SAMPLES)), _SAMPLES)
 
