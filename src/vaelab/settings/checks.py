@@ -70,13 +70,16 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
     raise InputError(f"{key}: {message}{got}{_as_list(key, fault)}")
 
 
+_OF_UNIONS = ("function", "list[", "constrained", "lax-or-strict")  # pydantic's names of the types in a union
+
+
 def _path(parts: Iterable[int | str]) -> str:
     """Return the place of an error as it is written: ``training.steps``, ``hidden_dims[0]``."""
     path = ""
     for part in parts:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif not part.startswith(("function", "list[", "constrained", "int", "float", "str", "lax-or-strict")):
+        elif part not in ("int", "float", "str") and not part.startswith(_OF_UNIONS):
             path += f".{part}"
     return path.removeprefix(".")
 
