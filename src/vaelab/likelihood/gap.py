@@ -47,7 +47,7 @@ class Bracket:
 
 def bracket(
     model: LatentVariableModel,
-    rows: int = 100,
+    rows: int | Observed = 100,
     samples: int = Effort.chains,
     seed: int = 0,
     callback: Callback | None = None,
@@ -66,12 +66,13 @@ def bracket(
 
     Args:
         model: the model.
-        rows: how many rows are drawn.
+        rows: how many rows are drawn; or observed rows (N, X + Y), so that as many are drawn, each with what is missing
+            of one of these and what it gives a conditional model.
         samples: K, the number of chains of a row, in each direction.
         seed: of the rows and the codes.
         callback: called with the finished and the total work.
         temperatures, start, kernel: as for :func:`annealed_importance`.
-        given: y of a conditional model, as for ``model.sample``.
+        given: y of a conditional model, as for ``model.sample``, where ``rows`` is a number.
 
     Raises:
         InputError: a model without likelihood, or an argument out of range.
@@ -82,7 +83,10 @@ def bracket(
     True
     """
     annealing = Annealing.of(model, temperatures, start, kernel)
-    x, z = _drawn(model, model.given_rows(given, require_int("rows", rows, 1)), seed)
+    if isinstance(rows, int):
+        x, z = _drawn(model, model.given_rows(given, require_int("rows", rows, 1)), seed)
+    else:
+        x, z = _drawn_like(model, rows, seed)
     return _bracket(list(_both_ways(annealing, x, z, samples, seed, callback)), annealing, x)
 
 
@@ -120,11 +124,8 @@ def annealed_gap(
     >>> sorted(gap.parts), abs(gap.mean) < 0.1
     (['ais-lower-50', 'ais-upper-50'], True)
     """
-    annealing, split = Annealing.of(model, temperatures, start, kernel), as_split(model, observed)
-    observed_rows = split.bits(slice(None)).to(model.any_weight)  # (N, X + Y)
-    x, z = _drawn(model, model.split(observed_rows)[1], seed)
-    if model.may_be_missing:
-        x = torch.where(observed_rows.isnan(), torch.nan, x)  # z stays an exact code of what is left of x
+    annealing = Annealing.of(model, temperatures, start, kernel)
+    x, z = _drawn_like(model, observed, seed)
 
     def estimate(done: list[tuple[Walked, Walked]]) -> BoundEstimate:
         return _gap_estimate(_bracket(done, annealing, x), temperatures)
@@ -138,6 +139,15 @@ def _drawn(model: LatentVariableModel, y: Tensor, seed: int) -> tuple[Tensor, Te
         z = model.prior().sample((len(y),))
         x = model.conditional(z, y).sample()
     return torch.cat([x, y.to(x)], -1), z
+
+
+def _drawn_like(model: LatentVariableModel, observed: Observed, seed: int) -> tuple[Tensor, Tensor]:
+    """Draw as many rows as are observed, with what these are given and without what of them is missing."""
+    rows = as_split(model, observed).bits(slice(None)).to(model.any_weight)  # (N, X + Y)
+    x, z = _drawn(model, model.split(rows)[1], seed)
+    if model.may_be_missing:
+        x = torch.where(rows.isnan(), torch.nan, x)  # z stays an exact code of what is left of x
+    return x, z
 
 
 def _both_ways(
