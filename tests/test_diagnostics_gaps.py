@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from tests.golden.make import data_of
 from tests.laws import binary_data
 from vaelab import Dataset
 from vaelab.data import Resident
@@ -15,9 +18,11 @@ from vaelab.distributions import Bernoulli, all_codes
 from vaelab.errors import InputError
 from vaelab.evaluation import diagnose
 from vaelab.evaluation.diagnostics.best_posterior import best_posterior, bound_of
+from vaelab.evaluation.diagnostics.reliability import Ranks, Reliability, p_value
 from vaelab.evaluation.diagnostics.spread import spread
 from vaelab.inference import Enumeration
-from vaelab.models import LatentVariableModel, bernoulli_vae, gaussian_vae, sbn
+from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, gaussian_vae, sbn
+from vaelab.seeds import seeded
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +169,109 @@ def test_rows_without_weight_are_not_used():
     assert (observed.bits(slice(None)).flatten().tolist(), observed.weights.tolist()) == ([1, 5], [1, 1])
     with pytest.raises(InputError, match="rows: expected more"):
         spread(Weighted(Resident(torch.zeros(3, 1), 1, redraw=False), torch.zeros(3)), 2, seed=0)
+
+
+# ---------------------------------------------------------------- calibration
+
+
+def drawn_from(model: LatentVariableModel, rows: int, seed: int) -> Dataset:
+    """Return data that the model itself draws."""
+    x = model.sample(rows, seed=seed).numpy().astype(np.uint8)
+    return Dataset.from_arrays(x[:20], validation=x[:20], test=x)
+
+
+def sharpened(model: LatentVariableModel, factor: float) -> LatentVariableModel:
+    """Return the model with the logits of p(x|z) multiplied."""
+    changed = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in list(changed.likelihood.parameters())[-2:]:  # of the last layer
+            parameter *= factor
+    return changed
+
+
+@pytest.fixture(scope="module")
+def wide() -> LatentVariableModel:
+    """A small model whose bits depend on each other."""
+    model = bernoulli_vae(8, 3, hidden_dims=[], seed=0)
+    with torch.no_grad():
+        for parameter in model.likelihood.parameters():
+            parameter.normal_(generator=torch.Generator().manual_seed(1))
+    return model
+
+
+def calibration_of(model: LatentVariableModel, data: Dataset, seed: int = 0):
+    return diagnose(model, data, only=("calibration",), seed=seed)["calibration"]
+
+
+def test_a_model_is_calibrated_on_its_own_rows_at_the_stated_rate_of_false_alarms(wide):
+    found = [calibration_of(wide, drawn_from(wide, 200, seed), seed).numbers for seed in range(25)]
+    chances = np.array([numbers["p_value"] for numbers in found])
+    assert (chances <= 0.02).sum() <= 3  # of 25 with probability 0.02: more than 3 in 0.15 % of all such tests
+    assert 0.3 < chances.mean() < 0.7
+    assert sum(bool(numbers["worst_columns"]) for numbers in found) <= 3
+
+
+@pytest.mark.parametrize(("factor", "words"), [(2.5, "too sure"), (0.4, "too cautious")])
+def test_predictions_that_are_off_are_found_with_their_direction_and_advice(wide, factor, words):
+    found = calibration_of(sharpened(wide, factor), drawn_from(wide, 1000, 0))
+    assert found.numbers["p_value"] == pytest.approx(0.02)
+    assert any(words in sentence for sentence in found.sentences)
+    assert "Do not use these probabilities" in found.advice
+
+
+def test_a_column_that_is_further_off_than_chance_is_named(wide):
+    x = wide.sample(1000, seed=0).numpy().astype(np.uint8)
+    x[:, 2] = x[:, 2].mean() < 0.5
+    data = Dataset.from_arrays(x[:20], validation=x[:20], test=x, columns=list("abcdefgh"))
+    assert "c" in calibration_of(wide, data).numbers["worst_columns"]
+
+
+def test_the_calibration_error_is_that_of_its_bins():
+    rng = np.random.default_rng(0)
+    p, w = rng.random(400), rng.random(400)
+    p[:30], p[30:70] = 0.005, 0.995
+    happened = (rng.random((3, 400)) < p**2).astype(float)
+    reliability = Reliability(*map(torch.tensor, (p, happened, w)), torch.zeros(400).long())
+    between = np.flatnonzero((p >= 0.01) & (p <= 0.99))
+    bins = [np.flatnonzero(p < 0.01), *np.array_split(between[np.argsort(p[between])], 10), np.flatnonzero(p > 0.99)]
+    off = np.array([[abs((w[b] * (h[b] - p[b])).sum()) for b in bins] for h in happened])
+    errors, uncertain = reliability.errors()
+    assert np.allclose(errors, off.sum(1) / w.sum())
+    assert np.allclose(uncertain, off[:, 1:-1].sum(1) / w[between].sum())
+
+
+def test_ranks_are_uniform_for_draws_and_not_for_others():
+    rng = np.random.default_rng(0)
+    values = torch.tensor(rng.normal(size=(50, 300)))
+    values[:, :40] = values[:, :40].round()  # some with ties
+    ranks = Ranks(values, torch.ones(300).double())
+    with seeded(0):
+        places = ranks.places()
+    assert torch.equal(places.sort(0).values, torch.arange(50).unsqueeze(1).expand(-1, 300))
+    assert torch.equal(places[0, 40:], (values[:, 40:] < values[0, 40:]).sum(0))
+    distances = ranks.distances(ranks.shares(places))
+    share = np.bincount(places[0], minlength=50).cumsum() / 300
+    assert float(distances[0]) == pytest.approx(np.abs(share - np.arange(1, 51) / 50).max())
+    assert p_value(distances) > 0.02
+    far = Ranks(torch.cat([values[:1] + 1, values[1:]]), ranks.weights)
+    with seeded(0):
+        assert p_value(far.distances(far.shares(far.places()))) == pytest.approx(0.02)
+
+
+def test_numbers_levels_and_bits_of_one_table_are_checked_together():
+    data = data_of("mixed")
+    model = gaussian_vae(data, 2, hidden_dims=[4], seed=0)
+    found = calibration_of(model, data)
+    assert {"calibration_error", "rank_distance", "reconstruction_error"} <= set(found.numbers)
+    assert found.arrays["ranks"].sum() == pytest.approx(1)
+    counts = Dataset.from_arrays(np.random.default_rng(0).poisson(2.0, (60, 3)), values="count")
+    with pytest.raises(InputError, match="'calibration' does not apply to this model"):
+        calibration_of(bernoulli_vae(counts, 2, seed=0), counts)
+
+
+def test_an_autoencoder_has_reconstructions_alone(data):
+    assert set(calibration_of(autoencoder(data, 2, seed=0), data).numbers) == {
+        "reconstruction_error",
+        "reconstruction_error_uncertain",
+        "reconstruction_p_value",
+    }

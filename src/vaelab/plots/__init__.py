@@ -5,6 +5,7 @@ from __future__ import annotations
 from vaelab.plots.codes import codes_and_mixture, latent_map
 from vaelab.plots.costs import gradient_costs
 from vaelab.plots.diagnostics import aggregate_and_prior, bit_use, unit_nats, unit_states
+from vaelab.plots.diagnostics_calibration import calibration_curves
 from vaelab.plots.diagnostics_gaps import inference_gaps, train_and_held_out
 from vaelab.plots.images import image_grids, plane, receptive_fields, reconstructions, tile
 from vaelab.plots.style import CLASS_COLOURS, LINE_COLOURS, png
@@ -17,6 +18,7 @@ __all__ = [
     "aggregate_and_prior",
     "bit_use",
     "bounds",
+    "calibration_curves",
     "codes_and_mixture",
     "curves",
     "gaps",

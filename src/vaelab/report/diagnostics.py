@@ -109,4 +109,14 @@ DIAGNOSED: tuple[Builder, ...] = (
         "reconstruction). On the right, how much higher it is on training rows. A range that reaches 0 shows no "
         "difference; a difference of several nats shows a model that knows its training rows by heart.",
     ),
+    Diagnosed(
+        "calibration",
+        plots.calibration_curves,
+        "A tenth of the values was hidden and predicted from the rest of the row. Each filled point is a group of "
+        "hidden values with similar predictions: its height is how often they were 1. On the diagonal, predictions can "
+        "be taken as they are. Below, the distance from the diagonal: low on the left and high on the right is too "
+        "cautious, the reverse too sure; points inside the grey bars differ by chance. Open points are reconstructions "
+        "of values that the encoder has seen. Numbers are ranked among draws of the model: a flat histogram is right, "
+        "one like a U too sure.",
+    ),
 )

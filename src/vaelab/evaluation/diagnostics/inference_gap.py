@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.distributions import Distribution
 
 from vaelab.data import Observations
 from vaelab.distributions import Bernoulli, DiagonalNormal
+from vaelab.errors import InputError
 from vaelab.evaluation.diagnostics.best_posterior import best_posterior, bound_of
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
 from vaelab.evaluation.diagnostics.spread import spread
@@ -108,7 +110,8 @@ def _log_density(
     if model.code == "bits" and model.latent_dim <= MAX_BITS:
         return exact(model, observed).values.double(), "exact"
     if model.code == "real" and model.latent_dim <= 2:
-        return quadrature(model, observed).values.double(), "quadrature"
+        with suppress(InputError):  # a prior that cannot be integrated over
+            return quadrature(model, observed).values.double(), "quadrature"
     size = max(1, _ELEMENTS // x.numel())
     with seeded(seed, "q", "weights"):
         counts = [min(size, _WEIGHTS - start) for start in range(0, _WEIGHTS, size)]

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Literal
 
 from vaelab.evaluation.diagnostics.aggregate import aggregate_against_prior
 from vaelab.evaluation.diagnostics.bits import use_and_correlation
+from vaelab.evaluation.diagnostics.calibration import calibration
 from vaelab.evaluation.diagnostics.collapse import posterior_collapse
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
 from vaelab.evaluation.diagnostics.generalisation import generalisation
 from vaelab.evaluation.diagnostics.inference_gap import inference_gap
 from vaelab.evaluation.diagnostics.units import active_and_nats
+from vaelab.likelihoods import columns_of
 from vaelab.models import LatentVariableModel
 
 __all__ = ["DIAGNOSTICS", "Diagnostic", "DiagnosticName"]
@@ -24,6 +26,12 @@ __all__ = ["DIAGNOSTICS", "Diagnostic", "DiagnosticName"]
 def _has_likelihood(model: LatentVariableModel) -> bool:
     """A deterministic auto-encoder has no q(z|x) with noise, no KL and no likelihood."""
     return model.code != "point"
+
+
+def _predicts_columns(model: LatentVariableModel) -> bool:
+    """Counts of a multinomial likelihood cannot be hidden one by one: they have a sum."""
+    likelihood = columns_of(model.likelihood)
+    return likelihood is None or likelihood.has_marginals
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,13 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
             "Does the model fit training rows better than rows that it has not seen?",
             r"$\operatorname{E}_\text{train} \mathcal{L}(x) - \operatorname{E}_\text{validation} \mathcal{L}(x)$",
             applies=lambda model: True,
+        ),
+        Diagnostic(
+            "calibration",
+            calibration,
+            "Do values that are predicted with probability p occur with frequency p?",
+            r"$\sum_b n_b\,|f_b - p_b| \,/ \sum_b n_b$ over bins $b$ of hidden values",
+            applies=_predicts_columns,
         ),
     )
 }
