@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from torch import Tensor
 
 from vaelab.data import Dataset
@@ -114,18 +114,21 @@ def chow_liu_tree(information: Tensor) -> Tensor:
     >>> chow_liu_tree(torch.tensor([[0.0, 0.3, 0.1], [0.3, 0.0, 0.2], [0.1, 0.2, 0.0]]))
     tensor([ 1, -1,  1])
     """
+    from scipy.sparse import csr_array  # here: it takes time to load, and only this function needs it
+    from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
     values = np.triu(information.numpy(), 1)
     lengths = np.triu(values.max(initial=0) + 1 - values, 1)  # above 0: scipy reads a 0 as no edge
     tree = minimum_spanning_tree(csr_array(lengths))
-    path = _path_from(tree, int(breadth_first_order(tree, 0, directed=False)[0][-1]))
+    some_end = breadth_first_order(tree, 0, directed=False)[0][-1]
+    path = _path_back(*breadth_first_order(tree, some_end, directed=False))
     _, parents = breadth_first_order(tree, path[len(path) // 2], directed=False)
     return torch.from_numpy(np.where(parents < 0, -1, parents).astype(np.int64))
 
 
-def _path_from(tree: csr_array, end: int) -> list[int]:
-    """Return the longest path of a tree that starts at a column."""
-    order, parents = breadth_first_order(tree, end, directed=False)
+def _path_back(order: npt.NDArray[Any], parents: npt.NDArray[Any]) -> list[int]:
+    """Return the path of a search of a tree from the column found last, the farthest, to the first."""
     path = [int(order[-1])]
-    while path[-1] != end:
+    while path[-1] != order[0]:
         path.append(int(parents[path[-1]]))
     return path

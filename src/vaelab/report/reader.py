@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from vaelab.data import Dataset
@@ -32,6 +31,8 @@ class Reader:
     """
 
     def __init__(self, data: Dataset) -> None:
+        from sklearn.neighbors import KNeighborsClassifier  # here: scikit-learn takes a second, only figures need it
+
         train, test = data.splits["train"], data.splits["test"]
         if train.labels is None:  # rows on the disk
             train = data.splits["validation"]

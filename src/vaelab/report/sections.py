@@ -8,9 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sklearn.metrics import confusion_matrix
-from sklearn.model_selection import cross_val_predict
-from sklearn.neighbors import KNeighborsClassifier
 
 from vaelab import plots
 from vaelab.data.values import Array
@@ -136,6 +133,10 @@ def _colours(member: ReportedRun) -> Array | None:
 
 
 def _separation(codes: Array, labels: Array) -> str:
+    from sklearn.metrics import confusion_matrix  # here: scikit-learn takes a second, and only figures need it
+    from sklearn.model_selection import cross_val_predict
+    from sklearn.neighbors import KNeighborsClassifier
+
     if reason := not_classes(labels):
         return f"Not coloured by class: {reason}."
     if reason := not_separable(labels):

@@ -1,7 +1,8 @@
-"""Several commands of vaelab at the same time, each in its own process; they share only the run directory."""
+"""Several queues of commands at the same time, each in its own process; they share only the run directory."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -25,17 +26,24 @@ Watch = Callable[[str, dict[str, Any]], None]
 
 # A pipe from the parent is open as long as the parent lives. When it is closed, whatever ended the parent (even
 # SIGKILL), the child sends itself SIGTERM: it saves and stops.
+# All commands run in this one process, because loading PyTorch takes a second or more.
 _CHILD = """
-import os, signal, threading
+import json, os, signal, sys, threading
 threading.Thread(target=lambda: (os.read(0, 1), os.kill(os.getpid(), signal.SIGTERM)), daemon=True).start()
 from vaelab.cli import main
-main()
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["vaelab", *words]
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
 """
 
 
 @dataclass
 class Job:
-    """A queue of commands that write one run directory. They run one after the other until one fails.
+    """Commands that write one run directory. They run one after the other, in one process, until one fails.
 
     ``failure`` is the last line that a failed command printed, ``refused`` whether it was bad input (exit code 2).
     """
@@ -50,7 +58,7 @@ class Job:
     seen: int = 0
 
     def advance(self, threads: int, keep_open: Sequence[int] = ()) -> bool:
-        """Start the next command if the previous one has ended; return whether a command is running."""
+        """Start the commands, or see whether they have ended; return whether they are running."""
         if self.process is not None:
             code = self.process.poll()
             if code is None:
@@ -59,13 +67,13 @@ class Job:
             self.process = None
             if code != 0:
                 self.failure, self.refused = self._last_words(code), code == 2
-        if self.failure is not None or not self.commands:
+        if self.failure is not None or self.started or not self.commands:
             return False
         self.started = True
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD, *self.commands.pop(0)],
+                [sys.executable, "-c", _CHILD, json.dumps(self.commands)],
                 env={
                     **{name: value for name, value in os.environ.items() if name not in _LAUNCHER},
                     "OMP_NUM_THREADS": str(threads),
