@@ -1,13 +1,61 @@
-"""Run a command line in this process, as ``main`` sees it: exit code, standard output, standard error."""
+"""Run a command line as ``main`` sees it: in this process, or several in a process of their own."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from vaelab.cli import main
+
+_COMMANDS = """
+import sys
+from vaelab.cli import main
+for words in {commands!r}:
+    sys.argv = ["vaelab", *words]
+    try:
+        main()
+    except SystemExit as left:
+        print("code", left.code, flush=True)
+"""
+
+
+def run_commands(
+    *commands: Sequence[object],
+    path: Path | None = None,
+    folder: Path | None = None,
+    preexec: Callable[[], None] | None = None,
+) -> tuple[str, str]:
+    """Run commands one after the other in one process of their own, because loading PyTorch takes a second or more.
+
+    Args:
+        commands: the words of each; all have to end with exit code 0.
+        path: where the package is, if it is not the one that is tested.
+        folder: their working directory.
+        preexec: called in the process before anything else.
+
+    Returns:
+        What they print, with a line ``code 0`` after each, and what they say.
+    """
+    script = _COMMANDS.format(commands=[[str(word) for word in words] for words in commands])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"} | ({} if path is None else {"PYTHONPATH": str(path)}),
+        preexec_fn=preexec,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines().count("code 0") == len(commands), done.stdout + done.stderr
+    return done.stdout, done.stderr
 
 
 @dataclass(frozen=True)

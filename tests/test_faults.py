@@ -5,6 +5,7 @@ import logging
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,12 +88,20 @@ def test_a_run_killed_again_and_again_gets_there(whole, tmp_path):
 # ---------------------------------------------------------------- damaged checkpoints
 
 
-def killed_at_48(out):
-    """A run with checkpoints of steps 20 and 40."""
-    with start(out, "0.3") as process:
-        wait_for_step(process, 48)
-        process.kill()
-    return out / "checkpoints" / "last.pt"
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """Return a function that copies a run killed after step 28, with a checkpoint of step 20, or 48, with 20 and 40."""
+    folder = tmp_path_factory.mktemp("killed")
+
+    def copied(step, out):
+        if not (folder / str(step)).exists():
+            with start(folder / str(step), "0.3") as process:
+                wait_for_step(process, step)
+                process.kill()
+        shutil.copytree(folder / str(step), out)
+        return out / "checkpoints" / "last.pt"
+
+    return copied
 
 
 def truncate(path):
@@ -106,8 +115,8 @@ def flip_a_bit(path):
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, lambda path: path.write_bytes(b"")])
-def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(damage, whole, tmp_path, caplog):
-    last = killed_at_48(tmp_path / "run")
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(damage, killed, whole, tmp_path, caplog):
+    last = killed(48, tmp_path / "run")
     damage(last)
     with caplog.at_level(logging.WARNING, "vaelab"):
         go_on_to_the_end(tmp_path / "run", whole)
@@ -142,10 +151,10 @@ def test_a_kill_before_a_rename_of_a_checkpoint_loses_nothing(renames, tmp_path,
     assert Run(run.path).load_checkpoint()["step"] == 40
 
 
-def test_a_damaged_checkpoint_does_not_take_the_place_of_the_one_before_it(tmp_path):
+def test_a_damaged_checkpoint_does_not_take_the_place_of_the_one_before_it(killed, tmp_path):
     """It goes on from step 20, and is stopped at step 24: whatever happens to what it saves, step 20 is still there."""
     out = tmp_path / "run"
-    last = killed_at_48(out)
+    last = killed(48, out)
     truncate(last)
     _, fitted = run_training(out, lambda row: os.kill(os.getpid(), signal.SIGINT), resume=True)
     assert Run(out).load_checkpoint()["step"] == fitted.steps > 20
@@ -153,8 +162,8 @@ def test_a_damaged_checkpoint_does_not_take_the_place_of_the_one_before_it(tmp_p
     assert Run(out).load_checkpoint()["step"] == 20
 
 
-def test_two_damaged_checkpoints_are_refused_and_left_as_they_are(tmp_path):
-    last = killed_at_48(tmp_path / "run")
+def test_two_damaged_checkpoints_are_refused_and_left_as_they_are(killed, tmp_path):
+    last = killed(48, tmp_path / "run")
     for path in (last, last.with_name("previous.pt")):
         truncate(path)
     before = {path: path.read_bytes() for path in last.parent.iterdir()}
@@ -163,10 +172,10 @@ def test_two_damaged_checkpoints_are_refused_and_left_as_they_are(tmp_path):
     assert {path: path.read_bytes() for path in last.parent.iterdir()} == before
 
 
-def test_weights_of_a_later_validation_than_the_checkpoint_do_not_outlive_a_resume(tmp_path, whole):
+def test_weights_of_a_later_validation_than_the_checkpoint_do_not_outlive_a_resume(killed, tmp_path, whole):
     """On another machine the steps from 20 to 40 may come out differently, and step 40 may not be the best."""
     out = tmp_path / "run"
-    last = killed_at_48(out)
+    last = killed(48, out)
     truncate(last)
     run, told = run_training(out, lambda row: os.kill(os.getpid(), signal.SIGINT), resume=True)
     assert (told.stop_reason, told.best_step) == ("interrupted", 20)
@@ -177,13 +186,10 @@ def test_weights_of_a_later_validation_than_the_checkpoint_do_not_outlive_a_resu
 # ---------------------------------------------------------------- disks
 
 
-def test_a_disk_that_fills_up_while_a_checkpoint_is_written_costs_nothing_before_it(whole, tmp_path):
+def test_a_disk_that_fills_up_while_a_checkpoint_is_written_costs_nothing_before_it(killed, whole, tmp_path):
     """A limit on the size of files that the log and the weights keep to, and the second checkpoint does not."""
     out = tmp_path / "run"
-    with start(out, "0.3") as process:
-        wait_for_step(process, 28)
-        process.kill()
-    last = out / "checkpoints" / "last.pt"
+    last = killed(28, out)
     before, limit = last.read_bytes(), last.stat().st_size - 1
 
     def limited():
@@ -238,11 +244,9 @@ def test_a_second_training_into_a_directory_is_refused_and_a_crash_leaves_no_loc
 # ---------------------------------------------------------------- clocks and schedulers
 
 
-def test_a_clock_that_goes_backwards_changes_nothing(whole, tmp_path, monkeypatch):
+def test_a_clock_that_goes_backwards_changes_nothing(killed, whole, tmp_path, monkeypatch):
     out = tmp_path / "run"
-    with start(out, "0.3") as process:
-        wait_for_step(process, 28)
-        process.kill()
+    killed(28, out)
     for path in out.rglob("*"):
         os.utime(path, (4e9, 4e9))  # files of the year 2096
     now = iter(range(10**9, 0, -3600))

@@ -12,14 +12,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.commands import run_commands
 
 PACKAGE = Path(__file__).parents[1] / "src" / "vaelab"
 TESTS = Path(__file__).parent
@@ -114,8 +114,6 @@ NEW_THINGS = (
     ),
 )
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -144,64 +142,58 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def test_the_laws_of_estimators_prove_a_new_row(copy: Path) -> None:
+    words = ("tests/test_estimator_laws.py", "-k", "paired-scores", "-p", "no:cacheprovider", "-o", "addopts=")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
 @pytest.fixture(scope="module")
-def python(copy: Path) -> Run:
-    """Return a function that runs a module from the directory of the copy."""
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", *words]
-        result = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=240)
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def vaelab(python: Run) -> Run:
-    return partial(python, "vaelab")
+def printed(copy: Path) -> list[str]:
+    """Return what commands of the copy print: of a run of bits with all new parts, one under the new objective."""
+    train, data = "train", ("--data", "answers.bits", "training.steps=20", "hidden_dims=[4]")
+    parts = ("likelihood=noisy", "network=skip", "prior=two", "estimator.name=paired-scores")
+    out, _ = run_commands(
+        (train, "bernoulli-vae", *data, "latent_dim=3", *parts, "--out", "run"),
+        ("evaluate", "run", "--bound", "elbo", "--bound", "exact"),
+        (train, "gaussian-vae", *data, "latent_dim=2", "objective.name=half-renyi", "--out", "renyi"),
+        ("explore", "renyi", "--no-open"),
+        ("settings",),
+        path=copy,
+        folder=copy,
+    )
+    return out.split("code 0\n")
 
 
-def test_the_laws_of_estimators_prove_a_new_row(python: Run) -> None:
-    words = ("tests/test_estimator_laws.py", "-k", "paired-scores", "-p", "no:cacheprovider")
-    printed = python("pytest", "-o", "addopts=", *words).stdout
-    assert " passed" in printed
-
-
-def test_they_work_together_from_the_command_line(copy: Path, vaelab: Run) -> None:
-    data = ("--data", "answers.bits")
-    small = ("latent_dim=3", "hidden_dims=[4]", "training.steps=20", "likelihood=noisy", "network=skip", "prior=two")
-    vaelab("train", "bernoulli-vae", *data, *small, "estimator.name=paired-scores", "--out", "run")
+def test_they_work_together_from_the_command_line(copy: Path, printed: list[str]) -> None:
     config = json.loads((copy / "run" / "config.json").read_text(encoding="utf-8"))["settings"]
     assert config["estimator"] == {"name": "paired-scores", "samples": 2}
     assert [config[name] for name in ("likelihood", "network", "prior")] == ["noisy", "skip", "two"]
-    printed = vaelab("evaluate", "run", "--bound", "elbo", "--bound", "exact").stdout
-    assert "elbo" in printed
-    assert "exact" in printed
+    assert "elbo" in printed[1]
+    assert "exact" in printed[1]
     report = (copy / "run" / "report.html").read_text(encoding="utf-8")
     assert "Means of the columns" in report
     assert "The longest code has the length " in vaelab("diagnose", "run", "--only", "longest", "--no-report").stdout
 
 
-@pytest.fixture(scope="module")
-def renyi(copy: Path, vaelab: Run) -> Path:
-    """Return a run under the new objective."""
-    words = ("latent_dim=2", "hidden_dims=[4]", "training.steps=20", "objective.name=half-renyi")
-    vaelab("train", "gaussian-vae", "--data", "answers.bits", *words, "--out", "renyi")
-    return copy / "renyi"
-
-
-def test_an_objective_trains_with_the_estimators_that_take_any(renyi: Path) -> None:
-    rows = [json.loads(line) for line in (renyi / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+def test_an_objective_trains_with_the_estimators_that_take_any(copy: Path, printed: list[str]) -> None:
+    rows = [json.loads(line) for line in (copy / "renyi" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert np.isfinite(rows[-1]["val/bound"])
 
 
-def test_a_view_of_the_explorer_shows_a_run(renyi: Path, vaelab: Run, browser: Any) -> None:
-    vaelab("explore", "renyi", "--no-open")
+def test_a_view_of_the_explorer_shows_a_run(copy: Path, printed: list[str], browser: Any) -> None:
     page, errors = browser.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto((renyi / "explorer.html").as_uri())
+    page.goto((copy / "renyi" / "explorer.html").as_uri())
     page.get_by_role("tab", name="Column means").click()
     assert page.get_by_role("listitem").count() == 6
     page.close()
@@ -214,7 +206,7 @@ def test_the_view_is_that_of_the_documentation() -> None:
     assert (PIECES / "view.js").read_text(encoding="utf-8").endswith(shown)
 
 
-def test_the_settings_list_them(vaelab: Run) -> None:
-    names = vaelab("settings").stdout.replace(",", " ").split()
+def test_the_settings_list_them(printed: list[str]) -> None:
+    names = printed[4].replace(",", " ").split()
     new = ("paired-scores", "half-renyi", "noisy", "skip", "two")
     assert [name for name in new if name not in names] == []

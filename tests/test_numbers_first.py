@@ -4,13 +4,11 @@ import json
 import os
 import resource
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from tests.commands import CommandLine
+from tests.commands import CommandLine, run_commands
 from tests.test_faults import keep_to_permissions
 from vaelab import report
 from vaelab.cli import evaluation
@@ -127,27 +125,6 @@ def test_a_damaged_file_of_numbers_is_not_replaced_and_costs_no_new_ones(vaelab,
     assert path.read_bytes() == damaged
 
 
-SEVERAL = """
-import sys
-from vaelab.cli import main
-for words in {commands!r}:
-    sys.argv = ["vaelab", *words]
-    try:
-        main()
-    except SystemExit as left:
-        print("code", left.code, flush=True)
-"""
-
-
-def several(*commands, preexec):
-    """Run commands one after another in one process under conditions, and return its output and what it says."""
-    script = SEVERAL.format(commands=[[str(word) for word in words] for words in commands])
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, preexec_fn=preexec
-    )
-    return done.stdout, done.stderr
-
-
 def test_a_run_that_may_only_be_read_prints_its_numbers_and_says_they_were_not_kept(run):
     """Real permissions: reading a run creates no file, not even a lock."""
     before = sorted(run.path.rglob("*"))
@@ -156,10 +133,9 @@ def test_a_run_that_may_only_be_read_prints_its_numbers_and_says_they_were_not_k
         commands = [words_of(command)[0] for command in ("evaluate", "gradients")] + [
             ("compare", "run", "--samples", 1)
         ]
-        out, err = several(*commands, preexec=keep_to_permissions)
+        out, err = run_commands(*commands, preexec=keep_to_permissions)
     finally:
         os.chmod("run", 0o755)
-    assert out.count("code 0") == 3, err
     assert out.count("elbo") >= 1
     assert "the numbers were not kept in run/evaluation.json: " in err
     assert "the numbers were not kept in run/gradients.json: " in err
@@ -175,9 +151,8 @@ def test_a_full_disk_costs_no_number(run):
     def limited():
         resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))
 
-    out, err = several(words_of("evaluate")[0], preexec=limited)
+    out, err = run_commands(words_of("evaluate")[0], preexec=limited)
     assert "elbo" in out
-    assert "code 0" in out
     assert "the numbers were not kept in run/evaluation.json: [Errno 27] File too large" in err
     assert not list(run.path.rglob(".vaelab-*"))
 
