@@ -17,6 +17,7 @@ from vaelab.data import Column, Condition, DataSpec
 from vaelab.distributions import DiagonalNormal, Multinomial, Product
 from vaelab.explorer.parts import describe
 from vaelab.explorer.tensors import Tensors
+from vaelab.likelihoods import TreeLikelihood
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, IWAE
 
@@ -114,6 +115,12 @@ def livelier(model: LatentVariableModel, by: float = 2.0) -> LatentVariableModel
     return model.eval()
 
 
+def with_tree(model: LatentVariableModel, parents: list[int]) -> LatentVariableModel:
+    """Return a model of which no data set gave the tree with these parents."""
+    next(part for part in model.modules() if isinstance(part, TreeLikelihood)).set_parents(torch.tensor(parents))
+    return model
+
+
 def rows_of(model: LatentVariableModel, n: int = 6, missing: float = 0.0) -> Tensor:
     """Return draws of a model, some values missing, with what is given: one 1 in a row."""
     with torch.no_grad():
@@ -174,6 +181,8 @@ BUILD: dict[str, Callable[[], LatentVariableModel]] = {
     "categorical": lambda: models.bernoulli_vae(LEVELS, 3, [5]),
     "multinomial": lambda: models.gaussian_vae(COUNTS, 2, [5]),
     "product": lambda: models.gaussian_vae(MIXED, 2, [5]),
+    "tree": lambda: with_tree(models.gaussian_vae(6, 2, [5], likelihood="tree"), [2, 0, -1, 0, 2, -1]),
+    "tree, layers": lambda: with_tree(models.sbn(6, [4, 3], likelihood="tree"), [1, -1, 1, 0, 3, 3]),
     "product of one kind": lambda: models.gaussian_vae(GREY, 2, [5], likelihood="product"),
     "sbn, three layers": lambda: models.sbn(8, [5, 4, 3]),
     "sbn, hidden layers": lambda: models.sbn(8, [5, 4], [6], [7]),

@@ -19,7 +19,9 @@ from vaelab.explorer import precision
 from vaelab.explorer.parts import describe
 from vaelab.explorer.precision import TOLERANCE, choose_precision
 from vaelab.explorer.tensors import Tensors
+from vaelab.inference import Enumeration
 from vaelab.likelihoods import BernoulliLikelihood
+from vaelab.networks import output_bias
 from vaelab.priors import GaussianPrior
 
 
@@ -99,7 +101,16 @@ return {
 
 @pytest.mark.parametrize(
     "name",
-    ["gaussian", "continuous-bernoulli", "categorical", "multinomial", "product", "sbn, three layers", "condition"],
+    [
+        "gaussian",
+        "continuous-bernoulli",
+        "categorical",
+        "multinomial",
+        "product",
+        "tree",
+        "sbn, three layers",
+        "condition",
+    ],
 )
 def test_draws_have_the_moments_of_torch(engine, name):
     model, many = livelier(BUILD[name]()), 4000
@@ -139,7 +150,7 @@ def test_draws_of_a_mixture_have_the_moments_of_torch(engine):
     assert (component == model.prior.component(z)).float().mean() > 0.999
 
 
-@pytest.mark.parametrize("name", ["gaussian", "continuous-bernoulli", "categorical", "no hidden layer"])
+@pytest.mark.parametrize("name", ["gaussian", "continuous-bernoulli", "categorical", "tree", "no hidden layer"])
 def test_a_temperature_of_zero_draws_the_most_probable_value(engine, name):
     model = livelier(BUILD[name]())
     source = """const p = given.model.likelihood(given.z, 5);
@@ -158,6 +169,29 @@ def test_all_things_fall_on_the_likeliest_column_at_a_temperature_of_zero(engine
     assert np.array_equal(found["cold"], 8 * (found["shares"] == found["shares"].max(1, keepdims=True)))
 
 
+def test_what_is_hidden_is_filled_given_its_neighbours_in_the_tree(engine):
+    """5000 codes and 4000 draws against exact sums over the codes and the hidden values: 5 standard errors."""
+    model = BUILD["tree, layers"]().eval().allow_missing()
+    with torch.no_grad():  # a column mostly repeats its parent
+        output_bias(model.likelihood).copy_(torch.tensor([-2.0] * 6 + [1.5] * 6))
+    x, values = torch.tensor([1.0, math.nan, 0.0, math.nan, 1.0, math.nan]), all_codes(6, torch.zeros(()))
+    same = (values == x).logical_or(x.isnan()).all(1)
+    weights = Enumeration(model).log_likelihood(values[same]).softmax(0).detach()
+    mean = weights @ values[same]
+    source = """const codes = engine.weighing(given.model, given.x, null, engine.random(1));
+    for (let done = 0; done < 5000; done += 1000) codes.add(1000);
+    return { filled: codes.mean(), drawn: codes.draws(4000, engine.random(2)), effective: codes.effective() };"""
+    found = engine.run(source, model, x=x)
+    error = 2.5 / found["effective"] ** 0.5
+    assert np.allclose(found["filled"], mean, atol=error)
+    drawn = torch.tensor(found["drawn"]).reshape(-1, 6).float()
+    second = torch.einsum("s,sx,sy->xy", weights, values[same], values[same])
+    assert np.allclose(drawn.T @ drawn / len(drawn), second, atol=error + 0.04)
+    codes = Enumeration(model).sample(x.unsqueeze(0), 4000)[:, 0]
+    given_z_alone = model.decode(codes).mean(0)
+    assert (given_z_alone - mean)[x.isnan()].abs().max() > 3 * error  # so that the test says something
+
+
 def exact_conditional(model: models.LatentVariableModel, layers: list[Tensor], layer: int, x: Tensor) -> Tensor:
     """Return p(y_l | other layers, x) for every value of the layer, by enumeration."""
     values = all_codes(layers[layer].shape[-1], torch.zeros(()))
@@ -168,7 +202,13 @@ def exact_conditional(model: models.LatentVariableModel, layers: list[Tensor], l
 
 @pytest.mark.parametrize(
     ("name", "layer"),
-    [("sbn, three layers", 0), ("sbn, three layers", 1), ("sbn, hidden layers", 1), ("learned prior", 0)],
+    [
+        ("sbn, three layers", 0),
+        ("sbn, three layers", 1),
+        ("sbn, hidden layers", 1),
+        ("tree, layers", 0),
+        ("learned prior", 0),
+    ],
 )
 def test_sweeps_over_a_layer_draw_it_given_all_else(engine, name, layer):
     model, many, sweeps = livelier(BUILD[name](), 3.0), 3000, 6

@@ -23,6 +23,7 @@ from vaelab.likelihoods import (
     MultinomialLikelihood,
     ProductLikelihood,
     SharedGaussianLikelihood,
+    TreeLikelihood,
 )
 from vaelab.models import LatentVariableModel
 from vaelab.posteriors import BernoulliPosterior, ChainPosterior, DeltaPosterior, GaussianPosterior
@@ -83,14 +84,15 @@ def _part(export: Export, module: nn.Module, table: dict[type[nn.Module], Callab
 
 
 def _likelihood(export: Export, module: nn.Module) -> Json:
-    """Return p(x|z), with the number of columns of z that it reads if it does not read the whole code."""
+    """Return p(x|z), with the columns of x, and the number of columns of z that it reads if not the whole code."""
     if same_forward(module, BottomLayer):
         assert isinstance(module, BottomLayer)
         return {**_likelihood(export, plain(module.conditional)), "reads": module.sizes[0]}
     if not isinstance(module, ColumnLikelihood) or not same_forward(module, ColumnLikelihood):
         raise _refused("likelihood", module, LIKELIHOODS)
     numbers = _numbers(export, module)
-    return {**numbers, "network": export.network(module.network, "likelihood"), "reads": None}
+    network = export.network(module.network, "likelihood")
+    return {**numbers, "network": network, "size": module.spec.dim, "reads": None}
 
 
 def _numbers(export: Export, module: nn.Module) -> Json:
@@ -156,6 +158,12 @@ def _product(export: Export, likelihood: Any) -> Json:
     return {"parts": [{**part, "columns": places.tolist()} for part, places in zip(parts, columns, strict=True)]}
 
 
+def _tree(export: Export, likelihood: Any) -> Json:
+    p = likelihood.distribution(torch.zeros(2 * likelihood.spec.dim, device=likelihood.parents.device))
+    p.mean  # noqa: B018 - refused if the tree is not known
+    return {"forest": {"parents": p.forest.parents.tolist(), "order": p.forest.order.tolist()}}
+
+
 # A part that the page computes: a row here, and one in ``web/engine/parts.js``.
 PRIORS: dict[type[nn.Module], Callable[[Export, Any], Json]] = {
     GaussianPrior: lambda export, prior: {"kind": "normal", "dim": len(prior.zeros)},
@@ -178,4 +186,5 @@ LIKELIHOODS: dict[type[ColumnLikelihood], Callable[[Export, Any], Json]] = {
     GaussianLikelihood: _gaussian,
     MultinomialLikelihood: lambda export, likelihood: {"total": int(likelihood.total)},
     ProductLikelihood: _product,
+    TreeLikelihood: _tree,
 }

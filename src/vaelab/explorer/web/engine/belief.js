@@ -4,7 +4,7 @@ import { sigmoid } from "./numbers.js";
 
 /**
  * The layers of a model of bits. `parts` are {sizes, top(n) -> p(y_L), below}: below[l] is {run, build} of what layer l
- * draws, {run, build}[0] that of x; `self` is the model.
+ * draws, {run, build}[0] that of x; `numbers` is how many numbers of the network a column has. `self` is the model.
  */
 export function belief(self, parts) {
   const { sizes, top, below } = parts;
@@ -36,7 +36,7 @@ export function belief(self, parts) {
     under,
     resample,
     /** What a bit of layer l adds to each number below when it turns to 1, (D_l * width); null if not linear. */
-    fields: (l) => (below[l].run.isLinear ? fieldsOf(below[l].run, sizes[l]) : null),
+    fields: (l) => (below[l].run.isLinear && below[l].numbers === 1 ? fieldsOf(below[l].run, sizes[l]) : null),
   };
 }
 

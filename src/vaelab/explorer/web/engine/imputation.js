@@ -16,7 +16,7 @@ export function weighing(model, x, given, rng) {
   const add = (count) => {
     const z = drawn(q, count, rng);
     const p = model.likelihood(z, count, given);
-    const decoded = means && p.mean();
+    const decoded = means && givenObserved(p, x).mean();
     const likelihoods = p.logProb(x);
     const priors = model.prior(count).logProb(z);
     for (let k = 0; k < count; k += 1) {
@@ -49,10 +49,15 @@ export function weighing(model, x, given, rng) {
       const chosen = Array.from({ length: n }, () => codes[pick(picked, noise.uniform())]);
       const z = new Float32Array(n * model.dim);
       chosen.forEach((code, row) => z.set(code, row * model.dim));
-      const rows = model.likelihood(z, n, given).sample(noise);
+      const rows = givenObserved(model.likelihood(z, n, given), x).sample(noise);
       return rows.map((value, i) => (Number.isNaN(x[i % x.length]) ? value : x[i % x.length]));
     },
   };
+}
+
+/** p(x|z, what is observed of one row x): p(x|z) where the columns are independent given z. */
+function givenObserved(p, x) {
+  return p.given ? p.given(x) : p;
 }
 
 /** The mean of vectors with weights that are known by their logarithms, as they come; of any size, without overflow. */

@@ -19,7 +19,7 @@ export function model(description, get) {
     }
     return sideBySide([asFloats(rows), repeated(y, n, givenSize)], [width, givenSize], n);
   };
-  const columns = description.likelihood.network.outputs;
+  const columns = description.likelihood.size;
   const posterior = (x, n, y = null) => posteriorOfRows(withGiven(x, n, columns, y), n);
   const { reads } = description.likelihood;
   const likelihood = (z, n, y = null) => {

@@ -8,6 +8,7 @@ import { inferMeans } from "./mean_field.js";
 import { mixture } from "./mixture.js";
 import { network } from "./networks.js";
 import { columnsOf } from "./numbers.js";
+import { tree } from "./tree.js";
 
 /** A row of numbers repeated n times. */
 function tiled(row, n) {
@@ -90,6 +91,10 @@ const LIKELIHOODS = {
       return product(n, size, groups, columns);
     };
   },
+  tree: ({ forest }) => (numbers, n, size) => {
+    const [off, on] = [0, size].map((start) => columnsOf(numbers, n, 2 * size, start, start + size));
+    return tree(n, size, off, on, forest);
+  },
 };
 
 function gaussian({ mean, deviation, log_scale: logScale }, get) {
@@ -120,7 +125,8 @@ function linearLayers({ likelihood, prior }, get) {
 /** The network of p(x|z), and what makes a distribution of its numbers. */
 export function likelihoodOf(part, get) {
   const build = LIKELIHOODS[part.kind](part, get);
-  return { run: network(part.network, get), build: (numbers, n) => build(numbers, n, part.network.outputs) };
+  const { network: net, size } = part;
+  return { run: network(net, get), build: (numbers, n) => build(numbers, n, size), numbers: net.outputs / size };
 }
 
 /** The layers of a model of bits, for `belief`. */
@@ -130,6 +136,7 @@ export function layersOf({ prior, dim, layers }, bottom, get) {
   const between = conditionals.map((part) => ({
     run: network(part.network, get),
     build: (numbers, n) => bernoulli(n, part.network.outputs, numbers),
+    numbers: 1,
   }));
   return {
     sizes: layers.length ? layers : [dim],
