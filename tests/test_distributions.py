@@ -457,3 +457,24 @@ def test_what_has_no_closed_form_is_not_implemented():
     for q in (chain_of_bits(), Delta(normal(2, 3))):
         with pytest.raises(NotImplementedError):
             q.entropy()
+
+
+@pytest.mark.parametrize("kind", ["bits", "large logits", "infinite logits", "grey levels"])
+def test_the_density_of_many_codes_is_that_of_each(kind):
+    """Many codes of the same rows take another path than a few, except where a sigmoid would underflow."""
+    torch.manual_seed(0)
+    logits, value = 3 * torch.randn(40, 5, 300), (torch.rand(5, 300) < 0.4).float()
+    if kind == "large logits":
+        logits[3] *= 100
+    if kind == "infinite logits":
+        logits[0, 0, :2], value[0, :2] = torch.tensor([torch.inf, -torch.inf]), torch.tensor([1.0, 0.0])
+    if kind == "grey levels":
+        value = torch.rand(5, 300)
+    exact = (logits.double() * value - torch.nn.functional.softplus(logits.double())).sum(-1)
+    exact = exact.nan_to_num() if kind == "infinite logits" else exact
+    found = Bernoulli(logits).log_prob(value)
+    if kind == "infinite logits":
+        finite = Bernoulli(logits[0].clamp(-1e4, 1e4)).log_prob(value)[0]
+        assert float(found[0, 0]) == pytest.approx(float(finite), rel=1e-5)
+        found, exact = found[1:], exact[1:]
+    assert torch.allclose(found.double(), exact, rtol=2e-6, atol=2e-5)
