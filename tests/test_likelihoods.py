@@ -385,7 +385,10 @@ def test_runs_of_a_multinomial_and_another_likelihood_are_not_compared(tmp_path)
         settings = resolve("gaussian-vae", {"likelihood": name, "hidden_dims": [4], "training": {"steps": 2}})
         run, _ = vaelab.training.train(settings, tmp_path / name, data=dataset_of("count"))
         members.append(ReportedRun(name, run))
-    with pytest.raises(InputError, match=r"differ in likelihood \(multinomial: multinomial, gaussian: gaussian\)"):
+    with pytest.raises(
+        InputError,
+        match=r"differ in measure of the likelihood \(multinomial: probability given the sum; gaussian: dens",
+    ):
         require_comparable(members)
     assert require_comparable(members[:1]) is None
 

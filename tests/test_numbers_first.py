@@ -4,6 +4,8 @@ import json
 import os
 import resource
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -205,7 +207,7 @@ def test_a_signal_to_a_process_keeps_what_is_done(run):
     done = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, check=True)
     assert done.stdout.count("code 130") == 2, done.stderr
     assert done.stderr.splitlines() == ["interrupted"] * 2
-    assert done.stdout.count("Interrupted: of the first 10 observations.") == 4  # the gap has two parts
+    assert done.stdout.count("it was interrupted after 10 rows") == 4  # the gap has two parts
     records = run.evaluations()
     assert [record.name for record in records] == ["ais-6", "ais-gap-6", "ais-lower-6", "ais-upper-6"]
     assert all(record.interrupted and record.observations == 10 for record in records)

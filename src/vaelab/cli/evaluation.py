@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -21,6 +22,7 @@ from vaelab.cli.output import (
     write,
 )
 from vaelab.cli.usage import say_next
+from vaelab.errors import InputError
 
 if TYPE_CHECKING:
     from vaelab.data import Dataset
@@ -155,39 +157,34 @@ def compare(
     table: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the table: .md, .tex, .csv or .json.")
     ] = None,
+    bound: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Compare this number; repeatable  [default: the closest]"),
+    ] = None,
     samples: Annotated[int, typer.Option(metavar="K", help="K of runs without an evaluation.")] = SAMPLES,
     data: Annotated[
         list[str] | None, typer.Option("--data", metavar="FILE", help="Where the data are now; repeatable.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Compare different data, with a mark.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Show what does not compare, with a mark.")] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Compare runs on the test split in one table.
 
     Runs without an evaluation of their present weights are evaluated first. Each run is compared with the first over
-    the same rows, and runs that differ in their seed alone are averaged.
+    the same rows, and runs that differ in their seed alone are averaged. Numbers of different protocols are refused.
     """
-    from vaelab.cli.progress import WorkProgress
-    from vaelab.report import Comparison, ReportedRun, require_comparable, write_comparison
-    from vaelab.runs import Run, remove_report
+    from vaelab.report import Comparison, require_comparable, write_comparison
+    from vaelab.runs import remove_report
 
-    read = tuple(data or ())
-    opened = [Run(path) for path in runs]
-    members = [ReportedRun(run.name, run, read) for run in opened]
-    if len({member.title for member in members}) < len(members):
-        members = [ReportedRun(str(run.path), run, read) for run in opened]
+    members = _members(runs, tuple(data or ()))
     mark = require_comparable(members, force)
     require_report(out, overwrite)
     if table is not None:
         table = require_target(table, table, Comparison.endings, overwrite, argument="table")
     for member in members:
-        if member.evaluation("elbo") is None and member.evaluation("reconstruction-error") is None:
-            with WorkProgress(f"evaluating {member.title}") as progress:
-                result = _evaluated(member.model, member.data, _Asked(samples=samples), progress)
-            _keep(member, result.of_weights(member.loaded.weights, member.loaded.step))
-            _stop_if_interrupted(result)
-    comparison = Comparison(members, mark)
+        _evaluate_once(member, samples, bound or ())
+    comparison = Comparison(members, mark or require_comparable(members, force, numbers=True), bound)
     if as_json:
         print_json(comparison.to_dict())
     else:
@@ -201,6 +198,35 @@ def compare(
     if out is not None:
         with going_on("the report was not written"):
             remove_report(out)
-            say(f"report: {write_comparison(out, members, mark)}")
+            say(f"report: {write_comparison(out, members, comparison.mark)}")
     if not as_json:
         say_next("compare", run=runs[0])
+
+
+def _members(paths: list[Path], read: tuple[str, ...]) -> list[ReportedRun]:
+    """Open runs, each under its name, or under its path if two have one name; refuse a run that is given twice."""
+    from vaelab.report import ReportedRun
+    from vaelab.runs import Run
+
+    opened = [Run(path) for path in paths]
+    places = [run.path.resolve() for run in opened]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise InputError(f"runs: expected different runs; {str(paths[number])!r} is given twice")
+    names = [run.name for run in opened]
+    titles = names if len(set(names)) == len(names) else [str(run.path) for run in opened]
+    return [ReportedRun(title, run, read) for title, run in zip(titles, opened, strict=True)]
+
+
+def _evaluate_once(member: ReportedRun, samples: int, bounds: Sequence[str]) -> None:
+    """Evaluate a run that has no numbers yet, and keep them."""
+    from vaelab.cli.progress import WorkProgress
+    from vaelab.report.numbers import numbers_of
+
+    known = member.evaluation("elbo") or member.evaluation("reconstruction-error")
+    if known is not None or (bounds and numbers_of(member, bounds)):
+        return
+    with WorkProgress(f"evaluating {member.title}") as progress:
+        result = _evaluated(member.model, member.data, _Asked(samples=samples), progress)
+    _keep(member, result.of_weights(member.loaded.weights, member.loaded.step))
+    _stop_if_interrupted(result)

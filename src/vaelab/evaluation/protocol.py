@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,16 +27,18 @@ if TYPE_CHECKING:
 __all__ = [
     "PROTOCOL",
     "Fact",
+    "Role",
     "differences",
     "in_short",
     "in_words",
     "key_of",
     "protocol_of",
     "replaces",
+    "sha256_of_weights",
     "shared_facts",
 ]
 
-Role = Literal["compared", "identifies", "shown"]
+Role = Literal["rows", "compared", "identifies", "shown"]
 Fields = Mapping[str, Any]
 NOT_RECORDED = "not recorded"
 _SHORT = 8  # characters of a SHA-256 in a line of text
@@ -52,7 +54,8 @@ class Fact:
         name: the field. None in it means that the fact is not recorded, or has no meaning for the number; such numbers
             are taken to agree with all others.
         title: its name in texts.
-        role: ``compared``: numbers that differ in it do not compare. ``identifies``: they do, and a run keeps both.
+        role: ``rows``: numbers that differ in it are of other rows, and do not compare. ``compared``: they are of the
+            same rows, and do not compare either. ``identifies``: they do, and a run keeps both.
             ``shown``: they do, and a run keeps the newer one.
         words: from a value to a text.
         absent: the text for None; empty where the fact is then left out.
@@ -104,15 +107,15 @@ PROTOCOL: tuple[Fact, ...] = (
     Fact("start", "start of the chains", "compared"),
     Fact("kernel", "kernel of the chains", "identifies"),
     Fact("data", "data"),
-    Fact("data_sha256", "SHA-256 of the data", "compared", _digest, NOT_RECORDED),
-    Fact("split", "split", "compared"),
-    Fact("observations", "rows", "compared", _count),
-    Fact("rows_of_split", "rows of the whole split", "compared", _count),
-    Fact("rows_of_model", "rows that the model drew", "compared", lambda value: "yes" if value else ""),
-    Fact("row_weights", "weights of the rows", "compared", _digest, NOT_RECORDED),
-    Fact("observed_cells", "values observed of a row", "compared", lambda value: f"{value:.4g}"),
-    Fact("binarisation", "binarisation", "compared"),
-    Fact("binarisation_seed", "seed of bits drawn once", "compared"),
+    Fact("data_sha256", "SHA-256 of the data", "rows", _digest, NOT_RECORDED),
+    Fact("split", "split", "rows"),
+    Fact("observations", "rows", "rows", _count),
+    Fact("rows_of_split", "rows of the whole split", "rows", _count),
+    Fact("rows_of_model", "rows that the model drew", "rows", lambda value: "yes" if value else ""),
+    Fact("row_weights", "weights of the rows", "rows", _digest, NOT_RECORDED),
+    Fact("observed_cells", "values observed of a row", "rows", lambda value: f"{value:.4g}"),
+    Fact("binarisation", "binarisation", "rows"),
+    Fact("binarisation_seed", "seed of bits drawn once", "rows"),
     Fact("trained_binarisation", "binarisation of the training"),
     Fact("likelihood", "likelihood", absent=NOT_RECORDED),
     Fact("likelihood_measure", "measure of the likelihood", "compared", absent=NOT_RECORDED),
@@ -139,7 +142,7 @@ def protocol_of(
     return {
         "split": split,
         "data": data.name,
-        "row_weights": _sha256_of(observed.weights),
+        "row_weights": sha256_of_weights(observed.weights),
         "binarisation_seed": DATA_SEED if drawn_once else None,
         **shared_facts(model, data.sha256(), data.binarisation, data.condition),
         "seed": seed,
@@ -164,7 +167,7 @@ def shared_facts(
     }
 
 
-def differences(numbers: Mapping[str, Fields]) -> list[str]:
+def differences(numbers: Mapping[str, Fields], roles: Collection[Role] = ("rows", "compared")) -> list[str]:
     """Return why numbers do not compare, a text for each fact in which they differ; empty if they do.
 
     ``numbers`` has the fields of each number, or what is known of them, under the title of its run. A fact that is not
@@ -174,7 +177,7 @@ def differences(numbers: Mapping[str, Fields]) -> list[str]:
     >>> differences({"a": one, "b": one | {"observations": 20}, "c": one | {"seed": 3}})
     ['rows (a: 100; b: 20; c: 100)']
     """
-    return [text for fact in PROTOCOL if fact.role == "compared" and (text := _difference(fact, numbers))]
+    return [text for fact in PROTOCOL if fact.role in roles and (text := _difference(fact, numbers))]
 
 
 def _difference(fact: Fact, numbers: Mapping[str, Fields]) -> str:
@@ -237,7 +240,8 @@ def _data_in_short(record: EvaluationRecord) -> str:
     return f"{sha256}binarisation {record.binarisation}{seed}"
 
 
-def _sha256_of(weights: torch.Tensor | None) -> str:
+def sha256_of_weights(weights: torch.Tensor | None) -> str:
+    """Return the SHA-256 of the weights of rows; ``none`` where all count the same."""
     if weights is None:
         return "none"
     return hashlib.sha256(np.ascontiguousarray(weights.cpu().numpy(), dtype="<f4").data).hexdigest()

@@ -9,7 +9,8 @@ from vaelab import plots
 from vaelab.report.belief import TIGHTNESS_HEADER, tightness_figure, tightness_notes, tightness_table
 from vaelab.report.comparison import Comparison
 from vaelab.report.gradients import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
-from vaelab.report.member import ReportedRun, require_comparable
+from vaelab.report.member import ReportedRun
+from vaelab.report.numbers import require_comparable
 from vaelab.report.page import report_page
 from vaelab.report.sections import sections
 from vaelab.report.tables import models_table, summary

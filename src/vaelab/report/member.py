@@ -13,10 +13,11 @@ from vaelab.data import Dataset, Observations
 from vaelab.data.values import Array
 from vaelab.errors import InputError
 from vaelab.evaluation import Diagnosis, Evaluation, EvaluationRecord
+from vaelab.evaluation.protocol import sha256_of_weights, shared_facts
 from vaelab.models import LatentVariableModel
 from vaelab.runs import Loaded, Run
 
-__all__ = ["ReportedRun", "require_comparable"]
+__all__ = ["ReportedRun"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,32 @@ class ReportedRun:
         """Return the values of the observations of a number, (N,), or None if they were not kept."""
         unkept = any(record is other for other in self.unkept)
         return self.unkept_values.get(record.name) if unkept else self.run.values(record)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The facts of the protocol that every number of the run has."""
+        return shared_facts(
+            self.model, self.run.config["data"]["sha256"], self.run.binarisation, self.run.spec.condition
+        )
+
+    def fields(self, record: EvaluationRecord) -> dict[str, Any]:
+        """Return the fields of a number; what an earlier version did not record of the run is filled in."""
+        recorded = {name: value for name, value in record if value is not None}
+        return dict(record) | self.facts | recorded
+
+    def row_weights(self, record: EvaluationRecord) -> Tensor | None:
+        """Return the weights of the observations of a number, (N,); None where all count the same.
+
+        Raises:
+            InputError: the data are not found, or their rows have other weights.
+        """
+        recorded = record.row_weights
+        if recorded == "none" or (recorded is None and not record.note.startswith("Weighted")):
+            return None
+        rows = self.test if record.rows_of_split is None else self.test.first(record.observations or 0)
+        if recorded is not None and sha256_of_weights(rows.weights) != recorded:
+            raise InputError(f"data: expected the weights of the rows of {record.name}; the data have others")
+        return rows.weights
 
     @cached_property
     def test(self) -> Observations:
@@ -127,34 +154,3 @@ class ReportedRun:
     def seconds(self) -> float:
         """Seconds of training."""
         return float(max((row["seconds"] for row in self.run.metrics()), default=0.0))
-
-
-def require_comparable(members: list[ReportedRun], force: bool = False) -> str | None:
-    """Refuse runs on other data, or another binarisation or condition, unless forced; then return the mark to print.
-
-    A multinomial likelihood takes the sum of a row as given, so its numbers compare with no other likelihood's.
-    """
-    differences = []
-    facts = {
-        member.title: (
-            member.run.config["data"]["sha256"],
-            member.run.binarisation,
-            str(None if member.run.spec.condition is None else member.run.spec.condition.words),
-        )
-        for member in members
-    }
-    for place, what in enumerate(("data", "binarisation", "condition")):
-        values = {title: fact[place] for title, fact in facts.items()}
-        if len(set(values.values())) > 1:
-            listed = ", ".join(f"{title}: {value[:12]}" for title, value in values.items())
-            differences.append(f"the runs differ in {what} ({listed})")
-    likelihoods = {member.title: str(getattr(member.run.settings, "likelihood", "bernoulli")) for member in members}
-    if "multinomial" in likelihoods.values() and len(set(likelihoods.values())) > 1:
-        listed = ", ".join(f"{title}: {name}" for title, name in likelihoods.items())
-        differences.append(f"the runs differ in likelihood ({listed})")
-    if not differences:
-        return None
-    message = f"{' and '.join(differences)}, so their numbers are not comparable"
-    if not force:
-        raise InputError(f"compare: {message}; --force shows them nevertheless")
-    return f"Not comparable: {message}."

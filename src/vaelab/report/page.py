@@ -14,7 +14,7 @@ from vaelab.formulae import STYLE, typeset
 from vaelab.pages import theme
 from vaelab.report.member import ReportedRun
 from vaelab.report.section import LeftOut, Section
-from vaelab.report.tables import command, models_finding, models_table, protocol
+from vaelab.report.tables import command, models_advice, models_finding, models_table, protocol
 
 __all__ = ["report_page"]
 
@@ -38,7 +38,7 @@ def report_page(
         several=len(members) > 1,
         header=header,
         rows=rows,
-        best=[] if mark else _lines("\n".join(models_finding(members)), members),
+        best=_lines("\n".join([*([] if mark else models_finding(members)), *models_advice(members)]), members),
         links=[_link(member, _view(member), explorers) for member in members],
         deterministic=any(member.model.code == "point" for member in members),
         sections=[

@@ -1,36 +1,40 @@
-"""Comparisons of runs over the same observations, and over trainings that differ in their seed alone."""
+"""Differences of runs over the same observations: their mean with the standard error of the differences."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
+from vaelab.errors import InputError
 from vaelab.evaluation import EvaluationRecord
+from vaelab.evaluation.protocol import Role, differences
+from vaelab.likelihood import BoundEstimate
 from vaelab.report.member import ReportedRun
+from vaelab.report.numbers import LOG_LIKELIHOOD, MARK, numbers_of
 
-__all__ = ["Difference", "Replicates", "paired_differences", "replicates"]
+__all__ = ["Difference", "Kinds", "compared_kinds", "paired_differences", "values_of"]
 
-_BOUNDS = ("iwae", "elbo")  # what is compared: the first that both runs have, under one protocol
-_PROTOCOL = ("name", "samples", "split", "binarisation", "data", "observations", "rows_of_split")
+Kinds = tuple[tuple[str, ...], ...]  # groups of names of numbers: of each group the first that both runs have
+_OF_ROWS: tuple[Role, ...] = ("rows",)
+_BY_DEFAULT: Kinds = ((*LOG_LIKELIHOOD, "iwae", "ais", "elbo"),)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much higher a bound of a run is than that of another, over the same observations.
+    """How much higher a number of a run is than that of another, over the same observations.
 
     Attributes:
         model: the title of the run.
         other: the title of the run that it is compared with.
-        bound: the name of the bound.
-        value: mean of the differences, in nats per observation.
+        bound: the name of the number.
+        value: mean of the differences, in nats per observation; weighted, where the rows have weights.
         standard_error: of that mean, from the differences.
         observations: how many.
-        higher: for how many the bound of ``model`` is the higher one.
+        higher: for how many the number of ``model`` is the higher one.
+        differs: in what the two do not compare, where that was forced.
     """
 
     model: str
@@ -40,127 +44,105 @@ class Difference:
     standard_error: float
     observations: int
     higher: int
+    differs: tuple[str, ...] = ()
 
     def cells(self) -> list[str]:
         """Return the difference as it is printed."""
-        share = f"{self.higher / self.observations:.0%}"
+        share, mark = f"{self.higher / self.observations:.0%}", MARK if self.differs else ""
         bound = f"{self.bound}, {self.observations:,} rows"
-        return [f"{self.model} - {self.other}", bound, f"{self.value:+.2f} ± {self.standard_error:.2f}", share]
+        return [f"{self.model} - {self.other}", bound, f"{self.value:+.2f} ± {self.standard_error:.2f}{mark}", share]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Replicates:
-    """Trainings that differ in their seed alone: the mean of a bound over them, and its spread.
-
-    Attributes:
-        models: the titles of the runs.
-        bound: the name of the bound.
-        value: mean over the runs, in nats per observation.
-        standard_error: of that mean, over the runs.
-        deviation: standard deviation over the runs.
-    """
-
-    models: tuple[str, ...]
-    bound: str
-    value: float
-    standard_error: float
-    deviation: float
-
-    def cells(self) -> list[str]:
-        """Return the row as it is printed."""
-        return [
-            ", ".join(self.models),
-            self.bound,
-            f"{self.value:.2f} ± {self.standard_error:.2f} over {len(self.models)} seeds",
-            f"{self.deviation:.2f}",
-        ]
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+def compared_kinds(bounds: Sequence[str] | None) -> Kinds:
+    """Return the names of the numbers to compare: of each bound that is asked for, or of the closest to log p(x)."""
+    if not bounds:
+        return _BY_DEFAULT
+    return tuple(LOG_LIKELIHOOD if name in LOG_LIKELIHOOD else (name,) for name in bounds)
 
 
-def paired_differences(members: Sequence[ReportedRun]) -> tuple[list[Difference], list[str]]:
-    """Return the difference of each run from the first, and a sentence for each run for which there is none.
+def paired_differences(
+    members: Sequence[ReportedRun], kinds: Kinds = _BY_DEFAULT, force: bool = False
+) -> tuple[list[Difference], list[str]]:
+    """Return the difference of each run from the first, and a sentence for each for which there is none.
 
     The standard error is that of the differences, which is smaller than those of the two means: what is hard for one
-    model is hard for the other.
+    model is hard for the other. With ``force`` numbers of different protocols are paired if they are of the same rows.
     """
     found, reasons = [], []
     first, *others = members
-    for member in others:
-        pairs = list(_common(first, member))
-        stored = next(_stored(first, member, pairs), None)
-        if stored is not None:
-            record, low, high = stored
-            differences = (high.double() - low.double()).numpy()
-            mean, error, higher = float(differences.mean()), _standard_error(differences), int((differences > 0).sum())
-            found.append(Difference(member.title, first.title, record.name, mean, error, len(differences), higher))
-            continue
-        reason = "values of the rows are not stored" if pairs else "no bound with the same K on the same rows"
-        reasons.append(f"{member.title} - {first.title}: {reason}; evaluate both alike")
+    for names in kinds:
+        for member in others:
+            result = _difference(member, first, names, force)
+            if isinstance(result, Difference):
+                found.append(result)
+            elif result:
+                reasons.append(f"{member.title} - {first.title}: {result}")
     return found, reasons
 
 
-def replicates(members: Sequence[ReportedRun]) -> list[Replicates]:
-    """Return a row for each group of runs whose settings differ in the seed alone."""
-    groups: dict[str, list[ReportedRun]] = {}
-    for member in members:
-        groups.setdefault(member.run.settings.model_copy(update={"seed": 0}).model_dump_json(), []).append(member)
-    return [row for group in groups.values() for row in _replicate(group)]
+def _difference(member: ReportedRun, other: ReportedRun, names: Sequence[str], force: bool) -> Difference | str:
+    """Return the difference of two runs, or why there is none; an empty text for a run without any such number."""
+    pairs = list(_pairs(other, member, names, force))
+    if not pairs:
+        return _no_pair(other, member, names)
+    for record, same, differs in pairs:
+        low, high = other.values(record), member.values(same)
+        if low is None or high is None:
+            continue
+        differences_of_rows = high.double() - low.double()
+        infinite = int((~differences_of_rows.isfinite()).sum())
+        if infinite:
+            return f"{infinite:,} of {len(low):,} rows have no finite {same.name}, so there is no mean difference"
+        try:
+            estimate = BoundEstimate(differences_of_rows, weights=other.row_weights(record))
+        except InputError as refusal:
+            return f"the weights of the rows are not known ({refusal})"
+        higher = int((differences_of_rows > 0).sum())
+        bound = same.name if same.name == record.name else f"{same.name} - {record.name}"
+        value, error = estimate.mean, estimate.standard_error
+        return Difference(member.title, other.title, bound, value, error, len(low), higher, differs)
+    return "values of the rows are not stored; evaluate both alike"
 
 
-def _replicate(group: Sequence[ReportedRun]) -> Iterator[Replicates]:
-    """Yield the row of a group of at least two seeds."""
-    if len({member.seed for member in group}) < 2:
-        return
-    for name in _BOUNDS:
-        records = [member.evaluation(name) for member in group]
-        known = [record for record in records if record is not None]
-        if len(known) == len(group) and len(set(map(_protocol, known))) == 1:
-            values, titles = np.array([record.value for record in known]), tuple(member.title for member in group)
-            error, deviation = _standard_error(values), float(values.std(ddof=1))
-            yield Replicates(titles, known[0].name, float(values.mean()), error, deviation)
-            return
-
-
-def _common(first: ReportedRun, other: ReportedRun) -> Iterator[tuple[EvaluationRecord, EvaluationRecord]]:
-    """Yield pairs of numbers of two runs: of the same bound, with the same K, of the same rows."""
+def _pairs(
+    first: ReportedRun, other: ReportedRun, names: Sequence[str], force: bool
+) -> Iterator[tuple[EvaluationRecord, EvaluationRecord, tuple[str, ...]]]:
+    """Yield pairs of numbers of one protocol, the best first; with ``force`` others of the same rows after them."""
     if first.run.config["data"]["sha256"] != other.run.config["data"]["sha256"]:
         return
-    for name in _BOUNDS:
-        for record in _of_bound(first, name):
-            yield from ((record, same) for same in _of_bound(other, name) if _protocol(record) == _protocol(same))
+    forced = []
+    for record in numbers_of(first, names):
+        for same in numbers_of(other, names):
+            both = {first.title: first.fields(record), other.title: other.fields(same)}
+            differs = tuple(differences(both))
+            if not differs:
+                yield record, same, ()
+            elif force and not differences(both, _OF_ROWS):
+                forced.append((record, same, differs))
+    yield from forced
 
 
-def _stored(
-    first: ReportedRun, other: ReportedRun, pairs: Iterable[tuple[EvaluationRecord, EvaluationRecord]]
-) -> Iterator[tuple[EvaluationRecord, Tensor, Tensor]]:
-    """Yield the pairs of which the values of the observations are stored, with these."""
-    for record, same in pairs:
-        low, high = first.values(record), other.values(same)
-        if low is not None and high is not None:
-            yield record, low, high
+def _no_pair(first: ReportedRun, other: ReportedRun, names: Sequence[str]) -> str:
+    """Return why two runs have no numbers that compare."""
+    one, two = numbers_of(first, names), numbers_of(other, names)
+    if first.run.config["data"]["sha256"] != other.run.config["data"]["sha256"]:
+        return "the runs have other data, so no rows in common"
+    if not one or not two:
+        lacking = [member.title for member, found in ((first, one), (other, two)) if not found]
+        return "" if first.model.code == "point" or other.model.code == "point" else _lacking(lacking, names)
+    texts = differences({first.title: first.fields(one[0]), other.title: other.fields(two[0])})
+    return f"the numbers differ in {' and '.join(texts)}; evaluate both alike"
 
 
-def _of_bound(member: ReportedRun, name: str) -> Iterable[EvaluationRecord]:
-    """Return the numbers of a bound on the test split, that of the whole split and the largest K first."""
-    found = [
-        record
-        for record in member.evaluations()
-        if record.split == "test"
-        and record.binarisation == member.run.binarisation
-        and not record.interrupted
-        and record.name in (name, f"{name}-{record.samples}")
-    ]
-    return sorted(found, key=lambda record: (record.rows_of_split is not None, -(record.samples or 0)))
+def _lacking(titles: Sequence[str], names: Sequence[str]) -> str:
+    which = f"{' or '.join(names)} " if len(names) < len(_BY_DEFAULT[0]) else ""
+    return f"{' and '.join(titles)} {'has' if len(titles) == 1 else 'have'} no {which}number of the test split"
 
 
-def _protocol(record: EvaluationRecord) -> tuple[Any, ...]:
-    return tuple(getattr(record, name) for name in _PROTOCOL)
-
-
-def _standard_error(values: np.ndarray[Any, Any]) -> float:
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+def values_of(member: ReportedRun, record: EvaluationRecord) -> Tensor | None:
+    """Return the values of the observations of a number in float64; None where they are not stored or not finite."""
+    values = member.values(record)
+    return None if values is None or not bool(values.isfinite().all()) else values.double()

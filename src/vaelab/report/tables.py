@@ -8,50 +8,62 @@ from typing import Any
 
 from vaelab.data import DATASETS, DataSpec
 from vaelab.evaluation import EvaluationRecord
+from vaelab.evaluation.advice import advice
 from vaelab.report.member import ReportedRun
+from vaelab.report.numbers import COLUMNS, MARK, column, mixed_columns
 from vaelab.settings import words
 
-__all__ = ["Row", "command", "models_finding", "models_table", "protocol", "summary"]
+__all__ = ["Row", "command", "models_advice", "models_finding", "models_table", "protocol", "summary"]
 
 Row = list[str]
 _SPEEDS = ("average", "compile")
-_HEADER: Row = ["model", "code", "parameters", "minutes", "ELBO", "IWAE", "log p(x)", "active units", "reconstruction"]
-
-
-def _with_error(record: EvaluationRecord | None) -> str:
-    return "-" if record is None else record.cells(digits=2)[1]
+_OPTIONAL = ("AIS", "log p(x)")
 
 
 def models_table(members: Sequence[ReportedRun]) -> tuple[Row, list[Row]]:
     """Return a header and a row for each run: bounds on the test split in nats, ± one standard error over observations.
 
-    The column of log p(x) itself is there if any run has it, summed or integrated over all codes.
+    The numbers of a column are of one protocol; where runs have none in common, the column is marked with a dagger. The
+    columns of annealed importance sampling and of log p(x) itself are there if any run has such a number.
     """
+    columns = {name: column(members, kinds) for name, kinds in COLUMNS.items()}
     rows = []
     for member in members:
-        iwae, units = member.evaluation("iwae"), member.evaluation("active-units")
+        units = member.evaluation("active-units")
         kind = {"real": "real", "bits": "bits", "point": "real, no noise"}[member.model.code]
         reconstruction = member.evaluation("reconstruction")
         loss = member.evaluation("reconstruction-error")
         value = -loss.value if loss else reconstruction.value if reconstruction else None
-        truth = member.evaluation("quadrature") or member.evaluation("exact")
         rows.append(
             [
                 member.title,
                 f"{units.units if units else member.model.latent_dim} {kind}",
                 f"{member.parameters:,}",
                 f"{member.seconds / 60:.1f}",
-                _with_error(member.evaluation("elbo")),
-                f"{_with_error(iwae)} (K = {iwae.samples})" if iwae else "-",
-                _with_error(truth),
+                *(_number(each.numbers.get(member.title), bool(each.differs)) for each in columns.values()),
                 _units(units),
                 "-" if value is None else f"{value:.2f}",
             ]
         )
+    header = ["model", "code", "parameters", "minutes", *columns, "active units", "reconstruction"]
     known = [
-        place for place, name in enumerate(_HEADER) if name != "log p(x)" or any(row[place] != "-" for row in rows)
+        place for place, name in enumerate(header) if name not in _OPTIONAL or any(row[place] != "-" for row in rows)
     ]
-    return [_HEADER[place] for place in known], [[row[place] for place in known] for row in rows]
+    return [header[place] for place in known], [[row[place] for place in known] for row in rows]
+
+
+def _number(record: EvaluationRecord | None, mixed: bool) -> str:
+    """Return a number with what its column does not say: its K, how many temperatures, which rows; and its mark."""
+    if record is None:
+        return "-"
+    facts = []
+    if record.temperatures is not None:
+        facts.append(f"{record.samples} chains, {record.temperatures:,} temperatures")
+    elif record.name.startswith("iwae"):
+        facts.append(f"K = {record.samples}")
+    if record.rows_of_split is not None:
+        facts.append(f"first {record.observations:,} of {record.rows_of_split:,} rows")
+    return record.cells(digits=2)[1] + (f" ({'; '.join(facts)})" if facts else "") + (MARK if mixed else "")
 
 
 def models_finding(members: Sequence[ReportedRun]) -> list[str]:
@@ -59,10 +71,9 @@ def models_finding(members: Sequence[ReportedRun]) -> list[str]:
 
     Only bounds of the same name are compared: an IWAE with another K is another number.
     """
-    found = [(member.title, member.evaluation("iwae")) for member in members]
-    known = [(title, record) for title, record in found if record is not None]
-    largest = max((record.samples or 0 for _, record in known), default=0)
-    same = [(title, record) for title, record in known if record.samples == largest]
+    iwae = column(members, COLUMNS["IWAE"])
+    same = [] if iwae.differs else list(iwae.numbers.items())
+    largest = same[0][1].samples or 0 if same else 0
     lines = []
     if len(same) > 1:
         same.sort(key=lambda pair: -float(pair[1].value))
@@ -74,15 +85,32 @@ def models_finding(members: Sequence[ReportedRun]) -> list[str]:
         )
     rises = []
     for member in members:
-        elbo, iwae = member.evaluation("elbo"), member.evaluation("iwae")
-        if elbo is not None and iwae is not None:
-            rises.append(f"{iwae.value - elbo.value:.2f} ({member.title})")
+        elbo, tighter = member.evaluation("elbo"), member.evaluation("iwae")
+        if elbo is not None and tighter is not None:
+            rises.append(f"{tighter.value - elbo.value:.2f} ({member.title})")
     if rises:
         lines.append(
             f"From the ELBO to the IWAE the bound rises by {_listed(rises)} nats. The ELBO lies at least so far below "
             "log p(x), because q(z|x) is only approximate."
         )
     return lines
+
+
+def models_advice(members: Sequence[ReportedRun]) -> list[str]:
+    """Return which numbers of the table should not be quoted, and what to quote instead; then what does not compare.
+
+    A line that is the same for several runs is there once.
+    """
+    columns = [column(members, kinds) for kinds in COLUMNS.values()]
+    lines: dict[str, list[str]] = {}
+    for member in members:
+        shown = [each.numbers[member.title] for each in columns if member.title in each.numbers]
+        for sentence in advice(shown):
+            lines.setdefault(sentence, []).append(member.title)
+    one = len(members) == 1
+    found = [sentence if one else f"{', '.join(titles)}: {sentence}" for sentence, titles in lines.items()]
+    mixed = list(mixed_columns(members))
+    return [*found, *([f"{MARK.strip()} Not comparable: {' and '.join(mixed)}."] if mixed else [])]
 
 
 def _listed(words: Sequence[str]) -> str:

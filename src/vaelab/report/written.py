@@ -16,6 +16,7 @@ _LATEX = {
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
     "−": "$-$",
+    "†": r"$\dagger$",
 }
 
 
