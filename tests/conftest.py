@@ -21,7 +21,7 @@ def mnist():
     return load_data("mnist")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     """Debian's chromium. Without one these tests are skipped with a reason at home, and fail in CI."""
     from playwright.sync_api import sync_playwright

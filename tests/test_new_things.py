@@ -168,6 +168,7 @@ def printed(copy: Path) -> list[str]:
         (train, "gaussian-vae", *data, "latent_dim=2", "objective.name=half-renyi", "--out", "renyi"),
         ("explore", "renyi", "--no-open"),
         ("settings",),
+        ("diagnose", "run", "--only", "longest", "--no-report"),
         path=copy,
         folder=copy,
     )
@@ -182,7 +183,7 @@ def test_they_work_together_from_the_command_line(copy: Path, printed: list[str]
     assert "exact" in printed[1]
     report = (copy / "run" / "report.html").read_text(encoding="utf-8")
     assert "Means of the columns" in report
-    assert "The longest code has the length " in vaelab("diagnose", "run", "--only", "longest", "--no-report").stdout
+    assert "The longest code has the length " in printed[5]
 
 
 def test_an_objective_trains_with_the_estimators_that_take_any(copy: Path, printed: list[str]) -> None:

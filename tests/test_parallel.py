@@ -242,27 +242,31 @@ from tests.parallel_process import COMMON
 from vaelab.errors import InputError
 from vaelab.settings import resolve
 torch.set_num_threads(1)
-rank, seed, more, precision = int(os.environ["RANK"]), 0, {}, "auto"
-exec(sys.argv[2])
+rank, fit = int(os.environ["RANK"]), room.fit
 room.choose_precision = lambda asked, device: "bfloat16" if asked == "auto" and rank == 0 else "float32"
-fit = room.fit
 room.fit = lambda *args, **options: print(options["settings"].precision, flush=True) or fit(*args, **options)
-training = {"steps": 3, "batch_size": 20, "precision": precision, **more}
-settings = resolve("gaussian-vae", COMMON, {"data": "x.npy", "training": training})
-try:
-    _, fitted = room.train(settings, sys.argv[1], data=binary_data(seed=seed), rank_timeout=60)
-    print(fitted.stop_reason, fitted.steps)
-except InputError as refusal:
-    print(refusal)
+for number, script in enumerate(sys.argv[2:]):
+    seed, more, precision = 0, {}, "auto"
+    exec(script)
+    training = {"steps": 3, "batch_size": 20, "precision": precision, **more}
+    settings = resolve("gaussian-vae", COMMON, {"data": "x.npy", "training": training})
+    try:
+        _, fitted = room.train(settings, f"{sys.argv[1]}-{number}", data=binary_data(seed=seed), rank_timeout=60)
+        print(fitted.stop_reason, fitted.steps)
+    except InputError as refusal:
+        print(refusal)
 """
 
 
-def by_hand(out, script="", **environments):
-    """Start two ranks as any launcher that sets the four variables would; return the lines of each."""
+def by_hand(out, *scripts, **environments):
+    """Start two ranks as any launcher that sets the four variables would; return the lines of each.
+
+    They train once after each script, into ``out-0``, ``out-1`` and so on.
+    """
     launched = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
     ranks = [
         subprocess.Popen(
-            [sys.executable, "-c", BY_HAND, str(out), script],
+            [sys.executable, "-c", BY_HAND, str(out), *scripts],
             env={**launched, "RANK": str(rank), **environments.get(f"rank_{rank}", {})},
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -273,25 +277,17 @@ def by_hand(out, script="", **environments):
     return [rank.communicate(timeout=180)[0].splitlines() for rank in ranks]
 
 
-@pytest.mark.parametrize(
-    ("script", "sentence"),
-    [
-        ("seed = rank", "ranks: expected the same data on all; rank 1 has other data than rank 0 (SHA-256)"),
-        (
-            "more = {'learning_rate': 0.1 * (1 + rank)}",
-            "ranks: expected the same settings on all; got training.learning_rate=0.1 on rank 0 and "
-            "training.learning_rate=0.2 on rank 1",
-        ),
-    ],
-)
-def test_ranks_that_differ_are_refused_before_anything_is_written(script, sentence, tmp_path):
-    assert by_hand(tmp_path / "run", script) == [[sentence], [sentence]]
-    assert not (tmp_path / "run").exists()
-
-
-def test_auto_is_the_precision_of_rank_0_on_all_ranks(tmp_path):
-    assert by_hand(tmp_path / "run") == [["bfloat16", "finished 3"]] * 2
-    assert Run(tmp_path / "run").settings.training.precision == "bfloat16"
+def test_ranks_that_differ_are_refused_before_anything_is_written_and_rank_0_chooses_the_precision(tmp_path):
+    differ = ("seed = rank", "more = {'learning_rate': 0.1 * (1 + rank)}")
+    said = [
+        "ranks: expected the same data on all; rank 1 has other data than rank 0 (SHA-256)",
+        "ranks: expected the same settings on all; got training.learning_rate=0.1 on rank 0 and "
+        "training.learning_rate=0.2 on rank 1",
+        *("bfloat16", "finished 3"),
+    ]
+    assert by_hand(tmp_path / "run", *differ, "") == [said, said]
+    assert [path.name for path in tmp_path.iterdir()] == ["run-2"]
+    assert Run(tmp_path / "run-2").settings.training.precision == "bfloat16"
 
 
 def test_trainings_one_after_another_meet_though_rank_0_leaves_each_last(tmp_path):
