@@ -36,7 +36,10 @@ class Diagnosis(BaseModel):
         arrays: small tensors by name, from which its figure is drawn.
         sentences: the finding, in words.
         advice: what to do; empty where nothing is wrong.
-        split, binarisation, data, seed: what was diagnosed, under which protocol, from which seed.
+        split: of the data set.
+        binarisation: of the data, under which it was diagnosed.
+        data: name of the data set.
+        seed: of the draws.
         rows: how many observations.
         rows_of_split: how many rows the split has, where only the first were used.
         weights: SHA-256 of the weights of the model; None where no file holds them.
