@@ -321,7 +321,7 @@ def test_units_that_are_not_independent_are_refused_by_name_and_left_out_otherwi
         code = "real"
 
         def forward(self, x):
-            return torch.distributions.MultivariateNormal(x[:, :2], torch.eye(2).expand(len(x), 2, 2))
+            return torch.distributions.MultivariateNormal(x[:, :2].nan_to_num(0.5), torch.eye(2).expand(len(x), 2, 2))
 
     model = LatentVariableModel(GaussianPrior(2), BernoulliLikelihood(2, 5), Correlated())
     with pytest.raises(InputError, match="collapse: expected q\\(z\\|x\\) and p\\(z\\) of independent bits"):

@@ -14,7 +14,7 @@ from tests.golden.make import RUNS, data_of
 from tests.laws import VARIATIONAL, binary_data, build
 from vaelab.errors import InputError
 from vaelab.evaluation import DIAGNOSTICS, Diagnostics, active_units, diagnose
-from vaelab.report import ReportedRun, write_report
+from vaelab.report import ReportedRun
 from vaelab.report.diagnostics import DIAGNOSED
 from vaelab.runs import Run, load
 
@@ -110,15 +110,17 @@ def test_a_run_keeps_its_diagnoses_and_their_arrays(run):
     assert run.diagnoses() == []
 
 
-def test_the_report_has_a_section_for_each_diagnosis(run):
+def test_each_diagnosis_has_a_section_over_the_runs_that_have_it(run):
     member = ReportedRun("a network", run)
-    run.add_diagnoses(diagnose(member.model, member.data, rows=10), member.loaded.weights)
-    page = write_report(run.path, "report", [member]).read_text()
-    for diagnosis in run.diagnoses():
-        assert f'id="diagnosis-{diagnosis.name}"' in page
-        assert diagnosis.title in page
-    assert "could not be drawn" not in page
-    assert "Not drawn" not in page
+    assert [build([member]) for build in DIAGNOSED] == [None] * len(DIAGNOSED)
+    found = diagnose(member.model, member.data, rows=10)
+    advised = found["units"].model_copy(update={"advice": "Do this."})
+    run.add_diagnoses([advised, *found[1:]], member.loaded.weights)
+    shown = [section for build in DIAGNOSED if (section := build([member, ReportedRun("again", run)])) is not None]
+    assert [section.title for section in shown] == [diagnosis.title for diagnosis in found]
+    assert all(section.figure.startswith(b"\x89PNG") and section.guide for section in shown)
+    assert shown[0].finding.splitlines()[1].startswith("again: ")
+    assert shown[0].advice == "a network; again: Do this."
 
 
 def test_the_command_prints_keeps_and_shows(vaelab, run):

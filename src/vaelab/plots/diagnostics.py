@@ -26,7 +26,7 @@ _FEW = 8  # a figure of fewer bars has as much space
 _MANY = 40  # bars without gaps between them
 
 
-def panels(titles: Sequence[str], down: int = 1, height: float = 2.4) -> tuple[Figure, list[list[Axes]]]:
+def panels(titles: Sequence[str], down: int = 1, height: float = 2.0) -> tuple[Figure, list[list[Axes]]]:
     """Return a figure with ``down`` axes, one below the other, for each title, at most three titles in a row."""
     across = min(_ACROSS, len(titles))
     rows = math.ceil(len(titles) / across)
@@ -39,7 +39,7 @@ def panels(titles: Sequence[str], down: int = 1, height: float = 2.4) -> tuple[F
     for index in range(rows * across):
         column = [grid[(index // across) * down + line, index % across] for line in range(down)]
         if index < len(titles):
-            column[0].set_title(legible(titles[index], 44), fontsize=11, color=INK)
+            column[0].set_title(legible(titles[index], 36), fontsize=10.5, color=INK)
             found.append(column)
         for axes in column:
             axes.set_visible(index < len(titles))
@@ -112,7 +112,7 @@ def unit_states(runs: Mapping[str, Arrays]) -> Figure:
 
 def aggregate_and_prior(runs: Mapping[str, Arrays]) -> Figure:
     """Show for each run its units under q(z) and under p(z), and below the joint test with its null distribution."""
-    figure, places = panels(list(runs), down=2, height=2.1)
+    figure, places = panels(list(runs), down=2, height=1.9)
     for (units, test), arrays in zip(places, runs.values(), strict=True):
         if "ones" in arrays:
             _ones(units, arrays)
@@ -174,7 +174,7 @@ def bit_use(runs: Mapping[str, Arrays]) -> Figure:
         for number in numbers:
             name = f"{title}, layer {number}" if len(numbers) > 1 else title
             shown.append((name, [arrays[f"{what} {number}"] for what in ("use", "noise", "correlation")]))
-    figure, places = panels([name for name, _ in shown], down=2, height=2.9)
+    figure, places = panels([name for name, _ in shown], down=2, height=2.5)
     for (scatter, matrix), (_, (use, noise, correlation)) in zip(places, shown, strict=True):
         _noise_against_use(scatter, use, noise)
         _correlations(figure, matrix, correlation)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from vaelab import plots
 from vaelab.data.values import Array
+from vaelab.evaluation import Diagnosis
 from vaelab.report.member import ReportedRun
 from vaelab.report.section import Builder, Live, Section
 
@@ -53,8 +54,17 @@ class Diagnosed:
             "\n".join(f"{title}: {' '.join(diagnosis.sentences)}" for title, diagnosis in found.items()),
             plots.png(self.figure(arrays)),
             None if self.view is None else Live(self.view, first, "See the units of any code in the explorer"),
-            "\n".join(f"{title}: {diagnosis.advice}" for title, diagnosis in found.items() if diagnosis.advice),
+            "\n".join(_advice(found)),
         )
+
+
+def _advice(found: Mapping[str, Diagnosis]) -> list[str]:
+    """Return a line for each advice, with the titles of the runs that it is for."""
+    runs: dict[str, list[str]] = {}
+    for title, diagnosis in found.items():
+        if diagnosis.advice:
+            runs.setdefault(diagnosis.advice, []).append(title)
+    return [f"{'; '.join(titles)}: {advice}" for advice, titles in runs.items()]
 
 
 # The sections in reading order. A new one is a function in ``plots`` and a row here.

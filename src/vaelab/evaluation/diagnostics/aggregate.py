@@ -155,12 +155,17 @@ def _of_units(numbers: dict[str, Any], bits: bool, count: int) -> str:
 def _of_joint(test: TwoSamples, count: int) -> str:
     found = "are not distributed like" if test.differs else "cannot be told from"
     return (
-        f"Taken together, {count:,} codes of the data {found} {count:,} draws from the prior: the squared maximum mean "
-        f"discrepancy is {test.mmd:.2g}, and in 95 % of {len(test.null)} random divisions of all these codes it is at "
-        f"most {float(test.null.quantile(1 - FALSE_ALARMS)):.2g} (p = {test.p_value:.3f}; a false alarm has the "
-        f"probability {FALSE_ALARMS}). {test.told_apart:.0%} of the codes lie nearer to their own kind; without a "
-        "difference it would be 50%."
+        f"All units together, {count:,} codes of the data {found} {count:,} draws from the prior (squared maximum mean "
+        f"discrepancy {_plain(test.mmd)}; in 95 % of {len(test.null)} random divisions of these codes at most "
+        f"{_plain(float(test.null.quantile(1 - FALSE_ALARMS)))}; p = {test.p_value:.3f}, rate of false alarms "
+        f"{FALSE_ALARMS}). {test.told_apart:.0%} of the codes lie nearer to their own kind; without a difference it "
+        "would be 50%."
     )
+
+
+def _plain(value: float) -> str:
+    """Return a number with two digits that count, without an exponent."""
+    return np.format_float_positional(value, precision=2, fractional=False, trim="-")
 
 
 def _advice(numbers: dict[str, Any], model: LatentVariableModel) -> str:
@@ -168,9 +173,11 @@ def _advice(numbers: dict[str, Any], model: LatentVariableModel) -> str:
     if numbers["largest_distance"] < _FAR and numbers["told_apart"] < _TOLD:
         return ""
     if model.code == "point":
+        full = getattr(model.prior, "covariance", "full") == "full"
+        other = "" if full else ", or with full covariances (covariance=full)"
         return (
             "Samples of the mixture are not like the codes of the data: fit a mixture with more components "
-            "(components=...), or with full covariances (covariance=full)."
+            f"(components=...){other}."
         )
     ways = [f"another prior (prior={name})" for name in _other_priors(model)]
     if model.layers:

@@ -69,7 +69,7 @@ def _of_nats(numbers: dict[str, Any], nats: Tensor | None, bits: bool) -> list[s
     what = "about x, each counted alone (a bit carries at most 0.69)" if bits else "(KL of q(z|x) from the prior)"
     return [
         f"They carry {numbers['nats']:.1f} nats {what}, {each:.2f} each on average; the one that carries most has "
-        f"{float(nats.max()):.2f}, and half of all is in {numbers['half']:,} units."
+        f"{float(nats.max()):.2f}, and half of all is in {numbers['half']:,} unit{'s' if numbers['half'] > 1 else ''}."
     ]
 
 
