@@ -21,7 +21,7 @@ from tests.laws import (
 )
 from tests.laws.exact import combined, exact_bound, gradients_of_parts, log_densities, units_of_kl
 from vaelab.errors import InputError
-from vaelab.estimators import ESTIMATORS, Pathwise, Rebar, ScoreFunction, StickingTheLanding
+from vaelab.estimators import ESTIMATORS, Covariance, Pathwise, Rebar, ScoreFunction, StickingTheLanding
 from vaelab.models import gaussian_vae
 from vaelab.objectives import (
     CIWAE,
@@ -323,6 +323,19 @@ def test_the_thermodynamic_objective_is_a_bound_and_its_gradient_is_a_mean_and_a
         assert (above - below).min() > 1e-6
     value, surrogate = thermodynamic(model, x, TVO(5, 0.1))
     assert largest_difference(gradients(model, value.sum()), gradients(model, surrogate.sum())) < 1e-12
+
+
+@pytest.mark.parametrize("name", [BITS[1], "two layers of bits"])
+def test_the_covariance_gradient_of_one_interval_is_that_of_leave_one_out(name):
+    model, x = build(name), observations_of(4)
+
+    def gradient(estimator, objective):
+        torch.manual_seed(3)
+        return gradients(model, estimator(model, objective, x).surrogate.sum())
+
+    ours = gradient(Covariance(model, 5), TVO(intervals=1))
+    whole_code = gradient(ScoreFunction(model, 5, "leave-one-out"), Renyi(1.0))
+    assert largest_difference(ours, whole_code) < 1e-12
 
 
 # ---------------------------------------------------------------- two targets

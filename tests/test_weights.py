@@ -62,6 +62,15 @@ def test_the_weighted_gradient_is_that_of_repeated_rows(objective):
     assert any(gradient.abs().max() > 0.01 for gradient in weighted)
 
 
+def test_free_bits_of_weighted_rows_are_refused():
+    data, _ = weighted_and_repeated()
+    model = bernoulli_vae(data, latent_dim=2, hidden_dims=[4], seed=0)
+    with pytest.raises(
+        InputError, match=r"objective\.free_bits: expected 0 for rows with weights, as those of 'weighted'"
+    ):
+        fit(model, data, objective=ELBO(free_bits=0.1), steps=2)
+
+
 @pytest.mark.parametrize("options", [{}, {"learning_rate": 0.01, "clip": 1.0, "average": False}])
 def test_a_weighted_training_is_that_of_repeated_rows(options):
     """Full batches and the exact gradient: the weights of the models and the logged bounds agree to rounding."""

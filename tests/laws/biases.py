@@ -131,7 +131,7 @@ def _through_logits(model: LatentVariableModel, logits: Tensor, factor: Tensor) 
 def covariances(row: Row) -> Gradients:
     """Return E sum_j (t_j+1 - t_j) (E_t[grad log w] + Cov_t[grad log pi_t, log w]), from the weights of K codes.
 
-    The covariance is written as the mean of the product less the product of the means (Masrani et al., 2019, eq. 11).
+    The covariance is the mean of the product less the product of the means, times K / (K - 1).
     """
     model, x, objective = build_model(row.kind, row.bits), observations_of(), row.goal
     assert isinstance(objective, TVO)
@@ -147,7 +147,7 @@ def covariances(row: Row) -> Gradients:
         mean = (start * v).exp() / (start * v).exp().sum(0)  # (K, T B)
         log_pi = (1 - start) * log_q + start * log_joint
         covariance = (mean * log_pi * v).sum(0) - (mean * log_pi).sum(0) * (mean * v).sum(0)
-        total = total + (end - start) * ((mean * log_w).sum(0) + covariance)
+        total = total + (end - start) * ((mean * log_w).sum(0) + row.samples / (row.samples - 1) * covariance)
     return gradients_of_parts(model, (weight.detach() * total).sum())
 
 

@@ -289,15 +289,15 @@ ROWS: list[Row] = [
         for objective in OTHERS
         if objective != "tvo"
     ),
-    Row("covariance", "tvo", codes, 2, bits=2, biased=("encoder",)),
-    Row("covariance", "tvo", codes, 4, bits=1, biased=("encoder",)),
-    Row("covariance", "tvo", grid, 2, {}, "real", 1, biased=("encoder",)),
+    Row("covariance", "tvo", codes, 2, bits=2, biased=tuple(PARTS)),
+    Row("covariance", "tvo", codes, 4, bits=1, biased=tuple(PARTS)),
+    Row("covariance", "tvo", grid, 2, {}, "real", 1, biased=tuple(PARTS)),
     # and for codes of two layers
     *(Row("exact", objective, everything, 2, kind=CHAIN) for objective in OTHERS),
     *(Row("score-function", objective, chain_codes, 2, {"baseline": "leave-one-out"}, CHAIN) for objective in OTHERS),
     *(Row("disarm", objective, all_chain_branches, 2, kind=CHAIN) for objective in OTHERS),
     *(Row("pathwise", objective, hermite, 1, {}, REALS, 1, tolerance=1e-6) for objective in OTHERS),
-    Row("covariance", "tvo", chain_codes, 2, kind=CHAIN, biased=("encoder",)),
+    Row("covariance", "tvo", chain_codes, 2, kind=CHAIN, biased=tuple(PARTS)),
 ]
 
 

@@ -23,14 +23,11 @@ class Covariance(Estimator):
     `grad E_t[log w] = E_t[grad log w] + Cov_t[grad log pi_t, log w], log pi_t = (1 - t) log q(z|x) + t log p(x, z)`,
 
     summed over the points of the objective `tvo` with the lengths of its intervals. Means and covariances are those of
-    K codes from q with the weights `omega_k = w_k^t / sum_j w_j^t`. The gradient for decoder and prior is then that of
-    the objective with its codes held constant; to it the encoder adds
-
-    `sum_j (t_j+1 - t_j) sum_k omega_jk (log w_k - sum_i omega_ji log w_i) grad log q(z_k|x)`.
-
-    Codes need not be differentiable, and there is no baseline: each code is compared with the weighted mean of all. Its
-    own value is part of that mean, and the weights are normalised by K codes alone, so it is biased; the bias vanishes
-    as K grows. Source: Masrani, Le & Wood (2019), https://arxiv.org/abs/1907.00031.
+    K codes from q with the weights `omega_k = w_k^t / sum_j w_j^t`, the covariance multiplied by `K / (K - 1)` as in
+    the authors' code. With one interval this is the leave-one-out gradient of the evidence lower bound, without bias.
+    With several it is biased, because the weights are normalised by K codes alone; the bias vanishes as K grows. Codes
+    need not be differentiable, and there is no baseline: each code is compared with the weighted mean of all. Source:
+    Masrani, Le & Wood (2019), https://arxiv.org/abs/1907.00031.
 
     Args:
         model: the model that it is for, or its sizes.
@@ -58,12 +55,10 @@ class Covariance(Estimator):
         require_samples(samples, 2, ", to have a covariance")
 
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
-        """The surrogate is the objective of the codes plus `sum_k s_k log q(z_k|x)`, with s_k held constant."""
+        """The surrogate has the gradients of the means and of the covariances, their weights held constant."""
         objective = expectation.objective
         if not isinstance(objective, TVO):
             raise InputError(f"estimator: {self.name!r} is defined for the objective tvo; got {objective.name!r}")
         terms = expectation.terms(drawn)
-        values = terms.log_weights  # (K, B)
-        signal = objective.covariance_signal(values.detach())
         log_q: Tensor = expectation.q.log_prob(drawn)  # (K, B)
-        return Estimate.of(objective, terms, objective(values) + (signal * log_q).sum(0))
+        return Estimate.of(objective, terms, objective.covariance_surrogate(terms.log_weights, log_q))

@@ -74,8 +74,8 @@ class ELBO(MeanObjective):
         require_int("objective.warm_up", self.warm_up, 0)
         if self.free_bits and self.kl == "sampled":
             raise InputError(
-                f"objective.free_bits: expected 0 with objective.kl=sampled; got {self.free_bits:g}, which needs "
-                "the KL of each unit in closed form"
+                f"objective.free_bits: expected 0 with objective.kl=sampled; got {self.free_bits:g}, which "
+                "needs objective.kl=closed-form"
             )
 
     def at(self, step: int) -> Self:

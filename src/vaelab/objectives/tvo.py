@@ -23,7 +23,8 @@ class TVO(Objective):
 
     The path leads from q (t = 0) to the true posterior (t = 1), along which `E_t[log w]` rises; so the sum, which takes
     each value from the left end of its interval, is a lower bound. The points are 0 and ``intervals`` points from
-    ``first`` to 1 in equal ratios, as in the authors' code; one interval gives the ELBO. The means are estimated from K
+    ``first`` to 1 in equal ratios, as in the authors' code, whose search found 0.01, 0.02 and 0.03 for 5, 10 and 50
+    codes; one interval gives the ELBO. The means are estimated from K
     codes of q with the weights `w_k^t / sum_j w_j^t`. For every set of codes the result lies between the mean of the
     log-weights and the importance-weighted bound of the same codes (it is the left Riemann sum of the derivative of
     `log 1/K sum_k w_k^t` by t), so it is a lower bound on log p(x) in expectation for every K.
@@ -52,7 +53,7 @@ class TVO(Objective):
         r"$L(v) = \sum_j (t_{j+1}-t_j)\sum_k \omega_{jk}\,v_k$ with $\omega_{jk} = e^{t_j v_k}/\sum_i e^{t_j v_i}$"
     )
     intervals: int = 5
-    first: float = 0.05
+    first: float = 0.02
 
     def __post_init__(self) -> None:
         require_int("objective.intervals", self.intervals, 1)
@@ -73,15 +74,14 @@ class TVO(Objective):
             total = total + (end - start) * _mean(torch.softmax(start * log_weights, 0), log_weights)
         return total
 
-    def covariance_signal(self, log_weights: Tensor) -> Tensor:
-        """Return what multiplies `grad log q(z_k|x)` in the covariance gradient, (K, B), of log-weights (K, B).
-
-        `s_k = sum_j (t_j+1 - t_j) omega_jk (log w_k - sum_i omega_ji log w_i)`
-        """
-        total = torch.zeros_like(log_weights)
+    def covariance_surrogate(self, log_weights: Tensor, log_q: Tensor) -> Tensor:
+        """Return a surrogate, (B,), of log-weights and log q(z_k|x) (K, B): its gradient is the covariance gradient."""
+        total, count, held = torch.zeros_like(log_weights[0]), len(log_weights), log_weights.detach()
         for start, end in pairwise(self.points):
-            weights = torch.softmax(start * log_weights, 0)
-            total = total + (end - start) * weights * (log_weights - _mean(weights, log_weights))
+            weights = torch.softmax(start * held, 0)
+            centred = count / (count - 1) * (held - _mean(weights, held))
+            log_path = start * log_weights + log_q  # (1 - t) log q(z|x) + t log p(x, z)
+            total = total + (end - start) * _mean(weights, log_weights + centred * log_path)
         return total
 
 
