@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from vaelab.distributions import Bernoulli, DiagonalNormal
 from vaelab.errors import InputError
+from vaelab.estimators.contract import Estimator
 from vaelab.inference import MeanFieldPosterior
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Objective, check_objective
-
-if TYPE_CHECKING:
-    from vaelab.estimators.contract import Estimator
 
 __all__ = ["check_together"]
 

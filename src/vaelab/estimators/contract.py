@@ -13,7 +13,6 @@ from torch.distributions import Distribution
 
 from vaelab.distributions import Bernoulli, Code
 from vaelab.errors import InputError, require_int
-from vaelab.estimators.checks import check_together
 from vaelab.inputs import Table
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import OBJECTIVES, Combination, Objective, Terms
@@ -271,6 +270,8 @@ class Estimator(nn.Module, ABC):
 
     def check(self, model: LatentVariableModel, objective: Objective) -> None:
         """Raise an :class:`~vaelab.errors.InputError` if this estimator cannot work with the model and objective."""
+        from vaelab.estimators.checks import check_together  # which knows what an estimator is
+
         check_together(self, model, objective)
 
 
