@@ -31,7 +31,7 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))"
 FORMULAE = {
     "elbo": "`ELBO(x) = E_q[log p(x|z)] - KL[q(z|x) || p(z)] <= log p(x)`",
     "sample": "`z ~ p(z), x ~ p(x|z)`",
-    "imputation": "`E[x_missing | x_observed] = sum_k v_k E[x_missing | z_k]`, `v_k = w_k / sum_j w_j`, "
+    "imputation": "`E[x_missing | x_observed] = sum_k v_k E[x_missing | z_k, x_observed]`, `v_k = w_k / sum_j w_j`, "
     "`w_k = p(x_observed|z_k) p(z_k) / q(z_k|x_observed)`",
     "joint": "`log p(x, z) = log p(z) + log p(x|z)`",
     "layer-up": "`q(y_l|y_l-1)`",
