@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from tests import parallel_process
+from tests.commands import CommandLine
 from tests.laws import binary_data, largest_difference
 from tests.test_training import rows_of, weights_of
 from vaelab.data import Batches, load_data
@@ -277,30 +278,42 @@ def by_hand(out, *scripts, **environments):
     return [rank.communicate(timeout=180)[0].splitlines() for rank in ranks]
 
 
-def test_ranks_that_differ_are_refused_before_anything_is_written_and_rank_0_chooses_the_precision(tmp_path):
-    differ = ("seed = rank", "more = {'learning_rate': 0.1 * (1 + rank)}")
-    said = [
-        "ranks: expected the same data on all; rank 1 has other data than rank 0 (SHA-256)",
-        "ranks: expected the same settings on all; got training.learning_rate=0.1 on rank 0 and "
-        "training.learning_rate=0.2 on rank 1",
-        *("bfloat16", "finished 3"),
-    ]
-    assert by_hand(tmp_path / "run", *differ, "") == [said, said]
-    assert [path.name for path in tmp_path.iterdir()] == ["run-2"]
-    assert Run(tmp_path / "run-2").settings.training.precision == "bfloat16"
-
-
-def test_trainings_one_after_another_meet_though_rank_0_leaves_each_last(tmp_path):
-    """As after an auto-encoder, whose mixture rank 0 alone fits: the other rank asks for the next one meanwhile."""
-    script = """
+MEETINGS = """
 import time
 for _ in range(3):
     with room.joined(20):
         time.sleep(rank == 0)
 print("all met")
-raise SystemExit
 """
-    assert by_hand(tmp_path / "run", script) == [["all met"]] * 2
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """Return the folder and the lines of each rank: of refused trainings, one that is not, and what met before it."""
+    folder = tmp_path_factory.mktemp("several")
+    return folder, by_hand(folder / "run", "seed = rank", "more = {'learning_rate': 0.1 * (1 + rank)}", MEETINGS)
+
+
+def test_ranks_that_differ_are_refused_before_anything_is_written(several):
+    folder, said = several
+    data = "ranks: expected the same data on all; rank 1 has other data than rank 0 (SHA-256)"
+    settings = (
+        "ranks: expected the same settings on all; got training.learning_rate=0.1 on rank 0 and "
+        "training.learning_rate=0.2 on rank 1"
+    )
+    assert [lines[:2] for lines in said] == [[data, settings]] * 2
+    assert [path.name for path in folder.iterdir()] == ["run-2"]
+
+
+def test_trainings_one_after_another_meet_though_rank_0_leaves_each_last(several):
+    """As after an auto-encoder, whose mixture rank 0 alone fits: the other rank asks for the next one meanwhile."""
+    assert [lines[2] for lines in several[1]] == ["all met"] * 2
+
+
+def test_auto_is_the_precision_of_rank_0_on_all_ranks(several):
+    folder, said = several
+    assert [lines[3:] for lines in said] == [["bfloat16", "finished 3"]] * 2
+    assert Run(folder / "run-2").settings.training.precision == "bfloat16"
 
 
 def test_hosts_that_count_their_restarts_apart_come_together_and_go_on(tmp_path):
@@ -334,15 +347,10 @@ def test_a_time_out_that_is_none_is_refused(seconds):
         pass
 
 
-def test_half_an_environment_of_ranks_is_refused(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "vaelab", "train", "gaussian-vae", "--out", str(tmp_path / "run")],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "WORLD_SIZE": "2", "RANK": "0"},
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr.strip().endswith(
-        "error: WORLD_SIZE is 2, so MASTER_ADDR and MASTER_PORT must be set; see torchrun"
-    )
+def test_half_an_environment_of_ranks_is_refused(tmp_path, capsys, monkeypatch):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    words = ("train", "gaussian-vae", "--out", tmp_path / "run")
+    said = CommandLine(capsys, monkeypatch).refused(*words)
+    assert said == "error: WORLD_SIZE is 2, so MASTER_ADDR and MASTER_PORT must be set; see torchrun"
+    assert not (tmp_path / "run").exists()
