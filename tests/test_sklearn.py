@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import pickle
 import pickletools
@@ -585,3 +586,28 @@ def test_what_no_file_can_hold_is_refused(tmp_path):
     assert not (tmp_path / "saved").exists()
     with pytest.raises(InputError, match="path: expected a directory that an estimator was saved to"):
         GaussianVAE.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_an_evaluation_is_that_of_python(name):
+    """The same result, arguments and defaults as vaelab.evaluate, of the same rows."""
+    X, estimator = bits(), small(name).fit(bits())
+    weights = np.arange(60) % 3
+    data = estimator.as_dataset(X, weights)
+    asked = {"samples": 5, "rows": 20, "chains": 2, "temperatures": 3}
+    found = estimator.evaluate(X, sample_weight=weights, **asked)
+    expected = vaelab.evaluate(estimator.model_, data, "all", **asked)
+    assert [record.value for record in found] == [record.value for record in expected]
+    assert found.protocol() == expected.protocol()
+    assert found.advice() == expected.advice()
+    assert {record.rows_of_split for record in found if record.observations} == {60}
+    signatures = [inspect.signature(each).parameters for each in (estimator.evaluate, vaelab.evaluate)]
+    assert all(
+        signatures[0][word].default == signatures[1][word].default
+        for word in signatures[0].keys() & signatures[1].keys()
+    )
+    gaps = X.astype(float)
+    gaps[:, 0] = np.nan
+    assert np.isfinite(estimator.evaluate(gaps, samples=2)[0].value)
+    with pytest.raises(InputError, match="bound: expected one of"):
+        estimator.evaluate(X, bounds=("iwea",))

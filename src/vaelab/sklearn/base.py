@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -21,10 +21,11 @@ from vaelab.data.values import Array, Kind, has_missing
 from vaelab.data.variables import kind_of
 from vaelab.data.weights import require_weights, weighted_mean
 from vaelab.errors import InputError, require_int
-from vaelab.evaluation import ImputeKind, impute
-from vaelab.likelihood import score_rows
+from vaelab.evaluation import SAMPLES, Evaluation, ImputeKind, evaluate, impute
+from vaelab.likelihood import BoundName, Callback, Effort, score_rows
 from vaelab.models import LatentVariableModel
 from vaelab.models.saved import MODEL_FILE, WEIGHTS_FILE
+from vaelab.networks import Precision
 from vaelab.seeds import derive_seed, seeded
 from vaelab.settings import Settings, resolve
 from vaelab.sklearn.reading import as_given, filled_frame, frame_of, read_first, read_more
@@ -135,6 +136,37 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         weights = require_weights("sample_weight", sample_weight, len(values))
         return float(weighted_mean(values, None if weights is None else torch.from_numpy(weights)))
 
+    def evaluate(
+        self,
+        X: Any,
+        bounds: Sequence[BoundName] | None = None,
+        samples: int = SAMPLES,
+        seed: int = 0,
+        callback: Callback | None = None,
+        *,
+        sample_weight: Any = None,
+        rows: int | None = None,
+        chains: int = Effort.chains,
+        temperatures: int = Effort.temperatures,
+        precision: Precision = "float32",
+    ) -> Evaluation:
+        """Return what :func:`vaelab.evaluate` returns, of rows X: numbers with errors, protocol and advice.
+
+        The arguments are those of that function, with the same defaults; the codes are drawn from ``seed``.
+
+        Args:
+            X: the rows.
+            bounds, samples, seed, callback, rows, chains, temperatures, precision: as in :func:`vaelab.evaluate`.
+            sample_weight: weights of the rows, (N,), for weighted means.
+
+        Raises:
+            ValueError: rows of other columns or values than in the fit, or arguments that do not fit.
+        """
+        data = self.as_dataset(X, sample_weight)
+        model = copy.deepcopy(self.model_).allow_missing() if data.has_missing else self.model_
+        effort: Any = {"rows": rows, "chains": chains, "temperatures": temperatures, "precision": precision}
+        return evaluate(model, data, "all", bounds, samples, seed, callback, **effort)
+
     def anomaly_score(self, X: Any) -> Rows:
         """Return minus :meth:`score_samples`, in nats, (N,): high for rows that are unlikely under the model."""
         return -self.score_samples(X)
@@ -181,8 +213,10 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
             x = model.likelihood(z).sample()
         return self._as_given(_array(x)), _array(y)
 
-    def as_dataset(self, X: Any) -> Dataset:
+    def as_dataset(self, X: Any, sample_weight: Any = None) -> Dataset:
         """Return rows as a data set of one split, ``all``, as the model reads them: for :func:`vaelab.explore`.
+
+        ``sample_weight`` (N,) are weights of the rows.
 
         Raises:
             ValueError: rows of other columns or values than in the fit.
@@ -190,7 +224,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         check_is_fitted(self)
         rows, spec = self._checked(X), self._spec
         binarisation: Any = "none" if spec.kind == "grey" else None
-        split = Split(stored_rows(rows, spec.kind))
+        weights = require_weights("sample_weight", sample_weight, len(rows))
+        split = Split(stored_rows(rows, spec.kind), weights=weights)
         facts: Any = {"columns": spec.columns if spec.variables is None else None, "variables": spec.variables}
         return Dataset("X", {"all": split}, spec.kind, 1, binarisation=binarisation, **facts)
 
