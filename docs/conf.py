@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import api_page
 import estimators_table
 import names_table
+import protocol_table
 from choosing_table import markdown as study
 from diagnostics_table import markdown as diagnostics
 from formats_table import markdown as formats
@@ -47,6 +48,7 @@ myst_substitutions |= {
     "biases": estimators_table.biases(),
     "baselines": estimators_table.baselines(),
     "bounds": estimators_table.bounds(),
+    "protocol": protocol_table.protocol(),
 }
 myst_substitutions |= {
     "models": names_table.models(),
