@@ -86,6 +86,15 @@ def test_onnx_of_every_kind_of_data(spec: DataSpec, tmp_path: Path) -> None:
     assert close(run(tmp_path / "decoder.onnx", z=z)["mean"], model.decode(z))
 
 
+@pytest.mark.slow
+def test_onnx_of_a_tree_of_columns(tmp_path: Path) -> None:
+    model = gaussian_vae(4, latent_dim=2, hidden_dims=[4], likelihood="tree", seed=0)
+    model.likelihood.set_parents(torch.tensor([1, -1, 1, 2]))  # type: ignore[operator]
+    to_onnx(model, tmp_path)
+    z = torch.randn(3, 2)
+    assert close(run(tmp_path / "decoder.onnx", z=z)["mean"], model.decode(z))
+
+
 def noise_of(model: vaelab.LatentVariableModel, count: int) -> torch.Tensor:
     """The numbers that torch draws for the layers of a code, layer by layer."""
     torch.manual_seed(3)
