@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vaelab.evaluation.active_units import active_units
+from vaelab.evaluation.advice import has_quotable_limit
 from vaelab.evaluation.diagnostics import DIAGNOSTICS, Diagnosis, DiagnosticName, Diagnostics, diagnose
 from vaelab.evaluation.encode import encode, encode_means
 from vaelab.evaluation.evaluate import SAMPLES, evaluate
@@ -26,5 +27,6 @@ __all__ = [
     "encode",
     "encode_means",
     "evaluate",
+    "has_quotable_limit",
     "impute",
 ]

@@ -14,7 +14,7 @@ from vaelab.models import LatentVariableModel
 if TYPE_CHECKING:
     from vaelab.evaluation.result import EvaluationRecord
 
-__all__ = ["advice", "best_estimate"]
+__all__ = ["advice", "best_estimate", "has_quotable_limit"]
 
 _QUOTED = 5000  # K of the importance-weighted bounds in papers
 _SMALL = 1000  # a smaller K is small
@@ -108,6 +108,11 @@ def _of_weights(record: EvaluationRecord) -> Iterator[str]:
         yield f"its gap falls only as K^-{record.exponent:.2f}, so its limit means nothing"
     if record.limit is None and record.curve is not None and (record.samples or 0) >= FEWEST_OF_A_LIMIT:
         yield "it rises by as much from K/4 to K codes as from K/16 to K/4, without a limit in sight"
+
+
+def has_quotable_limit(record: EvaluationRecord) -> bool:
+    """Return whether the limit of the K-curve of a bound may be quoted: there is one, and nothing against it."""
+    return record.limit is not None and not any(_of_weights(record))
 
 
 def _how_known(record: EvaluationRecord) -> str:

@@ -7,6 +7,7 @@ from vaelab.plots.costs import gradient_costs
 from vaelab.plots.diagnostics import aggregate_and_prior, bit_use, unit_nats, unit_states
 from vaelab.plots.diagnostics_calibration import calibration_curves
 from vaelab.plots.diagnostics_gaps import inference_gaps, train_and_held_out
+from vaelab.plots.estimates import BoundCurve, bound_curves
 from vaelab.plots.images import image_grids, plane, receptive_fields, reconstructions, tile
 from vaelab.plots.style import CLASS_COLOURS, LINE_COLOURS, png
 from vaelab.plots.sweep import settings_and_bounds
@@ -15,8 +16,10 @@ from vaelab.plots.values import bounds, curves, gaps
 __all__ = [
     "CLASS_COLOURS",
     "LINE_COLOURS",
+    "BoundCurve",
     "aggregate_and_prior",
     "bit_use",
+    "bound_curves",
     "bounds",
     "calibration_curves",
     "codes_and_mixture",

@@ -136,7 +136,7 @@ class ReportedRun:
             if (record.split, record.binarisation) == (split, self.run.binarisation)
             and record.rows_of_split is None
             and not record.interrupted
-            and record.name in (prefix, f"{prefix}-{record.samples}")
+            and record.name in (prefix, f"{prefix}-{record.samples}", f"{prefix}-{record.temperatures}")
         ]
         return max(records, key=lambda record: record.samples or 0, default=None)
 

@@ -18,6 +18,7 @@ from vaelab.report.belief import layer_samples, receptive_fields, tightness
 from vaelab.report.classes import FOLDS, NEIGHBOURS, not_classes, not_separable
 from vaelab.report.columns import columns_drawn
 from vaelab.report.diagnostics import DIAGNOSED
+from vaelab.report.estimates import bounds_and_codes
 from vaelab.report.gradients import gradient_variance
 from vaelab.report.member import ReportedRun
 from vaelab.report.reader import reader_of
@@ -361,6 +362,7 @@ _BUILDERS: tuple[Builder, ...] = (
     mixture_samples,
     columns_drawn,
     training_curves,
+    bounds_and_codes,
     gradient_variance,
     reconstructions,
     plane,
