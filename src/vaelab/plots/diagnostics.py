@@ -69,8 +69,7 @@ def unit_nats(runs: Mapping[str, Arrays]) -> Figure:
     figure, places = panels([name for name, *_ in shown])
     for (axes,), (_, nats, active, most) in zip(places, shown, strict=True):
         order = np.argsort(-nats, kind="stable")
-        colours = np.where(active[order] > 0, _STRONG, _QUIET)
-        axes.bar(np.arange(1, len(order) + 1), nats[order], color=colours, width=1.0 if len(order) > _MANY else 0.8)
+        _bars(axes, nats[order], active[order] > 0)
         if most is not None:
             axes.axhline(float(most), color=INK, linewidth=0.8, linestyle=":")
             axes.annotate("log 2", (1, float(most)), (0, -9), xycoords=("axes fraction", "data"),
@@ -83,6 +82,17 @@ def unit_nats(runs: Mapping[str, Arrays]) -> Figure:
             axes.set_xticks(range(1, len(order) + 1))
         axes.set_ylabel("nats", fontsize=9.5)
     return figure
+
+
+def _bars(axes: Axes, heights: Array, coloured: Array) -> None:
+    """Draw bars at 1, 2, ..., some in colour and the others grey; many of them as one surface, which is faster."""
+    places = np.arange(1, len(heights) + 1)
+    if len(heights) <= _MANY:
+        axes.bar(places, heights, color=np.where(coloured, _STRONG, _QUIET), width=0.8)
+        return
+    edges = np.arange(len(heights) + 1) + 0.5
+    for chosen, colour in ((coloured, _STRONG), (~coloured, _QUIET)):
+        axes.stairs(np.where(chosen, heights, 0), edges, fill=True, color=colour)
 
 
 def unit_states(runs: Mapping[str, Arrays]) -> Figure:
