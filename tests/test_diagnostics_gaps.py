@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from tests.golden.make import data_of
 from tests.laws import binary_data
@@ -21,7 +22,9 @@ from vaelab.evaluation.diagnostics.best_posterior import best_posterior, bound_o
 from vaelab.evaluation.diagnostics.reliability import Ranks, Reliability, p_value
 from vaelab.evaluation.diagnostics.spread import spread
 from vaelab.inference import Enumeration
+from vaelab.likelihoods import BernoulliLikelihood
 from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, gaussian_vae, sbn
+from vaelab.priors import GaussianPrior
 from vaelab.seeds import seeded
 
 
@@ -274,3 +277,28 @@ def test_an_autoencoder_has_reconstructions_alone(data):
         "reconstruction_error_uncertain",
         "reconstruction_p_value",
     }
+
+
+class OwnPosterior(nn.Module):
+    """A mixture of two normal distributions, which does not read missing values."""
+
+    code = "real"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.Linear(5, 2)
+
+    def forward(self, x):
+        means = torch.stack([self.network(x), -self.network(x)], -2)
+        weights = Categorical(logits=x.new_zeros(len(x), 2))
+        return MixtureSameFamily(weights, Independent(Normal(means, 1.0), 1))
+
+
+def test_what_a_posterior_of_your_own_does_not_allow_is_said(data):
+    model = LatentVariableModel(GaussianPrior(2), BernoulliLikelihood(2, data), OwnPosterior())
+    gap = diagnose(model, data, only=("inference-gap",))["inference-gap"]
+    assert "amortisation_gap" not in gap.numbers
+    assert "MixtureSameFamily is no q(z|x) of independent normal numbers or bits" in gap.sentences[1]
+    found = calibration_of(model, data)
+    assert found.sentences[0].startswith("Hidden values were not predicted: expected a posterior that reads rows with")
+    assert "reconstruction_error" in found.numbers

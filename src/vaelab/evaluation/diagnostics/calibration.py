@@ -15,7 +15,7 @@ from vaelab.data.variables import Group
 from vaelab.errors import InputError
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
 from vaelab.evaluation.diagnostics.reliability import Ranks, Reliability, p_value
-from vaelab.evaluation.diagnostics.spread import spread
+from vaelab.evaluation.diagnostics.spread import counted, spread
 from vaelab.evaluation.impute import impute
 from vaelab.models.latent import statistic
 from vaelab.seeds import seeded
@@ -59,8 +59,12 @@ def calibration(sample: Sample) -> Diagnosis:
     weights = torch.ones(len(rows)) if observed.weights is None else observed.weights.cpu()
     found = _Found(sample)
     if model.code != "point":
-        values, hidden, effective = _hidden(sample, rows)
-        found.of_hidden(_Cells(spec, values, hidden, weights.double()), effective)
+        try:
+            values, hidden, effective = _hidden(sample, rows)
+        except InputError as reason:
+            found.sentences.append(f"Hidden values were not predicted: {reason}.")
+        else:
+            found.of_hidden(_Cells(spec, values, hidden, weights.double()), effective)
     found.of_reconstruction(_reconstruction(sample, rows, weights.double()))
     return Diagnosis(
         name="calibration",
@@ -128,13 +132,16 @@ def _hidden(sample: Sample, rows: Tensor) -> tuple[Tensor, Tensor, float]:
     with seeded(sample.seed, "hidden"):
         hidden = _mask(x, sample.data.spec.groups)
     seen = torch.cat([x.masked_fill(hidden, torch.nan), y], -1)
+    wanted = "expected a posterior that reads rows with hidden values, NaN"
     try:
         imputed = impute(model, seen, _CODES, n_draws=_DRAWS, seed=sample.seed)
-    except InputError as reason:
-        raise InputError(f"calibration: expected a model that can predict hidden values; {reason}") from None
+    except InputError:
+        raise
+    except (ValueError, RuntimeError) as reason:  # of a posterior of the user's own
+        raise InputError(f"{wanted}; it failed: {str(reason).splitlines()[0].rstrip(':')}") from reason
     predicted, draws = imputed.values[:, : x.shape[1]], imputed.draws
     if draws is None or bool(predicted[hidden.cpu()].isnan().any()):
-        raise InputError("calibration: expected a posterior that reads rows with hidden values, NaN; it returned NaN")
+        raise InputError(f"{wanted}; it returned NaN")
     values = torch.cat([predicted.unsqueeze(0), x.cpu().unsqueeze(0), draws[..., : x.shape[1]]])
     return values, hidden.cpu(), float(imputed.effective_samples.median())
 
@@ -173,8 +180,8 @@ class _Found:
     def of_hidden(self, cells: _Cells, effective: float) -> None:
         self.numbers |= {"hidden_values": _count(cells), "effective_samples": effective}
         self.sentences.append(
-            f"{self.numbers['hidden_values']:,} values of {len(cells.weights):,} rows were hidden and predicted from "
-            f"the others of their row (median {effective:.3g} effective samples of {_CODES})."
+            f"Hidden and predicted from the others of their row: {counted(_count(cells), 'value')} of "
+            f"{counted(len(cells.weights), 'row')} (median {effective:.3g} effective samples of {_CODES})."
         )
         events, ranks = cells.reliability(), cells.ranks()
         if events is not None:

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.data import Observations
-from vaelab.distributions import Bernoulli, DiagonalNormal
+from vaelab.distributions import Chain, DiagonalNormal
 from vaelab.evaluation.diagnostics.best_posterior import best_posterior, bound_of
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
-from vaelab.evaluation.diagnostics.spread import spread
+from vaelab.evaluation.diagnostics.spread import counted, spread
 from vaelab.inference import MAX_BITS, MeanFieldPosterior
 from vaelab.likelihood import BoundEstimate, exact
 from vaelab.models import LatentVariableModel
@@ -144,7 +144,16 @@ class _Found:
     def family(self) -> str:
         if isinstance(self.q, DiagonalNormal):
             return "normal distributions with independent units"
-        return "independent bits" if isinstance(self.q, Bernoulli) else "its kind"
+        return "independent bits"
+
+    @property
+    def _unsplit(self) -> str:
+        if isinstance(self.q, Chain):
+            return (
+                "the later layers of q(z|x) are networks that all rows share, so that a row has no parameters of its "
+                "own there"
+            )
+        return f"{type(self.q).__name__} is no q(z|x) of independent normal numbers or bits, which can be optimised"
 
     def numbers(self) -> _Numbers:
         """Return each gap with its standard error."""
@@ -156,16 +165,13 @@ class _Found:
 
     def sentences(self, numbers: _Numbers) -> list[str]:
         least = "at least " if self.is_bound else ""
+        rows = counted(numbers["optimised_rows"], "row")
         first = (
-            f"The ELBO is {least}{self._value('gap')} nats below log p(x), on {numbers['optimised_rows']:,} rows; "
+            f"The ELBO is {least}{self._value('gap')} nats below log p(x), on {rows}; "
             f"log p(x) is {f'bounded from below by {self.estimate}' if self.is_bound else 'a sum over all codes'}."
         )
         if "amortisation_gap" not in self.of:
-            return [
-                first,
-                "The gap is not split, because the later layers of q(z|x) are networks that all rows share: a row has "
-                "no parameters of its own there.",
-            ]
+            return [first, f"The gap is not split: {self._unsplit}."]
         if isinstance(self.model.posterior, MeanFieldPosterior):
             return [
                 first,

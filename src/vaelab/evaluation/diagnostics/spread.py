@@ -1,4 +1,4 @@
-"""Some of the rows of a split, spread evenly over it."""
+"""Some of the rows of a split, spread evenly over it; numbers of rows in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from vaelab.data.weights import Weighted
 from vaelab.errors import InputError
 from vaelab.seeds import seeded
 
-__all__ = ["spread"]
+__all__ = ["counted", "spread"]
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as ``1 row`` and ``1,000 rows``.
+
+    >>> counted(1, "row"), counted(1000, "row")
+    ('1 row', '1,000 rows')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def spread(observed: Observations, count: int, seed: int) -> Observations:
