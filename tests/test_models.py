@@ -423,7 +423,7 @@ WRONG = [
     ({"network": lambda inputs, _: torch.nn.Linear(inputs.numel(), 3)}, "network: expected outputs of shape"),
     (
         {"likelihood": "bernouli"},
-        "likelihood: expected one of auto, bernoulli, .*; got 'bernouli' .did you mean 'bernoulli'",
+        "likelihood: expected one of auto, autoregressive, bernoulli, .*; got 'bernouli' .did you mean 'bernoulli'",
     ),
     ({"likelihood": lambda *_: 3}, "likelihood: expected a torch module that returns a distribution; got 3"),
     ({"data": 2.5}, "data: expected a data set, a DataSpec or a number of columns; got float"),
