@@ -28,6 +28,10 @@ ROWS: dict[str, tuple[EvaluationRecord, str]] = {
         "is small. Quote exact, which is log",
     ),
     "a heavy tail": (number("iwae-5000", heavy_tailed=0.3), "for 30% of the rows a few weights decide"),
+    "a small K and a heavy tail": (
+        number("iwae-50", samples=50, heavy_tailed=0.3),
+        "(Pareto shape above 0.7). Quote ais.",
+    ),
     "a heavy tail, two numbers": (number("iwae-5000", heavy_tailed=0.3, best_estimate="quadrature"), "Quote quadratur"),
     "few effective samples": (
         number("iwae-5000", median_effective_samples=2.0),
@@ -42,7 +46,7 @@ ROWS: dict[str, tuple[EvaluationRecord, str]] = {
     "annealing, many": (number("ais-1000", samples=16, median_effective_samples=8.0), ""),
     "annealing, few": (number("ais-1000", samples=16, median_effective_samples=2.0), "Take more temperatures."),
     "an elbo alone": (number("elbo", samples=10), "error of q(z|x), which differs between models. Quote iwae."),
-    "over the prior": (number("prior-5000"), "it lies far below log p(x). Take K = 5,000, as papers do."),
+    "over the prior": (number("prior-5000"), "it lies far below log p(x). Quote iwae."),
     "a coarse grid": (number("quadrature", samples=None, change=0.3), "changed it by 0.3 nat. Quote ais."),
     "a fine grid": (number("quadrature", samples=None, change=0.01), ""),
     "not finite": (number("iwae-5000", value=float("nan")), "it is not finite. Look at the values of its rows."),

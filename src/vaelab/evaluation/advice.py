@@ -68,19 +68,19 @@ def _kind(record: EvaluationRecord) -> str:
 def _faults(record: EvaluationRecord, kinds: set[str]) -> Iterator[tuple[str, str]]:
     """Yield why a number should not be quoted, with what to do instead."""
     kind, small = _kind(record), (record.samples or 0) < _SMALL
-    more = f"Take K = {_QUOTED:,}, as papers do."
+    of_weights = list(_of_weights(record)) if kind == "iwae" else []
+    more = "Quote ais." if of_weights else f"Take K = {_QUOTED:,}, as papers do."
     if not math.isfinite(record.value):
         yield "it is not finite", "Look at the values of its rows."
     if record.interrupted:
         yield f"it was interrupted after {record.observations or 0:,} rows", "Let it finish."
     if kind == "prior":
-        yield "few codes of the prior explain a row, so it lies far below log p(x)", _closer(record) or more
+        yield "few codes of the prior explain a row, so it lies far below log p(x)", _closer(record) or "Quote iwae."
     if kind == "elbo" and not kinds & {"iwae", *_BEST}:
         yield "it is low by the error of q(z|x), which differs between models", _closer(record) or "Quote iwae."
     if kind == "iwae" and small:
         yield f"K = {record.samples or 0:,} is small", _closer(record) or more
-    if kind == "iwae":
-        yield from ((reason, _closer(record) or "Quote ais.") for reason in _of_weights(record))
+    yield from ((reason, _closer(record) or "Quote ais.") for reason in of_weights)
     low = _low(record)
     if low > _LOW and kind in ("iwae", "ais"):
         ways = {"iwae": more if small else "Quote ais.", "ais": "Take more temperatures."}

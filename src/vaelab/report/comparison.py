@@ -13,8 +13,8 @@ from vaelab.report.member import ReportedRun
 from vaelab.report.numbers import MARK, numbers_of
 from vaelab.report.paired import Difference, compared_kinds, paired_differences
 from vaelab.report.replicated import GroupDifference, Replicates, group_differences, groups_of, replicates
-from vaelab.report.tables import Row, models_table, summary
-from vaelab.report.written import csv_table, latex_table, markdown_table
+from vaelab.report.tables import Row, models_advice, models_protocol, models_table, summary
+from vaelab.report.written import NOTES, csv_table, latex_table, markdown_table
 
 __all__ = ["Comparison"]
 
@@ -72,15 +72,19 @@ class Comparison:
         return [models_table(self.members), *((head, [row.cells() for row in rows]) for head, rows in further if rows)]
 
     def sentences(self) -> list[str]:
-        """Return what cannot be compared, and why."""
+        """Return the protocol of the numbers, which of them not to quote, and what cannot be compared, and why."""
         marked = [] if self.mark is None else [f"{MARK.strip()} {self.mark}"]
-        return [*self._paired[1], *self._groups[1], *marked]
+        protocol = models_protocol(self.members) if self.mark is None else ""
+        advice = models_advice(self.members)
+        return [*([protocol] if protocol else []), *advice, *self._paired[1], *self._groups[1], *marked]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything in plain values."""
         averaged, of_groups = self._averaged
         return {
             "mark": self.mark,
+            "protocol": models_protocol(self.members),
+            "advice": models_advice(self.members),
             "differences": [row.to_dict() for row in self._paired[0]],
             "replicates": [row.to_dict() for row in averaged],
             "differences_over_seeds": [row.to_dict() for row in of_groups],
@@ -92,6 +96,6 @@ class Comparison:
         """Return the content of a file with one of the ``endings``."""
         if ending == ".json":
             return json.dumps(self.to_dict(), indent=1) + "\n"
-        notes = [[sentence] for sentence in self.sentences()]
-        tables = [*self.tables(), *([(["note"], notes)] if notes else [])]
-        return "\n".join(_FORMATS[ending](*table) for table in tables)
+        notes = self.sentences()
+        parts = [_FORMATS[ending](*table) for table in self.tables()]
+        return "\n".join([*parts, *([NOTES[ending](notes)] if notes else [])])

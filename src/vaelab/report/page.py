@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from vaelab.formulae import STYLE, typeset
 from vaelab.pages import theme
 from vaelab.report.member import ReportedRun
+from vaelab.report.numbers import MARK, mixed_columns
 from vaelab.report.section import LeftOut, Section
 from vaelab.report.tables import command, models_advice, models_finding, models_table, protocol
 
@@ -34,11 +35,14 @@ def report_page(
     return environment.get_template("report.html").render(
         title=title,
         style=theme() + STYLE + resources.files(__package__).joinpath("templates/report.css").read_text("utf-8"),
-        mark=mark,
+        mark=None if mark is None else f"{MARK.strip()} {mark}",
         several=len(members) > 1,
         header=header,
         rows=rows,
-        best=_lines("\n".join([*([] if mark else models_finding(members)), *models_advice(members)]), members),
+        best=_lines(
+            "\n".join([*([] if mark else models_finding(members)), *models_advice(members), *_mixed(members, mark)]),
+            members,
+        ),
         links=[_link(member, _view(member), explorers) for member in members],
         deterministic=any(member.model.code == "point" for member in members),
         sections=[
@@ -51,6 +55,12 @@ def report_page(
         explorer=next(iter(explorers.values()), None),
         explore=_explore(members),
     )
+
+
+def _mixed(members: Sequence[ReportedRun], mark: str | None) -> list[str]:
+    """Return what the daggers of the table say, where no mark of the page says it."""
+    mixed = [] if mark else list(mixed_columns(members))
+    return [f"{MARK.strip()} Not comparable: {' and '.join(mixed)}."] if mixed else []
 
 
 def _lines(finding: str, members: Sequence[ReportedRun]) -> list[tuple[str, str]]:

@@ -9,11 +9,21 @@ from typing import Any
 from vaelab.data import DATASETS, DataSpec
 from vaelab.evaluation import EvaluationRecord
 from vaelab.evaluation.advice import advice
+from vaelab.evaluation.protocol import in_short
 from vaelab.report.member import ReportedRun
-from vaelab.report.numbers import COLUMNS, MARK, column, mixed_columns
+from vaelab.report.numbers import COLUMNS, MARK, column
 from vaelab.settings import words
 
-__all__ = ["Row", "command", "models_advice", "models_finding", "models_table", "protocol", "summary"]
+__all__ = [
+    "Row",
+    "command",
+    "models_advice",
+    "models_finding",
+    "models_protocol",
+    "models_table",
+    "protocol",
+    "summary",
+]
 
 Row = list[str]
 _SPEEDS = ("average", "compile")
@@ -97,10 +107,7 @@ def models_finding(members: Sequence[ReportedRun]) -> list[str]:
 
 
 def models_advice(members: Sequence[ReportedRun]) -> list[str]:
-    """Return which numbers of the table should not be quoted, and what to quote instead; then what does not compare.
-
-    A line that is the same for several runs is there once.
-    """
+    """Return which numbers of the table should not be quoted, and what to quote instead; the same lines only once."""
     columns = [column(members, kinds) for kinds in COLUMNS.values()]
     lines: dict[str, list[str]] = {}
     for member in members:
@@ -108,9 +115,18 @@ def models_advice(members: Sequence[ReportedRun]) -> list[str]:
         for sentence in advice(shown):
             lines.setdefault(sentence, []).append(member.title)
     one = len(members) == 1
-    found = [sentence if one else f"{', '.join(titles)}: {sentence}" for sentence, titles in lines.items()]
-    mixed = list(mixed_columns(members))
-    return [*found, *([f"{MARK.strip()} Not comparable: {' and '.join(mixed)}."] if mixed else [])]
+    return [sentence if one else f"{', '.join(titles)}: {sentence}" for sentence, titles in lines.items()]
+
+
+def models_protocol(members: Sequence[ReportedRun]) -> str:
+    """Return the protocol that the first number of the table shares with those beside it, in a line."""
+    columns = (column(members, kinds) for kinds in reversed(COLUMNS.values()))
+    numbers = [record for each in columns if not each.differs for record in each.numbers.values()]
+    if not numbers:
+        return ""
+    same = {record.likelihood for record in numbers}
+    shared = {"weights": None, "likelihood": numbers[0].likelihood if len(same) == 1 else None}
+    return f"(nats per observation; {in_short(numbers[0].model_copy(update=shared))})"
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-__all__ = ["csv_table", "latex_table", "markdown_table"]
+__all__ = ["NOTES", "csv_table", "latex_table", "markdown_table"]
 
 _LATEX = {
     **{sign: rf"\{sign}" for sign in "&%$#_{}"},
@@ -17,6 +17,7 @@ _LATEX = {
     "±": r"$\pm$",
     "−": "$-$",
     "†": r"$\dagger$",
+    **{sign: f"${sign}$" for sign in "<>|"},
 }
 
 
@@ -29,7 +30,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     | a\\|b | -90 |
     """
     lines = [header, *rows]
-    cells = [[cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    cells = [[_in_markdown(cell) for cell in line] for line in lines]
     written = [f"| {' | '.join(line)} |" for line in cells]
     return "\n".join([written[0], "|" + "---|" * len(header), *written[1:]]) + "\n"
 
@@ -63,7 +64,27 @@ def csv_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return text.getvalue()
 
 
+def _latex_notes(sentences: Sequence[str]) -> str:
+    return "".join(f"\n\\par\\noindent {_in_latex(sentence)}\n" for sentence in sentences)
+
+
+def _markdown_notes(sentences: Sequence[str]) -> str:
+    return "".join(f"- {_in_markdown(sentence)}\n" for sentence in sentences)
+
+
+def _csv_notes(sentences: Sequence[str]) -> str:
+    return csv_table(["note"], [[sentence] for sentence in sentences])
+
+
+def _in_markdown(cell: str) -> str:
+    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
 def _in_latex(cell: str) -> str:
     """Return a cell with the signs of LaTeX escaped, and the minus of numbers as one."""
     escaped = "".join(_LATEX.get(sign, sign) for sign in cell)
     return re.sub(r"(?<![\w-])-(?=\d)", "$-$", escaped)
+
+
+# Sentences below tables, for the ending of a file.
+NOTES: dict[str, Callable[[Sequence[str]], str]] = {".md": _markdown_notes, ".tex": _latex_notes, ".csv": _csv_notes}
