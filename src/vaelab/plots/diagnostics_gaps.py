@@ -15,8 +15,8 @@ from vaelab.plots.style import INK, LINE_COLOURS, legible, plain
 __all__ = ["inference_gaps", "train_and_held_out"]
 
 _PARTS = (  # array, label, colour
-    ("amortisation_gap", "amortisation gap, of the encoder", LINE_COLOURS[0]),
-    ("approximation_gap", "approximation gap, of the family of q", LINE_COLOURS[1]),
+    ("amortisation_gap", "amortisation (encoder)", LINE_COLOURS[0]),
+    ("approximation_gap", "approximation (family of q)", LINE_COLOURS[1]),
     ("gap", "not split", "#bbbbbb"),
 )
 
@@ -26,9 +26,9 @@ def inference_gaps(runs: Mapping[str, Arrays]) -> Figure:
 
     Each array of a run is a mean with its standard error, (2,).
     """
-    figure = Figure(figsize=(9.0, 0.44 * len(runs) + 1.3), layout="constrained")
+    figure = Figure(figsize=(7.4, 0.42 * len(runs) + 1.2), layout="constrained")
     axes = figure.subplots()
-    _lines(axes, list(runs), "nats by which the ELBO is below log p(x), ± two standard errors")
+    _lines(axes, list(runs), "log p(x) − ELBO in nats, ± two standard errors")
     widest = max(arrays["gap"][0] for arrays in runs.values())
     labels = set()
     for place, arrays in enumerate(runs.values()):
@@ -45,7 +45,7 @@ def inference_gaps(runs: Mapping[str, Arrays]) -> Figure:
             left += value
         gap, error = map(float, arrays["gap"])
         axes.errorbar(gap, place + 0.38, xerr=2 * error, fmt="none", ecolor=INK, elinewidth=1, capsize=2.5)
-    axes.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, borderaxespad=0.2)
+    figure.legend(loc="outside upper left", frameon=False, fontsize=9, ncols=3)
     return figure
 
 
@@ -54,7 +54,7 @@ def train_and_held_out(runs: Mapping[str, Arrays]) -> Figure:
 
     Each array of a run is a mean with its standard error, (2,).
     """
-    figure = Figure(figsize=(10.0, 0.44 * len(runs) + 1.3), layout="constrained")
+    figure = Figure(figsize=(8.4, 0.42 * len(runs) + 1.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1), sharey=True)
     _lines(left, list(runs), "nats for each row, ± two standard errors")
     _lines(right, list(runs), "training minus not trained on, in nats")

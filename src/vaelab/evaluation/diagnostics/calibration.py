@@ -27,7 +27,7 @@ _CODES, _DRAWS = 100, 49  # of each row
 _PART, _CELLS = 5, 160_000  # a row in 5 of those diagnosed, but at least so many values if there are
 _FEW = 200  # predictions, below which it is said that they are few
 _LEVEL = 0.02  # p-values up to it are told
-_LARGE = 0.02  # calibration error of the uncertain values, above which there is advice
+_LARGE = 0.03  # calibration error of the uncertain values, above which there is advice
 
 
 def calibration(sample: Sample) -> Diagnosis:
@@ -252,12 +252,12 @@ def _count(cells: _Cells) -> int:
 
 def _of_error(uncertain: Tensor, count: int, chance: float, error: float) -> str:
     if not count:
-        return f"All predictions are below 1 % or above 99 %; they are off by {100 * error:.2g} percentage points."
+        return f"All predictions are below 1% or above 99%; they are off by {100 * error:.2g} percentage points."
     off, expected = 100 * float(uncertain[0]), 100 * float(uncertain[1:].mean())
     verdict = "more than chance allows" if chance <= _LEVEL else "which is within chance"
     few = " So few show only a large deviation." if count < _FEW else ""
     return (
-        f"The {count:,} predictions from 1 % to 99 % are off by {off:.1f} percentage points on average, {verdict}: a "
+        f"The {count:,} predictions from 1% to 99% are off by {off:.1f} percentage points on average, {verdict}: a "
         f"calibrated model would be off by {expected:.1f} (p = {chance:.2g}).{few}"
     )
 
@@ -265,8 +265,8 @@ def _of_error(uncertain: Tensor, count: int, chance: float, error: float) -> str
 def _of_confidence(confidence: float, accuracy: float) -> str:
     kind = "too sure" if confidence > accuracy else "too cautious"
     return (
-        f"On the whole they are {kind}: the likelier outcome gets a probability of {100 * confidence:.1f} % and is "
-        f"right in {100 * accuracy:.1f} %."
+        f"On the whole they are {kind}: the likelier outcome gets a probability of {100 * confidence:.1f}% and is "
+        f"right in {100 * accuracy:.1f}%."
     )
 
 
