@@ -19,6 +19,7 @@ from vaelab.cli.usage import COMMANDS as TABLE_OF_COMMANDS
 from vaelab.data import Split
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, Estimator, Exact, Sizes
+from vaelab.evaluation import DIAGNOSTICS
 from vaelab.formulae import latex_of
 from vaelab.likelihoods import LIKELIHOODS
 from vaelab.models import MODELS
@@ -199,6 +200,9 @@ def test_table_of_models_and_commands() -> None:
     assert re.findall(r"^\| `([\w-]+)` \|", tables["models"](), re.M) == list(MODELS)
     assert re.findall(r"^\| `(\w+)` \|", tables["commands"](), re.M) == list(TABLE_OF_COMMANDS)
     assert all("\n" not in line and line.count(" | ") == 3 for line in tables["commands"]().splitlines()[2:])
+    diagnostics = runpy.run_path(str(DOCS / "diagnostics_table.py"))["markdown"]()
+    assert re.findall(r"^\| `([\w-]+)` \|", diagnostics, re.M) == list(DIAGNOSTICS)
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 5 for line in diagnostics.splitlines())
 
 
 def test_table_of_objectives_has_every_one() -> None:

@@ -99,7 +99,7 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
             "calibration",
             calibration,
             "Do values that are predicted with probability p occur with frequency p?",
-            r"$\sum_b n_b\,|f_b - p_b| \,/ \sum_b n_b$ over bins $b$ of hidden values",
+            r"$\sum_b n_b\,\lvert f_b - p_b\rvert \,/ \sum_b n_b$ over bins $b$ of hidden values",
             applies=_predicts_columns,
         ),
     )
