@@ -13,6 +13,7 @@ from matplotlib.image import imread
 
 from tests.golden.make import HERE, RUNS, data_of
 from vaelab.data import Dataset
+from vaelab.evaluation.advice import advice
 from vaelab.explorer import Subject, explorer_page
 from vaelab.explorer.content import page_content
 from vaelab.explorer.subject import selection
@@ -431,7 +432,9 @@ def test_the_evaluations_are_those_of_the_run(show, kind):
     protocol = tab.locator(".training-evaluations").inner_text()
     assert "split test" in protocol
     assert "data golden" in protocol
-    assert "seed 0" in protocol
+    assert "seed of the codes 0" in protocol
+    assert "not recorded: " in protocol  # files of an earlier version
+    assert all(sentence in protocol for sentence in advice(records_of(kind)))
 
 
 def test_the_curves_are_those_of_the_log(show):
@@ -598,7 +601,7 @@ def test_a_code_is_decoded_by_every_run_with_such_codes(show):
     ("kinds", "reason"),
     [
         (("gaussian-vae", "conditional"), "The runs differ in condition"),
-        (("gaussian-vae", "conv"), "The runs differ in data"),
+        (("gaussian-vae", "conv"), "The runs differ in SHA-256 of the data"),
         (("gaussian-vae", "autoencoder"), "autoencoder is an auto-encoder without noise"),
     ],
 )
@@ -611,13 +614,13 @@ def test_numbers_that_do_not_compare_are_refused(show, kinds, reason):
 
 def test_multinomial_bounds_do_not_compare_with_others(show):
     source = """((kinds) => $views_compare_rules.whyNotComparable(...kinds.map((kind, place) => ({
-      title: `run ${place}`, bounds: [0], data: { name: "d", sha256: "0123456789abcdef", split: "test" },
-      model: { prior: () => ({ mean: () => [] }), likelihood: () => ({ kind }) } }))))(kinds)"""
+      title: `run ${place}`, bounds: [0],
+      compared: kind === null ? [] : [["measure of the likelihood", kind]] }))))(kinds)"""
     tab = show("gaussian-vae")
-    assert compute(tab, source, kinds=["multinomial", "multinomial"]) is None
-    assert compute(tab, source, kinds=["bernoulli", "gaussian"]) is None  # as vaelab compare does
-    assert "The runs differ in likelihood (run 0: gaussian, run 1: multinomial)" in compute(
-        tab, source, kinds=["gaussian", "multinomial"]
+    assert compute(tab, source, kinds=["given the sum", "given the sum"]) is None
+    assert compute(tab, source, kinds=["density", None]) is None  # what is not known is taken to agree
+    assert "The runs differ in measure of the likelihood (run 0: density; run 1: given the sum)" in compute(
+        tab, source, kinds=["density", "given the sum"]
     )
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "PROTOCOL",
     "Fact",
     "Role",
+    "compared_in_words",
     "differences",
     "in_short",
     "in_words",
@@ -202,6 +203,12 @@ def replaces(new: Fields, old: Fields) -> bool:
         return False
     pairs = [(new.get(name), old.get(name)) for name in _FURTHER]
     return all(one == other for one, other in pairs if one is not None and other is not None)
+
+
+def compared_in_words(fields: Fields) -> list[tuple[str, str]]:
+    """Return what has to be the same for numbers to compare, as pairs of a name and a text, as far as it is known."""
+    values = [(fact, fact.compared(fields)) for fact in PROTOCOL if fact.role in ("rows", "compared")]
+    return [(fact.title, fact.text(value)) for fact, value in values if value is not None]
 
 
 def in_words(record: EvaluationRecord) -> list[tuple[str, str]]:

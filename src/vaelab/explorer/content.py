@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from vaelab.data import Column, Condition, Dataset, DataSpec
 from vaelab.evaluation import encode_means
+from vaelab.evaluation.advice import advice
+from vaelab.evaluation.protocol import compared_in_words, in_words, shared_facts
 from vaelab.explorer.parts import describe
 from vaelab.explorer.planes import planes
 from vaelab.explorer.subject import Subject
@@ -168,8 +170,16 @@ def _run(subject: Subject, rows: Tensor, tensors: Tensors) -> Json:
         "selected": subject.selected,
         "verdict": subject.verdict,
         "metrics": _thinned(subject.metrics),
-        "evaluations": [record.to_dict() for record in subject.evaluations],
+        "evaluations": [record.to_dict() | {"protocol": in_words(record)} for record in subject.evaluations],
+        "advice": advice(subject.evaluations),
+        "compared": compared_in_words({"split": subject.split, **_facts(subject)}),
     }
+
+
+def _facts(subject: Subject) -> Json:
+    """Return the facts of the protocol that every number of a run has."""
+    data = subject.data
+    return shared_facts(subject.model, data.sha256(), str(data.binarisation), data.condition)
 
 
 def _planes(codes: Tensor, layers: Sequence[int], subject: Subject, tensors: Tensors) -> list[Json]:

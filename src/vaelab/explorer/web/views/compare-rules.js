@@ -6,22 +6,9 @@ import { meanAndError } from "../ui/numbers.js";
 export function whyNotComparable(a, b) {
   const without = [a, b].find((run) => run.bounds === null);
   if (without) return `${without.title} is an auto-encoder without noise: it has no likelihood of x, and so no bound to compare.`;
-  const facts = [
-    ["data", (run) => `${run.data.name} ${run.data.sha256.slice(0, 12)}`],
-    ["split", (run) => run.data.split],
-    ["binarisation", (run) => run.data.binarisation],
-    ["condition", (run) => run.data.condition ?? "none"],
-  ];
-  const different = facts.filter(([, read]) => read(a) !== read(b)).map(([name, read]) => `${name} (${a.title}: ${read(a)}, ${b.title}: ${read(b)})`);
-  const kinds = [a, b].map(likelihoodOf);
-  if (kinds.includes("multinomial") && kinds[0] !== kinds[1]) different.push(`likelihood (${a.title}: ${kinds[0]}, ${b.title}: ${kinds[1]})`);
+  const other = new Map(b.compared);
+  const different = a.compared.filter(([name, text]) => other.has(name) && other.get(name) !== text).map(([name, text]) => `${name} (${a.title}: ${text}; ${b.title}: ${other.get(name)})`);
   return different.length ? `The runs differ in ${different.join(" and ")}, so their numbers are not comparable.` : null;
-}
-
-/** Return the name of the likelihood of a run. */
-export function likelihoodOf(run) {
-  const given = run.data.given ? run.data.givenRows(1) : null;
-  return run.model.likelihood(run.model.prior(1).mean(), 1, given).kind;
 }
 
 /** Return the differences a - b of the bounds of the page's rows, their mean and its standard error, and that without pairing. */

@@ -6,15 +6,8 @@ import { explain } from "../ui/explain.js";
 import { shownNumber } from "../ui/numbers.js";
 import { copyText } from "../ui/save.js";
 
-// Columns of the protocol: a column with one value in all rows stands above the table instead.
-const PROTOCOL = [
-  ["split", "split", (record) => record.split],
-  ["data", "data", (record) => record.data],
-  ["binarisation", "binarisation", (record) => record.binarisation],
-  ["trained_binarisation", "trained under", (record) => record.trained_binarisation],
-  ["observations", "rows", (record) => record.observations?.toLocaleString("en")],
-  ["seed", "seed", (record) => String(record.seed)],
-];
+const UNKNOWN = "not recorded";
+const ELSEWHERE = ["bound", "codes of a row", "seconds"]; // columns of their own, or in the note
 
 const MEANINGS = [
   ["elbo", "elbo: the bound that is trained, with K codes for each row; it lies below log p(x)."],
@@ -30,12 +23,16 @@ const MEANINGS = [
 /** Return the table of the evaluations of a run: value ± standard error, and the protocol of each. */
 export function evaluationTable(run) {
   const records = run.evaluations;
-  const shared = PROTOCOL.filter(([, , read]) => new Set(records.filter(read).map(read)).size === 1 && records.some(read));
-  const own = PROTOCOL.filter((column) => !shared.includes(column) && records.some(column[2]));
-  const first = (read) => records.map(read).find(Boolean);
-  const protocol = shared.map(([, title, read]) => `${title} ${first(read)}`).join(", ");
-  const head = ["name", "K", "value", ...own.map((column) => column[1])];
-  const rows = records.map((record) => ({ note: noteOf(record), cells: [record.name, record.samples?.toLocaleString("en") ?? "–", valueOf(record), ...own.map((column) => column[2](record) ?? "–")] }));
+  const of = records.map((record) => new Map(record.protocol.filter(([title]) => !ELSEWHERE.includes(title))));
+  const titles = [...new Set(of.flatMap((facts) => [...facts.keys()]))];
+  // A fact with one text in all rows stands above the table, any other is a column.
+  const shared = titles.filter((title) => new Set(of.filter((facts) => facts.has(title)).map((facts) => facts.get(title))).size === 1);
+  const own = titles.filter((title) => !shared.includes(title));
+  const text = (title) => of.find((facts) => facts.has(title)).get(title);
+  const unknown = shared.filter((title) => text(title) === UNKNOWN);
+  const protocol = [...shared.filter((title) => !unknown.includes(title)).map((title) => `${title} ${text(title)}`), ...(unknown.length ? [`${UNKNOWN}: ${unknown.join(", ")}`] : [])].join("; ");
+  const head = ["name", "K", "value", ...own];
+  const rows = records.map((record, place) => ({ note: noteOf(record), cells: [record.name, record.samples?.toLocaleString("en") ?? "–", valueOf(record), ...own.map((title) => of[place].get(title) ?? "–")] }));
   const meanings = MEANINGS.filter(([name]) => records.some((record) => record.name === name || (name.endsWith("-") && record.name.startsWith(name)))).map((pair) => pair[1]);
   return h(
     "section",
@@ -43,6 +40,7 @@ export function evaluationTable(run) {
     h("h2", {}, "Evaluations ", explain("the evaluations", ...meanings)),
     h("p", { class: "small soft", text: `Nats per observation, ± one standard error over the rows${protocol ? `. Protocol of all: ${protocol}` : ""}.` }),
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Evaluations" }, tableOf(head, rows)),
+    run.advice.map((sentence) => h("p", { class: "small", text: sentence })),
   );
 }
 
