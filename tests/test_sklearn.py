@@ -611,3 +611,15 @@ def test_an_evaluation_is_that_of_python(name):
     assert np.isfinite(estimator.evaluate(gaps, samples=2)[0].value)
     with pytest.raises(InputError, match="bound: expected one of"):
         estimator.evaluate(X, bounds=("iwea",))
+
+
+def test_an_objective_comes_with_its_options(tmp_path):
+    x = np.random.default_rng(0).integers(0, 2, (60, 5))
+    fitted = GaussianVAE(2, [4], objective={"name": "renyi", "alpha": 0.25}, steps=2, random_state=0).fit(x)
+    fitted.save(tmp_path / "model")
+    assert vaelab.sklearn.GaussianVAE.load(tmp_path / "model").objective == {"name": "renyi", "alpha": 0.25}
+    GaussianVAE(2, [4], objective={"warm_up": 1, "free_bits": 0.05}, steps=3).fit(x)
+    with pytest.raises(InputError, match=r"objective\.warm_up: expected 0 for partial_fit, .*; got 1"):
+        GaussianVAE(2, [4], objective={"warm_up": 1}).partial_fit(x)
+    with pytest.raises(InputError, match=r"objective\.alpha: expected a number of at least 0; got -1"):
+        GaussianVAE(2, [4], objective={"name": "renyi", "alpha": -1}, steps=2).fit(x)

@@ -92,6 +92,10 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         weights = require_weights("sample_weight", sample_weight, len(rows))
         data = self._data(rows, weights, variables, 0.0, kind)
         settings = for_data(self._settings(len(data.train)), data)
+        if rise := settings.build_objective().warm_up:
+            raise InputError(
+                f"objective.warm_up: expected 0 for partial_fit, each call of which begins anew; got {rise}"
+            )
         one = {"epochs": 1, "steps": None, "schedule": "constant", "warmup": 0, "average": False, "patience": None}
         settings = settings.model_copy(update={"training": settings.training.model_copy(update=one)})
         if new:
@@ -311,7 +315,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         layer["estimator"] = {"samples": layer.pop("samples")} if "samples" in layer else {}
         for name in ("estimator", "objective"):
             if name in given:
-                layer[name] = {**(layer[name] if name == "estimator" else {}), "name": given[name]}
+                chosen = given[name] if isinstance(given[name], Mapping) else {"name": given[name]}
+                layer[name] = {**(layer[name] if name == "estimator" else {}), **chosen}
         return resolve(self._model, self._completed(layer, rows))
 
     def _completed(self, layer: dict[str, Any], rows: int) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class GaussianVAE(Estimator):
         likelihood: of the rows. ``auto`` goes by the values: ``bernoulli`` for 0 and 1, ``continuous-bernoulli`` for
             other numbers in [0, 1], ``gaussian`` for others. ``multinomial`` is for counts.
         columns: of a frame, what some of its columns are, as in :func:`vaelab.load_data`; None goes by the values.
-        objective: what is maximised; None is the ELBO.
+        objective: what is maximised, by name or with options, ``{"name": "elbo", "warm_up": 500}``; None is the ELBO.
         estimator: the gradient estimator; None is ``pathwise``.
         samples: K, codes drawn for each row in a step of the training.
         epochs, steps: length of the training; without either it depends on the data, and ends when the validation no
@@ -73,7 +73,7 @@ class GaussianVAE(Estimator):
         prior: str = "normal",
         likelihood: str = "auto",
         columns: Mapping[str, Any] | None = None,
-        objective: str | None = None,
+        objective: str | Mapping[str, Any] | None = None,
         estimator: str | None = None,
         samples: int | None = None,
         epochs: int | None = None,
@@ -132,7 +132,7 @@ class BernoulliVAE(_OfBits):
         encode_mask: whether the encoder also reads which values are observed.
         prior: of the bits: ``uniform``, or ``learned`` logits.
         likelihood, columns: of the rows, as in :class:`GaussianVAE`.
-        objective: what is maximised; None is the ELBO.
+        objective: what is maximised, by name or with options, ``{"name": "elbo", "warm_up": 500}``; None is the ELBO.
         estimator: the gradient estimator; None is ``rebar``.
         samples: K, codes drawn for each row in a step of the training.
         epochs, steps, batch_size, learning_rate: as in :class:`GaussianVAE`, which has the same attributes.
@@ -155,7 +155,7 @@ class BernoulliVAE(_OfBits):
         prior: str = "uniform",
         likelihood: str = "auto",
         columns: Mapping[str, Any] | None = None,
-        objective: str | None = None,
+        objective: str | Mapping[str, Any] | None = None,
         estimator: str | None = None,
         samples: int | None = None,
         epochs: int | None = None,
@@ -206,7 +206,7 @@ class SigmoidBeliefNetwork(_OfBits):
         encode_mask: whether the encoder also reads which values are observed.
         inference: ``amortised``, ``wake-sleep``, ``reweighted-wake-sleep`` or ``mean-field``.
         likelihood, columns: of the rows, as in :class:`GaussianVAE`.
-        objective: what is maximised; None is the one that belongs to the inference.
+        objective: what is maximised, by name or with options; None is the one that belongs to the inference.
         estimator: the gradient estimator; None is the one that belongs to the inference.
         samples: K, codes drawn for each row in a step of the training.
         epochs, steps, batch_size, learning_rate: as in :class:`GaussianVAE`, which has the same attributes.
@@ -230,7 +230,7 @@ class SigmoidBeliefNetwork(_OfBits):
         inference: str = "amortised",
         likelihood: str = "auto",
         columns: Mapping[str, Any] | None = None,
-        objective: str | None = None,
+        objective: str | Mapping[str, Any] | None = None,
         estimator: str | None = None,
         samples: int | None = None,
         epochs: int | None = None,
