@@ -221,6 +221,15 @@ def test_predictions_that_are_off_are_found_with_their_direction_and_advice(wide
     assert "Do not use these probabilities" in found.advice
 
 
+def test_predictions_from_few_codes_are_not_blamed_on_the_model():
+    model = of_apart_bits(24)
+    found = calibration_of(model, drawn_from(model, 200, 0))
+    assert found.numbers["effective_samples"] < 3
+    assert "too sure whatever the model" in found.sentences[1]
+    assert "overfitting" not in found.advice
+    assert "about the inference" in found.advice
+
+
 def test_a_column_that_is_further_off_than_chance_is_named(wide):
     x = wide.sample(1000, seed=0).numpy().astype(np.uint8)
     x[:, 2] = x[:, 2].mean() < 0.5

@@ -27,6 +27,7 @@ _CODES, _DRAWS = 100, 49  # of each row
 _PART, _CELLS = 5, 160_000  # a row in 5 of those diagnosed, but at least so many values if there are
 _FEW = 200  # predictions, below which it is said that they are few
 _LEVEL = 0.02  # p-values up to it are told
+_COUNT = 3  # effective samples, below which predictions are too sure whatever the model: they rest on few codes
 _LARGE = 0.03  # calibration error of the uncertain values, above which there is advice
 
 
@@ -35,11 +36,12 @@ def calibration(sample: Sample) -> Diagnosis:
 
     A tenth of the observed values of some rows is hidden. The predictive probability of a hidden value given the
     others of its row is `p(x_j = 1 | x_visible) = sum_k v_k p(x_j = 1 | z_k)`, by self-normalised importance sampling
-    with 100 codes (:func:`~vaelab.evaluation.impute`). So calibration is of model and inference together: few
-    effective samples make it worse. Bits are events of that probability; of a categorical variable the event is that
-    its most probable level is right. :class:`Reliability` has the bins, the calibration error and its null
-    distribution: 49 joint draws of the hidden values, which give false alarms with probability 0.02. Other numbers
-    (real, unit interval, counts) are ranked among these draws: :class:`Ranks`.
+    with 100 codes (:func:`~vaelab.evaluation.impute`). So calibration is of model and inference together: with fewer
+    than three effective samples, predictions are too sure whatever the model, which is said. Bits are events of that
+    probability; of a categorical variable the event is that its most probable level is right. :class:`Reliability`
+    has the bins, the calibration error and its null distribution: 49 joint draws of the hidden values, which give
+    false alarms with probability 0.02. Other numbers (real, unit interval, counts) are ranked among these draws:
+    :class:`Ranks`.
 
     The reconstruction, p(x|z) with one code from q(z|x) for each row, is checked in the same way. There the encoder
     has seen the value that is predicted, so that it shows whether the decoder fits its codes, not how well anything is
@@ -183,6 +185,10 @@ class _Found:
             f"Hidden and predicted from the others of their row: {counted(_count(cells), 'value')} of "
             f"{counted(len(cells.weights), 'row')} (median {effective:.3g} effective samples of {_CODES})."
         )
+        if effective < _COUNT:
+            self.sentences.append(
+                "Predictions that rest on so few codes are too sure whatever the model, also of rows that it drew."
+            )
         events, ranks = cells.reliability(), cells.ranks()
         if events is not None:
             self._of_events(events)
@@ -206,7 +212,7 @@ class _Found:
         if worst:
             self.sentences.append(f"Further off than chance allows: {', '.join(worst[:5])}.")
         if chance <= _LEVEL and float(uncertain[0]) > _LARGE:
-            self.advice = _advice(confidence > accuracy)
+            self.advice = _advice(confidence > accuracy, self.numbers["effective_samples"] < _COUNT)
 
     def _of_ranks(self, ranks: Ranks) -> None:
         with seeded(self.sample.seed, "ties"):
@@ -270,7 +276,12 @@ def _of_confidence(confidence: float, accuracy: float) -> str:
     )
 
 
-def _advice(too_sure: bool) -> str:
+def _advice(too_sure: bool, few_codes: bool) -> str:
+    if too_sure and few_codes:
+        return (
+            "This says more about the inference than about the model: predict with more codes (samples of impute), or "
+            "train a better encoder (see the inference gap)."
+        )
     if too_sure:
         return (
             "Do not use these probabilities as they are. Predictions that are too sure are a sign of overfitting: more "
