@@ -1,6 +1,8 @@
 """Room: likelihood. The bounds of fewer codes from the same weights, and their limit as the number of codes grows."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,3 +135,20 @@ def test_an_evaluation_keeps_and_prints_the_curve():
     assert f"with fewer codes: {record.curve[0].value:.2f} (1), {record.curve[1].value:.2f} (10)" in words
     assert f"as K grows, to {record.limit:.2f} ± {record.limit_standard_error:.2f}, extrapolated" in words
     assert evaluate(gaussian_vae(X, 2, [4], seed=0), binary_data(), samples=1)["iwae"].remarks() == []
+
+
+def test_many_codes_take_no_more_memory_than_a_chunk_of_them():
+    """6000 codes of 20 rows, decoded in 24 chunks of 16 MB: what is kept is 4 MB."""
+    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not clear.exists():
+        pytest.skip("the peak of the memory is read from /proc")
+
+    def peak():
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) / 1000
+
+    model, x = gaussian_vae(784, 1, [], seed=0), torch.ones(20, 784)
+    importance_weighted(model, x, 600)
+    clear.write_text("5")  # the peak starts anew
+    before = peak()
+    importance_weighted(model, x, 6000)
+    assert peak() - before < 60

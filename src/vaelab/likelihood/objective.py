@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -91,18 +91,27 @@ def score_split(
             with torch.no_grad(), seeded(seed, "bound", number):
                 x = split.bits(chunk).to(model.any_weight)  # (B, X)
                 size, draw = max(1, _ELEMENTS // x.numel()), score(x)
-                terms = joined([draw(min(size, samples - done)) for done in range(0, samples, size)])
+                terms = joined((draw(min(size, samples - done)) for done in range(0, samples, size)), samples)
             yield chunk, terms
         if callback is not None:
             callback(chunk.stop, len(split))
 
 
-def joined(chunks: Sequence[Terms]) -> Terms:
-    """Join the terms of chunks of codes into those of all, (K, B)."""
-    first = chunks[0]
-    kl = [terms.kl for terms in chunks]
-    return Terms(
-        torch.cat([terms.log_likelihood.double().cpu() for terms in chunks]),
-        kl[0].double().cpu() if first.kl.ndim == 1 else torch.cat([part.double().cpu() for part in kl]),
-        first.beta,
-    )
+def joined(chunks: Iterable[Terms], samples: int) -> Terms:
+    """Join the terms of chunks of codes into those of all K, (K, B) in float64 on the processor.
+
+    Each chunk is copied into its place before the next one is made: kept between the large tensors of the decoder, many
+    small ones would leave holes in the memory that no later one fits into.
+    """
+    log_likelihood = kl = torch.empty(0)
+    beta, done = 1.0, 0
+    for terms in chunks:
+        count, rows = terms.log_likelihood.shape
+        if done == 0:
+            beta, log_likelihood = terms.beta, torch.empty(samples, rows, dtype=torch.float64)
+            kl = terms.kl.double().cpu() if terms.kl.ndim == 1 else torch.empty_like(log_likelihood)
+        log_likelihood[done : done + count] = terms.log_likelihood
+        if terms.kl.ndim > 1:
+            kl[done : done + count] = terms.kl
+        done += count
+    return Terms(log_likelihood, kl, beta)

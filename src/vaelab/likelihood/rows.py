@@ -11,11 +11,11 @@ from vaelab.data.observations import Resident
 from vaelab.distributed import same_noise
 from vaelab.errors import require_choice, require_int
 from vaelab.likelihood.contract import Effort
-from vaelab.likelihood.objective import Score, joined, posterior_score
+from vaelab.likelihood.objective import Draw, Score, joined, posterior_score
 from vaelab.likelihood.prior import prior_score
 from vaelab.likelihood.table import BOUNDS, BoundName
 from vaelab.models import LatentVariableModel
-from vaelab.objectives import ELBO, IWAE, Objective
+from vaelab.objectives import ELBO, IWAE, Objective, Terms
 from vaelab.seeds import seeded
 
 __all__ = ["score_rows"]
@@ -70,10 +70,14 @@ def _bounds(x: Tensor, objective: Objective, score: Score, samples: int, seed: i
     """Yield the bounds of consecutive rows, as many at once as fit."""
     rows = max(1, _ELEMENTS // (min(samples, _CODES) * x.shape[1]))
     for part in x.split(rows):
-        pieces = []
         with torch.no_grad():
             draw = score(part)
-        for number, done in enumerate(range(0, samples, _CODES)):
-            with torch.no_grad(), seeded(seed, "rows", number), same_noise():
-                pieces.append(draw(min(_CODES, samples - done)))
-        yield objective.bound(joined(pieces))
+        yield objective.bound(joined(_drawn(draw, samples, seed), samples))
+
+
+def _drawn(draw: Draw, samples: int, seed: int) -> Iterator[Terms]:
+    """Yield the terms of consecutive codes, a few at once."""
+    for number, done in enumerate(range(0, samples, _CODES)):
+        with torch.no_grad(), seeded(seed, "rows", number), same_noise():
+            terms = draw(min(_CODES, samples - done))
+        yield terms
