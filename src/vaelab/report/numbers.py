@@ -10,7 +10,16 @@ from vaelab.evaluation import EvaluationRecord
 from vaelab.evaluation.protocol import differences
 from vaelab.report.member import ReportedRun
 
-__all__ = ["COLUMNS", "LOG_LIKELIHOOD", "MARK", "Column", "column", "mixed_columns", "numbers_of", "require_comparable"]
+__all__ = [
+    "COLUMNS",
+    "LOG_LIKELIHOOD",
+    "MARK",
+    "NumberColumn",
+    "column",
+    "mixed_columns",
+    "numbers_of",
+    "require_comparable",
+]
 
 MARK = " †"  # after a number that does not compare with those beside it
 LOG_LIKELIHOOD = ("exact", "quadrature")  # log p(x) itself
@@ -23,7 +32,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Column:
+class NumberColumn:
     """A number of each run, for one column of a table.
 
     Attributes:
@@ -62,11 +71,11 @@ def _kind(record: EvaluationRecord) -> str:
     return record.name.removesuffix(f"-{record.temperatures or record.samples}")
 
 
-def column(members: Sequence[ReportedRun], kinds: Sequence[str]) -> Column:
+def column(members: Sequence[ReportedRun], kinds: Sequence[str]) -> NumberColumn:
     """Return a number of each run: those of one protocol, else the first of each run and in what these differ."""
     found = {member.title: records for member in members if (records := numbers_of(member, kinds))}
     if not found:
-        return Column({})
+        return NumberColumn({})
     runs = {member.title: member for member in members if member.title in found}
     (leader, records), *_ = found.items()
     for first in records:
@@ -74,9 +83,9 @@ def column(members: Sequence[ReportedRun], kinds: Sequence[str]) -> Column:
         chosen = {title: _like(fields, runs[title], records) for title, records in found.items()}
         known = {title: record for title, record in chosen.items() if record is not None}
         if len(known) == len(chosen):
-            return Column(known)
+            return NumberColumn(known)
     best = {title: records[0] for title, records in found.items()}
-    return Column(best, tuple(differences({title: runs[title].fields(record) for title, record in best.items()})))
+    return NumberColumn(best, tuple(differences({title: runs[title].fields(record) for title, record in best.items()})))
 
 
 def _like(
