@@ -90,7 +90,6 @@ def _chosen(model: LatentVariableModel, names: Sequence[DiagnosticName] | None) 
     for name in names or ():
         require_choice("only", name, DIAGNOSTICS)
         if DIAGNOSTICS[name] not in applying:
-            raise InputError(
-                f"only: {name!r} does not apply to this model; expected of {', '.join(row.name for row in applying)}"
-            )
+            applied = ", ".join(row.name for row in applying)
+            raise InputError(f"only: expected one of {applied}, which apply to this model; got {name!r}")
     return [row for row in applying if not names or row.name in names]

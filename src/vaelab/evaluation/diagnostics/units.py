@@ -41,7 +41,7 @@ def active_and_nats(sample: Sample) -> Diagnosis:
     arrays |= {"layers": torch.tensor([part.stop - part.start for part in parts])}
     arrays |= {name: each.float() for name, each in (("nats", nats), ("kl", kl)) if each is not None}
     arrays |= {"most": torch.tensor(math.log(2))} if bits else {}
-    rule = f"I(z; x) of the bit is above {ACTIVE} nat" if bits else f"the mean of q(z|x) varies by more than {ACTIVE}"
+    rule = f"I(z; x) of the bit is above {ACTIVE} nat" if bits else f"the mean of q(z|x) has a variance above {ACTIVE}"
     sentences = [f"{numbers['active_units']:,} of {numbers['units']:,} units are active ({rule})."]
     sentences += _of_nats(numbers, nats, bits)
     if len(layers) > 1:
