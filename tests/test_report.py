@@ -28,10 +28,10 @@ def members(tmp_path_factory) -> list[ReportedRun]:
         "bits": ("bernoulli-vae", {"latent_dim": 12}),
         "codes": ("autoencoder", {"latent_dim": 2, "components": 5}),
     }
-    for name, (model, options) in wanted.items():
-        train(resolve(model, SMALL, options), folder / name)
-    return [ReportedRun(name, train(resolve(model, SMALL, options), folder / name, resume=True)[0])
-            for name, (model, options) in wanted.items()]  # fmt: skip
+    return [
+        ReportedRun(name, train(resolve(model, SMALL, options), folder / name)[0])
+        for name, (model, options) in wanted.items()
+    ]
 
 
 @pytest.fixture(scope="module")
