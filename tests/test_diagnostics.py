@@ -83,7 +83,7 @@ def test_what_cannot_be_diagnosed_is_refused(data):
         diagnose(model, data, only=("unit",))
     with pytest.raises(InputError, match="only: expected a list of names"):
         diagnose(model, data, only="units")
-    with pytest.raises(InputError, match="only: expected one of units, .*, which apply to this model; got 'bits'"):
+    with pytest.raises(InputError, match=r"only: expected one of units, .*, which apply to this model; got 'bits'"):
         diagnose(model, data, only=("bits",))
     with pytest.raises(InputError, match="rows: expected"):
         diagnose(model, data, rows=0)
