@@ -276,7 +276,7 @@ def test_numbers_levels_and_bits_of_one_table_are_checked_together():
     assert {"calibration_error", "rank_distance", "reconstruction_error"} <= set(found.numbers)
     assert found.arrays["ranks"].sum() == pytest.approx(1)
     counts = Dataset.from_arrays(np.random.default_rng(0).poisson(2.0, (60, 3)), values="count")
-    with pytest.raises(InputError, match="'calibration' does not apply to this model"):
+    with pytest.raises(InputError, match="which apply to this model; got 'calibration'"):
         calibration_of(bernoulli_vae(counts, 2, seed=0), counts)
 
 
