@@ -1,6 +1,6 @@
 """Estimates of log p(x) against the truth, and side by side on the runs of the study.
 
-    python benchmarks/likelihoods.py validate [--rows 400]
+    python benchmarks/likelihoods.py validate [--rows 300]
     python benchmarks/likelihoods.py runs [--runs lab/runs] [--rows 100] [--temperatures 200]
 
 `validate` compares every method with the truth on small models whose q(z|x) is not the posterior: sums over all codes
@@ -31,14 +31,17 @@ import vaelab
 from contenders.machine import machine
 from vaelab.data import DataSpec
 from vaelab.errors import InputError
-from vaelab.likelihood import BOUNDS, bracket, exact, importance_weighted, prior_average, quadrature
+from vaelab.likelihood import BOUNDS, Start, bracket, exact, importance_weighted, prior_average, quadrature
 from vaelab.models import LatentVariableModel
 from vaelab.plots.style import INK, LINE_COLOURS, plain, png
 from vaelab.runs import Run
 
 X = 10
 RUNS = ("gaussian-2", "gaussian-20", "bernoulli-rebar", "bernoulli-running-average", "sbn-12", "sbn-200-200")
-SERIES = ((("elbo",), "o"), (("iwae",), "s"), (("exact", "quadrature"), "D"))  # of the figure, with their markers
+FROM_PRIOR = "ais from the prior"
+# Of the figure, with their markers.
+SERIES = ((("elbo",), "o"), (("iwae",), "s"), ((FROM_PRIOR,), "^"), (("exact", "quadrature"), "D"))
+STARTS: tuple[tuple[Start, str], ...] = (("posterior", "q"), ("prior", "the prior"))
 Method = Callable[[LatentVariableModel, Tensor], Tensor]
 
 
@@ -88,17 +91,19 @@ def closed_form(model: LatentVariableModel, x: Tensor) -> Tensor:
 
 
 def grid(model: LatentVariableModel, x: Tensor) -> Tensor:
-    """Return `log sum_g h^D p(x, z_g)` over an equidistant grid of all real codes: the trapezoidal rule."""
-    size = model.latent_dim
-    points = {1: 2001, 2: 241, 3: 71}[size]
-    axis = torch.linspace(-6.5, 6.5, points, dtype=torch.float64)
-    codes = torch.cartesian_prod(*[axis] * size).view(-1, 1, size)
+    """Return `log sum_g h^D p(x, z_g)` over an equidistant grid that reaches beyond the prior: the trapezoidal rule."""
+    with torch.no_grad(), vaelab.seeded(0):
+        drawn = model.prior().sample((10_000,))
+    points = {1: 2001, 2: 301, 3: 71}[model.latent_dim]
+    ends = zip(drawn.amin(0).tolist(), drawn.amax(0).tolist(), strict=True)
+    axes = [torch.linspace(low - 3, high + 3, points, dtype=torch.float64) for low, high in ends]
+    codes = torch.cartesian_prod(*axes).view(-1, 1, model.latent_dim)
     total = torch.full((len(x),), -math.inf, dtype=torch.float64)
     with torch.no_grad():
         for chunk in codes.split(2000):
             joint = model.prior().log_prob(chunk) + model.log_likelihood(x, chunk.expand(-1, len(x), -1))
             total = torch.logaddexp(total, joint.logsumexp(0))
-    return total + size * math.log(float(axis[1] - axis[0]))
+    return total + sum(math.log(float(axis[1] - axis[0])) for axis in axes)
 
 
 MODELS: dict[str, tuple[Callable[[], LatentVariableModel], Method]] = {
@@ -139,20 +144,18 @@ def observed_of(model: LatentVariableModel, rows: int) -> Tensor:
 
 def estimates(model: LatentVariableModel, observed: Tensor) -> Iterator[tuple[str, Tensor, Tensor, int, float]]:
     """Yield for each method its values, the rows they are of, s = 1 for a lower bound or -1, and its seconds."""
-    begun = time.process_time()
-    from_q = bracket(model, observed, 16, temperatures=50)
-    seconds = time.process_time() - begun
-    rows = from_q.rows
-    begun = time.process_time()
-    from_prior = bracket(model, observed, 16, temperatures=50, start="prior")
-    yield "ais-50 from q(z|x)", from_q.lower.values, rows, 1, seconds / 2
-    yield "ais-50 from the prior", from_prior.lower.values, rows, 1, (time.process_time() - begun) / 2
-    yield "ais-50 backwards to q(z|x)", from_q.upper.values, rows, -1, seconds / 2
-    yield "ais-50 backwards to the prior", from_prior.upper.values, rows, -1, (time.process_time() - begun) / 2
+    for start, place in STARTS:
+        begun = time.process_time()
+        found = bracket(model, observed, 16, temperatures=50, start=start)
+        seconds = (time.process_time() - begun) / 2
+        rows = found.rows  # the same for both
+        yield f"ais-50 from {place}", found.lower.values, rows, 1, seconds
+        yield f"ais-50 backwards to {place}", found.upper.values, rows, -1, seconds
     for name, method in (("iwae-1000", importance_weighted), ("prior-1000", prior_average)):
         begun = time.process_time()
         values = method(model, rows, 1000).values
-        yield name, values, rows, 1, time.process_time() - begun
+        seconds = time.process_time() - begun
+        yield name, values, rows, 1, seconds
     for name, method in (("exact", exact), ("quadrature", quadrature)):
         try:
             BOUNDS[name].check(model)
@@ -160,7 +163,8 @@ def estimates(model: LatentVariableModel, observed: Tensor) -> Iterator[tuple[st
             continue
         begun = time.process_time()
         values = method(model, rows).values
-        yield name, values, rows, 0, time.process_time() - begun
+        seconds = time.process_time() - begun
+        yield name, values, rows, 0, seconds
 
 
 def validate(rows: int) -> list[dict[str, Any]]:
@@ -207,7 +211,7 @@ def validation_table(rows: list[dict[str, Any]]) -> str:
 
 def bounds_of(model: LatentVariableModel) -> Iterator[str]:
     """Yield the bounds that are computed for a model."""
-    yield from ("elbo", "iwae", "ais", "ais-gap")
+    yield from ("elbo", "iwae", "ais", "ais-gap", FROM_PRIOR)
     for name in ("exact", "quadrature"):
         try:
             BOUNDS[name].check(model)
@@ -228,8 +232,10 @@ def evaluate_runs(options: argparse.Namespace, path: Path) -> dict[str, Any]:
         for bound in bounds_of(model):
             if bound in done:
                 continue
+            start: Start = "prior" if bound == FROM_PRIOR else "posterior"
+            name_of_bound = "ais" if bound == FROM_PRIOR else bound
             begun, processor = time.perf_counter(), time.process_time()
-            result = vaelab.evaluate(model, data, bounds=(bound,), **size)
+            result = vaelab.evaluate(model, data, bounds=(name_of_bound,), start=start, **size)
             done[bound] = {
                 "name": result[0].name,
                 "value": result[0].value,
@@ -252,6 +258,7 @@ def runs_table(known: dict[str, Any]) -> str:
         "elbo": "elbo",
         "iwae": f"iwae-{size['samples']}",
         "ais": f"ais-{size['temperatures']}",
+        FROM_PRIOR: f"ais-{size['temperatures']} from the prior",
         "ais-gap": f"ais-gap-{size['temperatures']} (rows of the model)",
         "truth": "exact or quadrature",
     }
@@ -284,8 +291,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.part == "validate":
-        rows = validate(options.rows or 400)
-        content = {"rows": options.rows or 400, "table": rows, "machine": machine() | {"threads": options.threads}}
+        rows = validate(options.rows or 300)
+        content = {"rows": options.rows or 300, "table": rows, "machine": machine() | {"threads": options.threads}}
         (options.out / "likelihoods_validation.json").write_text(json.dumps(content, indent=1) + "\n")
         (options.out / "likelihoods_validation.md").write_text(validation_table(rows))
         return

@@ -237,6 +237,29 @@ def test_the_first_rows_alone_are_evaluated_on_request(vaelab, run):
     assert vaelab.refused("evaluate", "run", "--rows", 0).startswith("error: rows: expected an integer of at least 1")
 
 
+def test_annealing_starts_at_the_prior_on_request(vaelab, run):
+    words = (
+        "evaluate",
+        "run",
+        "--bound",
+        "ais",
+        "--bound",
+        "ais-gap",
+        "--temperatures",
+        4,
+        "--chains",
+        2,
+        "--no-report",
+    )
+    assert vaelab(*words).code == 0
+    assert vaelab(*words, "--start", "prior").code == 0
+    found = {(record.name, record.start) for record in run.evaluations() if record.temperatures}
+    names = ("ais-4", "ais-gap-4", "ais-lower-4", "ais-upper-4")
+    assert found == {(name, start) for name in names for start in ("posterior", "prior")}
+    said = vaelab.refused("evaluate", "run", "--start", "middle")
+    assert said == "error: start: expected one of posterior, prior; got 'middle'"
+
+
 def test_annealing_is_named_after_its_temperatures(vaelab, run):
     result = vaelab(
         "evaluate", "run", "--bound", "ais", "--bound", "exact", "--temperatures", 60, "--chains", 8, "--json"

@@ -594,7 +594,7 @@ def test_an_evaluation_is_that_of_python(name):
     X, estimator = bits(), small(name).fit(bits())
     weights = np.arange(60) % 3
     data = estimator.as_dataset(X, weights)
-    asked = {"samples": 5, "rows": 20, "chains": 2, "temperatures": 3}
+    asked = {"samples": 5, "rows": 20, "chains": 2, "temperatures": 3, "start": "prior"}
     found = estimator.evaluate(X, sample_weight=weights, **asked)
     expected = vaelab.evaluate(estimator.model_, data, "all", **asked)
     assert [record.value for record in found] == [record.value for record in expected]

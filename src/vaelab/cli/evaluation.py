@@ -45,6 +45,7 @@ def evaluate(
     rows: Annotated[int | None, typer.Option(metavar="N", help="Only the first N rows  [default: all]")] = None,
     chains: Annotated[int, typer.Option(metavar="K", help="Of --bound ais, for each row.")] = CHAINS,
     temperatures: Annotated[int, typer.Option(metavar="T", help="Of --bound ais.")] = TEMPERATURES,
+    start: Annotated[str, typer.Option(metavar="NAME", help="Of ais: posterior or prior.")] = "posterior",
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the codes drawn.")] = 0,
     precision: Annotated[str, typer.Option(metavar="NAME", help="float32 or bfloat16 products.")] = "float32",
     data: DataFile = None,
@@ -64,7 +65,16 @@ def evaluate(
     from vaelab.runs import Run
 
     asked = _Asked(
-        split, tuple(bound) if bound else None, samples, seed, rows, chains, temperatures, binarisation, precision
+        split,
+        tuple(bound) if bound else None,
+        samples,
+        seed,
+        rows,
+        chains,
+        temperatures,
+        start,
+        binarisation,
+        precision,
     )
     if is_saved_model(run):
         saved = OpenedModel(run, data)
@@ -101,6 +111,7 @@ class _Asked(NamedTuple):
     rows: int | None = None
     chains: int = CHAINS
     temperatures: int = TEMPERATURES
+    start: Any = "posterior"
     binarisation: Any = None
     precision: Any = "float32"
 
@@ -117,6 +128,7 @@ def _evaluated(model: LatentVariableModel, data: Dataset, asked: _Asked, callbac
         rows=asked.rows,
         chains=asked.chains,
         temperatures=asked.temperatures,
+        start=asked.start,
         precision=asked.precision,
     )
 

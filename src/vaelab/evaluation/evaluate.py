@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, get_args
 
 import torch
@@ -20,7 +20,17 @@ from vaelab.evaluation.advice import best_estimate
 from vaelab.evaluation.encode import encode_means
 from vaelab.evaluation.protocol import protocol_of
 from vaelab.evaluation.result import Evaluation, EvaluationRecord
-from vaelab.likelihood import BOUNDS, Bound, BoundEstimate, BoundName, Callback, Effort, Interrupted, objective_bound
+from vaelab.likelihood import (
+    BOUNDS,
+    Bound,
+    BoundEstimate,
+    BoundName,
+    Callback,
+    Effort,
+    Interrupted,
+    Start,
+    objective_bound,
+)
 from vaelab.models import LatentVariableModel
 from vaelab.networks import Precision, evaluation_mode, has_bfloat16, matmul_precision
 from vaelab.objectives import Reconstruction
@@ -54,21 +64,22 @@ def evaluate(
     rows: int | None = None,
     chains: int = Effort.chains,
     temperatures: int = Effort.temperatures,
+    start: Start = Effort.start,
     precision: Precision = "float32",
 ) -> Evaluation:
     """Evaluate a model on a split: a table of numbers, each with its name, standard error and protocol.
 
     ``elbo`` (with its reconstruction and KL, from at most 10 codes) and ``iwae-K`` for K = ``samples``, on request
-    ``prior-K``, ``ais-T`` (annealed, with T temperatures and a number of chains), ``exact`` and ``quadrature``; then
-    the active units. With ``rows`` only the first rows of the split are evaluated, and every number says so. A KL that
-    has no closed form is marked ``sampled``. A deterministic auto-encoder gets its reconstruction error and the
-    log-density of its codes instead. All values are in nats per observation; of rows with weights they are weighted
-    means, as their notes say. Active units are left out, with a warning, if the mean of q(z|x) is not known.
-    ``callback`` is called with the finished and the total work of all parts together. The data should have the
-    binarisation that the model was trained under; data with another one are evaluated with ``other_binarisation=True``,
-    and every number then names both. Where values are missing, every number is of the observed ones, and
-    ``values["observed"]`` has their number in each observation. The model is in evaluation mode meanwhile. An
-    interrupt (Ctrl-C) ends a long estimate: what is done by then is returned, and is marked. With
+    ``prior-K``, ``ais-T`` (annealed from ``start``, q(z|x) or the prior, with T temperatures and a number of chains),
+    ``exact`` and ``quadrature``; then the active units. With ``rows`` only the first rows of the split are evaluated,
+    and every number says so. A KL that has no closed form is marked ``sampled``. A deterministic auto-encoder gets its
+    reconstruction error and the log-density of its codes instead. All values are in nats per observation; of rows with
+    weights they are weighted means, as their notes say. Active units are left out, with a warning, if the mean of
+    q(z|x) is not known. ``callback`` is called with the finished and the total work of all parts together. The data
+    should have the binarisation that the model was trained under; data with another one are evaluated with
+    ``other_binarisation=True``, and every number then names both. Where values are missing, every number is of the
+    observed ones, and ``values["observed"]`` has their number in each observation. The model is in evaluation mode
+    meanwhile. An interrupt (Ctrl-C) ends a long estimate: what is done by then is returned, and is marked. With
     ``precision="bfloat16"`` the factors of matrix products are rounded to bfloat16, which is faster and less exact (see
     docs/evaluation.md); every number then says so.
 
@@ -89,7 +100,9 @@ def evaluate(
     trained = _trained_binarisation(model, data, other_binarisation)
     chosen = _chosen(model, bounds)
     _require_precision(precision, model.any_weight)
-    effort = Effort(*(require_int(*given, 1) for given in _efforts(samples, chains, temperatures)))
+    counts = {"samples": samples, "chains": chains, "temperatures": temperatures}
+    require_choice("start", start, get_args(Start))
+    effort = Effort(**{name: require_int(name, count, 1) for name, count in counts.items()}, start=start)
     observed = data.split(split).observations(model.any_weight.device)
     if isinstance(observed, Streamed):
         raise InputError(
@@ -201,11 +214,6 @@ def _of_bounds(
             yield _record(name, count, part)
         if estimate.interrupted:
             return
-
-
-def _efforts(*given: int) -> Iterator[tuple[str, int]]:
-    """Yield the numbers of an effort with their names."""
-    return zip((field.name for field in fields(Effort)), given, strict=True)
 
 
 def _record(name: str, samples: int | None, estimate: BoundEstimate) -> _Number:

@@ -15,6 +15,7 @@ from torch import Tensor
 from vaelab.data.observations import Observations, Resident
 from vaelab.data.weights import weighted_mean
 from vaelab.inputs import Table
+from vaelab.likelihood.annealing import Start
 from vaelab.models import LatentVariableModel
 
 __all__ = ["BoundEstimate", "Callback", "Effort", "Interrupted", "Observed", "as_split", "finished"]
@@ -32,11 +33,13 @@ class Effort:
         samples: K, the codes of an observation.
         chains: of annealed importance sampling, for each observation.
         temperatures: of annealed importance sampling.
+        start: where its path begins, ``posterior`` for q(z|x) or ``prior`` for p(z).
     """
 
     samples: int = 100
     chains: int = 16
     temperatures: int = 1000
+    start: Start = "posterior"
 
 
 @dataclass(frozen=True)

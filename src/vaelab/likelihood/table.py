@@ -101,7 +101,7 @@ BOUNDS: dict[str, Bound] = {
             "lower bound in expectation, tighter with more temperatures",
             work=lambda model, effort: _MOVE[model.code] * effort.chains * effort.temperatures,
             samples=lambda effort: effort.chains,
-            options=lambda effort: {"temperatures": effort.temperatures},
+            options=lambda effort: {"temperatures": effort.temperatures, "start": effort.start},
             named_after="temperatures",
         ),
         Bound(
@@ -112,7 +112,7 @@ BOUNDS: dict[str, Bound] = {
             "no: at least 0 in expectation; a bound on the error of `ais`, on rows that the model draws",
             work=lambda model, effort: 2 * _MOVE[model.code] * effort.chains * effort.temperatures,
             samples=lambda effort: effort.chains,
-            options=lambda effort: {"temperatures": effort.temperatures},
+            options=lambda effort: {"temperatures": effort.temperatures, "start": effort.start},
             named_after="temperatures",
         ),
         Bound(

@@ -22,7 +22,7 @@ from vaelab.data.variables import kind_of
 from vaelab.data.weights import require_weights, weighted_mean
 from vaelab.errors import InputError, require_int
 from vaelab.evaluation import SAMPLES, Evaluation, ImputeKind, evaluate, impute
-from vaelab.likelihood import BoundName, Callback, Effort, score_rows
+from vaelab.likelihood import BoundName, Callback, Effort, Start, score_rows
 from vaelab.models import LatentVariableModel
 from vaelab.models.saved import MODEL_FILE, WEIGHTS_FILE
 from vaelab.networks import Precision
@@ -152,6 +152,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         rows: int | None = None,
         chains: int = Effort.chains,
         temperatures: int = Effort.temperatures,
+        start: Start = Effort.start,
         precision: Precision = "float32",
     ) -> Evaluation:
         """Return what :func:`vaelab.evaluate` returns, of rows X: numbers with errors, protocol and advice.
@@ -160,7 +161,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
 
         Args:
             X: the rows.
-            bounds, samples, seed, callback, rows, chains, temperatures, precision: as in :func:`vaelab.evaluate`.
+            bounds, samples, seed, callback, rows, chains, temperatures, start, precision: as in
+                :func:`vaelab.evaluate`.
             sample_weight: weights of the rows, (N,), for weighted means.
 
         Raises:
@@ -168,7 +170,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         """
         data = self.as_dataset(X, sample_weight)
         model = copy.deepcopy(self.model_).allow_missing() if data.has_missing else self.model_
-        effort: Any = {"rows": rows, "chains": chains, "temperatures": temperatures, "precision": precision}
+        effort: Any = {"rows": rows, "chains": chains, "temperatures": temperatures, "start": start}
+        effort["precision"] = precision
         return evaluate(model, data, "all", bounds, samples, seed, callback, **effort)
 
     def anomaly_score(self, X: Any) -> Rows:
