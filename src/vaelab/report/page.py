@@ -15,7 +15,7 @@ from vaelab.pages import theme
 from vaelab.report.member import ReportedRun
 from vaelab.report.numbers import MARK, mixed_columns
 from vaelab.report.section import LeftOut, Section
-from vaelab.report.tables import command, models_advice, models_finding, models_table, protocol
+from vaelab.report.tables import command, models_advice, models_finding, models_protocol, models_table, protocol
 
 __all__ = ["report_page"]
 
@@ -50,7 +50,7 @@ def report_page(
             for each in made
         ],
         left_out=left_out,
-        protocol=protocol(members),
+        protocol=[*protocol(members), *([("numbers", numbers)] if (numbers := models_protocol(members)) else [])],
         commands=[(member.title, command(member)) for member in members],
         explorer=next(iter(explorers.values()), None),
         explore=_explore(members),
