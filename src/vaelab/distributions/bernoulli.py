@@ -109,7 +109,9 @@ class _BernoulliLogDensity(torch.autograd.Function):
         if logits.device.type == "cpu" and logits.numel() >= _SHARED * value.numel():
             signs = 2 * value - 1
             if bool((signs.abs() == 1).all()):
-                return torch.cat([_summed_bits(rows, bits) for rows, bits in _blocks(logits, signs)])
+                blocks = list(_blocks(logits, signs))
+                scratch = torch.empty_like(blocks[0][0])  # used again: new memory takes as long as the sums
+                return torch.cat([_summed_bits(rows, bits, scratch[: len(rows)]) for rows, bits in blocks])
         parts = [_summed(rows, bits) for rows, bits in _blocks(logits, value)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -134,13 +136,13 @@ class _BernoulliLogDensity(torch.autograd.Function):
 _SHARED = 8  # codes for which it is worth while to ask whether the values are bits
 
 
-def _summed_bits(logits: Tensor, signs: Tensor) -> Tensor:
+def _summed_bits(logits: Tensor, signs: Tensor, scratch: Tensor) -> Tensor:
     """Return `sum_j log sigmoid(s_j l_j)` over the last axis, s_j = -1 for a bit that is 0 and +1 for one that is 1.
 
-    It takes two thirds of the time of :func:`_summed`. A sigmoid that underflows, below logits of -88 in float32, makes
-    the sum infinite; then it is computed there.
+    It is faster than :func:`_summed`. A sigmoid that underflows, below logits of -88 in float32, makes the sum
+    infinite; then it is computed there. ``scratch`` is memory of the shape of the logits.
     """
-    total = (logits * signs).sigmoid_().log_().sum(-1)
+    total = torch.mul(logits, signs, out=scratch).sigmoid_().log_().sum(-1)
     return total if math.isfinite(total.sum()) else _summed(logits, (signs + 1) / 2)
 
 
