@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.laws import binary_data, build
-from vaelab.evaluation import EvaluationRecord, evaluate
+from vaelab.evaluation import Evaluation, EvaluationRecord, evaluate
 from vaelab.evaluation.advice import advice, best_estimate
 from vaelab.evaluation.result import CurvePoint
 from vaelab.models import bernoulli_vae, gaussian_vae
@@ -35,7 +35,7 @@ ROWS: dict[str, tuple[EvaluationRecord, str]] = {
     "a heavy tail, two numbers": (number("iwae-5000", heavy_tailed=0.3, best_estimate="quadrature"), "Quote quadratur"),
     "few effective samples": (
         number("iwae-5000", median_effective_samples=2.0),
-        "it is low by 0.2 nat, as the median row has 2 effective",
+        "it is low by at least about 0.2 nat, as the median row has 2 effective",
     ),
     "a slow curve": (number("iwae-5000", limit=-2.99, exponent=0.2), "falls only as K^-0.20, so its limit means noth"),
     "a curve without end": (number("iwae-5000", curve=[CurvePoint(samples=1, value=-5.0)]), "without a limit in sight"),
@@ -46,7 +46,7 @@ ROWS: dict[str, tuple[EvaluationRecord, str]] = {
     "annealing, many": (number("ais-1000", samples=16, median_effective_samples=8.0), ""),
     "annealing, few": (number("ais-1000", samples=16, median_effective_samples=2.0), "Take more temperatures."),
     "an elbo alone": (number("elbo", samples=10), "error of q(z|x), which differs between models. Quote iwae."),
-    "over the prior": (number("prior-5000"), "it lies far below log p(x). Quote iwae."),
+    "over the prior": (number("prior-5000"), "and then it lies far below log p(x). Quote iwae."),
     "a coarse grid": (number("quadrature", samples=None, change=0.3), "changed it by 0.3 nat. Quote ais."),
     "a fine grid": (number("quadrature", samples=None, change=0.01), ""),
     "not finite": (number("iwae-5000", value=float("nan")), "it is not finite. Look at the values of its rows."),
@@ -63,6 +63,30 @@ def test_a_number_that_should_not_be_quoted_is_named_with_the_reason(record: Eva
     if expected:
         assert lines[0].startswith(f"{record.name}: do not quote it: ")
         assert expected in lines[0]
+
+
+def test_a_limit_that_means_nothing_says_nothing_of_how_low_a_number_is() -> None:
+    (line,) = advice([number("iwae-5000", limit=-2.0, exponent=0.2, median_effective_samples=2.0)])
+    assert "its limit means nothing; it is low by at least about 0.2 nat, as the median row" in line
+    record = number("iwae-5000", limit=-2.0, limit_standard_error=0.1, curve=[CurvePoint(samples=1, value=-5.0)] * 2)
+    assert record.remarks()[0].endswith("as K grows, to -2.00 ± 0.10, extrapolated")
+    slow = record.model_copy(update={"exponent": 0.2})
+    assert slow.remarks()[0].endswith("extrapolated, not to be quoted")
+
+
+def test_rows_that_the_model_drew_are_no_estimate_of_the_split() -> None:
+    drawn = [
+        number(name, samples=16, median_effective_samples=2.0, rows_of_model=True, note="Of rows that the model drew.")
+        for name in ("ais-gap-20", "ais-lower-20", "ais-upper-20")
+    ]
+    assert advice(drawn) == []
+    (line,) = advice([number("elbo", samples=10), *drawn])
+    assert line.startswith("elbo: do not quote it")
+    assert "Of rows that the model drew." in str(Evaluation(tuple(drawn)))
+
+
+def test_a_single_row_has_no_standard_error() -> None:
+    assert advice([number("iwae-5000", observations=1)]) == ["A single row has no standard error."]
 
 
 def test_an_elbo_beside_a_closer_bound_needs_no_advice() -> None:

@@ -138,7 +138,7 @@ def test_the_states_of_units_and_the_advice_of_a_collapsed_code(data):
 def test_a_code_that_is_ignored_is_said_to_be(data):
     diagnosis = found("collapse", model_of([], [0.0, 0.0], "real"), data)
     assert diagnosis.sentences == ["2 of 2 units never change with x: the posterior of 2 equals the prior."]
-    assert diagnosis.advice.startswith("2 of 2 units never change: the decoder ignores the code")
+    assert diagnosis.advice.startswith("2 of 2 units never change: the code says nothing about x")
     assert "beta=1" not in diagnosis.advice
     assert found("units", model_of([], [0.0, 0.0], "real"), data).numbers["active_units"] == 0
 

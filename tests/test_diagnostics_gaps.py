@@ -227,7 +227,7 @@ def test_predictions_from_few_codes_are_not_blamed_on_the_model():
     assert found.numbers["effective_samples"] < 3
     assert "too sure whatever the model" in found.sentences[1]
     assert "overfitting" not in found.advice
-    assert "about the inference" in found.advice
+    assert "no finding about the model: predict with more codes" in found.advice
 
 
 def test_a_column_that_is_further_off_than_chance_is_named(wide):

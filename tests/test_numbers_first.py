@@ -218,7 +218,7 @@ def test_the_gap_says_that_its_rows_are_those_of_the_model(vaelab, run):
     result = vaelab("evaluate", "run", *words)
     text = " ".join(result.out.split())
     assert "Of 18 rows that the model drew, not of the rows of the split." in text
-    assert "on such rows ais-5 is at most" in text
+    assert "on such rows ais-5 is too low by at most the gap" in text
     assert "18 of 20 observations" not in text
     gap, lower, upper = (record for record in run.evaluations() if record.name != "active-units")
     assert (gap.name, lower.name, upper.name) == ("ais-gap-5", "ais-lower-5", "ais-upper-5")

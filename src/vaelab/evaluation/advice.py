@@ -42,7 +42,8 @@ def advice(records: Sequence[EvaluationRecord]) -> list[str]:
     """Return which numbers of an evaluation should not be quoted, why, and what to quote instead; then what to add.
 
     A bound of K codes with n effective samples is low by `(1 / n - 1 / K) / 2` nat, to first order: half the relative
-    variance of the mean weight. Where the limit of its K-curve is known, that is taken instead. Source: Nowozin (2018),
+    variance of the mean weight, and by more where few weights decide. Where the K-curve has a limit that may be quoted,
+    that is taken instead. Source: Nowozin (2018),
     https://openreview.net/forum?id=HyZoi-WRb.
 
     >>> from vaelab.evaluation import EvaluationRecord
@@ -50,7 +51,7 @@ def advice(records: Sequence[EvaluationRecord]) -> list[str]:
     >>> print(*advice([EvaluationRecord(name="iwae-50", samples=50, value=-3.0, best_estimate="exact", **facts)]))
     iwae-50: do not quote it: K = 50 is small. Quote exact, which is log p(x) itself.
     """
-    kinds = {_kind(record) for record in records}
+    kinds = {_kind(record) for record in records if not record.rows_of_model}
     lines = []
     for record in records:
         faults = list(_faults(record, kinds))
@@ -75,16 +76,19 @@ def _faults(record: EvaluationRecord, kinds: set[str]) -> Iterator[tuple[str, st
     if record.interrupted:
         yield f"it was interrupted after {record.observations or 0:,} rows", "Let it finish."
     if kind == "prior":
-        yield "few codes of the prior explain a row, so it lies far below log p(x)", _closer(record) or "Quote iwae."
+        yield (
+            "few codes of the prior explain a row as a rule, and then it lies far below log p(x)",
+            _closer(record) or "Quote iwae.",
+        )
     if kind == "elbo" and not kinds & {"iwae", *_BEST}:
         yield "it is low by the error of q(z|x), which differs between models", _closer(record) or "Quote iwae."
     if kind == "iwae" and small:
         yield f"K = {record.samples or 0:,} is small", _closer(record) or more
     yield from ((reason, _closer(record) or "Quote ais.") for reason in of_weights)
     low = _low(record)
-    if low > _LOW and kind in ("iwae", "ais"):
+    if low > _LOW and kind in ("iwae", "ais") and not record.rows_of_model:
         ways = {"iwae": more if small else "Quote ais.", "ais": "Take more temperatures."}
-        yield f"it is low by {low:.1g} nat, {_how_known(record)}", _closer(record) or ways[kind]
+        yield f"it is low by {_how_low(record, low)}", _closer(record) or ways[kind]
     if kind == "quadrature" and abs(record.change or 0.0) > _COARSE:
         yield f"halving the step of the grid changed it by {record.change:.2g} nat", "Quote ais."
     if kind == "quadrature" and (record.error or 0.0) > _SCATTERED:
@@ -115,15 +119,18 @@ def has_quotable_limit(record: EvaluationRecord) -> bool:
     return record.limit is not None and not any(_of_weights(record))
 
 
-def _how_known(record: EvaluationRecord) -> str:
-    if record.limit is not None:
-        return f"as its limit is {record.limit:.2f}"
-    return f"as the median row has {record.median_effective_samples:.3g} effective samples"
+def _how_low(record: EvaluationRecord, low: float) -> str:
+    """Return how low a bound is, and how that is known."""
+    if has_quotable_limit(record):
+        return f"{low:.1g} nat, as its limit is {record.limit:.2f}"
+    return (
+        f"at least about {low:.1g} nat, as the median row has {record.median_effective_samples:.3g} effective samples"
+    )
 
 
 def _low(record: EvaluationRecord) -> float:
-    """Return how low a bound is, in nats: from its limit as K grows, else from its effective samples."""
-    if record.limit is not None:
+    """Return how low a bound is, in nats: from its limit as K grows, if it may be quoted, else from its weights."""
+    if record.limit is not None and has_quotable_limit(record):
         return record.limit - record.value
     if not record.median_effective_samples or not record.samples:
         return 0.0
@@ -136,7 +143,11 @@ def _to_add(record: EvaluationRecord) -> Iterator[str]:
     if count is not None and record.rows_of_split is not None and not record.rows_of_model:
         yield f"Of the first {count:,} of {record.rows_of_split:,} rows: say so with the numbers."
     if count is not None and count < _FEW_ROWS:
-        yield f"{count:,} rows are few: the standard errors are themselves uncertain."
+        yield (
+            f"{count:,} rows are few: the standard errors are themselves uncertain."
+            if count > 1
+            else "A single row has no standard error."
+        )
     if record.trained_binarisation is not None:
         trained = record.trained_binarisation
         yield f"Of the binarisation {record.binarisation}, and trained under {trained}: say both with the numbers."

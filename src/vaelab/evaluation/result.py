@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from vaelab.errors import InputError, did_you_mean, shown
-from vaelab.evaluation.advice import advice
+from vaelab.evaluation.advice import advice, has_quotable_limit
 from vaelab.evaluation.protocol import in_short
 
 if TYPE_CHECKING:
@@ -165,7 +165,8 @@ class EvaluationRecord(BaseModel):
         words = f"with fewer codes: {points}"
         if self.limit is None or self.limit_standard_error is None:
             return words
-        return f"{words}; as K grows, to {self.limit:.2f} ± {self.limit_standard_error:.2f}, extrapolated"
+        so = "extrapolated" if has_quotable_limit(self) else "extrapolated, not to be quoted"
+        return f"{words}; as K grows, to {self.limit:.2f} ± {self.limit_standard_error:.2f}, {so}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -241,13 +242,18 @@ class Evaluation(Sequence[EvaluationRecord]):
         """Return sentences on the numbers that should not be quoted, and on what to quote instead."""
         return advice(self.records)
 
+    def _texts(self) -> list[str]:
+        """Return what is printed below the table: the protocol, what is not of the split, and the advice."""
+        drawn = (record.note for record in self.records if record.rows_of_model)
+        return [text for text in (self.protocol(), *drawn, *self.advice()) if text]
+
     def __str__(self) -> str:
         cells = [record.cells() for record in self.records]
         width = max((len(name) for name, _ in cells), default=0)
         if not cells:
             return ""
         columns = min(_WIDTH, shutil.get_terminal_size().columns)
-        texts = [line for text in (self.protocol(), *self.advice()) for line in _wrapped(text, columns)]
+        texts = [line for text in self._texts() for line in _wrapped(text, columns)]
         fits = all(width + 2 + len(value) <= columns for _, value in cells)
         table = [f"{name:{width}}  {value}" if fits else f"{name}\n  {value}" for name, value in cells]
         return "\n".join([*table, *texts])
@@ -260,7 +266,7 @@ class Evaluation(Sequence[EvaluationRecord]):
             f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
             for name, value in (record.cells() for record in self.records)
         )
-        below = "".join(f"<p>{escape(text)}</p>" for text in (self.protocol(), *self.advice()) if text)
+        below = "".join(f"<p>{escape(text)}</p>" for text in self._texts())
         return f"<table>{rows}</table>{below}"
 
     def to_dict(self) -> dict[str, dict[str, Any]]:

@@ -19,8 +19,8 @@ from vaelab.seeds import seeded
 __all__ = ["Bracket", "annealed_gap", "bracket"]
 
 GAP = (
-    "Of {rows:,} rows that the model drew, not of the rows of the split. Their mean log p(x) lies between {lower} and "
-    "{upper}, up to noise, so on such rows {name} is at most {gap:.2g} nat too low; for the rows of the split this is "
+    "Of {rows} that the model drew, not of the rows of the split. Their mean log p(x) lies between {lower} "
+    "and {upper}, up to noise, so on such rows {name} is too low by at most the gap; for the rows of the split this is "
     "a hint."
 )
 
@@ -181,6 +181,6 @@ def _gap_estimate(found: Bracket, temperatures: int) -> BoundEstimate:
     both = [replace(each, details={**each.details, "rows_of_model": True}) for each in (found.lower, found.upper)]
     details = {key: both[0].details[key] for key in ("temperatures", "kernel", "start", "rows_of_model")}
     gap = found.gap
-    words = {"name": f"ais-{temperatures}", "lower": names[0], "upper": names[1], "gap": max(gap.mean, 0.0)}
-    note = GAP.format(rows=len(gap.values), **words)
+    words = {"name": f"ais-{temperatures}", "lower": names[0], "upper": names[1]}
+    note = GAP.format(rows="1 row" if len(gap.values) == 1 else f"{len(gap.values):,} rows", **words)
     return replace(gap, parts=dict(zip(names, both, strict=True)), details=details, note=note)

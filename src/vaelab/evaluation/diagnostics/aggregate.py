@@ -146,8 +146,8 @@ def _of_units(numbers: dict[str, Any], bits: bool, count: int) -> str:
         )
     low, high = numbers["smallest_variance"], numbers["largest_variance"]
     return (
-        f"Over the data, the variance of a unit is {low:.2f} to {high:.2f}; under the prior it is "
-        f"{numbers['prior_variance']:.2f}. The two cumulative probabilities of a unit differ by at most "
+        f"Over the data, the variance of a unit is {_plain(low)} to {_plain(high)}; under the prior it is "
+        f"{_plain(numbers['prior_variance'])}. The two cumulative probabilities of a unit differ by at most "
         f"{numbers['largest_distance']:.2f} (unit {numbers['unit']:,} of {count:,}; 0 would be no difference)."
     )
 

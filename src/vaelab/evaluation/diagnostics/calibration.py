@@ -228,7 +228,7 @@ class _Found:
         )
         self.sentences.append(
             f"The ranks of {len(ranks.weights):,} hidden numbers among draws of the model: {words} (distance "
-            f"{distance:.3f}, p = {chance:.2g})."
+            f"{distance:.3f}, p = {chance:.2g}).{_few(len(ranks.weights))}"
         )
 
     def of_reconstruction(self, cells: _Cells) -> None:
@@ -261,11 +261,14 @@ def _of_error(uncertain: Tensor, count: int, chance: float, error: float) -> str
         return f"All predictions are below 1% or above 99%; they are off by {100 * error:.2g} percentage points."
     off, expected = 100 * float(uncertain[0]), 100 * float(uncertain[1:].mean())
     verdict = "more than chance allows" if chance <= _LEVEL else "which is within chance"
-    few = " So few show only a large deviation." if count < _FEW else ""
     return (
         f"The {count:,} predictions from 1% to 99% are off by {off:.1f} percentage points on average, {verdict}: a "
-        f"calibrated model would be off by {expected:.1f} (p = {chance:.2g}).{few}"
+        f"calibrated model would be off by {expected:.1f} (p = {chance:.2g}).{_few(count)}"
     )
+
+
+def _few(count: int) -> str:
+    return " So few show only a large deviation." if count < _FEW else ""
 
 
 def _of_confidence(confidence: float, accuracy: float) -> str:
@@ -279,8 +282,8 @@ def _of_confidence(confidence: float, accuracy: float) -> str:
 def _advice(too_sure: bool, few_codes: bool) -> str:
     if too_sure and few_codes:
         return (
-            "This says more about the inference than about the model: predict with more codes (samples of impute), or "
-            "train a better encoder (see the inference gap)."
+            "The few codes alone may be the cause, so this is no finding about the model: predict with more codes "
+            "(samples of impute), or train a better encoder (see the inference gap)."
         )
     if too_sure:
         return (

@@ -9,6 +9,7 @@ from vaelab.errors import InputError
 from vaelab.evaluation.active_units import bit_entropy
 from vaelab.evaluation.diagnostics.codes import Codes, layers_of
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
+from vaelab.evaluation.diagnostics.spread import counted
 from vaelab.objectives import ELBO
 
 __all__ = ["STATES", "posterior_collapse"]
@@ -81,15 +82,21 @@ def _finding(count: dict[str, int], units: int, bits: bool) -> str:
     noun = "bits" if bits else "units"
     idle = count["collapsed"] + count["constant"]
     if not idle:
-        weak = f"; {count['weak']:,} carry less than {_LITTLE} nat" if count["weak"] else ""
-        return f"No unit ignores x: all {units:,} {noun} change with it{weak}."
+        weak = f"; {_carry(count['weak'])} less than {_LITTLE} nat" if count["weak"] else ""
+        all_change = f"all {units:,} {noun} change" if units > 1 else "it changes"
+        return f"No unit ignores x: {all_change} with it{weak}."
     parts = []
     if count["collapsed"]:
         parts.append(f"the posterior of {count['collapsed']:,} equals the prior")
     if count["constant"]:
         parts.append(f"the posterior of {count['constant']:,} is the same for all x, but not the prior")
-    rest = f" Of the others, {count['weak']:,} carry less than {_LITTLE} nat and {count['used']:,} carry more."
+    rest = f" Of the others, {_carry(count['weak'])} less than {_LITTLE} nat and {_carry(count['used'])} more."
     return f"{idle:,} of {units:,} {noun} never change with x: {', and '.join(parts)}." + (rest if idle < units else "")
+
+
+def _carry(count: int) -> str:
+    """Return a number of units with the verb."""
+    return f"{count:,} carr{'ies' if count == 1 else 'y'}"
 
 
 def _advice(sample: Sample, count: dict[str, int], units: int) -> str:
@@ -99,9 +106,9 @@ def _advice(sample: Sample, count: dict[str, int], units: int) -> str:
     head = f"{idle:,} of {units:,} {noun} never change"
     kept = units - idle
     if kept:
-        head += f": {kept:,} {noun} would carry the same, and train faster"
+        head += f": {counted(kept, noun[:-1])} would carry the same, and train faster"
     else:
-        head += ": the decoder ignores the code, so the model is no better than one without a code"
+        head += ": the code says nothing about x, so the model is no better than one without a code"
     ways = _ways(sample)
     return f"{head}. To use more of them: {'; or '.join(ways)}."
 
