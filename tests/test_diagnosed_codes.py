@@ -205,6 +205,11 @@ def test_the_test_finds_a_shift_and_a_correlation():
     assert two_sample_test(bits[200:], alike).p_value == 1 / 200
 
 
+def test_codes_that_are_all_equal_lie_as_near_to_both_sets() -> None:
+    found = two_sample_test(torch.ones(20, 3), torch.ones(20, 3), permutations=4)
+    assert (found.told_apart, found.p_value) == (0.5, 1.0)
+
+
 def test_the_units_of_the_aggregate_posterior_are_mixtures_over_the_rows(data):
     model = build("gaussian")
     q = model.posterior(rows_of(data))

@@ -12,6 +12,7 @@ import torch
 from tests.commands import CommandLine
 from tests.golden.make import RUNS, data_of
 from tests.laws import VARIATIONAL, binary_data, build
+from vaelab.data import Dataset
 from vaelab.errors import InputError
 from vaelab.evaluation import DIAGNOSTICS, Diagnostics, active_units, diagnose
 from vaelab.report import ReportedRun
@@ -87,6 +88,26 @@ def test_what_cannot_be_diagnosed_is_refused(data):
         diagnose(model, data, only=("bits",))
     with pytest.raises(InputError, match="rows: expected"):
         diagnose(model, data, rows=0)
+    with pytest.raises(InputError, match="only: expected a list of names"):
+        diagnose(model, data, only=3)
+    with pytest.raises(InputError, match="objective: expected an objective such as ELBO"):
+        diagnose(model, data, only=("units",), objective="elbo")
+    with pytest.raises(InputError, match="history: expected a list of logged rows"):
+        diagnose(model, data, only=("units",), history=None)
+    with pytest.raises(InputError, match="seed: expected an integer"):
+        diagnose(model, data, only=("units",), seed=None)
+
+
+@pytest.mark.parametrize("name", ["units", "collapse", "bits"])
+def test_a_single_row_does_not_show_whether_a_unit_changes(data, name):
+    with pytest.raises(InputError, match=f"{name}: expected at least 2 rows"):
+        diagnose(build("bits, learned prior"), data, rows=1, only=(name,))
+
+
+def test_training_rows_are_not_compared_with_themselves(data):
+    rows = Dataset("rows", {name: data.splits[name] for name in ("train", "test")}, "binary", 1)
+    with pytest.raises(InputError, match="expected data with a validation split, or the test split"):
+        diagnose(build("bits, learned prior"), rows, "train", only=("generalisation",))
 
 
 def test_the_units_are_those_of_an_evaluation(data):

@@ -293,6 +293,8 @@ def test_the_command_line_and_python_have_the_same_default_of_samples():
         ("gaussian", lambda m, o: elbo(m, o, 1.5), "samples: expected an integer of at least 1"),
         ("gaussian", lambda m, o: evaluate(m, binary_data(), split="tset"), "did you mean 'test'"),
         ("gaussian", lambda m, o: evaluate(m, binary_data(), bounds=("ielbo",)), "did you mean 'elbo'"),
+        ("gaussian", lambda m, o: evaluate(m, binary_data(), bounds=3), "bounds: expected a list of names"),
+        ("gaussian", lambda m, o: evaluate(m, binary_data(), seed=None), "seed: expected an integer"),
         ("gaussian", lambda m, o: evaluate(m, binary_data(dim=9)), r"expected inputs of shape \(..., 5\)"),
     ],
 )

@@ -456,6 +456,10 @@ IMPOSSIBLE = {
     "infinite": (lambda: Renyi(math.inf), "objective.alpha: expected a number"),
     "no groups": (lambda: MIWAE(0), "objective.groups: expected an integer of at least 1; got 0"),
     "share": (lambda: CIWAE(1.5), r"objective.elbo_weight: expected a number in \[0, 1\]; got 1.5"),
+    "many intervals": (
+        lambda: TVO(10**9),
+        "objective.intervals: expected an integer from 1 to 10,000; got 1,000,000,000",
+    ),
     "intervals": (lambda: TVO(0), "objective.intervals: expected an integer of at least 1; got 0"),
     "first": (lambda: TVO(first=0.0), "objective.first: expected a number above 0 and below 1; got 0"),
     "division": (

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vaelab.data import Dataset, DataSpec, Observations, require_dataset
 from vaelab.data.streaming.observations import Streamed
-from vaelab.errors import InputError, require_choice, require_int
+from vaelab.errors import InputError, require_choice, require_int, require_list, require_seed
 from vaelab.evaluation.active_units import active_units
 from vaelab.evaluation.advice import best_estimate
 from vaelab.evaluation.encode import encode_means
@@ -111,7 +111,7 @@ def evaluate(
     of_split = {}
     if rows is not None and require_int("rows", rows, 1) < len(observed):
         of_split["rows_of_split"], observed = len(observed), observed.first(rows)
-    protocol = protocol_of(model, data, split, observed, seed, precision) | of_split
+    protocol = protocol_of(model, data, split, observed, require_seed(seed), precision) | of_split
     protocol["best_estimate"] = best_estimate(model)
     with evaluation_mode(model), matmul_precision("medium" if precision == "bfloat16" else "highest"):
         if model.code == "point":
@@ -161,8 +161,9 @@ def _require_precision(precision: Precision, weight: Tensor) -> None:
 
 def _chosen(model: LatentVariableModel, names: Sequence[BoundName] | None) -> list[Bound]:
     """Return the requested bounds in the order of the table, or refuse those that the model does not have."""
-    if isinstance(names, str):
-        raise InputError(f"bounds: expected a list of names, such as bounds=({names!r},); got {names!r}")
+    if names is not None:
+        example = names if isinstance(names, str) else "iwae"
+        require_list("bounds", names, f"a list of names, such as bounds=({example!r},)")
     for name in names or ():
         require_choice("bound", name, BOUNDS)
         BOUNDS[name].check(model)  # before any is computed

@@ -14,6 +14,8 @@ from vaelab.objectives.contract import Combination, Objective
 
 __all__ = ["TVO"]
 
+_MOST = 10_000  # intervals: each is a term of the sum; the authors take at most 50
+
 
 @dataclass(frozen=True)
 class TVO(Objective):
@@ -38,7 +40,7 @@ class TVO(Objective):
         first: t_1, where the first of several intervals ends, above 0 and below 1.
 
     Raises:
-        InputError: no interval, or a first point outside (0, 1).
+        InputError: no interval, or more than 10,000, or a first point outside (0, 1).
 
     >>> TVO(intervals=2, first=0.25).points
     (0.0, 0.25, 1.0)
@@ -56,7 +58,8 @@ class TVO(Objective):
     first: float = 0.02
 
     def __post_init__(self) -> None:
-        require_int("objective.intervals", self.intervals, 1)
+        if require_int("objective.intervals", self.intervals, 1) > _MOST:
+            raise InputError(f"objective.intervals: expected an integer from 1 to {_MOST:,}; got {self.intervals:,}")
         if not 0 < require_number("objective.first", self.first, 0.0) < 1:
             raise InputError(f"objective.first: expected a number above 0 and below 1; got {self.first:g}")
 

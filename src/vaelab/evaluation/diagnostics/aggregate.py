@@ -141,7 +141,7 @@ def _of_units(numbers: dict[str, Any], bits: bool, count: int) -> str:
     if bits:
         return (
             f"The average of a bit over the data differs from its probability under the prior by "
-            f"{numbers['mean_distance']:.3f} on average, and by at most {numbers['largest_distance']:.2f} "
+            f"{numbers['mean_distance']:.3f} on average, and by at most {numbers['largest_distance']:.3f} "
             f"(bit {numbers['unit']:,} of {count:,})."
         )
     low, high = numbers["smallest_variance"], numbers["largest_variance"]

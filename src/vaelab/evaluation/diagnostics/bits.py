@@ -42,8 +42,9 @@ def use_and_correlation(sample: Sample) -> Diagnosis:
     after the rows of each bit were shuffled.
 
     Raises:
-        InputError: a q(z|x) whose bits are not independent given x.
+        InputError: a single row, or a q(z|x) whose bits are not independent given x.
     """
+    sample.require_several("bits")
     if sample.codes.mean is None:
         raise InputError("bits: expected q(z|x) of independent bits")
     parts = layers_of(sample.model)

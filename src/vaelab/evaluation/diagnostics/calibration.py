@@ -212,7 +212,7 @@ class _Found:
         if worst:
             self.sentences.append(f"Further off than chance allows: {', '.join(worst[:5])}.")
         if chance <= _LEVEL and float(uncertain[0]) > _LARGE:
-            self.advice = _advice(confidence > accuracy, self.numbers["effective_samples"] < _COUNT)
+            self.advice = _advice(confidence, accuracy, self.numbers["effective_samples"] < _COUNT)
 
     def _of_ranks(self, ranks: Ranks) -> None:
         with seeded(self.sample.seed, "ties"):
@@ -279,16 +279,24 @@ def _of_confidence(confidence: float, accuracy: float) -> str:
     )
 
 
-def _advice(too_sure: bool, few_codes: bool) -> str:
+def _advice(confidence: float, accuracy: float, few_codes: bool) -> str:
+    too_sure = confidence > accuracy
     if too_sure and few_codes:
         return (
             "The few codes alone may be the cause, so this is no finding about the model: predict with more codes "
             "(samples of impute), or train a better encoder (see the inference gap)."
         )
+    if accuracy < 0.5:
+        return (
+            "Do not use these probabilities as they are. The outcome that is called the likelier is right less than "
+            "half the time: the model has not learned these columns (train for more steps), or was trained on other "
+            "data."
+        )
     if too_sure:
         return (
-            "Do not use these probabilities as they are. Predictions that are too sure are a sign of overfitting: more "
-            "training rows, a smaller code or narrower hidden layers help; so do more codes for each row (samples)."
+            "Do not use these probabilities as they are. Predictions that are too sure may be a sign of overfitting "
+            "(see the generalisation): more training rows, a smaller code or narrower hidden layers help; so do more "
+            "codes for each row (samples)."
         )
     return (
         "Do not use these probabilities as they are. Predictions that are too cautious leave something to learn: train "

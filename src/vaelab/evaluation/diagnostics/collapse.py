@@ -39,8 +39,9 @@ def posterior_collapse(sample: Sample) -> Diagnosis:
     each layer of a chain, nearest to x first.
 
     Raises:
-        InputError: the units of q(z|x) or p(z) are not independent bits or independent normal numbers.
+        InputError: a single row; or the units of q(z|x) or p(z) are not independent bits or independent normal numbers.
     """
+    sample.require_several("collapse")
     q, w = sample.codes, sample.row_weights
     if q.kl is None:
         raise InputError("collapse: expected q(z|x) and p(z) of independent bits or of independent normal units")

@@ -133,6 +133,11 @@ class Sample:
             chunk = slice(start, start + rows)
             yield self.observed.bits(chunk).to(self.model.any_weight), self.row_weights[chunk]
 
+    def require_several(self, name: str) -> None:
+        """Raise an :class:`~vaelab.errors.InputError` for a single row, with which no unit can be seen to change."""
+        if len(self.observed) < 2:
+            raise InputError(f"{name}: expected at least 2 rows, to see whether a unit changes with x; got 1")
+
     @cached_property
     def units(self) -> UnitStatistics:
         """What the units of the code do on these rows, unit by unit."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from vaelab.data import Dataset, require_dataset
-from vaelab.errors import InputError, require_choice, require_int
+from vaelab.errors import InputError, require_choice, require_int, require_list, require_seed, shown
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
 from vaelab.evaluation.diagnostics.result import Diagnostics
 from vaelab.evaluation.diagnostics.table import DIAGNOSTICS, Diagnostic, DiagnosticName
@@ -66,7 +66,10 @@ def diagnose(
     require_dataset(data)
     model.accept(data.spec)
     chosen = _chosen(model, only)
-    sample = Sample(model, data, split, require_int("rows", rows, 1), seed, objective, history)
+    if objective is not None and not isinstance(objective, Objective):
+        raise InputError(f"objective: expected an objective such as ELBO(), or None; got {shown(objective)}")
+    require_list("history", history, "a list of logged rows, such as result.history of fit")
+    sample = Sample(model, data, split, require_int("rows", rows, 1), require_seed(seed), objective, history)
     protocol = sample.protocol
     found: list[Diagnosis] = []
     with evaluation_mode(model), torch.no_grad():
@@ -84,8 +87,9 @@ def diagnose(
 
 def _chosen(model: LatentVariableModel, names: Sequence[DiagnosticName] | None) -> list[Diagnostic]:
     """Return the requested diagnostics in the order of the table, or refuse those that do not apply to the model."""
-    if isinstance(names, str):
-        raise InputError(f"only: expected a list of names, such as only=({names!r},); got {names!r}")
+    if names is not None:
+        example = names if isinstance(names, str) else "units"
+        require_list("only", names, f"a list of names, such as only=({example!r},)")
     applying = [row for row in DIAGNOSTICS.values() if row.applies(model)]
     for name in names or ():
         require_choice("only", name, DIAGNOSTICS)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from vaelab.errors import InputError
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
 from vaelab.evaluation.diagnostics.spread import spread
 from vaelab.likelihood import BoundEstimate, elbo, objective_bound
@@ -42,6 +43,8 @@ def generalisation(sample: Sample) -> Diagnosis:
     training ``best_step``, ``last_step`` and ``fall``, the nats by which the validations fell from their best.
     """
     held_out = "validation" if "validation" in sample.data.splits or sample.split == "train" else sample.split
+    if held_out not in sample.data.splits:
+        raise InputError("generalisation: expected data with a validation split, or the test split to be diagnosed")
     wide = replace(sample, rows=_TIMES * sample.rows)
     both = [wide.of(name) for name in ("train", held_out)]
     count = min(map(len, both))
@@ -84,7 +87,7 @@ class _Course:
 def _course(history: Sequence[Mapping[str, Any]]) -> _Course | None:
     """Return what the validations of a training say; None for fewer than two."""
     keys = ("val/bound", "val/reconstruction")
-    points = [(row["step"], row[key]) for row in history for key in keys if key in row]
+    points = [(row["step"], row[key]) for row in history for key in keys if key in row and math.isfinite(row[key])]
     if len(points) < 2:
         return None
     best_step, best = max(points, key=lambda point: point[1])

@@ -23,7 +23,7 @@ class TwoSamples:
         mmd: the unbiased estimate of `MMD^2`; it may be below zero.
         null: the same of random divisions of all codes into two sets, (P,).
         told_apart: share of the codes that lie nearer to their own set than to the other, by the mean of the kernel to
-            all other codes of each set; about 1/2 where there is no difference.
+            all other codes of each set (a half for as near to both); about 1/2 where there is no difference.
         p_value: share of divisions, with the true one among them, whose value is not below ``mmd``.
         width: of the kernel.
     """
@@ -82,4 +82,5 @@ def two_sample_test(x: Tensor, y: Tensor, permutations: int = _PERMUTATIONS) -> 
     to_other = kernel.sum(1) - 1 - to_first
     own = torch.where(first[:, 0] > 0, to_first / (n - 1) - to_other / m, to_other / (m - 1) - to_first / n)
     reached = int((null >= mmd - 1e-12).sum())  # of equal values one may be smaller by rounding
-    return TwoSamples(float(mmd), null, float((own > 0).double().mean()), (1 + reached) / (permutations + 1), width)
+    nearer = torch.where(own.abs() < 1e-12, 0.5, (own > 0).double())
+    return TwoSamples(float(mmd), null, float(nearer.mean()), (1 + reached) / (permutations + 1), width)

@@ -30,7 +30,11 @@ def active_and_nats(sample: Sample) -> Diagnosis:
     Numbers: ``units``, ``active_units``; where it is known, ``nats``, what the active units carry together,
     ``all_nats``, what all units do, ``half``, how few units carry half of that, and ``kl``, the sum of the KL over all
     units; ``layers``, the same of each layer of a chain, nearest to x first.
+
+    Raises:
+        InputError: a single row.
     """
+    sample.require_several("units")
     units, bits = sample.units, sample.units.information is not None
     kl = None if sample.codes.kl is None else sample.row_weights @ sample.codes.kl
     nats = units.information if bits else kl
