@@ -161,8 +161,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
 
         Args:
             X: the rows.
-            bounds, samples, seed, callback, rows, chains, temperatures, start, precision: as in
-                :func:`vaelab.evaluate`.
+            bounds, samples, seed, callback, rows, chains, temperatures, start, precision: as there.
             sample_weight: weights of the rows, (N,), for weighted means.
 
         Raises:
@@ -170,9 +169,8 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         """
         data = self.as_dataset(X, sample_weight)
         model = copy.deepcopy(self.model_).allow_missing() if data.has_missing else self.model_
-        effort: Any = {"rows": rows, "chains": chains, "temperatures": temperatures, "start": start}
-        effort["precision"] = precision
-        return evaluate(model, data, "all", bounds, samples, seed, callback, **effort)
+        effort: Any = {"chains": chains, "temperatures": temperatures, "start": start, "precision": precision}
+        return evaluate(model, data, "all", bounds, samples, seed, callback, rows=rows, **effort)
 
     def anomaly_score(self, X: Any) -> Rows:
         """Return minus :meth:`score_samples`, in nats, (N,): high for rows that are unlikely under the model."""
