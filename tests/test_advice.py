@@ -86,7 +86,9 @@ def test_rows_that_the_model_drew_are_no_estimate_of_the_split() -> None:
 
 
 def test_a_single_row_has_no_standard_error() -> None:
-    assert advice([number("iwae-5000", observations=1)]) == ["A single row has no standard error."]
+    assert advice([number("iwae-5000", observations=1)]) == [
+        "A single row has no standard error, and does not show whether a unit of the code changes with x."
+    ]
 
 
 def test_an_elbo_beside_a_closer_bound_needs_no_advice() -> None:

@@ -146,7 +146,7 @@ def _to_add(record: EvaluationRecord) -> Iterator[str]:
         yield (
             f"{count:,} rows are few: the standard errors are themselves uncertain."
             if count > 1
-            else "A single row has no standard error."
+            else "A single row has no standard error, and does not show whether a unit of the code changes with x."
         )
     if record.trained_binarisation is not None:
         trained = record.trained_binarisation
