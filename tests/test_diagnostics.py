@@ -15,6 +15,7 @@ from tests.laws import VARIATIONAL, binary_data, build
 from vaelab.data import Dataset
 from vaelab.errors import InputError
 from vaelab.evaluation import DIAGNOSTICS, Diagnostics, active_units, diagnose
+from vaelab.evaluation.advice import best_estimate
 from vaelab.report import ReportedRun
 from vaelab.report.diagnostics import DIAGNOSED
 from vaelab.runs import Run, load
@@ -155,3 +156,9 @@ def test_the_command_prints_keeps_and_shows(vaelab, run):
     printed = json.loads(vaelab("diagnose", run.path, "--rows", 10, "--only", "units", "--json", "--no-report").out)
     assert printed["diagnoses"] == [each.to_dict() for each in run.diagnoses()]
     assert "only: expected one of" in vaelab.refused("diagnose", run.path, "--only", "unit")
+
+
+def test_the_gap_and_an_evaluation_name_the_same_estimate():
+    model, rows = load(GOLDEN / "deep-gaussian-vae" / "saved"), data_of("deep-gaussian-vae")
+    (gap,) = diagnose(model, rows, only=("inference-gap",))
+    assert gap.advice == f"Quote {best_estimate(model)} as the likelihood, not the ELBO."

@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 
 from vaelab.data import Observations
 from vaelab.distributions import Chain, DiagonalNormal
+from vaelab.evaluation.advice import best_estimate
 from vaelab.evaluation.diagnostics.best_posterior import best_posterior, bound_of
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
 from vaelab.evaluation.diagnostics.spread import counted, spread
@@ -208,7 +209,8 @@ class _Found:
                 "trains for a bound that needs less of q."
             )
         if "gap" in large:
-            parts.append(f"Quote {'iwae or ais' if self.is_bound else self.estimate} as the likelihood, not the ELBO.")
+            best = best_estimate(self.model)
+            parts.append(f"Quote {'iwae or ais' if best == 'ais' else best} as the likelihood, not the ELBO.")
         return " ".join(parts)
 
     def _value(self, name: str) -> str:
