@@ -187,6 +187,7 @@ from vaelab.cli import main, progress
 from vaelab.likelihood import walk
 
 walk._ELEMENTS = 16 * 4 * 5  # chunks of five rows
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts jobs in the background without it
 
 class Signal(progress.WorkProgress):
     def __call__(self, done, total):

@@ -49,6 +49,7 @@ def annealed_importance(
     Raises:
         InputError: a model without likelihood, or an argument out of range.
 
+    >>> import torch
     >>> from vaelab.models import gaussian_vae
     >>> model = gaussian_vae(6, latent_dim=2, seed=0)
     >>> annealed_importance(model, torch.ones(3, 6), samples=4, temperatures=10).values.shape

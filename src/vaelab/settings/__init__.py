@@ -110,8 +110,8 @@ def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object,
 def words(settings: Settings, unset: bool = False) -> list[str]:
     """Return every setting but model, data, seed and device as ``key.sub=value`` words, with ``unset`` the others too.
 
-    >>> [word for word in words(resolve("gaussian-vae", {"latent_dim": 2})) if word.startswith("objective")]
-    ['objective.name=elbo', 'objective.beta=1.0', 'objective.kl=closed-form']
+    >>> [word for word in words(resolve("gaussian-vae", {"latent_dim": 2})) if word.startswith("objective.k")]
+    ['objective.kl=closed-form']
     """
     values = settings.model_dump(mode="json", exclude=None if unset else {"model", "data", "seed", "device"})
     overrides = []
