@@ -218,7 +218,7 @@ def grid(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, T
 def hermite(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
     """Gaussian codes mu + sigma eps as functions of mu and sigma, eps on Gauss-Hermite nodes."""
     nodes, weights = (
-        torch.tensor(part) for part in np.polynomial.hermite_e.hermegauss(180 if len(model.layers) > 1 else 90)
+        torch.tensor(part) for part in np.polynomial.hermite_e.hermegauss(180 if len(model.layers) > 1 else 110)
     )
     weights = weights / math.sqrt(2 * math.pi)
     eps = torch.cartesian_prod(*[nodes] * samples).view(-1, samples).T.repeat_interleave(len(x), 1)  # (K, T B)
