@@ -133,6 +133,33 @@ def test_an_array_in_place_of_a_data_set_is_refused_with_the_way_out(door):
         vaelab.load_data(BITS) if door == "load_data" else getattr(vaelab, door)(model, BITS)
 
 
+DOORS = {
+    "fit": lambda model, data: vaelab.fit(model, data),
+    "evaluate": lambda model, data: vaelab.evaluate(model, data),
+    "diagnose": lambda model, data: vaelab.diagnose(model, data),
+    "impute": lambda model, data: vaelab.impute(model, BITS.astype(float)),
+    "encode": lambda model, data: vaelab.evaluation.encode(model, BITS.astype(float)),
+    **{
+        name: lambda model, data, estimate=bound.estimate: estimate(model, torch.ones(2, 3))
+        for name, bound in vaelab.likelihood.BOUNDS.items()
+    },
+}
+
+
+@pytest.mark.parametrize("model", [3, None, "runs/g"])
+@pytest.mark.parametrize("door", DOORS)
+def test_what_is_no_model_is_refused_in_a_sentence(door, model):
+    with pytest.raises(InputError, match=r"model: expected a model, such as gaussian_vae\(data\) or vaelab.load"):
+        DOORS[door](model, Dataset.from_arrays(BITS))
+
+
+@pytest.mark.parametrize("history", [[3], [{"val/bound": 1.0}]])
+def test_a_history_of_other_rows_is_refused(history):
+    data = Dataset.from_arrays(BITS)
+    with pytest.raises(InputError, match=r"history: expected a list of logged rows, .*, each with its step; got"):
+        vaelab.diagnose(vaelab.gaussian_vae(data, 2, hidden_dims=[4]), data, history=history)
+
+
 @pytest.mark.parametrize("estimator", ["rebar", vaelab.estimators.Rebar])
 def test_fit_asks_for_an_estimator_that_was_made_for_the_model(estimator):
     data = Dataset.from_arrays(BITS)

@@ -434,9 +434,20 @@ def test_a_device_that_is_not_there_is_refused():
             choose_device(name)
 
 
+def test_a_log_makes_room_for_the_steps_that_are_made():
+    """Also after a resume; the interval between two rows costs no memory."""
+    saved, log = Log(torch.device("cpu")), Log(torch.device("cpu"))
+    for step in range(2500):
+        saved.add(torch.full((3,), float(step)))
+    log.load_state_dict(saved.state_dict())
+    log.add(torch.full((3,), 2500.0))
+    assert len(log.values) < 6000
+    assert log.row(2501, 10**9, 1, 1e-3, ELBO())["train/bound"] == 1250.0
+
+
 def test_the_first_images_a_second_after_a_resume_are_of_the_steps_made_since(monkeypatch):
     """Of eight estimates five were made before: three steps of 100 images in two seconds."""
-    saved, log = Log(8, torch.device("cpu")), Log(8, torch.device("cpu"))
+    saved, log = Log(torch.device("cpu")), Log(torch.device("cpu"))
     for _ in range(5):
         saved.add(torch.zeros(3))
     log.load_state_dict(saved.state_dict())

@@ -31,7 +31,7 @@ from vaelab.likelihood import (
     Start,
     objective_bound,
 )
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, require_model
 from vaelab.networks import Precision, evaluation_mode, has_bfloat16, matmul_precision
 from vaelab.objectives import Reconstruction
 
@@ -96,7 +96,7 @@ def evaluate(
     (True, torch.Size([10000]))
     """
     require_dataset(data)
-    model.accept(data.spec)
+    require_model(model).accept(data.spec)
     trained = _trained_binarisation(model, data, other_binarisation)
     chosen = _chosen(model, bounds)
     _require_precision(precision, model.any_weight)

@@ -15,7 +15,7 @@ from vaelab.data.streaming.observations import Streamed
 from vaelab.distributions import given_observed
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.likelihood import Callback, Observed, as_split, effective_samples
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, require_model
 from vaelab.models.latent import statistic
 from vaelab.networks import evaluation_mode
 from vaelab.objectives import log_weights
@@ -101,7 +101,7 @@ def impute(
     require_int("samples", samples, 1)
     require_int("n_draws", n_draws, 0)
     require_choice("kind", kind, get_args(ImputeKind))
-    model.require_likelihood()
+    require_model(model).require_likelihood()
     if not model.may_be_missing:
         model.allow_missing()
     split = as_split(model, x)

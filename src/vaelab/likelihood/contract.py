@@ -16,7 +16,7 @@ from vaelab.data.observations import Observations, Resident
 from vaelab.data.weights import weighted_mean
 from vaelab.inputs import Table
 from vaelab.likelihood.annealing import Start
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, require_model
 
 __all__ = ["BoundEstimate", "Callback", "Effort", "Interrupted", "Observed", "as_split", "finished"]
 
@@ -106,7 +106,7 @@ def as_split(model: LatentVariableModel, observed: Observed) -> Observations:
     """
     if isinstance(observed, Observations):
         return observed
-    return Resident(model.observations(observed), 1, redraw=False)
+    return Resident(require_model(model).observations(observed), 1, redraw=False)
 
 
 class Interrupted(KeyboardInterrupt):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vaelab.inference import Enumeration
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, require_model
 
 __all__ = ["exact", "require_few_bits"]
 
@@ -18,7 +18,7 @@ _ROWS = 1000
 
 def require_few_bits(model: LatentVariableModel) -> None:
     """Raise an :class:`~vaelab.errors.InputError` for codes that are not bits, or more than 20 of them."""
-    model.require_likelihood()
+    require_model(model).require_likelihood()
     Enumeration(model)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vaelab.models.autoencoder import autoencoder
-from vaelab.models.latent import LatentVariableModel, SampleKind
+from vaelab.models.latent import LatentVariableModel, SampleKind, require_model
 from vaelab.models.saved import BuiltWith
 from vaelab.models.sbn import sbn
 from vaelab.models.table import MODELS, ModelRow, Pace
@@ -20,5 +20,6 @@ __all__ = [
     "bernoulli_vae",
     "deep_gaussian_vae",
     "gaussian_vae",
+    "require_model",
     "sbn",
 ]

@@ -13,7 +13,7 @@ from torch.distributions import Distribution, kl_divergence
 
 from vaelab.data import Condition, DataSpec
 from vaelab.distributions import Code, Multinomial, ParametricDistribution, as_vector, kind_of_code, observed_log_prob
-from vaelab.errors import InputError, require_choice, require_int
+from vaelab.errors import InputError, require_choice, require_int, shown
 from vaelab.inputs import Table, as_codes, as_observations
 from vaelab.likelihoods import columns_of
 from vaelab.models.pretrained import Pretrained
@@ -21,7 +21,7 @@ from vaelab.networks import Standardised, evaluation_mode
 from vaelab.objectives import ELBO, Objective, check_objective, log_weights
 from vaelab.seeds import seeded
 
-__all__ = ["LatentVariableModel", "SampleKind", "columns_of", "statistic"]
+__all__ = ["LatentVariableModel", "SampleKind", "columns_of", "require_model", "statistic"]
 
 SampleKind = Literal["draw", "mean", "mode"]
 _ELBO = ELBO()
@@ -362,6 +362,15 @@ class LatentVariableModel(Pretrained):
                 "model: a deterministic auto-encoder has no likelihood of x, so no bound; "
                 "its reconstruction error and the density of its codes are reported instead"
             )
+
+
+def require_model(model: object) -> LatentVariableModel:
+    """Return a model, or raise an :class:`~vaelab.errors.InputError` for anything else."""
+    if not isinstance(model, LatentVariableModel):
+        raise InputError(
+            f"model: expected a model, such as gaussian_vae(data) or vaelab.load(path); got {shown(model)}"
+        )
+    return model
 
 
 def statistic(part: str, distribution: Distribution, name: str) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from vaelab.data import Batches, Dataset, require_dataset
 from vaelab.errors import InputError
 from vaelab.estimators import Estimator
-from vaelab.models import MODELS, LatentVariableModel
+from vaelab.models import MODELS, LatentVariableModel, require_model
 from vaelab.networks import choose_precision
 from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.runs import Run
@@ -99,7 +99,7 @@ def fit(
         raise InputError(f"fit: expected settings or their fields by name, not both; got {', '.join(training)} as well")
     require_dataset(data)
     _require_estimator(estimator)
-    name = _name_in_table(model)
+    name = _name_in_table(require_model(model))
     layer: dict[str, Any] = {"training": training} if training else {}
     if objective is not None and type(objective) is OBJECTIVES.get(objective.name):
         layer["objective"] = objective.name  # the number of codes depends on it
@@ -203,7 +203,7 @@ def _new_state(
         if optimizer is None
         else make_optimizer(optimizer, model, estimator),
         Best(validated, run, settings, objective.warm_up),
-        Log(settings.log_every, model.any_weight.device),
+        Log(model.any_weight.device),
         average,
         GradientVariance(model) if settings.log_gradient_variance else None,
     )

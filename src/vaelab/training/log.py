@@ -27,16 +27,18 @@ def advice(last_good: str) -> str:
     )
 
 
+_ROOM = 1000  # steps between two rows for which there is room from the start
+
+
 class Log:
     """Collects the means of the steps on the device, so that only a row of the log waits for the device.
 
     Args:
-        size: the largest number of steps between two rows.
         device: the device of the training.
     """
 
-    def __init__(self, size: int, device: torch.device) -> None:
-        self.values = torch.zeros(size, 4, device=device)
+    def __init__(self, device: torch.device) -> None:
+        self.values = torch.zeros(_ROOM, 4, device=device)
         self.width = 4
         self.count = 0
         self.seconds = 0.0
@@ -50,8 +52,16 @@ class Log:
     def add(self, means: Tensor) -> None:
         """Add ``Estimate.means()`` of a step."""
         self.width = len(means)
+        self._make_room(self.count + 1)
         self.values[self.count, : self.width] = means
         self.count += 1
+
+    def _make_room(self, count: int) -> None:
+        """Make room for the means of so many steps, and for as many again."""
+        if count > len(self.values):
+            room = self.values.new_zeros(2 * count, self.values.shape[1])
+            room[: len(self.values)] = self.values
+            self.values = room
 
     def require_finite(self, step: int) -> Tensor:
         """Return the values since the last row.
@@ -96,4 +106,5 @@ class Log:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.count, self.seconds, self.last_good = len(state["values"]), state["seconds"], state["last_good"]
+        self._make_room(self.count)
         self.values[: self.count] = state["values"].to(self.values.device)

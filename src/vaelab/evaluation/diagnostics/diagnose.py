@@ -14,7 +14,7 @@ from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
 from vaelab.evaluation.diagnostics.result import Diagnostics
 from vaelab.evaluation.diagnostics.table import DIAGNOSTICS, Diagnostic, DiagnosticName
 from vaelab.likelihood import Callback
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, require_model
 from vaelab.networks import evaluation_mode
 from vaelab.objectives import Objective
 
@@ -22,6 +22,7 @@ __all__ = ["ROWS", "diagnose"]
 
 _log = logging.getLogger("vaelab")
 ROWS = 1000  # default number of rows: all diagnostics together then take seconds
+_LOGGED = "a list of logged rows, such as result.history of fit"
 
 
 def diagnose(
@@ -64,11 +65,13 @@ def diagnose(
     (2, 100)
     """
     require_dataset(data)
-    model.accept(data.spec)
+    require_model(model).accept(data.spec)
     chosen = _chosen(model, only)
     if objective is not None and not isinstance(objective, Objective):
         raise InputError(f"objective: expected an objective such as ELBO(), or None; got {shown(objective)}")
-    require_list("history", history, "a list of logged rows, such as result.history of fit")
+    for row in require_list("history", history, _LOGGED):
+        if not isinstance(row, Mapping) or "step" not in row:
+            raise InputError(f"history: expected {_LOGGED}, each with its step; got {shown(row)}")
     sample = Sample(model, data, split, require_int("rows", rows, 1), require_seed(seed), objective, history)
     protocol = sample.protocol
     found: list[Diagnosis] = []
