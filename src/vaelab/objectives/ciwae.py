@@ -22,7 +22,7 @@ class CIWAE(Objective):
     ``elbo_weight`` is c, which the authors call beta. With 1 it is the ELBO, with 0 the IWAE, and it is a lower bound
     on log p(x) between the two for every c in between.
 
-    Source: Rainforth et al. (2018), https://arxiv.org/abs/1802.04537, section 4.
+    Source: Rainforth et al. (2018), https://arxiv.org/abs/1802.04537.
 
     Args:
         elbo_weight: share of the ELBO, between 0 and 1.

@@ -43,7 +43,7 @@ class ELBO(MeanObjective):
     Sources: Jordan et al. (1999), https://doi.org/10.1023/A:1007665907178; Kingma & Welling (2013),
     https://arxiv.org/abs/1312.6114; beta: Higgins et al. (2017), https://openreview.net/forum?id=Sy2fzU9gl; warm-up:
     Bowman et al. (2016), https://arxiv.org/abs/1511.06349, and Sonderby et al. (2016), https://arxiv.org/abs/1602.02282;
-    free bits: Kingma et al. (2016), https://arxiv.org/abs/1606.04934, appendix C.8.
+    free bits: Kingma et al. (2016), https://arxiv.org/abs/1606.04934.
 
     Args:
         beta: weight of the KL while training; the reported bound always has 1.

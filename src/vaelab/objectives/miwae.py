@@ -90,7 +90,7 @@ class PIWAE(_OfGroups):
     A tighter bound is better for the model, but worse for the gradient of the encoder; each gets the target that suits
     it, from the same codes. The reported bound is that of decoder and prior, the IWAE of K codes.
 
-    Source: Rainforth et al. (2018), https://arxiv.org/abs/1802.04537, section 4.
+    Source: Rainforth et al. (2018), https://arxiv.org/abs/1802.04537.
 
     Args:
         groups: M of the encoder's target, which divides the number of codes.
