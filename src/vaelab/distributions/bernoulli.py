@@ -106,13 +106,14 @@ class _BernoulliLogDensity(torch.autograd.Function):
         ctx.save_for_backward(logits, value)
         if not _is_suffix(value, logits):
             return _summed(logits, value)
-        if logits.device.type == "cpu" and logits.numel() >= _SHARED * value.numel():
-            signs = 2 * value - 1
-            if bool((signs.abs() == 1).all()):
-                blocks = list(_blocks(logits, signs))
-                scratch = torch.empty_like(blocks[0][0])  # used again: new memory takes as long as the sums
-                return torch.cat([_summed_bits(rows, bits, scratch[: len(rows)]) for rows, bits in blocks])
-        parts = [_summed(rows, bits) for rows, bits in _blocks(logits, value)]
+        is_worthwhile = not any(ctx.needs_input_grad) or logits.numel() >= _SHARED * value.numel()
+        signs = _signs(value.to(logits.dtype)) if logits.device.type == "cpu" and is_worthwhile else None
+        if signs is None:
+            parts = [_summed(rows, bits) for rows, bits in _blocks(logits, value)]
+        else:
+            blocks = list(_blocks(logits, signs))
+            scratch = torch.empty_like(blocks[0][0])  # used again: new memory takes as long as the sums
+            parts = [_summed_bits(rows, bits, scratch[: len(rows)]) for rows, bits in blocks]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     @staticmethod
@@ -134,6 +135,13 @@ class _BernoulliLogDensity(torch.autograd.Function):
 
 
 _SHARED = 8  # codes for which it is worth while to ask whether the values are bits
+
+
+def _signs(value: Tensor) -> Tensor | None:
+    """Return -1 for a bit that is 0 and +1 for one that is 1; None if some value is not a bit."""
+    signs = 2 * value - 1
+    off = signs.square().sub_(1).flatten()
+    return signs if float(off.dot(off)) == 0 else None
 
 
 def _summed_bits(logits: Tensor, signs: Tensor, scratch: Tensor) -> Tensor:

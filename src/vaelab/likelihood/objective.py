@@ -18,8 +18,8 @@ __all__ = ["Draw", "Score", "joined", "objective_bound", "posterior_score", "sco
 
 Draw = Callable[[int], Terms]  # from K to the terms of K new codes for each of some observations
 Score = Callable[[Tensor], Draw]  # from observations (B, X) to such a function: what does not change is computed once
-_ELEMENTS = 4_000_000  # of a (K, B, X) chunk: 16 MB in float32, about what a processor's cache holds
 _ROWS, _CODES = 1000, 40  # observations of a chunk, at most; codes that its rows leave room for
+_ELEMENTS = 4_000_000  # of a (K, B, X) chunk
 
 
 def objective_bound(

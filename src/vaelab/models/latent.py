@@ -25,6 +25,7 @@ __all__ = ["LatentVariableModel", "SampleKind", "columns_of", "require_model", "
 
 SampleKind = Literal["draw", "mean", "mode"]
 _ELBO = ELBO()
+_AT_ONCE = 1_000_000  # numbers that are decoded at once without a gradient: 4 MB, near the size of a processor's cache
 _log = logging.getLogger("vaelab")
 
 
@@ -201,11 +202,13 @@ class LatentVariableModel(Pretrained):
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Return log p(x|z), shape (K, B), for rows x (B, X) and codes z (K, B, D) in the model's type.
 
-        Of a conditional model it is log p(x|z, y), for rows (B, X + Y). Where values may be missing it is that of the
-        observed ones, log p(x_observed|z).
+        Of a conditional model: log p(x|z, y), for rows (B, X + Y). Where values may be missing: log p(x_observed|z).
         """
         x, y = self.split(x)
-        return self.log_density(self.conditional(z, y), x)
+        if torch.is_grad_enabled() or z.ndim != 3 or z.device.type != "cpu":
+            return self.log_density(self.conditional(z, y), x)
+        parts = z.split(max(1, _AT_ONCE // max(1, z.shape[-2] * x.shape[-1])))
+        return torch.cat([self.log_density(self.conditional(codes, y), x) for codes in parts])
 
     def log_density(self, conditional: Distribution, x: Tensor) -> Tensor:
         """Return the log-density of observations x (B, X) under p(x|z), shape (K, B); of the observed values alone."""
@@ -387,10 +390,9 @@ def _as_part(
     name: str, module: nn.Module, inputs: tuple[Tensor, ...], by_name: dict[str, Tensor], returned: object
 ) -> Distribution:
     """Check what a part of a model returned: a distribution over vectors, one for each row of the part's input."""
-    distribution = as_vector(returned, name)
-    first = next(iter((*inputs, *by_name.values())), None)
-    expected = torch.Size() if first is None else first.shape[:-1]
-    if distribution.batch_shape != expected:
+    distribution, given = as_vector(returned, name), (*inputs, *by_name.values())
+    expected = given[0].shape[:-1] if given else ()
+    if tuple(distribution.batch_shape) != tuple(expected):
         raise InputError(
             f"{name}: expected a distribution of batch shape {tuple(expected)}, one for each row of its input; "
             f"got batch shape {tuple(distribution.batch_shape)}"
