@@ -21,6 +21,7 @@ from vaelab.distributions import (
     Multinomial,
     OneHotCategorical,
     Product,
+    RestrictedBoltzmann,
     Tree,
     all_codes,
     map_parameters,
@@ -332,6 +333,15 @@ CONTRACT = {
     "tree": (
         lambda **options: Tree(normal(4, 3), normal(4, 3), [-1, 0, 1], **options),
         "Tree(off: (4, 3), on: (4, 3))",
+        torch.tensor([0.0, 0.5, 1.0]),
+    ),
+    "restricted Boltzmann machine": (
+        lambda **options: RestrictedBoltzmann(
+            *(normal(3), normal(2), normal(3, 2)),
+            known=torch.tensor([[1.0, math.nan, math.nan]] * 4).double(),
+            **options,
+        ),
+        "RestrictedBoltzmann(visible: (3,), hidden: (2,), known: (4, 3))",
         torch.tensor([0.0, 0.5, 1.0]),
     ),
     "product": (

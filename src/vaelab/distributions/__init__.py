@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from vaelab.distributions.autoregressive import Autoregressive
 from vaelab.distributions.bernoulli import Bernoulli
+from vaelab.distributions.boltzmann import RestrictedBoltzmann
 from vaelab.distributions.categorical import Groups, OneHotCategorical
 from vaelab.distributions.chain import Chain, log_factors
 from vaelab.distributions.codes import Code, all_codes, codes_between, kind_of_code
@@ -37,6 +38,7 @@ __all__ = [
     "OneHotCategorical",
     "ParametricDistribution",
     "Product",
+    "RestrictedBoltzmann",
     "Tree",
     "VectorDistribution",
     "all_codes",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-__all__ = ["Code", "all_codes", "codes_between", "kind_of_code"]
+__all__ = ["Code", "all_codes", "codes_between", "codes_of", "kind_of_code"]
 
 Code = Literal["real", "bits", "point"]
 
@@ -44,5 +44,13 @@ def codes_between(start: int, stop: int, dim: int, like: Tensor) -> Tensor:
     tensor([[0., 1., 0.],
             [1., 1., 0.]])
     """
-    numbers = torch.arange(start, stop, device=like.device).unsqueeze(-1)
-    return (numbers >> torch.arange(dim, device=like.device) & 1).to(like.dtype)
+    return codes_of(torch.arange(start, stop, device=like.device), dim, like)
+
+
+def codes_of(numbers: Tensor, dim: int, like: Tensor) -> Tensor:
+    """Return the codes with some numbers (...) among all 2^D, shape (..., D).
+
+    >>> codes_of(torch.tensor(6), 3, torch.zeros(()))
+    tensor([0., 1., 1.])
+    """
+    return (numbers.unsqueeze(-1) >> torch.arange(dim, device=like.device) & 1).to(like.dtype)
