@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
     from vaelab.runs import Run, from_pretrained, load
     from vaelab.seeds import seeded
+    from vaelab.studies import suggest
     from vaelab.training import fit
 
 # The room of each name. A room is imported when it, or a name from it, is first used: torch takes a second to import,
@@ -34,6 +35,7 @@ _ROOM_OF = {
     "gaussian_vae": "models",
     "sbn": "models",
     "seeded": "seeds",
+    "suggest": "studies",
     "Run": "runs",
     "from_pretrained": "runs",
     "load": "runs",
@@ -62,6 +64,7 @@ __all__ = [
     "load_data",
     "sbn",
     "seeded",
+    "suggest",
 ]
 
 

@@ -21,6 +21,7 @@ from vaelab.cli.measures import gradients, tightness
 from vaelab.cli.observations import encode, reconstruct, sample
 from vaelab.cli.output import announce_loading, say
 from vaelab.cli.streams import abandon_broken, write_any_text
+from vaelab.cli.suggesting import suggest
 from vaelab.cli.sweeps import sweep
 from vaelab.cli.training import lab, show_settings, train
 from vaelab.cli.usage import COMMANDS, NEXT, Commands, usage_error
@@ -40,7 +41,7 @@ app = typer.Typer(
 _NAMES = {show_data: "data", show_settings: "settings"}
 for command in (
     *(train, evaluate, diagnose, explore, sample, reconstruct, encode, impute, export, compare),
-    *(sweep, gradients, tightness, lab, show_data, show_settings),
+    *(suggest, sweep, gradients, tightness, lab, show_data, show_settings),
 ):
     name = _NAMES.get(command, command.__name__)
     app.command(name, short_help=COMMANDS[name].does, epilog=f"Example: {COMMANDS[name].example}")(command)

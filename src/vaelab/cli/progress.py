@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["TrainingProgress", "WorkProgress", "describe"]
+if TYPE_CHECKING:
+    from vaelab.studies.suggestion import Tried
+
+__all__ = ["SuggestProgress", "TrainingProgress", "WorkProgress", "describe"]
 
 _LINES = 50  # lines of a long task without a terminal
 _SECONDS = 15.0  # between two lines of a task that is no training, at least
@@ -85,6 +88,27 @@ class TrainingProgress(_Bar):
         if name in self.tasks:
             self.progress.remove_task(self.tasks.pop(name))
         self.line(text)
+
+
+class SuggestProgress(TrainingProgress):
+    """Shows the progress of ``vaelab suggest``: the training that runs, the time left, and a line for each model."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds, self.begun = seconds, time.monotonic()
+        self.budget = self.progress.add_task("budget", total=seconds, text="left")
+
+    def row(self, name: str, row: dict[str, Any]) -> None:
+        """Show a logged row on a terminal; elsewhere the lines of the models are enough."""
+        if not self.progress.disable:
+            super().row(name, row)
+            self.progress.update(self.budget, completed=min(self.seconds, time.monotonic() - self.begun))
+
+    def model(self, tried: Tried) -> None:
+        """Show the numbers of a model, and how much of the budget is left."""
+        left = _duration(max(0.0, self.seconds - (time.monotonic() - self.begun)))
+        number = tried.failure or f"{tried.validation:.2f} ({tried.number}), {tried.seconds:.1f} s"
+        self.end(tried.name, f"{tried.name}: {number}; at most {left} left")
 
 
 class WorkProgress(_Bar):

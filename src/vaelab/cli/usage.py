@@ -107,6 +107,13 @@ COMMANDS = {
         "vaelab evaluate {run}",
         "grid search tune optimize optimise",
     ),
+    "suggest": Command(
+        "Try simple and deep models; recommend one.",
+        "vaelab suggest answers.csv --seconds 180",
+        "`suggestions/NAME`, or `--out`",
+        "vaelab evaluate {run}",
+        "recommend auto automl choose baselines",
+    ),
     "gradients": Command(
         "Measure the gradient estimators on a run.",
         "vaelab gradients runs/b",

@@ -14,7 +14,7 @@ import torch
 from vaelab.data import Batches, Dataset
 from vaelab.errors import InputError
 from vaelab.networks import choose_precision
-from vaelab.runs import Run, locked, source_of
+from vaelab.runs import DataSource, Run, locked, source_of
 from vaelab.seeds import seeded
 from vaelab.settings import Settings, words
 from vaelab.training.checks import check_settings
@@ -34,6 +34,7 @@ def train(
     out: str | Path,
     *,
     data: Dataset | None = None,
+    source: DataSource | None = None,
     resume: bool = False,
     overwrite: bool = False,
     callback: Callable[[Row], None] | None = None,
@@ -47,7 +48,7 @@ def train(
     With ``resume`` an existing run continues from its last checkpoint and ends with the same weights as an undisturbed
     one. Processes that torchrun restarts after a failure resume without it. Several processes (see :func:`joined`)
     train one model: each takes its share of every batch, and rank 0 alone writes; they wait ``rank_timeout`` seconds
-    for each other.
+    for each other. ``source`` is where given ``data`` were read from; without it they were made in Python.
 
     Raises:
         InputError: settings that contradict each other or the run, a directory that is not empty, or one into which
@@ -56,7 +57,7 @@ def train(
     """
     with joined(rank_timeout) as processes, ExitStack() as held:
         given, data = data, data if data is not None else settings.load_data()
-        source = source_of(settings.data, given)
+        source = source or source_of(settings.data, given)
         settings = _described(settings, source.given, data, given is not None)
         device = choose_device(settings.device)
         observed = data.train.observations()
