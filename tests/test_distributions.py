@@ -18,10 +18,12 @@ from vaelab.distributions import (
     ContinuousBernoulli,
     Delta,
     DiagonalNormal,
+    Mixture,
     Multinomial,
     OneHotCategorical,
     Product,
     RestrictedBoltzmann,
+    Stacked,
     Tree,
     all_codes,
     map_parameters,
@@ -344,6 +346,16 @@ CONTRACT = {
         "RestrictedBoltzmann(visible: (3,), hidden: (2,), known: (4, 3))",
         torch.tensor([0.0, 0.5, 1.0]),
     ),
+    "mixture": (
+        lambda **options: Mixture(normal(4, 2), Bernoulli(normal(4, 2, 3)), **options),
+        "Mixture(log_weights: (4, 2), Bernoulli(logits: (4, 2, 3)))",
+        torch.tensor([0.0, 0.5, 1.0]),
+    ),
+    "stack": (
+        lambda **options: Stacked([Bernoulli(normal(3)) for _ in range(4)], **options),
+        "Stacked(4 x Bernoulli(logits: (3,)))",
+        torch.tensor([0.0, 0.5, 1.0]),
+    ),
     "product": (
         product,
         "Product(Bernoulli(logits: (4, 2)), DiagonalNormal(loc: (4, 1), log_scale: (4, 1)), "
@@ -439,6 +451,9 @@ def test_the_mode_has_the_highest_density(case):
         first, second = q.mode.split(q.sizes, -1)
         assert torch.equal(first, q.first.mode)
         assert torch.equal(second, q.steps[0](first).mode)
+        return
+    if isinstance(q, Mixture):  # the best of the modes of the components
+        assert torch.equal(q.log_prob(q.mode), q.log_prob(q.components.mode.movedim(-2, 0)).amax(0))
         return
     if isinstance(q, Autoregressive):  # the mode of each column given those before it
         assert torch.equal(q.mode, (q.conditional_logits(q.mode) > 0).double())

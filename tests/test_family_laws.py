@@ -19,9 +19,11 @@ from vaelab.distributions import (
     Bernoulli,
     ContinuousBernoulli,
     DiagonalNormal,
+    Mixture,
     Multinomial,
     OneHotCategorical,
     Product,
+    Stacked,
     Tree,
     all_codes,
     observed_log_prob,
@@ -72,6 +74,18 @@ def mixed_nodes():
     return nodes[:, torch.cat(PRODUCT_COLUMNS).argsort()], weights
 
 
+def mixture_of_products(w, a):
+    return Mixture(w, mixed(*a.unflatten(-1, (3, 5)).split([2, 2, 1], -1)))
+
+
+FORESTS = [2, 0, -1], [-1, 0, 1], [-1, -1, 1]
+
+
+def mixture_of_trees(w, a, b):
+    tables = (part.unflatten(-1, (3, 3)).unbind(-2) for part in (a, b))
+    return Mixture(w, Stacked([Tree(*parts) for parts in zip(*tables, FORESTS, strict=True)]))
+
+
 MATRICES = torch.randn(3, 5, 5, generator=torch.Generator().manual_seed(1)).double()
 
 # name -> (build from parameters of shapes (B, ...), the widths of the parameters, nodes (N, X) and weights (N,))
@@ -82,13 +96,18 @@ FAMILIES = {
     "categorical-same-size": (lambda a: OneHotCategorical(a, (3, 3)), [6], lambda: levels(3, 3)),
     "continuous-bernoulli": (ContinuousBernoulli, [2], lambda: interval(2, 0, 1, 40)),
     "gaussian": (lambda a, b: DiagonalNormal(a, 0.2 * b), [2, 2], lambda: interval(2, -18, 18, 200)),
+    "mixture": (lambda w, a: Mixture(w, Bernoulli(a.unflatten(-1, (2, 4)))), [2, 8], lambda: bits(4)),
+    "mixture-of-products": (mixture_of_products, [3, 15], mixed_nodes),
+    "mixture-of-trees": (mixture_of_trees, [3, 9, 9], lambda: bits(3)),
     "multinomial": (lambda a: Multinomial(a, 6), [4], lambda: counts(6, 4)),
     "product": (mixed, [2, 2, 1], mixed_nodes),
     "tree": (lambda a, b: Tree(a, b, [2, 0, -1, 0, 2]), [5, 5], lambda: bits(5)),
     "trees": (lambda a, b: Tree(a, b, [-1, 2, -1, 2]), [4, 4], lambda: bits(4)),
 }
-INDEPENDENT = [name for name in FAMILIES if name not in ("autoregressive", "multinomial", "tree", "trees")]
-WITHOUT_ENTROPY = ("autoregressive", "multinomial")
+MIXTURES = ("mixture", "mixture-of-products", "mixture-of-trees")
+DEPENDENT = ("autoregressive", "multinomial", "tree", "trees", *MIXTURES)
+INDEPENDENT = [name for name in FAMILIES if name not in DEPENDENT]
+WITHOUT_ENTROPY = ("autoregressive", "multinomial", *MIXTURES)
 
 
 class Case:
@@ -147,6 +166,10 @@ def test_no_value_has_a_higher_density_than_the_mode(case):
     assert case.p.support.check(case.p.mode).all()
     if case.name == "autoregressive":  # column by column
         assert torch.equal(case.p.mode, (case.p.conditional_logits(case.p.mode) > 0).double())
+        return
+    if case.name in MIXTURES:  # of the modes of the components
+        modes = case.p.components.mode.movedim(-2, 0)  # (C, B, X)
+        assert torch.equal(case.p.log_prob(case.p.mode), case.p.log_prob(modes).amax(0))
         return
     assert (case.p.log_prob(case.p.mode) >= case.p.log_prob(case.nodes.unsqueeze(1)).amax(0) - 1e-12).all()
 

@@ -17,6 +17,7 @@ from vaelab.distributions.continuous_bernoulli import ContinuousBernoulli
 from vaelab.distributions.conversion import as_vector, map_parameters
 from vaelab.distributions.delta import Delta
 from vaelab.distributions.divergence import kl_by_unit
+from vaelab.distributions.mixture import Mixture, Stacked
 from vaelab.distributions.multinomial import Multinomial
 from vaelab.distributions.normal import DiagonalNormal
 from vaelab.distributions.observed import given_observed, observed_log_prob
@@ -34,11 +35,13 @@ __all__ = [
     "DiagonalNormal",
     "Forest",
     "Groups",
+    "Mixture",
     "Multinomial",
     "OneHotCategorical",
     "ParametricDistribution",
     "Product",
     "RestrictedBoltzmann",
+    "Stacked",
     "Tree",
     "VectorDistribution",
     "all_codes",
