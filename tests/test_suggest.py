@@ -21,7 +21,14 @@ from vaelab.studies.suggestion.result import compared
 from vaelab.studies.suggestion.trial import Trials, codes_for
 
 # Small models and short trainings, which do not depend on the time.
-QUICK = {"hidden_dims": [8], "latent_dim": 2, "training.steps": 30, "training.log_every": 10, "training.warmup": 0}
+QUICK = {
+    "hidden_dims": [8],
+    "latent_dim": 2,
+    "training.steps": 30,
+    "training.log_every": 10,
+    "training.validate_every": 10,
+    "training.warmup": 0,
+}
 SMALL = (
     Candidate("vae", "gaussian-vae", QUICK, deep=True),
     Candidate("vae-tree", "gaussian-vae", QUICK | {"likelihood": "tree"}, deep=True),

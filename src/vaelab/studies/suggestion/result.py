@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Suggestion", "Tried", "compared"]
 
-HEADER = ["model", "validation log p(x)", "below the best", "test log p(x)", "number", "seconds"]
+HEADER = ["model", "validation", "below best", "test", "seconds"]  # narrow enough for 80 columns
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,29 @@ class Tried:
         """Whether the numbers are log p(x) itself, and no lower bounds on it."""
         return self.number == "exact"
 
+    @property
+    def sign(self) -> str:
+        """The sign before a number that is a lower bound on log p(x)."""
+        return "" if self.exact else "≥"
+
     def cells(self) -> list[str]:
-        """Return the row as it is printed."""
+        """Return the row as it is printed; what is at least log p(x), as the number is a lower bound, has a sign."""
         if self.failure is not None:
-            return [self.name, "-", "-", "-", "none", "-"]
+            return [self.name, "-", "-", "-", "-"]
+        bound = "" if self.exact else "≥"
         below = "best" if self.below == 0 else _number(self.below, self.below_error)
-        number = self.number if self.exact else f"{self.number}, a bound"
-        numbers = [_number(self.validation, self.validation_error), below, _number(self.test, self.test_error)]
-        return [self.name, *numbers, number, f"{self.seconds or 0.0:.1f}"]
+        validation, test = _number(self.validation, self.validation_error), _number(self.test, self.test_error)
+        return [
+            self.name,
+            bound + validation,
+            below,
+            bound + test if self.test is not None else "-",
+            _time(self.seconds),
+        ]
+
+
+def _time(seconds: float | None) -> str:
+    return f"{seconds or 0.0:.1f}"
 
 
 def _number(value: float | None, error: float | None) -> str:
@@ -144,9 +159,15 @@ class Suggestion:
 
     def notes(self) -> list[str]:
         """Return how to read the table, and what is to know about single models."""
+        bounds = sorted({row.number for row in self.rows if row.number and not row.exact})
         return [
-            "nats per row, higher is better, ± standard errors; the models are compared on the validation split, "
-            "row by row; nothing was chosen on the test split",
+            "mean log p(x) of a row in nats, higher is better, ± standard errors; the models are compared on the "
+            "validation split, row by row; nothing was chosen on the test split",
+            *(
+                [f"≥ before a lower bound on log p(x), {' or '.join(bounds)}; the other numbers are exact"]
+                if bounds
+                else []
+            ),
             *(f"{row.name}: {row.failure or row.note}" for row in self.rows if row.failure or row.note),
         ]
 
