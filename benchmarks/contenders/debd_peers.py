@@ -1,0 +1,253 @@
+"""Other libraries on the binary tables, run in their own environment by ``debd.py --peers``.
+
+    python -m contenders.debd_peers --tables DIR --out DIR [--names ...] [--models ...] [--workers 2] [--seconds 400]
+
+Each peer is fitted as its documentation recommends, stops on the validation split, and its sizes are chosen there; the
+grids are below. A gradient fit also stops after ``LONGEST`` seconds of its processor, several times what a training of
+vaelab takes. Exact log p(x), except for scikit-learn's RBM, which has none: its log Z is annealed here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contenders.jobs import Job, Tables, read_table, run_jobs
+
+__all__ = ["PEERS"]
+
+LONGEST = 150.0
+# log p(x) of (N, X) rows, (N,)
+Density = Callable[[np.ndarray], np.ndarray]
+Fitted = tuple[dict[str, Any], Density]
+
+
+def stepmix_mixture(data: Tables, seed: int) -> Iterator[Fitted]:
+    """Yield mixtures of 20, 100 and 300 Bernoulli components by EM: stepmix's latent classes."""
+    from scipy.special import logsumexp
+    from stepmix.stepmix import StepMix
+
+    for components in (20, 100, 300):
+        if 2 * components > len(data["train"]):
+            return
+        model = StepMix(
+            components, measurement="bernoulli", random_state=seed, progress_bar=0, max_iter=200, abs_tol=1e-3
+        )
+        model.fit(data["train"].astype(float))
+
+        def density(x: np.ndarray, model: StepMix = model) -> np.ndarray:
+            p = np.clip(model.get_parameters()["measurement"]["pis"], 1e-15, 1 - 1e-15)  # (C, X)
+            joint = np.log(model.weights_) + x @ np.log(p).T + (1 - x) @ np.log1p(-p).T
+            found: np.ndarray = logsumexp(joint, axis=1)
+            return found
+
+        yield {"components": components}, density
+
+
+def hidden_chow_liu(data: Tables, seed: int) -> Iterator[Fitted]:
+    """Yield hidden Chow-Liu trees of 16 and 32 states in each node, by Adam: libcirkit's circuits."""
+    import torch
+    from cirkit.pipeline import compile as compiled
+    from cirkit.templates import data_modalities, utils
+
+    weights = utils.Parameterization(activation="softmax", initialization="normal")
+    layer = {"name": "categorical", "args": {"num_categories": 2}}
+    for units in (16, 32) if data["train"].shape[1] < 400 else (8,):
+        torch.manual_seed(seed)
+        symbolic = data_modalities.tabular_data(
+            "chow-liu-tree",
+            data=torch.from_numpy(data["train"]).long(),
+            input_layers=layer,
+            num_input_units=units,
+            sum_product_layer="cp",
+            num_sum_units=units,
+            sum_weight_param=weights,
+        )
+        circuit = compiled(symbolic)
+        yield {"units": units}, _by_adam(circuit, lambda x, circuit=circuit: circuit(x.long()).flatten(), data, 0.01)
+
+
+def einet(data: Tables, seed: int) -> Iterator[Fitted]:
+    """Yield an einsum network of ten random structures, by Adam: spflow's."""
+    import torch
+    from spflow.meta import Scope
+    from spflow.modules.leaves import Bernoulli
+    from spflow.zoo.einet.einet import Einet
+
+    columns = data["train"].shape[1]
+    torch.manual_seed(seed)
+    leaf = Bernoulli(scope=Scope(list(range(columns))), out_channels=16, num_repetitions=10)
+    depth = min(4, int(np.log2(columns)))
+    network = Einet([leaf], num_sums=16, num_leaves=16, depth=depth, num_repetitions=10)
+    density = _by_adam(network, lambda x: network.log_likelihood(x.float()).flatten(), data, 0.02)
+    yield {"units": 16, "repetitions": 10, "depth": depth}, density
+
+
+def continuous_mixture(data: Tables, seed: int) -> Iterator[Fitted]:
+    """Yield a continuous mixture of independent columns, 4 latent numbers, 1024 points: spflow's."""
+    import torch
+    from spflow.zoo.cms.continuous_mixtures import learn_continuous_mixture_factorized
+
+    train, validation = (torch.from_numpy(data[split]).float() for split in ("train", "validation"))
+    steps = min(4000, int(LONGEST * 6000 / train.shape[1]))  # about as many as fit into LONGEST
+    epochs = int(np.ceil(steps * 128 / len(train)))
+    model = learn_continuous_mixture_factorized(
+        train,
+        leaf="bernoulli",
+        latent_dim=4,
+        num_points_train=128,
+        num_points_eval=1024,
+        num_epochs=epochs,
+        val_data=validation,
+        seed=seed,
+    )
+
+    def density(x: np.ndarray) -> np.ndarray:
+        rows = torch.from_numpy(x).float()
+        with torch.no_grad():
+            parts = [model.log_likelihood(part).sum(1).flatten() for part in rows.split(200)]
+        return torch.cat(parts).double().numpy()
+
+    yield {"latent_dim": 4, "points": 1024, "epochs": epochs}, density
+
+
+def scikit_rbm(data: Tables, seed: int) -> Iterator[Fitted]:
+    """Yield restricted Boltzmann machines of 100 hidden units by persistent CD: scikit-learn's."""
+    from sklearn.neural_network import BernoulliRBM
+
+    train = data["train"].astype(float)
+    epochs = int(np.clip(np.ceil(4000 * 100 / len(train)), 10, 100))
+    for rate in (0.01, 0.05, 0.1):
+        machine = BernoulliRBM(100, learning_rate=rate, batch_size=100, n_iter=epochs, random_state=seed).fit(train)
+        a, b, W = machine.intercept_visible_, machine.intercept_hidden_, machine.components_.T  # (X,), (H,), (X, H)
+        log_z, error = annealed_log_z(a, b, W, train.mean(0), seed)
+
+        def density(x: np.ndarray, a: Any = a, b: Any = b, W: Any = W, log_z: float = log_z) -> np.ndarray:
+            found: np.ndarray = x @ a + np.logaddexp(0, x @ W + b).sum(1) - log_z
+            return found
+
+        yield {"hidden": 100, "learning_rate": rate, "epochs": epochs, "log_z_error": round(error, 3)}, density
+
+
+def annealed_log_z(
+    a: np.ndarray, b: np.ndarray, W: np.ndarray, mean: np.ndarray, seed: int, chains: int = 200, steps: int = 2000
+) -> tuple[float, float]:
+    """Return log Z of an RBM by annealed importance sampling from the columns' means, and its standard error.
+
+    Source: Salakhutdinov & Murray (2008), https://doi.org/10.1145/1390156.1390266.
+    """
+    generator = np.random.default_rng(seed)
+    p = np.clip(mean, 0.005, 0.995)
+    base = np.log(p) - np.log1p(-p)
+    x = (generator.random((chains, len(a))) < p).astype(float)
+    weights = np.zeros(chains)
+    levels = np.linspace(0, 1, steps + 1)
+    for low, high in pairwise(levels):
+        linear, field = x @ (a - base), x @ W + b
+        weights += (high - low) * linear + (np.logaddexp(0, high * field) - np.logaddexp(0, low * field)).sum(1)
+        hidden = (generator.random(field.shape) < _sigmoid(high * field)).astype(float)
+        logits = (1 - high) * base + high * (a + hidden @ W.T)
+        x = (generator.random(x.shape) < _sigmoid(logits)).astype(float)
+    start = np.logaddexp(0, base).sum() + len(b) * np.log(2)
+    top = weights.max()
+    scaled = np.exp(weights - top)
+    error = scaled.std() / scaled.mean() / np.sqrt(chains)
+    return float(start + top + np.log(scaled.mean())), float(error)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    found: np.ndarray = 0.5 * (1 + np.tanh(0.5 * x))
+    return found
+
+
+def _by_adam(module: Any, log_prob: Any, data: Tables, rate: float, epochs: int = 200, patience: int = 5) -> Density:
+    """Maximise log p(x) by Adam in batches of 256, until five epochs do not raise it on the validation split."""
+    import torch
+
+    train, validation = (torch.from_numpy(data[split]) for split in ("train", "validation"))
+    optimizer = torch.optim.Adam(module.parameters(), lr=rate)
+
+    def density(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            parts = [log_prob(part) for part in torch.from_numpy(x).split(500)]
+        return torch.cat(parts).double().numpy()
+
+    best, waited, kept, started = -np.inf, 0, {}, time.process_time()
+    for _ in range(epochs):
+        for batch in train[torch.randperm(len(train))].split(256):
+            if time.process_time() - started > LONGEST:
+                break
+            loss = -log_prob(batch).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        value = float(density(validation.numpy()).mean())
+        if value > best:
+            best, waited, kept = value, 0, {key: w.clone() for key, w in module.state_dict().items()}
+        else:
+            waited += 1
+        if waited >= patience or time.process_time() - started > LONGEST:
+            break
+    module.load_state_dict(kept)
+    return density
+
+
+PEERS: dict[str, Callable[[Tables, int], Iterator[Fitted]]] = {
+    "stepmix: mixture": stepmix_mixture,
+    "libcirkit: hidden Chow-Liu tree": hidden_chow_liu,
+    "spflow: einsum network": einet,
+    "spflow: continuous mixture": continuous_mixture,
+    "scikit-learn: BernoulliRBM": scikit_rbm,
+}
+BOUND = {"scikit-learn: BernoulliRBM": "ais-2000"}
+
+
+def measure(job: Job, tables: Path) -> dict[str, Any]:
+    """Fit a peer on a table, and return log p(x) of the rows for what is best on the validation split."""
+    data = read_table(tables, job.table)
+    started, processor = time.perf_counter(), time.process_time()
+    best: tuple[float, dict[str, Any], Density] | None = None
+    tried = []
+    for chosen, density in PEERS[job.model](data, job.seed):
+        value = float(density(data["validation"]).mean())
+        tried.append(chosen | {"validation": round(value, 4)})
+        if best is None or value > best[0]:
+            best = (value, chosen, density)
+    if best is None:
+        raise ValueError("too few rows for the smallest model")
+    result = {
+        "kind": "peer",
+        "seconds": round(time.perf_counter() - started, 1),
+        "processor_seconds": round(time.process_time() - processor, 1),
+        "settings": best[1],
+        "tried": tried,
+        "validation": best[0],
+    }
+    values = best[2](data["test"])
+    error = float(values.std(ddof=1) / np.sqrt(len(values)))
+    result |= {"test": float(values.mean()), "test_error": error, "bound": BOUND.get(job.model, "exact")}
+    return result | {"values": [round(value, 4) for value in values.tolist()]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tables", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--names", nargs="+", required=True)
+    parser.add_argument("--models", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seconds", type=float)
+    options = parser.parse_args()
+    jobs = [Job(table, name, seed) for seed in options.seeds for name in options.models for table in options.names]
+    run_jobs(jobs, measure, options.tables, options.out, options.workers, options.seconds)
+
+
+if __name__ == "__main__":
+    main()
