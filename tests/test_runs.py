@@ -69,6 +69,7 @@ ONE = {
     "autoencoder": {"latent_dim": 1, "components": 1},
     "sbn": {"layers": [2, 1]},
     "deep-gaussian-vae": {"layers": [1, 1], "hidden_dims": [[], []]},
+    "logistic-pca": {"latent_dim": 1},
 }
 
 

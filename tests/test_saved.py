@@ -37,6 +37,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "bernoulli-vae": {"latent_dim": 3, "hidden_dims": [4], "prior": "learned"},
     "sbn": {"layers": [3, 2]},
     "deep-gaussian-vae": {"layers": [2, 2], "hidden_dims": [[4], [3]]},
+    "logistic-pca": {"latent_dim": 2, "encoder_dims": [4]},
     "autoencoder": {"latent_dim": 2, "hidden_dims": [4], "components": 2},
 }
 

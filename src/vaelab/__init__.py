@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from vaelab.data import Dataset, DataSpec, Split, load_data
     from vaelab.evaluation import diagnose, evaluate, impute
     from vaelab.explorer import explore
-    from vaelab.models import LatentVariableModel, autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
+    from vaelab.models import (
+        LatentVariableModel,
+        autoencoder,
+        bernoulli_vae,
+        deep_gaussian_vae,
+        gaussian_vae,
+        logistic_pca,
+        sbn,
+    )
     from vaelab.runs import Run, from_pretrained, load
     from vaelab.seeds import seeded
     from vaelab.studies import suggest
@@ -33,6 +41,7 @@ _ROOM_OF = {
     "bernoulli_vae": "models",
     "deep_gaussian_vae": "models",
     "gaussian_vae": "models",
+    "logistic_pca": "models",
     "sbn": "models",
     "seeded": "seeds",
     "suggest": "studies",
@@ -62,6 +71,7 @@ __all__ = [
     "impute",
     "load",
     "load_data",
+    "logistic_pca",
     "sbn",
     "seeded",
     "suggest",

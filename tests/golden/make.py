@@ -29,6 +29,7 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "sbn-wake-sleep": ("sbn", {"layers": [3], "inference": "wake-sleep"}),
     "sbn-mean-field": ("sbn", {"layers": [3], "inference": "mean-field"}),
     "deep-gaussian-vae": ("deep-gaussian-vae", {"layers": [2, 2], "hidden_dims": [[4], [3]]}),
+    "logistic-pca": ("logistic-pca", {"latent_dim": 2, "encoder_dims": [4]}),
     "autoencoder": ("autoencoder", {"latent_dim": 2, "hidden_dims": [4], "components": 2}),
     "conditional": ("gaussian-vae", {"latent_dim": 2, "hidden_dims": [4]}),
     "conv": ("gaussian-vae", {"latent_dim": 2, "network": "conv", "hidden_dims": [4]}),

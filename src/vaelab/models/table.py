@@ -9,6 +9,7 @@ from typing import Any
 from vaelab.models.autoencoder import autoencoder
 from vaelab.models.build import bit_code_size, real_code_size
 from vaelab.models.latent import LatentVariableModel
+from vaelab.models.logistic_pca import logistic_pca
 from vaelab.models.sbn import sbn
 from vaelab.models.vae import bernoulli_vae, deep_gaussian_vae, gaussian_vae
 
@@ -89,6 +90,11 @@ MODELS: dict[str, ModelRow] = {
         },
     ),
     "deep-gaussian-vae": ModelRow(deep_gaussian_vae, {"estimator": {"name": "pathwise"}, "training": _SHORT}),
+    "logistic-pca": ModelRow(
+        logistic_pca,
+        {"estimator": {"name": "pathwise"}, "training": _SHORT},
+        sizes={"latent_dim": real_code_size},
+    ),
     "autoencoder": ModelRow(
         autoencoder,
         {"estimator": {"name": "pathwise"}, "objective": {"name": "reconstruction"}, "training": _SHORT},

@@ -99,13 +99,14 @@ NAMES = {
         "bernoulli-vae estimator.name=score-function estimator.baseline=network": "nvil",
         "bernoulli-vae estimator.name=score-function estimator.baseline=leave-one-out objective.name=iwae": "vimco",
         "deep-gaussian-vae": "hvae hierarchical-vae ladder-vae",
+        "logistic-pca": "pca binary-pca bernoulli-pca item-response-theory irt",
         "autoencoder": "ae auto-encoder rae",
         "sbn layers=[200]": "belief-network sigmoid-belief-network rbm",
         "sbn layers=[200,200]": "dbn dbm",
         "sbn layers=[200] inference=wake-sleep": "helmholtz helmholtz-machine",
     },
 }
-_RELATIVES = ("rbm", "dbn", "dbm", "ladder-vae")  # vaelab has only something similar
+_RELATIVES = ("pca", "rbm", "dbn", "dbm", "ladder-vae")  # vaelab has only something similar
 
 
 def hint_for_key(key: str, accepted: Callable[[str], bool]) -> str:

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from vaelab.sklearn.estimators import BernoulliVAE, GaussianVAE, MixtureAutoencoder, SigmoidBeliefNetwork
+from vaelab.sklearn.logistic_pca import LogisticPCA
 
-__all__ = ["BernoulliVAE", "GaussianVAE", "MixtureAutoencoder", "SigmoidBeliefNetwork"]
+__all__ = ["BernoulliVAE", "GaussianVAE", "LogisticPCA", "MixtureAutoencoder", "SigmoidBeliefNetwork"]
