@@ -10,14 +10,74 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vaelab.data import Dataset
+from vaelab.data import Dataset, Observations
 from vaelab.errors import InputError
 
-__all__ = ["Pairs", "chow_liu_tree"]
+__all__ = ["PairCounts", "Pairs", "chow_liu_tree"]
 
 _ROWS = 4096  # rows at once: their counts are exact in float32
 _SMOOTHING = 10.0  # rows of independent columns that are added to the counts of each pair
 _MOST_COLUMNS = 5_000  # of which all pairs need 200 MB as float64
+
+
+@dataclass(frozen=True, eq=False)
+class PairCounts:
+    """Sums over rows for each pair of columns, weighted if the rows have weights; missing values are left out.
+
+    Attributes:
+        seen: of the rows in which columns i and j are observed, (X, X).
+        one: of those of them with a one in column i, (X, X).
+        both: of those with a one in both, (X, X).
+    """
+
+    seen: Tensor
+    one: Tensor
+    both: Tensor
+
+    @classmethod
+    def of(cls, rows: Observations, columns: int, shares: Tensor | None = None) -> PairCounts:
+        """Return the sums over all rows, in float64.
+
+        Args:
+            rows: a split.
+            columns: X, of which the first of each row are counted.
+            shares: by which each row is weighted besides, (N,), in [0, 1].
+
+        Raises:
+            InputError: more than 5,000 columns.
+        """
+        if columns > _MOST_COLUMNS:
+            raise InputError(
+                f"likelihood: tree is for at most {_MOST_COLUMNS:,} columns, as it compares all pairs; the data have "
+                f"{columns:,} (likelihood=bernoulli has no limit)"
+            )
+        exact = torch.float32 if rows.weights is None else torch.float64
+        seen, one, both = (torch.zeros(columns, columns, dtype=torch.float64, device=rows.device) for _ in range(3))
+        for start in range(0, len(rows), _ROWS):
+            part = slice(start, start + _ROWS)
+            x = rows.bits(part)[:, :columns].to(exact)  # without what a conditional model is given
+            weights = x.new_ones(len(x)) if rows.weights is None else rows.weights[part].to(exact)
+            weights = (weights if shares is None else weights * shares[part].to(exact)).unsqueeze(1)
+            missing = x.isnan()
+            if not bool(missing.any()):  # one product of matrices instead of three
+                of_part = (weights * x).T @ x
+                seen, one, both = seen + weights.sum(), one + of_part.diagonal().unsqueeze(1), both + of_part
+                continue
+            observed, x = (~missing).to(exact), x.nan_to_num(0)
+            both += (weights * x).T @ x
+            one += (weights * x).T @ observed
+            seen += (weights * observed).T @ observed
+        return cls(seen, one, both)
+
+    def independent(self, added: float = 0.0) -> Pairs:
+        """Return the pairs of independent columns with these means, after so many rows of each value are added."""
+        mean = ((self.one.diagonal() + added) / (self.seen.diagonal() + 2 * added)).nan_to_num(0.5)  # (X,)
+        return Pairs(mean.unsqueeze(1).expand_as(self.one), mean.outer(mean))
+
+    def smoothed(self, others: Pairs, rows: float) -> Pairs:
+        """Return the probabilities of the pairs, after so many rows of others are added."""
+        total = self.seen + rows
+        return Pairs((self.one + rows * others.one) / total, (self.both + rows * others.both) / total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,32 +106,9 @@ class Pairs:
         Raises:
             InputError: more than 5,000 columns.
         """
-        columns = data.spec.dim
-        if columns > _MOST_COLUMNS:
-            raise InputError(
-                f"likelihood: tree is for at most {_MOST_COLUMNS:,} columns, as it compares all pairs; the data have "
-                f"{columns:,} (likelihood=bernoulli has no limit)"
-            )
         fixed = data.with_binarisation("static") if data.binarisation == "dynamic" else data
-        rows = fixed.train.observations().sample()
-        exact = torch.float32 if rows.weights is None else torch.float64
-        seen, one, both = (torch.zeros(columns, columns, dtype=torch.float64) for _ in range(3))
-        for start in range(0, len(rows), _ROWS):
-            part = slice(start, start + _ROWS)
-            x = rows.bits(part)[:, :columns].to(exact)  # without what a conditional model is given
-            weights = torch.ones(len(x), 1) if rows.weights is None else rows.weights[part].unsqueeze(1)
-            observed = (~x.isnan()).to(exact)
-            weighted = (weights.to(exact) * x.nan_to_num(0)).T
-            both += weighted @ x.nan_to_num(0)
-            one += weighted @ observed
-            seen += (weights.to(exact) * observed).T @ observed
-        return cls._smoothed(seen, one, both)
-
-    @classmethod
-    def _smoothed(cls, seen: Tensor, one: Tensor, both: Tensor) -> Pairs:
-        mean = (one.diagonal() / seen.diagonal()).nan_to_num(0.5)  # (X,)
-        total = seen + _SMOOTHING
-        return cls((one + _SMOOTHING * mean.unsqueeze(1)) / total, (both + _SMOOTHING * mean.outer(mean)) / total)
+        counts = PairCounts.of(fixed.train.observations().sample(), data.spec.dim)
+        return counts.smoothed(counts.independent(), _SMOOTHING)
 
     def mutual_information(self) -> Tensor:
         """Return the mutual information of each pair, in nats, (X, X); symmetric.
@@ -86,17 +123,17 @@ class Pairs:
                 total += sign * torch.xlogy(p.clamp_min(0), p.clamp_min(0))
         return total
 
-    def tables(self, parents: Tensor) -> tuple[Tensor, Tensor]:
+    def tables(self, parents: Tensor, least: float = 0.001) -> tuple[Tensor, Tensor]:
         """Return the probability of a one in each column where its parent is 0, and where it is 1, (X,) each.
 
-        They are clipped to [0.001, 0.999]; of a root both are its mean.
+        They are clipped to [least, 1 - least]; of a root both are its mean.
         """
         columns, source = torch.arange(len(parents)), parents.clamp_min(0)
         both, one, parent = self.both[columns, source], self.one[columns, source], self.one[source, columns]
         low, high = (one - both) / (1 - parent), both / parent
         root = parents < 0
         mean = self.one.diagonal()
-        low, high = (torch.where(root, mean, p.nan_to_num(0.5)).clamp(0.001, 0.999).float() for p in (low, high))
+        low, high = (torch.where(root, mean, p.nan_to_num(0.5)).clamp(least, 1 - least).float() for p in (low, high))
         return low, high
 
 
