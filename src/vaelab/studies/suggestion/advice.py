@@ -66,7 +66,8 @@ def _choice(chosen: Tried, best: Tried, simple: Sequence[Tried]) -> str:
         )
     if not (chosen.deep and simple):
         return f"Use {chosen.name}: it is the best of the models that were tried."
-    bound = " Its number is a lower bound, so the true difference is larger." if not chosen.exact else ""
+    bounded = simple[0].exact and not chosen.exact
+    bound = " Its number is a lower bound, so the true difference is larger." if bounded else ""
     return (
         f"Use {chosen.name}: a deep model pays here. It is {_nats(simple[0])} better than {simple[0].name}, the best "
         f"simple model.{bound}"
@@ -91,11 +92,11 @@ def _gain(chosen: Tried, known: Sequence[Tried]) -> str | None:
 
 
 def _simpler(row: Tried, known: Sequence[Tried]) -> str:
-    """Return how much of the gain the best simple model has."""
+    """Return when to use the best simple model instead, and how much of the gain it has."""
+    when = "exact log p(x) matters more" if row.exact else "a simpler model is wanted"
     baseline = next((other for other in known if other.name == _BASELINE), None)
-    exact = "exact log p(x)" if row.exact else "a model without codes"
     if baseline is None or row is baseline or None in (baseline.validation, row.validation, known[0].validation):
-        return f"Where {exact} matters more, use {row.name}."
+        return f"Where {when}, use {row.name}."
     gained = (row.validation or 0.0) - (baseline.validation or 0.0)
     share = gained / ((known[0].validation or 0.0) - (baseline.validation or 0.0))
-    return f"Where {exact} matters more, use {row.name}: it has {share:.0%} of the gain of {known[0].name}."
+    return f"Where {when}, use {row.name}: it has {share:.0%} of the gain of {known[0].name}."

@@ -17,7 +17,7 @@ class Candidate:
         name: its name in the table, and that of its run directory.
         model: its row in the table of models.
         settings: those that differ from the defaults.
-        deep: whether it has codes and networks.
+        deep: whether p(x) has a network with hidden layers.
         share: its part of the time, relative to those of the others that are still to come.
     """
 
@@ -31,6 +31,7 @@ class Candidate:
 # A model that does not suit the data is left out, with its own refusal as the reason. What a model leaves of its share
 # goes to those after it. Of two models that are equally good the earlier one is recommended.
 CANDIDATES: tuple[Candidate, ...] = (
+    Candidate("logistic-pca", "logistic-pca", share=2.0),
     Candidate("gaussian-vae", "gaussian-vae", deep=True, share=3.0),
     Candidate("gaussian-vae-tree", "gaussian-vae", {"likelihood": "tree"}, deep=True, share=3.0),
 )

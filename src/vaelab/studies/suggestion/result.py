@@ -31,7 +31,7 @@ class Tried:
         name: of the model in the table, and of its run directory.
         model: its row in the table of models.
         words: the settings to type after ``vaelab train MODEL``.
-        deep: whether it has codes and networks.
+        deep: whether p(x) has a network with hidden layers.
         number: ``exact`` for log p(x) itself, or the name of a lower bound on it, such as ``iwae-1000``.
         validation: mean over the validation split, by which models are compared.
         validation_error: standard error of that mean.

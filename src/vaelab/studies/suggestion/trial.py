@@ -25,8 +25,8 @@ from vaelab.training import FitResult, check_settings, fit, for_data, train
 __all__ = ["Stopped", "Trials", "codes_for"]
 
 _STEPS = 20  # of the training that measures the time of a step
-_ROWS = 100  # of the evaluation that measures the time of a row
-_LATE = 1.5  # times its share of the time after which a training is stopped, finished or not
+_ROWS = 100  # at least, of the evaluation that measures the time of a row
+_LATE = 1.25  # times its share of the time after which a training is stopped, finished or not
 _CODES, _CODES_PER_SECOND = (1000, 300, 100, 30, 10), 5_000  # of a second of the whole budget
 HELD_OUT = ("validation", "test")
 
@@ -143,10 +143,10 @@ class Trials:
 
     def _seconds_of_evaluation(self, model: LatentVariableModel) -> float:
         """Return how long the evaluation will take, from that of some rows."""
-        begun, held_out = time.monotonic(), self._held_out()
-        rows = min(_ROWS, held_out["validation"])
-        evaluate(model, self.data, "validation", ("iwae",), self.codes, rows=rows)
-        return (time.monotonic() - begun) * sum(held_out.values()) / rows
+        held_out = self._held_out()
+        rows = min(held_out["validation"], max(_ROWS, held_out["validation"] // 20))
+        found = evaluate(model, self.data, "validation", ("iwae",), self.codes, rows=rows)
+        return (found.records[0].seconds or 0.0) * sum(held_out.values()) / rows
 
     def _held_out(self) -> dict[str, int]:
         """Return the rows of the splits that are evaluated."""
