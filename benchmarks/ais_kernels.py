@@ -25,7 +25,7 @@ from contenders.machine import machine
 from vaelab.data import Dataset
 from vaelab.likelihood.annealing import temperatures_between
 from vaelab.likelihood.walk import Annealing, estimate_of, walked
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, require_latent
 from vaelab.networks import evaluation_mode
 from vaelab.runs import Run
 from vaelab.seeds import seeded
@@ -118,7 +118,7 @@ def main() -> None:
     tables = []
     for name, settings in SETTINGS.items():
         run = Run(options.runs / name)
-        model, data = run.load().model, run.load_data()
+        model, data = require_latent(run.load().model, "this benchmark"), run.load_data()
         assert isinstance(data, Dataset)
         x = data.test.observations().bits(slice(0, options.rows))
         found[name], default = [], None

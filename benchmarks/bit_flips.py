@@ -22,6 +22,7 @@ from torch import Tensor
 from vaelab.data import Dataset, Split
 from vaelab.errors import InputError
 from vaelab.evaluation import EvaluationRecord
+from vaelab.models import require_latent
 from vaelab.runs import Loaded, Run
 from vaelab.settings import resolve
 from vaelab.storage import Schema, seal, unseal, write_file
@@ -65,7 +66,9 @@ def prepare(path: Path) -> Path:
     run.add_evaluations(
         [EvaluationRecord(name=name, value=value, **facts) for name, value in numbers.items()], loaded.weights
     )
-    run.save_tightness(measure_tightness(loaded.model, data, rows=10, steps=2, samples=2), loaded.weights)
+    run.save_tightness(
+        measure_tightness(require_latent(loaded.model, "tightness"), data, rows=10, steps=2, samples=2), loaded.weights
+    )
     estimator = {"estimator": "arm", "samples": 4, "milliseconds": 1.5, "variance": 2.25, "biased": False}
     measured = {"draws": 20, "observations": 100, "samples": 4, "estimators": [estimator, estimator | {"samples": 8}]}
     run.save_gradients(measured, loaded.weights)

@@ -58,6 +58,7 @@ def by_vaelab(gaps: dict[str, Rows], seed: int, name: str) -> tuple[Rows, float]
     settings = TrainingSettings(epochs=5) if name == "mnist" else None
     fit(model, data, seed=seed, settings=settings)
     found = impute(model, torch.from_numpy(gaps["test"]).float(), samples=500, seed=seed)
+    assert found.effective_samples is not None  # the model has codes
     return found.values.double().numpy(), float(found.effective_samples.median())
 
 

@@ -33,7 +33,7 @@ from contenders.machine import machine
 from vaelab.data import DataSpec
 from vaelab.errors import InputError
 from vaelab.likelihood import BOUNDS, Start, bracket, exact, importance_weighted, prior_average, quadrature
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, require_latent
 from vaelab.plots.style import INK, LINE_COLOURS, plain, png
 from vaelab.runs import Run
 
@@ -229,7 +229,11 @@ def evaluate_runs(options: argparse.Namespace, path: Path) -> dict[str, Any]:
         known = {"size": size, "runs": {}}
     for name in options.names:
         run = Run(options.runs / name)
-        model, data, done = run.load().model, run.load_data(), known["runs"].setdefault(name, {})
+        model, data, done = (
+            require_latent(run.load().model, "this benchmark"),
+            run.load_data(),
+            known["runs"].setdefault(name, {}),
+        )
         for bound in bounds_of(model):
             if bound in done:
                 continue

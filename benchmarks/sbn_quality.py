@@ -31,6 +31,7 @@ def run_one(name: str, steps: int, runs: Path) -> dict[str, Any]:
 
     from vaelab.data import load_data
     from vaelab.likelihood import elbo, importance_weighted
+    from vaelab.models import require_latent
     from vaelab.settings import resolve
     from vaelab.training import train
 
@@ -44,7 +45,7 @@ def run_one(name: str, steps: int, runs: Path) -> dict[str, Any]:
     run, fitted = train(settings, runs / f"sbn-{name}-{steps}", resume=True, callback=lambda row: show(name, row))
     if fitted.stop_reason == "interrupted":
         raise KeyboardInterrupt
-    model, test = run.load_model(), load_data("mnist").test.observations()
+    model, test = require_latent(run.load_model(), "this benchmark"), load_data("mnist").test.observations()
     found = {"elbo": elbo(model, test, 10)}
     found |= {f"iwae-{count}": importance_weighted(model, test, count) for count in SAMPLES}
     return {

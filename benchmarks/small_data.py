@@ -29,6 +29,7 @@ import torch
 
 from vaelab.data import Dataset, Split, load_data
 from vaelab.likelihood import importance_weighted
+from vaelab.models import require_latent
 from vaelab.seeds import seeded
 from vaelab.settings import resolve
 from vaelab.training import Diverged, fit, for_data
@@ -92,7 +93,7 @@ def measure(name: str, data: Dataset, way: str, seed: int) -> dict[str, Any]:
         training = training.model_copy(update={"validate_every": epoch})
     size = settings.model_dump()["latent_dim"]
     with seeded(seed, "weights"):
-        model = settings.build_model(data)
+        model = require_latent(settings.build_model(data), "this benchmark")
     row: dict[str, Any] = {"data": name, "way": way, "seed": seed, "latent_dim": size}
     started = time.perf_counter()
     try:

@@ -6,11 +6,12 @@ import inspect
 import re
 
 from vaelab.cli.usage import COMMANDS
-from vaelab.models import MODELS
+from vaelab.models import MODELS, LatentVariableModel
 from vaelab.settings import resolve
 
 __all__ = ["commands", "models"]
 
+_WAYS = {"the likelihood": "its gradient", "counts": "passes over all rows"}
 _CODES = {"real": "real numbers with noise", "bits": "zeros and ones", "point": "real numbers without noise"}
 
 
@@ -26,9 +27,12 @@ def models() -> str:
     for name, row in MODELS.items():
         summary = (inspect.getdoc(row.build) or "").partition("\n")[0].rstrip(".").removeprefix("Build ")
         summary = re.sub(r"`([^`]+)`", r"$\1$", summary)
-        code, settings = row.build(6).code, resolve(name)
-        defaults = f"`{settings.objective['name']}`, `{settings.estimator['name']}`"
-        rows.append((f"`{name}`", summary[0].upper() + summary[1:], f"`{code}`: {_CODES[code]}", defaults))
+        model, settings = row.build(6), resolve(name)
+        code, defaults = "none", f"log p(x) itself, by {_WAYS.get(row.learns)}"
+        if isinstance(model, LatentVariableModel) and settings.objective and settings.estimator:
+            code = f"`{model.code}`: {_CODES[model.code]}"
+            defaults = f"`{settings.objective['name']}`, `{settings.estimator['name']}`"
+        rows.append((f"`{name}`", summary[0].upper() + summary[1:], code, defaults))
     return _table(("model", "what it is", "code", "default objective and estimator"), rows)
 
 

@@ -122,8 +122,14 @@ def markdown() -> str:
             for key, (kind, default) in options_of(row.build).items()
         ]
         parts += [f"## `{model}`", "", _table(rows), ""]
-        objective, estimator = _chosen(settings.objective), _chosen(settings.estimator)
-        parts += [f"Default objective: {objective}. Default estimator: {estimator}.", ""]
+        if settings.objective is None or settings.estimator is None:
+            steps = " It learns in passes over all rows, so it has no settings of the training." * (
+                "training" in row.absent
+            )
+            parts += [f"A density model: it has no objective and no estimator.{steps}", ""]
+        else:
+            objective, estimator = _chosen(settings.objective), _chosen(settings.estimator)
+            parts += [f"Default objective: {objective}. Default estimator: {estimator}.", ""]
     for key, table in (("objective", OBJECTIVES), ("estimator", ESTIMATORS)):
         rows = []
         for name, build in table.items():

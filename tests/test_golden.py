@@ -9,7 +9,7 @@ import torch
 
 import vaelab
 from tests.golden.make import HERE, RUNS, data_of, numbers
-from vaelab.models import MODELS
+from tests.laws import WITH_CODES
 from vaelab.networks import NETWORKS
 from vaelab.runs import Run
 from vaelab.storage import FORMAT_VERSION
@@ -26,7 +26,7 @@ def same(found: dict[str, list[float]], expected: dict[str, list[float]]) -> Non
 
 def test_every_model_and_network_has_golden_files() -> None:
     assert set(RUNS) <= set(KINDS)
-    assert {Run(HERE / kind / "run").settings.model for kind in KINDS} == set(MODELS)
+    assert {Run(HERE / kind / "run").settings.model for kind in KINDS} == set(WITH_CODES)
     networks = {Run(HERE / kind / "run").settings.model_dump().get("network", "mlp") for kind in KINDS}
     assert networks == set(NETWORKS)
     versions = {json.loads(path.read_text())["format_version"] for path in HERE.glob("*/run/config.json")}

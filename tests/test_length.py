@@ -7,7 +7,7 @@ import re
 import pytest
 import torch
 
-from tests.laws import binary_data, largest_difference
+from tests.laws import WITH_CODES, binary_data, largest_difference
 from tests.test_training import rows_of, weights_of
 from tests.training_process import run_training
 from vaelab.data import Dataset, Split
@@ -54,7 +54,7 @@ def test_rows_batch_and_columns_decide_the_length(kind):
     assert chosen.epochs is None
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", WITH_CODES)
 def test_mnist_is_trained_for_the_steps_of_its_epochs(model):
     epochs = {"bernoulli-vae": 24, "sbn": 24}.get(model, 20)
     settings = resolve(model).training

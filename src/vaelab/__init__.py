@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from vaelab.evaluation import diagnose, evaluate, impute
     from vaelab.explorer import explore
     from vaelab.models import (
+        DensityModel,
         LatentVariableModel,
         autoencoder,
         bernoulli_vae,
         deep_gaussian_vae,
         gaussian_vae,
+        independent,
         logistic_pca,
         sbn,
     )
@@ -36,11 +38,13 @@ _ROOM_OF = {
     "diagnose": "evaluation",
     "evaluate": "evaluation",
     "impute": "evaluation",
+    "DensityModel": "models",
     "LatentVariableModel": "models",
     "autoencoder": "models",
     "bernoulli_vae": "models",
     "deep_gaussian_vae": "models",
     "gaussian_vae": "models",
+    "independent": "models",
     "logistic_pca": "models",
     "sbn": "models",
     "seeded": "seeds",
@@ -55,6 +59,7 @@ _ROOM_OF = {
 __all__ = [
     "DataSpec",
     "Dataset",
+    "DensityModel",
     "LatentVariableModel",
     "Run",
     "Split",
@@ -69,6 +74,7 @@ __all__ = [
     "from_pretrained",
     "gaussian_vae",
     "impute",
+    "independent",
     "load",
     "load_data",
     "logistic_pca",

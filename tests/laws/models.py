@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from vaelab.data import Batches, Dataset, Split
+from vaelab.models import MODELS as ROWS
 from vaelab.models import autoencoder, bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
 from vaelab.seeds import seed_step, seeded
 
@@ -15,6 +16,7 @@ __all__ = [
     "MODELS",
     "TABLE",
     "VARIATIONAL",
+    "WITH_CODES",
     "B",
     "D",
     "X",
@@ -52,6 +54,7 @@ TABLE = {
 MODELS = list(TABLE)
 BITS = ["bits, uniform prior", "bits, learned prior"]
 LAYERED = ["two layers of bits", "two layers of reals"]
+WITH_CODES = [name for name, row in ROWS.items() if row.has_codes]  # rows of the table of models
 VARIATIONAL = ["gaussian", *BITS, *LAYERED]
 
 

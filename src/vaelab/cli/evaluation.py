@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vaelab.data import Dataset
     from vaelab.evaluation import Evaluation
     from vaelab.likelihood import Callback
-    from vaelab.models import LatentVariableModel
+    from vaelab.models import Model
     from vaelab.report import ReportedRun
 
 __all__ = ["compare", "evaluate"]
@@ -116,7 +116,7 @@ class _Asked(NamedTuple):
     precision: Any = "float32"
 
 
-def _evaluated(model: LatentVariableModel, data: Dataset, asked: _Asked, callback: Callback) -> Evaluation:
+def _evaluated(model: Model, data: Dataset, asked: _Asked, callback: Callback) -> Evaluation:
     from vaelab.evaluation import evaluate
 
     other = asked.binarisation is not None

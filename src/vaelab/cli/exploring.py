@@ -73,12 +73,13 @@ def _page_of(opened: list[OpenedModel]) -> Path:
 def _subjects(opened: list[OpenedModel]) -> list[Subject]:
     """Return the runs and models for the page; those of the same name have their paths as titles."""
     from vaelab.explorer import Subject
+    from vaelab.models import require_latent
     from vaelab.report import ReportedRun
 
     names = [each.name for each in opened]
     titles = names if len(set(names)) == len(names) else [str(each.path) for each in opened]
     return [
-        Subject(title, each.model, each.data)
+        Subject(title, require_latent(each.model, "explore"), each.data)
         if each.run is None
         else Subject.of_run(ReportedRun(title, each.run, () if each.file is None else (each.file,)))
         for title, each in zip(titles, opened, strict=True)

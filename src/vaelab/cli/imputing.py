@@ -41,7 +41,8 @@ def impute(
 
     A .csv is the table of the file with its missing cells filled: all other cells, the names and the order stay. A
     column with levels gets its most probable level. With --draws N, N more tables stand beside it, FILE-draw-1.csv and
-    so on, in which missing cells are drawn. An .npz has arrays x, observed, effective_samples and draws.
+    so on, in which missing cells are drawn. An .npz has arrays x, observed, draws and,
+    of a model with codes, effective_samples.
     """
     from vaelab.cli.opened import OpenedModel
     from vaelab.cli.progress import WorkProgress
@@ -72,7 +73,9 @@ def impute(
 
 
 def _arrays(found: Imputation) -> dict[str, Any]:
-    arrays = {"x": found.values, "observed": found.observed, "effective_samples": found.effective_samples}
+    arrays = {"x": found.values, "observed": found.observed}
+    if found.effective_samples is not None:
+        arrays["effective_samples"] = found.effective_samples
     if found.draws is not None:
         arrays["draws"] = found.draws
     return {name: array.numpy() for name, array in arrays.items()}
@@ -122,7 +125,7 @@ def fill_table(table: RawTable, filled: Columns, gaps: npt.NDArray[np.bool_]) ->
 def _say_facts(found: Imputation, samples: int, spec: DataSpec | None) -> None:
     gaps = ~(found.observed if spec is None else found.observed[:, list(spec.first_columns)])
     text = f"{int(gaps.sum()):,} of {gaps.numel():,} cells filled, in {int(gaps.any(1).sum()):,} rows"
-    if bool(gaps.any()):
+    if bool(gaps.any()) and found.effective_samples is not None:
         effective = found.effective_samples[gaps.any(1)]
         text += f"; effective samples: median {float(effective.median()):.3g} of {samples}"
         few = int((effective < _FEW).sum())

@@ -38,6 +38,7 @@ def gradients(
     The weights stay as they are. The numbers are kept in RUN/gradients.json.
     """
     from vaelab.cli.progress import WorkProgress
+    from vaelab.models import require_latent
     from vaelab.report import GRADIENT_HEADER, gradient_figure, gradient_notes, gradient_table
     from vaelab.runs import Run
     from vaelab.studies.gradients import measure_gradients
@@ -48,7 +49,7 @@ def gradients(
     loaded, observed = opened.load(), opened.load_data(*read)
     with WorkProgress(f"measuring {opened.name}") as progress:
         result = measure_gradients(
-            loaded.model,
+            require_latent(loaded.model, "gradients"),
             opened.settings.build_objective(),
             observed.split(split).observations(),
             draws=draws,
@@ -103,6 +104,7 @@ def tightness(
     are; each recognition network is trained anew. The numbers are kept in RUN/tightness.json.
     """
     from vaelab.cli.progress import WorkProgress
+    from vaelab.models import require_latent
     from vaelab.report import TIGHTNESS_HEADER, tightness_figure, tightness_notes, tightness_table
     from vaelab.runs import Run
     from vaelab.studies.tightness import measure_tightness
@@ -113,7 +115,7 @@ def tightness(
     loaded = opened.load()
     with WorkProgress(f"measuring {opened.name}") as progress:
         result = measure_tightness(
-            loaded.model,
+            require_latent(loaded.model, "tightness"),
             opened.load_data(*read),
             rows=rows,
             steps=steps,

@@ -79,6 +79,7 @@ def reconstruct(
     from vaelab.cli.opened import OpenedModel
     from vaelab.cli.tables import write_table
     from vaelab.errors import require_int
+    from vaelab.models import require_latent
 
     require_int("n", n, 1)
     opened = OpenedModel(run, data)
@@ -86,7 +87,7 @@ def reconstruct(
     shown, split = opened.shown(split)
     opened.model.accept(shown.spec)
     x = shown.split(split).observations().bits(slice(0, n))
-    decoded = opened.model.reconstruct(x)
+    decoded = require_latent(opened.model, "reconstruct").reconstruct(x)
     if target.suffix == ".npz":
         write_arrays(target, {"x": opened.model.split(x)[0].numpy(), "reconstruction": decoded.numpy()})
     elif target.suffix == ".csv":

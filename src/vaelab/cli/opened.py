@@ -15,7 +15,7 @@ from torch import Tensor
 from vaelab.data import DATASETS, Dataset, DataSpec, load_data, order_columns
 from vaelab.errors import InputError
 from vaelab.evaluation import encode
-from vaelab.models import LatentVariableModel
+from vaelab.models import Model, require_latent
 from vaelab.models.saved import MODEL_FILE
 from vaelab.runs import Run, encode_with_run, load, rows_for_run
 
@@ -44,7 +44,7 @@ class OpenedModel:
         return None if is_saved_model(self.path) else Run(self.path)
 
     @cached_property
-    def model(self) -> LatentVariableModel:
+    def model(self) -> Model:
         """The model, in evaluation mode."""
         return load(self.path) if self.run is None else self.run.load_model()
 
@@ -149,6 +149,6 @@ class OpenedModel:
         if self.run is not None:
             return encode_with_run(self.run, self.file, split)
         chosen = self.data.split(split or "test")
-        arrays = encode(self.model, chosen.observations())
+        arrays = encode(require_latent(self.model, "encode"), chosen.observations())
         labels = self.data.named_labels(split or "test")
         return arrays if labels is None else arrays | {"labels": labels}

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vaelab.objectives import METRICS
+
 if TYPE_CHECKING:
     from vaelab.studies.suggestion import Tried
 
@@ -20,7 +22,7 @@ _SECONDS = 15.0  # between two lines of a task that is no training, at least
 
 def describe(row: dict[str, Any]) -> str:
     """Return a logged row as one short line."""
-    keys = ("val/bound", "val/reconstruction", "train/bound", "train/reconstruction", "train/kl")
+    keys = (*(f"val/{metric}" for metric in METRICS), *(f"train/{metric}" for metric in METRICS), "train/kl")
     parts = [f"{key} {row[key]:.2f}" for key in keys if key in row]
     if "observations_per_second" in row:
         parts.append(f"{row['observations_per_second']:,.0f} observations/s")
@@ -29,9 +31,17 @@ def describe(row: dict[str, Any]) -> str:
 
 def _short(row: dict[str, Any]) -> str:
     """Return a logged row short enough for a place next to a progress bar."""
-    names = {"train/bound": "bound", "train/reconstruction": "rec.", "train/kl": "KL"}
+    names = {
+        "train/bound": "bound",
+        "train/reconstruction": "rec.",
+        "train/kl": "KL",
+        "train/log-likelihood": "log p",
+        "train/pseudo-likelihood": "pseudo",
+    }
     parts = [f"{name} {row[key]:.1f}" for key, name in names.items() if key in row]
-    return "  ".join([*parts, f"{row['observations_per_second']:,.0f}/s"])
+    if "observations_per_second" in row:
+        parts.append(f"{row['observations_per_second']:,.0f}/s")
+    return "  ".join(parts)
 
 
 class _Bar:

@@ -116,15 +116,23 @@ def train(
 
 def _say_result(resolved: Settings, run: Run, result: FitResult, path: Path, as_json: bool) -> None:
     """Print how a training ended, and what to type next."""
+    from vaelab.training.result import objective_label
+
+    counts = "training" in resolved.absent
     if as_json:
         print_json({"run": str(run.path), **result.to_dict()})
         return
     if result.stop_reason == "interrupted":
         again = shlex.join(word for word in sys.argv[1:] if word not in ("--resume", "--overwrite"))
+        if counts:
+            say(f"stopped in pass {result.steps:,}; nothing is kept of it, so start again: vaelab {again} --overwrite")
+            return
         say(f"stopped and saved at step {result.steps:,}; go on with: vaelab {again} --resume")
         return
-    label = "reconstruction" if resolved.objective["name"] == "reconstruction" else "bound"
-    best = f"best validation {label} {result.best_bound:.2f} nats at step {result.best_step:,}"
+    label = objective_label(result.history)
+    unit = "pass" if counts else "step"
+    unit = "pass" if counts else "step"
+    best = f"best validation {label} {result.best_bound:.2f} nats at {unit} {result.best_step:,}"
     say(f"{path}: {best}, {result.seconds:.0f} s")
     chosen = getattr(run.settings, "likelihood", None)
     if getattr(resolved, "likelihood", None) == "auto" and chosen != "bernoulli":

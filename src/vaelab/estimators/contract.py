@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from vaelab.distributions import Bernoulli, Code
 from vaelab.errors import InputError, require_int
 from vaelab.inputs import Table
 from vaelab.models.latent import LatentVariableModel
-from vaelab.objectives import OBJECTIVES, Combination, Objective, Terms
+from vaelab.objectives import OBJECTIVES, Combination, Estimate, Objective, Terms
 
 __all__ = [
     "ANY_COMBINATION",
@@ -33,62 +33,6 @@ __all__ = [
 
 Inference = Literal["any", "network", "mean-field"]
 ANY_COMBINATION: frozenset[Combination] = frozenset(get_args(Combination))
-
-
-class Estimate(NamedTuple):
-    """What an estimator returns for a batch, in nats, each of shape (B,) unless another is given.
-
-    Attributes:
-        bound: the number to report.
-        surrogate: its gradient is the estimate of the gradient of the objective, for all parameters of the model; its
-            value has no meaning.
-        log_likelihood: mean of log p(x|z) over the codes, for the log.
-        kl: KL part of the evidence lower bound that the same codes give, for the log.
-        auxiliary: loss of shape () for the parameters of the estimator; its gradient never reaches the model.
-        relaxed: bound under relaxed codes, where that is what is trained.
-    """
-
-    bound: Tensor
-    surrogate: Tensor
-    log_likelihood: Tensor
-    kl: Tensor
-    auxiliary: Tensor | None = None
-    relaxed: Tensor | None = None
-
-    @classmethod
-    def of(
-        cls,
-        objective: Objective,
-        terms: Terms,
-        surrogate: Tensor,
-        auxiliary: Tensor | None = None,
-        relaxed: Tensor | None = None,
-    ) -> Estimate:
-        """Gather what there is to report of scored codes; only the two losses keep their graphs."""
-        reported = replace(terms, log_likelihood=terms.log_likelihood.detach(), kl=terms.kl.detach())
-        return cls(
-            objective.bound(reported),
-            surrogate,
-            reported.log_likelihood.mean(0),
-            reported.mean_kl,
-            auxiliary,
-            None if relaxed is None else relaxed.detach(),
-        )
-
-    def loss(self, weights: Tensor | None = None) -> Tensor:
-        """Return what is minimised, shape (): minus the mean surrogate, plus the auxiliary loss.
-
-        With weights (B,), whose mean over all rows of the data is 1, a row of weight 2 is two rows. The auxiliary loss
-        is not weighted: it changes the variance of the gradient, not its mean.
-        """
-        loss = -(self.surrogate if weights is None else self.surrogate * weights).mean()
-        return loss if self.auxiliary is None else loss + self.auxiliary
-
-    def means(self, weights: Tensor | None = None) -> Tensor:
-        """Return the means over the batch for a log: bound, log-likelihood, KL and, if there is one, relaxed bound."""
-        parts = (self.bound, self.log_likelihood, self.kl, *(() if self.relaxed is None else (self.relaxed,)))
-        values = torch.stack(parts)
-        return (values if weights is None else values * weights).mean(1)
 
 
 @dataclass(frozen=True)

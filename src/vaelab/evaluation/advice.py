@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vaelab.errors import InputError
 from vaelab.likelihood import BOUNDS
 from vaelab.likelihood.curve import FEWEST_OF_A_LIMIT, SLOW
-from vaelab.models import LatentVariableModel
+from vaelab.models import Model
 
 if TYPE_CHECKING:
     from vaelab.evaluation.result import EvaluationRecord
@@ -27,11 +27,11 @@ _ITSELF = ("exact", "quadrature")  # log p(x) itself
 _BEST = (*_ITSELF, "ais")  # estimates of log p(x), the closest first
 
 
-def best_estimate(model: LatentVariableModel) -> str | None:
+def best_estimate(model: Model) -> str | None:
     """Return the name of the estimate that is closest to log p(x) for a model; None for one without a likelihood."""
     for name in _BEST:
         try:
-            BOUNDS[name].check(model)
+            BOUNDS[name].require(model)
         except InputError:
             continue
         return name

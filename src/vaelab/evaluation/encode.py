@@ -14,7 +14,7 @@ from torch import Tensor
 from vaelab.data import Observations
 from vaelab.data.streaming.observations import Streamed
 from vaelab.likelihood import Observed, as_split
-from vaelab.models import LatentVariableModel, require_model
+from vaelab.models import LatentVariableModel, require_latent
 from vaelab.priors import MixturePrior
 
 __all__ = ["encode", "encode_means"]
@@ -47,7 +47,7 @@ def encode(model: LatentVariableModel, observed: Observed, rows: int = _ROWS) ->
     >>> {name: array.shape for name, array in encode(gaussian_vae(6, latent_dim=2), torch.ones(3, 6)).items()}
     {'codes': (3, 2), 'stddev': (3, 2)}
     """
-    split = as_split(require_model(model), observed)
+    split = as_split(require_latent(model, "encode"), observed)
     allocate = _on_disk if isinstance(split, Streamed) else np.empty
     arrays: Arrays = {}
     start = 0

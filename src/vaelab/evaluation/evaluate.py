@@ -31,7 +31,7 @@ from vaelab.likelihood import (
     Start,
     objective_bound,
 )
-from vaelab.models import LatentVariableModel, require_model
+from vaelab.models import DensityModel, LatentVariableModel, Model, require_model
 from vaelab.networks import Precision, evaluation_mode, has_bfloat16, matmul_precision
 from vaelab.objectives import Reconstruction
 
@@ -52,7 +52,7 @@ BESIDE_NATS = " Read it beside the nats of each."
 
 
 def evaluate(
-    model: LatentVariableModel,
+    model: Model,
     data: Dataset,
     split: str = "test",
     bounds: Sequence[BoundName] | None = None,
@@ -73,7 +73,8 @@ def evaluate(
     ``prior-K``, ``ais-T`` (annealed from ``start``, q(z|x) or the prior, with T temperatures and a number of chains),
     ``exact`` and ``quadrature``; then the active units. With ``rows`` only the first rows of the split are evaluated,
     and every number says so. A KL that has no closed form is marked ``sampled``. A deterministic auto-encoder gets its
-    reconstruction error and the log-density of its codes instead. All values are in nats per observation; of rows with
+    reconstruction error and the log-density of its codes instead, and a density model, which has no codes, ``exact``
+    alone. All values are in nats per observation; of rows with
     weights they are weighted means, as their notes say. Active units are left out, with a warning, if the mean of
     q(z|x) is not known. ``callback`` is called with the finished and the total work of all parts together. The data
     should have the binarisation that the model was trained under; data with another one are evaluated with
@@ -114,11 +115,11 @@ def evaluate(
     protocol = protocol_of(model, data, split, observed, require_seed(seed), precision) | of_split
     protocol["best_estimate"] = best_estimate(model)
     with evaluation_mode(model), matmul_precision("medium" if precision == "bfloat16" else "highest"):
-        if model.code == "point":
+        if isinstance(model, LatentVariableModel) and model.code == "point":
             numbers = list(_of_autoencoder(model, observed, seed))
         else:
             numbers = list(_of_bounds(model, observed, chosen, effort, seed, callback))
-        if not any(content.get("interrupted") for content, _ in numbers):
+        if isinstance(model, LatentVariableModel) and not any(content.get("interrupted") for content, _ in numbers):
             numbers += _units(model, observed, seed)
     values = {content["name"]: values for content, values in numbers if values is not None}
     if data.has_missing:
@@ -136,7 +137,7 @@ def _observed_cells(observed: Observations, spec: DataSpec) -> Tensor:
     return torch.cat([(~x[:, columns].isnan()).sum(1) for x in parts])
 
 
-def _trained_binarisation(model: LatentVariableModel, data: Dataset, other: bool) -> str:
+def _trained_binarisation(model: Model, data: Dataset, other: bool) -> str:
     """Return the binarisation that the model was trained under; refuse data of another one, unless ``other``."""
     trained = (model.spec.binarisation if model.spec is not None else None) or data.binarisation
     if trained != data.binarisation and not other:
@@ -159,14 +160,19 @@ def _require_precision(precision: Precision, weight: Tensor) -> None:
         raise InputError("precision: expected float32, as this hardware does not multiply bfloat16; got 'bfloat16'")
 
 
-def _chosen(model: LatentVariableModel, names: Sequence[BoundName] | None) -> list[Bound]:
-    """Return the requested bounds in the order of the table, or refuse those that the model does not have."""
+def _chosen(model: Model, names: Sequence[BoundName] | None) -> list[Bound]:
+    """Return the requested bounds in the order of the table, or refuse those that the model does not have.
+
+    By default they are those of the table, and ``exact`` of a density model.
+    """
+    if names is None and isinstance(model, DensityModel):
+        return [BOUNDS["exact"]]
     if names is not None:
         example = names if isinstance(names, str) else "iwae"
         require_list("bounds", names, f"a list of names, such as bounds=({example!r},)")
     for name in names or ():
         require_choice("bound", name, BOUNDS)
-        BOUNDS[name].check(model)  # before any is computed
+        BOUNDS[name].require(model)  # before any is computed
     return [bound for bound in BOUNDS.values() if (bound.name in names if names else bound.default)]
 
 
@@ -193,7 +199,7 @@ def _of_autoencoder(model: LatentVariableModel, observed: Observations, seed: in
 
 
 def _of_bounds(
-    model: LatentVariableModel,
+    model: Model,
     observed: Observations,
     bounds: Sequence[Bound],
     effort: Effort,
@@ -201,7 +207,7 @@ def _of_bounds(
     callback: Callback | None,
 ) -> Iterator[_Number]:
     """Yield the numbers of each bound; after one that the user interrupted, no more."""
-    callbacks = _shares([bound.work(model, effort) for bound in bounds], callback)
+    callbacks = _shares([bound.effort_of(model, effort) for bound in bounds], callback)
     for bound, share in zip(bounds, callbacks, strict=True):
         count = None if bound.samples is None else bound.samples(effort)
         begun = time.perf_counter()

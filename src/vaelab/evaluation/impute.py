@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +15,8 @@ from vaelab.data.streaming.observations import Streamed
 from vaelab.distributions import given_observed
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.likelihood import Callback, Observed, as_split, effective_samples
-from vaelab.models import LatentVariableModel, require_model
-from vaelab.models.latent import statistic
+from vaelab.models import DensityModel, LatentVariableModel, Model, require_latent, require_model
+from vaelab.models.model import statistic
 from vaelab.networks import evaluation_mode
 from vaelab.objectives import log_weights
 from vaelab.seeds import seeded
@@ -36,14 +36,14 @@ class Imputation:
         values: the observations (N, X); what was observed is as it was.
         observed: where a value was observed, booleans (N, X).
         effective_samples: of the codes of each observation, (N,), from 1 to the number of codes. Where it is small, the
-            filled values of the observation rest on few codes.
+            filled values of the observation rest on few codes. None of a density model, whose conditionals are exact.
         draws: multiple imputations, (n_draws, N, X): in each of them the missing values are one draw from p(x_missing |
             x_observed). None unless ``n_draws`` asked for them.
     """
 
     values: Tensor
     observed: Tensor
-    effective_samples: Tensor
+    effective_samples: Tensor | None = None
     draws: Tensor | None = None
 
     def __repr__(self) -> str:
@@ -51,13 +51,14 @@ class Imputation:
         share = 100 * float((~self.observed).double().mean())
         draws = "" if self.draws is None else f", {len(self.draws)} draws"
         rows, columns = self.values.shape
-        median = float(self.effective_samples.median())
         filled = f"{rows:,} rows of {columns}, {share:.3g} % filled"
-        return f"Imputation({filled}; median {median:.3g} effective samples{draws})"
+        if self.effective_samples is None:
+            return f"Imputation({filled}, exactly{draws})"
+        return f"Imputation({filled}; median {float(self.effective_samples.median()):.3g} effective samples{draws})"
 
 
 def impute(
-    model: LatentVariableModel,
+    model: Model,
     x: Observed,
     samples: int = 500,
     kind: ImputeKind = "mean",
@@ -74,7 +75,8 @@ def impute(
     `w_k = p(x_observed|z_k) p(z_k) / q(z_k|x_observed)`, `z_k ~ q(z|x_observed)`.
 
     A draw takes a code with probability v_k, and then x_missing from p(x_missing|z_k, x_observed), which is p(x|z_k)
-    where the columns are independent given z. The estimate approaches the expectation as K grows;
+    where the columns are independent given z. Of a density model `E[x_missing | x_observed]` and the draws are exact:
+    ``samples`` has no effect. The estimate approaches the expectation as K grows;
     ``effective_samples``, `(sum_k w_k)^2 / sum_k w_k^2`, says for each observation how many codes count. Source: Mattei
     & Frellsen (2019), https://arxiv.org/abs/1812.02633, section 3.4. A model that was built for complete data allows
     missing values from then on (:meth:`~vaelab.models.LatentVariableModel.allow_missing`).
@@ -101,30 +103,52 @@ def impute(
     require_int("samples", samples, 1)
     require_int("n_draws", n_draws, 0)
     require_choice("kind", kind, get_args(ImputeKind))
-    require_model(model).require_likelihood()
+    if isinstance(require_model(model), LatentVariableModel):
+        require_latent(model, "impute").require_likelihood()
     if not model.may_be_missing:
         model.allow_missing()
     split = as_split(model, x)
     if isinstance(split, Streamed):
         raise InputError("x: expected observations in memory; these are read from the disk")
     parts: list[tuple[Tensor, ...]] = []
-    rows = max(1, min(_ROWS, _ELEMENTS // split.dim, _ELEMENTS // (samples * model.latent_dim)))
+    rows = _rows_at_once(model, samples)
     with torch.no_grad(), evaluation_mode(model):
         for number, start in enumerate(range(0, len(split), rows)):
             with seeded(seed, "impute", number):
                 chunk = split.bits(slice(start, start + rows)).to(model.any_weight)
-                parts.append(_impute_rows(model, chunk, samples, kind, n_draws))
+                if isinstance(model, LatentVariableModel):
+                    parts.append(_impute_rows(model, chunk, samples, kind, n_draws))
+                else:
+                    parts.append(_impute_exactly(cast(DensityModel, model), chunk, kind, n_draws))
             if callback is not None:
                 callback(min(start + rows, len(split)), len(split))
-    values, observed, effective = (torch.cat([part[index] for part in parts]).cpu() for index in range(3))
-    draws = torch.cat([part[3] for part in parts], 1).cpu() if n_draws else None
+    values, observed = (torch.cat([part[index] for part in parts]).cpu() for index in range(2))
+    draws = torch.cat([part[2] for part in parts], 1).cpu() if n_draws else None
+    effective = torch.cat([part[3] for part in parts]).cpu() if isinstance(model, LatentVariableModel) else None
     return Imputation(values, observed, effective, draws)
+
+
+def _rows_at_once(model: Model, samples: int) -> int:
+    """Return how many observations are filled at once."""
+    if isinstance(model, LatentVariableModel):
+        return max(1, min(_ROWS, _ELEMENTS // model.data_dim, _ELEMENTS // (samples * model.latent_dim)))
+    return cast(DensityModel, model).rows_at_once
+
+
+def _impute_exactly(model: DensityModel, x: Tensor, kind: ImputeKind, n_draws: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the filled rows, where they were observed and the draws, from p(x_missing|x_observed) itself."""
+    observed, conditional = _observed(x, model.spec), given_observed(model(), x)
+    mean = statistic("model", conditional, "mean").expand_as(x)
+    filled = mean if kind == "mean" else _modes(mean, model.spec)
+    shape = torch.Size((n_draws, *(() if conditional.batch_shape else (len(x),))))
+    draws = torch.where(observed, x, conditional.sample(shape)) if n_draws else x[:0].unsqueeze(0)
+    return torch.where(observed, x, filled), observed, draws
 
 
 def _impute_rows(
     model: LatentVariableModel, rows: Tensor, samples: int, kind: ImputeKind, n_draws: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the filled rows, where they were observed, the effective samples and the draws of some observations."""
+    """Return the filled rows, where they were observed, the draws and the effective samples of some observations."""
     x, y = model.split(rows)
     observed, q = _observed(x, model.spec), model.posterior(rows)
     drawn = [q.sample((count,)) for count in _chunks(samples, x)]
@@ -141,7 +165,7 @@ def _impute_rows(
     picked = z.gather(0, chosen.unsqueeze(-1).expand(-1, -1, z.shape[-1]))  # (n_draws, B, D)
     draws = [given_observed(model.conditional(code.unsqueeze(0), y), x).sample()[0] for code in picked]
     several = torch.stack([torch.where(observed, x, draw) for draw in draws]) if draws else x[:0].unsqueeze(0)
-    return torch.where(observed, x, filled), observed, effective_samples(log_w), several
+    return torch.where(observed, x, filled), observed, several, effective_samples(log_w)
 
 
 def _observed(x: Tensor, spec: DataSpec | None) -> Tensor:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ import torch
 from vaelab.data import Dataset, Observations
 from vaelab.data.condition import Condition
 from vaelab.likelihoods import columns_of
-from vaelab.models import LatentVariableModel
+from vaelab.models import DensityModel, LatentVariableModel, Model
 from vaelab.seeds import DATA_SEED
 from vaelab.storage import versions
 
@@ -135,7 +135,7 @@ _FURTHER = [fact.name for fact in PROTOCOL if fact.role != "shown" and fact.name
 
 
 def protocol_of(
-    model: LatentVariableModel, data: Dataset, split: str, observed: Observations, seed: int, precision: str
+    model: Model, data: Dataset, split: str, observed: Observations, seed: int, precision: str
 ) -> dict[str, Any]:
     """Return the facts that all numbers of an evaluation share, under the names of the fields."""
     bit_rule = data.split(split).bit_rule
@@ -153,19 +153,26 @@ def protocol_of(
     }
 
 
-def shared_facts(
-    model: LatentVariableModel, data_sha256: str, binarisation: str, condition: Condition | None
-) -> dict[str, Any]:
+def shared_facts(model: Model, data_sha256: str, binarisation: str, condition: Condition | None) -> dict[str, Any]:
     """Return the facts that every number of a model on its data has, under the names of the fields."""
-    columns = columns_of(model.likelihood)
+    name, measure = _likelihood_of(model)
     words = "none" if condition is None else condition.words
     return {
         "data_sha256": data_sha256,
         "binarisation": binarisation,
-        "likelihood": type(model.likelihood).__name__ if columns is None else columns.name,
-        "likelihood_measure": None if columns is None else columns.measure,
+        "likelihood": name,
+        "likelihood_measure": measure,
         "condition": words if isinstance(words, str) else ", ".join(words),
     }
+
+
+def _likelihood_of(model: Model) -> tuple[str | None, str | None]:
+    """Return the name of p(x|z), and what log p(x) is the logarithm of, as far as they are known."""
+    if isinstance(model, DensityModel):
+        return None, model.measure
+    likelihood = cast(LatentVariableModel, model).likelihood
+    columns = columns_of(likelihood)
+    return (type(likelihood).__name__, None) if columns is None else (columns.name, columns.measure)
 
 
 def differences(numbers: Mapping[str, Fields], roles: Collection[Role] = ("rows", "compared")) -> list[str]:

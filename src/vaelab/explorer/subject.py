@@ -53,7 +53,7 @@ class Subject:
         selected, verdict = selection(metrics, member.run.settings)
         return cls(
             member.title,
-            member.model,
+            member.latent,
             member.data if data is None else data,
             metrics=metrics,
             evaluations=member.evaluations(),

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vaelab.errors import Failure, InputError
 from vaelab.export.parts import Decoder, Encoder, Part
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, Model, require_latent
 from vaelab.networks import evaluation_mode
 from vaelab.storage import require_free, versions, write_file
 
@@ -28,7 +28,7 @@ _TOLERANCE = 1e-5  # largest difference from torch, of numbers below 1; relative
 _NOISE = {"real": "standard normal", "bits": "uniform on [0, 1)", "point": "none"}
 
 
-def to_onnx(model: LatentVariableModel, path: str | Path, overwrite: bool = False) -> dict[str, str]:
+def to_onnx(model: Model, path: str | Path, overwrite: bool = False) -> dict[str, str]:
     """Write a model as ``encoder.onnx`` and ``decoder.onnx``, and return for each file what it computes.
 
     The encoder maps x (B, X) and noise (B, D) to the ``mean`` and, for real codes, the ``stddev`` of q(z|x), and to the
@@ -58,6 +58,7 @@ def to_onnx(model: LatentVariableModel, path: str | Path, overwrite: bool = Fals
     ...     sorted(to_onnx(gaussian_vae(6, latent_dim=2), folder))
     ['decoder.onnx', 'encoder.onnx']
     """
+    model = require_latent(model, "onnx")
     if missing := [name for name in _PACKAGES if find_spec(name) is None]:
         raise InputError(f'onnx: expected the package {missing[0]}; pip install "vaelab[onnx]" installs it')
     folder = Path(path)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vaelab.models import LatentVariableModel
+from vaelab.models import Model
 from vaelab.models.pretrained import PRETRAINED_FILES
+from vaelab.objectives import METRICS
 from vaelab.runs import Run
+from vaelab.settings import Settings
 
 __all__ = ["to_pretrained", "training_of"]
 
@@ -25,14 +27,21 @@ def training_of(run: Run) -> dict[str, str]:
         "rows": ", ".join(f"{count:,} {name}" for name, count in data["splits"].items()),
         "binarisation": run.binarisation,
         "seed": settings.seed,
-        "objective": _words(settings.objective),
-        "estimator": _words(settings.estimator),
+        "objective": None if settings.objective is None else _words(settings.objective),
+        "estimator": None if settings.estimator is None else _words(settings.estimator),
         "steps": f"{rows[-1]['step']:,} of {rows[-1]['steps']:,}" if rows else "none logged",
-        **{name: value for name, value in settings.training.model_dump().items() if name not in ("steps", "epochs")},
+        **_training(settings),
         "weights": "those of the best validation " + _best(rows),
         **{f"version of {name}": version for name, version in run.config["versions"].items()},
     }
     return {name.replace("_", " "): str(value) for name, value in facts.items() if value is not None}
+
+
+def _training(settings: Settings) -> dict[str, Any]:
+    """Return the settings of the training; none of a model that counts."""
+    if "training" in settings.absent:
+        return {}
+    return {name: value for name, value in settings.training.model_dump().items() if name not in ("steps", "epochs")}
 
 
 def _words(options: dict[str, Any]) -> str:
@@ -42,7 +51,7 @@ def _words(options: dict[str, Any]) -> str:
 
 def _best(rows: list[dict[str, Any]]) -> str:
     """Return the best validation of a log, in words."""
-    for label in ("bound", "reconstruction"):
+    for label in METRICS:
         key = f"val/{label}"
         if found := [row for row in rows if key in row]:
             best = max(found, key=lambda row: row[key])
@@ -50,9 +59,7 @@ def _best(rows: list[dict[str, Any]]) -> str:
     return "bound"
 
 
-def to_pretrained(
-    model: LatentVariableModel, path: str | Path, run: Run | None, overwrite: bool = False
-) -> dict[str, str]:
+def to_pretrained(model: Model, path: str | Path, run: Run | None, overwrite: bool = False) -> dict[str, str]:
     """Write a model with a card to a directory, and return what each file holds.
 
     Args:

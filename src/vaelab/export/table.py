@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vaelab.export.onnx import ONNX_FILES, to_onnx
 from vaelab.export.pretrained import to_pretrained
-from vaelab.models import LatentVariableModel
+from vaelab.models import Model
 from vaelab.models.pretrained import PRETRAINED_FILES
 from vaelab.runs import Run
 
@@ -25,12 +25,14 @@ class Exporter:
 
     what: str
     files: tuple[str, ...]
-    write: Callable[[LatentVariableModel, Path, Run | None], dict[str, str]]
+    write: Callable[[Model, Path, Run | None], dict[str, str]]
 
 
 EXPORTERS: dict[str, Exporter] = {
     "onnx": Exporter(
-        "an export to ONNX", ONNX_FILES, lambda model, folder, run: to_onnx(model, folder, overwrite=True)
+        "an export to ONNX",
+        ONNX_FILES,
+        lambda model, folder, run: to_onnx(model, folder, overwrite=True),
     ),
     "hub": Exporter(
         "a saved model", PRETRAINED_FILES, lambda model, folder, run: to_pretrained(model, folder, run, overwrite=True)

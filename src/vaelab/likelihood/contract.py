@@ -16,7 +16,7 @@ from vaelab.data.observations import Observations, Resident
 from vaelab.data.weights import weighted_mean
 from vaelab.inputs import Table
 from vaelab.likelihood.annealing import Start
-from vaelab.models import LatentVariableModel, require_model
+from vaelab.models import Model, require_model
 
 __all__ = ["BoundEstimate", "Callback", "Effort", "Interrupted", "Observed", "as_split", "finished"]
 
@@ -98,7 +98,7 @@ class BoundEstimate:
         return self.weights is not None and bool((self.weights == self.weights.trunc()).all())
 
 
-def as_split(model: LatentVariableModel, observed: Observed) -> Observations:
+def as_split(model: Model, observed: Observed) -> Observations:
     """Return observations of any kind of number (N, X) as a split, and a split as it is.
 
     Raises:

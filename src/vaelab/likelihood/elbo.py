@@ -6,7 +6,7 @@ import torch
 
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
 from vaelab.likelihood.objective import posterior_score, score_split
-from vaelab.models import LatentVariableModel, require_model
+from vaelab.models import LatentVariableModel, require_latent
 from vaelab.objectives import ELBO
 
 __all__ = ["elbo"]
@@ -33,7 +33,7 @@ def elbo(
     >>> sorted(elbo(gaussian_vae(6, latent_dim=2), torch.ones(3, 6)).parts)
     ['kl', 'reconstruction']
     """
-    require_model(model).require_likelihood()
+    require_latent(model, "elbo").require_likelihood()
     split = as_split(model, observed)
     objective, chunks, is_sampled = ELBO(), [], False
     for _, terms in score_split(model, split, samples, seed, posterior_score(model, objective), callback):

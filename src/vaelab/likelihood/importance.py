@@ -12,7 +12,7 @@ from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_spl
 from vaelab.likelihood.curve import FEWEST_OF_A_LIMIT, block_means, decades, limit_of, log_blocks
 from vaelab.likelihood.objective import Score, posterior_score, score_split
 from vaelab.likelihood.pareto import FEWEST, HEAVY, pareto_shape
-from vaelab.models import LatentVariableModel, require_model
+from vaelab.models import LatentVariableModel, require_latent
 from vaelab.objectives import IWAE, Terms
 
 __all__ = ["effective_samples", "importance_weighted", "log_mean_weight"]
@@ -41,7 +41,7 @@ def importance_weighted(
     >>> importance_weighted(gaussian_vae(6, latent_dim=2), torch.ones(3, 6), samples=5).values.shape
     torch.Size([3])
     """
-    require_model(model).require_likelihood()
+    require_latent(model, "iwae").require_likelihood()
     return log_mean_weight(model, observed, samples, seed, callback, posterior_score(model, IWAE()))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed
 from vaelab.likelihood.importance import log_mean_weight
 from vaelab.likelihood.objective import Draw, Score
-from vaelab.models import LatentVariableModel, require_model
+from vaelab.models import LatentVariableModel, require_latent
 from vaelab.objectives import Terms
 
 __all__ = ["prior_average", "prior_score"]
@@ -36,7 +36,7 @@ def prior_average(
     >>> prior_average(gaussian_vae(6, latent_dim=2), torch.ones(3, 6), samples=5).values.shape
     torch.Size([3])
     """
-    require_model(model).require_likelihood()
+    require_latent(model, "prior").require_likelihood()
     estimate = log_mean_weight(model, observed, samples, seed, callback, prior_score(model))
     return replace(estimate, details={})
 

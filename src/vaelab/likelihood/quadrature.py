@@ -14,7 +14,7 @@ from vaelab.errors import InputError
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
 from vaelab.likelihood.scattered import integrate_scattered, require_transformable
 from vaelab.likelihood.shared import CHUNK, SharedCodes
-from vaelab.models import LatentVariableModel, require_model
+from vaelab.models import LatentVariableModel, require_latent
 
 __all__ = ["quadrature", "require_small_code"]
 
@@ -36,7 +36,7 @@ def require_small_code(model: LatentVariableModel) -> int:
     Raises:
         InputError: a code that is larger or not of real numbers, or a prior that cannot be integrated over.
     """
-    require_model(model).require_likelihood()
+    require_latent(model, "quadrature").require_likelihood()
     size = model.latent_dim
     if model.code != "real" or size > _MOST:
         raise InputError(f"quadrature: expected a code of 1 to {_MOST} real numbers; got {size} of kind {model.code!r}")

@@ -14,7 +14,7 @@ from vaelab.likelihood.contract import Effort
 from vaelab.likelihood.objective import Draw, Score, joined, posterior_score
 from vaelab.likelihood.prior import prior_score
 from vaelab.likelihood.table import BOUNDS, BoundName
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, Model
 from vaelab.objectives import ELBO, IWAE, Objective, Terms
 from vaelab.seeds import seeded
 
@@ -31,9 +31,7 @@ _DRAWN: dict[str, tuple[Objective, Callable[[LatentVariableModel], Score]]] = {
 }
 
 
-def score_rows(
-    model: LatentVariableModel, x: Tensor, bound: BoundName = "iwae", samples: int = 100, seed: int = 0
-) -> Tensor:
+def score_rows(model: Model, x: Tensor, bound: BoundName = "iwae", samples: int = 100, seed: int = 0) -> Tensor:
     """Return a bound on log p(x) of each row, in nats, float64 (N,): the value of a row depends on the row alone.
 
     The K codes of every row come from the same noise, so the order of the rows and the rows beside a row do not
@@ -58,8 +56,8 @@ def score_rows(
     require_choice("bound", bound, [name for name in BOUNDS if name not in ("ais", "ais-gap")])
     require_int("samples", samples, 1)
     row = BOUNDS[bound]
-    row.check(model)
-    if bound not in _DRAWN:
+    row.require(model)
+    if bound not in _DRAWN or not isinstance(model, LatentVariableModel):
         return row.estimate(model, Resident(x, 1, redraw=False)).values
     objective, score_of = _DRAWN[bound]
     count = samples if row.samples is None else row.samples(Effort(samples))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from vaelab.errors import InputError
 from vaelab.inference import MAX_BITS
 from vaelab.likelihood.ais import annealed_importance
 from vaelab.likelihood.contract import BoundEstimate, Effort
@@ -15,7 +16,7 @@ from vaelab.likelihood.gap import annealed_gap
 from vaelab.likelihood.importance import importance_weighted
 from vaelab.likelihood.prior import prior_average
 from vaelab.likelihood.quadrature import quadrature, require_small_code
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, Model
 
 __all__ = ["BOUNDS", "Bound", "BoundName"]
 
@@ -38,7 +39,7 @@ class Bound:
         options: further arguments of the function.
         named_after: the effort that is part of its name, because its expectation depends on it; None for none.
         work: the work of the estimate, in codes that are drawn for each observation.
-        check: raises an :class:`~vaelab.errors.InputError` for a model that it is not defined for.
+        check: raises an :class:`~vaelab.errors.InputError` for a model with codes that it is not defined for.
     """
 
     name: str
@@ -51,6 +52,19 @@ class Bound:
     options: Callable[[Effort], dict[str, Any]] = lambda effort: {}
     named_after: Literal["samples", "temperatures"] | None = None
     check: Callable[[LatentVariableModel], object] = LatentVariableModel.require_likelihood
+
+    def require(self, model: Model) -> None:
+        """Raise an :class:`~vaelab.errors.InputError` for a model that it is not defined for."""
+        if isinstance(model, LatentVariableModel):
+            self.check(model)
+        elif self.name != "exact":
+            raise InputError(
+                f"bound: expected exact, as {model.name} has no codes and its log p(x) is known; got {self.name!r}"
+            )
+
+    def effort_of(self, model: Model, effort: Effort) -> float:
+        """Return the work for a model, in codes that are drawn for each observation; 1 without codes."""
+        return self.work(model, effort) if isinstance(model, LatentVariableModel) else 1.0
 
     def label(self, effort: Effort) -> str:
         """Return the name of the number, such as ``iwae-100``."""
@@ -118,8 +132,8 @@ BOUNDS: dict[str, Bound] = {
         Bound(
             "exact",
             exact,
-            r"$\log \sum_z p(z)\,p(x\mid z)$",
-            r"$\log p(x)$ itself; only for at most 20 bits",
+            r"$\log p(x)$ of a density model, or $\log \sum_z p(z)\,p(x\mid z)$",
+            r"$\log p(x)$ itself; only for density models and at most 20 bits",
             work=_enumeration,
             check=require_few_bits,
         ),

@@ -15,7 +15,7 @@ from vaelab.likelihood.annealing import Path, Start, temperatures_between
 from vaelab.likelihood.contract import BoundEstimate, Callback
 from vaelab.likelihood.importance import effective_samples
 from vaelab.likelihood.kernels import Kernel, kernel_for
-from vaelab.models import LatentVariableModel, require_model
+from vaelab.models import LatentVariableModel, require_latent
 from vaelab.seeds import seeded
 
 __all__ = ["TUNING_ROWS", "Annealing", "Walked", "estimate_of", "rows_at_once", "walked"]
@@ -45,7 +45,7 @@ class Annealing:
         Raises:
             InputError: a model without likelihood, or an argument out of range.
         """
-        require_model(model).require_likelihood()
+        require_latent(model, "ais").require_likelihood()
         require_int("temperatures", temperatures, 1)
         return cls(model, kernel_for(model.code, kernel), temperatures_between(temperatures), start)
 

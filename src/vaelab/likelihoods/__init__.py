@@ -12,7 +12,7 @@ from vaelab.likelihoods.autoregressive import AutoregressiveLikelihood
 from vaelab.likelihoods.bernoulli import BernoulliLikelihood
 from vaelab.likelihoods.categorical import CategoricalLikelihood
 from vaelab.likelihoods.chain import BottomLayer, columns_of
-from vaelab.likelihoods.columns import ColumnLikelihood
+from vaelab.likelihoods.columns import ColumnLikelihood, Measure
 from vaelab.likelihoods.continuous_bernoulli import ContinuousBernoulliLikelihood
 from vaelab.likelihoods.gaussian import GaussianLikelihood, SharedGaussianLikelihood
 from vaelab.likelihoods.multinomial import MultinomialLikelihood
@@ -29,6 +29,7 @@ __all__ = [
     "ContinuousBernoulliLikelihood",
     "GaussianLikelihood",
     "LikelihoodName",
+    "Measure",
     "MultinomialLikelihood",
     "ProductLikelihood",
     "SharedGaussianLikelihood",

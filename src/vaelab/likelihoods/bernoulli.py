@@ -41,6 +41,9 @@ class BernoulliLikelihood(ColumnLikelihood):
     def distribution(self, numbers: Tensor) -> Bernoulli:
         return Bernoulli(numbers)
 
+    def at_moments(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        return torch.logit(mean)
+
     @classmethod
     def start(cls, spec: DataSpec) -> Tensor | None:
         return None if spec.mean is None else torch.logit(spec.mean.clamp(0.001, 0.999))

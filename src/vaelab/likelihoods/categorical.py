@@ -50,6 +50,9 @@ class CategoricalLikelihood(ColumnLikelihood):
         self.groups = self.groups.to(numbers.device)
         return OneHotCategorical(numbers, self.groups)
 
+    def at_moments(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        return mean.log()
+
     @classmethod
     def start(cls, spec: DataSpec) -> Tensor | None:
         return None if spec.mean is None else spec.mean.clamp_min(0.001).log()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
@@ -79,6 +80,16 @@ class ColumnLikelihood(nn.Module, ABC):
     def start(cls, spec: DataSpec) -> Tensor | None:
         """Return the numbers (X,) for which the mean of p(x|z) is that of the data; None if the mean is not known."""
         return None
+
+    def at_moments(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        """Return the numbers (X,) for which p(x) has this mean, and take on these standard deviations if it has any.
+
+        Of bits and levels they are exact; others are clipped as where a network starts.
+        """
+        numbers = self.start(replace(self.spec, mean=mean, deviation=deviation))
+        if numbers is None:
+            raise InputError(f"likelihood: expected one whose mean can be chosen; {self.name} is none")
+        return numbers
 
     def start_at(self, numbers: Tensor | None) -> None:
         """Give the bias of the network these numbers, if it ends in one for each of them."""

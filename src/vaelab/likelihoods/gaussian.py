@@ -18,6 +18,7 @@ from vaelab.networks import MLP, Build, Size
 __all__ = ["GaussianLikelihood", "SharedGaussianLikelihood"]
 
 _LEAST = math.log(1e-3)
+_LOG_ONE = math.log(math.expm1(-_LEAST)) + _LEAST  # of ``log_scale``, where log s = 0
 
 
 class GaussianLikelihood(ColumnLikelihood):
@@ -55,12 +56,18 @@ class GaussianLikelihood(ColumnLikelihood):
         deviation = self.scales(torch.where(deviation > 0, deviation, 1))
         self.register_buffer("mean", torch.zeros(spec.dim) if spec.mean is None else spec.mean.clone())
         self.register_buffer("deviation", deviation.clone())
-        start = math.log(math.expm1(-_LEAST))  # log s = 0
-        self.log_scale = nn.Parameter(torch.full_like(deviation, start + _LEAST))
+        self.log_scale = nn.Parameter(torch.full_like(deviation, _LOG_ONE))
 
     def distribution(self, numbers: Tensor) -> DiagonalNormal:
         log_scale = _LEAST + F.softplus(self.log_scale - _LEAST)
         return DiagonalNormal(self.mean + self.deviation * numbers, self.deviation.log() + log_scale)
+
+    def at_moments(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.mean.copy_(mean)
+            self.deviation.copy_(self.scales(deviation))
+            self.log_scale.fill_(_LOG_ONE)
+        return torch.zeros_like(mean)
 
     @classmethod
     def start(cls, spec: DataSpec) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +67,14 @@ class ProductLikelihood(ColumnLikelihood):
             part(numbers.index_select(-1, places)) for part, places in zip(self.parts.values(), columns, strict=True)
         ]
         return Product(parts, columns)
+
+    def at_moments(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        numbers = torch.zeros_like(mean)
+        for number, (name, _) in enumerate(self.parts.items()):
+            part = cast(ColumnLikelihood, self.parts[name])
+            places = self.get_buffer(f"_columns_{number}")
+            numbers[places] = part.at_moments(mean[places], deviation[places])
+        return numbers
 
     @classmethod
     def start(cls, spec: DataSpec) -> Tensor | None:

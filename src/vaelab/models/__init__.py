@@ -1,10 +1,13 @@
-"""Models: each is a prior, a likelihood and a posterior; ``MODELS`` is their table."""
+"""Models: a prior, a likelihood and a posterior, or a density of x itself; ``MODELS`` is their table."""
 
 from __future__ import annotations
 
 from vaelab.models.autoencoder import autoencoder
-from vaelab.models.latent import LatentVariableModel, SampleKind, require_model
+from vaelab.models.density import Counted, DensityModel, Differentiable, Pass
+from vaelab.models.independent import Independent, independent
+from vaelab.models.latent import LatentVariableModel, require_latent
 from vaelab.models.logistic_pca import logistic_pca
+from vaelab.models.model import Model, SampleKind, require_model
 from vaelab.models.saved import BuiltWith
 from vaelab.models.sbn import sbn
 from vaelab.models.table import MODELS, ModelRow, Pace
@@ -13,15 +16,23 @@ from vaelab.models.vae import bernoulli_vae, deep_gaussian_vae, gaussian_vae
 __all__ = [
     "MODELS",
     "BuiltWith",
+    "Counted",
+    "DensityModel",
+    "Differentiable",
+    "Independent",
     "LatentVariableModel",
+    "Model",
     "ModelRow",
     "Pace",
+    "Pass",
     "SampleKind",
     "autoencoder",
     "bernoulli_vae",
     "deep_gaussian_vae",
     "gaussian_vae",
+    "independent",
     "logistic_pca",
+    "require_latent",
     "require_model",
     "sbn",
 ]

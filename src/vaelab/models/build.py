@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from vaelab.data import Dataset, DataSpec
 from vaelab.errors import InputError, require_choice, require_int, require_list
 from vaelab.likelihoods import LIKELIHOODS, LikelihoodName, columns_of, likelihood_for
 from vaelab.models.latent import LatentVariableModel
+from vaelab.models.model import Model
 from vaelab.models.saved import BuiltWith
 from vaelab.networks import NETWORKS, Activation, Build, NetworkName, standardised
 from vaelab.seeds import seeded
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
+M = TypeVar("M", bound=Model)
 # A likelihood by name, a module, or a function from the size of the code, the data and a network to a module.
 Likelihood = LikelihoodName | nn.Module | Callable[[int, DataSpec, Build], nn.Module]
 Prior = nn.Module | Callable[[int], nn.Module]
@@ -56,7 +58,7 @@ def layer_sizes(layers: Sequence[int]) -> tuple[int, ...]:
     return tuple(require_int(f"layers[{index}]", size, 1) for index, size in enumerate(layers))
 
 
-def builder(function: Callable[P, LatentVariableModel]) -> Callable[P, LatentVariableModel]:
+def builder(function: Callable[P, M]) -> Callable[P, M]:
     """Complete a function that builds a model.
 
     The function gets ``data`` as a :class:`~vaelab.data.DataSpec`, instead of ``likelihood="auto"`` the name that it
@@ -66,7 +68,7 @@ def builder(function: Callable[P, LatentVariableModel]) -> Callable[P, LatentVar
     signature = inspect.signature(function)
 
     @wraps(function)
-    def build(*args: P.args, **kwargs: P.kwargs) -> LatentVariableModel:
+    def build(*args: P.args, **kwargs: P.kwargs) -> M:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -79,7 +81,7 @@ def builder(function: Callable[P, LatentVariableModel]) -> Callable[P, LatentVar
             bound.arguments["likelihood"] = likelihood_for(spec)
         with seeded(bound.arguments["seed"], "weights"):
             model = function(*bound.args, **bound.kwargs)
-        of_likelihood = columns_of(model.likelihood)
+        of_likelihood = columns_of(model.likelihood) if isinstance(model, LatentVariableModel) else None
         if isinstance(data, Dataset) and of_likelihood is not None:
             of_likelihood.learn_from(data)
         options = {name: value for name, value in bound.arguments.items() if name not in ("data", "seed")}

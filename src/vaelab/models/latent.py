@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import replace
 from functools import partial
-from typing import Literal, Self, get_args
+from typing import ClassVar, Self, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
 from vaelab.data import Condition, DataSpec
-from vaelab.distributions import Code, Multinomial, ParametricDistribution, as_vector, kind_of_code, observed_log_prob
-from vaelab.errors import InputError, require_choice, require_int, shown
-from vaelab.inputs import Table, as_codes, as_observations
+from vaelab.distributions import Code, Multinomial, as_vector, kind_of_code
+from vaelab.errors import InputError, require_choice, require_int
+from vaelab.inputs import Table, as_codes
 from vaelab.likelihoods import columns_of
-from vaelab.models.pretrained import Pretrained
+from vaelab.models.model import Model, SampleKind, require_model, statistic
 from vaelab.networks import Standardised, evaluation_mode
 from vaelab.objectives import ELBO, Objective, check_objective, log_weights
 from vaelab.seeds import seeded
 
-__all__ = ["LatentVariableModel", "SampleKind", "columns_of", "require_model", "statistic"]
+__all__ = ["LatentVariableModel", "columns_of", "require_latent"]
 
-SampleKind = Literal["draw", "mean", "mode"]
 _ELBO = ELBO()
 _AT_ONCE = 1_000_000  # numbers that are decoded at once without a gradient: 4 MB, near the size of a processor's cache
-_log = logging.getLogger("vaelab")
 
 
-class LatentVariableModel(Pretrained):
+class LatentVariableModel(Model):
     """p(x, z) = p(z) p(x|z) with an approximate posterior q(z|x).
 
     The three parts are modules that return distributions; any such modules can be used:
@@ -54,6 +50,11 @@ class LatentVariableModel(Pretrained):
     (torch.Size([3, 2]), torch.Size([4, 6]))
     """
 
+    where_missing: ClassVar[str] = (
+        "they are left out of p(x|z), and the encoder reads the mean of the training data in their place"
+    )
+    _density: ClassVar[str] = "p(x|z)"
+
     def __init__(self, prior: nn.Module, likelihood: nn.Module, posterior: nn.Module, given: int = 0) -> None:
         super().__init__()
         self.given = require_int("given", given, 0)
@@ -64,7 +65,6 @@ class LatentVariableModel(Pretrained):
         self.prior = prior
         self.likelihood = likelihood
         self.posterior = posterior
-        self.may_be_missing = False
         self._check_kinds()
 
     def _check_kinds(self) -> None:
@@ -87,14 +87,6 @@ class LatentVariableModel(Pretrained):
         if code is None:
             raise InputError("posterior: expected an attribute code: real, bits or point; the prior does not show it")
         return code
-
-    @property
-    def any_weight(self) -> Tensor:
-        """Any weight: it has the type and the device to which observations are brought."""
-        for tensor in (*self.parameters(), *self.buffers()):
-            if tensor.is_floating_point():
-                return tensor
-        return torch.zeros(())
 
     @property
     def latent_dim(self) -> int:
@@ -135,28 +127,11 @@ class LatentVariableModel(Pretrained):
                 "likelihood: expected one with a density of the observed columns alone, as values of x are missing; "
                 f"{of_likelihood.name} has no density of some of its columns (likelihood=auto chooses one that has)"
             )
-        self.may_be_missing = True
-        if self.spec is not None:
-            self.spec = replace(self.spec, may_be_missing=True)
+        super().allow_missing()
         for module in self.posterior.modules():
             if isinstance(module, Standardised):
                 module.may_be_missing = True
         return self
-
-    def observations(self, x: object) -> Tensor:
-        """Return observations of any kind of number (B, X) in the model's type, checked.
-
-        Raises:
-            InputError: no table of numbers, numbers that the columns cannot have (of bits outside [0, 1]), a tensor on
-                another device, or NaN in a model that does not allow missing values.
-        """
-        rows = as_observations(x, self.any_weight, "", self.may_be_missing, self.spec_of_columns)
-        checked = self.given and self.may_be_missing and not torch.compiler.is_compiling()
-        if checked and bool(rows[:, -self.given :].isnan().any()):
-            raise InputError(
-                f"x: expected the {self.given} columns that the model is given, the last ones, in every row; got NaN"
-            )
-        return rows
 
     @property
     def spec_of_columns(self) -> DataSpec | None:
@@ -185,12 +160,6 @@ class LatentVariableModel(Pretrained):
     def _decoded(self) -> str:
         return f"a code of {self.latent_dim} and {self.given} that are given" if self.given else "as the prior has"
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the observations and what is given with them: rows (..., X + Y) as (..., X) and (..., Y)."""
-        if not self.given:
-            return x, x[..., :0]
-        return x[..., : -self.given], x[..., -self.given :]
-
     def conditional(self, z: Tensor, y: Tensor) -> Distribution:
         """Return p(x|z), or p(x|z, y) for codes z (..., D) and what is given, y (..., Y)."""
         if self.given:
@@ -209,17 +178,6 @@ class LatentVariableModel(Pretrained):
             return self.log_density(self.conditional(z, y), x)
         parts = z.split(max(1, _AT_ONCE // max(1, z.shape[-2] * x.shape[-1])))
         return torch.cat([self.log_density(self.conditional(codes, y), x) for codes in parts])
-
-    def log_density(self, conditional: Distribution, x: Tensor) -> Tensor:
-        """Return the log-density of observations x (B, X) under p(x|z), shape (K, B); of the observed values alone."""
-        if conditional.event_shape != x.shape[-1:]:
-            raise InputError(
-                f"x: expected {conditional.event_shape[0]} columns, as p(x|z) of the model has; got {x.shape[-1]}"
-            )
-        if not isinstance(conditional, ParametricDistribution):  # some, such as flows, do not broadcast the value
-            x = x.expand(*torch.broadcast_shapes(conditional.batch_shape, x.shape[:-1]), -1)
-        log_density: Tensor = observed_log_prob(conditional, x) if self.may_be_missing else conditional.log_prob(x)
-        return log_density
 
     def log_joint(self, x: Table, z: Table) -> Tensor:
         """Return `log p(x, z) = log p(z) + log p(x|z)`, shape (K, B), for x (B, X) and z (K, B, D)."""
@@ -333,30 +291,10 @@ class LatentVariableModel(Pretrained):
             draws: Tensor = conditional.sample() if kind == "draw" else statistic("likelihood", conditional, kind)
             return draws
 
-    def accept(self, spec: DataSpec) -> None:
-        """Prepare for data of this form: missing values are allowed, and said in the log, if the data have some.
-
-        Raises:
-            InputError: data that do not give with each row what the model is given, or whose columns are of kinds that
-                its likelihood is not for.
-        """
+    def _require_columns(self, spec: DataSpec) -> None:
         of_likelihood = columns_of(self.likelihood)
         if of_likelihood is not None:
             of_likelihood.require_columns(spec)
-        built_for = None if self.spec is None else self.spec.condition
-        if spec.given != self.given or (built_for is not None and built_for != spec.condition):
-            names = [built_for.words if built_for is not None else self.given or None]
-            got = None if spec.condition is None else spec.condition.words
-            raise InputError(
-                f"condition: expected {names[0]}, for which the model was built; the data have {got}; "
-                "data.with_condition(...) changes it"
-            )
-        if spec.may_be_missing and not self.may_be_missing:
-            self.allow_missing()
-            _log.warning(
-                "values are missing, but the model was built for complete data: they are left out of p(x|z), and the "
-                "encoder reads the mean of the training data in their place"
-            )
 
     def require_likelihood(self) -> None:
         """Raise a :class:`InputError` if x has no likelihood under this model (deterministic auto-encoder)."""
@@ -367,23 +305,18 @@ class LatentVariableModel(Pretrained):
             )
 
 
-def require_model(model: object) -> LatentVariableModel:
-    """Return a model, or raise an :class:`~vaelab.errors.InputError` for anything else."""
-    if not isinstance(model, LatentVariableModel):
-        raise InputError(
-            f"model: expected a model, such as gaussian_vae(data) or vaelab.load(path); got {shown(model)}"
-        )
-    return model
+def require_latent(model: object, what: str) -> LatentVariableModel:
+    """Return a model with codes, or raise an :class:`~vaelab.errors.InputError` that says what needs them.
 
-
-def statistic(part: str, distribution: Distribution, name: str) -> Tensor:
-    """Return the mean or the mode of a distribution, or refuse one that torch has none of."""
-    try:
-        value: Tensor = getattr(distribution, name)
-    except NotImplementedError:
-        kind = type(distribution).__name__
-        raise InputError(f"{part}: expected a distribution whose {name} is known; {kind} has no {name}") from None
-    return value
+    >>> from vaelab.models import independent
+    >>> require_latent(independent(6), "encode")
+    Traceback (most recent call last):
+    vaelab.errors.InputError: model: expected a model with codes, as encode is about codes; independent has none
+    """
+    checked = require_model(model)
+    if not isinstance(checked, LatentVariableModel):
+        raise InputError(f"model: expected a model with codes, as {what} is about codes; {checked.name} has none")
+    return checked
 
 
 def _as_part(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from vaelab.models.autoencoder import autoencoder
 from vaelab.models.build import bit_code_size, real_code_size
-from vaelab.models.latent import LatentVariableModel
+from vaelab.models.density import Differentiable
+from vaelab.models.independent import independent
 from vaelab.models.logistic_pca import logistic_pca
+from vaelab.models.model import Model
 from vaelab.models.sbn import sbn
 from vaelab.models.vae import bernoulli_vae, deep_gaussian_vae, gaussian_vae
 
-__all__ = ["MODELS", "ModelRow", "Pace"]
+__all__ = ["MODELS", "Learns", "ModelRow", "Pace", "row_of"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,14 @@ _LONG = {"batch_size": 100, "learning_rate": None}  # score functions need more,
 _LONG_PACE = Pace(epochs=24, rows_shown=12_000 * 100, learning_rate=4e-3)
 
 
+Learns = Literal["a bound", "the likelihood", "counts"]
+_ABSENT: dict[Learns, tuple[str, ...]] = {
+    "a bound": (),
+    "the likelihood": ("objective", "estimator"),
+    "counts": ("objective", "estimator", "training"),
+}
+
+
 @dataclass(frozen=True)
 class ModelRow:
     """A row of the table: how to build the model, and its default settings.
@@ -45,15 +55,34 @@ class ModelRow:
     ``pace`` is how long, and how fast, it is trained by default. ``sizes`` holds the options whose default depends on
     the number of columns, each with its rule. ``presets`` holds for an option and a value of it the settings that come
     with them: the user cannot replace the estimator and the objective that it names. ``after_training`` names the
-    options that have no effect on the training.
+    options that have no effect on the training. ``learns`` says what a training maximises: ``a bound`` of a model with
+    codes; ``the likelihood`` of a density model, by the same steps; or the likelihood by ``counts``, in passes over all
+    rows.
     """
 
-    build: Callable[..., LatentVariableModel]
+    build: Callable[..., Model]
     defaults: dict[str, Any] = field(default_factory=dict)
     pace: Pace = _SHORT_PACE
     sizes: dict[str, Callable[[int], object]] = field(default_factory=dict)
     presets: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     after_training: tuple[str, ...] = ()
+    learns: Learns = "a bound"
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether it is a latent-variable model, with an objective and an estimator of its gradient."""
+        return self.learns == "a bound"
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The settings of every model that this one does not have."""
+        return _ABSENT[self.learns]
+
+
+def row_of(model: Differentiable) -> ModelRow:
+    """Return the row of a density model that learns by steps; a class of the user's own has that of no model."""
+    name = model.name
+    return MODELS[name] if name in MODELS else ModelRow(type(model), {"training": _SHORT}, learns="the likelihood")
 
 
 MODELS: dict[str, ModelRow] = {
@@ -100,4 +129,5 @@ MODELS: dict[str, ModelRow] = {
         {"estimator": {"name": "pathwise"}, "objective": {"name": "reconstruction"}, "training": _SHORT},
         after_training=("components", "covariance"),
     ),
+    "independent": ModelRow(independent, learns="counts"),
 }

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from vaelab.errors import InputError, shown
 from vaelab.objectives.ciwae import CIWAE
-from vaelab.objectives.contract import Combination, Divergence, MeanObjective, Objective
+from vaelab.objectives.contract import METRICS, Combination, Divergence, MeanObjective, Metric, Objective
 from vaelab.objectives.elbo import ELBO
+from vaelab.objectives.estimate import Estimate
 from vaelab.objectives.iwae import IWAE
+from vaelab.objectives.log_likelihood import LogLikelihood
 from vaelab.objectives.miwae import MIWAE, PIWAE
 from vaelab.objectives.reconstruction import Reconstruction
 from vaelab.objectives.renyi import Renyi
@@ -21,13 +23,17 @@ __all__ = [
     "CIWAE",
     "ELBO",
     "IWAE",
+    "METRICS",
     "MIWAE",
     "OBJECTIVES",
     "PIWAE",
     "TVO",
     "Combination",
     "Divergence",
+    "Estimate",
+    "LogLikelihood",
     "MeanObjective",
+    "Metric",
     "Model",
     "Objective",
     "Reconstruction",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 from torch.distributions import Distribution
@@ -12,9 +12,12 @@ from torch.distributions import Distribution
 from vaelab.distributions import Code
 from vaelab.objectives.terms import Model, Terms
 
-__all__ = ["Combination", "Divergence", "MeanObjective", "Objective"]
+__all__ = ["METRICS", "Combination", "Divergence", "MeanObjective", "Metric", "Objective"]
 
 Divergence = Literal["closed-form", "sampled"]
+# What a training maximises, in its log: the bound first, which is logged beside a reconstruction.
+Metric = Literal["bound", "reconstruction", "log-likelihood", "pseudo-likelihood"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
 Combination = Literal["mean", "log-mean-exp", "importance-weighted", "thermodynamic", "other"]
 
 
@@ -41,7 +44,7 @@ class Objective(ABC):
     name: ClassVar[str]
     combination: ClassVar[Combination] = "other"
     codes: ClassVar[frozenset[Code]] = frozenset({"real", "bits"})
-    metric: ClassVar[str] = "bound"
+    metric: ClassVar[Metric] = "bound"
     samples: ClassVar[int] = 1
     formula: ClassVar[str] = ""
     signal_formula: ClassVar[str] = r"$L(v) - \text{baseline}$"

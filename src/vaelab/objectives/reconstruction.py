@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.distributions import Code
-from vaelab.objectives.contract import MeanObjective
+from vaelab.objectives.contract import MeanObjective, Metric
 from vaelab.objectives.terms import Model, Terms
 
 __all__ = ["Reconstruction"]
@@ -26,7 +26,7 @@ class Reconstruction(MeanObjective):
 
     name: ClassVar[str] = "reconstruction"
     codes: ClassVar[frozenset[Code]] = frozenset({"point"})
-    metric: ClassVar[str] = "reconstruction"
+    metric: ClassVar[Metric] = "reconstruction"
     formula: ClassVar[str] = r"$L = \frac{1}{K}\sum_k \log p(x\mid z_k)$"
     signal_formula: ClassVar[str] = r"$(\log p(x\mid z_k) - \text{baseline})/K$"
 

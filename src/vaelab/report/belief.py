@@ -91,9 +91,9 @@ def _networks(members: Sequence[ReportedRun]) -> list[tuple[ReportedRun, Tensor]
     """Return the belief networks whose first layer is linear, with J (X, D)."""
     networks = []
     for member in members:
-        if member.run.settings.model == "sbn" and member.data.image_shape and not member.model.given:
+        if member.run.settings.model == "sbn" and member.data.image_shape and not member.latent.given:
             try:
-                networks.append((member, linear_weights(generative_parts(member.model)[1][0])[0].detach()))
+                networks.append((member, linear_weights(generative_parts(member.latent)[1][0])[0].detach()))
             except InputError:
                 continue  # hidden layers between the bits and the observation
     return networks
@@ -128,13 +128,13 @@ def receptive_fields(members: Sequence[ReportedRun]) -> Section | None:
 def layer_samples(members: Sequence[ReportedRun], count: int = 10, draws: int = 100) -> Section | None:
     """The mean image given the draw of each layer, the layers below averaged out, from the top downwards."""
     for member in members:
-        if member.model.code != "bits" or len(member.model.layers) < 2 or not member.data.image_shape:
+        if member.latent.code != "bits" or len(member.latent.layers) < 2 or not member.data.image_shape:
             continue
-        if member.model.given:
+        if member.latent.given:
             continue
         with torch.no_grad(), seeded(member.seed, "layers"):
-            means = _means_given_layers(member.model, count, draws)
-        sizes = member.model.layers
+            means = _means_given_layers(member.latent, count, draws)
+        sizes = member.latent.layers
         names = [f"given layer {len(sizes) - index} ({size} bits)" for index, size in enumerate(sizes[::-1])]
         rows = {name: member.images(mean) for name, mean in zip(names, means, strict=True)}
         spread = [float(mean.var(0).mean().sqrt()) for mean in means]

@@ -19,7 +19,7 @@ _NUMBERS = 2 * 10**7  # of the samples that are drawn at once
 
 def columns_drawn(members: Sequence[ReportedRun]) -> Section | None:
     """The means of named columns over samples of the first generative run, beside those of the test data."""
-    tables = [m for m in members if m.model.code != "point" and m.run.spec.columns and not m.data.image_shape]
+    tables = [m for m in members if m.is_generative and m.run.spec.columns and not m.data.image_shape]
     if not tables:
         return None
     member = tables[0]

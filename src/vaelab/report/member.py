@@ -14,7 +14,7 @@ from vaelab.data.values import Array
 from vaelab.errors import InputError
 from vaelab.evaluation import Diagnosis, Evaluation, EvaluationRecord
 from vaelab.evaluation.protocol import sha256_of_weights, shared_facts
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, Model, require_latent
 from vaelab.runs import Loaded, Run
 
 __all__ = ["ReportedRun"]
@@ -36,9 +36,24 @@ class ReportedRun:
         return self.run.load()
 
     @property
-    def model(self) -> LatentVariableModel:
+    def model(self) -> Model:
         """The model with the selected weights."""
         return self.loaded.model
+
+    @property
+    def latent(self) -> LatentVariableModel:
+        """The model with the selected weights, which has codes."""
+        return require_latent(self.model, "this part of a report")
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether the model has codes; a density model has none."""
+        return isinstance(self.model, LatentVariableModel)
+
+    @property
+    def is_generative(self) -> bool:
+        """Whether the model has a density of x; a deterministic auto-encoder has none."""
+        return not self.has_codes or self.latent.code != "point"
 
     @cached_property
     def data(self) -> Dataset:

@@ -43,8 +43,8 @@ def report_page(
             "\n".join([*([] if mark else models_finding(members)), *models_advice(members), *_mixed(members, mark)]),
             members,
         ),
-        links=[_link(member, _view(member), explorers) for member in members],
-        deterministic=any(member.model.code == "point" for member in members),
+        links=[_link(member, _view(member), explorers) if member.has_codes else None for member in members],
+        deterministic=any(not member.is_generative for member in members),
         sections=[
             (each, _png(each), _live(each, explorers), _lines(each.finding, members), _lines(each.advice, members))
             for each in made
@@ -89,14 +89,14 @@ def _parts(text: str) -> list[str]:
 
 def _view(member: ReportedRun) -> str:
     """Return the view of the explorer that suits the code of a run."""
-    if len(member.model.layers) > 1:
+    if len(member.latent.layers) > 1:
         return "layers"
-    return "bits" if member.model.code == "bits" else "map"
+    return "bits" if member.latent.code == "bits" else "map"
 
 
 def _link(member: ReportedRun, view: str, explorers: Mapping[str, str]) -> str | None:
     """Return the address of a view of a run, if the run has an explorer."""
-    return f"{explorers[member.title]}&view={view}" if member.title in explorers else None
+    return f"{explorers[member.title]}&view={view}" if member.title in explorers and member.has_codes else None
 
 
 def _live(section: Section, explorers: Mapping[str, str]) -> str | None:
@@ -107,5 +107,6 @@ def _live(section: Section, explorers: Mapping[str, str]) -> str | None:
 def _explore(members: Sequence[ReportedRun]) -> str:
     """Return the command that writes the explorer of these runs."""
     read = dict.fromkeys(path for member in members for path in member.read)
-    paths = [str(member.run.path) for member in members]
-    return shlex.join(["vaelab", "explore", *paths, *(word for path in read for word in ("--data", path))])
+    paths = [str(member.run.path) for member in members if member.has_codes]
+    words = ["vaelab", "explore", *paths, *(word for path in read for word in ("--data", path))]
+    return shlex.join(words) if paths else ""

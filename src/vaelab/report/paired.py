@@ -132,7 +132,7 @@ def _no_pair(first: ReportedRun, other: ReportedRun, names: Sequence[str]) -> st
         return "the runs have other data, so no rows in common"
     if not one or not two:
         lacking = [member.title for member, found in ((first, one), (other, two)) if not found]
-        return "" if first.model.code == "point" or other.model.code == "point" else _lacking(lacking, names)
+        return "" if not (first.is_generative and other.is_generative) else _lacking(lacking, names)
     texts = differences({first.title: first.fields(one[0]), other.title: other.fields(two[0])})
     return f"the numbers differ in {' and '.join(texts)}; evaluate both alike"
 

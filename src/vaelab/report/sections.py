@@ -13,6 +13,7 @@ from vaelab import plots
 from vaelab.data.values import Array
 from vaelab.errors import InputError
 from vaelab.evaluation import encode_means
+from vaelab.objectives import METRICS
 from vaelab.priors import MixturePrior
 from vaelab.report.belief import layer_samples, receptive_fields, tightness
 from vaelab.report.classes import FOLDS, NEIGHBOURS, not_classes, not_separable
@@ -37,9 +38,10 @@ def sections(members: Sequence[ReportedRun]) -> tuple[list[Section], list[LeftOu
     """
     made, left_out = [], []
     for builder in _BUILDERS:
+        shown = list(members) if builder in _OF_ANY_MODEL else [member for member in members if member.has_codes]
         name = builder.__name__.replace("_", " ")
         try:
-            section = builder(members)
+            section = builder(shown) if shown else None
         except InputError as refusal:
             left_out.append(LeftOut(name, str(refusal)))
         except Exception as error:  # an error in vaelab: noted in the report and in the log, and the report is finished
@@ -52,15 +54,15 @@ def sections(members: Sequence[ReportedRun]) -> tuple[list[Section], list[LeftOu
 
 def _generative(members: Sequence[ReportedRun]) -> list[ReportedRun]:
     """Return the runs whose samples are shown as images, without those of 2-D codes if there are others."""
-    shown = [m for m in members if m.model.code != "point" and m.data.image_shape]
-    wide = [m for m in shown if m.model.posterior(m.test.bits(slice(1))).event_shape[0] > 2]
+    shown = [m for m in members if m.latent.code != "point" and m.data.image_shape]
+    wide = [m for m in shown if m.latent.posterior(m.test.bits(slice(1))).event_shape[0] > 2]
     return wide or shown
 
 
 def _first(members: Sequence[ReportedRun], code: str) -> ReportedRun | None:
     """Return the first run with a 2-D code of that kind."""
     for member in members:
-        if member.model.code == code and member.model.latent_dim == 2:
+        if member.latent.code == code and member.latent.latent_dim == 2:
             return member
     return None
 
@@ -90,7 +92,7 @@ def latent_map(members: Sequence[ReportedRun]) -> Section | None:
     member = _first(members, "real")
     if member is None:
         return None
-    codes = encode_means(member.model, member.test).numpy()
+    codes = encode_means(member.latent, member.test).numpy()
     title = f"{member.title}: posterior means of {len(codes):,} test observations"
     colours = _colours(member)
     figure = plots.png(plots.latent_map(codes, colours, title))
@@ -223,9 +225,9 @@ def sample_modes(members: Sequence[ReportedRun]) -> Section | None:
 def codes_and_mixture(members: Sequence[ReportedRun]) -> Section | None:
     """Codes of a deterministic auto-encoder, and as many samples of their mixture."""
     member = _first(members, "point")
-    if member is None or not isinstance(member.model.prior, MixturePrior):
+    if member is None or not isinstance(member.latent.prior, MixturePrior):
         return None
-    codes, prior = encode_means(member.model, member.test), member.model.prior
+    codes, prior = encode_means(member.latent, member.test), member.latent.prior
     with seeded(member.seed, "mixture"):
         drawn = prior().sample((len(codes),))
     means, covariances = prior.means.numpy(), prior.covariances.numpy()
@@ -252,7 +254,7 @@ def codes_and_mixture(members: Sequence[ReportedRun]) -> Section | None:
 
 def mixture_samples(members: Sequence[ReportedRun]) -> Section | None:
     """Decoded samples of the mixture over an auto-encoder's codes: means and most probable images."""
-    shown = [m for m in members if m.model.code == "point" and m.data.image_shape]
+    shown = [m for m in members if m.latent.code == "point" and m.data.image_shape]
     if not shown:
         return None
     member = shown[0]
@@ -274,7 +276,7 @@ def training_curves(members: Sequence[ReportedRun]) -> Section | None:
     histories = {title: rows for title, rows in histories.items() if rows}
     if not histories:
         return None
-    keys = ("val/bound", "val/reconstruction")
+    keys = [f"val/{metric}" for metric in METRICS]
     logged = [
         key.removeprefix("val/") for key in keys if any(key in row for rows in histories.values() for row in rows)
     ]
@@ -292,9 +294,9 @@ def training_curves(members: Sequence[ReportedRun]) -> Section | None:
         )
     guide = (
         "The bound on held-out data during training; for an auto-encoder the reconstruction, which is not a bound and "
-        "is not comparable with the other lines. A learning rate that falls to zero flattens every curve at its end, "
-        "so look at the part before that to see whether more steps would help. A falling curve shows overfitting; the "
-        "weights of its best point were kept."
+        "is not comparable with the other lines; for a density model log p(x) itself. A learning rate that falls to "
+        "zero flattens every curve at its end, so look at the part before that to see whether more steps would help. A "
+        "falling curve shows overfitting; the weights of its best point were kept."
     )
     live = Live("training", members[0], "Read the curves of each run, and all its numbers, in the explorer")
     return Section("training-curves", "Training curves", guide, "\n".join(finding), figure, live)
@@ -314,9 +316,9 @@ def reconstructions(members: Sequence[ReportedRun]) -> Section | None:
     finding = []
     for member in shown:
         x = member.test.bits(slice(0, _TESTED))
-        decoded, x = member.model.reconstruct(x), member.model.split(x)[0]
+        decoded, x = member.latent.reconstruct(x), member.latent.split(x)[0]
         wrong = float(((decoded > 0.5) != (x > 0.5)).float().sum(1).mean())
-        rows[member.title] = member.images(member.model.reconstruct(member.test.bits(torch.from_numpy(chosen))))
+        rows[member.title] = member.images(member.latent.reconstruct(member.test.bits(torch.from_numpy(chosen))))
         finding.append(f"{member.title}: {wrong:.0f} of {x.shape[1]} bits are wrong.")
     noise = " The noise of the binarisation is not reproduced, and should not be."
     guide = (
@@ -336,11 +338,11 @@ def reconstructions(members: Sequence[ReportedRun]) -> Section | None:
 def plane(members: Sequence[ReportedRun], side: int = 20) -> Section | None:
     """The decoded grid over a 2-D Gaussian code, at equal quantiles of the prior."""
     member = _first(members, "real")
-    if member is None or member.data.image_shape is None or member.model.given:
+    if member is None or member.data.image_shape is None or member.latent.given:
         return None
     quantiles = torch.special.ndtri((torch.arange(side) + 0.5) / side)
     second, first = torch.meshgrid(quantiles, quantiles, indexing="ij")
-    means = member.model.decode(torch.stack([first, second], -1).reshape(-1, 2))  # (side^2, X)
+    means = member.latent.decode(torch.stack([first, second], -1).reshape(-1, 2))  # (side^2, X)
     figure = plots.png(plots.plane(member.images(means), side, f"{member.title}: p(x|z) over the plane"))
     readable = _readable(member, means)
     finding = f"{side * side} decoded points, classified by five nearest neighbours: {readable}." if readable else ""
@@ -371,3 +373,4 @@ _BUILDERS: tuple[Builder, ...] = (
     layer_samples,
     *DIAGNOSED,
 )
+_OF_ANY_MODEL = (columns_drawn, training_curves)  # the others are about codes

@@ -40,14 +40,13 @@ def models_table(members: Sequence[ReportedRun]) -> tuple[Row, list[Row]]:
     rows = []
     for member in members:
         units = member.evaluation("active-units")
-        kind = {"real": "real", "bits": "bits", "point": "real, no noise"}[member.model.code]
         reconstruction = member.evaluation("reconstruction")
         loss = member.evaluation("reconstruction-error")
         value = -loss.value if loss else reconstruction.value if reconstruction else None
         rows.append(
             [
                 member.title,
-                f"{units.units if units else member.model.latent_dim} {kind}",
+                _code(member, units),
                 f"{member.parameters:,}",
                 f"{member.seconds / 60:.1f}",
                 *(_number(each.numbers.get(member.title), bool(each.differs)) for each in columns.values()),
@@ -60,6 +59,14 @@ def models_table(members: Sequence[ReportedRun]) -> tuple[Row, list[Row]]:
         place for place, name in enumerate(header) if name not in _OPTIONAL or any(row[place] != "-" for row in rows)
     ]
     return [header[place] for place in known], [[row[place] for place in known] for row in rows]
+
+
+def _code(member: ReportedRun, units: EvaluationRecord | None) -> str:
+    """Return the size and kind of a code."""
+    if not member.has_codes:
+        return "none"
+    kind = {"real": "real", "bits": "bits", "point": "real, no noise"}[member.latent.code]
+    return f"{units.units if units else member.latent.latent_dim} {kind}"
 
 
 def _number(record: EvaluationRecord | None, mixed: bool) -> str:

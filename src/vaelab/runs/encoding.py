@@ -12,6 +12,7 @@ import numpy.typing as npt
 from vaelab.data import Dataset, order_columns
 from vaelab.errors import InputError
 from vaelab.evaluation import encode
+from vaelab.models import require_latent
 from vaelab.runs.run import Run
 from vaelab.seeds import DATA_SEED, seeded
 
@@ -29,7 +30,7 @@ def encode_with_run(run: Run, name: str | None = None, split: str | None = None)
     disk the codes are also on the disk, in temporary files that are removed together with the arrays.
     """
     data, chosen = rows_for_run(run, name, split)
-    model = run.load_model()
+    model = require_latent(run.load_model(), "encode")
     model.accept(data.spec)
     observed = data.split(chosen).observations()
     with seeded(DATA_SEED, "encode"):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from vaelab.errors import InputError, shown
-from vaelab.models import MODELS, LatentVariableModel
+from vaelab.models import MODELS, Model
 from vaelab.models.pretrained import pretrained_folder
 from vaelab.models.saved import MODEL_FILE, ModelFile, give_weights, read_model, read_value
 from vaelab.runs.run import Run
@@ -17,7 +18,7 @@ from vaelab.seeds import seeded
 __all__ = ["from_pretrained", "load"]
 
 
-def load(path: str | Path, into: LatentVariableModel | None = None) -> LatentVariableModel:
+def load(path: str | Path, into: Model | None = None) -> Model:
     """Return the model in a directory, in evaluation mode: one that ``model.save`` wrote, or the model of a run.
 
     Built-in models are built from their name and options. A model of another class is built from the arguments of its
@@ -59,7 +60,7 @@ def load(path: str | Path, into: LatentVariableModel | None = None) -> LatentVar
 
 def from_pretrained(
     name: str | Path, download: bool = False, revision: str | None = None, token: str | None = None
-) -> LatentVariableModel:
+) -> Model:
     """Return a model that ``save_pretrained`` or ``push_to_hub`` wrote, in evaluation mode.
 
     ``name`` is a directory, or ``OWNER/NAME`` of a repository of the Hugging Face hub. Without ``download`` the network
@@ -86,7 +87,7 @@ def from_pretrained(
     return load(pretrained_folder(name, download, revision, token))
 
 
-def _build(content: ModelFile, tensors: Mapping[str, Tensor], folder: Path) -> LatentVariableModel:
+def _build(content: ModelFile, tensors: Mapping[str, Tensor], folder: Path) -> Model:
     """Build the model that a file describes; its weights are yet to be loaded."""
     if content.built_with is not None:
         name, options = content.built_with.get("name"), content.built_with.get("options")
@@ -101,11 +102,7 @@ def _build(content: ModelFile, tensors: Mapping[str, Tensor], folder: Path) -> L
             f"{folder / MODEL_FILE}: this model was built from {', '.join(content.missing)}, which no file can hold; "
             "build it and give it the weights: vaelab.load(path, into=model)"
         )
-    kinds = [
-        kind
-        for kind in _subclasses(LatentVariableModel)
-        if f"{kind.__module__}:{kind.__qualname__}" == content.model_class
-    ]
+    kinds = [kind for kind in _subclasses(Model) if f"{kind.__module__}:{kind.__qualname__}" == content.model_class]
     if not kinds:
         module, _, name = content.model_class.partition(":")
         raise InputError(
@@ -123,7 +120,7 @@ def _build(content: ModelFile, tensors: Mapping[str, Tensor], folder: Path) -> L
         ) from error
 
 
-def _subclasses(kind: type[LatentVariableModel]) -> Iterator[type[LatentVariableModel]]:
+def _subclasses(kind: Any) -> Iterator[type[Model]]:
     """Yield the classes that are defined in this process and derive from a class, in the order of their definition."""
     for below in kind.__subclasses__():
         yield below

@@ -15,7 +15,7 @@ from torch import Tensor
 from vaelab.data import Binarisation, Dataset, DataSpec, order_columns
 from vaelab.errors import InputError
 from vaelab.evaluation import Diagnosis, EvaluationRecord
-from vaelab.models import LatentVariableModel
+from vaelab.models import Model
 from vaelab.priors import MixturePrior
 from vaelab.runs.checkpoints import Checkpoints
 from vaelab.runs.config import DataSource, configuration, read_config, settings_in, source_of, spec_in
@@ -39,7 +39,7 @@ class Loaded:
     The step is None for the weights of an earlier vaelab, which did not store it.
     """
 
-    model: LatentVariableModel
+    model: Model
     weights: str
     step: int | None = None
 
@@ -195,7 +195,7 @@ class Run:
         """Write the mixture over the codes of an auto-encoder."""
         save_tensors(self.path / "density.safetensors", prior.arrays())
 
-    def load_model(self) -> LatentVariableModel:
+    def load_model(self) -> Model:
         """Rebuild the model from the config and load the selected weights, in evaluation mode."""
         return self.load().model
 
@@ -228,9 +228,10 @@ class Run:
         except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path}: the weights do not fit the model of config.json ({reason})") from error
-        if isinstance(model.prior, MixturePrior) and density.exists():
+        prior = getattr(model, "prior", None)
+        if isinstance(prior, MixturePrior) and density.exists():
             arrays, mixture = load_tensors(density)
-            model.prior.load(arrays)
+            prior.load(arrays)
             weights = _joint(weights, mixture)
         return Loaded(model.eval(), weights, step_of(path))
 

@@ -47,8 +47,9 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
     """
     require_name("model", model, MODELS)
     row = MODELS[model]
-    values: dict[str, Any] = merge({"objective": {"name": "elbo"}}, row.defaults)
+    values: dict[str, Any] = merge({"objective": {"name": "elbo"}} if row.has_codes else {}, row.defaults)
     layers = tuple(with_full_names(row.build, nested(_table(layer).items())) for layer in layers)
+    _require_known(model, row, layers)
     presets = [_implied(row, option, layers) for option in row.presets]
     for layer in (*presets, *layers):
         if layer.get("model", model) != model:
@@ -57,14 +58,30 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
         if isinstance(length, Mapping) and {"epochs", "steps"} & set(length):  # one replaces the other
             values = merge(values, {"training": {"epochs": None, "steps": None}})
         values = merge(values, layer)
-    for key, table in (("objective", OBJECTIVES), ("estimator", ESTIMATORS)):
+    for key, table in (("objective", OBJECTIVES), ("estimator", ESTIMATORS)) if row.has_codes else ():
         values[key] = _complete(key, table, values[key], _samples_of(values["objective"]))
         for option, layer in zip(row.presets, presets, strict=True):
             if key in layer and values[key]["name"] != layer[key]["name"]:
                 wanted, got = layer[key]["name"], values[key]["name"]
                 raise InputError(f"{option}: {values.get(option)!r} goes with {key}.name={wanted}; got {got!r}")
-    kind = options_class(row.build, Settings, "Settings")
+    kind = options_class(row.build, Settings, "Settings", row.absent)
     return cast(Settings, validate(kind, {**values, "model": model}))
+
+
+def _require_known(model: str, row: ModelRow, layers: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse settings that models of this kind do not have."""
+    for key in row.absent:
+        for layer in layers:
+            if given := layer.get(key):
+                named = f"{key}.{next(iter(given))}" if key == "training" and isinstance(given, Mapping) else key
+                raise InputError(f"{named}: no such setting; {model} {_WHY_ABSENT[key]}")
+
+
+_WHY_ABSENT = {
+    "objective": "maximises log p(x) itself, without a bound",
+    "estimator": "takes the gradient of log p(x) itself, or counts, and estimates none",
+    "training": "counts, in passes over all rows, and takes no steps",
+}
 
 
 def _table(layer: object) -> Mapping[str, Any]:

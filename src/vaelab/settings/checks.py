@@ -111,6 +111,8 @@ def _instead(kind: type[BaseModel], key: str, where: str) -> str:
 def _accepts(kind: type[BaseModel], words: str) -> bool:
     """Return whether every model, or this one, has the settings of a hint with these types."""
     for key, value in parse_overrides(words.split()).items():
+        if key in getattr(kind, "absent", ()):
+            return False
         spec = kind.model_fields.get(key)
         if spec is None and key not in Settings.model_fields:
             return False
@@ -124,6 +126,8 @@ def _accepts(kind: type[BaseModel], words: str) -> bool:
 
 def _leaves(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, spec in kind.model_fields.items():
+        if name in getattr(kind, "absent", ()):
+            continue
         inner = spec.annotation
         if inspect.isclass(inner) and issubclass(inner, BaseModel):
             yield from _leaves(inner, f"{prefix}{name}.")

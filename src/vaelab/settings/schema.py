@@ -15,16 +15,18 @@ from functools import cache, reduce
 from operator import or_
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import torch
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     create_model,
     field_validator,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -33,7 +35,7 @@ from torch import nn
 from vaelab.data import Binarisation, Column, Dataset, DataSpec, Values, load_data
 from vaelab.errors import LARGEST, InputError, shown
 from vaelab.estimators import ESTIMATORS, Estimator, Sizes
-from vaelab.models import MODELS, LatentVariableModel
+from vaelab.models import MODELS, Model
 from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.seeds import DATA_SEED, seeded
 
@@ -62,6 +64,7 @@ class Checked(BaseModel):
     """A table of settings with fixed keys and finite values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    absent: ClassVar[tuple[str, ...]] = ()  # fields of the base that this table does not have
 
     @field_validator("*", mode="before")
     @classmethod
@@ -86,6 +89,9 @@ def _parts(value: Any, depth: int = 3) -> Iterator[Any]:
             yield from _parts(part, depth - 1)
     else:
         yield value
+
+
+C = TypeVar("C", bound=Checked)
 
 
 class TrainingSettings(Checked):
@@ -164,9 +170,15 @@ class Settings(Checked):
     )
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = "auto"
-    objective: dict[str, Any]
-    estimator: dict[str, Any]
-    training: TrainingSettings
+    objective: dict[str, Any] | None = None
+    estimator: dict[str, Any] | None = None
+    training: TrainingSettings = TrainingSettings()
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the settings that the model does not have."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if name not in self.absent}
 
     @field_validator("label_column", "weight_column", "split_column", "group_column", mode="before")
     @classmethod
@@ -206,7 +218,7 @@ class Settings(Checked):
         names = ("validation", "test", "split_column", "group_column", "stratify")
         return {name: getattr(self, name) for name in names}
 
-    def build_model(self, data: Dataset | DataSpec | int) -> LatentVariableModel:
+    def build_model(self, data: Dataset | DataSpec | int) -> Model:
         """Build the model for a data set, its spec or a number of columns; refuse one that memory cannot hold."""
         options = {name: getattr(self, name) for name in options_of(MODELS[self.model].build)}
         _require_memory(MODELS[self.model].build, DataSpec.of(data), options)
@@ -214,14 +226,19 @@ class Settings(Checked):
 
     def build_objective(self) -> Objective:
         """Build the objective."""
-        objective: Objective = build(OBJECTIVES, self.objective)
+        objective: Objective = build(OBJECTIVES, self._table("objective", self.objective))
         return objective
 
-    def build_estimator(self, model: LatentVariableModel | Sizes) -> Estimator:
+    def build_estimator(self, model: Model | Sizes) -> Estimator:
         """Build the estimator for a model; its parameters start from the seed of the settings."""
         with seeded(self.seed, "estimator"):
-            estimator: Estimator = build(ESTIMATORS, self.estimator, model)
+            estimator: Estimator = build(ESTIMATORS, self._table("estimator", self.estimator), model)
         return estimator
+
+    def _table(self, key: str, chosen: dict[str, Any] | None) -> dict[str, Any]:
+        if chosen is None:
+            raise InputError(f"{key}: {self.model} has none, as it is a density model")
+        return chosen
 
 
 def options_of(build: Callable[..., object]) -> dict[str, tuple[Any, Any]]:
@@ -240,7 +257,7 @@ def _in_words(hint: Any) -> Any:
     return reduce(or_, types)
 
 
-def _require_memory(build: Callable[..., LatentVariableModel], spec: DataSpec, options: Mapping[str, Any]) -> None:
+def _require_memory(build: Callable[..., Model], spec: DataSpec, options: Mapping[str, Any]) -> None:
     """Refuse a model whose training needs more memory than the machine has."""
     widths = [part for value in options.values() for part in _parts(value) if isinstance(part, int)]
     if (spec.dim + sum(widths)) ** 2 < _SMALL:
@@ -266,10 +283,12 @@ def _parts_are_sizes(value: Any) -> bool:
 
 
 @cache
-def options_class(build: Callable[..., object], base: type[BaseModel], name: str) -> type[BaseModel]:
-    """Return ``base`` with the options of a class or function as further settings."""
+def options_class(build: Callable[..., object], base: type[C], name: str, absent: tuple[str, ...] = ()) -> type[C]:
+    """Return ``base`` with the options of a class or function as further settings, and without those in ``absent``."""
     fields: dict[str, Any] = options_of(build)
-    return create_model(name, __base__=base, **fields)
+    made: type[C] = create_model(name, __base__=base, **fields)
+    made.absent = absent
+    return made
 
 
 def build(table: Mapping[str, Callable[..., Any]], chosen: Mapping[str, Any], *arguments: object) -> Any:

@@ -23,7 +23,7 @@ from vaelab.data.weights import require_weights, weighted_mean
 from vaelab.errors import InputError, require_int
 from vaelab.evaluation import SAMPLES, Evaluation, ImputeKind, evaluate, impute
 from vaelab.likelihood import BoundName, Callback, Effort, Start, score_rows
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, Model, require_latent
 from vaelab.models.saved import MODEL_FILE, WEIGHTS_FILE
 from vaelab.networks import Precision
 from vaelab.seeds import derive_seed, seeded
@@ -48,7 +48,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
     """Base of the estimators. A subclass has a constructor, whose arguments are settings of the model ``_model``."""
 
     _model: ClassVar[str]
-    model_: LatentVariableModel
+    model_: Model
     n_iter_: int
     history_: History
 
@@ -115,7 +115,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
     def inverse_transform(self, X: Any) -> Any:
         """Return the mean of p(x|z) for codes z, (N, features), from codes (N, D) as :meth:`transform` gives them."""
         check_is_fitted(self)
-        model = self._precise()
+        model = require_latent(self._precise(), "inverse_transform")
         codes = np.asarray(X, np.float64)
         if codes.ndim != 2 or codes.shape[1] != model.latent_dim:
             raise InputError(f"X: expected codes of shape (N, {model.latent_dim}); got {codes.shape}")
@@ -212,7 +212,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         scikit-learn's ``GaussianMixture`` returns the component there, which is its latent variable.
         """
         check_is_fitted(self)
-        model = self._precise()
+        model = require_latent(self._precise(), "sample")
         with torch.no_grad(), seeded(self._new_seed(), "sample"):
             z, y = self._draw(model, require_int("n_samples", n_samples, 1))
             x = model.likelihood(z).sample()
@@ -281,7 +281,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
     @property
     def _n_features_out(self) -> int:
         """Size of a code, for the names of the columns of ``transform``."""
-        return self.model_.latent_dim
+        return require_latent(self.model_, "transform").latent_dim
 
     @property
     def _spec(self) -> DataSpec:
@@ -324,7 +324,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         """Return the settings with those whose default depends on the number of rows."""
         return layer
 
-    def _train(self, model: LatentVariableModel, data: Dataset, settings: Settings, seed: int) -> FitResult:
+    def _train(self, model: Model, data: Dataset, settings: Settings, seed: int) -> FitResult:
         return fit(
             model,
             data,
@@ -343,7 +343,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         place = f"step {row['step']:,.0f} of {row['steps']:,.0f}"
         print(f"[{type(self).__name__}] {place}, {row['seconds']:.1f} s: {', '.join(values)}")
 
-    def _precise(self, rows: Array | SparseRows | None = None) -> LatentVariableModel:
+    def _precise(self, rows: Array | SparseRows | None = None) -> Model:
         """Return the model in float64, in which a row has the same values in every batch; also for missing values."""
         model = copy.deepcopy(self.model_).double().eval()
         return model.allow_missing() if rows is not None and has_missing(values_of(rows)) else model
@@ -352,7 +352,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         """Return a function of the model and of the rows, part by part, float32 for X of that type, else float64."""
         check_is_fitted(self)
         rows = self._checked(X)
-        model = self._precise(rows)
+        model = require_latent(self._precise(rows), "transform")
         with torch.no_grad():
             values: Array = _array(torch.cat([function(model, x) for x in tensors_of(rows, model.any_weight)]))
         return values.astype(np.float32) if rows.dtype == np.float32 else values

@@ -11,7 +11,7 @@ import numpy as np
 
 from vaelab.data.naming import listed
 from vaelab.errors import InputError
-from vaelab.models import LatentVariableModel
+from vaelab.models import Model
 from vaelab.runs import load
 from vaelab.storage import Schema, seal, unseal
 from vaelab.training.result import History
@@ -29,14 +29,14 @@ class EstimatorFile(Schema):
     fitted: dict[str, Any]
 
 
-def model_bytes(model: LatentVariableModel) -> dict[str, bytes]:
+def model_bytes(model: Model) -> dict[str, bytes]:
     """Return the files of a saved model, safetensors and JSON, by name."""
     with tempfile.TemporaryDirectory() as folder:
         model.save(folder)
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
-def model_of(files: Mapping[str, bytes]) -> LatentVariableModel:
+def model_of(files: Mapping[str, bytes]) -> Model:
     """Return the model whose files :func:`model_bytes` returned."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 
-from vaelab.models import LatentVariableModel
+from vaelab.models import Model
 
 __all__ = ["WeightAverage"]
 
 _EVERY = 4  # steps between updates, after the first few: consecutive weights differ little, and this costs less
 _ETA = 7
+M = TypeVar("M", bound=Model)
 
 
-class WeightAverage:
+class WeightAverage(Generic[M]):
     """A copy of a model that holds the average of its weights along a training, with a polynomial decay.
 
     Formula: with the n-th weights taken in, `m <- m + (eta + 1) / (n + eta) (w - m)`, `eta = 7`, so that the average
@@ -35,7 +36,7 @@ class WeightAverage:
     True
     """
 
-    def __init__(self, model: LatentVariableModel) -> None:
+    def __init__(self, model: M) -> None:
         self.module = copy.deepcopy(model).requires_grad_(False)
         self.count = 0
         self._weights = list(zip(self.module.parameters(), model.parameters(), strict=True))

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from vaelab.models import LatentVariableModel
+from vaelab.models import Differentiable, LatentVariableModel, Model
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings
 from vaelab.training.log import Diverged, advice
@@ -25,7 +25,13 @@ class Best:
         rise: steps over which the objective's beta rises.
     """
 
-    def __init__(self, model: LatentVariableModel, run: Run | None, settings: TrainingSettings, rise: int = 0) -> None:
+    def __init__(
+        self,
+        model: LatentVariableModel | Differentiable,
+        run: Run | None,
+        settings: TrainingSettings,
+        rise: int = 0,
+    ) -> None:
         self.model, self.run, self.settings, self.rise = model, run, settings, rise
         self.bound, self.step, self.validations_since = float("-inf"), 0, 0
         self.weights: dict[str, Tensor] = {}
@@ -61,12 +67,12 @@ class Best:
         if self.run is not None and self.weights:
             self.run.save_weights(self.weights, self.step)
 
-    def require_finite_weights(self, model: LatentVariableModel, step: int) -> None:
+    def require_finite_weights(self, model: Model, step: int) -> None:
         """Raise :class:`Diverged` before weights that are not finite are written."""
         if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
             raise Diverged(f"training: the weights are not finite at step {step}; {advice(self._last_good)}")
 
-    def restore(self, model: LatentVariableModel) -> None:
+    def restore(self, model: Model) -> None:
         """Give the model the best weights."""
         if self.weights:
             model.load_state_dict(self.weights)

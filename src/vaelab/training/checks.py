@@ -8,16 +8,16 @@ from dataclasses import replace
 from vaelab.data import Dataset
 from vaelab.errors import InputError
 from vaelab.estimators import Estimator
-from vaelab.models import LatentVariableModel
+from vaelab.models import Counted, Differentiable, LatentVariableModel, Model
 from vaelab.objectives import Objective
 from vaelab.seeds import seeded
 from vaelab.settings import Settings, TrainingSettings
 from vaelab.training.density import check_density
 
-__all__ = ["check_fit", "check_settings", "training_rows"]
+__all__ = ["check_binarisation", "check_counted", "check_fit", "check_settings", "training_rows"]
 
 
-def check_settings(settings: Settings, data: Dataset) -> None:
+def check_settings(settings: Settings, data: Dataset, ranks: int = 1) -> None:
     """Refuse settings that do not go together or with the data; a model is built for it, and thrown away.
 
     Raises:
@@ -25,11 +25,16 @@ def check_settings(settings: Settings, data: Dataset) -> None:
     """
     with seeded(0):  # on the device "meta" nothing would be drawn, but its first sum imports torch's compiler: 0.8 s
         model = settings.build_model(replace(data.spec, mean=None))
-    check_fit(model, data, settings.build_objective(), settings.build_estimator(model), settings.training)
+    if isinstance(model, Counted):
+        check_counted(model, data, ranks)
+    elif isinstance(model, Differentiable):
+        check_fit(model, data, model.objective, None, settings.training)
+    else:
+        check_fit(model, data, settings.build_objective(), settings.build_estimator(model), settings.training)
 
 
 def check_fit(
-    model: LatentVariableModel, data: Dataset, objective: Objective, estimator: Estimator, training: TrainingSettings
+    model: Model, data: Dataset, objective: Objective, estimator: Estimator | None, training: TrainingSettings
 ) -> None:
     """Refuse what cannot be trained together.
 
@@ -38,19 +43,41 @@ def check_fit(
             which the model was built, no rows to train or to validate on, a rise of beta that does not end, free bits
             with weighted rows, or codes of a step that are larger than the memory.
     """
-    estimator.check(model, objective)
+    if isinstance(model, LatentVariableModel) and estimator is not None:
+        estimator.check(model, objective)
+    if isinstance(model, Differentiable) and training.log_gradient_variance:
+        raise InputError(f"training.log_gradient_variance: expected false, as {model.name} has no encoder; got true")
+    check_binarisation(model, data)
+    model.accept(data.spec)
+    rows = training_rows(data)
+    check_density(model, rows)
+    _check_warm_up(training, objective, rows)
+    _check_weights(data, objective)
+    _check_memory(training.batch_size, 1 if estimator is None else estimator.samples, rows, data.dim)
+
+
+def check_binarisation(model: Model, data: Dataset) -> None:
+    """Refuse data of another binarisation than that for which a model was built."""
     trained = None if model.spec is None else model.spec.binarisation
     if trained not in (None, data.binarisation):
         raise InputError(
             f"binarisation: expected {trained}, for which the model was built; the data {data.name!r} have "
             f"{data.binarisation}; build the model for these data, or give data.with_binarisation({trained!r})"
         )
+
+
+def check_counted(model: Counted, data: Dataset, ranks: int = 1) -> None:
+    """Refuse data that a model cannot learn from.
+
+    Raises:
+        InputError: columns that the model is not for, data of another binarisation than that for which it was built, no
+            rows to learn or to validate on, or several processes.
+    """
+    if ranks > 1:
+        raise InputError(f"ranks: expected one process, as {model.name} learns in passes over all rows; got {ranks}")
+    check_binarisation(model, data)
     model.accept(data.spec)
-    rows = training_rows(data)
-    check_density(model, rows)
-    _check_warm_up(training, objective, rows)
-    _check_weights(data, objective)
-    _check_memory(training.batch_size, estimator.samples, rows, data.dim)
+    training_rows(data)
 
 
 def training_rows(data: Dataset) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor
 from vaelab.data import Dataset
 from vaelab.errors import InputError
 from vaelab.evaluation import encode_means
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, Model
 from vaelab.priors import MixturePrior
 from vaelab.runs import Run
 from vaelab.seeds import seeded
@@ -16,9 +16,13 @@ from vaelab.seeds import seeded
 __all__ = ["check_density", "fit_density"]
 
 
-def check_density(model: LatentVariableModel, rows: int) -> None:
+def check_density(model: Model, rows: int) -> None:
     """Raise an InputError for more components of a mixture than rows to fit it to."""
-    if isinstance(model.prior, MixturePrior) and max(model.prior.candidates) > rows:
+    if (
+        isinstance(model, LatentVariableModel)
+        and isinstance(model.prior, MixturePrior)
+        and max(model.prior.candidates) > rows
+    ):
         raise InputError(
             f"components: expected at most {rows}, the rows of the training split; got {max(model.prior.candidates)}"
         )
@@ -42,9 +46,9 @@ def _as_often(codes: Tensor, weights: Tensor) -> Tensor:
     return codes[torch.searchsorted(cumulative, places)]
 
 
-def fit_density(model: LatentVariableModel, data: Dataset, seed: int, run: Run | None = None) -> None:
+def fit_density(model: Model, data: Dataset, seed: int, run: Run | None = None) -> None:
     """Fit a mixture prior to the codes of the training split, and write it to a run; do nothing for other priors."""
-    if not isinstance(model.prior, MixturePrior):
+    if not isinstance(model, LatentVariableModel) or not isinstance(model.prior, MixturePrior):
         return
     device = next(model.parameters()).device
     with seeded(seed, "density"):  # with dynamic binarisation the codes are those of newly drawn bits

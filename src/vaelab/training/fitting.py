@@ -5,21 +5,24 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
 
 from vaelab.data import Batches, Dataset, require_dataset
-from vaelab.errors import InputError
+from vaelab.errors import InputError, shown
 from vaelab.estimators import Estimator
-from vaelab.models import MODELS, LatentVariableModel, require_model
+from vaelab.models import MODELS, Counted, DensityModel, Differentiable, LatentVariableModel, Model, Pace, require_model
+from vaelab.models.table import row_of
 from vaelab.networks import choose_precision
 from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings, resolve
+from vaelab.settings.checks import validate
 from vaelab.training.average import WeightAverage
 from vaelab.training.best import Best
-from vaelab.training.checks import check_fit, training_rows
+from vaelab.training.checks import check_counted, check_fit, training_rows
+from vaelab.training.counting import count
 from vaelab.training.density import fit_density
 from vaelab.training.interrupts import stop_requests
 from vaelab.training.length import at_pace, default_interval
@@ -29,7 +32,7 @@ from vaelab.training.optimizers import MakeOptimizer, make_adam, make_optimizer
 from vaelab.training.parallel import ProcessGroup
 from vaelab.training.result import FitResult, History, Row, StopReason
 from vaelab.training.setup import Setup
-from vaelab.training.state import TrainState
+from vaelab.training.state import Trained, TrainState
 from vaelab.training.surroundings import choose_device, own_torch, require_ordinary, require_trainable
 from vaelab.training.variance import GradientVariance
 from vaelab.training.verdict import judge
@@ -39,7 +42,7 @@ __all__ = ["fit"]
 
 @own_torch()
 def fit(
-    model: LatentVariableModel,
+    model: Model,
     data: Dataset,
     *,
     estimator: Estimator | None = None,
@@ -55,7 +58,8 @@ def fit(
 ) -> FitResult:
     """Train a model on the ``train`` split and leave it with the weights of the best validation bound.
 
-    An auto-encoder then gets the mixture of its codes.
+    An auto-encoder then gets the mixture of its codes. A density model has no estimator and no objective, as it
+    maximises log p(x) itself; one that counts rows, such as ``independent``, has no settings of the training either.
 
     Training starts from the weights that the model has, so a second call continues from the weights of the first.
     Ctrl-C and SIGTERM stop it after the step; then the model keeps its last weights, to continue from. Settings of the
@@ -63,7 +67,7 @@ def fit(
     several threads of a process wait for each other.
 
     Args:
-        model: any latent-variable model; trained in place.
+        model: any latent-variable or density model; trained in place.
         data: the data set; its validation split selects the weights.
         estimator: the gradient estimator; the default suits the codes of the model.
         objective: what is maximised; by default the ELBO, or the reconstruction for an auto-encoder.
@@ -98,26 +102,30 @@ def fit(
     if settings is not None and training:
         raise InputError(f"fit: expected settings or their fields by name, not both; got {', '.join(training)} as well")
     require_dataset(data)
+    require_model(model)
     _require_estimator(estimator)
-    name = _name_in_table(require_model(model))
-    layer: dict[str, Any] = {"training": training} if training else {}
-    if objective is not None and type(objective) is OBJECTIVES.get(objective.name):
-        layer["objective"] = objective.name  # the number of codes depends on it
-    defaults = resolve(name, {"seed": seed, **layer})
-    settings = settings or defaults.training
-    _require_one_learning_rate(settings, optimizer)
     where, home = torch.device(choose_device(device)), model.any_weight.device
-    estimator = (estimator or defaults.build_estimator(model)).to(where).train()
-    objective = objective or defaults.build_objective()
-    settings = at_pace(settings, MODELS[name].pace, training_rows(data), data.dim)
+    group = processes or ProcessGroup()
+    if isinstance(model, Counted):
+        _refuse(model, estimator=estimator, objective=objective, optimizer=optimizer, settings=settings, **training)
+        check_counted(model, data, group.ranks.count)
+        return count(model, data, seed, where, run, callback)
+    if not isinstance(model, LatentVariableModel | Differentiable):
+        raise InputError(f"model: expected one that is Counted or Differentiable; {model.name} is neither")
+    chosen = _chosen(model, estimator, objective, settings, seed, training)
+    settings, estimator, objective = chosen.settings, chosen.estimator, chosen.objective
+    _require_one_learning_rate(settings, optimizer)
+    if estimator is not None:
+        estimator.to(where).train()
+    settings = at_pace(settings, chosen.pace, training_rows(data), data.dim)
     check_fit(model, data, objective, estimator, settings)
     require_trainable(model)
-    require_ordinary("estimator", estimator)
+    if estimator is not None:
+        require_ordinary("estimator", estimator)
     # An evaluation asks for the binarisation of the training, also of a model that was built for a width.
     facts = {name: getattr(data.spec, name) for name in ("kind", "binarisation", "columns", "variables", "deviation")}
     model.spec = replace(model.spec or data.spec, **facts, may_be_missing=model.may_be_missing)
     model.to(where).train()
-    group = processes or ProcessGroup()
     state = _new_state(model, estimator, optimizer, settings, objective, run)
     state.resume(run, group)
     setup = _new_setup(data, settings, objective, where, seed, group, run, callback)
@@ -129,8 +137,58 @@ def fit(
             fit_density(model, data, seed, run)
     finally:
         model.to(home)
-        estimator.to(home)
+        if estimator is not None:
+            estimator.to(home)
     return result
+
+
+class _Chosen(NamedTuple):
+    """How a model is trained."""
+
+    settings: TrainingSettings
+    pace: Pace
+    estimator: Estimator | None
+    objective: Objective
+
+
+def _chosen(
+    model: Trained,
+    estimator: Estimator | None,
+    objective: Objective | None,
+    settings: TrainingSettings | None,
+    seed: int,
+    training: dict[str, Any],
+) -> _Chosen:
+    """Return how a model is trained: what is given, and the defaults that suit the model."""
+    if isinstance(model, Differentiable):
+        _refuse(model, estimator=estimator, objective=objective)
+        row = row_of(model)
+        values = {**row.defaults["training"], **training}
+        return _Chosen(
+            settings or cast(TrainingSettings, validate(TrainingSettings, values, "training")),
+            row.pace,
+            None,
+            model.objective,
+        )
+    name = _name_in_table(model)
+    layer: dict[str, Any] = {"training": training} if training else {}
+    if objective is not None and type(objective) is OBJECTIVES.get(objective.name):
+        layer["objective"] = objective.name  # the number of codes depends on it
+    defaults = resolve(name, {"seed": seed, **layer})
+    return _Chosen(
+        settings or defaults.training,
+        MODELS[name].pace,
+        estimator or defaults.build_estimator(model),
+        objective or defaults.build_objective(),
+    )
+
+
+def _refuse(model: DensityModel, **given: object) -> None:
+    """Refuse what the training of a density model does not have."""
+    for name, value in given.items():
+        if value is not None:
+            why = "counts, in passes over all rows" if isinstance(model, Counted) else "maximises log p(x) itself"
+            raise InputError(f"{name}: expected none, as {model.name} {why}; got {shown(value)}")
 
 
 def _new_setup(
@@ -186,8 +244,8 @@ def _require_one_learning_rate(settings: TrainingSettings, optimizer: MakeOptimi
 
 
 def _new_state(
-    model: LatentVariableModel,
-    estimator: Estimator,
+    model: Trained,
+    estimator: Estimator | None,
     optimizer: MakeOptimizer | None,
     settings: TrainingSettings,
     objective: Objective,
@@ -205,7 +263,7 @@ def _new_state(
         Best(validated, run, settings, objective.warm_up),
         Log(model.any_weight.device),
         average,
-        GradientVariance(model) if settings.log_gradient_variance else None,
+        GradientVariance(model) if settings.log_gradient_variance and isinstance(model, LatentVariableModel) else None,
     )
 
 

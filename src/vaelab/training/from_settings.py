@@ -13,6 +13,7 @@ import torch
 
 from vaelab.data import Batches, Dataset
 from vaelab.errors import InputError
+from vaelab.models import LatentVariableModel
 from vaelab.networks import choose_precision
 from vaelab.runs import DataSource, Run, locked, source_of
 from vaelab.seeds import seeded
@@ -70,8 +71,9 @@ def train(
         def open_run() -> dict[str, Any]:
             _require_alike(ranks)
             chosen = for_data(_with_precision(settings, device), data)
-            check_settings(chosen, data)  # all checks come before anything is written
-            Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
+            check_settings(chosen, data, processes.ranks.count)  # all checks come before anything is written
+            if "training" not in settings.absent:
+                Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
             data.validation.observations()
             held.enter_context(locked(out))
             if (resume or any(rank.resume for rank in ranks)) and (out / "config.json").exists():
@@ -82,12 +84,13 @@ def train(
         settings = run.settings  # also for the other ranks: precision=auto is the precision of rank 0
         with seeded(settings.seed, "weights"):
             model = settings.build_model(data)
+        latent = isinstance(model, LatentVariableModel)
         result = fit(
             model,
             data,
-            estimator=settings.build_estimator(model),
-            objective=settings.build_objective(),
-            settings=settings.training,
+            estimator=settings.build_estimator(model) if latent else None,
+            objective=settings.build_objective() if latent else None,
+            settings=None if "training" in settings.absent else settings.training,
             seed=settings.seed,
             device=device,
             run=run if processes.is_rank_zero else None,

@@ -27,6 +27,8 @@ def for_data(settings: Settings, data: Dataset) -> Settings:
     chosen = {name: size(data.dim) for name, size in row.sizes.items() if getattr(settings, name) is None}
     if getattr(settings, "likelihood", None) == "auto":
         chosen["likelihood"] = likelihood_for(data.spec)
+    if "training" in settings.absent:
+        return settings.model_copy(update={**chosen, "binarisation": data.binarisation})
     training = at_pace(settings.training, row.pace, training_rows(data), data.dim)
     return settings.model_copy(update={**chosen, "binarisation": data.binarisation, "training": training})
 

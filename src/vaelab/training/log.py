@@ -92,7 +92,11 @@ class Log:
         per_second = (self.count - self.counted) * batch_size / elapsed if elapsed > 0 else 0.0
         self.count = 0
         self.start()
-        row: Row = {"step": step, "steps": steps, "train/reconstruction": reconstruction}
+        row: Row = {"step": step, "steps": steps}
+        if objective.metric not in ("bound", "reconstruction"):
+            row[f"train/{objective.metric}"] = bound
+        else:
+            row["train/reconstruction"] = reconstruction
         if objective.metric == "bound":
             row |= {"train/bound": bound, "train/kl": kl}
         if self.width == 4:

@@ -70,7 +70,7 @@ def choose_step(setup: Setup, state: TrainState) -> AbstractContextManager[Step]
     def plain_step(objective: Objective, x: Tensor, weights: Tensor | None, stop: bool) -> tuple[Tensor, Tensor | None]:
         for parameter in state.parameters:
             parameter.grad = None
-        estimate = state.estimator.estimate(state.model, objective, x)
+        estimate = state.estimate(objective, x)
         estimate.loss(weights).backward()
         return apply_gradients(estimate.means(weights), stop)
 

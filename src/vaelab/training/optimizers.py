@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from vaelab.errors import InputError
 from vaelab.estimators import Estimator
-from vaelab.models import LatentVariableModel
+from vaelab.models import Model
 from vaelab.training.adam import Adam
 
 __all__ = [
@@ -35,7 +35,7 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
     return [weight for weight in module.parameters() if weight.requires_grad]
 
 
-def make_adam(model: LatentVariableModel, estimator: Estimator, learning_rate: float | None) -> Adam:
+def make_adam(model: Model, estimator: Estimator | None, learning_rate: float | None) -> Adam:
     """Return Adam for the parameters of a model, and for those of its estimator as a group of their own.
 
     Raises:
@@ -44,12 +44,12 @@ def make_adam(model: LatentVariableModel, estimator: Estimator, learning_rate: f
     if learning_rate is None:
         raise InputError("training.learning_rate: expected a number; fit and train choose one for their data")
     groups = [{"params": trainable(model), "lr": learning_rate}]
-    if own := trainable(estimator):
+    if estimator is not None and (own := trainable(estimator)):
         groups += [{"params": own, "lr": learning_rate * estimator.learning_rate_factor, "betas": estimator.betas}]
     return _with_initial_rates(Adam(groups))
 
 
-def make_optimizer(make: MakeOptimizer, model: LatentVariableModel, estimator: Estimator) -> Optimizer:
+def make_optimizer(make: MakeOptimizer, model: Model, estimator: Estimator | None) -> Optimizer:
     """Make the user's optimiser of a model's parameters, and add those of the estimator as a group of their own.
 
     The learning rate of that group is the optimiser's times ``estimator.learning_rate_factor``; if the optimiser has
@@ -77,7 +77,7 @@ def make_optimizer(make: MakeOptimizer, model: LatentVariableModel, estimator: E
             f"optimizer: {type(optimizer).__name__} evaluates the loss several times a step, which a step with random "
             "codes does not allow; choose one whose step() needs no closure, such as torch.optim.Adam"
         )
-    if own := trainable(estimator):
+    if estimator is not None and (own := trainable(estimator)):
         group = {"params": own, "lr": optimizer.param_groups[0]["lr"] * estimator.learning_rate_factor}
         optimizer.add_param_group(group | ({"betas": estimator.betas} if "betas" in optimizer.defaults else {}))
     return _with_initial_rates(optimizer)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from vaelab.objectives import METRICS
 from vaelab.training.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class History(list[Row]):
     Every row has ``step``, ``steps`` (of the whole training), ``seconds`` (of training so far), ``lr`` and
     ``observations_per_second``, and the means over the steps since the row before: ``train/bound``,
     ``train/reconstruction`` (the mean log-likelihood) and ``train/kl``, in nats. Rows of a validation also have
-    ``val/bound``. For a deterministic auto-encoder ``reconstruction`` replaces ``bound``.
+    ``val/bound``. For a deterministic auto-encoder ``reconstruction`` replaces ``bound``, for a density model
+    ``log-likelihood``, which has no KL; one that counts has no ``lr``, and its steps are passes over all rows.
 
     >>> history = History([{"step": 10, "train/bound": -9.0}, {"step": 20, "train/bound": -8.0, "val/bound": -8.5}])
     >>> history.column("val/bound")
@@ -46,9 +48,14 @@ class History(list[Row]):
         return curves(lines, ("value",), f"{label} (nats per observation)")
 
 
-def objective_label(rows: Iterable[Row]) -> Literal["bound", "reconstruction"]:
-    """Return the name of the objective in the log; for an auto-encoder it is the reconstruction."""
-    return "bound" if any("val/bound" in row or "train/bound" in row for row in rows) else "reconstruction"
+def objective_label(rows: Iterable[Row]) -> str:
+    """Return the name of the objective in the log: bound, reconstruction of an auto-encoder, or log-likelihood.
+
+    >>> objective_label([{"train/reconstruction": -9.0, "train/bound": -9.5}]), objective_label([])
+    ('bound', 'bound')
+    """
+    keys = {key.partition("/")[2] for row in rows for key in row if key.startswith(("train/", "val/"))}
+    return next((metric for metric in METRICS if metric in keys), "bound")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from vaelab.data import Batches, Observations
-from vaelab.likelihood import objective_bound
+from vaelab.likelihood import BoundEstimate, objective_bound
+from vaelab.models import Differentiable
 from vaelab.networks import evaluation_mode
 from vaelab.objectives import Objective
 from vaelab.runs import Run
@@ -69,9 +70,14 @@ class Setup:
 
     def validate(self, state: TrainState) -> Row:
         """Compute the bound on the validation split, shared out among the ranks; keep the weights if it is the best."""
-        model, samples, ranks = state.validated_model, state.estimator.samples, self.group.ranks
+        model, ranks = state.validated_model, self.group.ranks
         with evaluation_mode(model):
-            estimate = objective_bound(model, self.held_out, self.objective, samples, self.seed, ranks=ranks)
+            if isinstance(model, Differentiable):
+                values = model.values_of(self.held_out, model.validation_score, ranks=ranks)
+                estimate = BoundEstimate(values, weights=self.held_out.weights)
+            else:
+                samples = 1 if state.estimator is None else state.estimator.samples
+                estimate = objective_bound(model, self.held_out, self.objective, samples, self.seed, ranks=ranks)
         bound = replace(estimate, values=self.group.all_reduce(estimate.values)).mean
         state.best.update(bound, state.step)
         return {f"val/{self.objective.metric}": bound}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from torch import Tensor
 from torch.optim import Optimizer
 
 from vaelab.errors import InputError
 from vaelab.estimators import Estimator
-from vaelab.models import LatentVariableModel
+from vaelab.models import Differentiable, LatentVariableModel
+from vaelab.objectives import Estimate, Objective
 from vaelab.runs import Run
 from vaelab.training.adam import Adam
 from vaelab.training.average import WeightAverage
@@ -19,7 +20,9 @@ from vaelab.training.optimizers import require_same_options, trainable
 from vaelab.training.parallel import ProcessGroup
 from vaelab.training.variance import GradientVariance
 
-__all__ = ["TrainState"]
+__all__ = ["TrainState", "Trained"]
+
+Trained = LatentVariableModel | Differentiable
 
 
 class _Stateful(Protocol):
@@ -33,7 +36,7 @@ class TrainState:
 
     Args:
         model: the model in training.
-        estimator: the gradient estimator, with what it learns.
+        estimator: the gradient estimator, with what it learns; None for a density model, which has its own gradient.
         optimizer: the optimiser of both.
         best: the weights of the best validation.
         log: the means since the last row of the log.
@@ -43,24 +46,30 @@ class TrainState:
 
     def __init__(
         self,
-        model: LatentVariableModel,
-        estimator: Estimator,
+        model: Trained,
+        estimator: Estimator | None,
         optimizer: Optimizer | Adam,
         best: Best,
         log: Log,
-        average: WeightAverage | None = None,
+        average: WeightAverage[Trained] | None = None,
         variance: GradientVariance | None = None,
     ) -> None:
         self.step = 0
         self.model, self.estimator, self.optimizer = model, estimator, optimizer
         self.best, self.log, self.average, self.variance = best, log, average, variance
         self.model_parameters = trainable(model)
-        self.parameters = [*self.model_parameters, *trainable(estimator)]
+        self.parameters = [*self.model_parameters, *(() if estimator is None else trainable(estimator))]
 
     @property
-    def validated_model(self) -> LatentVariableModel:
+    def validated_model(self) -> Trained:
         """The model that is validated and kept: the average of the weights, or the model itself without one."""
         return self.best.model
+
+    def estimate(self, objective: Objective, x: Tensor) -> Estimate:
+        """Return the estimate of a step, for observations x (B, X): that of the estimator, or of the model itself."""
+        if isinstance(self.model, Differentiable) or self.estimator is None:
+            return cast(Differentiable, self.model).estimate(x)
+        return self.estimator.estimate(self.model, objective, x)
 
     def add_step(self, means: Tensor, average_from: int) -> None:
         """Count a step, log its means, average its weights; the average begins anew after the step ``average_from``."""
@@ -108,7 +117,7 @@ class TrainState:
             self.load_state_dict(checkpoint)
             self.best.write()
         elif group.ranks.count > 1:
-            for part in (self.model, self.estimator):
+            for part in (self.model, *(() if self.estimator is None else (self.estimator,))):
                 part.load_state_dict(group.on_rank_zero(part.state_dict))
         if run is not None:
             run.forget_after(self.step)  # also without a checkpoint: those steps are made, and logged, again

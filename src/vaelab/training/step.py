@@ -65,7 +65,7 @@ def _step_after_graph(
     def differentiate(
         objective: Objective, x: Tensor, weights: Tensor | None
     ) -> tuple[Tensor, Sequence[Tensor | None]]:
-        estimate = state.estimator.estimate(state.model, objective, x)
+        estimate = state.estimate(objective, x)
         return estimate.means(weights), torch.autograd.grad(estimate.loss(weights), parameters, allow_unused=True)
 
     graph = _compile(differentiate, setup.device)
@@ -86,7 +86,7 @@ def _whole_step(setup: Setup, state: TrainState, optimizer: Adam) -> Step:
         torch._dynamo.mark_static_address(moment)  # it stays where it is: otherwise no CUDA graph is made of the step
 
     def whole(objective: Objective, x: Tensor, weights: Tensor | None, numbers: Tensor) -> Tensor:
-        estimate = state.estimator.estimate(state.model, objective, x)
+        estimate = state.estimate(objective, x)
         gradients = torch.autograd.grad(estimate.loss(weights), parameters, allow_unused=True)
         with torch.no_grad():
             clipped = _clipped(gradients, len(state.model_parameters), setup.settings.clip)

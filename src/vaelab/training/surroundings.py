@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from vaelab.errors import InputError
-from vaelab.models import LatentVariableModel
+from vaelab.models import Model
 from vaelab.seeds import own_generators
 
 __all__ = ["choose_device", "own_torch", "require_ordinary", "require_trainable"]
@@ -52,7 +52,7 @@ def own_torch() -> Iterator[None]:
         yield
 
 
-def require_trainable(model: LatentVariableModel) -> None:
+def require_trainable(model: Model) -> None:
     """Refuse a model whose weights cannot be trained.
 
     Raises:

@@ -17,7 +17,7 @@ from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
 from vaelab.evaluation.diagnostics.reliability import Ranks, Reliability, p_value
 from vaelab.evaluation.diagnostics.spread import counted, spread
 from vaelab.evaluation.impute import impute
-from vaelab.models.latent import statistic
+from vaelab.models.model import statistic
 from vaelab.seeds import seeded
 
 __all__ = ["calibration"]
@@ -145,6 +145,7 @@ def _hidden(sample: Sample, rows: Tensor) -> tuple[Tensor, Tensor, float]:
     if draws is None or bool(predicted[hidden.cpu()].isnan().any()):
         raise InputError(f"{wanted}; it returned NaN")
     values = torch.cat([predicted.unsqueeze(0), x.cpu().unsqueeze(0), draws[..., : x.shape[1]]])
+    assert imputed.effective_samples is not None  # the model has codes
     return values, hidden.cpu(), float(imputed.effective_samples.median())
 
 

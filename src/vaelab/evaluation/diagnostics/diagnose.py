@@ -14,7 +14,7 @@ from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
 from vaelab.evaluation.diagnostics.result import Diagnostics
 from vaelab.evaluation.diagnostics.table import DIAGNOSTICS, Diagnostic, DiagnosticName
 from vaelab.likelihood import Callback
-from vaelab.models import LatentVariableModel, require_model
+from vaelab.models import LatentVariableModel, Model, require_latent
 from vaelab.networks import evaluation_mode
 from vaelab.objectives import Objective
 
@@ -26,7 +26,7 @@ _LOGGED = "a list of logged rows, such as result.history of fit"
 
 
 def diagnose(
-    model: LatentVariableModel,
+    model: Model,
     data: Dataset,
     split: str = "test",
     rows: int = ROWS,
@@ -65,7 +65,8 @@ def diagnose(
     (2, 100)
     """
     require_dataset(data)
-    require_model(model).accept(data.spec)
+    model = require_latent(model, "diagnose")
+    model.accept(data.spec)
     chosen = _chosen(model, only)
     if objective is not None and not isinstance(objective, Objective):
         raise InputError(f"objective: expected an objective such as ELBO(), or None; got {shown(objective)}")

@@ -41,7 +41,7 @@ def metric_of(settings: Sequence[Settings]) -> Metric:
     This is the ELBO, or the importance-weighted bound with K = 100 if one of them maximises a function of several
     codes. Auto-encoders have no bound and are compared by their reconstruction.
     """
-    objectives = {each.objective["name"] for each in settings}
+    objectives = {each.objective["name"] for each in settings if each.objective is not None}
     if "reconstruction" in objectives:
         return Metric("reconstruction-error", "reconstruction", ("--samples", "1"), sign=-1)
     if any(OBJECTIVES[name].combination != "mean" for name in objectives):

@@ -1,0 +1,83 @@
+"""Models that count: trained in passes over all rows, without steps, gradients or checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from vaelab.data import Dataset
+from vaelab.models import Counted
+from vaelab.runs import Run
+from vaelab.training.interrupts import StopRequest, stop_requests
+from vaelab.training.result import FitResult, History, Row
+
+__all__ = ["count"]
+
+
+def count(
+    model: Counted,
+    data: Dataset,
+    seed: int,
+    device: torch.device,
+    run: Run | None = None,
+    callback: Callable[[Row], None] | None = None,
+) -> FitResult:
+    """Let a model learn from the rows of a data set, and leave it with the state of its best validation.
+
+    Grey levels that become new bits at each step of other trainings are drawn once here, as with ``static``. Weights
+    are written when the training is complete; one that was stopped starts again.
+    """
+    home = model.any_weight.device
+    model.spec = replace(data.spec, may_be_missing=model.may_be_missing)
+    model.to(device).eval()
+    if run is not None:
+        run.forget_after(0)
+    try:
+        with stop_requests() as request:
+            result = _passes(model, data, seed, device, run, callback, request)
+    finally:
+        model.to(home)
+    if run is not None and result.stop_reason == "finished":
+        run.save_weights(model.state_dict(), result.best_step)
+        run.log({**result.history[-1], "finished": True})
+    return result
+
+
+def _passes(
+    model: Counted,
+    data: Dataset,
+    seed: int,
+    device: torch.device,
+    run: Run | None,
+    callback: Callable[[Row], None] | None,
+    request: StopRequest,
+) -> FitResult:
+    """Make all passes, unless a signal asks to stop; their rows are logged, the last one by the caller."""
+    fixed = data.with_binarisation("static") if data.binarisation == "dynamic" else data
+    history, begun, best = History(), time.perf_counter(), (float("-inf"), 0)
+    with torch.no_grad():
+        passes = model.learn(fixed.train.observations(device), fixed.validation.observations(device), seed)
+        for step, done in enumerate(passes, 1):
+            if run is not None and history:
+                run.log(history[-1])
+            best = max(best, (done.validation, -step))
+            values = {"train/log-likelihood": done.train, "val/log-likelihood": done.validation}
+            seconds = round(time.perf_counter() - begun, 3)
+            history.append({"step": step, "steps": max(step, done.of), **values, "seconds": seconds})
+            if callback is not None:
+                callback(history[-1])
+            if request.signal is not None:
+                break
+    interrupted = request.signal is not None
+    return FitResult(
+        steps=len(history),
+        best_bound=best[0],
+        best_step=-best[1],
+        seconds=time.perf_counter() - begun,
+        stop_reason="interrupted" if interrupted else "finished",
+        history=history,
+        signal=request.signal,
+    )
