@@ -16,7 +16,7 @@ from vaelab.studies.suggestion.candidates import Candidate
 from vaelab.studies.sweep.space import words_of
 
 if TYPE_CHECKING:
-    from vaelab.models import LatentVariableModel
+    from vaelab.models import Model
 
 __all__ = ["Suggestion", "Tried", "compared"]
 
@@ -150,7 +150,7 @@ class Suggestion:
     recommended: str | None
     sentences: tuple[str, ...]
     facts: Mapping[str, Any]
-    model: LatentVariableModel | None = field(default=None, repr=False, compare=False)
+    model: Model | None = field(default=None, repr=False, compare=False)
     signal: int | None = None
 
     def table(self) -> tuple[list[str], list[list[str]]]:

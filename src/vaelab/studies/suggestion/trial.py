@@ -14,7 +14,7 @@ from torch import Tensor
 from vaelab.data import Dataset
 from vaelab.errors import Failure
 from vaelab.evaluation import evaluate
-from vaelab.models import LatentVariableModel
+from vaelab.models import Model
 from vaelab.runs import DataSource, Run
 from vaelab.seeds import seeded
 from vaelab.settings import Settings, resolve
@@ -141,7 +141,7 @@ class Trials:
         steps = min(training.steps or _STEPS, max(_STEPS, int(left / step)))
         return settings.model_copy(update={"training": training.model_copy(update={"steps": steps})})
 
-    def _seconds_of_evaluation(self, model: LatentVariableModel) -> float:
+    def _seconds_of_evaluation(self, model: Model) -> float:
         """Return how long the evaluation will take, from that of some rows."""
         held_out = self._held_out()
         rows = min(held_out["validation"], max(_ROWS, held_out["validation"] // 20))
