@@ -107,7 +107,14 @@ def test_draws_have_the_frequencies_of_the_exact_distribution_of_x(name):
 
 
 def test_the_rows_of_the_table_build_what_they_say():
-    assert set(WITH_CODES) == {"gaussian-vae", "bernoulli-vae", "sbn", "deep-gaussian-vae", "logistic-pca", "autoencoder"}
+    assert set(WITH_CODES) == {
+        "gaussian-vae",
+        "bernoulli-vae",
+        "sbn",
+        "deep-gaussian-vae",
+        "logistic-pca",
+        "autoencoder",
+    }
     for name in ("gaussian-vae", "bernoulli-vae", "autoencoder"):
         row = ROWS[name]
         model = row.build(DataSpec((6,), torch.full((6,), 0.3)), latent_dim=3, hidden_dims=[5, 4])

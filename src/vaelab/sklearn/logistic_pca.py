@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from vaelab.models import require_latent
 from vaelab.sklearn.base import Estimator
 
 __all__ = ["LogisticPCA"]
@@ -88,6 +89,6 @@ class LogisticPCA(Estimator):
     def components_(self) -> npt.NDArray[np.float32]:
         """The weights of each feature, (D, features)."""
         check_is_fitted(self)
-        weight: Tensor = self.model_.likelihood.get_parameter("network.layers.0.weight")
+        weight: Tensor = require_latent(self.model_, "components_").likelihood.get_parameter("network.layers.0.weight")
         components: npt.NDArray[np.float32] = weight.detach().cpu().numpy().T
         return components
