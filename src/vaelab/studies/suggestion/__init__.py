@@ -131,6 +131,7 @@ class _Session:
         """Try the candidates, and return the comparison."""
         try:
             waiting = self._suitable()
+            self.begun = time.monotonic()
             while waiting:
                 candidate, settings = waiting[0]
                 self._try(candidate, settings, self._share([each for each, _ in waiting]))

@@ -14,7 +14,8 @@ from torch import Tensor
 from vaelab.data import Dataset
 from vaelab.errors import Failure
 from vaelab.evaluation import evaluate
-from vaelab.models import Model
+from vaelab.likelihood import BoundName
+from vaelab.models import DensityModel, Model
 from vaelab.runs import DataSource, Run
 from vaelab.seeds import seeded
 from vaelab.settings import Settings, resolve
@@ -125,7 +126,12 @@ class Trials:
         return result
 
     def _fitted(self, settings: Settings, seconds: float) -> Settings:
-        """Return the settings with as many steps as fit into the time, after a short training that measures a step."""
+        """Return the settings with as many steps as fit into the time, after a short training that measures a step.
+
+        A model that counts takes no steps, and has no such settings.
+        """
+        if "training" in settings.absent:
+            return settings
         begun, training = time.monotonic(), settings.training
         short = training.model_copy(update={"steps": _STEPS, "validate_every": _STEPS})
         with seeded(settings.seed, "weights"):
@@ -145,7 +151,7 @@ class Trials:
         """Return how long the evaluation will take, from that of some rows."""
         held_out = self._held_out()
         rows = min(held_out["validation"], max(_ROWS, held_out["validation"] // 20))
-        found = evaluate(model, self.data, "validation", ("iwae",), self.codes, rows=rows)
+        found = evaluate(model, self.data, "validation", _bounds(model), self.codes, rows=rows)
         return (found.records[0].seconds or 0.0) * sum(held_out.values()) / rows
 
     def _held_out(self) -> dict[str, int]:
@@ -156,7 +162,7 @@ class Trials:
         """Evaluate a trained run on the validation and the test split, and keep the numbers in it."""
         loaded, values = run.load(), {}
         for split in self._held_out():
-            found = evaluate(loaded.model, self.data, split, ("iwae",), self.codes)
+            found = evaluate(loaded.model, self.data, split, _bounds(loaded.model), self.codes)
             found = found.of_weights(loaded.weights, loaded.step)
             record = found.records[0]
             if record.interrupted:
@@ -167,10 +173,17 @@ class Trials:
         return row, values
 
 
+def _bounds(model: Model) -> tuple[BoundName, ...] | None:
+    """Return the number to compute: log p(x) of a density model, a lower bound of a model with codes."""
+    return None if isinstance(model, DensityModel) else ("iwae",)
+
+
 def _note(result: FitResult | None, seconds: float, settings: Settings, fitted: Settings) -> str:
     """Return in what a training was cut short; an empty text if it ended by itself."""
     if result is None:
         return f"stopped after {seconds:.0f} s"
+    if "training" in settings.absent:
+        return ""
     default, steps = settings.training.steps or 0, fitted.training.steps or 0
     cut = steps < default and result.stop_reason == "finished"
     return f"trained for {steps:,} of {default:,} steps, to keep within the time" if cut else ""
