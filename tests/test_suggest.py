@@ -23,7 +23,7 @@ from vaelab.studies.suggestion.trial import Trials, codes_for
 # Small models and short trainings, which do not depend on the time.
 QUICK = {
     "hidden_dims": [8],
-    "latent_dim": 2,
+    "latent_dim": 5,
     "training.steps": 30,
     "training.log_every": 10,
     "training.validate_every": 10,
@@ -38,10 +38,10 @@ LONG = 600.0  # seconds: more than any of these trainings takes
 ORDER = ["independent", "chow-liu", "vae", "vae-tree"]
 
 
-def tried(name, validation, below=0.0, error=None, number="exact", note=""):
+def tried(name, validation, below=0.0, error=None, number="exact", cut=""):
     deep = name.startswith("vae")
     numbers = {"validation": validation, "below": below, "below_error": error}
-    return Tried(name, name, deep=deep, number="iwae-100" if deep else number, note=note, seconds=1.0, **numbers)
+    return Tried(name, name, deep=deep, number="iwae-100" if deep else number, cut=cut, seconds=1.0, **numbers)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def vaelab(capsys, monkeypatch):
         ([tried("vae", -6.0), tried("independent", -6.1, 0.1, 0.1)], "independent", "no model found a dependence"),
         ([tried("vae", -6.0), tried("chow-liu", -6.1, 0.1, None)], "chow-liu", "as good as"),
         (
-            [tried("vae", -6.0, note="cut"), tried("vae-tree", -9.0, 3.0, 0.1, note="cut")],
+            [tried("vae", -6.0, cut="cut"), tried("vae-tree", -9.0, 3.0, 0.1, cut="cut")],
             "vae",
             "vae and vae-tree was cut",
         ),
@@ -143,7 +143,7 @@ def test_a_trial_keeps_each_model_with_its_numbers(trial):
         "vae-tree": "iwae-1000",
     }
     for row in found.rows:
-        assert (row.failure, row.note) == (None, "")
+        assert (row.failure, row.cut) == (None, "")
         run = Run(folder / "out" / row.name)
         stored = {record.split: record for record in run.evaluations() if record.name == row.number}
         assert (stored["validation"].value, stored["test"].value) == (row.validation, row.test)
@@ -187,7 +187,7 @@ def test_a_training_is_cut_to_its_time(rows, monkeypatch):
     endless = QUICK | {"training.steps": 10_000_000}
     monkeypatch.setattr(suggestion, "CANDIDATES", (Candidate("endless", "gaussian-vae", endless, deep=True),))
     found = suggest(Dataset.from_arrays(rows), seconds=1.5)
-    assert "of 10,000,000 steps" in found.rows[0].note or "stopped after" in found.rows[0].note
+    assert "of 10,000,000 steps" in found.rows[0].cut or "stopped after" in found.rows[0].cut
     assert "the training of endless was cut short" in found.sentences[-1]
 
 

@@ -42,7 +42,7 @@ def recommend(rows: Sequence[Tried], order: Sequence[str]) -> tuple[str | None, 
         sentences.append(_simpler(simple[0], known))
     if deep and not best.deep and not deep[0].exact:
         sentences.append("The numbers of deep models are lower bounds: these may be a little better than shown.")
-    unfinished = [row.name for row in known if row.note]
+    unfinished = [row.name for row in known if row.cut]
     if unfinished:
         sentences.append(f"More seconds may change this: the training of {_listed(unfinished)} was cut short.")
     return chosen.name, tuple(sentences)

@@ -32,7 +32,8 @@ class Tried:
         model: its row in the table of models.
         words: the settings to type after ``vaelab train MODEL``.
         deep: whether p(x) has a network with hidden layers.
-        number: ``exact`` for log p(x) itself, or the name of a lower bound on it, such as ``iwae-1000``.
+        number: ``exact`` for log p(x) itself, the name of a lower bound on it, such as ``iwae-1000``, or of an estimate
+            of it, such as ``ais-1000``.
         validation: mean over the validation split, by which models are compared.
         validation_error: standard error of that mean.
         test: mean over the test split; None where the data have none.
@@ -40,7 +41,8 @@ class Tried:
         below: how far the validation mean lies below that of the best model.
         below_error: standard error of that difference, from the differences of the rows; None where it is not known.
         seconds: of training.
-        note: what to know about the training; empty if it ended by itself.
+        cut: how the training was cut short; empty if it ended by itself.
+        note: how to read the number; empty where there is nothing to add.
         failure: why there is no number; None where there is one.
     """
 
@@ -56,6 +58,7 @@ class Tried:
     below: float | None = None
     below_error: float | None = None
     seconds: float | None = None
+    cut: str = ""
     note: str = ""
     failure: str | None = None
 
@@ -68,17 +71,20 @@ class Tried:
     def with_number(self, split: str, record: EvaluationRecord) -> Tried:
         """Return the row with a number of the validation or the test split."""
         numbers = {split: record.value, f"{split}_error": record.standard_error, "number": record.name}
-        return Tried(**vars(self) | numbers)
+        note = self.note
+        if record.temperatures is not None:
+            note = "its log Z is estimated, which the standard errors do not contain; vaelab evaluate says how well"
+        return Tried(**vars(self) | numbers | {"note": note})
 
     @property
     def exact(self) -> bool:
-        """Whether the numbers are log p(x) itself, and no lower bounds on it."""
+        """Whether the numbers are log p(x) itself, and no lower bounds on it or estimates of it."""
         return self.number == "exact"
 
     @property
     def sign(self) -> str:
-        """The sign before a number that is a lower bound on log p(x)."""
-        return "" if self.exact else "≥"
+        """The sign before a number that is a lower bound on log p(x), or whose log Z is estimated."""
+        return "" if self.exact else "≈" if self.number.startswith("ais") else "≥"
 
     def cells(self) -> list[str]:
         """Return the row as it is printed; what is at least log p(x), as the number is a lower bound, has a sign."""
@@ -159,7 +165,7 @@ class Suggestion:
 
     def notes(self) -> list[str]:
         """Return how to read the table, and what is to know about single models."""
-        bounds = sorted({row.number for row in self.rows if row.number and not row.exact})
+        bounds = sorted({row.number for row in self.rows if row.sign == "≥" and row.number})
         return [
             "mean log p(x) of a row in nats, higher is better, ± standard errors; the models are compared on the "
             "validation split, row by row; nothing was chosen on the test split",
@@ -168,7 +174,7 @@ class Suggestion:
                 if bounds
                 else []
             ),
-            *(f"{row.name}: {row.failure or row.note}" for row in self.rows if row.failure or row.note),
+            *(f"{row.name}: {text}" for row in self.rows for text in (row.failure, row.cut, row.note) if text),
         ]
 
     def to_markdown(self) -> str:

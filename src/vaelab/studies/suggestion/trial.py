@@ -104,7 +104,7 @@ class Trials:
         run, spent = Run(self.out / candidate.name), time.monotonic() - begun
         if run.weights() is None:
             return replace(row, failure=f"not done in {spent:.0f} s"), {}
-        row = replace(row, seconds=round(spent, 2), note=_note(result, spent, settings, fitted))
+        row = replace(row, seconds=round(spent, 2), cut=_cut(result, spent, settings, fitted))
         return self._evaluated(run, row)
 
     def _trained(self, candidate: Candidate, settings: Settings, end: float) -> FitResult | None:
@@ -152,7 +152,9 @@ class Trials:
         held_out = self._held_out()
         rows = min(held_out["validation"], max(_ROWS, held_out["validation"] // 20))
         found = evaluate(model, self.data, "validation", _bounds(model), self.codes, rows=rows)
-        return (found.records[0].seconds or 0.0) * sum(held_out.values()) / rows
+        record = found.records[0]
+        times = len(held_out) if record.temperatures else sum(held_out.values()) / rows  # log Z serves all rows
+        return (record.seconds or 0.0) * times
 
     def _held_out(self) -> dict[str, int]:
         """Return the rows of the splits that are evaluated."""
@@ -178,7 +180,7 @@ def _bounds(model: Model) -> tuple[BoundName, ...] | None:
     return None if isinstance(model, DensityModel) else ("iwae",)
 
 
-def _note(result: FitResult | None, seconds: float, settings: Settings, fitted: Settings) -> str:
+def _cut(result: FitResult | None, seconds: float, settings: Settings, fitted: Settings) -> str:
     """Return in what a training was cut short; an empty text if it ended by itself."""
     if result is None:
         return f"stopped after {seconds:.0f} s"
