@@ -36,10 +36,11 @@ def recommend(rows: Sequence[Tried], order: Sequence[str]) -> tuple[str | None, 
     chosen = min(equal, key=lambda row: order.index(row.name))
     simple, deep = ([row for row in known if row.deep == kind] for kind in (False, True))
     sentences = [_choice(chosen, best, simple)]
-    if (gain := _gain(chosen, known)) is not None:
-        sentences.append(gain)
-    if chosen.deep and simple:
-        sentences.append(_simpler(simple[0], known))
+    baseline = next((row for row in known if row.name == _BASELINE), None)
+    if baseline is not None and chosen is not baseline and simple != [baseline]:
+        sentences.append(f"It is {_gain(chosen, baseline):.2f} nats a row better than independent columns.")
+    if chosen.deep and simple and simple[0] is not baseline:
+        sentences.append(_simpler(simple[0], chosen, baseline))
     if deep and not best.deep and not deep[0].exact:
         sentences.append("The numbers of deep models are lower bounds: these may be a little better than shown.")
     unfinished = [row.name for row in known if row.cut]
@@ -83,20 +84,15 @@ def _nats(row: Tried) -> str:
     return f"{row.below:.2f}{error} nats a row"
 
 
-def _gain(chosen: Tried, known: Sequence[Tried]) -> str | None:
-    """Return what the chosen model gains over independent columns; None where that says nothing."""
-    baseline = next((row for row in known if row.name == _BASELINE), None)
-    if baseline is None or chosen is baseline or baseline.validation is None or chosen.validation is None:
-        return None
-    return f"It is {chosen.validation - baseline.validation:.2f} nats a row better than independent columns."
+def _gain(row: Tried, baseline: Tried) -> float:
+    """Return how much better a model is than independent columns."""
+    return (row.validation or 0.0) - (baseline.validation or 0.0)
 
 
-def _simpler(row: Tried, known: Sequence[Tried]) -> str:
+def _simpler(row: Tried, chosen: Tried, baseline: Tried | None) -> str:
     """Return when to use the best simple model instead, and how much of the gain it has."""
     when = "exact log p(x) matters more" if row.exact else "a simpler model is wanted"
-    baseline = next((other for other in known if other.name == _BASELINE), None)
-    if baseline is None or row is baseline or None in (baseline.validation, row.validation, known[0].validation):
+    if baseline is None:
         return f"Where {when}, use {row.name}."
-    gained = (row.validation or 0.0) - (baseline.validation or 0.0)
-    share = gained / ((known[0].validation or 0.0) - (baseline.validation or 0.0))
-    return f"Where {when}, use {row.name}: it has {share:.0%} of the gain of {known[0].name}."
+    share = _gain(row, baseline) / _gain(chosen, baseline)
+    return f"Where {when}, use {row.name}: it has {share:.0%} of that gain."

@@ -169,11 +169,7 @@ class Suggestion:
         return [
             "mean log p(x) of a row in nats, higher is better, ± standard errors; the models are compared on the "
             "validation split, row by row; nothing was chosen on the test split",
-            *(
-                [f"≥ before a lower bound on log p(x), {' or '.join(bounds)}; the other numbers are exact"]
-                if bounds
-                else []
-            ),
+            *(f"≥ before a lower bound on log p(x), {name}; numbers without a sign are exact" for name in bounds),
             *(f"{row.name}: {text}" for row in self.rows for text in (row.failure, row.cut, row.note) if text),
         ]
 
