@@ -44,6 +44,7 @@ class Case:
 
 CASES = {
     "independent": Case(),
+    "chow-liu": Case(),
 }
 every = pytest.mark.parametrize("name", CASES)
 with_marginals = pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.has_marginals])

@@ -13,11 +13,11 @@ from torch import Tensor
 from vaelab.data import Dataset, Observations
 from vaelab.errors import InputError
 
-__all__ = ["PairCounts", "Pairs", "chow_liu_tree"]
+__all__ = ["MOST_COLUMNS", "PairCounts", "Pairs", "chow_liu_tree"]
 
 _ROWS = 4096  # rows at once: their counts are exact in float32
 _SMOOTHING = 10.0  # rows of independent columns that are added to the counts of each pair
-_MOST_COLUMNS = 5_000  # of which all pairs need 200 MB as float64
+MOST_COLUMNS = 5_000  # of which all pairs need 200 MB as float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +46,9 @@ class PairCounts:
         Raises:
             InputError: more than 5,000 columns.
         """
-        if columns > _MOST_COLUMNS:
+        if columns > MOST_COLUMNS:
             raise InputError(
-                f"likelihood: tree is for at most {_MOST_COLUMNS:,} columns, as it compares all pairs; the data have "
+                f"likelihood: tree is for at most {MOST_COLUMNS:,} columns, as it compares all pairs; the data have "
                 f"{columns:,} (likelihood=bernoulli has no limit)"
             )
         exact = torch.float32 if rows.weights is None else torch.float64
@@ -68,6 +68,10 @@ class PairCounts:
             one += (weights * x).T @ observed
             seen += (weights * observed).T @ observed
         return cls(seen, one, both)
+
+    def cpu(self) -> PairCounts:
+        """Return the sums in the memory of the processor, where a tree is found."""
+        return PairCounts(self.seen.cpu(), self.one.cpu(), self.both.cpu())
 
     def independent(self, added: float = 0.0) -> Pairs:
         """Return the pairs of independent columns with these means, after so many rows of each value are added."""

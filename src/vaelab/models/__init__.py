@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vaelab.models.autoencoder import autoencoder
+from vaelab.models.chow_liu import ChowLiuTree, chow_liu
 from vaelab.models.density import Counted, DensityModel, Differentiable, Pass
 from vaelab.models.independent import Independent, independent
 from vaelab.models.latent import LatentVariableModel, require_latent
@@ -16,6 +17,7 @@ from vaelab.models.vae import bernoulli_vae, deep_gaussian_vae, gaussian_vae
 __all__ = [
     "MODELS",
     "BuiltWith",
+    "ChowLiuTree",
     "Counted",
     "DensityModel",
     "Differentiable",
@@ -28,6 +30,7 @@ __all__ = [
     "SampleKind",
     "autoencoder",
     "bernoulli_vae",
+    "chow_liu",
     "deep_gaussian_vae",
     "gaussian_vae",
     "independent",

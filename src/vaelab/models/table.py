@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from vaelab.models.autoencoder import autoencoder
 from vaelab.models.build import bit_code_size, real_code_size
+from vaelab.models.chow_liu import chow_liu
 from vaelab.models.density import Differentiable
 from vaelab.models.independent import independent
 from vaelab.models.logistic_pca import logistic_pca
@@ -130,4 +131,5 @@ MODELS: dict[str, ModelRow] = {
         after_training=("components", "covariance"),
     ),
     "independent": ModelRow(independent, learns="counts"),
+    "chow-liu": ModelRow(chow_liu, learns="counts"),
 }
