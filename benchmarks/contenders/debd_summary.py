@@ -174,7 +174,7 @@ def _row(summary: Summary, each: Measured) -> dict[str, Any]:
 
 def markdown(summary: Summary) -> str:
     """Return the verdict, and the numbers of each kind of model."""
-    parts = [_verdict(summary)]
+    parts = [_sentence(summary), _verdict(summary)]
     for kinds, title in (
         (("simple", "network"), "Models without codes"),
         (("deep",), "Models with codes"),
@@ -183,7 +183,37 @@ def markdown(summary: Summary) -> str:
         if summary.names(*kinds):
             parts.append(f"**{title}**\n\n{_numbers(summary, summary.names(*kinds))}")
     parts.append(f"**In print** (from memory, unverified)\n\n{_published(summary)}")
+    parts.append(f"**Processor seconds of a training, one thread**\n\n{_seconds(summary)}")
     return "\n\n".join(parts) + "\n"
+
+
+def _sentence(summary: Summary) -> str:
+    """Return on how many tables vaelab is level with the best: chosen on the validation rows, and with hindsight."""
+    level = {"chosen": 0, "best": 0}
+    tables = summary.tables
+    for table in tables:
+        own = summary.of(table, "simple", "network", "deep")
+        if not own:
+            continue
+        for way, each in (
+            ("chosen", max(own, key=lambda each: each.validation)),
+            ("best", max(own, key=lambda each: each.test)),
+        ):
+            gap, error = each.behind(summary.best(table))
+            level[way] += gap <= error
+    return (
+        "The model of vaelab with the largest log p(x) of the validation rows is the best of all that was measured, "
+        f"or within one standard error of the paired difference, on {level['chosen']} of {len(tables)} tables. "
+        f"The best of vaelab's models on the test rows is so on {level['best']}."
+    )
+
+
+def _seconds(summary: Summary) -> str:
+    lines = ["| model | median of the tables | smallest | largest |", "|---|---|---|---|"]
+    for name in summary.names(*KINDS):
+        found = [each.processor_seconds for each in summary.models if each.model == name]
+        lines.append(f"| {name} | {np.median(found):.1f} | {min(found):.1f} | {max(found):.1f} |")
+    return "\n".join(lines)
 
 
 def _verdict(summary: Summary) -> str:
@@ -240,9 +270,10 @@ def figure_of(summary: Summary) -> Any:
     plain(axes)
     shown: set[str] = set()
     for index, table in enumerate(tables):
-        worst, best = min(each.test for each in summary.of(table)), summary.best(table).test
+        of_table = {each.model: each.test for each in summary.of(table)}
+        worst, best = of_table.get("independent", min(of_table.values())), summary.best(table).test
         for number, (kind, words) in enumerate(KINDS.items()):
-            x = [(each.test - worst) / (best - worst or 1) for each in summary.of(table, kind)]
+            x = [max(0.0, (each.test - worst) / (best - worst or 1)) for each in summary.of(table, kind)]
             height = -index + 0.24 - 0.16 * number
             label = words if kind not in shown and x else None
             shown |= {kind} if x else set()

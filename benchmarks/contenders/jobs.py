@@ -79,7 +79,7 @@ def run_jobs(
             break
         time.sleep(_POLL)
     for process in processes:
-        process.terminate()
+        process.kill()  # not SIGTERM, at which a training of vaelab ends early: its result would be kept
         process.join()
     todo.cancel_join_thread()
     left = [job for job in waiting if not job.file(out).exists()]
