@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.processes import run_python
 from vaelab.cli import main
 
 _COMMANDS = """
@@ -30,29 +31,34 @@ def run_commands(
     path: Path | None = None,
     folder: Path | None = None,
     preexec: Callable[[], None] | None = None,
+    limits: Mapping[int, int] | None = None,
 ) -> tuple[str, str]:
-    """Run commands one after the other in one process of their own, because loading PyTorch takes a second or more.
+    """Run commands one after the other in one process of their own: a new interpreter with ``path`` or ``preexec``.
 
     Args:
         commands: the words of each; all have to end with exit code 0.
         path: where the package is, if it is not the one that is tested.
         folder: their working directory.
-        preexec: called in the process before anything else.
+        preexec: called in the process before the interpreter.
+        limits: limits of :mod:`resource` for a process that has neither.
 
     Returns:
         What they print, with a line ``code 0`` after each, and what they say.
     """
     script = _COMMANDS.format(commands=[[str(word) for word in words] for words in commands])
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"} | ({} if path is None else {"PYTHONPATH": str(path)}),
-        preexec_fn=preexec,
-        timeout=240,
-    )
+    if path is None and preexec is None:
+        done = run_python("-c", script, folder=folder, limits=limits)
+    else:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"} | ({} if path is None else {"PYTHONPATH": str(path)}),
+            preexec_fn=preexec,
+            timeout=240,
+        )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines().count("code 0") == len(commands), done.stdout + done.stderr
     return done.stdout, done.stderr

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.commands import CommandLine, run_commands
+from tests.processes import Python
 from vaelab.cli import main
 from vaelab.errors import InputError
 from vaelab.report import ReportedRun
@@ -268,11 +269,11 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
 
     out = tmp_path / "r"
     words = ["train", "gaussian-vae", "hidden_dims=[16]", "training.epochs=500", "--out", str(out)]
-    process = subprocess.Popen([sys.executable, "-m", "vaelab", *words], stderr=subprocess.PIPE, text=True)
-    while not (out / "metrics.jsonl").exists() or not (out / "metrics.jsonl").read_text():  # a step was logged
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    with Python("-m", "vaelab", *words) as process:
+        while not (out / "metrics.jsonl").exists() or not (out / "metrics.jsonl").read_text():  # a step was logged
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stopped and saved at step" in said.splitlines()[-1]
     assert said.splitlines()[-1].endswith("--resume")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.laws import largest_difference
+from tests.processes import Python
 from tests.test_training import rows_of, weights_of
 from tests.training_process import run_training, start, wait_for_step
 from vaelab.errors import InputError
@@ -190,12 +191,8 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written_costs_nothing_before
     """A limit on the size of files that the log and the weights keep to, and the second checkpoint does not."""
     out = tmp_path / "run"
     last = killed(28, out)
-    before, limit = last.read_bytes(), last.stat().st_size - 1
-
-    def limited():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    with start(out, "0", preexec_fn=limited) as process:
+    before = last.read_bytes()
+    with start(out, "0", limits={resource.RLIMIT_FSIZE: len(before) - 1}) as process:
         _, said = process.communicate()
         assert process.returncode == 1
     assert "OSError: [Errno 27] File too large" in said
@@ -257,9 +254,7 @@ def test_a_clock_that_goes_backwards_changes_nothing(killed, whole, tmp_path, mo
 def test_sigterm_ends_a_command_with_143_and_a_checkpoint(tmp_path):
     out = tmp_path / "run"
     words = ["gaussian-vae", "latent_dim=2", "hidden_dims=[8]", "training.steps=100000", "training.log_every=1"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "vaelab", "train", *words, "--out", str(out)], stderr=subprocess.PIPE, text=True
-    ) as process:
+    with Python("-m", "vaelab", "train", *words, "--out", out) as process:
         end = time.monotonic() + 60
         while not ((out / "metrics.jsonl").exists() and Run(out).metrics()) and time.monotonic() < end:
             time.sleep(0.02)

@@ -4,13 +4,12 @@ import json
 import os
 import resource
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from tests.commands import CommandLine, run_commands
+from tests.processes import run_python
 from tests.test_faults import keep_to_permissions
 from vaelab import report
 from vaelab.cli import evaluation
@@ -150,10 +149,7 @@ def test_a_run_that_may_only_be_read_prints_its_numbers_and_says_they_were_not_k
 
 
 def test_a_full_disk_costs_no_number(run):
-    def limited():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))
-
-    out, err = run_commands(words_of("evaluate")[0], preexec=limited)
+    out, err = run_commands(words_of("evaluate")[0], limits={resource.RLIMIT_FSIZE: 50})
     assert "elbo" in out
     assert "the numbers were not kept in run/evaluation.json: [Errno 27] File too large" in err
     assert not list(run.path.rglob(".vaelab-*"))
@@ -205,7 +201,7 @@ for bound in ("ais", "ais-gap"):
 
 
 def test_a_signal_to_a_process_keeps_what_is_done(run):
-    done = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, check=True)
+    done = run_python("-c", SIGNALLED)
     assert done.stdout.count("code 130") == 2, done.stderr
     assert done.stderr.splitlines() == ["interrupted"] * 2
     assert done.stdout.count("it was interrupted after 10 rows") == 4  # the gap has two parts

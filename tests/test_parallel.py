@@ -17,6 +17,7 @@ import torch
 from tests import parallel_process
 from tests.commands import CommandLine
 from tests.laws import binary_data, largest_difference
+from tests.processes import Python
 from tests.test_training import rows_of, weights_of
 from vaelab.data import Batches, load_data
 from vaelab.distributed import Ranks, sharing
@@ -28,17 +29,14 @@ from vaelab.training import joined
 ROOT = Path(__file__).parents[1]
 
 
-def torchrun(*words, options=(), ranks=2, hosts=("--standalone",)):
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+ONE_HOST = ("--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0")
+
+
+def torchrun(*words, options=(), ranks=2, hosts=ONE_HOST):
     """Start ranks on this machine; their output comes as it is written."""
-    command = [sys.executable, "-m", "torch.distributed.run", *hosts, "--nproc-per-node", str(ranks), *options]
-    return subprocess.Popen(
-        [*command, "-m", *words],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
-    )
+    command = ("-m", "tests.torchrun", *hosts, "--nproc-per-node", ranks, *options, "-m", *words)
+    return Python(*command, folder=ROOT, environment=ENVIRONMENT, merged=True)
 
 
 def free_port():
@@ -67,8 +65,8 @@ def rank_processes(launcher):
     """Return the process ids of the ranks of a launcher, by rank."""
     found = {}
     for child in Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split():
-        words = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
-        found |= {int(word[5:]): int(child) for word in words if word.startswith(b"RANK=")}
+        kind, _, number = Path(f"/proc/{child}/comm").read_text().strip().partition(" ")
+        found |= {int(number): int(child)} if kind == "rank" else {}
     return found
 
 
@@ -135,9 +133,12 @@ def test_a_batch_that_is_all_the_data_is_refused_with_the_number_that_was_asked_
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
+    """Return a run of the command line of torchrun itself, whose ranks are new interpreters."""
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    output, _ = (process := slow_run(out, pace="0")).communicate(timeout=60)
-    assert process.returncode == 0, output
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    words = ["-m", "tests.training_process", out, "0"]
+    done = subprocess.run([*command, *words], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
     return Run(out)
 
 
@@ -266,14 +267,12 @@ def by_hand(out, *scripts, **environments):
 
     They train once after each script, into ``out-0``, ``out-1`` and so on.
     """
-    launched = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
+    launched = {**ENVIRONMENT, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port())}
     ranks = [
-        subprocess.Popen(
-            [sys.executable, "-c", BY_HAND, str(out), *scripts],
-            env={**launched, "RANK": str(rank), **environments.get(f"rank_{rank}", {})},
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
+        Python(
+            *("-c", BY_HAND, out, *scripts),
+            environment={**launched, "RANK": str(rank), **environments.get(f"rank_{rank}", {})},
+            folder=ROOT,
         )
         for rank in range(2)
     ]

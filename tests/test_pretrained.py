@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ import vaelab
 from tests.commands import CommandLine
 from tests.hub import hub
 from tests.laws import binary_data, build, observations_of
+from tests.processes import run_python
 from tests.training_process import OPTIONS, RECORD, run_training
 from vaelab.errors import InputError
 from vaelab.evaluation import Evaluation
@@ -138,9 +137,8 @@ def test_a_model_goes_to_a_hub_and_back(tmp_path: Path) -> None:
     """Without download=True the hub is not asked; a repository that was fetched is found again without it."""
     environment = {**os.environ, "HF_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     with hub() as server:
-        words = [sys.executable, "-c", SCRIPT]
         environment["HF_ENDPOINT"] = server.address
-        lines = subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+        lines = run_python("-c", SCRIPT, environment=environment).stdout.splitlines()
     not_fetched = "InputError path: 'me/digits' is no directory here and was not fetched before; with download=True"
     assert lines[0].startswith(not_fetched)
     assert lines[1] == "a" * 40

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.laws import binary_data
+from tests.processes import run_python
 from tests.training_process import RECORD, run_training
 from vaelab.errors import InputError
 from vaelab.runs import Run, locked
@@ -321,13 +320,7 @@ def test_a_full_disk_leaves_the_previous_state_intact(copy_of):
     run = copy_of("bernoulli-vae")
     run.add_evaluations([RECORD], "w")
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
-    told = subprocess.run(
-        [sys.executable, "-c", DISK_FULL, run.path],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[1],
-    )
+    told = run_python("-c", DISK_FULL, run.path, folder=Path(__file__).parents[1])
     assert told.stdout.split() == ["4"]
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
 

@@ -6,8 +6,6 @@ import copy
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from torch import Tensor, nn
 import vaelab
 from tests.commands import CommandLine
 from tests.laws import MODELS, WITH_CODES, binary_data, build, observations_of
+from tests.processes import run_python
 from tests.training_process import run_training
 from vaelab import DataSpec, LatentVariableModel
 from vaelab.distributions import Bernoulli
@@ -174,7 +173,7 @@ def test_loading_imports_no_module_that_a_file_names(tmp_path: Path) -> None:
     change(tmp_path / "m", model_class="harmful:Mine")
     (tmp_path / "harmful.py").write_text("raise SystemExit('imported')")
     code = f"import vaelab\ntry: vaelab.load({str(tmp_path / 'm')!r})\nexcept ValueError as error: print(error)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = run_python("-c", code, folder=tmp_path)
     assert "the class Mine of harmful is not defined here; import it before the model is loaded" in done.stdout
 
 

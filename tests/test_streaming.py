@@ -3,8 +3,6 @@
 import os
 import re
 import struct
-import subprocess
-import sys
 import textwrap
 
 import numpy as np
@@ -15,6 +13,7 @@ import torch
 
 from tests.commands import CommandLine
 from tests.laws import assert_batches_have_no_history
+from tests.processes import run_python
 from vaelab.data import Batches, Dataset, Split, load_data
 from vaelab.data.streaming import order, read, rows
 from vaelab.data.streaming.observations import Streamed
@@ -483,11 +482,7 @@ def test_data_larger_than_the_memory_they_may_have_train(tmp_path):
         data = vaelab.load_data({str(file.parent)!r})
         print(fit(gaussian_vae(784, 2, [8]), data, steps=5).steps, len(data.split("train")))
     """
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_python("-c", textwrap.dedent(script))
     assert done.stdout == "5 620000\n"
 
 

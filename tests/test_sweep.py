@@ -4,8 +4,6 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 
 from tests.commands import CommandLine
 from tests.laws import largest_difference
+from tests.processes import Python
 from tests.test_training import weights_of
 from vaelab.runs import Run
 from vaelab.settings import resolve
@@ -89,7 +88,7 @@ def test_a_sweep_compares_what_ends_well_and_reports_what_fails(vaelab, bits, tm
     assert json.loads((out / "sweep.json").read_text())["combinations"][0] == good
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=240):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "in vain"
@@ -109,13 +108,7 @@ def free(folder):
 
 
 def start(words):
-    return subprocess.Popen(
-        [sys.executable, "-m", "vaelab", *map(str, words)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    return Python("-m", "vaelab", *words)
 
 
 @pytest.fixture

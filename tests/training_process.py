@@ -4,8 +4,6 @@ python -m tests.training_process OUT [SECONDS]: train into OUT (resume if it is 
 standard output, and rest for SECONDS after telling.
 """
 
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import torch
 
 from tests.laws import binary_data
+from tests.processes import Python
 from vaelab.evaluation import EvaluationRecord
 from vaelab.settings import resolve
 from vaelab.training import train
@@ -49,15 +48,7 @@ def run_training(out, callback=None, model="bernoulli-vae", more=None, **options
 
 def start(out, pace="0.05", **more):
     """Start it; what it tells and what it complains of are there to be read."""
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "tests.training_process", str(out), pace],
-        cwd=Path(__file__).parents[1],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        **more,
-    )
+    return Python("-m", "tests.training_process", out, pace, folder=Path(__file__).parents[1], strict=True, **more)
 
 
 def wait_for_step(process, step):
