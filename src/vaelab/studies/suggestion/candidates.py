@@ -32,6 +32,7 @@ class Candidate:
 # goes to those after it. Of two models that are equally good the earlier one is recommended.
 CANDIDATES: tuple[Candidate, ...] = (
     Candidate("independent", "independent", share=0.5),
+    Candidate("chow-liu", "chow-liu", share=0.5),
     Candidate("logistic-pca", "logistic-pca", share=2.0),
     Candidate("gaussian-vae", "gaussian-vae", deep=True, share=3.0),
     Candidate("gaussian-vae-tree", "gaussian-vae", {"likelihood": "tree"}, deep=True, share=3.0),
