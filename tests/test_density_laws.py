@@ -45,6 +45,7 @@ class Case:
 CASES = {
     "independent": Case(),
     "chow-liu": Case(),
+    "rbm": Case(training={"steps": 60, "validate_every": 30, "learning_rate": 1e-2}),
 }
 every = pytest.mark.parametrize("name", CASES)
 with_marginals = pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.has_marginals])

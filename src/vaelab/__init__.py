@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         gaussian_vae,
         independent,
         logistic_pca,
+        rbm,
         sbn,
     )
     from vaelab.runs import Run, from_pretrained, load
@@ -48,6 +49,7 @@ _ROOM_OF = {
     "gaussian_vae": "models",
     "independent": "models",
     "logistic_pca": "models",
+    "rbm": "models",
     "sbn": "models",
     "seeded": "seeds",
     "suggest": "studies",
@@ -81,6 +83,7 @@ __all__ = [
     "load",
     "load_data",
     "logistic_pca",
+    "rbm",
     "sbn",
     "seeded",
     "suggest",

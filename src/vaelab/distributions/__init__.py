@@ -10,6 +10,7 @@ from __future__ import annotations
 from vaelab.distributions.autoregressive import Autoregressive
 from vaelab.distributions.bernoulli import Bernoulli
 from vaelab.distributions.boltzmann import RestrictedBoltzmann
+from vaelab.distributions.boltzmann_path import BoltzmannPath
 from vaelab.distributions.categorical import Groups, OneHotCategorical
 from vaelab.distributions.chain import Chain, log_factors
 from vaelab.distributions.codes import Code, all_codes, codes_between, kind_of_code
@@ -28,6 +29,7 @@ from vaelab.distributions.vector import ParametricDistribution, VectorDistributi
 __all__ = [
     "Autoregressive",
     "Bernoulli",
+    "BoltzmannPath",
     "Chain",
     "Code",
     "ContinuousBernoulli",

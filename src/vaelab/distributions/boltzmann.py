@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, Self
@@ -95,6 +96,22 @@ class RestrictedBoltzmann(ParametricDistribution):
             return self._log_sum(self._rows)[0]
         return self.log_partition() if callable(self.log_partition) else self.log_partition
 
+    def log_factor(self, x: Tensor) -> Tensor:
+        """Return log f(x) of values (..., X), shape (...): the log-density up to a constant."""
+        return x @ self.visible + F.softplus(self._inputs(x)).sum(-1)
+
+    def log_partition_from(self, x: Tensor, temperatures: int) -> tuple[Tensor, Tensor]:
+        """Return log Z, estimated by walks backwards from some x (K, X), and its standard error, shape () each.
+
+        Formula: the mean of `log f(x) - log w`, with w of :meth:`BoltzmannPath.backwards`. Of x from p(x) it is at
+        least log Z in expectation. The mean of log f(x) over any rows, less the estimate from these rows, is at most
+        the mean of `log p_T(x)` in expectation, with p_T the probability that a walk forwards ends at x: then it is a
+        bound on the log-likelihood of the rows that :meth:`sample` draws.
+        """
+        with torch.no_grad():
+            each = self.log_factor(x).double() - self.path.backwards(x, temperatures)
+            return each.mean(), each.std() / math.sqrt(len(each))
+
     @property
     def mean(self) -> Tensor:
         """The probability of a one in each column: exact where Z is, otherwise estimated from 1 000 draws."""
@@ -127,7 +144,7 @@ class RestrictedBoltzmann(ParametricDistribution):
                 if torch.equal(expected, x):
                     break
                 x = expected
-            best = self._log_density(x).argmax(0, keepdim=True)
+            best = self.log_factor(x).argmax(0, keepdim=True)
             return x.gather(0, best.unsqueeze(-1).expand(1, *x.shape[1:])).squeeze(0)
         found, best = torch.zeros_like(self._rows), self.visible.new_full((len(self._rows),), -torch.inf)
         for log_density, rows in self._states(self._rows, over_hidden=False):
@@ -150,7 +167,7 @@ class RestrictedBoltzmann(ParametricDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        log_density = self._log_density(value.to(self.visible)) - self.log_normaliser
+        log_density = self.log_factor(value.to(self.visible)) - self.log_normaliser
         if self.known is None:
             return log_density
         return log_density.masked_fill(((value != self.known) & ~self.known.isnan()).any(-1), -torch.inf)
@@ -228,10 +245,6 @@ class RestrictedBoltzmann(ParametricDistribution):
     def _inputs(self, x: Tensor) -> Tensor:
         return self.hidden + x @ self.weights
 
-    def _log_density(self, x: Tensor) -> Tensor:
-        """Return log f(x), shape (...)."""
-        return x @ self.visible + F.softplus(self._inputs(x)).sum(-1)
-
     def _log_sum(self, known: Tensor) -> Tensor:
         """Return the log of the sum of f over all x with given columns, (B,), from rows (B, X)."""
         total = known.new_full((len(known),), -torch.inf)
@@ -268,7 +281,7 @@ class RestrictedBoltzmann(ParametricDistribution):
             else:
                 zeros, ones = (~free & (value == bit) for bit in (0, 1))
                 wrong = codes @ zeros.to(codes).T + (1 - codes) @ ones.to(codes).T  # (C, B)
-                yield self._log_density(codes).unsqueeze(1).masked_fill(wrong > 0.5, -torch.inf), codes
+                yield self.log_factor(codes).unsqueeze(1).masked_fill(wrong > 0.5, -torch.inf), codes
 
     @property
     def _rows_at_once(self) -> int:

@@ -31,6 +31,7 @@ from vaelab.likelihood import (
     Start,
     objective_bound,
 )
+from vaelab.likelihood.table import of_density
 from vaelab.models import DensityModel, LatentVariableModel, Model, require_model
 from vaelab.networks import Precision, evaluation_mode, has_bfloat16, matmul_precision
 from vaelab.objectives import Reconstruction
@@ -163,10 +164,10 @@ def _require_precision(precision: Precision, weight: Tensor) -> None:
 def _chosen(model: Model, names: Sequence[BoundName] | None) -> list[Bound]:
     """Return the requested bounds in the order of the table, or refuse those that the model does not have.
 
-    By default they are those of the table, and ``exact`` of a density model.
+    By default they are those of the table; a density model has one.
     """
     if names is None and isinstance(model, DensityModel):
-        return [BOUNDS["exact"]]
+        return [BOUNDS[of_density(model)]]
     if names is not None:
         example = names if isinstance(names, str) else "iwae"
         require_list("bounds", names, f"a list of names, such as bounds=({example!r},)")

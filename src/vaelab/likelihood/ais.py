@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from vaelab.errors import require_int
 from vaelab.likelihood.annealing import Start
 from vaelab.likelihood.contract import BoundEstimate, Callback, Effort, Observed, as_split, finished
+from vaelab.likelihood.partition import annealed_partition
 from vaelab.likelihood.walk import TUNING_ROWS, Annealing, Walked, estimate_of, rows_at_once, walked
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, RestrictedBoltzmannMachine
 from vaelab.networks import evaluation_mode
 from vaelab.seeds import seeded
 
@@ -16,7 +17,7 @@ __all__ = ["annealed_importance"]
 
 
 def annealed_importance(
-    model: LatentVariableModel,
+    model: LatentVariableModel | RestrictedBoltzmannMachine,
     observed: Observed,
     samples: int = Effort.chains,
     seed: int = 0,
@@ -33,7 +34,8 @@ def annealed_importance(
     temperature. The mean of `w` is p(x), so that the estimate is a lower bound on log p(x) in expectation. With one
     temperature it is the importance-weighted bound. ``diagnostics`` has ``effective_samples``, of the K chains, and
     ``acceptance``, the mean share of accepted moves. The step sizes of the kernel are tuned in a run of its own on a
-    few observations, and are fixed while weights are collected. Sources: Neal (2001),
+    few observations, and are fixed while weights are collected. Of a restricted Boltzmann machine it is log Z that is
+    estimated: see :func:`~vaelab.likelihood.partition.annealed_partition`. Sources: Neal (2001),
     https://arxiv.org/abs/physics/9803008; for decoders: Wu et al. (2017), https://arxiv.org/abs/1611.04273.
 
     Args:
@@ -55,6 +57,8 @@ def annealed_importance(
     >>> annealed_importance(model, torch.ones(3, 6), samples=4, temperatures=10).values.shape
     torch.Size([3])
     """
+    if isinstance(model, RestrictedBoltzmannMachine):
+        return annealed_partition(model, observed, samples, seed, callback, temperatures=temperatures)
     require_int("samples", samples, 1)
     annealing, split = Annealing.of(model, temperatures, start, kernel), as_split(model, observed)
     rows = rows_at_once(samples, split.dim)

@@ -16,9 +16,9 @@ from vaelab.likelihood.gap import annealed_gap
 from vaelab.likelihood.importance import importance_weighted
 from vaelab.likelihood.prior import prior_average
 from vaelab.likelihood.quadrature import quadrature, require_small_code
-from vaelab.models import LatentVariableModel, Model
+from vaelab.models import DensityModel, LatentVariableModel, Model
 
-__all__ = ["BOUNDS", "Bound", "BoundName"]
+__all__ = ["BOUNDS", "Bound", "BoundName", "of_density"]
 
 _MOST = 10  # codes of the ELBO: more only reduce its noise, and the average over observations needs few
 _MOVE = {"real": 10.0, "bits": 2.5}  # work of a move of a chain, measured on MNIST, in codes drawn
@@ -57,9 +57,10 @@ class Bound:
         """Raise an :class:`~vaelab.errors.InputError` for a model that it is not defined for."""
         if isinstance(model, LatentVariableModel):
             self.check(model)
-        elif self.name != "exact":
+        elif isinstance(model, DensityModel) and self.name != (own := of_density(model)):
+            why = "known" if model.is_exact else "known but for its log Z"
             raise InputError(
-                f"bound: expected exact, as {model.name} has no codes and its log p(x) is known; got {self.name!r}"
+                f"bound: expected {own}, as {model.name} has no codes and its log p(x) is {why}; got {self.name!r}"
             )
 
     def effort_of(self, model: Model, effort: Effort) -> float:
@@ -69,6 +70,11 @@ class Bound:
     def label(self, effort: Effort) -> str:
         """Return the name of the number, such as ``iwae-100``."""
         return self.name if self.named_after is None else f"{self.name}-{getattr(effort, self.named_after)}"
+
+
+def of_density(model: DensityModel) -> str:
+    """Return the name of the one estimate that a density model has: of its log p(x), or of the constant in it."""
+    return "exact" if model.is_exact else "ais"
 
 
 def _enumeration(model: LatentVariableModel, effort: Effort) -> float:

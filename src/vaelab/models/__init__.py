@@ -9,6 +9,7 @@ from vaelab.models.independent import Independent, independent
 from vaelab.models.latent import LatentVariableModel, require_latent
 from vaelab.models.logistic_pca import logistic_pca
 from vaelab.models.model import Model, SampleKind, require_model
+from vaelab.models.rbm import RestrictedBoltzmannMachine, rbm
 from vaelab.models.saved import BuiltWith
 from vaelab.models.sbn import sbn
 from vaelab.models.table import MODELS, ModelRow, Pace
@@ -27,6 +28,7 @@ __all__ = [
     "ModelRow",
     "Pace",
     "Pass",
+    "RestrictedBoltzmannMachine",
     "SampleKind",
     "autoencoder",
     "bernoulli_vae",
@@ -35,6 +37,7 @@ __all__ = [
     "gaussian_vae",
     "independent",
     "logistic_pca",
+    "rbm",
     "require_latent",
     "require_model",
     "sbn",

@@ -13,6 +13,7 @@ from vaelab.models.density import Differentiable
 from vaelab.models.independent import independent
 from vaelab.models.logistic_pca import logistic_pca
 from vaelab.models.model import Model
+from vaelab.models.rbm import rbm
 from vaelab.models.sbn import sbn
 from vaelab.models.vae import bernoulli_vae, deep_gaussian_vae, gaussian_vae
 
@@ -39,6 +40,9 @@ _SHORT = {"batch_size": 256, "learning_rate": None, "warmup": 50}
 _SHORT_PACE = Pace(epochs=20, rows_shown=3_900 * 256, learning_rate=5e-3, most=5.0)
 _LONG = {"batch_size": 100, "learning_rate": None}  # score functions need more, noisier steps
 _LONG_PACE = Pace(epochs=24, rows_shown=12_000 * 100, learning_rate=4e-3)
+# Each validation of a restricted Boltzmann machine estimates log Z, which takes as long as 200 steps.
+_CHAINS = {"batch_size": 128, "learning_rate": None, "warmup": 50, "validate_every": 250}
+_CHAINS_PACE = Pace(epochs=20, rows_shown=1_500 * 128, learning_rate=5e-3, most=3.0)
 
 
 Learns = Literal["a bound", "the likelihood", "counts"]
@@ -132,4 +136,5 @@ MODELS: dict[str, ModelRow] = {
     ),
     "independent": ModelRow(independent, learns="counts"),
     "chow-liu": ModelRow(chow_liu, learns="counts"),
+    "rbm": ModelRow(rbm, {"training": _CHAINS}, pace=_CHAINS_PACE, learns="the likelihood"),
 }

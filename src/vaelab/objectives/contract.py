@@ -32,6 +32,7 @@ class Objective(ABC):
             ``path_factor``; an objective of another form works with the estimators that take any.
         codes: kinds of code that it is defined for.
         metric: name of its value in a log.
+        metric_of_step: that of the value of a training step, where it is another than that of a validation.
         samples: codes K of an estimator that would draw one, where the user gives no number.
         formula: the combination of log-weights v_k, in LaTeX, for the documentation.
         signal_formula: the signal of code k, in LaTeX, for the documentation.
@@ -45,6 +46,7 @@ class Objective(ABC):
     combination: ClassVar[Combination] = "other"
     codes: ClassVar[frozenset[Code]] = frozenset({"real", "bits"})
     metric: ClassVar[Metric] = "bound"
+    metric_of_step: ClassVar[Metric | None] = None
     samples: ClassVar[int] = 1
     formula: ClassVar[str] = ""
     signal_formula: ClassVar[str] = r"$L(v) - \text{baseline}$"

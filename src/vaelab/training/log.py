@@ -94,7 +94,7 @@ class Log:
         self.start()
         row: Row = {"step": step, "steps": steps}
         if objective.metric not in ("bound", "reconstruction"):
-            row[f"train/{objective.metric}"] = bound
+            row[f"train/{objective.metric_of_step or objective.metric}"] = bound
         else:
             row["train/reconstruction"] = reconstruction
         if objective.metric == "bound":
