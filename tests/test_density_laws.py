@@ -34,18 +34,24 @@ class Case:
         training: of the fit; none of a model that counts.
         has_marginals: whether values may be missing.
         is_exact: whether log p(x) is exact.
+        rounding: by which log p(x) of two trainings on the same rows may differ: more where it grows over passes.
+        has_mode: whether the most probable row is found; or else a probable one.
     """
 
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
     has_marginals: bool = True
     is_exact: bool = True
+    rounding: float = 1e-6
+    has_mode: bool = True
 
 
 CASES = {
     "independent": Case(),
     "chow-liu": Case(),
     "rbm": Case(training={"steps": 60, "validate_every": 30, "learning_rate": 1e-2}),
+    "bernoulli-mixture": Case({"components": 3, "smoothing": 1.0}, rounding=1e-4, has_mode=False),
+    "tree-mixture": Case({"components": 2, "smoothing": 1.0}, rounding=1e-4, has_mode=False),
 }
 every = pytest.mark.parametrize("name", CASES)
 with_marginals = pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.has_marginals])
@@ -96,7 +102,9 @@ def test_mean_and_mode_are_those_of_the_enumeration(name: str) -> None:
     model, p = fitted(name), probabilities(name)
     mean, mode = model.sample(2, "mean"), model.sample(2, "mode")
     torch.testing.assert_close(mean, (p @ ROWS).expand(2, -1), rtol=0, atol=1e-12)
-    assert float(model.log_prob(mode[:1]).detach()) == pytest.approx(float(p.max().log()), abs=1e-12)
+    probable = float(p.max().log())
+    found = float(model.log_prob(mode[:1]).detach())
+    assert found == pytest.approx(probable, abs=1e-12) if CASES[name].has_mode else found <= probable + 1e-12
     assert torch.equal(mode[0], mode[1])
 
 
@@ -166,7 +174,7 @@ def test_a_row_of_weight_two_is_two_rows(name: str) -> None:
     one = Dataset("weighted", {"train": weighted(data.train, weights), **kept}, "binary", 1)
     other = Dataset("repeated", {"train": repeated, **kept}, "binary", 1)
     pair = [learned(name, each).double().log_prob(ROWS).detach() for each in (one, other)]
-    torch.testing.assert_close(*pair, rtol=0, atol=1e-6)
+    torch.testing.assert_close(*pair, rtol=0, atol=CASES[name].rounding)
 
 
 @every

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         DensityModel,
         LatentVariableModel,
         autoencoder,
+        bernoulli_mixture,
         bernoulli_vae,
         chow_liu,
         deep_gaussian_vae,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         logistic_pca,
         rbm,
         sbn,
+        tree_mixture,
     )
     from vaelab.runs import Run, from_pretrained, load
     from vaelab.seeds import seeded
@@ -48,6 +50,8 @@ _ROOM_OF = {
     "deep_gaussian_vae": "models",
     "gaussian_vae": "models",
     "independent": "models",
+    "bernoulli_mixture": "models",
+    "tree_mixture": "models",
     "logistic_pca": "models",
     "rbm": "models",
     "sbn": "models",
@@ -69,6 +73,7 @@ __all__ = [
     "Split",
     "__version__",
     "autoencoder",
+    "bernoulli_mixture",
     "bernoulli_vae",
     "chow_liu",
     "deep_gaussian_vae",
@@ -87,6 +92,7 @@ __all__ = [
     "sbn",
     "seeded",
     "suggest",
+    "tree_mixture",
 ]
 
 

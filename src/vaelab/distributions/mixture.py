@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import constraints
@@ -155,11 +156,13 @@ class Mixture(ParametricDistribution):
                 f"components: expected a distribution whose batch shape ends in {log_weights.shape[-1]}, the number of "
                 f"weights; got {tuple(components.batch_shape)}"
             )
-        shape = torch.broadcast_shapes(log_weights.shape, components.batch_shape)
+        shape = np.broadcast_shapes(
+            log_weights.shape, components.batch_shape
+        )  # torch's loads sympy, which takes a second
         limit = _limit(log_weights)
         weights = log_weights.clamp(-limit, limit).log_softmax(-1)
         self.log_weights, self.components = weights.expand(shape), components
-        super().__init__(shape[:-1], components.event_shape, validate_args=validate_args)
+        super().__init__(torch.Size(shape[:-1]), components.event_shape, validate_args=validate_args)
 
     @property
     def support(self) -> constraints.Constraint | None:

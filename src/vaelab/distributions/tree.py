@@ -172,12 +172,13 @@ class Tree(VectorDistribution):
             self._validate_sample(value)
         forest, value = self._known(), value.to(self.off.dtype)
         of_parent = forest.of_parent(value)
-        if value.ndim == 2 and self.off.ndim == 3 and self.off.shape[1] == 1:
+        if value.ndim == 2 and (self.off.ndim == 1 or (self.off.ndim == 3 and self.off.shape[1] == 1)):
             # The same K codes for every observation: products of matrices instead of a (K, B, X) tensor.
-            off, on = self._finite()[0][:, 0], self._finite()[1][:, 0]
+            off, on = (part.reshape(-1, part.shape[-1]) for part in self._finite())
             sums = F.softplus(off), F.softplus(on)
             ones = off @ value.T + (on - off) @ (value * of_parent).T
-            return ones - (sums[1] - sums[0]) @ of_parent.T - sums[0].sum(-1, keepdim=True)  # (K, B)
+            table = ones - (sums[1] - sums[0]) @ of_parent.T - sums[0].sum(-1, keepdim=True)  # (K, B)
+            return table if self.off.ndim == 3 else table[0]
         return Bernoulli(torch.where(of_parent > 0.5, self.on, self.off)).log_prob(value)
 
     def log_prob_of_observed(self, value: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ class ProductLikelihood(ColumnLikelihood):
         for number, (name, _) in enumerate(self.parts.items()):
             part = cast(ColumnLikelihood, self.parts[name])
             places = self.get_buffer(f"_columns_{number}")
-            numbers[places] = part.at_moments(mean[places], deviation[places])
+            numbers[..., places] = part.at_moments(mean[..., places], deviation[..., places])
         return numbers
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vaelab.models.autoencoder import autoencoder
+from vaelab.models.bernoulli_mixture import BernoulliMixture, bernoulli_mixture
 from vaelab.models.chow_liu import ChowLiuTree, chow_liu
 from vaelab.models.density import Counted, DensityModel, Differentiable, Pass
 from vaelab.models.independent import Independent, independent
@@ -13,10 +14,12 @@ from vaelab.models.rbm import RestrictedBoltzmannMachine, rbm
 from vaelab.models.saved import BuiltWith
 from vaelab.models.sbn import sbn
 from vaelab.models.table import MODELS, ModelRow, Pace
+from vaelab.models.tree_mixture import TreeMixture, tree_mixture
 from vaelab.models.vae import bernoulli_vae, deep_gaussian_vae, gaussian_vae
 
 __all__ = [
     "MODELS",
+    "BernoulliMixture",
     "BuiltWith",
     "ChowLiuTree",
     "Counted",
@@ -30,7 +33,9 @@ __all__ = [
     "Pass",
     "RestrictedBoltzmannMachine",
     "SampleKind",
+    "TreeMixture",
     "autoencoder",
+    "bernoulli_mixture",
     "bernoulli_vae",
     "chow_liu",
     "deep_gaussian_vae",
@@ -41,4 +46,5 @@ __all__ = [
     "require_latent",
     "require_model",
     "sbn",
+    "tree_mixture",
 ]

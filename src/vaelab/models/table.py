@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from vaelab.models.autoencoder import autoencoder
+from vaelab.models.bernoulli_mixture import bernoulli_mixture
 from vaelab.models.build import bit_code_size, real_code_size
 from vaelab.models.chow_liu import chow_liu
 from vaelab.models.density import Differentiable
@@ -15,6 +16,7 @@ from vaelab.models.logistic_pca import logistic_pca
 from vaelab.models.model import Model
 from vaelab.models.rbm import rbm
 from vaelab.models.sbn import sbn
+from vaelab.models.tree_mixture import tree_mixture
 from vaelab.models.vae import bernoulli_vae, deep_gaussian_vae, gaussian_vae
 
 __all__ = ["MODELS", "Learns", "ModelRow", "Pace", "row_of"]
@@ -137,4 +139,6 @@ MODELS: dict[str, ModelRow] = {
     "independent": ModelRow(independent, learns="counts"),
     "chow-liu": ModelRow(chow_liu, learns="counts"),
     "rbm": ModelRow(rbm, {"training": _CHAINS}, pace=_CHAINS_PACE, learns="the likelihood"),
+    "bernoulli-mixture": ModelRow(bernoulli_mixture, learns="counts"),
+    "tree-mixture": ModelRow(tree_mixture, learns="counts"),
 }

@@ -1,0 +1,145 @@
+"""A mixture of Chow-Liu trees."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from vaelab.data import Dataset, DataSpec, Observations
+from vaelab.distributions import Forest, Mixture, Stacked, Tree
+from vaelab.likelihoods.chow_liu import PairCounts, Pairs, chow_liu_tree
+from vaelab.models.bernoulli_mixture import BernoulliMixture
+from vaelab.models.build import builder
+from vaelab.models.contest import Passes, State
+from vaelab.models.mixture_model import Auto, MixtureModel, shares_and_density
+
+__all__ = ["TreeMixture", "tree_mixture"]
+
+_ROWS = 4096  # at once
+_FIRST = 5  # passes of a mixture of independent columns, with which each start begins
+_INDEPENDENT = 10.0  # rows of independent columns that are added to the pairs of the whole table
+_CERTAIN = 1e-6  # no probability is nearer to 0 or 1
+
+
+class TreeMixture(MixtureModel):
+    """p(x) of a mixture of C trees of the columns, each with edges of its own: `log p(x) = log sum_c w_c T_c(x)`.
+
+    In the tree T_c each bit depends on one other. It is learned by expectation maximisation: in each pass the tree of
+    component c is that of Chow and Liu for the pairs of columns counted with its share of each row,
+
+    `p_c,ij(a, b) = (n_c,ij(a, b) + s p_ij(a, b)) / (n_c,ij + s)`
+
+    where p_ij are the pairs of the whole table. So s rows of the whole table are added to each component, and one
+    component is the Chow-Liu tree. It begins with the components of a few passes of :class:`BernoulliMixture`. A row of
+    weight 2 counts as two; missing values are left out of the counts, and of the densities exactly.
+
+    Source: Meila & Jordan (2000), "Learning with Mixtures of Trees", https://www.jmlr.org/papers/v1/meila00a.html.
+    """
+
+    numbers_of_components: ClassVar[tuple[int, ...]] = (1, 2, 4, 8, 16, 32)
+    smoothings: ClassVar[tuple[float, ...]] = (5.0, 50.0)
+    rows_each: ClassVar[int] = 100
+    patience: ClassVar[int] = 2
+    parents: Tensor
+
+    def __init__(
+        self,
+        data: Dataset | DataSpec | int,
+        components: int | Auto = "auto",
+        restarts: int = 1,
+        smoothing: float | Auto = "auto",
+    ) -> None:
+        super().__init__(data, components, restarts, smoothing)
+        shape = 1 if components == "auto" else components, self.data_dim
+        self.log_weights = nn.Parameter(torch.zeros(shape[:1]))
+        self.off, self.on = nn.Parameter(torch.zeros(shape)), nn.Parameter(torch.zeros(shape))
+        self.register_buffer("parents", torch.full(shape, -1))
+        self._forests: tuple[Tensor, list[Forest]] | None = None
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        return ("log_weights", "off", "on", "parents")
+
+    def mixture(self, state: State) -> Mixture:
+        parents = state["parents"]
+        if self._forests is None or self._forests[0] is not parents:
+            self._forests = parents, [Forest.of(of_tree) for of_tree in parents]
+        parts = zip(state["off"], state["on"], self._forests[1], strict=True)
+        return Mixture(state["log_weights"], Stacked([Tree(off, on, forest) for off, on, forest in parts]))
+
+    def passes(self, train: Observations, components: int, smoothing: float, generator: torch.Generator) -> Passes:
+        counts = PairCounts.of(train, self.data_dim)
+        whole = counts.smoothed(counts.independent(added=0.5), _INDEPENDENT)
+        begin = BernoulliMixture(self.data_dim, components).to(self.any_weight)
+        begin.may_be_missing = self.may_be_missing
+        first = begin.passes(train, components, smoothing, generator)
+        mixture = begin.mixture(next(islice(first, _FIRST - 1, None))[0])
+        while True:
+            shares, value = self._shares(train, mixture)
+            state = self._maximised(train, shares, whole, smoothing)
+            mixture = self.mixture(state)
+            yield state, value
+
+    def _shares(self, train: Observations, mixture: Mixture) -> tuple[Tensor, float]:
+        """Return how probable each component is given each row, (N, C), and the mean log p(x)."""
+        shares, value, total = [], 0.0, 0.0
+        for start in range(0, len(train), _ROWS):
+            rows = slice(start, start + _ROWS)
+            joint = mixture.log_joint(train.bits(rows).to(self.any_weight), observed=self.may_be_missing)
+            of_rows, density = shares_and_density(joint)
+            weights = torch.ones_like(density) if train.weights is None else train.weights[rows].to(density)
+            shares.append(of_rows)
+            value += float(torch.where(weights > 0, weights * density, 0).sum())
+            total += float(weights.sum())
+        return torch.cat(shares), value / total
+
+    def _maximised(self, train: Observations, shares: Tensor, whole: Pairs, smoothing: float) -> State:
+        weights = shares if train.weights is None else shares * train.weights.to(shares).unsqueeze(-1)
+        rows = weights.sum(0)
+        trees = [
+            _tree(PairCounts.of(train, self.data_dim, of_component).smoothed(whole, smoothing))
+            for of_component in shares.unbind(-1)
+        ]
+        parents, off, on = (torch.stack(parts).to(self.any_weight.device) for parts in zip(*trees, strict=True))
+        log_weights = ((rows + 1 / len(rows)) / (rows.sum() + 1)).log()
+        return {"log_weights": log_weights, "off": off.to(shares), "on": on.to(shares), "parents": parents}
+
+
+def _tree(pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the parents of the Chow-Liu tree of these pairs, and its logits for either value of the parent."""
+    parents = chow_liu_tree(pairs.mutual_information().cpu()).to(pairs.one.device)
+    off, on = pairs.tables(parents, least=_CERTAIN)
+    return parents, off.logit(), on.logit()
+
+
+@builder
+def tree_mixture(
+    data: Dataset | DataSpec | int,
+    components: int | Auto = "auto",
+    restarts: int = 1,
+    smoothing: float | Auto = "auto",
+    seed: int | None = None,
+) -> TreeMixture:
+    """Build a mixture of Chow-Liu trees: each row belongs to one of C classes, with a tree of the columns in each.
+
+    Formula: `log p(x) = log sum_c w_c T_c(x)`, where in the tree T_c each bit depends on one other. Learned by
+    expectation maximisation; what is ``auto`` is chosen on the validation rows. Source: Meila & Jordan (2000),
+    https://www.jmlr.org/papers/v1/meila00a.html.
+
+    Args:
+        data: the data set, its spec, or the number of columns X, which are bits, at most 5,000.
+        components: C, or ``auto`` for the best of 1, 2, 4, 8, 16 and 32.
+        restarts: starts from different random rows, of each number of components and smoothing.
+        smoothing: s, rows of the whole table that are added to each component; or ``auto``, of 5 and 50.
+        seed: not used, as the training has a seed of its own.
+
+    Raises:
+        InputError: an option out of range, or columns of another kind.
+
+    >>> tree_mixture(6, components=3)()
+    Mixture(log_weights: (3,), Stacked(3 x Tree(off: (6,), on: (6,))))
+    """
+    return TreeMixture(data, components, restarts, smoothing)
