@@ -134,7 +134,8 @@ class _Session:
             self.begun = time.monotonic()
             while waiting:
                 candidate, settings = waiting[0]
-                self._try(candidate, settings, self._share([each for each, _ in waiting]))
+                share = candidate.share / sum(each.share for each, _ in waiting)
+                self._try(candidate, settings, share)
                 waiting = waiting[1:]
         except Stopped as stopped:
             self.signal = stopped.number
@@ -156,17 +157,13 @@ class _Session:
                     self._add(Tried.of(candidate, f"left out ({refusal})"))
         return found
 
-    def _share(self, waiting: list[Candidate]) -> float:
-        """Return the seconds of the first of the candidates that are still to come."""
+    def _try(self, candidate: Candidate, settings: Settings, share: float) -> None:
+        """Train and evaluate a candidate in a share of the time that is left, if there is any."""
         left = self.seconds - (time.monotonic() - self.begun)
-        return left * waiting[0].share / sum(candidate.share for candidate in waiting)
-
-    def _try(self, candidate: Candidate, settings: Settings, seconds: float) -> None:
-        """Train and evaluate a candidate, if there is time."""
-        if seconds <= 0:
+        if left <= 0:
             self._add(Tried.of(candidate, "no time was left for it"))
             return
-        row, values = self.trials.run(candidate, settings, seconds)
+        row, values = self.trials.run(candidate, settings, share * left, left)
         if "validation" in values:
             self.values[candidate.name] = values["validation"]
         self._add(row)

@@ -34,6 +34,7 @@ CANDIDATES: tuple[Candidate, ...] = (
     Candidate("independent", "independent", share=0.5),
     Candidate("chow-liu", "chow-liu", share=0.5),
     Candidate("logistic-pca", "logistic-pca", share=2.0),
+    Candidate("rbm", "rbm", share=3.0),
     Candidate("gaussian-vae", "gaussian-vae", deep=True, share=3.0),
     Candidate("gaussian-vae-tree", "gaussian-vae", {"likelihood": "tree"}, deep=True, share=3.0),
 )
