@@ -35,7 +35,8 @@ class Case:
         has_marginals: whether values may be missing.
         is_exact: whether log p(x) is exact.
         rounding: by which log p(x) of two trainings on the same rows may differ: more where it grows over passes.
-        has_mode: whether the most probable row is found; or else a probable one.
+        has_mode: whether the most probable row is found; otherwise it is one of the more probable rows.
+        mean_error: how far the mean may be from that of the enumeration.
     """
 
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -44,6 +45,7 @@ class Case:
     is_exact: bool = True
     rounding: float = 1e-6
     has_mode: bool = True
+    mean_error: float = 1e-12
 
 
 CASES = {
@@ -52,6 +54,9 @@ CASES = {
     "rbm": Case(training={"steps": 60, "validate_every": 30, "learning_rate": 1e-2}),
     "bernoulli-mixture": Case({"components": 3, "smoothing": 1.0}, rounding=1e-4, has_mode=False),
     "tree-mixture": Case({"components": 2, "smoothing": 1.0}, rounding=1e-4, has_mode=False),
+    "made": Case(
+        {"hidden": 12, "orderings": 3}, {"steps": 60, "learning_rate": 0.02}, False, mean_error=0.1, has_mode=False
+    ),
 }
 every = pytest.mark.parametrize("name", CASES)
 with_marginals = pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.has_marginals])
@@ -101,10 +106,12 @@ def test_the_probabilities_of_all_rows_sum_to_one(name: str) -> None:
 def test_mean_and_mode_are_those_of_the_enumeration(name: str) -> None:
     model, p = fitted(name), probabilities(name)
     mean, mode = model.sample(2, "mean"), model.sample(2, "mode")
-    torch.testing.assert_close(mean, (p @ ROWS).expand(2, -1), rtol=0, atol=1e-12)
-    probable = float(p.max().log())
-    found = float(model.log_prob(mode[:1]).detach())
-    assert found == pytest.approx(probable, abs=1e-12) if CASES[name].has_mode else found <= probable + 1e-12
+    torch.testing.assert_close(mean, (p @ ROWS).expand(2, -1), rtol=0, atol=CASES[name].mean_error)
+    best = float(model.log_prob(mode[:1]).detach().exp())
+    if CASES[name].has_mode:
+        assert best == pytest.approx(float(p.max()), rel=1e-12)
+    else:
+        assert best > float(p.mean())
     assert torch.equal(mode[0], mode[1])
 
 

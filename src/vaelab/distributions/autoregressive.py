@@ -1,7 +1,8 @@
-"""Bits of which each depends on all before it, as one distribution over vectors."""
+"""Bits of which each depends on all before it in an order, as one distribution over vectors."""
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
@@ -13,6 +14,7 @@ from torch.distributions import constraints
 from vaelab.distributed import uniform
 from vaelab.distributions.bernoulli import Bernoulli
 from vaelab.distributions.vector import VectorDistribution
+from vaelab.errors import InputError
 
 __all__ = ["Autoregressive"]
 
@@ -22,11 +24,12 @@ _BLOCK = 32  # columns
 
 
 class Autoregressive(VectorDistribution):
-    """Bits of which each depends on all columns before it, through a hidden unit for each column.
+    """Bits that come one after the other in an order of the columns, each given all before it, through hidden units.
 
-    Formula: `log p(x) = sum_j [x_j l_j - softplus(l_j)]`, `l_j = b_j + sum_(i<j) A_ji x_i + sum_(i<=j) V_ji h_i`,
-    `h_i = max(0, c_i + sum_(k<i) W_ik x_k)`: the parts of A and W on and above the diagonal, and of V above it, are not
-    used. The order is that of the columns.
+    Formula: `log p(x) = sum_j [x_j l_j - softplus(l_j)]`, `l_j = b_j + sum_i A_ji x_i + sum_k V_jk h_k`,
+    `h_k = max(0, c_k + sum_i W_ki x_i)`. Column i counts in `l_j` if it comes before column j. Hidden unit k of H reads
+    the first `d_k = floor(k X / H)` columns of the order, and counts in the columns after those. What A, W and V have
+    in other places is not used.
 
     ``log_prob`` and ``sample`` are exact; a draw takes X steps, one for each column. The ``mean`` has no formula: it is
     estimated from 64 draws, with the same noise at every call, as the average of the probabilities of a one given the
@@ -34,15 +37,16 @@ class Autoregressive(VectorDistribution):
     cannot be found in general: ``mode`` takes for each column the more probable value given those before, so another
     vector may be more probable. There is no density of some of the columns.
 
-    Source: MADE, Germain et al. (2015), https://arxiv.org/abs/1502.03509, with one hidden unit for each column and
-    direct connections.
+    Source: MADE, Germain et al. (2015), https://arxiv.org/abs/1502.03509, with one layer of hidden units, whose masks
+    are spread evenly, and direct connections.
 
     Args:
         logits: b, shape (..., X). The value of ``log_prob`` may lack leading axes.
-        shifts: c, shape (..., X).
+        shifts: c, shape (..., H).
         direct: A, shape (X, X).
-        inward: W, shape (X, X).
-        outward: V, shape (X, X).
+        inward: W, shape (H, X).
+        outward: V, shape (X, H).
+        order: the columns in the order in which they come, shape (X,); None is their own order.
         validate_args: check parameters and values, as in torch; false by default.
 
     >>> copies = torch.tensor([[0.0, 0.0], [8.0, 0.0]])  # the second bit repeats the first
@@ -63,11 +67,26 @@ class Autoregressive(VectorDistribution):
         direct: Tensor,
         inward: Tensor,
         outward: Tensor,
+        order: Tensor | None = None,
         validate_args: bool = False,
     ) -> None:
-        self.logits, self.shifts = torch.broadcast_tensors(logits, shifts)
-        self.direct, self.inward, self.outward = direct.tril(-1), inward.tril(-1), outward.tril()
+        shape = torch.broadcast_shapes(logits.shape[:-1], shifts.shape[:-1])
+        self.logits, self.shifts = logits.expand(*shape, -1), shifts.expand(*shape, -1)
+        self.order = order
+        columns, units = logits.shape[-1], shifts.shape[-1]
+        places = torch.arange(columns, device=logits.device) if order is None else order.argsort()
+        reads = torch.arange(units, device=logits.device) * columns // units  # of each unit, d_k
+        self.direct = direct.masked_fill(places >= places.unsqueeze(1), 0)
+        self.inward = inward.masked_fill(places >= reads.unsqueeze(1), 0)
+        self.outward = outward.masked_fill(places.unsqueeze(1) < reads, 0)
         super().__init__(self.logits, validate_args)
+
+    def around(self, centre: Tensor) -> Self:
+        """Return the distribution in which `x_i - m_i` stands for `x_i` in the sums, for a centre m, shape (X,)."""
+        shifted = copy.copy(self)
+        shifted.logits = self.logits - self.direct @ centre
+        shifted.shifts = self.shifts - self.inward @ centre
+        return shifted
 
     @property
     def mean(self) -> Tensor:
@@ -105,13 +124,35 @@ class Autoregressive(VectorDistribution):
 
     def conditional_logits(self, value: Tensor) -> Tensor:
         """Return l_j, the logit of each column given those before it in a value (..., X)."""
-        hidden = self._rectified(self.shifts + value @ self.inward.T)
+        return self.logits_of(value, self.hidden_units(value))
+
+    def hidden_units(self, value: Tensor) -> Tensor:
+        """Return h_k, (..., H), for a value (..., X)."""
+        return self._rectified(self.shifts + value @ self.inward.T)
+
+    def logits_of(self, value: Tensor, hidden: Tensor) -> Tensor:
+        """Return l_j, (..., X), for a value (..., X) and hidden units (..., H)."""
         logits: Tensor = self.logits + value @ self.direct.T + hidden @ self.outward.T
         return logits
 
+    def given_observed(self, value: Tensor) -> Self:
+        """Refuse values of which some are missing: the distribution of those given the others has no formula."""
+        raise InputError(
+            "likelihood: expected a distribution with a density of the observed columns alone, as values of x are "
+            f"missing; {type(self).__name__} has no density of some of its columns"
+        )
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Self:
+        """Return the distribution with its parameters repeated along new axes, as views."""
+        expanded, shape = copy.copy(self), torch.Size(batch_shape)
+        expanded.logits, expanded.shifts = (part.expand(*shape, -1) for part in (self.logits, self.shifts))
+        expanded._batch_shape = shape
+        return expanded
+
     def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
         names = (*self.arg_constraints, *self.constants)
-        return type(self)(**{name: function(getattr(self, name)) for name in names}, validate_args=self._validate_args)
+        parts = {name: function(getattr(self, name)) for name in names}
+        return type(self)(**parts, order=self.order, validate_args=self._validate_args)
 
     def _rectified(self, inputs: Tensor) -> Tensor:
         """Return max(0, inputs); an infinite one counts as the root of the largest number, so that sums are finite."""
@@ -120,23 +161,35 @@ class Autoregressive(VectorDistribution):
     def _in_turn(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return bits (..., X), and the probabilities of ones given the bits before, that noise on [0, 1) determines.
 
-        What all columns of earlier blocks contribute to a block is one product of matrices.
+        What all columns of earlier blocks contribute to a block is one product of matrices. The rows of each tensor
+        below are columns in their order, or units, which are in the order of what they read.
         """
-        size, columns = noise.shape[-1], noise.reshape(-1, noise.shape[-1]).T  # (X, N)
+        columns, units = self.event_shape[0], self.shifts.shape[-1]
+        order = slice(None) if self.order is None else self.order
+        direct, inward, outward = self.direct[order][:, order], self.inward[:, order], self.outward[order]
         with torch.no_grad():
-            logits, inputs = (
-                part.expand(noise.shape).reshape(-1, size).T.clone() for part in (self.logits, self.shifts)
+            chosen, logits, inputs = (
+                part.expand(*noise.shape[:-1], -1).reshape(-1, part.shape[-1]).T.clone()
+                for part in (noise[..., order], self.logits[..., order], self.shifts)
             )
-            x, hidden, found = (torch.zeros_like(logits) for _ in range(3))
-            for start in range(0, size, _BLOCK):
-                block, before = slice(start, start + _BLOCK), slice(0, start)
-                inputs[block] += self.inward[block, before] @ x[before]
-                logits[block] += self.direct[block, before] @ x[before] + self.outward[block, before] @ hidden[before]
-                for column in range(start, min(start + _BLOCK, size)):
-                    since = slice(start, column)
-                    hidden[column] = self._rectified(inputs[column] + self.inward[column, since] @ x[since])
-                    logits[column] += self.direct[column, since] @ x[since]
-                    since = slice(start, column + 1)
-                    found[column] = torch.sigmoid(logits[column] + self.outward[column, since] @ hidden[since])
-                    x[column] = columns[column] < found[column]
-        return x.T.reshape(noise.shape), found.T.reshape(noise.shape)
+            x, found, hidden = torch.zeros_like(logits), torch.zeros_like(logits), torch.zeros_like(inputs)
+            for start in range(0, columns, _BLOCK):
+                stop, first = min(start + _BLOCK, columns), _units_before(start, columns, units)
+                block, own = slice(start, stop), slice(first, _units_before(stop, columns, units))
+                inputs[own] += inward[own, :start] @ x[:start]
+                logits[block] += direct[block, :start] @ x[:start] + outward[block, :first] @ hidden[:first]
+                for column in range(start, stop):
+                    new = slice(_units_before(column, columns, units), _units_before(column + 1, columns, units))
+                    hidden[new] = self._rectified(inputs[new] + inward[new, start:column] @ x[start:column])
+                    logits[column] += direct[column, start:column] @ x[start:column]
+                    found[column] = torch.sigmoid(
+                        logits[column] + outward[column, first : new.stop] @ hidden[first : new.stop]
+                    )
+                    x[column] = chosen[column] < found[column]
+            back = slice(None) if self.order is None else self.order.argsort()
+            return x[back].T.reshape(noise.shape), found[back].T.reshape(noise.shape)
+
+
+def _units_before(column: int, columns: int, units: int) -> int:
+    """Return how many units read fewer than so many columns: the k with `floor(k X / H) < column`."""
+    return -(-column * units // columns)

@@ -95,8 +95,11 @@ class Stacked(ParametricDistribution):
         draws: Tensor | None = None
         for number in numbers.unique().tolist():
             where = numbers == number
-            part = self.parts[number].map_parameters(_rows(where))
-            found = part.sample()
+            part = self.parts[number]
+            if part.batch_shape:
+                found = part.map_parameters(_rows(where)).sample()
+            else:
+                found = part.sample(torch.Size([int(where.sum())]))
             draws = found.new_zeros(*numbers.shape, *self.event_shape) if draws is None else draws
             draws[where] = found
         assert draws is not None

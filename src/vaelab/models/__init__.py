@@ -9,6 +9,7 @@ from vaelab.models.density import Counted, DensityModel, Differentiable, Pass
 from vaelab.models.independent import Independent, independent
 from vaelab.models.latent import LatentVariableModel, require_latent
 from vaelab.models.logistic_pca import logistic_pca
+from vaelab.models.made import Made, made
 from vaelab.models.model import Model, SampleKind, require_model
 from vaelab.models.rbm import RestrictedBoltzmannMachine, rbm
 from vaelab.models.saved import BuiltWith
@@ -27,6 +28,7 @@ __all__ = [
     "Differentiable",
     "Independent",
     "LatentVariableModel",
+    "Made",
     "Model",
     "ModelRow",
     "Pace",
@@ -42,6 +44,7 @@ __all__ = [
     "gaussian_vae",
     "independent",
     "logistic_pca",
+    "made",
     "rbm",
     "require_latent",
     "require_model",

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from vaelab.data import Dataset, DataSpec
 from vaelab.errors import InputError, require_choice, require_int, require_list
-from vaelab.likelihoods import LIKELIHOODS, LikelihoodName, columns_of, likelihood_for
+from vaelab.likelihoods import LIKELIHOODS, ColumnLikelihood, LikelihoodName, columns_of, likelihood_for
+from vaelab.models.density import DensityModel
 from vaelab.models.latent import LatentVariableModel
 from vaelab.models.model import Model
 from vaelab.models.saved import BuiltWith
@@ -81,9 +82,9 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
             bound.arguments["likelihood"] = likelihood_for(spec)
         with seeded(bound.arguments["seed"], "weights"):
             model = function(*bound.args, **bound.kwargs)
-        of_likelihood = columns_of(model.likelihood) if isinstance(model, LatentVariableModel) else None
-        if isinstance(data, Dataset) and of_likelihood is not None:
-            of_likelihood.learn_from(data)
+        learner = columns_of(model.likelihood) if isinstance(model, LatentVariableModel) else model
+        if isinstance(data, Dataset) and isinstance(learner, ColumnLikelihood | DensityModel):
+            learner.learn_from(data)
         options = {name: value for name, value in bound.arguments.items() if name not in ("data", "seed")}
         if spec.may_be_missing:
             model.allow_missing()

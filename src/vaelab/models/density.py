@@ -86,6 +86,9 @@ class DensityModel(Model):
             raise InputError(f"model: expected one distribution over x, of batch shape (); got batch shape {got}")
         return distribution
 
+    def learn_from(self, data: Dataset) -> None:
+        """Choose by the training rows what the training does not change; most models choose nothing."""
+
     @property
     def data_dim(self) -> int:
         """The columns X of a row."""

@@ -13,6 +13,7 @@ from vaelab.models.chow_liu import chow_liu
 from vaelab.models.density import Differentiable
 from vaelab.models.independent import independent
 from vaelab.models.logistic_pca import logistic_pca
+from vaelab.models.made import made
 from vaelab.models.model import Model
 from vaelab.models.rbm import rbm
 from vaelab.models.sbn import sbn
@@ -41,6 +42,7 @@ class Pace:
 _SHORT = {"batch_size": 256, "learning_rate": None, "warmup": 50}
 _SHORT_PACE = Pace(epochs=20, rows_shown=3_900 * 256, learning_rate=5e-3, most=5.0)
 _LONG = {"batch_size": 100, "learning_rate": None}  # score functions need more, noisier steps
+_MADE_PACE = Pace(epochs=20, rows_shown=4_000 * 100, learning_rate=2e-3)
 _LONG_PACE = Pace(epochs=24, rows_shown=12_000 * 100, learning_rate=4e-3)
 # Each validation of a restricted Boltzmann machine estimates log Z, which takes as long as 200 steps.
 _CHAINS = {"batch_size": 128, "learning_rate": None, "warmup": 50, "validate_every": 250}
@@ -137,6 +139,7 @@ MODELS: dict[str, ModelRow] = {
         after_training=("components", "covariance"),
     ),
     "independent": ModelRow(independent, learns="counts"),
+    "made": ModelRow(made, {"training": _LONG | {"warmup": 50}}, pace=_MADE_PACE, learns="the likelihood"),
     "chow-liu": ModelRow(chow_liu, learns="counts"),
     "rbm": ModelRow(rbm, {"training": _CHAINS}, pace=_CHAINS_PACE, learns="the likelihood"),
     "bernoulli-mixture": ModelRow(bernoulli_mixture, learns="counts"),
