@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
+
+import torch
 
 from vaelab.data import load_data
 from vaelab.errors import Failure, InputError
@@ -157,26 +162,50 @@ def run_lab(
 
 
 def write_lab(out: Path, members: Sequence[ReportedRun], quick: bool = False) -> Path:
-    """Write the explorers of the runs and the report of the study with links to them; return the report's path."""
+    """Write the explorers of the runs and the report of the study with links to them; return the report's path.
+
+    A process writes the explorers while this one draws the report.
+    """
     title = "A study of variational auto-encoders on binarised MNIST" + (" (quick)" if quick else "")
-    return write_report(out, title, members, explorers=_write_explorers(out, members, title))
+    pages = _pages(members)
+    addresses = {
+        member.title: f"{page.as_posix()}#run={index}"
+        for page, shown in pages.items()
+        for index, member in enumerate(shown)
+    }
+    runs = {page: [(member.title, member.run.path) for member in shown] for page, shown in pages.items()}
+    with ProcessPoolExecutor(1, get_context("spawn"), _begin) as process:  # a new interpreter, as this one has threads
+        written = process.submit(_write_explorers, out, runs, title)
+        report = write_report(out, title, members, explorers=addresses)
+        written.result()
+    return report
 
 
-def _write_explorers(out: Path, members: Sequence[ReportedRun], title: str) -> dict[str, str]:
-    """Write ``explorer.html`` with several models, and one for each of the others into its run; return the addresses.
+def _pages(members: Sequence[ReportedRun]) -> dict[Path, list[ReportedRun]]:
+    """Return the runs on each page of the explorer: several on ``explorer.html``, each of the others on its own.
 
     All weights on one page would take more than 6 megabytes.
     """
     together = {entry.name for entry in STUDY if entry.together}
-    several = [member for member in members if member.run.name in together]
-    addresses = {member.title: f"explorer.html#run={index}" for index, member in enumerate(several)}
-    write_explorer(out / "explorer.html", [Subject.of_run(member) for member in several], title)
+    pages: dict[Path, list[ReportedRun]] = {}
     for member in members:
-        if member not in several:
-            page = Path("runs", member.run.name, "explorer.html")
-            write_explorer(out / page, [Subject.of_run(member)])
-            addresses[member.title] = f"{page.as_posix()}#run=0"
-    return addresses
+        name = member.run.path.name
+        page = Path("explorer.html") if name in together else Path("runs", name, "explorer.html")
+        pages.setdefault(page, []).append(member)
+    return pages
+
+
+def _begin() -> None:
+    """Prepare the process that writes the explorers: it uses one thread, and Ctrl-C ends only the other process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def _write_explorers(out: Path, pages: Mapping[Path, Sequence[tuple[str, Path]]], title: str) -> None:
+    """Write each page of the explorer of the runs with these titles and paths."""
+    for page, runs in pages.items():
+        subjects = [Subject.of_run(ReportedRun(name, Run(path))) for name, path in runs]
+        write_explorer(out / page, subjects, title if page == Path("explorer.html") else None)
 
 
 def _words(entry: Entry, quick: bool) -> list[str]:
