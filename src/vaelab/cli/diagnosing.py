@@ -40,6 +40,7 @@ def diagnose(
     from vaelab.cli.opened import OpenedModel, is_saved_model
     from vaelab.cli.progress import WorkProgress
     from vaelab.evaluation import diagnose as diagnose_model
+    from vaelab.models import require_latent
     from vaelab.report import ReportedRun, write_report
     from vaelab.runs import Run
 
@@ -52,11 +53,10 @@ def diagnose(
         return
     opened = Run(run)
     member = ReportedRun(opened.name, opened, read=() if data is None else (data,))
+    model = require_latent(member.model, "diagnose")
     objective, history = opened.settings.build_objective(), opened.metrics()
     with WorkProgress(f"diagnosing {opened.name}") as progress:
-        found = diagnose_model(
-            member.model, member.data, *asked, objective=objective, history=history, callback=progress
-        )
+        found = diagnose_model(model, member.data, *asked, objective=objective, history=history, callback=progress)
     found = found.of_weights(member.loaded.weights)
     try:
         _print_findings(run, found, as_json)

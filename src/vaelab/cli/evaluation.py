@@ -97,7 +97,7 @@ def evaluate(
     if report:
         with going_on("the report was not written"):
             say(f"report: {write_report(run, opened.name, [member])}")
-    if not as_json:
+    if not as_json and member.has_codes:
         say_next("evaluate", "" if opened.spec.image_shape else " --out samples.csv", run=run)
 
 

@@ -33,6 +33,7 @@ def sample(
     from vaelab import plots
     from vaelab.cli.opened import OpenedModel
     from vaelab.cli.tables import write_table
+    from vaelab.models import LatentVariableModel
 
     opened = OpenedModel(run)
     target = require_target(out, opened.figure(f"samples-{kind}.png"), _ENDINGS, overwrite, opened.places())
@@ -44,7 +45,8 @@ def sample(
     else:
         columns = max(1, round(n**0.5))
         write(target, plots.png(plots.image_grids({f"{opened.name}: {kind}": opened.images(drawn)}, columns)))
-    say_next("sample", opened.data_words + opened.out_words("reconstructed"), run=run)
+    if isinstance(opened.model, LatentVariableModel):
+        say_next("sample", opened.data_words + opened.out_words("reconstructed"), run=run)
 
 
 def _given(text: str) -> int | str | list[float] | list[str]:

@@ -16,7 +16,7 @@ from vaelab.errors import InputError, require_int
 from vaelab.explorer.content import ROWS
 from vaelab.explorer.page import explorer_page
 from vaelab.explorer.subject import Subject
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, Model, require_latent
 from vaelab.models.saved import MODEL_FILE
 from vaelab.report import ReportedRun
 from vaelab.runs import Run, load
@@ -137,11 +137,11 @@ def _subject(title: str | None, shown: Any, data: Any) -> Subject:
         return _subject(title, Run(shown), data)
     if isinstance(shown, Run):
         return _of_run(title or shown.name, shown, data)
-    if isinstance(shown, LatentVariableModel):
-        return _of_model(title or "model", shown, data)
-    from vaelab.sklearn.base import Estimator  # imported here, as the command line does without it
+    if isinstance(shown, Model):
+        return _of_model(title or "model", require_latent(shown, "explore"), data)
+    from vaelab.sklearn.base import ModelEstimator  # imported here, as the command line does without it
 
-    if isinstance(shown, Estimator):
+    if isinstance(shown, ModelEstimator):
         return _of_estimator(title or type(shown).__name__, shown, data)
     way = "; a result of a training has no weights: give the model" if isinstance(shown, FitResult) else ""
     raise InputError(f"shown: expected {_WANTED}; got {type(shown).__name__}{way}")
@@ -189,4 +189,7 @@ def _of_estimator(title: str, estimator: Any, X: Any) -> Subject:
     if isinstance(X, Dataset):
         raise InputError(f"data: expected X, as {title}.fit had it; got a Dataset, which goes with {title}.model_")
     history = [dict(row) for row in estimator.history_]
-    return replace(Subject(title, estimator.model_, estimator.as_dataset(X), split="all"), metrics=history)
+    return replace(
+        Subject(title, require_latent(estimator.model_, "explore"), estimator.as_dataset(X), split="all"),
+        metrics=history,
+    )

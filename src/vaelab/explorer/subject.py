@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from vaelab.data import Dataset
 from vaelab.evaluation import EvaluationRecord
-from vaelab.models import LatentVariableModel
+from vaelab.models import LatentVariableModel, require_latent
 from vaelab.report import ReportedRun
 from vaelab.report.tables import command, protocol
 from vaelab.settings import Settings
@@ -49,11 +49,11 @@ class Subject:
 
         ``data`` are those of the run, for one whose data were given in Python.
         """
-        metrics = member.run.metrics()
+        model, metrics = require_latent(member.model, "explore"), member.run.metrics()
         selected, verdict = selection(metrics, member.run.settings)
         return cls(
             member.title,
-            member.latent,
+            model,
             member.data if data is None else data,
             metrics=metrics,
             evaluations=member.evaluations(),

@@ -11,10 +11,12 @@ from vaelab.storage import versions
 
 if TYPE_CHECKING:
     from vaelab.models.latent import LatentVariableModel
+    from vaelab.models.model import Model
 
 __all__ = ["CARD_FILE", "CARD_MARK", "Number", "write_card"]
 
 CARD_FILE, CARD_MARK = "README.md", "library_name: vaelab"
+_TAGS = ("latent-variable-model", "variational-autoencoder")
 _CODES = {"real": "{D} real numbers", "bits": "{D} bits", "point": "{D} real numbers, without noise"}
 _COLUMNS = 20  # names of columns in a card
 
@@ -47,7 +49,7 @@ class Number(Protocol):
 
 
 def write_card(
-    model: LatentVariableModel, title: str, numbers: Iterable[Number] = (), training: Mapping[str, str] | None = None
+    model: Model, title: str, numbers: Iterable[Number] = (), training: Mapping[str, str] | None = None
 ) -> str:
     """Return the text of a model card, in Markdown with metadata for a hub.
 
@@ -78,7 +80,7 @@ def write_card(
         "Training": _table(("setting", "value"), list((training or {}).items()))
         or "How this model was trained was not recorded with it.",
         "Numbers": _numbers(numbers),
-        "Use": _USE,
+        "Use": _USE if _latent(model) is not None else _USE.replace(*_OF_CODES),
         "Intended use": _INTENDED,
         "Limits": _limits(model, numbers),
     }
@@ -86,12 +88,12 @@ def write_card(
     return f"---\n{yaml.safe_dump(_metadata(model, title, numbers), sort_keys=False)}---\n\n{body}\n"
 
 
-def _metadata(model: LatentVariableModel, title: str, numbers: list[Number]) -> dict[str, Any]:
+def _metadata(model: Model, title: str, numbers: list[Number]) -> dict[str, Any]:
     """Return what a hub reads: the library, tags, and the numbers that are means."""
     kind = [model.built_with.name] if model.built_with else []
     metadata: dict[str, Any] = {
         CARD_MARK.partition(":")[0]: CARD_MARK.partition(": ")[2],
-        "tags": ["latent-variable-model", "variational-autoencoder", *kind],
+        "tags": [*(("density-model",) if _latent(model) is None else _TAGS), *kind],
     }
     results = [
         {
@@ -105,21 +107,35 @@ def _metadata(model: LatentVariableModel, title: str, numbers: list[Number]) -> 
     return metadata | ({"model-index": [{"name": title, "results": results}]} if results else {})
 
 
-def _model(model: LatentVariableModel) -> str:
+def _latent(model: Model) -> LatentVariableModel | None:
+    """Return the model if it has codes."""
+    from vaelab.models.latent import LatentVariableModel  # here: a model is written by what this file says of it
+
+    return model if isinstance(model, LatentVariableModel) else None
+
+
+def _model(model: Model) -> str:
     name = f"`{model.built_with.name}`" if model.built_with else f"`{type(model).__name__}`"
-    code = _CODES[model.code].format(D=model.latent_dim)
-    layers = f" in layers of {', '.join(map(str, model.layers))}" if model.layers else ""
     weights = sum(weight.numel() for weight in model.parameters())
+    options = model.built_with.options if model.built_with else {}
+    table = f"\n\n{_table(('option', 'value'), list(options.items()))}" if options else ""
+    latent = _latent(model)
+    if latent is None:
+        return (
+            f"A density model p(x) without codes, made by vaelab: {name}, for observations x of {model.data_dim} "
+            f"columns. It has {weights:,} parameters.{table}"
+        )
+    code = _CODES[latent.code].format(D=latent.latent_dim)
+    layers = f" in layers of {', '.join(map(str, latent.layers))}" if latent.layers else ""
     text = (
         f"A deep latent-variable model p(x, z) = p(z) p(x|z) with an approximate posterior q(z|x), made by vaelab: "
         f"{name}, with a code z of {code}{layers}, for observations x of {model.data_dim - model.given} columns. "
         f"It has {weights:,} parameters."
     )
-    options = model.built_with.options if model.built_with else {}
-    return text + (f"\n\n{_table(('option', 'value'), list(options.items()))}" if options else "")
+    return text + table
 
 
-def _data(model: LatentVariableModel) -> str:
+def _data(model: Model) -> str:
     spec = model.spec
     if spec is None:
         return "The form of the data was not recorded with the model."
@@ -169,16 +185,22 @@ rows = model.sample(64)           # draws from p(x)
 
 The files are safetensors and JSON. Nothing in them is executed when they are loaded."""
 
+_OF_CODES = (
+    "codes = model.encode(x)           # posterior means, for",
+    "values = model.log_prob(x)        # log p(x), for",
+)
+
 _INTENDED = """\
 Codes, reconstructions, samples and densities of observations that come from the source of the training data, have the
 same columns in the same coding, and went through the same binarisation. Teaching and research on latent-variable
 models."""
 
 
-def _limits(model: LatentVariableModel, numbers: list[Number]) -> str:
+def _limits(model: Model, numbers: list[Number]) -> str:
+    latent = _latent(model)
     limits = [
-        "The model gives a code and a density to any row of the right form, also to one of another source. Whether "
-        "such numbers mean anything was not tested.",
+        f"The model gives {'a density' if latent is None else 'a code and a density'} to any row of the right form, "
+        "also to one of another source. Whether such numbers mean anything was not tested.",
         "A low density does not prove that a row is wrong, and a high one does not prove that it is right.",
         "Samples and reconstructions are made up by the model. They are not records, and they may resemble "
         "training rows.",
@@ -192,7 +214,7 @@ def _limits(model: LatentVariableModel, numbers: list[Number]) -> str:
             "The numbers above hold for their data, split and binarisation only; do not compare them with numbers of "
             "other protocols."
         )
-    if model.code == "point":
+    if latent is not None and latent.code == "point":
         limits.append("A deterministic auto-encoder has no likelihood of x, so no bound on log p(x) exists for it.")
     made_by = ", ".join(f"{name} {version}" for name, version in versions().items())
     return "\n".join(f"- {limit}" for limit in limits) + f"\n\nWritten by {made_by}."

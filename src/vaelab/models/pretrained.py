@@ -16,7 +16,7 @@ from vaelab.storage.hub import download as fetched
 from vaelab.storage.hub import upload
 
 if TYPE_CHECKING:
-    from vaelab.models.latent import LatentVariableModel
+    from vaelab.models.model import Model
 
 __all__ = ["PRETRAINED_FILES", "Pretrained", "pretrained_folder"]
 
@@ -59,8 +59,8 @@ class Pretrained(Saveable):
         write_file(card, text)
 
     @property
-    def _model(self) -> LatentVariableModel:
-        return cast("LatentVariableModel", self)
+    def _model(self) -> Model:
+        return cast("Model", self)
 
     def push_to_hub(
         self,

@@ -1,8 +1,17 @@
-"""scikit-learn estimators: latent-variable models with ``fit``, ``transform``, ``score_samples`` and ``sample``."""
+"""scikit-learn estimators: models with ``fit``, ``score_samples`` and ``sample``; with codes also ``transform``."""
 
 from __future__ import annotations
 
+from vaelab.sklearn.density import ChowLiuTree, Independent
 from vaelab.sklearn.estimators import BernoulliVAE, GaussianVAE, MixtureAutoencoder, SigmoidBeliefNetwork
 from vaelab.sklearn.logistic_pca import LogisticPCA
 
-__all__ = ["BernoulliVAE", "GaussianVAE", "LogisticPCA", "MixtureAutoencoder", "SigmoidBeliefNetwork"]
+__all__ = [
+    "BernoulliVAE",
+    "ChowLiuTree",
+    "GaussianVAE",
+    "Independent",
+    "LogisticPCA",
+    "MixtureAutoencoder",
+    "SigmoidBeliefNetwork",
+]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
+from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -20,10 +21,9 @@ from vaelab.data.sparse import SparseRows
 from vaelab.data.values import Array, Kind, has_missing
 from vaelab.data.variables import kind_of
 from vaelab.data.weights import require_weights, weighted_mean
-from vaelab.errors import InputError, require_int
 from vaelab.evaluation import SAMPLES, Evaluation, ImputeKind, evaluate, impute
-from vaelab.likelihood import BoundName, Callback, Effort, Start, score_rows
-from vaelab.models import LatentVariableModel, Model, require_latent
+from vaelab.likelihood import BoundName, Callback, Effort, Start
+from vaelab.models import LatentVariableModel, Model
 from vaelab.models.saved import MODEL_FILE, WEIGHTS_FILE
 from vaelab.networks import Precision
 from vaelab.seeds import derive_seed, seeded
@@ -36,7 +36,7 @@ from vaelab.training import fit
 from vaelab.training.length import for_data
 from vaelab.training.result import FitResult, History, Row, objective_label
 
-__all__ = ["Estimator"]
+__all__ = ["ModelEstimator", "Rows", "array_of"]
 
 Rows = npt.NDArray[np.float64]
 _TRAINING = ("epochs", "steps", "batch_size", "learning_rate")
@@ -44,7 +44,7 @@ _OF_THE_ESTIMATOR = ("columns", "validation_fraction", "bound", "bound_samples",
 _FITTED = ("n_iter_", "history_", "n_features_in_", "feature_names_in_", "_seed", "_frame")
 
 
-class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):  # type: ignore[misc]
+class ModelEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
     """Base of the estimators. A subclass has a constructor, whose arguments are settings of the model ``_model``."""
 
     _model: ClassVar[str]
@@ -67,7 +67,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         rows, variables = read_first(self, X, self.columns)
         weights = require_weights("sample_weight", sample_weight, len(rows))
         self._seed, self._frame = self._new_seed(), as_given(X)
-        data = self._data(rows, weights, variables, self.validation_fraction)
+        data = self._data(rows, weights, variables, getattr(self, "validation_fraction", 0.0))
         settings = for_data(self._settings(len(data.train)), data)
         with seeded(self._seed, "weights"):
             model = settings.build_model(data)
@@ -77,62 +77,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
             raise KeyboardInterrupt
         return self
 
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Train for one more epoch, on X alone; the first call makes a new model, from the mean of its rows.
-
-        Nothing is held out, the learning rate is constant, and the optimiser starts anew.
-        """
-        new = not hasattr(self, "model_")
-        if new:
-            rows, variables = read_first(self, X, self.columns)
-            self._seed, self._frame, self.n_iter_, self.history_ = self._new_seed(), as_given(X), 0, History()
-            kind = None
-        else:
-            rows, variables, kind = self._checked(X), self._spec.variables, self._spec.kind
-        weights = require_weights("sample_weight", sample_weight, len(rows))
-        data = self._data(rows, weights, variables, 0.0, kind)
-        settings = for_data(self._settings(len(data.train)), data)
-        if rise := settings.build_objective().warm_up:
-            raise InputError(
-                f"objective.warm_up: expected 0 for partial_fit, each call of which begins anew; got {rise}"
-            )
-        one = {"epochs": 1, "steps": None, "schedule": "constant", "warmup": 0, "average": False, "patience": None}
-        settings = settings.model_copy(update={"training": settings.training.model_copy(update=one)})
-        if new:
-            with seeded(self._seed, "weights"):
-                self.model_ = settings.build_model(data)
-        result = self._train(self.model_, data, settings, derive_seed(self._seed, "partial", self.n_iter_))
-        self.history_ = History([*self.history_, *result.history])
-        self.n_iter_ += result.steps
-        if result.stop_reason == "interrupted":
-            raise KeyboardInterrupt
-        return self
-
-    def transform(self, X: Any) -> Array:
-        """Return the posterior means of the codes of X, (N, D); for bits, the probabilities of ones."""
-        return self._map(X, lambda model, x: model.encode(x))
-
-    def inverse_transform(self, X: Any) -> Any:
-        """Return the mean of p(x|z) for codes z, (N, features), from codes (N, D) as :meth:`transform` gives them."""
-        check_is_fitted(self)
-        model = require_latent(self._precise(), "inverse_transform")
-        codes = np.asarray(X, np.float64)
-        if codes.ndim != 2 or codes.shape[1] != model.latent_dim:
-            raise InputError(f"X: expected codes of shape (N, {model.latent_dim}); got {codes.shape}")
-        return self._as_given(_array(torch.cat([model.decode(z) for z in tensors_of(codes, model.any_weight)])))
-
-    def score_samples(self, X: Any, *, bound: str | None = None) -> Rows:
-        """Return a lower bound on log p(x) of each row, in nats, (N,): the one that ``bound`` names.
-
-        All rows use the same noise, so that the value of a row does not depend on the rows beside it. Of a row with
-        missing values it is a bound on the log-density of the observed ones: do not compare it with that of a row in
-        which more or fewer are observed.
-
-        Args:
-            X: the rows.
-            bound: instead of the parameter of the constructor.
-        """
-        return self._scores(X, self.bound if bound is None else bound)
+    @abstractmethod
+    def score_samples(self, X: Any) -> Rows:
+        """Return log p(x) of each row, or a lower bound on it, in nats, (N,)."""
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean of :meth:`score_samples`, in nats per row; the weighted mean with ``sample_weight``."""
@@ -176,11 +123,6 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         """Return minus :meth:`score_samples`, in nats, (N,): high for rows that are unlikely under the model."""
         return -self.score_samples(X)
 
-    def reconstruct(self, X: Any) -> Any:
-        """Return the mean of p(x|z) at the most probable code of each row, (N, features)."""
-        decoded = self._map(X, lambda model, x: model.reconstruct(x))
-        return frame_of(self.model_.spec, decoded, self._frame, X)
-
     def impute(self, X: Any, *, kind: ImputeKind = "mean", samples: int = 500, n_draws: int = 0) -> Any:
         """Return X with its missing values, which are NaN, filled in: with their expectation given the observed ones.
 
@@ -201,22 +143,10 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
             for number, x in enumerate(tensors_of(rows, model.any_weight))
         ]
         if not n_draws:
-            return self._filled(X, _array(torch.cat([part.values for part in parts])))
-        draws = _array(torch.cat([part.draws for part in parts if part.draws is not None], 1))
+            return self._filled(X, array_of(torch.cat([part.values for part in parts])))
+        draws = array_of(torch.cat([part.draws for part in parts if part.draws is not None], 1))
         filled = [self._filled(X, draw) for draw in draws]
         return np.stack(filled) if self._spec.variables is None else filled
-
-    def sample(self, n_samples: int = 1) -> tuple[Any, Array]:
-        """Draw rows from the model: X (n, features), and y, the code z that each was drawn from, (n, D).
-
-        scikit-learn's ``GaussianMixture`` returns the component there, which is its latent variable.
-        """
-        check_is_fitted(self)
-        model = require_latent(self._precise(), "sample")
-        with torch.no_grad(), seeded(self._new_seed(), "sample"):
-            z, y = self._draw(model, require_int("n_samples", n_samples, 1))
-            x = model.likelihood(z).sample()
-        return self._as_given(_array(x)), _array(y)
 
     def as_dataset(self, X: Any, sample_weight: Any = None) -> Dataset:
         """Return rows as a data set of one split, ``all``, as the model reads them: for :func:`vaelab.explore`.
@@ -275,13 +205,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = tags.input_tags.allow_nan = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    @property
-    def _n_features_out(self) -> int:
-        """Size of a code, for the names of the columns of ``transform``."""
-        return require_latent(self.model_, "transform").latent_dim
 
     @property
     def _spec(self) -> DataSpec:
@@ -298,7 +222,7 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
     ) -> Dataset:
         """Return rows as a data set; of a kind that is given, or that the values and the likelihood show."""
         if kind is None:
-            kind = kind_of_rows(rows, self.likelihood) if variables is None else kind_of(variables)
+            kind = kind_of_rows(rows, getattr(self, "likelihood", "auto")) if variables is None else kind_of(variables)
         names = getattr(self, "feature_names_in_", None)
         names = None if names is None else tuple(map(str, names))
         return data_of(rows, weights, kind, fraction, self._seed, names, variables)
@@ -325,12 +249,13 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         return layer
 
     def _train(self, model: Model, data: Dataset, settings: Settings, seed: int) -> FitResult:
+        latent = isinstance(model, LatentVariableModel)
         return fit(
             model,
             data,
-            estimator=settings.build_estimator(model),
-            objective=settings.build_objective(),
-            settings=settings.training,
+            estimator=settings.build_estimator(model) if latent else None,
+            objective=settings.build_objective() if latent else None,
+            settings=None if "training" in settings.absent else settings.training,
             seed=seed,
             device=self.device,
             callback=self._print if self.verbose else None,
@@ -348,28 +273,11 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         model = copy.deepcopy(self.model_).double().eval()
         return model.allow_missing() if rows is not None and has_missing(values_of(rows)) else model
 
-    def _map(self, X: Any, function: Callable[[LatentVariableModel, Tensor], Tensor]) -> Array:
-        """Return a function of the model and of the rows, part by part, float32 for X of that type, else float64."""
-        check_is_fitted(self)
-        rows = self._checked(X)
-        model = require_latent(self._precise(rows), "transform")
-        with torch.no_grad():
-            values: Array = _array(torch.cat([function(model, x) for x in tensors_of(rows, model.any_weight)]))
-        return values.astype(np.float32) if rows.dtype == np.float32 else values
-
     def _checked(self, X: Any) -> Array | SparseRows:
         """Return rows of the kind that the model was fitted to."""
         rows = read_more(self, X, self._spec.variables)
         require_kind(rows, self._spec.kind, "as those that the estimator was fitted to")
         return rows
-
-    def _scores(self, X: Any, bound: str) -> Rows:
-        check_is_fitted(self)
-        rows = self._checked(X)
-        model = self._precise(rows)
-        parts = tensors_of(rows, model.any_weight)
-        scores: Rows = _array(torch.cat([score_rows(model, x, bound, self.bound_samples, self._seed) for x in parts]))
-        return scores
 
     def _as_given(self, rows: Array) -> Any:
         """Return rows as the kind of table that X was in the fit."""
@@ -383,13 +291,9 @@ class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin,
         given = self._checked(X)[:]
         return np.where(np.isnan(given), rows, given)
 
-    def _draw(self, model: LatentVariableModel, count: int) -> tuple[Tensor, Tensor]:
-        """Return codes from p(z), and what :meth:`sample` returns with the rows."""
-        z = model.prior().sample((count,))
-        return z, z
 
-
-def _array(values: Tensor) -> Any:
+def array_of(values: Tensor) -> Any:
+    """Return a tensor as an array, without its gradient."""
     return values.detach().cpu().numpy()
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from vaelab.errors import InputError, require_choice
 from vaelab.evaluation import ImputeKind
 from vaelab.models import LatentVariableModel
-from vaelab.sklearn.base import Estimator, Rows
+from vaelab.sklearn.base import Rows
+from vaelab.sklearn.coded import Estimator
 
 __all__ = ["BernoulliVAE", "GaussianVAE", "MixtureAutoencoder", "SigmoidBeliefNetwork"]
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from vaelab.models import require_latent
-from vaelab.sklearn.base import Estimator
+from vaelab.sklearn.coded import Estimator
 
 __all__ = ["LogisticPCA"]
 

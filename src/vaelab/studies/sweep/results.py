@@ -39,11 +39,13 @@ def metric_of(settings: Sequence[Settings]) -> Metric:
     """Return the bound by which all combinations can be compared.
 
     This is the ELBO, or the importance-weighted bound with K = 100 if one of them maximises a function of several
-    codes. Auto-encoders have no bound and are compared by their reconstruction.
+    codes. Auto-encoders have no bound and are compared by their reconstruction, density models by log p(x) itself.
     """
     objectives = {each.objective["name"] for each in settings if each.objective is not None}
     if "reconstruction" in objectives:
         return Metric("reconstruction-error", "reconstruction", ("--samples", "1"), sign=-1)
+    if not objectives:
+        return Metric("exact", "log p(x)", ("--bound", "exact"))
     if any(OBJECTIVES[name].combination != "mean" for name in objectives):
         return Metric("iwae-100", "IWAE (K = 100)", ("--bound", "iwae", "--samples", "100"), 100)
     return Metric("elbo", "ELBO", ("--bound", "elbo", "--samples", str(_SAMPLES)), _SAMPLES)
