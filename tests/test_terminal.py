@@ -204,7 +204,7 @@ REFUSED = {
     ("train", "sbn", "steps", "=", "5"): "train: expected one config file at most, then key=value words without spaces",
     ("train", "sbn", "steps"): "config: there is no file 'steps'; a setting is one word, key=value without spaces",
     ("train", "vae"): "model: there is no 'vae'; write gaussian-vae",
-    ("settings", "rbm"): r"model: there is no 'rbm'; the nearest is sbn layers=\[200\]",
+    ("settings", "dbn"): r"model: there is no 'dbn'; the nearest is sbn layers=\[200,200\]",
     ("train", "sbn", "--seed", "1", "seed=2"): "seed: expected one value; got two, --seed 1 and seed=2",
     ("train", "gaussian-vae", "latent_dim=1000000000"): "model: expected a network that can be trained in .* weights",
     ("train", "gaussian-vae", "latent_dim=1000000000000"): "latent_dim: expected at most 2,147,483,647",

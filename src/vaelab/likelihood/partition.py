@@ -18,9 +18,8 @@ __all__ = ["annealed_partition"]
 
 _WALKS = 8  # times the chains that a row of another model would have, as one log Z serves all rows
 NOTE = (
-    "log Z is estimated: {back:.2f} +- {of_back:.2f} by {walks} walks backwards from rows of the split, which counts "
-    "here, and {forth:.2f} +- {of_forth:.2f} forwards, with which log p(x) would be {other:.2f}. The first is a lower "
-    "bound on log p(x) of what the model draws, the second is too high, both in expectation"
+    "with log Z = {back:.2f} ± {of_back:.2f} from {walks} walks backwards, which gives a lower bound in expectation; "
+    "walks forwards give {forth:.2f} ± {of_forth:.2f}, and with it {other:.3f}, which is too high in expectation"
 )
 
 

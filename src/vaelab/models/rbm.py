@@ -24,7 +24,7 @@ from vaelab.seeds import seeded
 __all__ = ["ContrastiveDivergence", "RestrictedBoltzmannMachine", "rbm"]
 
 _CHAINS = 128
-_TEMPERATURES = 300  # of an estimate of log Z that nobody asked for by name
+_TEMPERATURES = 300  # of the estimate of log Z that is kept with the weights
 _SPREAD = 0.01  # standard deviation of the weights at the start
 _SETTLING = 20  # moves of the chains under the present weights before log Z is estimated from them
 
@@ -107,8 +107,8 @@ class RestrictedBoltzmannMachine(Differentiable):
         if not self.has_marginals:
             raise InputError(
                 f"hidden: expected at most {MOST_UNITS} hidden units, as values of x are missing and an exact sum over "
-                f"them runs over all states of these units; got {len(self.hidden)} (independent takes missing "
-                "values in any number of columns)"
+                f"them runs over all states of these units; got {len(self.hidden)} (bernoulli-mixture "
+                "and chow-liu take missing values in any number of columns)"
             )
         return super().allow_missing()
 

@@ -101,12 +101,13 @@ NAMES = {
         "deep-gaussian-vae": "hvae hierarchical-vae ladder-vae",
         "logistic-pca": "pca binary-pca bernoulli-pca item-response-theory irt",
         "autoencoder": "ae auto-encoder rae",
-        "sbn layers=[200]": "belief-network sigmoid-belief-network rbm",
+        "rbm": "boltzmann boltzmann-machine restricted-boltzmann-machine bernoulli-rbm",
+        "sbn layers=[200]": "belief-network sigmoid-belief-network",
         "sbn layers=[200,200]": "dbn dbm",
         "sbn layers=[200] inference=wake-sleep": "helmholtz helmholtz-machine",
     },
 }
-_RELATIVES = ("pca", "rbm", "dbn", "dbm", "ladder-vae")  # vaelab has only something similar
+_RELATIVES = ("pca", "dbn", "dbm", "ladder-vae")  # vaelab has only something similar
 
 
 def hint_for_key(key: str, accepted: Callable[[str], bool]) -> str:
