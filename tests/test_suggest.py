@@ -16,6 +16,7 @@ from vaelab.likelihood import BoundEstimate
 from vaelab.runs import Run
 from vaelab.studies import suggest, suggestion
 from vaelab.studies.suggestion import CANDIDATES, Candidate, Tried
+from vaelab.studies.suggestion import trial as trial_module
 from vaelab.studies.suggestion.advice import recommend
 from vaelab.studies.suggestion.result import compared
 from vaelab.studies.suggestion.trial import Trials, codes_for
@@ -189,6 +190,22 @@ def test_a_training_is_cut_to_its_time(rows, monkeypatch):
     found = suggest(Dataset.from_arrays(rows), seconds=1.5)
     assert "of 10,000,000 steps" in found.rows[0].cut or "stopped after" in found.rows[0].cut
     assert "the training of endless was cut short" in found.sentences[-1]
+
+
+def test_a_model_that_counts_keeps_its_best_pass_where_time_is_up(rows, monkeypatch, tmp_path):
+    monkeypatch.setattr(suggestion, "CANDIDATES", (Candidate("mixture", "bernoulli-mixture"),))
+    seen = []
+
+    def watch(name, row):
+        seen.append(row["val/log-likelihood"])
+        if len(seen) == 5:
+            raise trial_module._OutOfTime
+
+    found = suggest(Dataset.from_arrays(rows), seconds=LONG, out=tmp_path / "s", watch=watch)
+    assert len(seen) == 5
+    assert found.rows[0].validation == pytest.approx(max(seen), abs=1e-5)
+    assert "stopped after" in found.rows[0].cut
+    assert not Run(tmp_path / "s" / "mixture").finished
 
 
 def test_a_model_that_does_not_suit_the_data_is_left_out():

@@ -27,23 +27,30 @@ def count(
 ) -> FitResult:
     """Let a model learn from the rows of a data set, and leave it with the state of its best validation.
 
-    Grey levels that become new bits at each step of other trainings are drawn once here, as with ``static``. Weights
-    are written when the training is complete; one that was stopped starts again.
+    Grey levels that become new bits at each step of other trainings are drawn once here, as with ``static``. The best
+    weights are written when the training ends, also where it is stopped; one that was stopped starts again.
     """
-    home = model.any_weight.device
+    home, history = model.any_weight.device, History()
     model.spec = replace(data.spec, may_be_missing=model.may_be_missing)
     model.to(device).eval()
     if run is not None:
         run.forget_after(0)
     try:
         with stop_requests() as request:
-            result = _passes(model, data, seed, device, run, callback, request)
+            result = _passes(model, data, seed, device, run, callback, request, history)
     finally:
         model.to(home)
+        if run is not None and history:
+            run.save_weights(model.state_dict(), _best(history)[1])
     if run is not None and result.stop_reason == "finished":
-        run.save_weights(model.state_dict(), result.best_step)
-        run.log({**result.history[-1], "finished": True})
+        run.log({**history[-1], "finished": True})
     return result
+
+
+def _best(history: History) -> tuple[float, int]:
+    """Return the best validation, and the first pass that has it."""
+    bound, place = max((row["val/log-likelihood"], -int(row["step"])) for row in history)
+    return bound, -place
 
 
 def _passes(
@@ -54,16 +61,16 @@ def _passes(
     run: Run | None,
     callback: Callable[[Row], None] | None,
     request: StopRequest,
+    history: History,
 ) -> FitResult:
     """Make all passes, unless a signal asks to stop; their rows are logged, the last one by the caller."""
     fixed = data.with_binarisation("static") if data.binarisation == "dynamic" else data
-    history, begun, best = History(), time.perf_counter(), (float("-inf"), 0)
+    begun = time.perf_counter()
     with torch.no_grad():
         passes = model.learn(fixed.train.observations(device), fixed.validation.observations(device), seed)
         for step, done in enumerate(passes, 1):
             if run is not None and history:
                 run.log(history[-1])
-            best = max(best, (done.validation, -step))
             values = {"train/log-likelihood": done.train, "val/log-likelihood": done.validation}
             seconds = round(time.perf_counter() - begun, 3)
             history.append({"step": step, "steps": max(step, done.of), **values, "seconds": seconds})
@@ -71,11 +78,11 @@ def _passes(
                 callback(history[-1])
             if request.signal is not None:
                 break
-    interrupted = request.signal is not None
+    interrupted, (bound, best_step) = request.signal is not None, _best(history)
     return FitResult(
         steps=len(history),
-        best_bound=best[0],
-        best_step=-best[1],
+        best_bound=bound,
+        best_step=best_step,
         seconds=time.perf_counter() - begun,
         stop_reason="interrupted" if interrupted else "finished",
         history=history,

@@ -163,7 +163,7 @@ class _Session:
         if left <= 0:
             self._add(Tried.of(candidate, "no time was left for it"))
             return
-        row, values = self.trials.run(candidate, settings, share * left, left)
+        row, values = self.trials.run(candidate, settings, share * left)
         if "validation" in values:
             self.values[candidate.name] = values["validation"]
         self._add(row)

@@ -89,16 +89,13 @@ class Trials:
         check_settings(settings, self.data)
         return settings
 
-    def run(
-        self, candidate: Candidate, settings: Settings, seconds: float, left: float
-    ) -> tuple[Tried, Mapping[str, Tensor]]:
+    def run(self, candidate: Candidate, settings: Settings, seconds: float) -> tuple[Tried, Mapping[str, Tensor]]:
         """Train and evaluate a candidate; return its row, and its numbers of the rows of each split.
 
         Args:
             candidate: the model to try.
             settings: its settings.
             seconds: its share of the time.
-            left: the time that is left for it and those after it.
 
         Raises:
             Stopped: the user stopped it.
@@ -106,9 +103,7 @@ class Trials:
         row, begun = Tried.of(candidate), time.monotonic()
         try:
             fitted = self._fitted(settings, seconds)
-            # Nothing is known of a model that counts before its last pass, so it may take a part of the others' time.
-            longest = max(seconds, left / 2) if "training" in settings.absent else seconds
-            result = self._trained(candidate, fitted, begun + _LATE * longest)
+            result = self._trained(candidate, fitted, begun + _LATE * seconds)
         except Failure as failure:
             return replace(row, failure=f"failed ({failure})"), {}
         run, spent = Run(self.out / candidate.name), time.monotonic() - begun
