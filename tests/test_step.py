@@ -15,6 +15,7 @@ from torch._dynamo.utils import counters
 from torch._inductor.custom_graph_pass import CustomGraphPass
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from tests.processes import run_python
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import bernoulli_vae, gaussian_vae
@@ -229,7 +230,7 @@ before = state()
 fit(model, load_data("mnist"), steps=2, compile=True, precision="bfloat16")
 assert state() == before
 """
-    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True)
+    run_python("-c", script)
 
 
 def test_without_a_compiler_training_goes_on_and_says_so_in_one_line(tmp_path):
