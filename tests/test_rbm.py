@@ -6,6 +6,7 @@ import copy
 import importlib
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from vaelab.distributions import boltzmann as room_of_distribution
 from vaelab.errors import InputError
 from vaelab.models import rbm
 from vaelab.models.rbm import RestrictedBoltzmannMachine
+from vaelab.sklearn import RBM
 
 room_of_model = importlib.import_module("vaelab.models.rbm")  # the package has a function of that name
 
@@ -165,3 +167,14 @@ def test_missing_values_need_few_hidden_units():
 def test_sizes_are_whole_numbers(option, value):
     with pytest.raises(InputError, match=f"{option}: expected"):
         rbm(5, **{option: value})
+
+
+def test_an_estimator_of_scikit_learn_scores_as_the_model_does_with_one_log_z():
+    generator = np.random.default_rng(0)
+    X = (generator.random((60, 22)) < 0.3).astype(int)
+    machine = RBM(hidden=21, steps=4, random_state=0).fit(X)
+    scores = machine.score_samples(X)
+    assert scores == pytest.approx(machine.model_.log_prob(X.astype("float32")).detach().numpy(), abs=1e-4)
+    assert machine.score(X) == pytest.approx(scores.mean())
+    assert [number > 0 for number in map(float, machine.model_.log_partition())] == [True, True]
+    assert machine.sample(2).shape == (2, 22)

@@ -132,7 +132,8 @@ class RestrictedBoltzmannMachine(Differentiable):
 
         They are kept with the weights, and computed again where these have changed.
         """
-        weights = _fingerprint([self.visible, self.hidden, self.weights])
+        # A sum has the precision of the weights; an estimate is the same for weights that were only made longer.
+        weights = _fingerprint([self.visible, self.hidden, self.weights], is_rounded=not self.is_exact)
         if int(self.partition_of) != weights:
             with torch.no_grad():
                 p = RestrictedBoltzmann(*self._biases(), self.weights, self.base)
@@ -192,11 +193,12 @@ def _systematic(weights: Tensor) -> Tensor:
     return torch.searchsorted(weights.cumsum(0), places.to(weights)).clamp_max(len(weights) - 1)
 
 
-def _fingerprint(weights: list[nn.Parameter]) -> int:
-    """Return a number that other weights do not have: 63 bits of a hash."""
+def _fingerprint(weights: list[nn.Parameter], is_rounded: bool) -> int:
+    """Return a number that other weights do not have: 63 bits of a hash; of weights in float32 if it ``is_rounded``."""
     digest = hashlib.blake2b(digest_size=8)
     for weight in weights:
-        digest.update(weight.detach().cpu().numpy().tobytes())
+        numbers = weight.detach().float() if is_rounded else weight.detach()
+        digest.update(numbers.cpu().numpy().tobytes())
     return int.from_bytes(digest.digest(), "little") >> 1 | 1  # not 0, which stands for none
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from vaelab.sklearn.density import ChowLiuTree, Independent
 from vaelab.sklearn.estimators import BernoulliVAE, GaussianVAE, MixtureAutoencoder, SigmoidBeliefNetwork
 from vaelab.sklearn.logistic_pca import LogisticPCA
+from vaelab.sklearn.rbm import RBM
 
 __all__ = [
+    "RBM",
     "BernoulliVAE",
     "ChowLiuTree",
     "GaussianVAE",
