@@ -60,13 +60,13 @@ CONTENDERS = {
     "logistic-pca": Contender("logistic-pca", "deep", weight=1.0),
     "rbm": Contender("rbm", "network", weight=2.0),
     "made": Contender("made", "network", weight=2.0),
-    "gaussian-vae": Contender("gaussian-vae", "deep", weight=2.0),
+    "gaussian-vae": Contender("gaussian-vae", "deep", {"likelihood": "bernoulli"}, weight=2.0),
     "gaussian-vae, tree": Contender("gaussian-vae", "deep", {"likelihood": "tree"}, weight=3.0),
     "gaussian-vae, autoregressive": Contender("gaussian-vae", "deep", {"likelihood": "autoregressive"}, weight=5.0),
     "patient": Contender("gaussian-vae", "deep", {**_PATIENT, "likelihood": "bernoulli"}, weight=2.0),
     "patient, tree": Contender("gaussian-vae", "deep", {**_PATIENT, "likelihood": "tree"}, weight=3.0),
     "deep-gaussian-vae": Contender("deep-gaussian-vae", "deep", weight=3.0, last=True),
-    "bernoulli-vae": Contender("bernoulli-vae", "deep", weight=6.0, last=True),
+    "bernoulli-vae": Contender("bernoulli-vae", "deep", {"likelihood": "bernoulli"}, weight=6.0, last=True),
     "sbn": Contender("sbn", "deep", weight=6.0, last=True),
 }
 

@@ -8,10 +8,11 @@ x)^2 with p the filled expectation, and the share of bits that are right when p 
 in the package; DIR holds others as NAME.npz with arrays train, validation and test of bits (Lowd & Davis, 2010,
 https://doi.org/10.1109/ICDM.2010.128; Van Haaren & Davis, 2012, https://doi.org/10.1609/aaai.v26i1.8317).
 
-vaelab trains a gaussian-vae with its defaults (MNIST: 5 epochs) and fills with 500 codes. IterativeImputer has
-its defaults, but regresses each column on the 30 columns that are most correlated with it, in 5 rounds, on at most 2000
-training rows, because its time grows with the square of the number of columns. OUT/imputation.json holds a row for
-each data set, method and seed; rows that are there are not made again. OUT/imputation.png shows them.
+vaelab trains a gaussian-vae with ``likelihood=bernoulli`` and its defaults (MNIST: 5 epochs) and fills with 500 codes.
+IterativeImputer has its defaults, but regresses each column on the 30 columns that are most correlated with it, in 5
+rounds, on at most 2000 training rows, because its time grows with the square of the number of columns.
+OUT/imputation.json holds a row for each data set, method and seed; rows that are there are not made again.
+OUT/imputation.png shows them.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def by_vaelab(gaps: dict[str, Rows], seed: int, name: str) -> tuple[Rows, float]
     """Return the test rows filled by a gaussian-vae, and the median of the effective samples."""
     splits = {key: Split(part.astype(np.float32)) for key, part in gaps.items()}
     data = Dataset(name, splits, "binary", 1)
-    model = gaussian_vae(data, seed=seed)
+    model = gaussian_vae(data, likelihood="bernoulli", seed=seed)
     settings = TrainingSettings(epochs=5) if name == "mnist" else None
     fit(model, data, seed=seed, settings=settings)
     found = impute(model, torch.from_numpy(gaps["test"]).float(), samples=500, seed=seed)

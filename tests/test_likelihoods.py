@@ -15,6 +15,7 @@ from vaelab.distributions import DiagonalNormal, Multinomial, OneHotCategorical,
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.likelihoods import LIKELIHOODS, GaussianLikelihood, MultinomialLikelihood, likelihood_for
+from vaelab.models import MODELS
 from vaelab.objectives import ELBO, IWAE, TVO
 from vaelab.report import ReportedRun, require_comparable
 from vaelab.settings import resolve
@@ -110,6 +111,53 @@ def test_auto_for_counts_that_are_no_complete_rows_of_several_is_gaussian():
 @pytest.mark.parametrize("protocol", ["dynamic", "static", "threshold", None])
 def test_auto_for_grey_levels_that_become_bits_is_bernoulli(protocol):
     assert likelihood_for(DataSpec((4,), kind="grey", binarisation=protocol)) == "bernoulli"
+
+
+def bits_of(rows, width, **more):
+    rng = np.random.default_rng(0)
+    splits = {
+        name: Split(rng.integers(0, 2, (count, width), np.uint8))
+        for name, count in (("train", rows), ("validation", 20))
+    }
+    return Dataset("bits", splits, more.pop("kind", "binary"), 1, **more)
+
+
+# data set -> what auto stands for in a VAE: a tree for tables of bits with 1 000 rows, and four for each column
+TABLES = {
+    "enough rows": (lambda: bits_of(1_000, 6), "tree"),
+    "too few": (lambda: bits_of(999, 6), "bernoulli"),
+    "four for each column": (lambda: bits_of(1_200, 300), "tree"),
+    "fewer for each column": (lambda: bits_of(1_199, 300), "bernoulli"),
+    "many columns": (lambda: bits_of(2_004, 501), "bernoulli"),
+    "one column": (lambda: bits_of(1_000, 1), "bernoulli"),
+    "images": (lambda: bits_of(1_000, 6, image_shape=(2, 3)), "bernoulli"),
+    "grey levels": (lambda: bits_of(1_000, 6, kind="grey", binarisation="static"), "bernoulli"),
+    "given columns": (lambda: bits_of(1_000, 6, columns=tuple("abcdef")).with_condition(["b"]), "tree"),
+    "several kinds": (lambda: dataset_of("mixed", 1_000), "product"),
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_auto_is_a_tree_where_a_table_of_bits_has_the_rows_for_it(table):
+    data, expected = TABLES[table][0](), TABLES[table][1]
+    for name in ("gaussian-vae", "bernoulli-vae"):
+        chosen = vaelab.training.for_data(resolve(name, {"latent_dim": 2, "hidden_dims": [3]}), data)
+        built = MODELS[name].build(data, latent_dim=2, hidden_dims=[3])
+        assert chosen.likelihood == built.built_with.options["likelihood"] == expected
+        assert type(built.likelihood) is type(chosen.build_model(data).likelihood) is LIKELIHOODS[expected]
+    assert vaelab.autoencoder(data, 2).built_with.options["likelihood"] == likelihood_for(data.spec) != "tree"
+    assert vaelab.gaussian_vae(data.spec, 2).built_with.options["likelihood"] != "tree"  # which has no rows
+
+
+def test_a_table_of_bits_with_gaps_gets_a_tree_that_fills_them():
+    data = bits_of(1_000, 6)
+    rows = data.train.x.astype(np.float32)
+    rows[::3, 0] = np.nan
+    gaps = Dataset("gaps", {**data.splits, "train": Split(rows)}, "binary", 1)
+    model = vaelab.gaussian_vae(gaps, 2, [3], seed=0)
+    assert (model.built_with.options["likelihood"], model.may_be_missing) == ("tree", True)
+    assert vaelab.fit(model, gaps, steps=2).best_bound < 0
+    assert not vaelab.impute(model, gaps.train.batch(4), samples=2).values.isnan().any()
 
 
 def test_grey_levels_that_stay_real_are_refused_by_bernoulli_with_the_choices():

@@ -7,7 +7,7 @@ import pytest
 
 from vaelab.errors import InputError
 from vaelab.settings import parse_overrides, resolve, words
-from vaelab.studies.sweep import Result, read_space, run_sweep, sweep_table
+from vaelab.studies.sweep import Result, read_space, ready_space, run_sweep, sweep_table
 from vaelab.studies.sweep.results import metric_of, write_results
 from vaelab.studies.sweep.search import OptunaSearch, drawn, grid
 from vaelab.studies.sweep.space import Range, name_of
@@ -27,6 +27,33 @@ def test_a_grid_is_every_combination_in_the_order_of_the_command():
     ]
     settings = space.resolve(grid(space)[1])
     assert (settings.latent_dim, settings.training.learning_rate) == (2, 0.003)
+
+
+def test_the_space_for_tables_is_eight_trainings_and_the_command_overrides_it():
+    ready = ready_space("table", "gaussian-vae")
+    whole = read_space("gaussian-vae", ready)
+    combinations = [whole.resolve(values) for values in grid(whole)]
+    assert {(s.likelihood, tuple(s.hidden_dims), s.objective["name"]) for s in combinations} == {
+        (likelihood, widths, objective)
+        for likelihood in ("bernoulli", "tree")
+        for widths in ((200,), (400,))
+        for objective in ("elbo", "iwae")
+    }
+    less = read_space("gaussian-vae", ready, parse_overrides(["likelihood=tree", "objective=elbo"]))
+    assert less.varied == {"hidden_dims": ([200], [400])}
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "sentence"),
+    [
+        ("tabel", "gaussian-vae", "space: expected one of table; got 'tabel'"),
+        ("table", "sbn", "space: table is for gaussian-vae; for sbn give settings with alternatives"),
+        ("table", "vae", "model: "),
+    ],
+)
+def test_another_space_is_refused(name, model, sentence):
+    with pytest.raises(InputError, match=sentence):
+        ready_space(name, model)
 
 
 LISTS = {  # model, word -> its alternatives, or None where the list is one value

@@ -55,6 +55,9 @@ def sweep(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the runs go  [default: sweeps/MODEL]")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of trainings and draws  [default: 0]")] = None,
     device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu or cuda  [default: auto]")] = None,
+    ready: Annotated[
+        str | None, typer.Option("--space", metavar="NAME", help="Alternatives that matter, by name: table.")
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option(metavar="N", help="Trainings at once  [default: 2; on a GPU 1]", show_default=False)
     ] = None,
@@ -66,14 +69,15 @@ def sweep(
     """Train a model with every combination of settings, and compare them.
 
     latent_dim=[2,10,20] gives alternatives; for a setting that is a list, write hidden_dims=[[200],[400,400]]. With
-    --random and --guided ranges are possible too: latent_dim=2..50, learning_rate=log:1e-4..1e-2.
+    --random and --guided ranges are possible too: latent_dim=2..50, learning_rate=log:1e-4..1e-2. --space table
+    varies what matters most for a table of bits.
     """
     from vaelab.cli.progress import TrainingProgress
-    from vaelab.studies.sweep import Result, read_space, run_sweep, sweep_table
+    from vaelab.studies.sweep import Result, read_space, ready_space, run_sweep, sweep_table
 
     read = reading(locals())
     layers = layers_of("sweep", settings, data=data, **read, seed=seed, device=device)
-    space = read_space(model, *layers)
+    space = read_space(model, *([] if ready is None else [ready_space(ready, model)]), *layers)
     path = out if out is not None else Path("sweeps") / model
     for note in space.notes:
         say(f"note: {note}")

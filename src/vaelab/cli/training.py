@@ -136,7 +136,8 @@ def _say_result(resolved: Settings, run: Run, result: FitResult, path: Path, as_
     say(f"{path}: {best}, {result.seconds:.0f} s")
     chosen = getattr(run.settings, "likelihood", None)
     if getattr(resolved, "likelihood", None) == "auto" and chosen != "bernoulli":
-        say(f"likelihood: {chosen}, as auto chooses for columns of these kinds")
+        kind = "a table of bits with so many rows" if chosen == "tree" else "columns of these kinds"
+        say(f"likelihood: {chosen}, as auto chooses for {kind}")
     if result.verdict is not None:
         say(result.verdict.sentence)
     say_next("train", run=path)

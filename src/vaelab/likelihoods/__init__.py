@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
-from vaelab.likelihoods.auto import likelihood_for
+from vaelab.likelihoods.auto import has_rows_for_a_tree, likelihood_for
 from vaelab.likelihoods.autoregressive import AutoregressiveLikelihood
 from vaelab.likelihoods.bernoulli import BernoulliLikelihood
 from vaelab.likelihoods.categorical import CategoricalLikelihood
@@ -35,11 +35,12 @@ __all__ = [
     "SharedGaussianLikelihood",
     "TreeLikelihood",
     "columns_of",
+    "has_rows_for_a_tree",
     "likelihood_for",
 ]
 
 # The likelihoods that a model's option ``likelihood`` names, each built from the size of the code, the data and a
-# function that builds a network from two sizes. The name ``auto`` stands for the one of :func:`likelihood_for`.
+# function that builds a network from two sizes. The name ``auto`` stands for the one that suits the data.
 LIKELIHOODS: dict[str, Callable[..., nn.Module]] = {
     "autoregressive": AutoregressiveLikelihood,
     "bernoulli": BernoulliLikelihood,

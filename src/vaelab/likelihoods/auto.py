@@ -1,11 +1,16 @@
-"""The choice of a likelihood by the kinds of the columns."""
+"""The choice of a likelihood by the kinds of the columns, and for bits by the rows of the training."""
 
 from __future__ import annotations
 
-from vaelab.data import DataSpec
+from vaelab.data import Dataset, DataSpec
 from vaelab.likelihoods.product import OF_KIND
 
-__all__ = ["likelihood_for"]
+__all__ = ["has_rows_for_a_tree", "likelihood_for"]
+
+# Chosen on validation splits: benchmarks/table_recipe.py.
+_LEAST_ROWS = 1_000  # of the training
+_ROWS_PER_COLUMN = 4
+_MOST_COLUMNS = 500  # no table with more columns had enough rows
 
 
 def likelihood_for(spec: DataSpec) -> str:
@@ -24,3 +29,21 @@ def likelihood_for(spec: DataSpec) -> str:
         return "multinomial"
     names = {OF_KIND[kind].name for kind in kinds}
     return names.pop() if len(names) == 1 else "product"
+
+
+def has_rows_for_a_tree(data: Dataset) -> bool:
+    """Return whether data are a table of bits with enough rows for the ``tree`` likelihood.
+
+    A table of bits: 0 and 1 from the start, and no images. Enough rows: at least 1 000 in the training split, and four
+    for each column. Above 500 columns the gain was not measured, and bits may be the pixels of an image.
+
+    >>> import numpy as np
+    >>> from vaelab.data import Split
+    >>> answers = np.zeros((1_000, 3), np.uint8)
+    >>> [has_rows_for_a_tree(Dataset("answers", {"train": Split(x)}, "binary", 1)) for x in (answers, answers[:999])]
+    [True, False]
+    """
+    spec, rows = data.spec, len(data.splits.get("train", ()))
+    is_bits = spec.kind != "grey" and {kind for kind, _, _ in spec.groups} == {"binary"}
+    is_table = is_bits and spec.image_shape is None and 1 < spec.dim <= _MOST_COLUMNS
+    return is_table and rows >= max(_LEAST_ROWS, _ROWS_PER_COLUMN * spec.dim)

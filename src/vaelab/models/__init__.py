@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vaelab.models.autoencoder import autoencoder
 from vaelab.models.bernoulli_mixture import BernoulliMixture, bernoulli_mixture
+from vaelab.models.build import auto_likelihood
 from vaelab.models.chow_liu import ChowLiuTree, chow_liu
 from vaelab.models.density import Counted, DensityModel, Differentiable, Pass
 from vaelab.models.independent import Independent, independent
@@ -36,6 +37,7 @@ __all__ = [
     "RestrictedBoltzmannMachine",
     "SampleKind",
     "TreeMixture",
+    "auto_likelihood",
     "autoencoder",
     "bernoulli_mixture",
     "bernoulli_vae",

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from vaelab.data import Dataset, DataSpec
 from vaelab.errors import InputError, require_choice, require_int, require_list
-from vaelab.likelihoods import LIKELIHOODS, ColumnLikelihood, LikelihoodName, columns_of, likelihood_for
+from vaelab.likelihoods import (
+    LIKELIHOODS,
+    ColumnLikelihood,
+    LikelihoodName,
+    columns_of,
+    has_rows_for_a_tree,
+    likelihood_for,
+)
 from vaelab.models.density import DensityModel
 from vaelab.models.latent import LatentVariableModel
 from vaelab.models.model import Model
@@ -25,6 +32,7 @@ __all__ = [
     "Likelihood",
     "Networks",
     "Prior",
+    "auto_likelihood",
     "bit_code_size",
     "build_likelihood",
     "build_prior",
@@ -38,6 +46,7 @@ M = TypeVar("M", bound=Model)
 # A likelihood by name, a module, or a function from the size of the code, the data and a network to a module.
 Likelihood = LikelihoodName | nn.Module | Callable[[int, DataSpec, Build], nn.Module]
 Prior = nn.Module | Callable[[int], nn.Module]
+_MAY_HAVE_A_TREE = ("bernoulli-vae", "gaussian-vae")  # of which benchmarks/table_recipe.py measured it
 _OF_NAMED_NETWORKS = ("hidden_dims", "encoder_dims", "activation")
 
 
@@ -49,6 +58,17 @@ def real_code_size(columns: int) -> int:
 def bit_code_size(columns: int) -> int:
     """Return how many bits a code has by default: as many as columns, from 2 to 200."""
     return min(200, max(2, require_int("data", columns, 1)))
+
+
+def auto_likelihood(model: str, data: Dataset | DataSpec | int) -> str:
+    """Return the name of the likelihood that ``auto`` stands for in a model of the data.
+
+    It is that of the kinds of the columns (:func:`~vaelab.likelihoods.likelihood_for`), except for a gaussian-vae or a
+    bernoulli-vae of a table of bits: with enough rows (:func:`~vaelab.likelihoods.has_rows_for_a_tree`) it is ``tree``.
+    """
+    if model in _MAY_HAVE_A_TREE and isinstance(data, Dataset) and has_rows_for_a_tree(data):
+        return "tree"
+    return likelihood_for(DataSpec.of(data))
 
 
 def layer_sizes(layers: Sequence[int]) -> tuple[int, ...]:
@@ -67,6 +87,7 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
     model gets ``spec`` and, if it can be built again from plain values, ``built_with``.
     """
     signature = inspect.signature(function)
+    name = function.__name__.replace("_", "-")
 
     @wraps(function)
     def build(*args: P.args, **kwargs: P.kwargs) -> M:
@@ -79,7 +100,7 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
         data = bound.arguments["data"]
         spec = bound.arguments["data"] = DataSpec.of(data)
         if bound.arguments.get("likelihood") == "auto":
-            bound.arguments["likelihood"] = likelihood_for(spec)
+            bound.arguments["likelihood"] = auto_likelihood(name, data)
         with seeded(bound.arguments["seed"], "weights"):
             model = function(*bound.args, **bound.kwargs)
         learner = columns_of(model.likelihood) if isinstance(model, LatentVariableModel) else model
@@ -88,7 +109,7 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
         options = {name: value for name, value in bound.arguments.items() if name not in ("data", "seed")}
         if spec.may_be_missing:
             model.allow_missing()
-        model.spec, model.built_with = spec, _recipe(function.__name__.replace("_", "-"), options)
+        model.spec, model.built_with = spec, _recipe(name, options)
         return model
 
     return build

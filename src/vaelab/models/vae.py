@@ -52,8 +52,9 @@ def gaussian_vae(
         network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
         encode_mask: whether the encoder also reads which values of x are observed.
         prior: ``normal``, a module, or a function from D to a module.
-        likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
-            a function from D, the spec and a network to a module.
+        likelihood: ``auto`` (by the kinds of the columns; for a table of up to 500 columns of bits with at least 1 000
+            training rows, and four for each column, it is ``tree``), another name, a module, or a function from D, the
+            spec and a network to a module.
         seed: of the weights; None draws them from torch's global generator.
 
     Raises:
@@ -99,8 +100,9 @@ def bernoulli_vae(
         network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
         encode_mask: whether the encoder also reads which values of x are observed.
         prior: ``uniform`` (every bit has probability 1/2), ``learned`` logits, a module, or a function from D to one.
-        likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
-            a function from D, the spec and a network to a module.
+        likelihood: ``auto`` (by the kinds of the columns; for a table of up to 500 columns of bits with at least 1 000
+            training rows, and four for each column, it is ``tree``), another name, a module, or a function from D, the
+            spec and a network to a module.
         seed: of the weights; None draws them from torch's global generator.
 
     Raises:

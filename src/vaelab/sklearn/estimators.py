@@ -33,8 +33,9 @@ class GaussianVAE(Estimator):
         activation: non-linearity of the hidden layers.
         encode_mask: whether the encoder also reads which values are observed.
         prior: of the codes.
-        likelihood: of the rows. ``auto`` goes by the values: ``bernoulli`` for 0 and 1, ``continuous-bernoulli`` for
-            other numbers in [0, 1], ``gaussian`` for others. ``multinomial`` is for counts.
+        likelihood: of the rows. ``auto`` goes by the values: ``bernoulli`` for 0 and 1 (``tree`` if there are
+            enough rows: see :func:`vaelab.gaussian_vae`), ``continuous-bernoulli`` for other numbers in [0, 1],
+            ``gaussian`` for others. ``multinomial`` is for counts.
         columns: of a frame, what some of its columns are, as in :func:`vaelab.load_data`; None goes by the values.
         objective: what is maximised, by name or with options, ``{"name": "elbo", "warm_up": 500}``; None is the ELBO.
         estimator: the gradient estimator; None is ``pathwise``.

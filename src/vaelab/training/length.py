@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 
 from vaelab.data import Dataset
-from vaelab.likelihoods import likelihood_for
-from vaelab.models import MODELS, Pace
+from vaelab.models import MODELS, Pace, auto_likelihood
 from vaelab.settings import Settings, TrainingSettings
 from vaelab.training.checks import training_rows
 
@@ -26,7 +25,7 @@ def for_data(settings: Settings, data: Dataset) -> Settings:
     row = MODELS[settings.model]
     chosen = {name: size(data.dim) for name, size in row.sizes.items() if getattr(settings, name) is None}
     if getattr(settings, "likelihood", None) == "auto":
-        chosen["likelihood"] = likelihood_for(data.spec)
+        chosen["likelihood"] = auto_likelihood(settings.model, data)
     if "training" in settings.absent:
         return settings.model_copy(update={**chosen, "binarisation": data.binarisation})
     training = at_pace(settings.training, row.pace, training_rows(data), data.dim)

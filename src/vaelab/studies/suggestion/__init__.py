@@ -147,14 +147,22 @@ class _Session:
         return Suggestion(**vars(found) | {"model": Run(self.trials.out / found.recommended).load_model()})
 
     def _suitable(self) -> list[tuple[Candidate, Settings]]:
-        """Return the candidates that suit the data and have no number yet, with their settings."""
-        found = []
+        """Return the candidates that suit the data and have no number yet, with their settings.
+
+        Of candidates with the same settings, such as likelihood=auto and what it stands for, the first is tried.
+        """
+        found: list[tuple[Candidate, Settings]] = []
+        seen: list[Settings] = []
         for candidate in CANDIDATES:
-            if candidate.name not in self.rows:
-                try:
-                    found.append((candidate, self.trials.settings(candidate)))
-                except InputError as refusal:
+            try:
+                settings = self.trials.settings(candidate)
+            except InputError as refusal:
+                if candidate.name not in self.rows:
                     self._add(Tried.of(candidate, f"left out ({refusal})"))
+                continue
+            if candidate.name not in self.rows and settings not in seen:
+                found.append((candidate, settings))
+            seen.append(settings)
         return found
 
     def _try(self, candidate: Candidate, settings: Settings, share: float) -> None:

@@ -27,10 +27,10 @@ from vaelab.studies.sweep.results import (
     write_results,
 )
 from vaelab.studies.sweep.search import Listed, OptunaSearch, Search, corners, drawn, grid
-from vaelab.studies.sweep.space import Combination, Space, name_of, read_space, words_of
+from vaelab.studies.sweep.space import Combination, Space, name_of, read_space, ready_space, words_of
 from vaelab.training import check_settings, choose_device, for_data
 
-__all__ = ["Result", "Sweep", "read_space", "run_sweep", "sweep_table"]
+__all__ = ["Result", "Sweep", "read_space", "ready_space", "run_sweep", "sweep_table"]
 
 _PATIENCE = 30.0  # seconds that the trainings of a killed sweep may take to save and stop
 
