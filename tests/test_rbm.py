@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import importlib
 import math
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -12,12 +14,15 @@ import torch
 
 import vaelab
 from tests.laws import binary_data
+from vaelab.distributed import Ranks, sharing
 from vaelab.distributions import all_codes
 from vaelab.distributions import boltzmann as room_of_distribution
 from vaelab.errors import InputError
 from vaelab.models import rbm
 from vaelab.models.rbm import RestrictedBoltzmannMachine
+from vaelab.settings import resolve
 from vaelab.sklearn import RBM
+from vaelab.training import train
 
 room_of_model = importlib.import_module("vaelab.models.rbm")  # the package has a function of that name
 
@@ -178,3 +183,38 @@ def test_an_estimator_of_scikit_learn_scores_as_the_model_does_with_one_log_z():
     assert machine.score(X) == pytest.approx(scores.mean())
     assert [number > 0 for number in map(float, machine.model_.log_partition())] == [True, True]
     assert machine.sample(2).shape == (2, 22)
+
+
+def test_ranks_move_the_same_chains_and_share_the_rows():
+    """Two ranks with half of the batch each: the mean of their gradients is that of one process."""
+    x = (torch.rand(8, 4, generator=torch.Generator().manual_seed(0)) < 0.5).double()
+
+    def step(ranks):
+        model = machine()
+        torch.manual_seed(1)
+        with sharing(ranks):
+            estimate = model.estimate(ranks.share(x))
+        return gradients(model, estimate.loss()), model.chains, estimate.bound
+
+    whole, halves = step(Ranks()), [step(Ranks(rank, 2)) for rank in range(2)]
+    assert all(torch.equal(half[1], whole[1]) for half in halves)
+    assert torch.equal(torch.cat([half[2] for half in halves]), whole[2])
+    means = [(one + other) / 2 for one, other in zip(halves[0][0], halves[1][0], strict=True)]
+    assert all(torch.allclose(*pair, rtol=1e-9) for pair in zip(means, whole[0], strict=True))
+
+
+def test_a_training_that_was_stopped_goes_on_with_its_chains(tmp_path):
+    data = binary_data(dim=9)
+    layer = {"hidden": 4, "training": {"steps": 12, "validate_every": 6, "learning_rate": 0.01, "log_every": 3}}
+    settings = resolve("rbm", layer | {"device": "cpu"})
+    whole, _ = train(settings, tmp_path / "whole", data=data)
+
+    def stop(row):
+        if row["step"] == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    _, stopped = train(settings, tmp_path / "parts", data=data, callback=stop)
+    parts, _ = train(settings, tmp_path / "parts", data=data, resume=True)
+    assert stopped.stop_reason == "interrupted"
+    states = [run.load_model().state_dict() for run in (whole, parts)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
