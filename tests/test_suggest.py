@@ -4,6 +4,7 @@ import json
 import math
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,6 +123,17 @@ def test_differences_are_paired_and_weighted():
     assert best.below == 0.0
     assert other.below == pytest.approx(float(repeated.mean()))
     assert other.below_error == pytest.approx(float(repeated.std()) / math.sqrt(len(repeated)))
+
+
+@pytest.mark.parametrize(("number", "cell"), [("exact", "-6.00"), ("iwae-100", "≥-6.00"), ("ais-1000", "≈-6.00")])
+def test_bounds_and_estimates_have_a_sign(number, cell):
+    row = Tried("model", "rbm", number=number, validation=-6.0, below=0.0, test=-6.0, seconds=1.0)
+    assert row.cells() == ["model", cell, "best", cell, "1.0"]
+
+
+def test_the_page_names_every_candidate():
+    page = (Path(__file__).parents[1] / "docs" / "suggest.md").read_text()
+    assert [candidate.name for candidate in CANDIDATES if f"| `{candidate.name}` |" not in page] == []
 
 
 def test_the_codes_of_a_bound_fit_into_the_time(rows):

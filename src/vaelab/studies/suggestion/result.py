@@ -87,23 +87,13 @@ class Tried:
         return "" if self.exact else "≈" if self.number.startswith("ais") else "≥"
 
     def cells(self) -> list[str]:
-        """Return the row as it is printed; what is at least log p(x), as the number is a lower bound, has a sign."""
+        """Return the row as it is printed."""
         if self.failure is not None:
             return [self.name, "-", "-", "-", "-"]
-        bound = "" if self.exact else "≥"
         below = "best" if self.below == 0 else _number(self.below, self.below_error)
         validation, test = _number(self.validation, self.validation_error), _number(self.test, self.test_error)
-        return [
-            self.name,
-            bound + validation,
-            below,
-            bound + test if self.test is not None else "-",
-            _time(self.seconds),
-        ]
-
-
-def _time(seconds: float | None) -> str:
-    return f"{seconds or 0.0:.1f}"
+        signed = [self.sign + validation, below, "-" if self.test is None else self.sign + test]
+        return [self.name, *signed, f"{self.seconds or 0.0:.1f}"]
 
 
 def _number(value: float | None, error: float | None) -> str:
