@@ -10,7 +10,7 @@ import torch
 import vaelab
 from vaelab.data import Dataset
 from vaelab.estimators import ESTIMATORS
-from vaelab.models import MODELS
+from vaelab.models import MODELS, Counted, DensityModel
 from vaelab.runs import Run
 from vaelab.seeds import seeded
 from vaelab.settings import resolve
@@ -31,6 +31,11 @@ def data():
         causes = torch.rand(512, 6) < 0.5
         x = causes.repeat_interleave(6, 1) ^ (torch.rand(512, 36) < 0.05)
     return Dataset.from_arrays(x.numpy())
+
+
+def with_codes(name):
+    """Whether a model of the table has codes, and so an estimator."""
+    return not isinstance(MODELS[name].build(2), DensityModel)
 
 
 def on_gpu(model):
@@ -54,13 +59,22 @@ def trained(data, name="gaussian-vae", device="cuda", steps=60, **layer):
     return model, [row for row in rows if any(key.startswith("val/") for key in row)]
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_model_trains(data, name):
+@pytest.mark.parametrize("name", [name for name in MODELS if with_codes(name)])
+def test_every_model_with_codes_trains(data, name):
     model, rows = trained(data, name, steps=100)
     first, last = (next(value for key, value in row.items() if key.startswith("val/")) for row in (rows[0], rows[-1]))
     assert math.isfinite(last)
     assert last > first
     assert not on_gpu(model)  # it is again where it was
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if not with_codes(name)])
+def test_every_density_model_trains(data, name):
+    model = MODELS[name].build(data)
+    vaelab.fit(model, data, device="cuda", **({} if isinstance(model, Counted) else {"steps": 100}))
+    here = vaelab.evaluate(model, data)[0].value
+    there = vaelab.evaluate(model.cuda(), data)[0].value
+    assert there == pytest.approx(here, abs=0.2 if name == "rbm" else 1e-3)  # its log Z may be estimated
 
 
 @pytest.mark.parametrize("name", BITS)
@@ -133,7 +147,7 @@ def test_the_compiled_step_trains_as_the_plain_one(data, name, estimator):
 
 @QUIET
 def test_the_compiled_step_is_replayed_as_a_graph(data):
-    """Of 50 steps after the first 30, no kernel is launched on its own but few: a graph launch replays the step."""
+    """Of 80 steps at least 50 are one graph launch each; the plain step launches none."""
     from torch.profiler import ProfilerActivity, profile
 
     launches = {}
@@ -141,10 +155,9 @@ def test_the_compiled_step_is_replayed_as_a_graph(data):
         with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as record:
             trained(data, latent_dim=6, steps=80, training={"compile": compiled, "validate_every": 80}, **SMALL)
         events = {event.key: event.count for event in record.key_averages()}
-        launches[compiled] = events.get("cudaLaunchKernel", 0) + events.get("cuLaunchKernel", 0)
-        if compiled:
-            assert events.get("cudaGraphLaunch", 0) >= 50
-    assert launches[True] < launches[False]
+        launches[compiled] = events.get("cudaGraphLaunch", 0)
+    assert launches[False] == 0
+    assert launches[True] >= 50
 
 
 def test_a_resumed_training_is_the_training_that_was_not_stopped(data, tmp_path):
