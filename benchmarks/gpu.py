@@ -18,7 +18,6 @@ import torch
 
 import vaelab
 from contenders.machine import machine
-from vaelab.models import LatentVariableModel
 from vaelab.settings import resolve
 
 BATCH, WARM = 100, 100  # WARM steps are made before the clock starts
@@ -44,8 +43,8 @@ def seconds_per_step(data: vaelab.Dataset, name: str, layer: dict[str, Any], com
     training = {"steps": steps + WARM, "compile": compiled, "batch_size": BATCH, "log_every": WARM}
     training |= {"validate_every": 10**6, "average": False}
     settings = resolve(name, layer, {"training": training})
-    model: LatentVariableModel = settings.build_model(data)
-    rows: list[dict[str, Any]] = []
+    model = settings.build_model(data)
+    rows: list[dict[str, float]] = []
     vaelab.fit(
         model,
         data,
@@ -55,7 +54,7 @@ def seconds_per_step(data: vaelab.Dataset, name: str, layer: dict[str, Any], com
         device="cuda",
         callback=rows.append,
     )
-    return float(rows[-1]["seconds"] - rows[0]["seconds"]) / (rows[-1]["step"] - rows[0]["step"])
+    return (rows[-1]["seconds"] - rows[0]["seconds"]) / (rows[-1]["step"] - rows[0]["step"])
 
 
 def measure(data: vaelab.Dataset, name: str, layer: dict[str, Any], rounds: int, steps: int) -> dict[str, Any]:
