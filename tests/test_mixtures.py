@@ -1,12 +1,14 @@
 """Mixtures: the distribution by enumeration, and how it is learned."""
 
 import math
-from itertools import product
+from itertools import pairwise, product
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Categorical, MixtureSameFamily
 
+from vaelab.data import Column, DataSpec, Resident
 from vaelab.distributions import (
     Bernoulli,
     Mixture,
@@ -19,6 +21,8 @@ from vaelab.distributions import (
     observed_log_prob,
 )
 from vaelab.errors import InputError
+from vaelab.models import bernoulli_mixture, chow_liu, tree_mixture
+from vaelab.sklearn import BernoulliMixture, TreeMixture
 
 NAN = math.nan
 BITS = all_codes(4, torch.zeros(()).double())  # (16, 4)
@@ -118,3 +122,113 @@ def test_parts_that_do_not_fit_are_refused():
         Stacked([Bernoulli(torch.zeros(3)), Bernoulli(torch.zeros(4))])
     with pytest.raises(InputError, match="batch_shape: expected one that ends in 3"):
         trees().expand((2,))
+
+
+# ---------------------------------------------------------------- expectation maximisation
+
+TWO = torch.tensor([[0.9, 0.9, 0.9, 0.1, 0.1, 0.1], [0.1, 0.1, 0.1, 0.9, 0.9, 0.9]])
+
+
+def rows(number, seed=0, missing=0.0):
+    """Return rows of two classes whose bits are mostly ones in one half."""
+    generator = torch.Generator().manual_seed(seed)
+    classes = torch.randint(0, 2, (number,), generator=generator)
+    x = (torch.rand(number, 6, generator=generator) < TWO[classes]).float()
+    return x.masked_fill(torch.rand(x.shape, generator=generator) < missing, NAN), classes
+
+
+def learned(model, train, validation, seed=0):
+    with torch.no_grad():
+        passes = list(model.learn(Resident(train, 1, False), Resident(validation, 1, False), seed))
+    return model, passes
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize("build", [bernoulli_mixture, tree_mixture])
+def test_two_classes_are_found_again(build, missing):
+    train, classes = rows(300, missing=missing)
+    model = build(6, components=2, smoothing=1.0)
+    model.may_be_missing = missing > 0
+    learned(model, train, rows(80, seed=1, missing=missing)[0])
+    found = model.responsibilities(train).argmax(1)
+    assert max(float((found == classes).float().mean()), float((found != classes).float().mean())) > 0.9
+    if build is bernoulli_mixture:
+        means = model().components.mean
+        means = means if means[0, 0] > 0.5 else means.flip(0)
+        assert torch.allclose(means, TWO, atol=0.15)
+
+
+@pytest.mark.parametrize("build", [bernoulli_mixture, tree_mixture])
+def test_no_pass_lowers_the_likelihood_of_rows_that_are_one_block(build):
+    """With the prior of the smoothing, which each pass maximises too."""
+    model = build(6, components=3)
+    train = Resident(rows(300)[0], 1, False)
+    with torch.no_grad():
+        passes = model.passes(train, 3, 1e-3, torch.Generator().manual_seed(0))
+        values = [value for _, (_, value) in zip(range(12), passes, strict=False)]
+    assert all(after >= before - 1e-4 for before, after in pairwise(values[1:]))
+    assert values[-1] > values[0]
+
+
+def test_one_component_is_independent_columns_and_one_tree_is_that_of_chow_and_liu():
+    train, validation = rows(300)[0], rows(100, seed=1)[0]
+    alone, _ = learned(bernoulli_mixture(6, components=1, smoothing=1e-6), train, validation)
+    assert torch.allclose(alone().mean, train.mean(0), atol=1e-5)
+    tree, _ = learned(tree_mixture(6, components=1, smoothing=1e7), train, validation)
+    theirs, _ = learned(chow_liu(6), train, validation)
+    x = all_codes(6, torch.zeros(()))
+    assert torch.allclose(tree.log_prob(x), theirs.log_prob(x), atol=1e-3)
+
+
+def test_the_number_of_components_is_chosen_on_the_validation_rows():
+    train, validation = rows(120)[0], rows(80, seed=1)[0]
+    model, passes = learned(bernoulli_mixture(6), train, validation)
+    assert len(model.log_weights) > 1
+    held_out = Resident(validation, 1, False)
+    assert model.mean_log_prob(held_out) == pytest.approx(max(done.validation for done in passes), abs=1e-5)
+    only, _ = learned(bernoulli_mixture(6, components=1), train, validation)
+    assert model.mean_log_prob(held_out) > only.mean_log_prob(held_out) + 0.5
+
+
+def test_columns_of_several_kinds_are_mixed():
+    columns = Column("colour", "categorical", ("blue", "green", "red")), Column("answer", "binary")
+    spec = DataSpec((4,), kind="mixed", variables=columns)
+    level = torch.arange(400) % 3
+    x = torch.cat([torch.nn.functional.one_hot(level, 3), (level == 0).unsqueeze(1)], 1).float()
+    model, _ = learned(bernoulli_mixture(spec, components=3, smoothing=0.5), x, x[:90])
+    assert float(model.log_prob(x).mean().detach()) == pytest.approx(-math.log(3), abs=0.1)
+    answer = model.allow_missing().log_prob(torch.tensor([[NAN, NAN, NAN, 1.0]]))
+    assert float(answer.exp().detach()) == pytest.approx(1 / 3, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda: bernoulli_mixture(6, components=0), "components: expected"),
+        (lambda: bernoulli_mixture(6, components="many"), "components: expected"),
+        (lambda: tree_mixture(6, smoothing=0), "smoothing: expected a number above 0"),
+        (lambda: tree_mixture(6, restarts=0), "restarts: expected"),
+        (lambda: tree_mixture(5001), "data: tree-mixture is for at most 5,000 columns"),
+        (
+            lambda: bernoulli_mixture(DataSpec((3,), kind="real")),
+            "BernoulliMixture is for bits or levels, and the data have real numbers",
+        ),
+    ],
+)
+def test_options_out_of_range_are_refused(build, sentence):
+    with pytest.raises(InputError, match=sentence):
+        build()
+
+
+@pytest.mark.parametrize("estimator", [BernoulliMixture, TreeMixture])
+def test_the_estimator_of_scikit_learn_gives_the_component_of_each_row(estimator, tmp_path):
+    x, classes = (part.numpy() for part in rows(300))
+    found = estimator(components=2, random_state=0).fit(x)
+    same = (found.predict(x) == classes).mean()
+    assert max(same, 1 - same) > 0.9
+    assert found.predict_proba(x).sum(1) == pytest.approx(1.0)
+    x[0, :3] = NAN
+    assert not np.isnan(found.impute(x)).any()
+    assert found.predict_proba(x[:1]).shape == (1, 2)
+    found.save(tmp_path / "kept")
+    assert estimator.load(tmp_path / "kept").score_samples(x) == pytest.approx(found.score_samples(x), abs=1e-5)

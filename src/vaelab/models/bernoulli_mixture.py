@@ -65,6 +65,7 @@ class BernoulliMixture(MixtureModel):
     smoothings: ClassVar[tuple[float, ...]] = (0.5, 5.0, 20.0)
     rows_each: ClassVar[int] = 4
     patience: ClassVar[int] = 5
+    first: ClassVar[int] = 3
 
     def __init__(
         self,

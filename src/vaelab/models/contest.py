@@ -13,7 +13,6 @@ __all__ = ["Passes", "State", "contest"]
 State = dict[str, Tensor]
 Passes = Iterator[tuple[State, float]]  # after each pass what was learned, and the mean log p(x) of the training rows
 
-_FIRST = 3  # passes of every start
 _LEAST = 1e-3  # nats a row: a smaller gain of the validation counts as none
 _MOST = 300  # passes of a start
 
@@ -34,8 +33,9 @@ def contest(
     validate: Callable[[State], float],
     keep: Callable[[State], None],
     patience: int = 5,
+    first: int = 3,
 ) -> Iterator[Pass]:
-    """Let all starts make a few passes, then the better third three times as many, and so on until one is left.
+    """Let all starts make ``first`` passes, then the better third three times as many, and so on until one is left.
 
     A start ends when its validation has not gained 0.001 nats a row for ``patience`` passes, or after 300. ``keep`` is
     called with each state whose validation is the best of all so far.
@@ -52,7 +52,7 @@ def contest(
     (28, tensor(20))
     """
     left, best = [_Start(passes, patience) for passes in starts], float("-inf")
-    done, number = 0, _FIRST
+    done, number = 0, first
     while True:
         for start in left:
             for _ in range(number):

@@ -36,6 +36,7 @@ class MixtureModel(Counted):
         smoothings: those that are compared.
         rows_each: the training rows that each component needs at least, where the number is chosen.
         patience: passes without a gain after which a start ends.
+        first: passes that every start makes.
 
     Args:
         data: the data set, its spec, or the number of columns X.
@@ -51,6 +52,7 @@ class MixtureModel(Counted):
     smoothings: ClassVar[tuple[float, ...]]
     rows_each: ClassVar[int]
     patience: ClassVar[int]
+    first: ClassVar[int]
 
     def __init__(
         self,
@@ -102,7 +104,7 @@ class MixtureModel(Counted):
             self.passes(train, count, smoothing, torch.Generator().manual_seed(derive_seed(seed, "start", number)))
             for number, (count, smoothing, _) in enumerate(settings)
         ]
-        yield from contest(starts, lambda state: self._score(state, validation), self.keep, self.patience)
+        yield from contest(starts, lambda state: self._score(state, validation), self.keep, self.patience, self.first)
 
     def _score(self, state: State, rows: Observations) -> float:
         """Return the mean log p(x) of rows, in nats, under what was learned."""

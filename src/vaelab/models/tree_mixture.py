@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from vaelab.data import Dataset, DataSpec, Observations
 from vaelab.distributions import Forest, Mixture, Stacked, Tree
-from vaelab.likelihoods.chow_liu import PairCounts, Pairs, chow_liu_tree
+from vaelab.errors import InputError
+from vaelab.likelihoods.chow_liu import MOST_COLUMNS, PairCounts, Pairs, chow_liu_tree
 from vaelab.models.bernoulli_mixture import BernoulliMixture
 from vaelab.models.build import builder
 from vaelab.models.contest import Passes, State
@@ -21,6 +22,7 @@ __all__ = ["TreeMixture", "tree_mixture"]
 _ROWS = 4096  # at once
 _FIRST = 5  # passes of a mixture of independent columns, with which each start begins
 _INDEPENDENT = 10.0  # rows of independent columns that are added to the pairs of the whole table
+_MEANS = 0.1  # rows of each value that are added to the mean of a column
 _CERTAIN = 1e-6  # no probability is nearer to 0 or 1
 
 
@@ -43,6 +45,7 @@ class TreeMixture(MixtureModel):
     smoothings: ClassVar[tuple[float, ...]] = (5.0, 50.0)
     rows_each: ClassVar[int] = 100
     patience: ClassVar[int] = 2
+    first: ClassVar[int] = 2
     parents: Tensor
 
     def __init__(
@@ -53,6 +56,11 @@ class TreeMixture(MixtureModel):
         smoothing: float | Auto = "auto",
     ) -> None:
         super().__init__(data, components, restarts, smoothing)
+        if self.data_dim > MOST_COLUMNS:
+            raise InputError(
+                f"data: tree-mixture is for at most {MOST_COLUMNS:,} columns, as it compares all pairs; the data have "
+                f"{self.data_dim:,} (bernoulli-mixture has no limit)"
+            )
         shape = 1 if components == "auto" else components, self.data_dim
         self.log_weights = nn.Parameter(torch.zeros(shape[:1]))
         self.off, self.on = nn.Parameter(torch.zeros(shape)), nn.Parameter(torch.zeros(shape))
@@ -72,7 +80,7 @@ class TreeMixture(MixtureModel):
 
     def passes(self, train: Observations, components: int, smoothing: float, generator: torch.Generator) -> Passes:
         counts = PairCounts.of(train, self.data_dim)
-        whole = counts.smoothed(counts.independent(added=0.5), _INDEPENDENT)
+        whole = counts.smoothed(counts.independent(_MEANS), _INDEPENDENT)
         begin = BernoulliMixture(self.data_dim, components).to(self.any_weight)
         begin.may_be_missing = self.may_be_missing
         first = begin.passes(train, components, smoothing, generator)

@@ -101,6 +101,8 @@ NAMES = {
         "deep-gaussian-vae": "hvae hierarchical-vae ladder-vae",
         "logistic-pca": "pca binary-pca bernoulli-pca item-response-theory irt",
         "autoencoder": "ae auto-encoder rae",
+        "bernoulli-mixture": "mixture mixture-model latent-class lca bmm stepmix",
+        "tree-mixture": "mixture-of-trees mixtrees mt",
         "rbm": "boltzmann boltzmann-machine restricted-boltzmann-machine bernoulli-rbm",
         "sbn layers=[200]": "belief-network sigmoid-belief-network",
         "sbn layers=[200,200]": "dbn dbm",
