@@ -125,7 +125,7 @@ def _say_result(resolved: Settings, run: Run, result: FitResult, path: Path, as_
     if result.stop_reason == "interrupted":
         again = shlex.join(word for word in sys.argv[1:] if word not in ("--resume", "--overwrite"))
         if counts:
-            say(f"stopped in pass {result.steps:,}; nothing is kept of it, so start again: vaelab {again} --overwrite")
+            say(f"stopped in pass {result.steps:,}, whose weights are kept; to start again: vaelab {again} --overwrite")
             return
         say(f"stopped and saved at step {result.steps:,}; go on with: vaelab {again} --resume")
         return
