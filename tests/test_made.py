@@ -10,6 +10,7 @@ from tests.laws import binary_data
 from vaelab.data import Dataset, Split
 from vaelab.distributions import Autoregressive, all_codes
 from vaelab.errors import InputError
+from vaelab.sklearn import MADE
 
 X = 5
 ALL = all_codes(X, torch.zeros(()).double())
@@ -169,3 +170,18 @@ def test_missing_values_are_refused_at_every_door():
 def test_options_that_do_not_fit_are_refused(options, sentence):
     with pytest.raises(InputError, match=sentence):
         vaelab.made(**{"data": X, **options})
+
+
+def test_the_estimator_of_scikit_learn_scores_exactly_is_saved_and_refuses_gaps(tmp_path):
+    x = binary_data(dim=X).train.x
+    network = MADE(hidden=6, orderings=2, steps=4, random_state=0).fit(x)
+    every = network.score_samples(ALL.numpy().astype(np.uint8))
+    assert np.exp(every).sum() == pytest.approx(1, abs=1e-12)
+    assert np.array_equal(network.sample(5), MADE(hidden=6, orderings=2, steps=4, random_state=0).fit(x).sample(5))
+    network.save(tmp_path / "made")
+    assert np.array_equal(MADE.load(tmp_path / "made").score_samples(x), network.score_samples(x))
+    gaps = x.astype(float)
+    gaps[3, 2] = np.nan
+    for use in (MADE(steps=1).fit, network.score_samples):
+        with pytest.raises(InputError, match="no density of some of its columns"):
+            use(gaps)

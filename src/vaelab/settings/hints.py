@@ -103,13 +103,14 @@ NAMES = {
         "autoencoder": "ae auto-encoder rae",
         "bernoulli-mixture": "mixture mixture-model latent-class lca bmm stepmix",
         "tree-mixture": "mixture-of-trees mixtrees mt",
+        "made": "nade autoregressive masked-autoregressive",
         "rbm": "boltzmann boltzmann-machine restricted-boltzmann-machine bernoulli-rbm",
         "sbn layers=[200]": "belief-network sigmoid-belief-network",
         "sbn layers=[200,200]": "dbn dbm",
         "sbn layers=[200] inference=wake-sleep": "helmholtz helmholtz-machine",
     },
 }
-_RELATIVES = ("pca", "dbn", "dbm", "ladder-vae")  # vaelab has only something similar
+_RELATIVES = ("pca", "nade", "dbn", "dbm", "ladder-vae")  # vaelab has only something similar
 
 
 def hint_for_key(key: str, accepted: Callable[[str], bool]) -> str:

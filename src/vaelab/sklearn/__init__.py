@@ -5,10 +5,12 @@ from __future__ import annotations
 from vaelab.sklearn.density import ChowLiuTree, Independent
 from vaelab.sklearn.estimators import BernoulliVAE, GaussianVAE, MixtureAutoencoder, SigmoidBeliefNetwork
 from vaelab.sklearn.logistic_pca import LogisticPCA
+from vaelab.sklearn.made import MADE
 from vaelab.sklearn.mixtures import BernoulliMixture, TreeMixture
 from vaelab.sklearn.rbm import RBM
 
 __all__ = [
+    "MADE",
     "RBM",
     "BernoulliMixture",
     "BernoulliVAE",
