@@ -18,8 +18,8 @@ __all__ = ["annealed_partition"]
 
 _WALKS = 8  # times the chains that a row of another model would have, as one log Z serves all rows
 NOTE = (
-    "with log Z = {back:.2f} ± {of_back:.2f} from {walks} walks backwards, which gives a lower bound in expectation; "
-    "walks forwards give {forth:.2f} ± {of_forth:.2f}, and with it {other:.3f}, which is too high in expectation"
+    "with log Z = {log_z:.2f}, the larger of {back:.2f} ± {of_back:.2f} from {walks} walks backwards and {forth:.2f} ± "
+    "{of_forth:.2f} from as many forwards, so that log p(x) is too low rather than too high"
 )
 
 
@@ -32,7 +32,7 @@ def annealed_partition(
     *,
     temperatures: int = Effort.temperatures,
 ) -> BoundEstimate:
-    """Return log p(x) of each row, with log Z estimated by walks backwards from some of these rows, in nats.
+    """Return log p(x) of each row, with the larger of two estimates of log Z: by walks backwards and forwards, in nats.
 
     Formula: `log f(x) - log Z'`, `log Z' = 1/K sum_k [log f(x_k) - log w_k]`, with w_k of
     :meth:`~vaelab.distributions.BoltzmannPath.backwards` from x_k, one of the rows. The mean over rows is a lower
@@ -70,18 +70,20 @@ def annealed_partition(
             forth, of_forth = _forwards(p, walks, temperatures)
         if callback is not None:
             callback(2, 2)
-    found = BoundEstimate(log_factors - back.cpu(), weights=split.weights)
+    log_z, of_log_z = max((float(back), float(of_back)), (forth, of_forth))
     numbers = {"back": float(back), "of_back": float(of_back), "forth": forth, "of_forth": of_forth}
-    note = NOTE.format(**numbers, walks=walks, other=found.mean + numbers["back"] - forth)
+    note = NOTE.format(**numbers, walks=walks, log_z=log_z)
     details = {
         "temperatures": temperatures,
         "walks": walks,
-        "log_partition": numbers["back"],
-        "log_partition_standard_error": numbers["of_back"],
+        "log_partition": log_z,
+        "log_partition_standard_error": of_log_z,
+        "log_partition_backwards": float(back),
+        "log_partition_backwards_standard_error": float(of_back),
         "log_partition_forwards": forth,
         "log_partition_forwards_standard_error": of_forth,
     }
-    return BoundEstimate(found.values, weights=split.weights, details=details, note=note)
+    return BoundEstimate(log_factors - log_z, weights=split.weights, details=details, note=note)
 
 
 def _forwards(p: RestrictedBoltzmann, walks: int, temperatures: int) -> tuple[float, float]:
