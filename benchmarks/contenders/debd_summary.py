@@ -174,7 +174,7 @@ def _row(summary: Summary, each: Measured) -> dict[str, Any]:
 
 def markdown(summary: Summary) -> str:
     """Return the verdict, and the numbers of each kind of model."""
-    parts = [_sentence(summary), _verdict(summary)]
+    parts = [_sentence(summary), _coverage(summary), _verdict(summary)]
     for kinds, title in (
         (("simple", "network"), "Models without codes"),
         (("deep",), "Models with codes"),
@@ -208,6 +208,19 @@ def _sentence(summary: Summary) -> str:
     )
 
 
+def _coverage(summary: Summary) -> str:
+    """Return how much was measured: an empty cell of a table is a training that was not made."""
+    tables, own = summary.tables, summary.names("simple", "network", "deep")
+    count = sum(each.kind != "peer" for each in summary.models)
+    with_peer = sum(bool(summary.of(table, "peer")) for table in tables)
+    repeated = sum(each.seeds > 1 for each in summary.models)
+    return (
+        f"Of vaelab, {count} of {len(own) * len(tables)} pairs of model and table were measured; other cells "
+        f"are empty. Another library was measured on {with_peer} of {len(tables)} tables; where none was, the best is "
+        f"the best of vaelab alone. {repeated} of {len(summary.models)} pairs have more than one seed."
+    )
+
+
 def _seconds(summary: Summary) -> str:
     lines = ["| model | median of the tables | smallest | largest |", "|---|---|---|---|"]
     for name in summary.names(*KINDS):
@@ -218,15 +231,22 @@ def _seconds(summary: Summary) -> str:
 
 def _verdict(summary: Summary) -> str:
     lines = [
-        "| table | simple | network without codes | with codes | other library | vaelab's choice | below the best |",
-        "|---|---|---|---|---|---|---|",
+        "| table | simple | network without codes | with codes | networks gain | other library | vaelab's choice "
+        "| below the best |",
+        "|---" * 8 + "|",
     ]
     for table in summary.tables:
-        cells = [_cell(summary.chosen(table, kind)) for kind in KINDS]
+        simple, network, deep, peer = (summary.chosen(table, kind) for kind in KINDS)
         choice = summary.chosen(table, "simple", "network", "deep")
-        gap = "" if choice is None else "{:.2f} ± {:.2f}".format(*choice.behind(summary.best(table)))
-        lines.append(f"| {table} | {' | '.join(cells)} | {choice.model if choice else ''} | {gap} |")
+        cells = [_cell(simple), _cell(network), _cell(deep), _gap(simple, summary.chosen(table, "network", "deep"))]
+        cells += [_cell(peer), choice.model if choice else "", _gap(choice, summary.best(table))]
+        lines.append(f"| {table} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _gap(lower: Measured | None, upper: Measured | None) -> str:
+    """Return how far one is below another, paired over the rows, with the standard error; nothing for itself."""
+    return "" if lower is None or upper is None or lower is upper else "{:.2f} ± {:.2f}".format(*lower.behind(upper))
 
 
 def _cell(each: Measured | None) -> str:
