@@ -116,8 +116,8 @@ def test_log_z_is_kept_with_the_weights_and_computed_again_when_they_change(monk
     for room in (room_of_distribution, room_of_model):
         monkeypatch.setattr(room, "_TEMPERATURES", 20)
     calls = []
-    estimate = RestrictedBoltzmannMachine._from_chains
-    monkeypatch.setattr(RestrictedBoltzmannMachine, "_from_chains", lambda *args: calls.append(1) or estimate(*args))
+    estimate = RestrictedBoltzmannMachine._estimated
+    monkeypatch.setattr(RestrictedBoltzmannMachine, "_estimated", lambda *args: calls.append(1) or estimate(*args))
     model = rbm(21, hidden=22, seed=0)
     assert not model.is_exact
     x = model.sample(3, seed=0)
@@ -130,6 +130,21 @@ def test_log_z_is_kept_with_the_weights_and_computed_again_when_they_change(monk
         model.hidden.add_(1)
     assert not torch.allclose(model.log_prob(x), first)
     assert len(calls) == 2
+
+
+def test_chains_that_stay_behind_do_not_raise_the_validation(monkeypatch):
+    """Two modes, of which the chains sit in the one that is exp(21) times less probable."""
+    monkeypatch.setattr(room_of_model, "_TEMPERATURES", 50)
+    model = rbm(21, hidden=22, seed=0)
+    with torch.no_grad():
+        model.weights.fill_(1)
+        model.visible.add_(1)
+        model.chains.zero_()
+        rows = torch.ones(5, 21)
+        assert model.log_prob(rows).mean() > 5  # of bits, which is impossible
+        model.partition_of.zero_()
+        assert model.validation_score(rows).mean() < 0
+        assert torch.equal(model.log_prob(rows), model.validation_score(rows))  # log Z is kept
 
 
 def large(data):

@@ -24,7 +24,7 @@ from vaelab.seeds import seeded
 __all__ = ["ContrastiveDivergence", "RestrictedBoltzmannMachine", "rbm"]
 
 _CHAINS = 128
-_TEMPERATURES = 300  # of the estimate of log Z that is kept with the weights
+_WALKS, _TEMPERATURES = 128, 300  # of the estimate of log Z that is kept with the weights
 _SPREAD = 0.01  # standard deviation of the weights at the start
 _SETTLING = 20  # moves of the chains under the present weights before log Z is estimated from them
 
@@ -47,8 +47,9 @@ class RestrictedBoltzmannMachine(Differentiable):
 
     The log of a step has the pseudo-likelihood, `sum_j log p(x_j|all other columns)`, from one column of each row, as
     it needs no log Z. Where log Z is a sum over too many states, :meth:`log_prob` takes an estimate of it, which is
-    kept with the weights: from a walk backwards from each chain (:class:`~vaelab.distributions.BoltzmannPath`), so that
-    it is too large rather than too small.
+    kept with the weights: from walks backwards (:class:`~vaelab.distributions.BoltzmannPath`) from validation rows, so
+    that the mean of log p(x) over them is too small rather than too large, and a training that its chains no longer
+    follow is not selected. Weights that were never validated have walks from the chains.
 
     Sources: Tieleman (2008), https://doi.org/10.1145/1390156.1390290, of the chains; Carbone et al. (2023),
     https://arxiv.org/abs/2305.19414, of their weights; Melchior, Fischer & Wiskott (2016),
@@ -132,6 +133,15 @@ class RestrictedBoltzmannMachine(Differentiable):
 
         They are kept with the weights, and computed again where these have changed.
         """
+        return self._partition_of_weights()
+
+    def validation_score(self, x: Tensor) -> Tensor:
+        """Return log p(x), (B,); after a change of weights, these rows estimate log Z for those that follow too."""
+        self._partition_of_weights(x)
+        return super().validation_score(x)
+
+    def _partition_of_weights(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return log Z and its standard error, estimated from some rows or else from the chains, if not kept yet."""
         # A sum has the precision of the weights; an estimate is the same for weights that were only made longer.
         weights = _fingerprint([self.visible, self.hidden, self.weights], is_rounded=not self.is_exact)
         if int(self.partition_of) != weights:
@@ -140,16 +150,19 @@ class RestrictedBoltzmannMachine(Differentiable):
                 exact = torch.zeros_like(self.partition)
                 if self.is_exact:
                     exact[0] = p.log_normaliser
-                self.partition.copy_(exact if self.is_exact else torch.stack(self._from_chains(p)))
+                self.partition.copy_(exact if self.is_exact else torch.stack(self._estimated(p, rows)))
                 self.partition_of.fill_(weights)
         return self.partition[0], self.partition[1]
 
-    def _from_chains(self, p: RestrictedBoltzmann) -> tuple[Tensor, Tensor]:
-        """Estimate log Z from the chains, after they have moved under the present weights."""
+    def _estimated(self, p: RestrictedBoltzmann, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Estimate log Z from rows (B, X), or from the chains after they have moved under the present weights."""
         with seeded(0, "log-partition"):
-            x = self.chains[_systematic(self.chain_weights.softmax(0))]
-            for _ in range(_SETTLING):
-                x = self._moved(p, x)
+            if rows is not None:
+                x = rows[torch.arange(_WALKS, device=rows.device) * len(rows) // _WALKS]  # spread over the rows
+            else:
+                x = self.chains[_systematic(self.chain_weights.softmax(0))]
+                for _ in range(_SETTLING):
+                    x = self._moved(p, x)
             return p.log_partition_from(x, _TEMPERATURES)
 
     def _biases(self) -> tuple[Tensor, Tensor]:
