@@ -112,6 +112,12 @@ class RestrictedBoltzmann(ParametricDistribution):
             each = self.log_factor(x).double() - self.path.backwards(x, temperatures)
             return each.mean(), each.std() / math.sqrt(len(each))
 
+    def log_partition_forwards(self, count: int, temperatures: int) -> tuple[Tensor, Tensor]:
+        """Return log of the mean weight of walks forwards, at most log Z in expectation, and its standard error."""
+        log_weights = self.path.forwards(count, temperatures)[1]
+        log_mean = log_weights.logsumexp(0) - math.log(count)
+        return log_mean, (log_weights - log_mean).exp().std() / math.sqrt(count)
+
     @property
     def mean(self) -> Tensor:
         """The probability of a one in each column: exact where Z is, otherwise estimated from 1 000 draws."""

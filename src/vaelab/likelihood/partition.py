@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
-from torch import Tensor
 
-from vaelab.distributions import RestrictedBoltzmann
 from vaelab.errors import require_int
 from vaelab.likelihood.contract import BoundEstimate, Callback, Effort, Observed, as_split
 from vaelab.models import RestrictedBoltzmannMachine
@@ -67,7 +63,7 @@ def annealed_partition(
         if callback is not None:
             callback(1, 2)
         with seeded(seed, "ais"):
-            forth, of_forth = _forwards(p, walks, temperatures)
+            forth, of_forth = map(float, p.log_partition_forwards(walks, temperatures))
         if callback is not None:
             callback(2, 2)
     log_z, of_log_z = max((float(back), float(of_back)), (forth, of_forth))
@@ -84,10 +80,3 @@ def annealed_partition(
         "log_partition_forwards_standard_error": of_forth,
     }
     return BoundEstimate(log_factors - log_z, weights=split.weights, details=details, note=note)
-
-
-def _forwards(p: RestrictedBoltzmann, walks: int, temperatures: int) -> tuple[float, float]:
-    """Return log of the mean weight of walks forwards, and its standard error."""
-    log_weights: Tensor = p.path.forwards(walks, temperatures)[1]
-    log_mean = log_weights.logsumexp(0) - math.log(walks)
-    return float(log_mean), float((log_weights - log_mean).exp().std()) / math.sqrt(walks)

@@ -24,7 +24,7 @@ from vaelab.seeds import seeded
 __all__ = ["ContrastiveDivergence", "RestrictedBoltzmannMachine", "rbm"]
 
 _CHAINS = 128
-_WALKS, _TEMPERATURES = 128, 300  # of the estimate of log Z that is kept with the weights
+_WALKS, _TEMPERATURES = 64, 300  # in either direction, of the estimate of log Z that is kept with the weights
 _SPREAD = 0.01  # standard deviation of the weights at the start
 _SETTLING = 20  # moves of the chains under the present weights before log Z is estimated from them
 
@@ -47,9 +47,10 @@ class RestrictedBoltzmannMachine(Differentiable):
 
     The log of a step has the pseudo-likelihood, `sum_j log p(x_j|all other columns)`, from one column of each row, as
     it needs no log Z. Where log Z is a sum over too many states, :meth:`log_prob` takes an estimate of it, which is
-    kept with the weights: from walks backwards (:class:`~vaelab.distributions.BoltzmannPath`) from validation rows, so
-    that the mean of log p(x) over them is too small rather than too large, and a training that its chains no longer
-    follow is not selected. Weights that were never validated have walks from the chains.
+    kept with the weights: the larger of those by walks backwards from validation rows and forwards
+    (:class:`~vaelab.distributions.BoltzmannPath`), so that the mean of log p(x) over these rows is too small rather
+    than too large, and weights that the chains no longer follow are not selected. Weights that were never validated
+    have walks backwards from the chains.
 
     Sources: Tieleman (2008), https://doi.org/10.1145/1390156.1390290, of the chains; Carbone et al. (2023),
     https://arxiv.org/abs/2305.19414, of their weights; Melchior, Fischer & Wiskott (2016),
@@ -160,10 +161,12 @@ class RestrictedBoltzmannMachine(Differentiable):
             if rows is not None:
                 x = rows[torch.arange(_WALKS, device=rows.device) * len(rows) // _WALKS]  # spread over the rows
             else:
-                x = self.chains[_systematic(self.chain_weights.softmax(0))]
+                x = self.chains[_systematic(self.chain_weights.softmax(0))][:: _CHAINS // _WALKS]
                 for _ in range(_SETTLING):
                     x = self._moved(p, x)
-            return p.log_partition_from(x, _TEMPERATURES)
+            back = p.log_partition_from(x, _TEMPERATURES)
+            forth = p.log_partition_forwards(_WALKS, _TEMPERATURES)
+            return back if back[0] > forth[0] else forth
 
     def _biases(self) -> tuple[Tensor, Tensor]:
         """Return b and c of inputs that are not centred."""

@@ -68,7 +68,7 @@ def _choice(chosen: Tried, best: Tried, simple: Sequence[Tried]) -> str:
     if not (chosen.deep and simple):
         return f"Use {chosen.name}: it is the best of the models that were tried."
     bounded = simple[0].exact and not chosen.exact
-    bound = " Its number is a lower bound, so the true difference is larger." if bounded else ""
+    bound = " Its number is a lower bound, so the true difference may be larger." if bounded else ""
     return (
         f"Use {chosen.name}: a deep model pays here. It is {_nats(simple[0])} better than {simple[0].name}, the best "
         f"simple model.{bound}"
