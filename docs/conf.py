@@ -37,6 +37,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"vaelab {release}"
+toc_object_entries = False  # the contents beside a page list its sections: of the reference, not each of 1 800 objects
 
 myst_enable_extensions = ["substitution", "dollarmath"]
 myst_update_mathjax = False  # formulae are MathML: docs/mathml.py

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vaelab.inference.completion import complete
-from vaelab.inference.contract import Model
+from vaelab.inference.contract import InferenceModel
 from vaelab.inference.enumeration import MAX_BITS, Enumeration
 from vaelab.inference.fields import FieldName
 from vaelab.inference.mean_field import (
@@ -19,10 +19,10 @@ __all__ = [
     "MAX_BITS",
     "Enumeration",
     "FieldName",
+    "InferenceModel",
     "MeanField",
     "MeanFieldBernoulli",
     "MeanFieldPosterior",
-    "Model",
     "State",
     "complete",
     "generative_parts",

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vaelab.distributions import given_observed, observed_log_prob
 from vaelab.errors import InputError, require_int
-from vaelab.inference.contract import Model
+from vaelab.inference.contract import InferenceModel
 from vaelab.inference.enumeration import Enumeration, observed
 from vaelab.inputs import Table
 from vaelab.seeds import seeded
@@ -18,7 +18,7 @@ _EXACT_BITS = 12
 
 
 def complete(
-    model: Model,
+    model: InferenceModel,
     x: Table,
     known: Table,
     sweeps: int = 20,
@@ -78,7 +78,7 @@ def complete(
         return torch.where(mask, x, drawn), torch.where(mask, x, mean)
 
 
-def gibbs_sweep(model: Model, x: Tensor, z: Tensor) -> Tensor:
+def gibbs_sweep(model: InferenceModel, x: Tensor, z: Tensor) -> Tensor:
     """Draw every bit of z (B, D) once, in order, given the others and the pixels of x (B, X) that are not NaN."""
     log_present = _log_joint(model, x, z)  # (B,)
     for j in range(z.shape[-1]):
@@ -90,6 +90,6 @@ def gibbs_sweep(model: Model, x: Tensor, z: Tensor) -> Tensor:
     return z
 
 
-def _log_joint(model: Model, x: Tensor, z: Tensor) -> Tensor:
+def _log_joint(model: InferenceModel, x: Tensor, z: Tensor) -> Tensor:
     log_joint: Tensor = model.prior().log_prob(z) + observed_log_prob(model.likelihood(z), x)
     return log_joint

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from vaelab.data import DataSpec
 from vaelab.distributions import Code
 
-__all__ = ["Model"]
+__all__ = ["InferenceModel"]
 
 
-class Model(Protocol):
+class InferenceModel(Protocol):
     """A model p(x, z) = p(z) p(x|z) with q(z|x), such as a :class:`~vaelab.models.LatentVariableModel`."""
 
     prior: nn.Module

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vaelab.distributions import Bernoulli, codes_between, observed_log_prob
 from vaelab.errors import InputError, require_int
-from vaelab.inference.contract import Model
+from vaelab.inference.contract import InferenceModel
 from vaelab.inputs import Table, as_observations
 
 __all__ = ["MAX_BITS", "Enumeration", "observed"]
@@ -43,7 +43,7 @@ class Enumeration:
     torch.Size([4])
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: InferenceModel) -> None:
         if model.code != "bits":
             raise InputError(
                 f"exact: only codes of bits can be enumerated; the model's codes are of kind {model.code!r}"
@@ -126,7 +126,7 @@ class Enumeration:
             yield z, prior.log_prob(z) + log_likelihood
 
 
-def observed(model: Model, x: Table, known: Table | None = None) -> Tensor:
+def observed(model: InferenceModel, x: Table, known: Table | None = None) -> Tensor:
     """Return observations (B, X) in the type of the model, NaN where they are not known.
 
     Raises:
@@ -140,7 +140,7 @@ def observed(model: Model, x: Table, known: Table | None = None) -> Tensor:
     return x
 
 
-def _partly(x: object, known: object, model: Model) -> Tensor:
+def _partly(x: object, known: object, model: InferenceModel) -> Tensor:
     """Return observations that are NaN where they are not known."""
     like = model.any_weight
     shape = tuple(getattr(x, "shape", ()))

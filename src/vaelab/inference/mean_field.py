@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vaelab.distributions import Bernoulli, Code
 from vaelab.errors import InputError, require_choice, require_int, require_number
-from vaelab.inference.contract import Model
+from vaelab.inference.contract import InferenceModel
 from vaelab.inference.fields import FIELDS, FieldName
 from vaelab.inputs import Table, as_observations
 from vaelab.likelihoods import BernoulliLikelihood, BottomLayer, ColumnLikelihood
@@ -51,7 +51,7 @@ def linear_weights(module: nn.Module) -> tuple[Tensor, Tensor]:
     return J, layers[0].get_parameter("bias") - J @ network.shift
 
 
-def generative_parts(model: Model) -> tuple[nn.Module, list[nn.Module]]:
+def generative_parts(model: InferenceModel) -> tuple[nn.Module, list[nn.Module]]:
     """Return the prior of the top layer, and the modules p(x|y_1), p(y_1|y_2), ... below it.
 
     >>> from vaelab.models import sbn

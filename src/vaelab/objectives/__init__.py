@@ -16,7 +16,7 @@ from vaelab.objectives.log_likelihood import LogLikelihood
 from vaelab.objectives.miwae import MIWAE, PIWAE
 from vaelab.objectives.reconstruction import Reconstruction
 from vaelab.objectives.renyi import Renyi
-from vaelab.objectives.terms import Model, Terms, log_weights
+from vaelab.objectives.terms import ScoredModel, Terms, log_weights
 from vaelab.objectives.tvo import TVO
 
 __all__ = [
@@ -34,10 +34,10 @@ __all__ = [
     "LogLikelihood",
     "MeanObjective",
     "Metric",
-    "Model",
     "Objective",
     "Reconstruction",
     "Renyi",
+    "ScoredModel",
     "Terms",
     "check_objective",
     "log_weights",
@@ -58,7 +58,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
 }
 
 
-def check_objective(model: Model, objective: Objective) -> None:
+def check_objective(model: ScoredModel, objective: Objective) -> None:
     """Raise an :class:`~vaelab.errors.InputError` for an objective that the model cannot be trained with."""
     if not isinstance(objective, Objective):
         raise InputError(f"objective: expected an objective such as ELBO() or IWAE(); got {shown(objective)}")

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.distributions import Code
-from vaelab.objectives.terms import Model, Terms
+from vaelab.objectives.terms import ScoredModel, Terms
 
 __all__ = ["METRICS", "Combination", "Divergence", "MeanObjective", "Metric", "Objective"]
 
@@ -95,7 +95,7 @@ class Objective(ABC):
         """Return a number of codes K, or raise an :class:`~vaelab.errors.InputError` if they cannot be combined."""
         return samples
 
-    def terms(self, model: Model, x: Tensor, q: Distribution, z: Tensor) -> Terms:
+    def terms(self, model: ScoredModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
         """Score codes z (K, B, D) for observations x (B, X), with one call of the decoder."""
         return Terms.score(model, x, q, z, self.kl == "closed-form", self.beta)
 

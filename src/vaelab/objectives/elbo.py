@@ -13,7 +13,7 @@ from vaelab.distributed import mean_over_ranks
 from vaelab.distributions import Chain, kl_by_unit, map_parameters
 from vaelab.errors import InputError, require_choice, require_int, require_number
 from vaelab.objectives.contract import Divergence, MeanObjective
-from vaelab.objectives.terms import Model, Terms
+from vaelab.objectives.terms import ScoredModel, Terms
 
 __all__ = ["ELBO", "free_penalty"]
 
@@ -84,7 +84,7 @@ class ELBO(MeanObjective):
             return self
         return replace(self, beta=self.beta * ((step + 1) / self.warm_up))
 
-    def terms(self, model: Model, x: Tensor, q: Distribution, z: Tensor) -> Terms:
+    def terms(self, model: ScoredModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
         # In a chain the codes of a later layer depend on some of these parameters, so they are not held constant there.
         if self.kl == "sampled" and not isinstance(q, Chain):
             q = map_parameters(q, torch.Tensor.detach)

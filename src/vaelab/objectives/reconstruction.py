@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 
 from vaelab.distributions import Code
 from vaelab.objectives.contract import MeanObjective, Metric
-from vaelab.objectives.terms import Model, Terms
+from vaelab.objectives.terms import ScoredModel, Terms
 
 __all__ = ["Reconstruction"]
 
@@ -30,6 +30,6 @@ class Reconstruction(MeanObjective):
     formula: ClassVar[str] = r"$L = \frac{1}{K}\sum_k \log p(x\mid z_k)$"
     signal_formula: ClassVar[str] = r"$(\log p(x\mid z_k) - \text{baseline})/K$"
 
-    def terms(self, model: Model, x: Tensor, q: Distribution, z: Tensor) -> Terms:
+    def terms(self, model: ScoredModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
         log_likelihood = model.log_likelihood(x, z)  # (K, B)
         return Terms(log_likelihood, torch.zeros_like(log_likelihood), beta=0.0)

@@ -10,10 +10,10 @@ from torch.distributions import Distribution, kl_divergence
 
 from vaelab.distributions import Code, log_factors
 
-__all__ = ["Model", "Terms", "log_weights"]
+__all__ = ["ScoredModel", "Terms", "log_weights"]
 
 
-class Model(Protocol):
+class ScoredModel(Protocol):
     """What an objective needs of a model; :class:`vaelab.models.LatentVariableModel` has it."""
 
     @property
@@ -46,7 +46,7 @@ class Terms:
 
     @classmethod
     def score(
-        cls, model: Model, x: Tensor, q: Distribution, z: Tensor, closed_form: bool = False, beta: float = 1.0
+        cls, model: ScoredModel, x: Tensor, q: Distribution, z: Tensor, closed_form: bool = False, beta: float = 1.0
     ) -> Terms:
         """Score codes z (K, B, D) drawn from q for observations x (B, X), with one call of the decoder.
 
@@ -111,7 +111,7 @@ def _sum(parts: tuple[Tensor, ...]) -> Tensor:
     return sum(parts[1:], parts[0])
 
 
-def log_weights(model: Model, x: Tensor, q: Distribution, z: Tensor) -> Tensor:
+def log_weights(model: ScoredModel, x: Tensor, q: Distribution, z: Tensor) -> Tensor:
     """Return `log w = log p(x|z) + log p(z) - log q(z|x)`, shape (K, B), for codes z (K, B, D) and x (B, X).
 
     >>> import torch

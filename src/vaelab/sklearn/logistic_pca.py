@@ -34,7 +34,8 @@ class LogisticPCA(Estimator):
     Attributes:
         components_: the weights of each feature, (D, features): the change of its logit when a number of the code
             grows by 1.
-        model_, n_iter_, history_, n_features_in_, feature_names_in_: as in :class:`~vaelab.sklearn.GaussianVAE`.
+
+    The other attributes are those of :class:`~vaelab.sklearn.GaussianVAE`.
 
     >>> X = (np.random.default_rng(0).random((200, 6)) < 0.3).astype(int)
     >>> pca = LogisticPCA(latent_dim=2, steps=20, random_state=0).fit(X)
