@@ -363,12 +363,12 @@ def test_codes_of_every_kind_of_number_are_decoded():
 
 def test_a_training_step_checks_nothing_again(monkeypatch):
     """The loop's data were checked when they were read: a step casts and compares no observation."""
-    from vaelab.models import latent
+    from vaelab.models import model as room
 
     def never(*_, **__):
         raise AssertionError
 
-    monkeypatch.setattr(latent, "as_observations", never)
+    monkeypatch.setattr(room, "as_observations", never)
     fit(build("gaussian").float(), binary_data(), steps=2)
     assert binary_data().test.observations().dim == X
 

@@ -67,9 +67,9 @@ class TrainState:
 
     def estimate(self, objective: Objective, x: Tensor) -> Estimate:
         """Return the estimate of a step, for observations x (B, X): that of the estimator, or of the model itself."""
-        if isinstance(self.model, Differentiable) or self.estimator is None:
+        if self.estimator is None:
             return cast(Differentiable, self.model).estimate(x)
-        return self.estimator.estimate(self.model, objective, x)
+        return self.estimator.estimate(cast(LatentVariableModel, self.model), objective, x)
 
     def add_step(self, means: Tensor, average_from: int) -> None:
         """Count a step, log its means, average its weights; the average begins anew after the step ``average_from``."""
