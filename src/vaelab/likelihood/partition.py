@@ -30,13 +30,14 @@ def annealed_partition(
 ) -> BoundEstimate:
     """Return log p(x) of each row, with the larger of two estimates of log Z: by walks backwards and forwards, in nats.
 
-    Formula: `log f(x) - log Z'`, `log Z' = 1/K sum_k [log f(x_k) - log w_k]`, with w_k of
-    :meth:`~vaelab.distributions.BoltzmannPath.backwards` from x_k, one of the rows. The mean over rows is a lower
-    bound, in expectation, on the mean of `log p_T(x)`, p_T the distribution of the rows that :meth:`sample` would draw
-    with T temperatures. Walks forwards give another estimate, at most log Z in expectation; ``details`` has both with
-    their standard errors, which the standard error of the mean over rows does not contain. Sources, of walks forwards:
-    Salakhutdinov & Murray (2008), https://doi.org/10.1145/1390156.1390266; backwards: Burda, Grosse & Salakhutdinov
-    (2015), https://arxiv.org/abs/1412.8566.
+    Formula: `log f(x) - log Z'`, log Z' the larger of two estimates. Backwards: `1/K sum_k [log f(x_k) - log w_k]`,
+    with w_k of :meth:`~vaelab.distributions.BoltzmannPath.backwards` from x_k, one of the rows. With it the mean over
+    rows is a lower bound, in expectation, on the mean of `log p_T(x)`, p_T the distribution of the rows that
+    :meth:`sample` would draw with T temperatures; the larger of two numbers keeps it one. Forwards, the logarithm of
+    the mean weight of the walks is at most log Z in expectation; it finds a mode that none of the rows is in.
+    ``details`` has both with their standard errors, which the standard error of the mean over rows does not contain.
+    Sources, of walks forwards: Salakhutdinov & Murray (2008), https://doi.org/10.1145/1390156.1390266; backwards:
+    Burda, Grosse & Salakhutdinov (2015), https://arxiv.org/abs/1412.8566.
 
     Args:
         model: the model.
