@@ -57,6 +57,7 @@ CONTENDERS = {
     "chow-liu": Contender("chow-liu", "simple", weight=0.1),
     "bernoulli-mixture": Contender("bernoulli-mixture", "simple", weight=1.0),
     "tree-mixture": Contender("tree-mixture", "simple", weight=1.5),
+    "hidden-chow-liu": Contender("hidden-chow-liu", "simple", weight=2.0),
     "logistic-pca": Contender("logistic-pca", "deep", weight=1.0),
     "rbm": Contender("rbm", "network", weight=2.0),
     "made": Contender("made", "network", weight=2.0),

@@ -54,6 +54,7 @@ CASES = {
     "rbm": Case(training={"steps": 60, "validate_every": 30, "learning_rate": 1e-2}),
     "bernoulli-mixture": Case({"components": 3, "smoothing": 1.0}, rounding=1e-4, has_mode=False),
     "tree-mixture": Case({"components": 2, "smoothing": 1.0}, rounding=1e-4, has_mode=False),
+    "hidden-chow-liu": Case({"states": 2, "smoothing": 1.0}, rounding=1e-4, has_mode=False),
     "made": Case(
         {"hidden": 12, "orderings": 3}, {"steps": 60, "learning_rate": 0.02}, False, mean_error=0.1, has_mode=False
     ),

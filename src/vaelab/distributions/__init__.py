@@ -18,6 +18,7 @@ from vaelab.distributions.continuous_bernoulli import ContinuousBernoulli
 from vaelab.distributions.conversion import as_vector, map_parameters
 from vaelab.distributions.delta import Delta
 from vaelab.distributions.divergence import kl_by_unit
+from vaelab.distributions.hidden_tree import ExpectedCounts, HiddenTree
 from vaelab.distributions.mixture import Mixture, Stacked
 from vaelab.distributions.multinomial import Multinomial
 from vaelab.distributions.normal import DiagonalNormal
@@ -35,8 +36,10 @@ __all__ = [
     "ContinuousBernoulli",
     "Delta",
     "DiagonalNormal",
+    "ExpectedCounts",
     "Forest",
     "Groups",
+    "HiddenTree",
     "Mixture",
     "Multinomial",
     "OneHotCategorical",

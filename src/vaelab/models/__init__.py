@@ -7,6 +7,7 @@ from vaelab.models.bernoulli_mixture import BernoulliMixture, bernoulli_mixture
 from vaelab.models.build import auto_likelihood
 from vaelab.models.chow_liu import ChowLiuTree, chow_liu
 from vaelab.models.density import Counted, DensityModel, Differentiable, Pass
+from vaelab.models.hidden_chow_liu import HiddenChowLiuTree, hidden_chow_liu
 from vaelab.models.independent import Independent, independent
 from vaelab.models.latent import LatentVariableModel, require_latent
 from vaelab.models.logistic_pca import logistic_pca
@@ -27,6 +28,7 @@ __all__ = [
     "Counted",
     "DensityModel",
     "Differentiable",
+    "HiddenChowLiuTree",
     "Independent",
     "LatentVariableModel",
     "Made",
@@ -44,6 +46,7 @@ __all__ = [
     "chow_liu",
     "deep_gaussian_vae",
     "gaussian_vae",
+    "hidden_chow_liu",
     "independent",
     "logistic_pca",
     "made",

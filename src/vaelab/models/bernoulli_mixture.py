@@ -14,7 +14,8 @@ from vaelab.distributions import Mixture, ParametricDistribution
 from vaelab.likelihoods import LIKELIHOODS, ColumnLikelihood, likelihood_for
 from vaelab.models.build import builder
 from vaelab.models.contest import Passes, State
-from vaelab.models.mixture_model import Auto, MixtureModel, shares_and_density
+from vaelab.models.contested import Auto
+from vaelab.models.mixture_model import MixtureModel, shares_and_density
 
 __all__ = ["BernoulliMixture", "bernoulli_mixture"]
 
@@ -87,7 +88,7 @@ class BernoulliMixture(MixtureModel):
     def learned(self) -> tuple[str, ...]:
         return ("log_weights", "numbers")
 
-    def mixture(self, state: State) -> Mixture:
+    def distribution_of(self, state: State) -> Mixture:
         components = self.columns.distribution(state["numbers"])
         assert isinstance(components, ParametricDistribution)
         return Mixture(state["log_weights"], components)
@@ -128,7 +129,7 @@ class BernoulliMixture(MixtureModel):
     def _counts(self, train: Observations, rows: Tensor, state: State) -> tuple[_Counts, float]:
         """Return the counts of some rows, and the sum of their log p(x)."""
         x = train.bits(rows).to(self.any_weight)
-        shares, value = shares_and_density(self.mixture(state).log_joint(x, observed=self.may_be_missing))
+        shares, value = shares_and_density(self.distribution_of(state).log_joint(x, observed=self.may_be_missing))
         if train.weights is not None:
             weights = train.weights[rows].to(x)
             shares, value = shares * weights.unsqueeze(-1), torch.where(weights > 0, value * weights, 0)

@@ -11,6 +11,7 @@ from vaelab.models.bernoulli_mixture import bernoulli_mixture
 from vaelab.models.build import bit_code_size, real_code_size
 from vaelab.models.chow_liu import chow_liu
 from vaelab.models.density import Differentiable
+from vaelab.models.hidden_chow_liu import hidden_chow_liu
 from vaelab.models.independent import independent
 from vaelab.models.logistic_pca import logistic_pca
 from vaelab.models.made import made
@@ -144,4 +145,5 @@ MODELS: dict[str, ModelRow] = {
     "rbm": ModelRow(rbm, {"training": _CHAINS}, pace=_CHAINS_PACE, learns="the likelihood"),
     "bernoulli-mixture": ModelRow(bernoulli_mixture, learns="counts"),
     "tree-mixture": ModelRow(tree_mixture, learns="counts"),
+    "hidden-chow-liu": ModelRow(hidden_chow_liu, learns="counts"),
 }

@@ -15,7 +15,8 @@ from vaelab.likelihoods.chow_liu import MOST_COLUMNS, PairCounts, Pairs, chow_li
 from vaelab.models.bernoulli_mixture import BernoulliMixture
 from vaelab.models.build import builder
 from vaelab.models.contest import Passes, State
-from vaelab.models.mixture_model import Auto, MixtureModel, shares_and_density
+from vaelab.models.contested import Auto
+from vaelab.models.mixture_model import MixtureModel, shares_and_density
 
 __all__ = ["TreeMixture", "tree_mixture"]
 
@@ -71,7 +72,7 @@ class TreeMixture(MixtureModel):
     def learned(self) -> tuple[str, ...]:
         return ("log_weights", "off", "on", "parents")
 
-    def mixture(self, state: State) -> Mixture:
+    def distribution_of(self, state: State) -> Mixture:
         parents = state["parents"]
         if self._forests is None or self._forests[0] is not parents:
             self._forests = parents, [Forest.of(of_tree) for of_tree in parents]
@@ -84,11 +85,11 @@ class TreeMixture(MixtureModel):
         begin = BernoulliMixture(self.data_dim, components).to(self.any_weight)
         begin.may_be_missing = self.may_be_missing
         first = begin.passes(train, components, smoothing, generator)
-        mixture = begin.mixture(next(islice(first, _FIRST - 1, None))[0])
+        mixture = begin.distribution_of(next(islice(first, _FIRST - 1, None))[0])
         while True:
             shares, value = self._shares(train, mixture)
             state = self._maximised(train, shares, whole, smoothing)
-            mixture = self.mixture(state)
+            mixture = self.distribution_of(state)
             yield state, value
 
     def _shares(self, train: Observations, mixture: Mixture) -> tuple[Tensor, float]:

@@ -103,6 +103,7 @@ NAMES = {
         "autoencoder": "ae auto-encoder rae",
         "bernoulli-mixture": "mixture mixture-model latent-class lca bmm stepmix",
         "tree-mixture": "mixture-of-trees mixtrees mt",
+        "hidden-chow-liu": "hclt hidden-tree latent-tree hidden-markov-tree",
         "made": "nade autoregressive masked-autoregressive",
         "rbm": "boltzmann boltzmann-machine restricted-boltzmann-machine bernoulli-rbm",
         "sbn layers=[200]": "belief-network sigmoid-belief-network",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vaelab.sklearn.density import ChowLiuTree, Independent
 from vaelab.sklearn.estimators import BernoulliVAE, GaussianVAE, MixtureAutoencoder, SigmoidBeliefNetwork
+from vaelab.sklearn.hidden_chow_liu import HiddenChowLiuTree
 from vaelab.sklearn.logistic_pca import LogisticPCA
 from vaelab.sklearn.made import MADE
 from vaelab.sklearn.mixtures import BernoulliMixture, TreeMixture
@@ -16,6 +17,7 @@ __all__ = [
     "BernoulliVAE",
     "ChowLiuTree",
     "GaussianVAE",
+    "HiddenChowLiuTree",
     "Independent",
     "LogisticPCA",
     "MixtureAutoencoder",

@@ -1,0 +1,88 @@
+"""A model that learns from several starts, one of which the validation rows choose."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from vaelab.data import Observations
+from vaelab.data.weights import weighted_mean
+from vaelab.errors import InputError, require_number
+from vaelab.models.contest import Passes, State, contest
+from vaelab.models.density import Counted, Pass
+
+__all__ = ["Auto", "Contested", "require_smoothing"]
+
+Auto = Literal["auto"]
+
+
+class Contested(Counted):
+    """A density model that learns from several starts, in a :func:`~vaelab.models.contest.contest`.
+
+    Attributes:
+        patience: passes without a gain on the validation rows after which a start ends.
+        first: passes that every start makes.
+    """
+
+    patience: ClassVar[int]
+    first: ClassVar[int]
+
+    @property
+    @abstractmethod
+    def learned(self) -> tuple[str, ...]:
+        """The names of the tensors that are learned; their sizes may be others than those of a model as it is built."""
+
+    @abstractmethod
+    def distribution_of(self, state: State) -> Distribution:
+        """Return p(x) of what was learned."""
+
+    def distribution(self) -> Distribution:
+        return self.distribution_of({name: getattr(self, name) for name in self.learned})
+
+    def keep(self, state: State) -> None:
+        """Take on what was learned, of any size."""
+        for name, value in state.items():
+            if value.is_floating_point():
+                setattr(self, name, nn.Parameter(value.clone()))
+            else:
+                self.register_buffer(name, value.clone())
+
+    def best_of(self, starts: Sequence[Passes], validation: Observations) -> Iterator[Pass]:
+        """Make the passes of all starts, those of the better ones last; keep what is best on the validation rows."""
+        yield from contest(starts, lambda state: self._score(state, validation), self.keep, self.patience, self.first)
+
+    def _score(self, state: State, rows: Observations) -> float:
+        """Return the mean log p(x) of rows, in nats, under what was learned."""
+        distribution = self.distribution_of(state)
+        values = self.values_of(rows, lambda x: self.log_density(distribution, x))
+        return float(weighted_mean(values, None if rows.weights is None else rows.weights.cpu()))
+
+    def _may_have_shape(self, name: str, shape: torch.Size) -> bool:
+        """Return whether a learned tensor may have a shape: another first axis, that of the components."""
+        own: Tensor = getattr(self, name)
+        return shape[1:] == own.shape[1:]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Make room for weights of other sizes."""
+        for name in self.learned:
+            value, own = state_dict.get(prefix + name), getattr(self, name)
+            if isinstance(value, Tensor) and self._may_have_shape(name, value.shape):
+                self.keep({name: own.new_zeros(value.shape)})
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def require_smoothing(value: float | Auto) -> float | Auto:
+    """Return a smoothing, checked: a number above zero, or ``auto``.
+
+    Raises:
+        InputError: another value.
+    """
+    smoothing = value if value == "auto" else require_number("smoothing", value, 0)
+    if smoothing == 0:
+        raise InputError("smoothing: expected a number above 0, as a value that never occurred is possible; got 0")
+    return smoothing
