@@ -16,6 +16,7 @@ from vaelab.data import Column, DataSpec
 from vaelab.errors import InputError
 from vaelab.likelihood import KERNELS, annealed_importance, bracket, exact, walk
 from vaelab.likelihoods import LIKELIHOODS
+from vaelab.priors import BIT_PRIORS, REAL_PRIORS
 
 X = 6
 LEVELS = ("blue", "green", "red")
@@ -87,6 +88,8 @@ MODELS = {
         f"posterior {form.__name__}": lambda form=form: wrapped(real(), posterior=form)
         for form in (multivariate_normal, low_rank_normal, mixture, transformed)
     },
+    **{f"prior={name}, real": lambda name=name: real(prior=name) for name in REAL_PRIORS if name != "normal"},
+    **{f"prior={name}, bits": lambda name=name: bits(prior=name) for name in BIT_PRIORS if name != "learned"},
     "prior of unknown variance": lambda: wrapped(real(), prior=transformed),
     "conditional": lambda: conditional(0),
     "layers of reals": lambda: vaelab.deep_gaussian_vae(X, layers=[1, 1], hidden_dims=[[4], [3]], seed=0),

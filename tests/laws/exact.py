@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Normal, kl_divergence
 
-from vaelab.distributions import DiagonalNormal, OneHotCategorical, Product, all_codes
+from vaelab.distributions import Autoregressive, DiagonalNormal, Mixture, OneHotCategorical, Product, all_codes
 from vaelab.estimators import Estimate, Estimator, Expectation
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import CIWAE, ELBO, IWAE, MIWAE, PIWAE, TVO, Objective, Renyi
@@ -127,6 +127,12 @@ def log_likelihood(model: LatentVariableModel, x: Tensor, codes: Tensor) -> Tens
 
 
 def _log_density(q: Any, value: Tensor) -> Tensor:
+    if isinstance(q, Mixture):
+        return (q.log_weights + _log_density(q.components, value.unsqueeze(-2))).logsumexp(-1)
+    if isinstance(q, Autoregressive):
+        return log_bernoulli(q.conditional_logits(value), value)
+    if not hasattr(q, "logits") and not hasattr(q, "loc"):  # a flow, of another library
+        return q.log_prob(value)
     return log_bernoulli(q.logits, value) if hasattr(q, "logits") else Normal(q.loc, q.stddev).log_prob(value).sum(-1)
 
 

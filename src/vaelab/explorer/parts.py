@@ -27,7 +27,7 @@ from vaelab.likelihoods import (
 )
 from vaelab.models import LatentVariableModel
 from vaelab.posteriors import BernoulliPosterior, ChainPosterior, DeltaPosterior, GaussianPosterior
-from vaelab.priors import BernoulliPrior, ChainPrior, GaussianPrior, MixturePrior
+from vaelab.priors import BernoulliPrior, ChainPrior, GaussianPrior, MixturePrior, NormalMixturePrior
 
 __all__ = ["LIKELIHOODS", "POSTERIORS", "PRIORS", "describe"]
 
@@ -113,6 +113,14 @@ def _mixture(export: Export, prior: Any) -> Json:
     return {"kind": "mixture", **{name: export.vector(array) for name, array in prior.arrays().items()}}
 
 
+def _normal_mixture(export: Export, prior: Any) -> Json:
+    with torch.no_grad():
+        p = prior()
+        covariances = torch.diag_embed(p.components.variance)
+    arrays = {"weights": p.log_weights.exp(), "means": p.components.loc, "covariances": covariances}
+    return {"kind": "mixture", **{name: export.vector(array.detach()) for name, array in arrays.items()}}
+
+
 def _chain_prior(export: Export, prior: Any) -> Json:
     conditionals = [_part(export, part, POSTERIORS, "prior") for part in prior.conditionals]
     top = _part(export, prior.top, PRIORS, "prior")
@@ -169,6 +177,7 @@ PRIORS: dict[type[nn.Module], Callable[[Export, Any], Json]] = {
     GaussianPrior: lambda export, prior: {"kind": "normal", "dim": len(prior.zeros)},
     BernoulliPrior: lambda export, prior: {"kind": "bernoulli", "logits": export.vector(prior.logits)},
     MixturePrior: _mixture,
+    NormalMixturePrior: _normal_mixture,
     ChainPrior: _chain_prior,
 }
 POSTERIORS: dict[type[nn.Module], Callable[[Export, Any], Json]] = {

@@ -234,11 +234,32 @@ def build_likelihood(likelihood: Likelihood, latent_dim: int, spec: DataSpec, ne
     return part
 
 
-def build_prior(prior: str | Prior, latent_dim: int, table: Mapping[str, Callable[[int], nn.Module]]) -> nn.Module:
-    """Return a prior by its name in a table, built by a function, or as it is given."""
+def build_prior(
+    prior: str | Prior,
+    table: Mapping[str, Callable[..., nn.Module]],
+    latent_dim: int,
+    components: int | None,
+    posterior: nn.Module,
+    spec: DataSpec,
+) -> nn.Module:
+    """Return a prior by its name in a table, built by a function, or as it is given.
+
+    Raises:
+        InputError: an unknown name, or a number of components below 1, or for a prior that has none.
+    """
+    takes: Mapping[str, object] = {}
+    if not isinstance(prior, nn.Module) and not callable(prior):
+        require_choice("prior", prior, table)
+        takes = inspect.signature(table[prior]).parameters
+    if components is not None:
+        require_int("prior_components", components, 1)
+        if "components" not in takes:
+            able = " or ".join(name for name, row in table.items() if "components" in inspect.signature(row).parameters)
+            got = repr(prior) if isinstance(prior, str) else "a prior of your own"
+            raise InputError(f"prior_components: goes with prior={able}; got {components} and {got}")
     if isinstance(prior, nn.Module):
         return prior
-    if not callable(prior):
-        require_choice("prior", prior, table)
-        prior = table[prior]
-    return prior(latent_dim)
+    if callable(prior):
+        return prior(latent_dim)
+    offered = {"posterior": posterior, "spec": spec} | ({} if components is None else {"components": components})
+    return table[prior](latent_dim, **{name: value for name, value in offered.items() if name in takes})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from vaelab.data import Dataset, DataSpec
-from vaelab.errors import InputError, require_list
+from vaelab.errors import InputError, require_int, require_list
 from vaelab.likelihoods import BottomLayer
 from vaelab.models.build import (
     Likelihood,
@@ -36,10 +36,11 @@ def gaussian_vae(
     network: NetworkName | Build = "mlp",
     encode_mask: bool = False,
     prior: RealPriorName | Prior = "normal",
+    prior_components: int | None = None,
     likelihood: Likelihood = "auto",
     seed: int | None = None,
 ) -> LatentVariableModel:
-    """Build a variational auto-encoder with a Gaussian code: diagonal normal posterior, prior N(0, I).
+    """Build a variational auto-encoder with a Gaussian code: diagonal normal posterior, prior N(0, I) or a learned one.
 
     Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114.
 
@@ -51,7 +52,9 @@ def gaussian_vae(
         activation: non-linearity of the hidden layers.
         network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
         encode_mask: whether the encoder also reads which values of x are observed.
-        prior: ``normal``, a module, or a function from D to a module.
+        prior: ``normal`` for N(0, I); learned, a ``mixture`` of normal distributions; a module, or a function from D
+            to a module.
+        prior_components: number of components of a ``mixture``; None is 100.
         likelihood: ``auto`` (by the kinds of the columns; for a table of up to 500 columns of bits with at least 1 000
             training rows, and four for each column, it is ``tree``), another name, a module, or a function from D, the
             spec and a network to a module.
@@ -65,14 +68,13 @@ def gaussian_vae(
     DiagonalNormal(loc: (64, 20), log_scale: (64, 20))
     """
     spec = DataSpec.of(data)
-    latent_dim = real_code_size(spec.dim) if latent_dim is None else latent_dim
+    latent_dim = real_code_size(spec.dim) if latent_dim is None else require_int("latent_dim", latent_dim, 1)
     networks = Networks(spec, network, activation, encode_mask)
-    return LatentVariableModel(
-        build_prior(prior, latent_dim, REAL_PRIORS),
-        build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims)),
-        GaussianPosterior(networks.inputs, latent_dim, networks.encoder(hidden_dims)),
-        given=spec.given,
-    )
+    decoder = build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims))
+    posterior = GaussianPosterior(networks.inputs, latent_dim, networks.encoder(hidden_dims))
+    # The prior is built last, so that with the same seed the networks start at the same weights under every prior.
+    of_codes = build_prior(prior, REAL_PRIORS, latent_dim, prior_components, posterior, spec)
+    return LatentVariableModel(of_codes, decoder, posterior, given=spec.given)
 
 
 @builder
@@ -84,6 +86,7 @@ def bernoulli_vae(
     network: NetworkName | Build = "mlp",
     encode_mask: bool = False,
     prior: BitPriorName | Prior = "uniform",
+    prior_components: int | None = None,
     likelihood: Likelihood = "auto",
     seed: int | None = None,
 ) -> LatentVariableModel:
@@ -99,7 +102,9 @@ def bernoulli_vae(
         activation: non-linearity of the hidden layers.
         network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
         encode_mask: whether the encoder also reads which values of x are observed.
-        prior: ``uniform`` (every bit has probability 1/2), ``learned`` logits, a module, or a function from D to one.
+        prior: ``uniform`` (every bit has probability 1/2); learned: ``learned`` logits of independent bits, or a
+            ``mixture`` of such; a module, or a function from D to a module.
+        prior_components: number of components of a ``mixture``; None is 100.
         likelihood: ``auto`` (by the kinds of the columns; for a table of up to 500 columns of bits with at least 1 000
             training rows, and four for each column, it is ``tree``), another name, a module, or a function from D, the
             spec and a network to a module.
@@ -113,14 +118,13 @@ def bernoulli_vae(
     Bernoulli(logits: (64, 200))
     """
     spec = DataSpec.of(data)
-    latent_dim = bit_code_size(spec.dim) if latent_dim is None else latent_dim
+    latent_dim = bit_code_size(spec.dim) if latent_dim is None else require_int("latent_dim", latent_dim, 1)
     networks = Networks(spec, network, activation, encode_mask, bits=True)
-    return LatentVariableModel(
-        build_prior(prior, latent_dim, BIT_PRIORS),
-        build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims)),
-        BernoulliPosterior(networks.inputs, latent_dim, networks.encoder(hidden_dims)),
-        given=spec.given,
-    )
+    decoder = build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims))
+    posterior = BernoulliPosterior(networks.inputs, latent_dim, networks.encoder(hidden_dims))
+    # The prior is built last, so that with the same seed the networks start at the same weights under every prior.
+    of_codes = build_prior(prior, BIT_PRIORS, latent_dim, prior_components, posterior, spec)
+    return LatentVariableModel(of_codes, decoder, posterior, given=spec.given)
 
 
 @builder

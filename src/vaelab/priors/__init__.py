@@ -9,27 +9,36 @@ from typing import TYPE_CHECKING, Literal
 from torch import nn
 
 from vaelab.priors.bernoulli import BernoulliPrior
+from vaelab.priors.bernoulli_mixture import BernoulliMixturePrior
 from vaelab.priors.chain import ChainPrior
 from vaelab.priors.mixture import Covariance, MixturePrior
 from vaelab.priors.normal import GaussianPrior
+from vaelab.priors.normal_mixture import NormalMixturePrior
 
 __all__ = [
     "BIT_PRIORS",
     "REAL_PRIORS",
+    "BernoulliMixturePrior",
     "BernoulliPrior",
     "BitPriorName",
     "ChainPrior",
     "Covariance",
     "GaussianPrior",
     "MixturePrior",
+    "NormalMixturePrior",
     "RealPriorName",
 ]
 
-# The priors that a model's option ``prior`` names, each built from the size of the code.
-REAL_PRIORS: dict[str, Callable[[int], nn.Module]] = {"normal": GaussianPrior}
-BIT_PRIORS: dict[str, Callable[[int], nn.Module]] = {
+# The priors that a model's option ``prior`` names. A row is called with the size of the code, and by keyword with what
+# it has a parameter for: ``components``, ``posterior`` (the module of q(z|x)) and ``spec`` (of the data).
+REAL_PRIORS: dict[str, Callable[..., nn.Module]] = {
+    "normal": GaussianPrior,
+    "mixture": NormalMixturePrior,
+}
+BIT_PRIORS: dict[str, Callable[..., nn.Module]] = {
     "uniform": BernoulliPrior,
     "learned": partial(BernoulliPrior, learned=True),
+    "mixture": BernoulliMixturePrior,
 }
 
 if TYPE_CHECKING:

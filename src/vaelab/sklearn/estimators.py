@@ -32,7 +32,8 @@ class GaussianVAE(Estimator):
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
         encode_mask: whether the encoder also reads which values are observed.
-        prior: of the codes.
+        prior: of the codes: ``normal`` or ``mixture``, see :func:`vaelab.gaussian_vae`.
+        prior_components: number of components of a ``mixture``; None is 100.
         likelihood: of the rows. ``auto`` goes by the values: ``bernoulli`` for 0 and 1 (``tree`` if there are
             enough rows: see :func:`vaelab.gaussian_vae`), ``continuous-bernoulli`` for other numbers in [0, 1],
             ``gaussian`` for others. ``multinomial`` is for counts.
@@ -73,6 +74,7 @@ class GaussianVAE(Estimator):
         activation: str = "relu",
         encode_mask: bool = False,
         prior: str = "normal",
+        prior_components: int | None = None,
         likelihood: str = "auto",
         columns: Mapping[str, Any] | None = None,
         objective: str | Mapping[str, Any] | None = None,
@@ -94,6 +96,7 @@ class GaussianVAE(Estimator):
         self.activation = activation
         self.encode_mask = encode_mask
         self.prior = prior
+        self.prior_components = prior_components
         self.likelihood = likelihood
         self.columns = columns
         self.objective = objective
@@ -132,7 +135,8 @@ class BernoulliVAE(_OfBits):
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
         encode_mask: whether the encoder also reads which values are observed.
-        prior: of the bits: ``uniform``, or ``learned`` logits.
+        prior: of the bits: ``uniform``, ``learned`` logits or ``mixture``, see :func:`vaelab.bernoulli_vae`.
+        prior_components: number of components of a ``mixture``; None is 100.
         likelihood, columns: of the rows, as in :class:`GaussianVAE`.
         objective: what is maximised, by name or with options, ``{"name": "elbo", "warm_up": 500}``; None is the ELBO.
         estimator: the gradient estimator; None is ``rebar``.
@@ -155,6 +159,7 @@ class BernoulliVAE(_OfBits):
         activation: str = "leaky-relu",
         encode_mask: bool = False,
         prior: str = "uniform",
+        prior_components: int | None = None,
         likelihood: str = "auto",
         columns: Mapping[str, Any] | None = None,
         objective: str | Mapping[str, Any] | None = None,
@@ -176,6 +181,7 @@ class BernoulliVAE(_OfBits):
         self.activation = activation
         self.encode_mask = encode_mask
         self.prior = prior
+        self.prior_components = prior_components
         self.likelihood = likelihood
         self.columns = columns
         self.objective = objective
