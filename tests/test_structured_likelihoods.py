@@ -211,6 +211,27 @@ def trained():
     return data, model
 
 
+def test_the_second_number_of_a_column_is_the_change_of_its_logit_where_the_parent_is_1(trained):
+    _, model = trained
+    numbers = torch.randn(4, 10)
+    p = model.likelihood.distribution(numbers)
+    assert torch.equal(p.off, numbers[:, :5])
+    assert torch.equal(p.on, numbers[:, :5] + numbers[:, 5:])
+
+
+def test_weights_of_an_earlier_version_are_the_logits_where_the_parent_is_1(trained, tmp_path):
+    data, model = trained
+    weights = {name: value for name, value in model.state_dict().items() if not name.endswith("changes")}
+    earlier = vaelab.bernoulli_vae(data, latent_dim=3, hidden_dims=[8], likelihood="tree", seed=1)
+    earlier.load_state_dict(weights)
+    earlier.save(tmp_path / "again")
+    numbers = torch.randn(4, 10)
+    for each in (earlier, vaelab.load(tmp_path / "again")):
+        assert torch.equal(each.likelihood.distribution(numbers).on, numbers[:, 5:])
+        each.load_state_dict(model.state_dict())
+        assert torch.equal(each.likelihood.distribution(numbers).on, numbers[:, :5] + numbers[:, 5:])
+
+
 def test_what_is_missing_is_filled_given_z_and_what_is_observed(trained):
     """Neither imputation nor completion may draw a column without what is known of its neighbours in the tree."""
     _, model = trained

@@ -182,6 +182,8 @@ def markdown(summary: Summary) -> str:
     ):
         if summary.names(*kinds):
             parts.append(f"**{title}**\n\n{_numbers(summary, summary.names(*kinds))}")
+    if repeated := [each for each in summary.models if each.seeds > 1]:
+        parts.append(f"**Range of the seeds**: the largest mean of a training less the smallest\n\n{_ranges(repeated)}")
     parts.append(f"**In print** (from memory, unverified)\n\n{_published(summary)}")
     parts.append(f"**Processor seconds of a training, one thread**\n\n{_seconds(summary)}")
     return "\n\n".join(parts) + "\n"
@@ -219,6 +221,17 @@ def _coverage(summary: Summary) -> str:
         f"are empty. Another library was measured on {with_peer} of {len(tables)} tables; where none was, the best is "
         f"the best of vaelab alone. {repeated} of {len(summary.models)} pairs have more than one seed."
     )
+
+
+def _ranges(repeated: list[Measured]) -> str:
+    """Return how far apart the trainings of a model are that differ in their seed alone."""
+
+    def cell(table: str, name: str) -> str:
+        found = [each for each in repeated if (each.table, each.model) == (table, name)]
+        return f"{found[0].spread:.2f} ({found[0].seeds} seeds)" if found else ""
+
+    tables, names = ({getattr(each, key): None for each in repeated} for key in ("table", "model"))
+    return _table(sorted(tables, key=NAMES.index), list(names), cell)
 
 
 def _seconds(summary: Summary) -> str:

@@ -169,7 +169,8 @@ def _product(export: Export, likelihood: Any) -> Json:
 def _tree(export: Export, likelihood: Any) -> Json:
     p = likelihood.distribution(torch.zeros(2 * likelihood.spec.dim, device=likelihood.parents.device))
     p.mean  # noqa: B018 - refused if the tree is not known
-    return {"forest": {"parents": p.forest.parents.tolist(), "order": p.forest.order.tolist()}}
+    forest = {"parents": p.forest.parents.tolist(), "order": p.forest.order.tolist()}
+    return {"forest": forest, "changes": not likelihood.of_earlier}
 
 
 # A part that the page computes: a row here, and one in ``web/engine/parts.js``.

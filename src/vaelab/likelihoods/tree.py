@@ -22,8 +22,9 @@ _NOT_KNOWN = -2  # in ``parents``
 class TreeLikelihood(ColumnLikelihood):
     """p(x|z): each bit of x depends on z and on one other bit, its parent in a tree of the columns.
 
-    Formula: `log p(x|z) = sum_j [x_j l_j - log(1 + exp l_j)], l_j = f_j0 + x_pa (f_j1 - f_j0)`, with the parent pa of
-    column j and two numbers f(z) of a network for each column: its logits where the parent is 0 and where it is 1.
+    Formula: `log p(x|z) = sum_j [x_j l_j - log(1 + exp l_j)], l_j = f_j0 + x_pa f_j1`, with the parent pa of column j
+    and two numbers f(z) of a network for each column: its logit where the parent is 0, and the change of it where the
+    parent is 1. So what z says of a column is learned from all rows, not only from those with one value of the parent.
 
     The tree is that of Chow and Liu, of the training rows: the spanning tree with the largest mutual informations of
     its edges. It is learned once, when the model is built for a data set, and kept with the weights. Where the network
@@ -53,22 +54,28 @@ class TreeLikelihood(ColumnLikelihood):
     kinds: ClassVar[tuple[ColumnKind, ...]] = ("binary",)
     numbers: ClassVar[int] = 2
     parents: Tensor
+    changes: Tensor  # whether f_j1 is a change: in files of earlier versions it is the logit where the parent is 1
 
     def __init__(self, latent_dim: Size, data: Dataset | DataSpec | int, network: Build | None = MLP) -> None:
         super().__init__(latent_dim, data, network)
         self.register_buffer("parents", torch.full((self.spec.dim,), _NOT_KNOWN))
+        self.register_buffer("changes", torch.tensor(True))
         self.forest: Forest | None = None
+        self.of_earlier = False
         if isinstance(data, Dataset):
             self.learn_from(data)
 
     def distribution(self, numbers: Tensor) -> Tree:
-        off, on = numbers.split(self.spec.dim, -1)
+        off, change = numbers.split(self.spec.dim, -1)
         self.forest = None if self.forest is None else self.forest.to(numbers.device)
-        return Tree(off, on, self.forest)
+        return Tree(off, change if self.of_earlier else off + change, self.forest)
 
     @classmethod
     def start(cls, spec: DataSpec) -> Tensor | None:
-        return None if spec.mean is None else torch.logit(spec.mean.clamp(0.001, 0.999)).repeat(2)
+        if spec.mean is None:
+            return None
+        off = torch.logit(spec.mean.clamp(0.001, 0.999))
+        return torch.cat([off, torch.zeros_like(off)])
 
     def learn_from(self, data: Dataset) -> None:
         """Learn the tree from the training rows, unless it is known; the network starts at their logits."""
@@ -77,7 +84,8 @@ class TreeLikelihood(ColumnLikelihood):
         with torch.device("cpu"):
             pairs = Pairs.of(data)
             parents = chow_liu_tree(pairs.mutual_information())
-            self.start_at(torch.cat([p.logit() for p in pairs.tables(parents)]))
+            off, on = (p.logit() for p in pairs.tables(parents))
+            self.start_at(torch.cat([off, on - off]))
         self.set_parents(parents)
 
     def set_parents(self, parents: Tensor) -> None:
@@ -89,7 +97,9 @@ class TreeLikelihood(ColumnLikelihood):
         self.forest = Forest.of(parents)
         self.parents.copy_(self.forest.parents)
 
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
+        state.setdefault(f"{prefix}changes", torch.tensor(False))
+        super()._load_from_state_dict(state, prefix, *args)
+        self.of_earlier = not bool(self.changes)
         known = not bool((self.parents == _NOT_KNOWN).any())
         self.forest = Forest.of(self.parents) if known else None

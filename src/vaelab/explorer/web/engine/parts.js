@@ -91,9 +91,9 @@ const LIKELIHOODS = {
       return product(n, size, groups, columns);
     };
   },
-  tree: ({ forest }) => (numbers, n, size) => {
-    const [off, on] = [0, size].map((start) => columnsOf(numbers, n, 2 * size, start, start + size));
-    return tree(n, size, off, on, forest);
+  tree: ({ forest, changes }) => (numbers, n, size) => {
+    const [off, last] = [0, size].map((start) => columnsOf(numbers, n, 2 * size, start, start + size));
+    return tree(n, size, off, changes ? off.map((logit, i) => logit + last[i]) : last, forest);
   },
 };
 
