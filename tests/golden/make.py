@@ -16,7 +16,7 @@ from torch import Tensor
 
 import vaelab
 from vaelab.data import Column, Split
-from vaelab.models import LatentVariableModel
+from vaelab.models import MODELS, DensityModel, LatentVariableModel, Model
 from vaelab.settings import resolve
 from vaelab.training import train
 
@@ -36,6 +36,17 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "mixed": ("gaussian-vae", {"latent_dim": 2, "hidden_dims": [4]}),
     "counts": ("bernoulli-vae", {"latent_dim": 2, "hidden_dims": [4]}),
 }
+DENSITY_RUNS: dict[str, tuple[str, dict[str, Any]]] = {
+    "independent": ("independent", {}),
+    "independent-mixed": ("independent", {}),
+    "chow-liu": ("chow-liu", {}),
+    "bernoulli-mixture": ("bernoulli-mixture", {"components": 2, "smoothing": 1.0}),
+    "tree-mixture": ("tree-mixture", {"components": 2, "smoothing": 1.0}),
+    "made": ("made", {"hidden": 4, "orderings": 2}),
+    "rbm": ("rbm", {"hidden": 3}),
+    "rbm-estimated": ("rbm", {"hidden": 21}),  # log Z is estimated, and kept with the weights
+}
+WIDTHS = {"rbm-estimated": 22}
 
 
 def data_of(name: str) -> vaelab.Dataset:
@@ -43,12 +54,12 @@ def data_of(name: str) -> vaelab.Dataset:
     rng = np.random.default_rng(0)
     if name == "counts":
         return vaelab.Dataset.from_arrays(rng.poisson(2.0, (120, 4)), values="count", name="golden")
-    if name == "mixed":
+    if name in ("mixed", "independent-mixed"):
         return mixed_data(rng)
-    shape = IMAGE if name == "conv" else (6,)
+    shape = IMAGE if name == "conv" else (WIDTHS.get(name, 6),)
     patterns = rng.integers(0, 2, (2, *shape))
     rows = patterns[rng.integers(0, 2, 120)] ^ (rng.random((120, *shape)) < 0.1)
-    columns = None if name == "conv" else list("abcdef")
+    columns = list("abcdef") if shape == (6,) else None
     data = vaelab.Dataset.from_arrays(rows.astype(np.uint8), rng.integers(0, 2, 120), columns=columns, name="golden")
     return data.with_condition("labels") if name == "conditional" else data
 
@@ -70,10 +81,21 @@ def mixed_data(rng: np.random.Generator) -> vaelab.Dataset:
     return vaelab.Dataset("golden", splits, "mixed", 1, variables=columns)
 
 
-def numbers(model: LatentVariableModel, data: vaelab.Dataset) -> dict[str, Any]:
-    """Return what a model computes for eight observations: codes, reconstructions, log p(x, z), ELBO in float64."""
+def numbers(model: Model, data: vaelab.Dataset) -> dict[str, Any]:
+    """Return what a model computes for eight observations, in float64.
+
+    These are codes, reconstructions and log p(x, z); of a density model log p(x), and that of half of the columns.
+    """
     x: Tensor = data.test.batch(8).double()
     model = model.double()
+    if isinstance(model, DensityModel):
+        found = {"log_prob": model.log_prob(x).detach()}
+        if model.has_marginals:
+            half = x.clone()
+            half[:, ::2] = torch.nan
+            found["log_prob_of_half"] = model.allow_missing().log_prob(half).detach()
+        return {name: value.tolist() for name, value in found.items()}
+    assert isinstance(model, LatentVariableModel)
     found = {"codes": model.encode(x), "reconstructions": model.reconstruct(x)}
     codes = (model.encode(x) > 0.5).double() if model.code == "bits" else model.encode(x)
     found["log_joint"] = model.log_joint(x, codes.unsqueeze(0))[0]
@@ -84,10 +106,11 @@ def numbers(model: LatentVariableModel, data: vaelab.Dataset) -> dict[str, Any]:
 
 def make(name: str) -> None:
     """Train one model and write its run, the model saved by itself, and its numbers."""
-    model, options = RUNS[name]
+    model, options = (RUNS | DENSITY_RUNS)[name]
     folder = HERE / name
     training = {"steps": 12, "batch_size": 20, "log_every": 6, "validate_every": 6, "warmup": 2}
-    settings = resolve(model, options, {"training": training, "seed": 1, "device": "cpu"})
+    of_steps = {} if MODELS[model].learns == "counts" else {"training": training}
+    settings = resolve(model, options, {**of_steps, "seed": 1, "device": "cpu"})
     data = data_of(name)
     run, _ = train(settings, folder / "run", data=data)
     loaded = run.load()
@@ -97,7 +120,8 @@ def make(name: str) -> None:
     for path in (folder / "run").rglob("*"):
         if path.suffix == ".pt" or path.name.endswith("lock"):
             path.unlink()
-    (folder / "run" / "checkpoints").rmdir()
+    if (folder / "run" / "checkpoints").exists():
+        (folder / "run" / "checkpoints").rmdir()
 
 
 def make_estimator() -> None:
@@ -113,7 +137,7 @@ def make_estimator() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in RUNS:
+    for name in RUNS | DENSITY_RUNS:
         if not (HERE / name).exists():
             make(name)
             print(f"wrote {HERE / name}")
