@@ -211,6 +211,14 @@ def test_an_evaluation_is_exact(name: str) -> None:
     expected = fitted(name).log_prob(data.test.observations().bits(slice(None)).double()).detach()
     torch.testing.assert_close(result.values["exact"], expected, rtol=0, atol=1e-12)
     assert result["exact"].value == pytest.approx(float(expected.mean()))
+    assert "codes" not in result.protocol()
     for bound in ("elbo", "iwae", "quadrature", "prior", "ais-gap"):
         with pytest.raises(vaelab.errors.InputError, match=f"bound: expected exact, as {name} has no codes"):
             vaelab.evaluate(fitted(name), data, bounds=(bound,))
+
+
+@every
+def test_a_refusal_while_it_is_built_names_its_row(name: str) -> None:
+    data = binary_data(dim=X).with_condition("labels")
+    with pytest.raises(vaelab.errors.InputError, match=f"condition: expected None, as {name} is not conditional"):
+        MODELS[name].build(data, **CASES[name].options)

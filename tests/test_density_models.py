@@ -126,6 +126,14 @@ class TestCommands:
         ).out
         assert "validation log p(x)" in table
 
+    def test_a_model_that_ends_below_independent_columns_says_so(self, cli: CommandLine, run: Path) -> None:
+        words = ("train", "rbm", "--data", run.parent / "answers.csv", "--out", run.parent / "rbm", "--overwrite")
+        said = cli(*words, "hidden=2", "steps=4", "training.warmup=0", "learning_rate=20").err
+        assert "warning: rbm ends " in said
+        assert "below independent columns" in said
+        assert "training.learning_rate" in said
+        assert "warning" not in cli(*words, "hidden=2", "steps=4", "learning_rate=1e-6").err
+
 
 class TestColumns:
     def test_smoothed_shares_of_observed_bits(self) -> None:
@@ -155,12 +163,13 @@ class TestColumns:
         [
             (
                 lambda: chow_liu(mixed_data(np.random.default_rng(0))),
-                "is for bits, and column 'height' has real numbers",
+                "chow-liu is for bits, and column 'height' has real numbers",
             ),
+            (lambda: Logits(binary_data().with_condition("labels")), "condition: expected None, as Logits"),
             (lambda: chow_liu(5001), "data: chow-liu is for at most 5,000 columns"),
             (lambda: independent(3, smoothing=0), "smoothing: expected a number above 0"),
             (lambda: independent(3).sample(2, given=1), "given: expected None, as independent is not conditional"),
-            (lambda: independent(binary_data().with_condition("labels")), "condition: expected None, as Independent"),
+            (lambda: independent(binary_data().with_condition("labels")), "condition: expected None, as independent"),
             (lambda: vaelab.fit(independent(5), binary_data(), steps=5), "steps: expected none, as independent counts"),
             (
                 lambda: vaelab.fit(independent(4), binary_data()),
@@ -203,6 +212,7 @@ class Slow(Counted):
     """Takes three passes, of which the second is the best; a signal comes in the first."""
 
     stopped_in: int | None = None
+    values: tuple[float, ...] = (-3.0, -1.0, -2.0)
 
     def __init__(self, data: Any) -> None:
         super().__init__(data)
@@ -212,7 +222,7 @@ class Slow(Counted):
         return Bernoulli(self.logits)
 
     def learn(self, train: Observations, validation: Observations, seed: int) -> Iterator[Pass]:
-        for number, value in enumerate((-3.0, -1.0, -2.0), 1):
+        for number, value in enumerate(self.values, 1):
             if number == self.stopped_in:
                 signal.raise_signal(signal.SIGINT)
             yield Pass(value, value, 3)
@@ -236,6 +246,20 @@ class TestTraining:
             vaelab.fit(model, data, steps=5, log_gradient_variance=True)
         with pytest.raises(InputError, match=r"objective: expected none, as Logits maximises log p\(x\) itself"):
             vaelab.fit(model, data, objective=vaelab.objectives.ELBO())
+
+    def test_a_result_below_independent_columns_has_a_warning(self) -> None:
+        data = binary_data()
+        floor = independent(data)
+        assert vaelab.fit(floor, data, device="cpu").warning == ""
+        above = floor.mean_log_prob(data.validation.observations()) - data.dim * math.log(0.5)
+        assert above > 0.1
+        result = vaelab.fit(Logits(data.spec), data, steps=1, learning_rate=1e-6, device="cpu")
+        assert result.warning.startswith(f"Logits ends {above:.2f} nats a row below independent columns")
+        assert result.warning in str(result)
+        counted = Slow(data.spec)
+        counted.values = (-9.0,)
+        assert "below independent columns" in vaelab.fit(counted, data, device="cpu").warning
+        assert vaelab.fit(chow_liu(data), data, device="cpu").warning == ""
 
     def test_the_log_of_a_model_that_counts(self) -> None:
         data = binary_data()

@@ -8,7 +8,10 @@ import pytest
 import torch
 from torch.distributions import Categorical, MixtureSameFamily
 
+import vaelab
+from tests.laws import binary_data
 from vaelab.data import Column, DataSpec, Resident
+from vaelab.data.weights import Weighted
 from vaelab.distributions import (
     Bernoulli,
     Mixture,
@@ -21,6 +24,9 @@ from vaelab.distributions import (
     observed_log_prob,
 )
 from vaelab.errors import InputError
+from vaelab.likelihoods.chow_liu import PairCounts
+from vaelab.models import BernoulliMixture as BernoulliMixtureModel
+from vaelab.models import TreeMixture as TreeMixtureModel
 from vaelab.models import bernoulli_mixture, chow_liu, tree_mixture
 from vaelab.sklearn import BernoulliMixture, TreeMixture
 
@@ -164,7 +170,7 @@ def test_no_pass_lowers_the_likelihood_of_rows_that_are_one_block(build):
     model = build(6, components=3)
     train = Resident(rows(300)[0], 1, False)
     with torch.no_grad():
-        passes = model.passes(train, 3, 1e-3, torch.Generator().manual_seed(0))
+        passes = model.starts(train)(3, 1e-3, torch.Generator().manual_seed(0))
         values = [value for _, (_, value) in zip(range(12), passes, strict=False)]
     assert all(after >= before - 1e-4 for before, after in pairwise(values[1:]))
     assert values[-1] > values[0]
@@ -190,6 +196,78 @@ def test_the_number_of_components_is_chosen_on_the_validation_rows():
     assert model.mean_log_prob(held_out) > only.mean_log_prob(held_out) + 0.5
 
 
+def numbers_learned(model):
+    """Return how many numbers are learned: parameters, but one of the weights, and of a root one instead of two."""
+    roots = int((model.parents < 0).sum()) if isinstance(model, TreeMixtureModel) else 0
+    return sum(value.numel() for value in model.parameters()) - roots - 1
+
+
+@pytest.mark.parametrize("build", [bernoulli_mixture, tree_mixture])
+def test_the_criterion_is_that_of_schwarz(build):
+    train = rows(300)[0]
+    model, _ = learned(build(6, components=3, selection="bic"), train, train[:50])
+    state = {name: getattr(model, name) for name in model.learned}
+    with torch.no_grad():
+        expected = float(model.log_prob(train).mean()) - numbers_learned(model) * math.log(300) / 600
+        assert model.bic(state, Resident(train, 1, False)) == pytest.approx(expected, abs=1e-5)
+        twice = Weighted(Resident(train, 1, False), torch.full((300,), 2.0))  # as 600 rows
+        expected += numbers_learned(model) * (math.log(300) / 600 - math.log(600) / 1200)
+        assert model.bic(state, twice) == pytest.approx(expected, abs=1e-5)
+
+
+def test_levels_of_a_variable_sum_to_one_in_the_criterion():
+    columns = Column("colour", "categorical", ("blue", "green", "red")), Column("answer", "binary")
+    model = bernoulli_mixture(DataSpec((4,), kind="mixed", variables=columns))
+    assert [model.size(count) for count in (1, 2, 5)] == [3, 7, 19]
+
+
+@pytest.mark.parametrize("build", [bernoulli_mixture, tree_mixture])
+def test_the_criterion_needs_no_validation_rows_and_finds_the_classes(build, monkeypatch):
+    for kind in (BernoulliMixtureModel, TreeMixtureModel):
+        monkeypatch.setattr(kind, "numbers_of_components", (1, 2, 4))
+        monkeypatch.setattr(kind, "rows_each", 4)
+    train, other = rows(300)[0], rows(80, seed=1)[0]
+    model, passes = learned(build(6, selection="bic"), train, other)
+    same, _ = learned(build(6, selection="bic"), train, 1 - other.roll(1, 1))
+    assert len(model.log_weights) == 2
+    assert all(torch.equal(*pair) for pair in zip(model.parameters(), same.parameters(), strict=True))
+    best = max(passes, key=lambda done: done.score)
+    state = {name: getattr(model, name) for name in model.learned}
+    with torch.no_grad():
+        assert model.bic(state, Resident(train, 1, False)) == pytest.approx(best.score, abs=1e-6)
+    assert model.mean_log_prob(Resident(other, 1, False)) == pytest.approx(best.validation, abs=1e-5)
+    alone = torch.rand(300, 6, generator=torch.Generator().manual_seed(5)).round()
+    assert len(learned(build(6, selection="bic"), alone, other)[0].log_weights) == 1
+
+
+def test_the_result_of_a_fit_is_that_of_the_best_criterion():
+    data = binary_data()
+    model = bernoulli_mixture(data, components=2, selection="bic")
+    result = vaelab.fit(model, data, device="cpu")
+    assert result.best_bound == pytest.approx(model.mean_log_prob(data.validation.observations()), abs=1e-5)
+    assert result.history[result.best_step - 1]["val/log-likelihood"] == result.best_bound
+
+
+@pytest.mark.parametrize("build", [bernoulli_mixture, tree_mixture])
+def test_the_total_of_the_passes_never_grows_and_is_reached(build):
+    _, passes = learned(build(6), rows(120)[0], rows(80, seed=1)[0])
+    totals = [done.of for done in passes]
+    assert totals == sorted(totals, reverse=True)
+    assert totals[-1] == len(passes)
+
+
+def test_the_pairs_of_the_whole_table_are_counted_once(monkeypatch):
+    wholes, of = [], PairCounts.of
+
+    def counted(*args):
+        wholes.extend([1] if len(args) == 2 else [])  # a start counts with the shares of its components too
+        return of(*args)
+
+    monkeypatch.setattr(PairCounts, "of", counted)
+    learned(tree_mixture(6, components=2, restarts=3), rows(120)[0], rows(80, seed=1)[0])
+    assert len(wholes) == 1
+
+
 def test_columns_of_several_kinds_are_mixed():
     columns = Column("colour", "categorical", ("blue", "green", "red")), Column("answer", "binary")
     spec = DataSpec((4,), kind="mixed", variables=columns)
@@ -204,14 +282,16 @@ def test_columns_of_several_kinds_are_mixed():
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
-        (lambda: bernoulli_mixture(6, components=0), "components: expected"),
-        (lambda: bernoulli_mixture(6, components="many"), "components: expected"),
+        (lambda: bernoulli_mixture(6, components=0), "components: expected an integer of at least 1 or 'auto'; got 0"),
+        (lambda: bernoulli_mixture(6, components="many"), "components: expected an integer of at least 1 or 'auto'"),
+        (lambda: tree_mixture(6, smoothing="many"), "smoothing: expected a number of at least 0 or 'auto'"),
+        (lambda: tree_mixture(6, selection="aic"), "selection: expected one of validation, bic; got 'aic'"),
         (lambda: tree_mixture(6, smoothing=0), "smoothing: expected a number above 0"),
         (lambda: tree_mixture(6, restarts=0), "restarts: expected"),
         (lambda: tree_mixture(5001), "data: tree-mixture is for at most 5,000 columns"),
         (
             lambda: bernoulli_mixture(DataSpec((3,), kind="real")),
-            "BernoulliMixture is for bits or levels, and the data have real numbers",
+            "bernoulli-mixture is for bits or levels, and the data have real numbers",
         ),
     ],
 )

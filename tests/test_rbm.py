@@ -132,6 +132,21 @@ def test_log_z_is_kept_with_the_weights_and_computed_again_when_they_change(monk
     assert len(calls) == 2
 
 
+def test_weights_that_were_never_validated_say_so_once(monkeypatch, caplog):
+    monkeypatch.setattr(room_of_model, "_TEMPERATURES", 5)
+    model = rbm(21, hidden=22, seed=0)
+    rows = torch.ones(2, 21)
+    model.log_prob(rows)
+    assert [record.message for record in caplog.records] == [room_of_model._UNVALIDATED]
+    model.log_prob(rows)
+    with torch.no_grad():
+        model.hidden.add_(1)
+    model.validation_score(rows)
+    model.log_prob(rows)
+    rbm(5, hidden=3, seed=0).log_prob(rows[:, :5])  # a sum
+    assert len(caplog.records) == 1
+
+
 def test_chains_that_stay_behind_do_not_raise_the_validation(monkeypatch):
     """Two modes, of which the chains sit in the one that is exp(21) times less probable."""
     monkeypatch.setattr(room_of_model, "_TEMPERATURES", 50)
@@ -168,6 +183,7 @@ def test_an_evaluation_names_ais_and_states_log_z_both_ways_with_its_error():
     assert abs(off) < 0.02 + 5 * record.log_partition_standard_error
     assert record.log_partition == pytest.approx(record.log_partition_forwards, abs=0.1)
     assert "walks backwards" in record.note
+    assert "walks from seed 0" in result.protocol()
     for bound in ("exact", "iwae", "ais-gap"):
         with pytest.raises(InputError, match="bound: expected ais, as rbm has no codes"):
             vaelab.evaluate(model, data, bounds=(bound,))

@@ -502,6 +502,20 @@ def test_every_setting_in_a_table_has_its_last_word_as_a_name_or_is_ambiguous(mo
             assert resolve(model, {word: value}) == resolve(model, {table: {word: value}})
 
 
+@pytest.mark.parametrize(
+    ("model", "word", "sentence"),
+    [
+        ("bernoulli-mixture", "components=zwei", "components: expected an integer or 'auto'; got 'zwei'"),
+        ("bernoulli-mixture", "components=2.5", "components: expected an integer or 'auto'; got 2.5"),
+        ("tree-mixture", "smoothing=[1]", "smoothing: expected a number or 'auto'; got [1]"),
+        ("gaussian-vae", "condition=3", "condition: expected a word or a list; got 3"),
+    ],
+)
+def test_a_value_of_several_types_is_told_all_of_them(model, word, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        resolve(model, parse_overrides([word]))
+
+
 @pytest.mark.parametrize("layer", [{"steps": 7}, {"training.steps": 7}, {"training": {"steps": 7}}])
 def test_a_short_name_means_the_full_one_in_words_and_files(layer, tmp_path):
     (tmp_path / "a.yaml").write_text(json.dumps(layer))

@@ -80,10 +80,13 @@ def require_choice(argument: str, value: object, choices: Iterable[str]) -> None
         raise InputError(f"{argument}: expected one of {', '.join(known)}; got {shown(value)}{hint}")
 
 
-def require_int(argument: str, value: object, minimum: int) -> int:
-    """Return ``value`` if it is an integer (also of numpy) from ``minimum`` to :data:`LARGEST`; else raise an error."""
+def require_int(argument: str, value: object, minimum: int, beside: str = "") -> int:
+    """Return ``value`` if it is an integer (also of numpy) from ``minimum`` to :data:`LARGEST`; else raise an error.
+
+    The error also names ``beside``, a word that the argument may be instead.
+    """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise InputError(f"{argument}: expected an integer of at least {minimum}; got {shown(value)}")
+        raise InputError(f"{argument}: expected an integer of at least {minimum}{_or(beside)}; got {shown(value)}")
     number = int(value)
     if number > LARGEST:
         raise InputError(f"{argument}: expected an integer of at most {LARGEST:,}; got {shown(value)}")
@@ -98,16 +101,23 @@ def require_seed(value: object) -> int:
     return number
 
 
-def require_number(argument: str, value: object, low: float, high: float = float("inf")) -> float:
-    """Return ``value`` as a float if it is finite and ``low <= value <= high``, else raise a :class:`InputError`."""
+def require_number(argument: str, value: object, low: float, high: float = float("inf"), beside: str = "") -> float:
+    """Return ``value`` as a float if it is finite and ``low <= value <= high``, else raise a :class:`InputError`.
+
+    The error also names ``beside``, a word that the argument may be instead.
+    """
     try:
         number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     except OverflowError:
         number = math.inf
     if not math.isfinite(number) or not low <= number <= high:
         limit = f"in [{low:g}, {high:g}]" if high != float("inf") else f"of at least {low:g}"
-        raise InputError(f"{argument}: expected a number {limit}; got {shown(value)}")
+        raise InputError(f"{argument}: expected a number {limit}{_or(beside)}; got {shown(value)}")
     return number
+
+
+def _or(word: str) -> str:
+    return f" or {word!r}" if word else ""
 
 
 def require_list(argument: str, value: object, expected: str = "a list") -> Sequence[Any]:

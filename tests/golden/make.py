@@ -42,6 +42,7 @@ DENSITY_RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "chow-liu": ("chow-liu", {}),
     "bernoulli-mixture": ("bernoulli-mixture", {"components": 2, "smoothing": 1.0}),
     "tree-mixture": ("tree-mixture", {"components": 2, "smoothing": 1.0}),
+    "hidden-chow-liu": ("hidden-chow-liu", {"states": 2, "smoothing": 1.0}),
     "made": ("made", {"hidden": 4, "orderings": 2}),
     "rbm": ("rbm", {"hidden": 3}),
     "rbm-estimated": ("rbm", {"hidden": 21}),  # log Z is estimated, and kept with the weights

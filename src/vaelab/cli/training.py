@@ -131,7 +131,6 @@ def _say_result(resolved: Settings, run: Run, result: FitResult, path: Path, as_
         return
     label = objective_label(result.history)
     unit = "pass" if counts else "step"
-    unit = "pass" if counts else "step"
     best = f"best validation {label} {result.best_bound:.2f} nats at {unit} {result.best_step:,}"
     say(f"{path}: {best}, {result.seconds:.0f} s")
     chosen = getattr(run.settings, "likelihood", None)
@@ -140,6 +139,8 @@ def _say_result(resolved: Settings, run: Run, result: FitResult, path: Path, as_
         say(f"likelihood: {chosen}, as auto chooses for {kind}")
     if result.verdict is not None:
         say(result.verdict.sentence)
+    if result.warning:
+        say(f"warning: {result.warning}")
     say_next("train", run=path)
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "replaces",
     "sha256_of_weights",
     "shared_facts",
+    "what_is_drawn",
 ]
 
 Role = Literal["rows", "compared", "identifies", "shown"]
@@ -220,9 +221,10 @@ def compared_in_words(fields: Fields) -> list[tuple[str, str]]:
 
 def in_words(record: EvaluationRecord) -> list[tuple[str, str]]:
     """Return the protocol of a number as pairs of a name and a text; old records have facts that are not recorded."""
-    fields = dict(record)
-    pairs = [(fact.title, fact.text(fields.get(fact.name))) for fact in PROTOCOL]
-    return [(title, text) for title, text in pairs if text]
+    fields, drawn = dict(record), what_is_drawn(record)
+    titles = {fact.name: fact.title for fact in PROTOCOL} | {"seed": drawn and f"seed of the {drawn}"}
+    pairs = [(titles[fact.name], fact.text(fields.get(fact.name))) for fact in PROTOCOL]
+    return [(title, text) for title, text in pairs if title and text]
 
 
 def in_short(record: EvaluationRecord) -> str:
@@ -243,9 +245,18 @@ def in_short(record: EvaluationRecord) -> str:
     if record.versions:
         step = "" if record.weights_step is None else f" of step {record.weights_step:,}"
         weights = "" if record.weights is None else f"weights {record.weights[:_SHORT]}{step}, "
+        drawn = what_is_drawn(record)
+        drawn = drawn and f"{drawn} from seed {record.seed}, "
         where = f"matrix products in {record.precision} on {record.device}"
-        parts.append(f"{weights}codes from seed {record.seed}, {where}, {_named_versions(record.versions)}")
+        parts.append(f"{weights}{drawn}{where}, {_named_versions(record.versions)}")
     return "; ".join(parts)
+
+
+def what_is_drawn(record: EvaluationRecord) -> str:
+    """Return what is drawn from the seed of a number, in a word; nothing for an exact number."""
+    if record.name == "exact":
+        return ""
+    return "walks" if "log_partition" in dict(record) else "codes"
 
 
 def _data_in_short(record: EvaluationRecord) -> str:

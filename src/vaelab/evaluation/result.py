@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vaelab.errors import InputError, did_you_mean, shown
 from vaelab.evaluation.advice import advice, has_quotable_limit
-from vaelab.evaluation.protocol import in_short
+from vaelab.evaluation.protocol import in_short, what_is_drawn
 
 if TYPE_CHECKING:
     import pandas
@@ -234,7 +234,8 @@ class Evaluation(Sequence[EvaluationRecord]):
         """Return what was evaluated, in one line; empty where there is no record."""
         if not self.records:
             return ""
-        first = next((record for record in self.records if not record.rows_of_model), self.records[0])
+        of_split = [record for record in self.records if not record.rows_of_model] or self.records
+        first = next((record for record in of_split if what_is_drawn(record)), of_split[0])
         return f"(nats per observation; {in_short(first)})"
 
     def advice(self) -> list[str]:

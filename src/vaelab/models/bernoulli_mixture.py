@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -15,7 +16,7 @@ from vaelab.likelihoods import LIKELIHOODS, ColumnLikelihood, likelihood_for
 from vaelab.models.build import builder
 from vaelab.models.contest import Passes, State
 from vaelab.models.contested import Auto
-from vaelab.models.mixture_model import MixtureModel, shares_and_density
+from vaelab.models.mixture_model import MixtureModel, Selection, Start, shares_and_density
 
 __all__ = ["BernoulliMixture", "bernoulli_mixture"]
 
@@ -74,8 +75,9 @@ class BernoulliMixture(MixtureModel):
         components: int | Auto = "auto",
         restarts: int = 2,
         smoothing: float | Auto = "auto",
+        selection: Selection = "validation",
     ) -> None:
-        super().__init__(data, components, restarts, smoothing)
+        super().__init__(data, components, restarts, smoothing, selection)
         spec = DataSpec.of(data)
         columns = LIKELIHOODS[likelihood_for(spec)](1, spec, None)
         assert isinstance(columns, ColumnLikelihood)
@@ -93,8 +95,23 @@ class BernoulliMixture(MixtureModel):
         assert isinstance(components, ParametricDistribution)
         return Mixture(state["log_weights"], components)
 
-    def passes(self, train: Observations, components: int, smoothing: float, generator: torch.Generator) -> Passes:
-        total, frequent = _whole_table(train, self._levels())
+    def size(self, components: int) -> int:
+        variables = sum(kind == "categorical" for kind, _, _ in self.columns.spec.groups)
+        return components * (self.data_dim - variables) + components - 1  # the levels of a variable sum to one
+
+    def starts(self, train: Observations) -> Start:
+        return partial(self._passes, train, *_whole_table(train, self._levels()))
+
+    def _passes(
+        self,
+        train: Observations,
+        total: float,
+        frequent: Tensor,
+        components: int,
+        smoothing: float,
+        generator: torch.Generator,
+    ) -> Passes:
+        """Yield what is learned after each pass over the training rows, without end."""
         state = self._start(train, frequent, components, generator)
         order = torch.randperm(len(train), generator=generator).to(train.device)
         size = max(_SMALLEST, -(-len(train) // _BLOCKS))
@@ -171,19 +188,22 @@ def bernoulli_mixture(
     components: int | Auto = "auto",
     restarts: int = 2,
     smoothing: float | Auto = "auto",
+    selection: Selection = "validation",
     seed: int | None = None,
 ) -> BernoulliMixture:
     """Build a mixture of independent columns: each row belongs to one of C classes, which is not observed.
 
     Formula: `log p(x) = log sum_c w_c prod_j p_cj(x_j)`. Learned by incremental expectation maximisation; what is
-    ``auto`` is chosen on the validation rows. Source: Lazarsfeld & Henry (1968), "Latent Structure Analysis"; the class
-    :class:`BernoulliMixture` names those of the learning.
+    ``auto`` is chosen on the validation rows, or by a criterion of the training rows. Source: Lazarsfeld & Henry
+    (1968), "Latent Structure Analysis"; the class :class:`BernoulliMixture` names those of the learning.
 
     Args:
         data: the data set, its spec, or the number of columns X: bits and categorical columns.
         components: C, or ``auto`` for the best of 1, 3, 10, 30, 100 and 300.
         restarts: starts from different random rows, of each number of components and smoothing.
         smoothing: s, rows of the whole table that are added to each component; or ``auto``, of 0.5, 5 and 20.
+        selection: what chooses: the ``validation`` rows, or ``bic``, the Bayesian information criterion of the training
+            rows (Schwarz, 1978, https://doi.org/10.1214/aos/1176344136), for which the smoothing ``auto`` is 0.5.
         seed: not used, as the training has a seed of its own.
 
     Raises:
@@ -193,4 +213,4 @@ def bernoulli_mixture(
     >>> model()
     Mixture(log_weights: (3,), Bernoulli(logits: (3, 6)))
     """
-    return BernoulliMixture(data, components, restarts, smoothing)
+    return BernoulliMixture(data, components, restarts, smoothing, selection)

@@ -23,7 +23,7 @@ from vaelab.likelihoods import (
 )
 from vaelab.models.density import DensityModel
 from vaelab.models.latent import LatentVariableModel
-from vaelab.models.model import Model
+from vaelab.models.model import Model, building
 from vaelab.models.saved import BuiltWith
 from vaelab.networks import NETWORKS, Activation, Build, NetworkName, standardised
 from vaelab.seeds import seeded
@@ -101,14 +101,15 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
         spec = bound.arguments["data"] = DataSpec.of(data)
         if bound.arguments.get("likelihood") == "auto":
             bound.arguments["likelihood"] = auto_likelihood(name, data)
-        with seeded(bound.arguments["seed"], "weights"):
-            model = function(*bound.args, **bound.kwargs)
-        learner = columns_of(model.likelihood) if isinstance(model, LatentVariableModel) else model
-        if isinstance(data, Dataset) and isinstance(learner, ColumnLikelihood | DensityModel):
-            learner.learn_from(data)
         options = {name: value for name, value in bound.arguments.items() if name not in ("data", "seed")}
-        if spec.may_be_missing:
-            model.allow_missing()
+        with building(name):
+            with seeded(bound.arguments["seed"], "weights"):
+                model = function(*bound.args, **bound.kwargs)
+            learner = columns_of(model.likelihood) if isinstance(model, LatentVariableModel) else model
+            if isinstance(data, Dataset) and isinstance(learner, ColumnLikelihood | DensityModel):
+                learner.learn_from(data)
+            if spec.may_be_missing:
+                model.allow_missing()
         model.spec, model.built_with = spec, _recipe(name, options)
         return model
 

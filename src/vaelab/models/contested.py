@@ -1,9 +1,9 @@
-"""A model that learns from several starts, one of which the validation rows choose."""
+"""A model that learns from several starts, the best of which is kept."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -52,11 +52,20 @@ class Contested(Counted):
             else:
                 self.register_buffer(name, value.clone())
 
-    def best_of(self, starts: Sequence[Passes], validation: Observations) -> Iterator[Pass]:
-        """Make the passes of all starts, those of the better ones last; keep what is best on the validation rows."""
-        yield from contest(starts, lambda state: self._score(state, validation), self.keep, self.patience, self.first)
+    def best_of(
+        self, starts: Sequence[Passes], validation: Observations, score: Callable[[State], float] | None = None
+    ) -> Iterator[Pass]:
+        """Make the passes of all starts, those of the better ones last; keep what is best.
 
-    def _score(self, state: State, rows: Observations) -> float:
+        It is the best on the validation rows, or by a score of what was learned.
+        """
+
+        def validate(state: State) -> float:
+            return self.mean_of(state, validation)
+
+        yield from contest(starts, validate, self.keep, self.patience, self.first, score)
+
+    def mean_of(self, state: State, rows: Observations) -> float:
         """Return the mean log p(x) of rows, in nats, under what was learned."""
         distribution = self.distribution_of(state)
         values = self.values_of(rows, lambda x: self.log_density(distribution, x))
@@ -82,7 +91,7 @@ def require_smoothing(value: float | Auto) -> float | Auto:
     Raises:
         InputError: another value.
     """
-    smoothing = value if value == "auto" else require_number("smoothing", value, 0)
+    smoothing = value if value == "auto" else require_number("smoothing", value, 0, beside="auto")
     if smoothing == 0:
         raise InputError("smoothing: expected a number above 0, as a value that never occurred is possible; got 0")
     return smoothing

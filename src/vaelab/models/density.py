@@ -201,13 +201,15 @@ class Pass(NamedTuple):
 
     Attributes:
         train: the mean log p(x) of the training rows.
-        validation: that of the validation rows, by which a model is chosen.
+        validation: that of the validation rows.
         of: how many passes there can be at most.
+        score: by which passes are compared; None for the validation.
     """
 
     train: float
     validation: float
     of: int = 1
+    score: float | None = None
 
 
 class Counted(DensityModel):
@@ -221,7 +223,7 @@ class Counted(DensityModel):
     def learn(self, train: Observations, validation: Observations, seed: int) -> Iterator[Pass]:
         """Improve the model in place, and yield the results of each pass.
 
-        It ends with the state of the best validation. It is called without gradients, and starts anew each time, so
+        It ends with the state of the best pass. It is called without gradients, and starts anew each time, so
         that the same rows and seed give the same model. A row of weight 2 counts as two rows; NaN is a missing value.
         """
 

@@ -77,7 +77,7 @@ class HiddenChowLiuTree(Contested):
         smoothing: float | Auto = "auto",
     ) -> None:
         super().__init__(data)
-        self.states = states if states == "auto" else require_int("states", states, 1)
+        self.states = states if states == "auto" else require_int("states", states, 1, "auto")
         self.restarts = require_int("restarts", restarts, 1)
         self.smoothing = require_smoothing(smoothing)
         if self.data_dim > MOST_COLUMNS:

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from vaelab.data import Dataset, DataSpec, Observations
 from vaelab.distributions import Mixture
-from vaelab.errors import require_int
+from vaelab.errors import require_choice, require_int
 from vaelab.inputs import Table
 from vaelab.models.contest import Passes, State
 from vaelab.models.contested import Auto, Contested, require_smoothing
 from vaelab.models.density import Pass
 from vaelab.seeds import derive_seed
 
-__all__ = ["MixtureModel", "shares_and_density"]
+__all__ = ["MixtureModel", "Selection", "Start", "shares_and_density"]
+
+Selection = Literal["validation", "bic"]
+# From a number of components, a smoothing and a generator of random numbers to the passes of a start, without end.
+Start = Callable[[int, float, torch.Generator], Passes]
 
 
 class MixtureModel(Contested):
     """A density model that is a mixture, learned by expectation maximisation from several starts.
 
-    The starts are those of every number of components, every smoothing and every repetition; which of them is kept the
-    validation rows decide. A subclass has :meth:`distribution_of`, which makes a mixture of what is learned, and
-    :meth:`passes` of one start. The first axis of each learned tensor is that of the components.
+    The starts are those of every number of components, every smoothing and every repetition. Which pass of which start
+    is kept, the mean log p(x) of the validation rows decides, or with ``selection="bic"`` the Bayesian information
+    criterion of the N training rows,
+
+    `mean log p(x) - k log N / (2 N)`, in nats a row, with k numbers that are learned.
+
+    It has no penalty for a small smoothing, so ``auto`` then is the smallest. A subclass has :meth:`distribution_of`,
+    which makes a mixture of what is learned, and :meth:`starts`. The first axis of each learned tensor is that of the
+    components.
+
+    Source: Schwarz (1978), https://doi.org/10.1214/aos/1176344136, of the criterion.
 
     Attributes:
         numbers_of_components: those that are compared, as far as the training rows are enough for them.
@@ -36,9 +49,10 @@ class MixtureModel(Contested):
 
     Args:
         data: the data set, its spec, or the number of columns X.
-        components: how many, or ``auto`` for the best on the validation rows.
+        components: how many, or ``auto`` for the best.
         restarts: starts of each setting.
         smoothing: rows, of what is in the whole table, that are added to those of each component; or ``auto``.
+        selection: what decides which is the best: the ``validation`` rows, or ``bic``.
 
     Raises:
         InputError: an option out of range, or columns of another kind.
@@ -54,33 +68,48 @@ class MixtureModel(Contested):
         components: int | Auto = "auto",
         restarts: int = 2,
         smoothing: float | Auto = "auto",
+        selection: Selection = "validation",
     ) -> None:
         super().__init__(data)
-        self.components = components if components == "auto" else require_int("components", components, 1)
+        self.components = components if components == "auto" else require_int("components", components, 1, "auto")
         self.restarts = require_int("restarts", restarts, 1)
         self.smoothing = require_smoothing(smoothing)
+        require_choice("selection", selection, get_args(Selection))
+        self.selection = selection
 
     @abstractmethod
     def distribution_of(self, state: State) -> Mixture:
         """Return the mixture of what was learned."""
 
     @abstractmethod
-    def passes(self, train: Observations, components: int, smoothing: float, generator: torch.Generator) -> Passes:
-        """Yield what is learned after each pass over the training rows, without end."""
+    def starts(self, train: Observations) -> Start:
+        """Count once what all starts share, and return what makes a start, which yields what each pass has learned."""
+
+    @abstractmethod
+    def size(self, components: int) -> int:
+        """Return how many numbers are learned of so many components, those that others determine not counted."""
 
     def learn(self, train: Observations, validation: Observations, seed: int) -> Iterator[Pass]:
         """Passes of all starts, those of the better ones last."""
         most = max(1, len(train) // self.rows_each)
         counts = (self.components,) if self.components != "auto" else self.numbers_of_components
         smoothings = self.smoothings if self.smoothing == "auto" else (self.smoothing,)
+        if self.selection == "bic":
+            smoothings = (min(smoothings),)
         if self.components == "auto":
             counts = tuple(count for count in counts if count <= most) or (1,)
-        settings = product(counts, smoothings, range(self.restarts))
+        settings, start = product(counts, smoothings, range(self.restarts)), self.starts(train)
         starts = [
-            self.passes(train, count, smoothing, torch.Generator().manual_seed(derive_seed(seed, "start", number)))
+            start(count, smoothing, torch.Generator().manual_seed(derive_seed(seed, "start", number)))
             for number, (count, smoothing, _) in enumerate(settings)
         ]
-        yield from self.best_of(starts, validation)
+        score = None if self.selection == "validation" else lambda state: self.bic(state, train)
+        yield from self.best_of(starts, validation, score)
+
+    def bic(self, state: State, train: Observations) -> float:
+        """Return the Bayesian information criterion of what was learned, in nats a row: the larger, the better."""
+        rows = float(len(train)) if train.weights is None else float(train.weights.double().sum())
+        return self.mean_of(state, train) - self.size(len(state["log_weights"])) * math.log(rows) / (2 * rows)
 
     def responsibilities(self, x: Table) -> Tensor:
         """Return the probability of each component given x, shape (B, C), for rows x (B, X)."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
@@ -17,10 +20,24 @@ from vaelab.errors import InputError, shown
 from vaelab.inputs import as_observations
 from vaelab.models.pretrained import Pretrained
 
-__all__ = ["Model", "SampleKind", "require_model", "statistic"]
+__all__ = ["Model", "SampleKind", "building", "require_model", "statistic"]
 
 SampleKind = Literal["draw", "mean", "mode"]
 _log = logging.getLogger("vaelab")
+_being_built: ContextVar[str | None] = ContextVar("being_built", default=None)
+
+
+@contextmanager
+def building(name: str) -> Iterator[None]:
+    """Give the models that are made meanwhile the name of a row of the table of models, which errors then state.
+
+    Of a builder that calls another one the outer name counts, which is that of the model in the end.
+    """
+    token = _being_built.set(_being_built.get() or name)
+    try:
+        yield
+    finally:
+        _being_built.reset(token)
 
 
 class Model(Pretrained, ABC):
@@ -37,7 +54,9 @@ class Model(Pretrained, ABC):
     @property
     def name(self) -> str:
         """What the model is called: its name in the table of models, or that of its class."""
-        return type(self).__name__ if self.built_with is None else self.built_with.name
+        if self.built_with is not None:
+            return self.built_with.name
+        return _being_built.get() or type(self).__name__
 
     @property
     def any_weight(self) -> Tensor:

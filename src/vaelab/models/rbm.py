@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -27,6 +28,11 @@ _CHAINS = 128
 _WALKS, _TEMPERATURES = 64, 300  # in either direction, of the estimate of log Z that is kept with the weights
 _SPREAD = 0.01  # standard deviation of the weights at the start
 _SETTLING = 20  # moves of the chains under the present weights before log Z is estimated from them
+_UNVALIDATED = (
+    "rbm: log Z is estimated from the chains of the training, as no validation rows were seen with these weights, so "
+    "log p(x) may be too high; vaelab.evaluate(model, data) estimates it from the rows"
+)
+_log = logging.getLogger("vaelab")
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class RestrictedBoltzmannMachine(Differentiable):
     kept with the weights: the larger of those by walks backwards from validation rows and forwards
     (:class:`~vaelab.distributions.BoltzmannPath`), so that the mean of log p(x) over these rows is too small rather
     than too large, and weights that the chains no longer follow are not selected. Weights that were never validated
-    have walks backwards from the chains.
+    have walks backwards from the chains, and a warning says so.
 
     Sources: Tieleman (2008), https://doi.org/10.1145/1390156.1390290, of the chains; Carbone et al. (2023),
     https://arxiv.org/abs/2305.19414, of their weights; Melchior, Fischer & Wiskott (2016),
@@ -161,6 +167,7 @@ class RestrictedBoltzmannMachine(Differentiable):
             if rows is not None:
                 x = rows[torch.arange(_WALKS, device=rows.device) * len(rows) // _WALKS]  # spread over the rows
             else:
+                _log.warning("%s", _UNVALIDATED)
                 x = self.chains[_systematic(self.chain_weights.softmax(0))][:: _CHAINS // _WALKS]
                 for _ in range(_SETTLING):
                     x = self._moved(p, x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from vaelab.models.bernoulli_mixture import BernoulliMixture
 from vaelab.models.build import builder
 from vaelab.models.contest import Passes, State
 from vaelab.models.contested import Auto
-from vaelab.models.mixture_model import MixtureModel, shares_and_density
+from vaelab.models.mixture_model import MixtureModel, Selection, Start, shares_and_density
 
 __all__ = ["TreeMixture", "tree_mixture"]
 
@@ -55,8 +56,9 @@ class TreeMixture(MixtureModel):
         components: int | Auto = "auto",
         restarts: int = 1,
         smoothing: float | Auto = "auto",
+        selection: Selection = "validation",
     ) -> None:
-        super().__init__(data, components, restarts, smoothing)
+        super().__init__(data, components, restarts, smoothing, selection)
         if self.data_dim > MOST_COLUMNS:
             raise InputError(
                 f"data: tree-mixture is for at most {MOST_COLUMNS:,} columns, as it compares all pairs; the data have "
@@ -79,12 +81,28 @@ class TreeMixture(MixtureModel):
         parts = zip(state["off"], state["on"], self._forests[1], strict=True)
         return Mixture(state["log_weights"], Stacked([Tree(off, on, forest) for off, on, forest in parts]))
 
-    def passes(self, train: Observations, components: int, smoothing: float, generator: torch.Generator) -> Passes:
+    def size(self, components: int) -> int:
+        return components * (2 * self.data_dim - 1) + components - 1  # a root has one number, each other column two
+
+    def starts(self, train: Observations) -> Start:
         counts = PairCounts.of(train, self.data_dim)
         whole = counts.smoothed(counts.independent(_MEANS), _INDEPENDENT)
-        begin = BernoulliMixture(self.data_dim, components).to(self.any_weight)
+        begin = BernoulliMixture(self.data_dim).to(self.any_weight)
         begin.may_be_missing = self.may_be_missing
-        first = begin.passes(train, components, smoothing, generator)
+        return partial(self._passes, train, whole, begin, begin.starts(train))
+
+    def _passes(
+        self,
+        train: Observations,
+        whole: Pairs,
+        begin: BernoulliMixture,
+        start: Start,
+        components: int,
+        smoothing: float,
+        generator: torch.Generator,
+    ) -> Passes:
+        """Yield what is learned after each pass over the training rows, without end."""
+        first = start(components, smoothing, generator)
         mixture = begin.distribution_of(next(islice(first, _FIRST - 1, None))[0])
         while True:
             shares, value = self._shares(train, mixture)
@@ -131,19 +149,23 @@ def tree_mixture(
     components: int | Auto = "auto",
     restarts: int = 1,
     smoothing: float | Auto = "auto",
+    selection: Selection = "validation",
     seed: int | None = None,
 ) -> TreeMixture:
     """Build a mixture of Chow-Liu trees: each row belongs to one of C classes, with a tree of the columns in each.
 
     Formula: `log p(x) = log sum_c w_c T_c(x)`, where in the tree T_c each bit depends on one other. Learned by
-    expectation maximisation; what is ``auto`` is chosen on the validation rows. Source: Meila & Jordan (2000),
-    https://www.jmlr.org/papers/v1/meila00a.html.
+    expectation maximisation; what is ``auto`` is chosen on the validation rows, or by a criterion of the training rows.
+    Source: Meila & Jordan (2000), https://www.jmlr.org/papers/v1/meila00a.html.
 
     Args:
         data: the data set, its spec, or the number of columns X, which are bits, at most 5,000.
         components: C, or ``auto`` for the best of 1, 2, 4, 8, 16 and 32.
         restarts: starts from different random rows, of each number of components and smoothing.
         smoothing: s, rows of the whole table that are added to each component; or ``auto``, of 5 and 50.
+        selection: what chooses: the ``validation`` rows, or ``bic``, the Bayesian information criterion of the training
+            rows (Schwarz, 1978, https://doi.org/10.1214/aos/1176344136), for which the smoothing ``auto`` is 5. It
+            counts the numbers of a tree, not which columns its edges join.
         seed: not used, as the training has a seed of its own.
 
     Raises:
@@ -152,4 +174,4 @@ def tree_mixture(
     >>> tree_mixture(6, components=3)()
     Mixture(log_weights: (3,), Stacked(3 x Tree(off: (6,), on: (6,))))
     """
-    return TreeMixture(data, components, restarts, smoothing)
+    return TreeMixture(data, components, restarts, smoothing, selection)

@@ -9,7 +9,7 @@ from typing import Any
 from vaelab.data import DATASETS, DataSpec
 from vaelab.evaluation import EvaluationRecord
 from vaelab.evaluation.advice import advice
-from vaelab.evaluation.protocol import in_short
+from vaelab.evaluation.protocol import in_short, what_is_drawn
 from vaelab.report.member import ReportedRun
 from vaelab.report.numbers import COLUMNS, MARK, column
 from vaelab.settings import words
@@ -133,7 +133,8 @@ def models_protocol(members: Sequence[ReportedRun]) -> str:
         return ""
     same = {record.likelihood for record in numbers}
     shared = {"weights": None, "likelihood": numbers[0].likelihood if len(same) == 1 else None}
-    return f"(nats per observation; {in_short(numbers[0].model_copy(update=shared))})"
+    first = next((record for record in numbers if what_is_drawn(record)), numbers[0])
+    return f"(nats per observation; {in_short(first.model_copy(update=shared))})"
 
 
 def _listed(words: Sequence[str]) -> str:

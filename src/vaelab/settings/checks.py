@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -55,7 +55,8 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        fault = error.errors()[0]
+        faults = error.errors()
+    fault = faults[0]
     path = _path(fault["loc"])
     key = ".".join(part for part in (where, path) if part) or "settings"
     if fault["type"] == "extra_forbidden":
@@ -63,14 +64,27 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
     if fault["type"] in ("value_error", "bool", "large"):
         message = fault["msg"].removeprefix("Value error, ")
     elif fault["type"] in _EXPECTED:
-        message = "expected " + _EXPECTED[fault["type"]].format(**fault.get("ctx", {}))
+        message = "expected " + _expected(fault, faults)
     else:
         message = f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
     got = "" if fault["type"] == "value_error" else f"; got {shown(fault['input'])}"
     raise InputError(f"{key}: {message}{got}{_as_list(key, fault)}")
 
 
-_OF_UNIONS = ("function", "list[", "constrained", "lax-or-strict")  # pydantic's names of the types in a union
+def _expected(first: ErrorDetails, faults: Sequence[ErrorDetails]) -> str:
+    """Return what was expected in the place of the first error: of a value of several types, each of them."""
+    of_place = [
+        fault for fault in faults if fault["input"] is first["input"] and _path(fault["loc"]) == _path(first["loc"])
+    ]
+    words = [
+        _EXPECTED[fault["type"]].format(**fault.get("ctx", {})) for fault in of_place if fault["type"] in _EXPECTED
+    ]
+    if len(words) > 1:  # one of a single word is that word
+        words = [word if " or " in word or "," in word else word.removeprefix("one of ") for word in words]
+    return " or ".join(dict.fromkeys(words))
+
+
+_OF_UNIONS = ("function", "list[", "constrained", "lax-or-strict", "literal[")  # pydantic's names of types in a union
 
 
 def _path(parts: Iterable[int | str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ from vaelab.training.result import FitResult, History, Row, objective_label
 
 __all__ = ["ModelEstimator", "Rows", "array_of"]
 
+_log = logging.getLogger("vaelab")
 Rows = npt.NDArray[np.float64]
 _TRAINING = ("epochs", "steps", "batch_size", "learning_rate")
 _OF_THE_ESTIMATOR = ("columns", "validation_fraction", "bound", "bound_samples", "device", "random_state", "verbose")
@@ -73,6 +75,8 @@ class ModelEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
             model = settings.build_model(data)
         result = self._train(model, data, settings, self._seed)
         self.model_, self.n_iter_, self.history_ = model, result.steps, result.history
+        if result.warning:
+            _log.warning("%s", result.warning)
         if result.stop_reason == "interrupted":
             raise KeyboardInterrupt
         return self

@@ -43,7 +43,9 @@ class BernoulliMixture(_MixtureEstimator):
         components: C, or ``auto`` for the best of 1, 3, 10, 30, 100 and 300 on the held-out rows.
         restarts: starts from different random rows, of each number of components and smoothing.
         smoothing: rows of the whole table that are added to each component; or ``auto``, of 0.5, 5 and 20.
-        validation_fraction: the share of X that is held out, by which the model is chosen.
+        selection: what chooses: the held-out rows (``validation``), or ``bic``, the Bayesian information criterion of
+            the others.
+        validation_fraction: the share of X that is held out.
         columns, device, random_state, verbose: as in :class:`~vaelab.sklearn.Independent`, which has the same
             attributes.
 
@@ -60,6 +62,7 @@ class BernoulliMixture(_MixtureEstimator):
         components: int | Literal["auto"] = "auto",
         restarts: int = 2,
         smoothing: float | Literal["auto"] = "auto",
+        selection: Literal["validation", "bic"] = "validation",
         validation_fraction: float = 0.1,
         columns: Mapping[str, Any] | None = None,
         device: str = "auto",
@@ -69,6 +72,7 @@ class BernoulliMixture(_MixtureEstimator):
         self.components = components
         self.restarts = restarts
         self.smoothing = smoothing
+        self.selection = selection
         self.validation_fraction = validation_fraction
         self.columns = columns
         self.device = device
@@ -85,7 +89,9 @@ class TreeMixture(_MixtureEstimator):
         components: C, or ``auto`` for the best of 1, 2, 4, 8, 16 and 32 on the held-out rows.
         restarts: starts from different random rows, of each number of components and smoothing.
         smoothing: rows of the whole table that are added to each component; or ``auto``, of 5 and 50.
-        validation_fraction: the share of X that is held out, by which the model is chosen.
+        selection: what chooses: the held-out rows (``validation``), or ``bic``, the Bayesian information criterion of
+            the others.
+        validation_fraction: the share of X that is held out.
         columns, device, random_state, verbose: as in :class:`~vaelab.sklearn.Independent`, which has the same
             attributes.
 
@@ -101,6 +107,7 @@ class TreeMixture(_MixtureEstimator):
         components: int | Literal["auto"] = "auto",
         restarts: int = 1,
         smoothing: float | Literal["auto"] = "auto",
+        selection: Literal["validation", "bic"] = "validation",
         validation_fraction: float = 0.1,
         columns: Mapping[str, Any] | None = None,
         device: str = "auto",
@@ -110,6 +117,7 @@ class TreeMixture(_MixtureEstimator):
         self.components = components
         self.restarts = restarts
         self.smoothing = smoothing
+        self.selection = selection
         self.validation_fraction = validation_fraction
         self.columns = columns
         self.device = device

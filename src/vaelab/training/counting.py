@@ -25,32 +25,32 @@ def count(
     run: Run | None = None,
     callback: Callable[[Row], None] | None = None,
 ) -> FitResult:
-    """Let a model learn from the rows of a data set, and leave it with the state of its best validation.
+    """Let a model learn from the rows of a data set, and leave it with the state of its best pass.
 
     Grey levels that become new bits at each step of other trainings are drawn once here, as with ``static``. The best
     weights are written when the training ends, also where it is stopped; one that was stopped starts again.
     """
     home, history = model.any_weight.device, History()
+    scores: list[float] = []
     model.spec = replace(data.spec, may_be_missing=model.may_be_missing)
     model.to(device).eval()
     if run is not None:
         run.forget_after(0)
     try:
         with stop_requests() as request:
-            result = _passes(model, data, seed, device, run, callback, request, history)
+            result = _passes(model, data, seed, device, run, callback, request, history, scores)
     finally:
         model.to(home)
         if run is not None and history:
-            run.save_weights(model.state_dict(), _best(history)[1])
+            run.save_weights(model.state_dict(), _best(scores) + 1)
     if run is not None and result.stop_reason == "finished":
         run.log({**history[-1], "finished": True})
     return result
 
 
-def _best(history: History) -> tuple[float, int]:
-    """Return the best validation, and the first pass that has it."""
-    bound, place = max((row["val/log-likelihood"], -int(row["step"])) for row in history)
-    return bound, -place
+def _best(scores: list[float]) -> int:
+    """Return the place of the best score, of several equal ones the first."""
+    return max(range(len(scores)), key=scores.__getitem__)
 
 
 def _passes(
@@ -62,6 +62,7 @@ def _passes(
     callback: Callable[[Row], None] | None,
     request: StopRequest,
     history: History,
+    scores: list[float],
 ) -> FitResult:
     """Make all passes, unless a signal asks to stop; their rows are logged, the last one by the caller."""
     fixed = data.with_binarisation("static") if data.binarisation == "dynamic" else data
@@ -74,15 +75,16 @@ def _passes(
             values = {"train/log-likelihood": done.train, "val/log-likelihood": done.validation}
             seconds = round(time.perf_counter() - begun, 3)
             history.append({"step": step, "steps": max(step, done.of), **values, "seconds": seconds})
+            scores.append(done.validation if done.score is None else done.score)
             if callback is not None:
                 callback(history[-1])
             if request.signal is not None:
                 break
-    interrupted, (bound, best_step) = request.signal is not None, _best(history)
+    interrupted, best = request.signal is not None, _best(scores)
     return FitResult(
         steps=len(history),
-        best_bound=bound,
-        best_step=best_step,
+        best_bound=history[best]["val/log-likelihood"],
+        best_step=best + 1,
         seconds=time.perf_counter() - begun,
         stop_reason="interrupted" if interrupted else "finished",
         history=history,

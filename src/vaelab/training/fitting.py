@@ -24,13 +24,14 @@ from vaelab.training.best import Best
 from vaelab.training.checks import check_counted, check_fit, training_rows
 from vaelab.training.counting import count
 from vaelab.training.density import fit_density
+from vaelab.training.floor import below_independent_columns
 from vaelab.training.interrupts import stop_requests
 from vaelab.training.length import at_pace, default_interval
 from vaelab.training.log import Log
 from vaelab.training.loop import run_loop
 from vaelab.training.optimizers import MakeOptimizer, make_adam, make_optimizer
 from vaelab.training.parallel import ProcessGroup
-from vaelab.training.result import FitResult, History, Row, StopReason
+from vaelab.training.result import FitResult, History, Row, StopReason, objective_label
 from vaelab.training.setup import Setup
 from vaelab.training.state import Trained, TrainState
 from vaelab.training.surroundings import choose_device, own_torch, require_ordinary, require_trainable
@@ -109,7 +110,7 @@ def fit(
     if isinstance(model, Counted):
         _refuse(model, estimator=estimator, objective=objective, optimizer=optimizer, settings=settings, **training)
         check_counted(model, data, group.ranks.count)
-        return count(model, data, seed, where, run, callback)
+        return _compared(count(model, data, seed, where, run, callback), model, data)
     if not isinstance(model, LatentVariableModel | Differentiable):
         raise InputError(f"model: expected one that is Counted or Differentiable; {model.name} is neither")
     chosen = _chosen(model, estimator, objective, settings, seed, training)
@@ -135,6 +136,7 @@ def fit(
         result = _end(setup, state, reason, request.signal)
         if reason != "interrupted" and group.is_rank_zero:
             fit_density(model, data, seed, run)
+            result = _compared(result, model, data)
     finally:
         model.to(home)
         if estimator is not None:
@@ -265,6 +267,14 @@ def _new_state(
         average,
         GradientVariance(model) if settings.log_gradient_variance and isinstance(model, LatentVariableModel) else None,
     )
+
+
+def _compared(result: FitResult, model: Model, data: Dataset) -> FitResult:
+    """Return the result of a density model with a warning where independent columns are better."""
+    is_likelihood = objective_label(result.history) == "log-likelihood"
+    if result.stop_reason == "interrupted" or not isinstance(model, DensityModel) or not is_likelihood:
+        return result
+    return replace(result, warning=below_independent_columns(model, data, result.best_bound))
 
 
 def _end(setup: Setup, state: TrainState, reason: StopReason, number: int | None) -> FitResult:

@@ -72,6 +72,7 @@ class FitResult:
         history: the logged rows, those before a resumption included.
         signal: the number of the signal that interrupted the training.
         verdict: whether more steps would help; None after an interruption.
+        warning: a sentence where a density model is below independent columns on the validation rows; otherwise empty.
     """
 
     steps: int
@@ -82,14 +83,15 @@ class FitResult:
     history: History = field(repr=False)
     signal: int | None = None
     verdict: Verdict | None = None
+    warning: str = ""
 
     def __str__(self) -> str:
         first = f"{self.steps:,} steps in {self.seconds:.1f} s ({self.stop_reason})"
         label = objective_label(self.history)
         best = f"best validation {label} {self.best_bound:.2f} nats at step {self.best_step:,}"
-        return "\n".join(
-            [first, *([best] if self.best_step else []), *([self.verdict.sentence] if self.verdict else [])]
-        )
+        verdict = "" if self.verdict is None else self.verdict.sentence
+        lines = [first, best if self.best_step else "", verdict, self.warning and f"warning: {self.warning}"]
+        return "\n".join(line for line in lines if line)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything except the history as JSON values; ``best_bound`` is None if there was no validation."""
