@@ -170,6 +170,7 @@ BUILD: dict[str, Callable[[], LatentVariableModel]] = {
     "no hidden layer": lambda: models.gaussian_vae(6, 2, []),
     "learned prior": lambda: models.bernoulli_vae(DataSpec((6,), torch.full((6,), 0.3)), 3, [4], prior="learned"),
     "mixture prior": lambda: models.gaussian_vae(6, 2, [5], prior="mixture", prior_components=3),
+    "vamp prior": lambda: models.gaussian_vae(6, 2, [5], prior="vamp", prior_components=3),
     "own network": lambda: models.gaussian_vae(6, 2, network=own_network),
     "conv, odd sides": lambda: models.gaussian_vae(DataSpec((9, 13), MEAN), 2, [7], network="conv"),
     "conv, bits": lambda: models.bernoulli_vae(DataSpec((11, 8)), 5, [6], network="conv"),

@@ -1,5 +1,6 @@
 """Room: priors. Every prior that has a name: normalised, drawn as its density says, learned, saved, and fit for use."""
 
+import copy
 import math
 
 import numpy as np
@@ -15,7 +16,7 @@ from vaelab.distributions import DiagonalNormal, Mixture
 from vaelab.errors import InputError
 from vaelab.estimators import Expectation
 from vaelab.likelihood import elbo, exact, importance_weighted, prior_average, quadrature
-from vaelab.priors import BIT_PRIORS, REAL_PRIORS
+from vaelab.priors import BIT_PRIORS, REAL_PRIORS, VampPrior
 from vaelab.seeds import seeded
 from vaelab.settings import resolve
 
@@ -162,6 +163,57 @@ def test_a_learned_prior_starts_as_the_fixed_one(code, name):
     assert torch.allclose(one, other, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["bits", "missing", "conditional", "weights", "real"])
+def test_pseudo_inputs_start_at_rows_of_the_training_split(kind):
+    rows = np.random.default_rng(0).integers(0, 2, (50, 6)).astype(np.float32)
+    if kind == "real":
+        rows = 7 + 3 * np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
+    if kind == "missing":
+        rows[:, 0][::2] = np.nan
+    weights = (np.arange(50) % 5 == 0).astype(float) if kind == "weights" else None
+    data = vaelab.Dataset.from_arrays(
+        rows, np.arange(50) % 2, sample_weight=weights, values="real" if kind == "real" else None
+    )
+    data = data.with_condition("labels") if kind == "conditional" else data
+    model = vaelab.gaussian_vae(data, 2, hidden_dims=[4], prior="vamp", prior_components=8, seed=0)
+    x = data.train.observations().bits(slice(None))
+    x = x if weights is None else x[data.train.weights > 0]
+    mean = torch.cat([data.spec.mean, torch.zeros(data.spec.given)])
+    distance = torch.cdist(model.prior.inputs, torch.where(x.isnan(), mean, x)).min(1).values
+    assert distance.max() < 0.1
+    assert len(torch.unique(model.prior.inputs.round(), dim=0)) > 2
+    again, other = (
+        vaelab.gaussian_vae(data, 2, prior="vamp", prior_components=8, seed=seed).prior.inputs for seed in (0, 1)
+    )
+    assert torch.equal(again, model.prior.inputs)
+    assert not torch.equal(other, model.prior.inputs)
+    assert model.bound(x[:4]).isfinite().all()
+
+
+def test_a_vamp_prior_is_the_mean_of_posteriors_and_has_no_copy_of_the_encoder():
+    model, z = model_of("real", "vamp", 2), torch.randn(4, 5, 2).double()
+    q = model.posterior(model.prior.inputs)
+    each = Normal(q.loc, q.stddev).log_prob(z.unsqueeze(-2)).sum(-1)  # (4, 5, C)
+    assert torch.allclose(model.prior().log_prob(z), each.logsumexp(-1) - math.log(3), atol=1e-12)
+    assert [name for name, _ in model.prior.named_parameters()] == ["inputs"]
+    copied = copy.deepcopy(model)
+    with torch.no_grad():
+        for weight in copied.posterior.parameters():
+            weight.zero_()
+    assert torch.allclose(copied.prior().log_prob(z), -z.square().sum(-1) / 2 - math.log(2 * math.pi), atol=1e-12)
+    assert model.prior().log_prob(z).allclose(each.logsumexp(-1) - math.log(3), atol=1e-12)
+
+
+def test_a_vamp_prior_needs_a_posterior_of_vaelab():
+    class Other(torch.nn.Module):
+        def forward(self, x):
+            return Independent(Normal(x, 1.0), 1)
+
+    prior = VampPrior(4, Other(), vaelab.DataSpec((4,)), components=3)
+    with pytest.raises(InputError, match=r"prior: 'vamp' expects a posterior .*; got Independent"):
+        prior()
+
+
 def build_table(code):
     return BIT_PRIORS if code == "bits" else REAL_PRIORS
 
@@ -204,7 +256,7 @@ CHOSEN = [  # the estimators of codes of one layer, without bias, that need no p
 @pytest.mark.parametrize(("row", "code", "name"), CHOSEN, ids=[f"{row.name} {name}" for row, _, name in CHOSEN])
 def test_the_expected_gradient_is_that_of_the_bound(row, code, name):
     """Also that of the encoder through the VampPrior, which is made of it."""
-    model, x = model_of(code, name, row.bits), observations_of()
+    model, x = model_of(code, name, row.bits, std=0.1), observations_of()  # smooth enough for the quadrature
     estimator = row.build(model)
     drawn, weight = row.law(model, x, row.samples)
     repeated = x.repeat(len(weight) // len(x), 1)

@@ -27,7 +27,7 @@ from vaelab.likelihoods import (
 )
 from vaelab.models import LatentVariableModel
 from vaelab.posteriors import BernoulliPosterior, ChainPosterior, DeltaPosterior, GaussianPosterior
-from vaelab.priors import BernoulliPrior, ChainPrior, GaussianPrior, MixturePrior, NormalMixturePrior
+from vaelab.priors import BernoulliPrior, ChainPrior, GaussianPrior, MixturePrior, NormalMixturePrior, VampPrior
 
 __all__ = ["LIKELIHOODS", "POSTERIORS", "PRIORS", "describe"]
 
@@ -179,6 +179,7 @@ PRIORS: dict[type[nn.Module], Callable[[Export, Any], Json]] = {
     BernoulliPrior: lambda export, prior: {"kind": "bernoulli", "logits": export.vector(prior.logits)},
     MixturePrior: _mixture,
     NormalMixturePrior: _normal_mixture,
+    VampPrior: _normal_mixture,
     ChainPrior: _chain_prior,
 }
 POSTERIORS: dict[type[nn.Module], Callable[[Export, Any], Json]] = {

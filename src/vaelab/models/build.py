@@ -26,6 +26,7 @@ from vaelab.models.latent import LatentVariableModel
 from vaelab.models.model import Model, building
 from vaelab.models.saved import BuiltWith
 from vaelab.networks import NETWORKS, Activation, Build, NetworkName, standardised
+from vaelab.priors import VampPrior
 from vaelab.seeds import seeded
 
 __all__ = [
@@ -83,8 +84,8 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
     """Complete a function that builds a model.
 
     The function gets ``data`` as a :class:`~vaelab.data.DataSpec`, instead of ``likelihood="auto"`` the name that it
-    stands for, and draws its weights from ``seed``. Its likelihood may learn from the training rows of a data set. The
-    model gets ``spec`` and, if it can be built again from plain values, ``built_with``.
+    stands for, and draws its weights from ``seed``. Its parts may learn from the training rows of a data set. The model
+    gets ``spec`` and, if it can be built again from plain values, ``built_with``.
     """
     signature = inspect.signature(function)
     name = function.__name__.replace("_", "-")
@@ -105,15 +106,25 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
         with building(name):
             with seeded(bound.arguments["seed"], "weights"):
                 model = function(*bound.args, **bound.kwargs)
-            learner = columns_of(model.likelihood) if isinstance(model, LatentVariableModel) else model
-            if isinstance(data, Dataset) and isinstance(learner, ColumnLikelihood | DensityModel):
-                learner.learn_from(data)
+            if isinstance(data, Dataset):
+                _learn_from(model, data, bound.arguments["seed"])
             if spec.may_be_missing:
                 model.allow_missing()
         model.spec, model.built_with = spec, _recipe(name, options)
         return model
 
     return build
+
+
+def _learn_from(model: Model, data: Dataset, seed: int | None) -> None:
+    """Let the parts of a new model learn from the training rows what they can before the training."""
+    parts = [columns_of(model.likelihood), model.prior] if isinstance(model, LatentVariableModel) else [model]
+    for part in parts:
+        if isinstance(part, ColumnLikelihood | DensityModel):
+            part.learn_from(data)
+        elif isinstance(part, VampPrior):
+            with seeded(seed, "pseudo-inputs"):
+                part.learn_from(data)
 
 
 def _check_network(given: Mapping[str, Any]) -> None:

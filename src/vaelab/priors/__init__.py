@@ -14,6 +14,7 @@ from vaelab.priors.chain import ChainPrior
 from vaelab.priors.mixture import Covariance, MixturePrior
 from vaelab.priors.normal import GaussianPrior
 from vaelab.priors.normal_mixture import NormalMixturePrior
+from vaelab.priors.vamp import VampPrior
 
 __all__ = [
     "BIT_PRIORS",
@@ -27,6 +28,7 @@ __all__ = [
     "MixturePrior",
     "NormalMixturePrior",
     "RealPriorName",
+    "VampPrior",
 ]
 
 # The priors that a model's option ``prior`` names. A row is called with the size of the code, and by keyword with what
@@ -34,6 +36,7 @@ __all__ = [
 REAL_PRIORS: dict[str, Callable[..., nn.Module]] = {
     "normal": GaussianPrior,
     "mixture": NormalMixturePrior,
+    "vamp": VampPrior,
 }
 BIT_PRIORS: dict[str, Callable[..., nn.Module]] = {
     "uniform": BernoulliPrior,
