@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "estimators_study.json"
-BIASED = {"concrete", "straight-through", "gumbel-straight-through"}
+BIASED = {"concrete", "straight-through", "half", "gumbel-straight-through"}
 # estimator -> bounds of its papers on MNIST, linear and non-linear 200 bits; None where there is none.
 TRAIN = "training ELBO, static, 2 million steps of 24"
 PUBLISHED: list[tuple[str, float | None, float | None, str]] = [

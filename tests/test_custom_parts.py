@@ -125,20 +125,22 @@ def test_torchs_independent_distributions_give_the_estimate_of_our_own(kind, for
 # form -> (kind, what a posterior of it cannot do): the estimators that refuse it, and the words with which they do
 NEEDS_BITS = {
     *(name for name, kind in ESTIMATORS.items() if issubclass(kind, BernoulliEstimator)),
-    *("disarm", "concrete", "gumbel-straight-through"),
+    *("disarm", "concrete", "half", "gumbel-straight-through"),
 }
+NEEDS_NUMBERS = {"exact": "posterior of independent normal numbers"}
 OTHERS = [
-    ("gaussian", multivariate_normal, {}),
-    ("gaussian", low_rank_normal, {}),
+    ("gaussian", multivariate_normal, NEEDS_NUMBERS),
+    ("gaussian", low_rank_normal, NEEDS_NUMBERS),
     (
         "gaussian",
         mixture,
-        dict.fromkeys(("pathwise", "sticking-the-landing", "doubly-reparameterised"), "differentiable"),
+        NEEDS_NUMBERS | dict.fromkeys(("pathwise", "sticking-the-landing", "doubly-reparameterised"), "differentiable"),
     ),
     (
         "gaussian",
         transformed,
-        dict.fromkeys(
+        NEEDS_NUMBERS
+        | dict.fromkeys(
             ("sticking-the-landing", "doubly-reparameterised", "wake-sleep", "reweighted-wake-sleep", "sampled"),
             "parameters can be held constant",
         ),

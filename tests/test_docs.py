@@ -151,7 +151,9 @@ def test_table_of_estimators(kind: type[Estimator]) -> None:
     for objective, plain in ((ELBO(), kind.cost), (IWAE(), kind.cost_of_others or kind.cost)):
         text = str(plain)
         assert f"${latex_of(text)}$" in cost
-        formula = text.replace("2^D", "2 ** 3").replace(" K", " * 4").replace("K", "4").replace("L", "2")
+        formula = (
+            text.replace("2^D", "2 ** 3").replace(" K", " * 4").replace("K", "4").replace("L", "2").replace("D", "3")
+        )
         assert kind(Sizes(5, 3, layers=2), samples=4).decoder_evaluations(objective) == eval(formula), (kind, text)
     assert "https://" in source or kind is Exact
     assert bool(kind.biased) == bool(kind.bias) == (f"| `{kind.name}` |" in tables["biases"]())

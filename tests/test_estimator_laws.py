@@ -122,6 +122,12 @@ WRONG = {
     ),
     "double CV, fed pairs": (find("double-cv", samples=2), draws.pairs),
     "RODEO, fed pairs": (find("rodeo", samples=2), draws.pairs),
+    "bitflip, fed flips of rare bits alone": (
+        find("bitflip", samples=1),
+        draws.with_flips(draws.codes, draws.rare_bits),
+    ),
+    "UGC, fed flips of all bits": (find("ugc", samples=2), draws.with_flips(draws.pairs, draws.all_bits, 2)),
+    "UGC, fed independent codes": (find("ugc", samples=2), draws.with_flips(draws.codes, draws.rare_bits, 2)),
 }
 
 
@@ -283,7 +289,11 @@ def test_the_pieces_of_rodeo_are_its_network():
         assert torch.allclose(mine, direct, rtol=1e-10)
 
 
-AVERAGED = ("arm", "rebar", "relax", "concrete", "straight-through", "gumbel-straight-through", "muprop", "disarm")
+AVERAGED = (
+    *("arm", "rebar", "relax", "concrete", "straight-through", "half", "gumbel-straight-through", "muprop", "disarm"),
+    *("bitflip", "ugc", "local-expectation"),
+)
+GROUPS = {"disarm": 2, "bitflip": 2, "ugc": 3}  # all first codes of the draws, then all second ones, and so on
 
 
 @pytest.mark.parametrize("name", AVERAGED)
@@ -291,16 +301,14 @@ def test_more_codes_average_the_estimate_of_fewer(name):
     """For the mean, K draws side by side give exactly the mean of their own gradients: the law of one is that of K."""
     row = next(row for row in laws.ROWS if (row.estimator, row.objective) == (name, "elbo"))
     model, x = laws.build_model("bits", 2), observations_of()
-    row = replace(row, bits=2, samples=2 if name in ("arm", "disarm") else 1)
+    row = replace(row, bits=2, samples=2 if name in ("arm", "disarm", "ugc") else 1)
     one, many = row.build(model), replace(row, samples=3 * row.samples).build(model)
     many.load_state_dict(one.state_dict())
     objective = laws.OBJECTIVES["elbo"]
     torch.manual_seed(2)
     draws = [one.draw(Expectation(model, objective, x, model.posterior(x))) for _ in range(3)]
-    if name == "disarm":  # first halves of all pairs, then their partners
-        together = torch.cat([*(draw[:1] for draw in draws), *(draw[1:] for draw in draws)])
-    else:
-        together = torch.cat(draws, dim=draws[0].ndim - 3)
+    groups = [draw.chunk(GROUPS.get(name, 1), dim=draw.ndim - 3) for draw in draws]
+    together = torch.cat([group for same in zip(*groups, strict=True) for group in same], dim=draws[0].ndim - 3)
 
     def gradient(estimator, drawn):
         expectation = Expectation(model, objective, x, model.posterior(x))
@@ -364,10 +372,18 @@ def test_what_an_estimator_is_not_defined_for_is_refused_in_one_sentence(name):
         ("muprop", {"baseline": "netwrok"}, "did you mean 'network'"),
         *(
             (name, {"temperature": value}, f"estimator.temperature: expected a .*; got {value:g}")
-            for name in ("rebar", "relax", "concrete", "gumbel-straight-through")
+            for name in ("rebar", "relax", "concrete", "half", "gumbel-straight-through")
             for value in (0.0, -0.5)
         ),
         ("concrete", {"prior_temperature": 0.0}, "estimator.prior_temperature: expected a temperature above 0"),
+        ("ugc", {"samples": 3}, "expected an even number, for pairs of codes; got 3"),
+        (
+            "gumbel-straight-through",
+            {"conditional_samples": 0},
+            r"estimator\.conditional_samples: expected an integer of at least 1; got 0",
+        ),
+        ("exact", {"nodes": 0}, r"estimator\.nodes: expected an integer of at least 1; got 0"),
+        ("exact", {"nodes": 201}, r"estimator\.nodes: expected at most 200 for each number; got 201"),
     ],
 )
 def test_options_that_cannot_work_are_refused(name, options, words):

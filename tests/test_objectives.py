@@ -438,7 +438,7 @@ IMPOSSIBLE = {
     "estimator": (
         lambda: StickingTheLanding(build("gaussian")).check(build("gaussian"), ELBO(free_bits=0.1)),
         "objective.free_bits: expected 0 for the estimator 'sticking-the-landing', whose gradient has no KL in closed "
-        "form; got 0.1, which goes with score-function or pathwise",
+        "form; got 0.1, which goes with exact, score-function or pathwise",
     ),
     "chain": (
         lambda: ScoreFunction(build(LAYERED[0])).check(build(LAYERED[0]), ELBO(free_bits=0.1)),

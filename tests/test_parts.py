@@ -115,13 +115,20 @@ def test_a_bound_is_the_formula_of_the_parts(code, role, name):
 
 
 # What an estimator asks of a part that torch's distributions may lack, and the words in which it says so.
-LACKS = "needs a (posterior|prior) of independent bits|differentiable|parameters can be held constant"
+LACKS = "needs a (posterior|prior) of independent (bits|normal numbers)|differentiable|parameters can be held constant"
 NEED_BERNOULLI = {name for name, kind in ESTIMATORS.items() if kind.codes == {"bits"}} - {"exact", "mean-field"}
-HOLD_CONSTANT = {"sticking-the-landing", "doubly-reparameterised", "wake-sleep", "reweighted-wake-sleep"}
+NEED_NORMAL_OR_CONSTANT = {
+    *("exact", "sticking-the-landing", "doubly-reparameterised", "wake-sleep", "reweighted-wake-sleep"),
+}
 REFUSED = {
-    ("real", "posterior", "mixture of normals"): {"pathwise", "sticking-the-landing", "doubly-reparameterised"},
-    ("real", "posterior", "neural spline flow"): HOLD_CONSTANT,
-    ("real", "posterior", "masked autoregressive flow"): HOLD_CONSTANT,
+    ("real", "posterior", "mixture of normals"): {
+        "exact",
+        "pathwise",
+        "sticking-the-landing",
+        "doubly-reparameterised",
+    },
+    ("real", "posterior", "neural spline flow"): NEED_NORMAL_OR_CONSTANT,
+    ("real", "posterior", "masked autoregressive flow"): NEED_NORMAL_OR_CONSTANT,
     ("bits", "posterior", "mixture of Bernoullis"): NEED_BERNOULLI - {"straight-through"},
     ("bits", "prior", "mixture of Bernoullis"): {"concrete"},
 }

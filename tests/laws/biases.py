@@ -97,6 +97,21 @@ def straight_through(row: Row) -> Gradients:
     return _through_logits(model, logits, (probability * slope).sum(0) * p * (1 - p))
 
 
+def half(row: Row) -> Gradients:
+    """Return the gradient of sum_j l_j E[f'_j(z) (2 pi_j (1 - pi_j) - p_j (1 - p_j) / 2)] - beta KL.
+
+    With pi_j = (z_j + sigmoid(l_j / t)) / 2, the factors of l held constant.
+    """
+    model, x = build_model(row.kind, row.bits), observations_of()
+    z, slope = slopes(model, x)
+    logits = model.posterior(x).logits
+    p, soft = (torch.sigmoid(logits.detach() / t) for t in (1.0, row.options["temperature"]))
+    between = (z + soft) / 2  # (S, B, D)
+    probability = log_bernoulli(logits, z).exp().detach().unsqueeze(-1)  # (S, B, 1)
+    factor = 2 * between * (1 - between) - p * (1 - p) / 2
+    return _through_logits(model, logits, (probability * slope * factor).sum(0))
+
+
 def gumbel_straight_through(row: Row) -> Gradients:
     """Return the same with dy_j/dl_j in place of p_j (1 - p_j), integrated over the noise that gives z_j.
 
@@ -123,7 +138,7 @@ def gumbel_straight_through(row: Row) -> Gradients:
 
 def _through_logits(model: LatentVariableModel, logits: Tensor, factor: Tensor) -> Gradients:
     """Return the gradient of factor . l - beta KL[q || p], with the KL of torch's Bernoulli."""
-    q, p = (torch.distributions.Bernoulli(logits=each) for each in (logits, model.prior().logits))
+    q, p = (torch.distributions.Bernoulli(logits=each) for each in (logits, model.prior().logits.expand_as(logits)))
     kl = torch.distributions.kl_divergence(q, p).sum(-1)  # (B,)
     return gradients_of_parts(model, ((factor.detach() * logits).sum(-1) - OBJECTIVES["elbo"].beta * kl).sum())
 
@@ -155,6 +170,7 @@ def covariances(row: Row) -> Gradients:
 EXPECTED: dict[str, tuple[Callable[[Row], Gradients], tuple[str, ...]]] = {
     "concrete": (relaxed_bound, tuple(PARTS)),
     "straight-through": (straight_through, ("encoder",)),
+    "half": (half, ("encoder",)),
     "gumbel-straight-through": (gumbel_straight_through, ("encoder",)),
     "wake-sleep": (dreams, ("encoder",)),
     "reweighted-wake-sleep": (weighted_score, ("encoder",)),

@@ -206,6 +206,58 @@ def everything(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Ten
     return drawn, torch.ones(len(x)).double()
 
 
+def on_nodes(nodes: int) -> Law:
+    """What is not random: the codes of all nodes of a quadrature."""
+
+    def law(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+        exact = Exact(model, samples, nodes)
+        return exact.draw(Expectation(model, ELBO(), x, model.posterior(x))), torch.ones(len(x)).double()
+
+    return law
+
+
+def with_flips(law: Law, among: Callable[[Tensor], Tensor], parts: int = 1) -> Law:
+    """What a law draws, then the first of its ``parts`` again, each code with one of the marked bits flipped."""
+
+    def flipped(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+        drawn, weight = law(model, x, samples)  # (M, S B, D)
+        count, dim = len(drawn) // parts, drawn.shape[-1]
+        marked = among(model.posterior(x).mean.detach()).double()  # (B, D)
+        total = marked.sum(-1, keepdim=True)
+        first = torch.eye(dim).double()[0].expand_as(marked)
+        chance = torch.where(
+            total > 0, marked / total.clamp_min(1), first
+        )  # nothing is flipped where nothing is marked
+        tuples = index_tuples(dim, count)  # (C, T): the bit of each code
+        drawn = drawn.view(len(drawn), -1, 1, len(x), dim)  # (M, S, 1, B, D)
+        flips = torch.eye(dim).double()[tuples].unsqueeze(-2) * marked  # (C, T, B, D)
+        others = (drawn[:count] - flips.unsqueeze(1)).abs()  # (C, S, T, B, D)
+        every = torch.cat([drawn.expand(-1, -1, tuples.shape[1], -1, -1), others]).flatten(1, 3)
+        chances = chance.T[tuples].prod(0)  # (T, B)
+        return every, (weight.view(-1, 1, len(x)) * chances).flatten()
+
+    return flipped
+
+
+def all_bits(p: Tensor) -> Tensor:
+    return torch.ones_like(p)
+
+
+def rare_bits(p: Tensor) -> Tensor:
+    """Bits of which one value has a probability below 1/(2 D)."""
+    return (p < 0.5 / p.shape[-1]) | (p > 1 - 0.5 / p.shape[-1])
+
+
+def one_after_the_other(law: Law) -> Law:
+    """Several kinds of noise of one code, (N, 1, S B, D), as (N, S B, D)."""
+
+    def flat(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
+        drawn, weight = law(model, x, samples)
+        return drawn.flatten(0, 1), weight
+
+    return flat
+
+
 def grid(model: LatentVariableModel, x: Tensor, samples: int) -> tuple[Tensor, Tensor]:
     """K independent Gaussian codes on a grid of reals, weighted by their density."""
     z, width = grid_of(model, x)

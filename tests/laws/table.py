@@ -20,6 +20,7 @@ from torch import Tensor
 
 from tests.laws.draws import (
     Law,
+    all_bits,
     all_chain_branches,
     chain_branches,
     chain_codes,
@@ -33,11 +34,15 @@ from tests.laws.draws import (
     gaussian_copula,
     grid,
     hermite,
+    on_nodes,
+    one_after_the_other,
     pairs,
     partners,
+    rare_bits,
     side_by_side,
     tanh_sinh,
     uniforms,
+    with_flips,
 )
 from tests.laws.exact import PARTS, Gradients, exact_gradients, gradients_of_parts
 from tests.laws.models import X, build, incomplete, observations_of
@@ -175,6 +180,15 @@ ROWS: list[Row] = [
     Row("exact", "elbo", everything, bits=3),
     Row("exact", "iwae", everything, samples=2),
     Row("exact", "iwae", everything, samples=3),
+    Row("exact", "elbo", on_nodes(100), 1, {"nodes": 100}, "real", 1),
+    *(
+        Row("exact", objective, on_nodes(100), 2, {"nodes": 100}, "real", 1, tolerance=1e-8)
+        for objective in ("iwae", *OTHERS)
+    ),
+    *(
+        Row("exact", objective, on_nodes(180), 1, {"nodes": 180}, REALS, 1, tolerance=1e-6)
+        for objective in ("elbo", "iwae", "piwae")
+    ),
     *(
         Row("score-function", objective, codes, samples, {"baseline": baseline}, bits=bits, prime=prime)
         for objective in OBJECTIVES
@@ -236,8 +250,23 @@ ROWS: list[Row] = [
     Row("rebar", "elbo", side_by_side(uniforms("1-p", gauss_legendre, 30)), 2, bits=1, prime=REBAR),
     Row("concrete", "elbo", side_by_side(uniforms("1-p", tanh_sinh, 41)), 2, bits=1, biased=PARTS),
     Row("concrete", "iwae", side_by_side(uniforms("1-p", tanh_sinh, 41)), 2, bits=1, biased=PARTS),
+    *(Row("bitflip", "elbo", with_flips(codes, all_bits), samples, bits=bits) for samples, bits in ((1, 3), (2, 2))),
+    *(Row("ugc", "elbo", with_flips(pairs, rare_bits, 2), samples, bits=bits) for samples, bits in ((2, 3), (4, 2))),
+    *(Row("local-expectation", "elbo", codes, samples, bits=bits) for samples, bits in ((1, 3), (2, 2))),
     *(Row("straight-through", "elbo", codes, samples, bits=2, biased=("encoder",)) for samples in (1, 2)),
+    *(
+        Row("half", "elbo", codes, samples, {"temperature": t}, bits=2, biased=("encoder",))
+        for samples, t in ((1, 1.0), (2, 1.0), (1, 1.5))
+    ),
     Row("gumbel-straight-through", "elbo", uniforms("1-p", gauss_legendre, 30), bits=2, biased=("encoder",)),
+    Row(
+        "gumbel-straight-through",
+        "elbo",
+        one_after_the_other(uniforms("1-p", gauss_legendre, 30, free=True)),
+        options={"conditional_samples": 2},
+        bits=1,
+        biased=("encoder",),
+    ),
     *(Row("reweighted-wake-sleep", "iwae", codes, samples, bits=2, biased=("encoder",)) for samples in (1, 3)),
     Row("reweighted-wake-sleep", "iwae", grid, 2, {}, "real", 1, biased=("encoder",)),
     *(Row("wake-sleep", "elbo", day_and_night, k, bits=bits, biased=("encoder",)) for k, bits in ((1, 2), (2, 1))),

@@ -13,20 +13,23 @@ from vaelab.estimators.contract import BernoulliEstimator, Estimate, Estimator, 
 from vaelab.estimators.covariance import Covariance
 from vaelab.estimators.double_cv import DoubleCV
 from vaelab.estimators.exact import Exact
+from vaelab.estimators.flips import UGC, BitFlip, LocalExpectation
 from vaelab.estimators.mean_field import MeanFieldEM
 from vaelab.estimators.muprop import MuProp
 from vaelab.estimators.pathwise import DoublyReparameterised, Pathwise, StickingTheLanding
 from vaelab.estimators.rebar import Rebar, Relax
 from vaelab.estimators.rodeo import Rodeo
 from vaelab.estimators.score import ScoreFunction
-from vaelab.estimators.straight_through import GumbelStraightThrough, StraightThrough
+from vaelab.estimators.straight_through import GumbelStraightThrough, Half, StraightThrough
 from vaelab.estimators.wake_sleep import ReweightedWakeSleep, WakeSleep
 
 __all__ = [
     "ARM",
     "ARMS",
     "ESTIMATORS",
+    "UGC",
     "BernoulliEstimator",
+    "BitFlip",
     "Concrete",
     "Covariance",
     "DisARM",
@@ -37,6 +40,8 @@ __all__ = [
     "Exact",
     "Expectation",
     "GumbelStraightThrough",
+    "Half",
+    "LocalExpectation",
     "MeanFieldEM",
     "MuProp",
     "Pathwise",
@@ -64,8 +69,12 @@ ESTIMATORS: dict[str, type[Estimator]] = {
         ARMS,
         DoubleCV,
         Rodeo,
+        BitFlip,
+        UGC,
+        LocalExpectation,
         Concrete,
         StraightThrough,
+        Half,
         GumbelStraightThrough,
         WakeSleep,
         ReweightedWakeSleep,

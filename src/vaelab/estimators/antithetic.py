@@ -26,9 +26,9 @@ from vaelab.estimators.contract import (
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Combination, Objective, Terms
 
-__all__ = ["ARM", "DisARM", "swap_one", "values_of_partners"]
+__all__ = ["ARM", "PAIRS", "DisARM", "as_chain", "pairs_of", "swap_one", "values_of_partners"]
 
-_PAIRS = ", for pairs of codes"
+PAIRS = ", for pairs of codes"
 
 
 class ARM(BernoulliEstimator):
@@ -59,7 +59,7 @@ class ARM(BernoulliEstimator):
 
     def __init__(self, model: LatentVariableModel | Sizes, samples: int = 2) -> None:
         super().__init__(model, samples)
-        require_samples(samples, 2, _PAIRS, even=True)
+        require_samples(samples, 2, PAIRS, even=True)
 
     def draw(self, expectation: Expectation) -> Tensor:
         """Draw uniform noise u (K/2, B, D)."""
@@ -68,7 +68,7 @@ class ARM(BernoulliEstimator):
 
     def gradient(self, expectation: Expectation, q: Bernoulli, drawn: Tensor) -> tuple[Terms, Tensor, Tensor | None]:
         """The differences within the pairs multiply the noise."""
-        terms = expectation.terms(_pairs(drawn, q.mean.detach()))
+        terms = expectation.terms(pairs_of(drawn, q.mean.detach()))
         first, second = terms.signal_terms.detach().chunk(2)  # (K/2, B) each
         return terms, ((first - second).unsqueeze(-1) * (drawn - 0.5)).mean(0), None
 
@@ -127,11 +127,11 @@ class DisARM(Estimator):
         """Draw M codes and a partner of each for each layer, (M (1 + L), B, D): pairs, where there is one layer."""
         is_mean = expectation.objective.combination == "mean"
         with torch.no_grad():
-            return _branches(_as_chain(expectation.q), self.samples // 2 if is_mean else self.samples)
+            return _branches(as_chain(expectation.q), self.samples // 2 if is_mean else self.samples)
 
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the objective of the codes plus l times the estimate of its gradient, for each layer."""
-        objective, chain = expectation.objective, _as_chain(expectation.q)
+        objective, chain = expectation.objective, as_chain(expectation.q)
         terms, z, partners, differences = self._differences(expectation, drawn, len(chain.sizes))
         surrogate = direct(objective, terms)  # (B,)
         layers = zip(chain.factors(z), chain.split(z), map(chain.split, partners), differences, strict=True)
@@ -167,7 +167,7 @@ class DisARM(Estimator):
         """Refuse an odd number of codes where they form pairs among themselves."""
         super().check(model, objective)
         if objective.combination == "mean":
-            require_samples(self.samples, 2, _PAIRS, even=True)
+            require_samples(self.samples, 2, PAIRS, even=True)
 
 
 def values_of_partners(expectation: Expectation, partners: Tensor) -> Tensor:
@@ -200,7 +200,8 @@ def swap_one(objective: Objective, values: Tensor, others: Tensor) -> Tensor:
     return torch.logaddexp(rest, others) - math.log(len(values))
 
 
-def _as_chain(q: Distribution) -> Chain:
+def as_chain(q: Distribution) -> Chain:
+    """Return q as a chain of layers; one that is none has a single layer."""
     return q if isinstance(q, Chain) else Chain(q, (), q.event_shape)
 
 
@@ -211,7 +212,7 @@ def _branches(chain: Chain, count: int) -> Tensor:
     for index in range(len(chain.sizes)):
         factor = chain.factor(index, main)
         p = factor.mean.expand(count, *factor.mean.shape[-2:])  # (count, B, D_l)
-        layer, partner = _pairs(uniform(p.shape, p), p).chunk(2)
+        layer, partner = pairs_of(uniform(p.shape, p), p).chunk(2)
         main.append(layer)
         partners.append(partner)
     codes = [chain.join(main)]
@@ -223,6 +224,7 @@ def _branches(chain: Chain, count: int) -> Tensor:
     return torch.cat(codes)
 
 
-def _pairs(u: Tensor, p: Tensor) -> Tensor:
+def pairs_of(u: Tensor, p: Tensor) -> Tensor:
+    """Return the codes 1(u > 1 - p), then their partners 1(u < p), (2 K, B, D), for noise u (K, B, D)."""
     # Numbers are joined, not truth values: a compiler makes vector instructions of the one and not of the other.
     return torch.cat([(u > 1 - p).to(u.dtype), (u < p).to(u.dtype)])

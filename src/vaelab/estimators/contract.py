@@ -69,6 +69,7 @@ class Sizes:
         data_dim: X.
         latent_dim: D.
         layers: layers of a code, L.
+        code: kind of code.
         like: an empty tensor of the type and on the device of the model.
 
     >>> from vaelab.models import bernoulli_vae
@@ -80,6 +81,7 @@ class Sizes:
     data_dim: int
     latent_dim: int
     layers: int = 1
+    code: Code = "bits"
     like: Tensor = field(default_factory=lambda: torch.empty(0))
 
     @classmethod
@@ -89,19 +91,25 @@ class Sizes:
             return model
         if not isinstance(model, LatentVariableModel):
             raise InputError(f"estimator: expected the model that it is for; got {model!r}")
-        return cls(model.data_dim, model.latent_dim, max(1, len(model.layers)), model.any_weight.new_empty(0))
+        layers = max(1, len(model.layers))
+        return cls(model.data_dim, model.latent_dim, layers, model.code, model.any_weight.new_empty(0))
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Codes that a training step decodes for each observation: ``samples`` K + ``layers`` L K + ``fixed``, or 2^D.
+    """Codes that a step decodes for an observation: ``samples`` K + ``layers`` L K + ``bits`` D K + ``fixed``, or 2^D.
+
+    One of ``layers`` and ``bits`` may be equal to ``samples``; else they are 0.
 
     >>> str(Cost(2)), str(Cost(1, fixed=1)), str(Cost(0.5, layers=0.5)), Cost(0.5, layers=0.5).count(4, 200, 2)
     ('2 K', 'K + 1', '(1 + L) K/2', 6)
+    >>> str(Cost(1, bits=1)), Cost(1, bits=1).count(4, 200)
+    ('(1 + D) K', 804)
     """
 
     samples: float = 1
     layers: float = 0
+    bits: float = 0
     fixed: int = 0
     enumerates: bool = False
 
@@ -109,13 +117,14 @@ class Cost:
         """Return the number for K samples of codes of D numbers in L layers."""
         if self.enumerates:
             return int(2**latent_dim)
-        return int((self.samples + self.layers * layers) * samples) + self.fixed
+        return int((self.samples + self.layers * layers + self.bits * latent_dim) * samples) + self.fixed
 
     def __str__(self) -> str:
         if self.enumerates:
             return "2^D"
         samples = {0: "", 0.5: "K/2", 1: "K"}.get(self.samples, f"{self.samples:g} K")
-        parts = [f"(1 + L) {samples}" if self.layers else samples, str(self.fixed or "")]
+        factor = "(1 + L) " if self.layers else "(1 + D) " if self.bits else ""
+        parts = [factor + samples, str(self.fixed or "")]
         return " + ".join(part for part in parts if part) or "0"
 
 

@@ -12,7 +12,7 @@ from vaelab.errors import InputError
 from vaelab.estimators.contract import ANY_COMBINATION, Estimate, Estimator, Expectation, direct
 from vaelab.objectives import Combination, Terms
 
-__all__ = ["DoublyReparameterised", "Pathwise", "StickingTheLanding"]
+__all__ = ["DoublyReparameterised", "Pathwise", "StickingTheLanding", "along"]
 
 
 class _Reparameterised(Estimator):
@@ -65,8 +65,8 @@ class Pathwise(_Reparameterised):
             return Estimate.of(objective, terms, objective(terms.log_weights))
         z = drawn.detach().requires_grad_()
         terms = expectation.terms(z)
-        along = _along(drawn, z, target(terms.log_weights))
-        return Estimate.of(objective, terms, direct(objective, terms) + along)
+        path = along(drawn, z, target(terms.log_weights))
+        return Estimate.of(objective, terms, direct(objective, terms) + path)
 
 
 class StickingTheLanding(_Reparameterised):
@@ -152,11 +152,11 @@ class DoublyReparameterised(_Reparameterised):
         z = drawn.detach().requires_grad_()
         terms = expectation.terms(z)
         values = path_terms(expectation, terms, z).log_weights  # (K, B)
-        along = _along(drawn, z, target(values), target.path_factor(values.detach()))
-        return Estimate.of(objective, terms, objective(terms.log_weights_of_model) + along)
+        path = along(drawn, z, target(values), target.path_factor(values.detach()))
+        return Estimate.of(objective, terms, objective(terms.log_weights_of_model) + path)
 
 
-def _along(drawn: Tensor, z: Tensor, value: Tensor, factor: Tensor | None = None) -> Tensor:
+def along(drawn: Tensor, z: Tensor, value: Tensor, factor: Tensor | None = None) -> Tensor:
     """Return a surrogate, (B,), whose gradient reaches q's parameters through the codes ``drawn`` alone.
 
     It is that of ``value`` (B,) by z (K, B, D), codes of the same numbers without a graph of their own, multiplied by

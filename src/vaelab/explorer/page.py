@@ -44,9 +44,11 @@ FORMULAE = {
     "leave-one-out": "`grad_l E_q[f(z)] ~ 1/K sum_k (f(z_k) - 1/(K - 1) sum_(j != k) f(z_j)) (z_k - p)`",
     "arm": "`grad_l E_q[f(z)] ~ (f(z) - f(z')) (u - 1/2)`",
     "disarm": "`grad_l E_q[f(z)] ~ 1/2 (f(z) - f(z')) (z - z') sigma(|l|)`",
+    "bitflip": "`grad_l E_q[f(z)] ~ D p_j (1 - p_j) (f(z) - f(z^j)) (2 z_j - 1)`",
     "rebar": "`grad_l E_q[f(z)] ~ (f(z) - c(v~)) (z - p) + grad_l c(v) - grad_l c(v~)`",
     "concrete": "`grad_l E_q[f(z)] ~ grad_l f(sigma((l + log u - log(1 - u))/t))`",
     "straight-through": "`grad_l E_q[f(z)] ~ 1/K sum_k f'(z_k) p (1 - p)`",
+    "half": "`grad_l E_q[f(z)] ~ 1/2 f'(z) (z (1 - p) + (1 - z) p)`",
     "gumbel-straight-through": "`grad_l E_q[f(z)] ~ f'(z) grad_l sigma((l + log u - log(1 - u))/t)`",
 }
 

@@ -194,6 +194,44 @@ function straightThrough(model, codes) {
   return gradient;
 }
 
+function half(model, codes) {
+  const { D, p } = model;
+  const gradient = model.klGradient().map((value) => -value);
+  for (let at = 0; at < codes.length; at += D) {
+    const slopes = model.slope(codes, at);
+    for (let bit = 0; bit < D; bit += 1) {
+      gradient[bit] += (slopes[bit] * (codes[at + bit] ? 1 - p[bit] : p[bit])) / 2 / (codes.length / D);
+    }
+  }
+  return gradient;
+}
+
+/** K codes, then the same with one bit of each flipped. */
+function drawFlips(model, K, rng) {
+  const { D } = model;
+  const codes = drawCodes(model, K, rng);
+  const flipped = Float64Array.from(codes);
+  for (let at = 0; at < codes.length; at += D) {
+    const bit = at + Math.floor(rng.uniform() * D);
+    flipped[bit] = 1 - codes[bit];
+  }
+  return Float64Array.from([...codes, ...flipped]);
+}
+
+function bitflip(model, drawn) {
+  const { D, p } = model;
+  const half = drawn.length / 2;
+  const gradient = model.klGradient().map((value) => -value);
+  for (let at = 0; at < half; at += D) {
+    const difference = model.logLikelihood(drawn, at) - model.logLikelihood(drawn, half + at);
+    for (let bit = 0; bit < D; bit += 1) {
+      const apart = drawn[at + bit] - drawn[half + at + bit];
+      gradient[bit] += (D * p[bit] * (1 - p[bit]) * difference * apart) / (half / D);
+    }
+  }
+  return gradient;
+}
+
 function gumbelStraightThrough(model, u, { temperature }) {
   const { D } = model;
   const z = u.map((value, place) => model.logits[place % D] + logit(value));
@@ -222,9 +260,11 @@ export const ESTIMATORS = [
   { name: "score-function, leave-one-out", objectives: BOTH, decodes: (K) => K, draw: drawCodes, gradient: scoreFunction(leaveOneOut) },
   { name: "arm", objectives: ["elbo"], decodes: (K) => K, draw: halfNoise, gradient: arm },
   { name: "disarm", objectives: BOTH, decodes: (K, objective) => (objective === "iwae" ? 2 * K : K), draw: pairs, gradient: disarm },
+  { name: "bitflip", objectives: ["elbo"], decodes: (K) => 2 * K, draw: drawFlips, gradient: bitflip },
   { name: "rebar", objectives: ["elbo"], decodes: (K) => 2 * K, draw: noise, gradient: rebar },
   { name: "concrete", biased: true, objectives: BOTH, decodes: (K) => 2 * K, draw: noise, gradient: concrete },
   { name: "straight-through", biased: true, objectives: ["elbo"], decodes: (K) => K, draw: drawCodes, gradient: straightThrough },
+  { name: "half", biased: true, objectives: ["elbo"], decodes: (K) => K, draw: drawCodes, gradient: half },
   { name: "gumbel-straight-through", biased: true, objectives: ["elbo"], decodes: (K) => K, draw: noise, gradient: gumbelStraightThrough },
 ];
 

@@ -53,6 +53,13 @@ const TEXTS = {
     source: "Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein, 2017",
     link: "https://arxiv.org/abs/1703.07370",
   },
+  bitflip: {
+    title: "Bitflip-1",
+    text: "Flips one bit of each code, drawn at random, and compares the two values. The spread vanishes with p (1 − p): precise for bits that are almost certain, noisy for others.",
+    formula: "bitflip",
+    source: "Kunes et al., 2023",
+    link: "https://arxiv.org/abs/2208.06124",
+  },
   concrete: {
     title: "Concrete",
     text: "Trains a model whose codes lie between 0 and 1: its mean is the gradient of that other model. A lower temperature has less bias and more spread, but the KL of relaxed codes is biased at every temperature. Here prior and posterior have the same temperature.",
@@ -66,6 +73,13 @@ const TEXTS = {
     formula: "straight-through",
     source: "Bengio, Léonard & Courville, 2013",
     link: "https://arxiv.org/abs/1308.3432",
+  },
+  half: {
+    title: "Half (ReinMax)",
+    text: "Straight-through of second order: half of the slope at a code, weighed with the probability of the other value of the bit. The mean is the trapezoidal rule for the difference between the two values: no bias where the value is quadratic in the bits.",
+    formula: "half",
+    source: "Liu et al., 2023",
+    link: "https://arxiv.org/abs/2304.08612",
   },
   "gumbel-straight-through": {
     title: "Gumbel straight-through",
