@@ -249,7 +249,8 @@ CHOSEN = [  # the estimators of codes of one layer, without bias, that need no p
     and not row.biased
     and row.samples * (row.bits if code == "bits" else 1) <= (4 if row.estimator == "exact" else 2)
     and row.estimator != "relax"  # minutes of quadrature, and the signal of rebar
-    and not (name == "flow" and row.estimator != "score-function")  # quadrature of what has kinks
+    and not (name == "flow" and row.estimator != "score-function")  # quadrature of what has kinks, as this one:
+    and not (name == "autoregressive" and row.estimator == "rebar" and row.bits > 1)
 ]
 
 

@@ -102,8 +102,9 @@ def bernoulli_vae(
         activation: non-linearity of the hidden layers.
         network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
         encode_mask: whether the encoder also reads which values of x are observed.
-        prior: ``uniform`` (every bit has probability 1/2); learned: ``learned`` logits of independent bits, or a
-            ``mixture`` of such; a module, or a function from D to a module.
+        prior: ``uniform`` (every bit has probability 1/2); learned: ``learned`` logits of independent bits, a
+            ``mixture`` of such, or ``autoregressive``, each bit given those before it; a module, or a function from D
+            to a module.
         prior_components: number of components of a ``mixture``; None is 100.
         likelihood: ``auto`` (by the kinds of the columns; for a table of up to 500 columns of bits with at least 1 000
             training rows, and four for each column, it is ``tree``), another name, a module, or a function from D, the

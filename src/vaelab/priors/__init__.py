@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
+from vaelab.priors.autoregressive import AutoregressivePrior
 from vaelab.priors.bernoulli import BernoulliPrior
 from vaelab.priors.bernoulli_mixture import BernoulliMixturePrior
 from vaelab.priors.chain import ChainPrior
@@ -19,6 +20,7 @@ from vaelab.priors.vamp import VampPrior
 __all__ = [
     "BIT_PRIORS",
     "REAL_PRIORS",
+    "AutoregressivePrior",
     "BernoulliMixturePrior",
     "BernoulliPrior",
     "BitPriorName",
@@ -42,6 +44,7 @@ BIT_PRIORS: dict[str, Callable[..., nn.Module]] = {
     "uniform": BernoulliPrior,
     "learned": partial(BernoulliPrior, learned=True),
     "mixture": BernoulliMixturePrior,
+    "autoregressive": AutoregressivePrior,
 }
 
 if TYPE_CHECKING:

@@ -135,7 +135,8 @@ class BernoulliVAE(_OfBits):
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
         encode_mask: whether the encoder also reads which values are observed.
-        prior: of the bits: ``uniform``, ``learned`` logits or ``mixture``, see :func:`vaelab.bernoulli_vae`.
+        prior: of the bits: ``uniform``, ``learned`` logits, ``mixture`` or ``autoregressive``, see
+            :func:`vaelab.bernoulli_vae`.
         prior_components: number of components of a ``mixture``; None is 100.
         likelihood, columns: of the rows, as in :class:`GaussianVAE`.
         objective: what is maximised, by name or with options, ``{"name": "elbo", "warm_up": 500}``; None is the ELBO.
