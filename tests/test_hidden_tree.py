@@ -188,6 +188,7 @@ def test_what_does_not_fit_is_refused(build, sentence):
 def test_no_pass_lowers_the_likelihood_of_rows_that_are_one_block(missing):
     """With the prior of the smoothing, which each pass maximises too."""
     model, train = hidden_chow_liu(6, states=3), Resident(rows(300, missing=missing)[0], 1, False)
+    model.may_be_missing = missing > 0
     with torch.no_grad():
         passes = model.passes(train, torch.tensor([1, -1, 1, 2, 3, 4]), 3, 1e-3, torch.Generator().manual_seed(0))
         values = [value for _, (_, value) in zip(range(12), passes, strict=False)]

@@ -172,7 +172,8 @@ class HiddenTree(ParametricDistribution):
     def given_observed(self, value: Tensor) -> Self:
         """Return p(x | the values that are not NaN), as it is in the columns that are missing.
 
-        >>> p = HiddenTree(9 * torch.eye(2).expand(2, 2, 2), torch.tensor([[-9.0, 9.0], [-2.0, 2.0]]), [-1, 0])
+        >>> same = torch.stack([torch.zeros(2, 2), 9 * torch.eye(2)])
+        >>> p = HiddenTree(same, torch.tensor([[-9.0, 9.0], [-2.0, 2.0]]), [-1, 0])
         >>> p.given_observed(torch.tensor([1.0, torch.nan])).mean[1]
         tensor(0.8806)
         """

@@ -40,13 +40,14 @@ def contest(
     patience: int = 5,
     first: int = 3,
     score: Callable[[State], float] | None = None,
+    above: float = float("-inf"),
 ) -> Iterator[Pass]:
     """Let all starts make ``first`` passes, then the better third three times as many, and so on until one is left.
 
     A start ends when its validation has not gained 0.001 nats a row for ``patience`` passes, or after 300. ``keep`` is
-    called with each state whose validation is the best of all so far. A ``score`` decides instead of the validation
-    where it is given. The number of passes that a :class:`Pass` states as the most there can be falls where a start
-    ends early; it never grows.
+    called with each state whose validation is the best of all so far, and higher than ``above``. A ``score`` decides
+    instead of the validation where it is given. The number of passes that a :class:`Pass` states as the most there can
+    be falls where a start ends early; it never grows.
 
     Source: successive halving, Jamieson & Talwalkar (2016), https://arxiv.org/abs/1502.07943, with thirds for halves.
 
@@ -59,7 +60,7 @@ def contest(
     >>> len(passes), best[-1]["x"]
     (28, tensor(20))
     """
-    left, best = [_Start(passes, patience) for passes in starts], float("-inf")
+    left, best = [_Start(passes, patience) for passes in starts], above
     done, number, due = 0, first, first  # due: the passes of a start by the end of this round
     while (start := _next(left, due)) is not None:
         state, train = next(start.passes)

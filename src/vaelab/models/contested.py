@@ -53,9 +53,13 @@ class Contested(Counted):
                 self.register_buffer(name, value.clone())
 
     def best_of(
-        self, starts: Sequence[Passes], validation: Observations, score: Callable[[State], float] | None = None
+        self,
+        starts: Sequence[Passes],
+        validation: Observations,
+        score: Callable[[State], float] | None = None,
+        above: float = float("-inf"),
     ) -> Iterator[Pass]:
-        """Make the passes of all starts, those of the better ones last; keep what is best.
+        """Make the passes of all starts, those of the better ones last; keep what is best, and better than ``above``.
 
         It is the best on the validation rows, or by a score of what was learned.
         """
@@ -63,7 +67,7 @@ class Contested(Counted):
         def validate(state: State) -> float:
             return self.mean_of(state, validation)
 
-        yield from contest(starts, validate, self.keep, self.patience, self.first, score)
+        yield from contest(starts, validate, self.keep, self.patience, self.first, score, above)
 
     def mean_of(self, state: State, rows: Observations) -> float:
         """Return the mean log p(x) of rows, in nats, under what was learned."""

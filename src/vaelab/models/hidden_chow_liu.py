@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import islice
 from typing import ClassVar
 
 import torch
@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from vaelab.data import Dataset, DataSpec, Observations
 from vaelab.distributions import Forest, HiddenTree
-from vaelab.errors import InputError, require_int
+from vaelab.errors import InputError, require_int, require_number
 from vaelab.likelihoods.chow_liu import MOST_COLUMNS, PairCounts, chow_liu_tree
+from vaelab.models.bernoulli_mixture import BernoulliMixture
 from vaelab.models.build import builder
 from vaelab.models.contest import Passes, State
-from vaelab.models.contested import Auto, Contested, require_smoothing
+from vaelab.models.contested import Auto, Contested
 from vaelab.models.density import Pass
 from vaelab.seeds import derive_seed
 
@@ -28,6 +29,11 @@ _PAIRS = 10.0  # rows of independent columns that are added to the counts of eac
 _MEANS = 0.1  # rows of each value that are added to the mean of a column
 _CERTAIN = 1e-6  # no probability is nearer to 0 or 1
 _FORGETTING = 0.7  # how fast early blocks are forgotten: step t counts as t^-0.7
+_FIRST = 5  # passes of a mixture of independent columns, with which each start begins
+_OF_MIXTURE = 1.0  # its smoothing
+_SAME = 0.9  # how probable it is at the start that a column has the state of its parent
+_GAIN = 0.01  # nats a row: a smaller one of more states on the validation rows counts as none
+_LARGEST = 5.0  # logit of a bit at the start
 
 
 class HiddenChowLiuTree(Contested):
@@ -42,7 +48,9 @@ class HiddenChowLiuTree(Contested):
 
     where n_j are expected counts of the states given the rows, of all training rows: an average over the blocks, in
     which later blocks count more, and which is exact where there is one block. p_j is how frequent a one is in the
-    whole table, so s rows are added to each state. A row of weight 2 counts as two; missing values are left out.
+    whole table, so s rows are added to each state. It begins with the classes of a few passes of
+    :class:`BernoulliMixture`: a column has nearly always the state of its parent. A row of weight 2 counts as two;
+    missing values are left out.
 
     Sources: Choi, Tan, Anandkumar & Willsky (2011), https://www.jmlr.org/papers/v12/choi11b.html, of trees of hidden
     variables; Liu & Van den Broeck (2021), https://arxiv.org/abs/2106.02264, of hidden Chow-Liu trees; Cappe & Moulines
@@ -51,20 +59,18 @@ class HiddenChowLiuTree(Contested):
     Args:
         data: the data set, its spec, or the number of columns X.
         states: C, or ``auto`` for the best on the validation rows.
-        restarts: starts of each setting.
-        smoothing: rows that are added to each state; or ``auto``.
+        restarts: starts of each number of states.
+        smoothing: s, rows that are added to each state.
 
     Attributes:
-        numbers_of_states: those that are compared.
-        smoothings: those that are compared.
+        numbers_of_states: those that are compared, one after the other, until more are no better.
         parents: the parent of each column, (X,); -1 for the root. Before it has learned, each column is a root.
 
     Raises:
         InputError: an option out of range, columns that are no bits, or more than 5,000.
     """
 
-    numbers_of_states: ClassVar[tuple[int, ...]] = (4, 16)
-    smoothings: ClassVar[tuple[float, ...]] = (1.0, 10.0)
+    numbers_of_states: ClassVar[tuple[int, ...]] = (8, 16, 32, 64)
     patience: ClassVar[int] = 5
     first: ClassVar[int] = 5
     parents: Tensor
@@ -74,12 +80,14 @@ class HiddenChowLiuTree(Contested):
         data: Dataset | DataSpec | int,
         states: int | Auto = "auto",
         restarts: int = 1,
-        smoothing: float | Auto = "auto",
+        smoothing: float = 0.3,
     ) -> None:
         super().__init__(data)
         self.states = states if states == "auto" else require_int("states", states, 1, "auto")
         self.restarts = require_int("restarts", restarts, 1)
-        self.smoothing = require_smoothing(smoothing)
+        self.smoothing = require_number("smoothing", smoothing, 0)
+        if not self.smoothing:
+            raise InputError("smoothing: expected a number above 0, as a value that never occurred is possible; got 0")
         if self.data_dim > MOST_COLUMNS:
             raise InputError(
                 f"data: hidden-chow-liu is for at most {MOST_COLUMNS:,} columns, as it compares all pairs; the data "
@@ -111,16 +119,25 @@ class HiddenChowLiuTree(Contested):
         return HiddenTree(state["transitions"], state["emissions"], self._forest[1])
 
     def learn(self, train: Observations, validation: Observations, seed: int) -> Iterator[Pass]:
-        """Passes of all starts, those of the better ones last."""
+        """Passes of all starts of a number of states, then of the next, until more states are no better."""
         counts = PairCounts.of(train, self.data_dim).cpu()
         parents = chow_liu_tree(counts.smoothed(counts.independent(_MEANS), _PAIRS).mutual_information())
         numbers = self.numbers_of_states if self.states == "auto" else (self.states,)
-        smoothings = self.smoothings if self.smoothing == "auto" else (self.smoothing,)
-        starts = [
-            self.passes(train, parents, count, smoothing, torch.Generator().manual_seed(derive_seed(seed, "start", at)))
-            for at, (count, smoothing, _) in enumerate(product(numbers, smoothings, range(self.restarts)))
-        ]
-        yield from self.best_of(starts, validation)
+        best, made, most = float("-inf"), 0, 0
+        for later, states in zip(reversed(range(len(numbers))), numbers, strict=True):
+            seeds = [derive_seed(seed, "start", states, restart) for restart in range(self.restarts)]
+            starts = [
+                self.passes(train, parents, states, self.smoothing, torch.Generator().manual_seed(number))
+                for number in seeds
+            ]
+            found = [float("-inf")]
+            for done in self.best_of(starts, validation, above=best):
+                most = most or done.of
+                found.append(done.validation)
+                yield done._replace(of=made + done.of + later * most)
+            if max(found) < best + _GAIN:
+                return
+            best, made = max(found), made + len(found) - 1
 
     def passes(
         self, train: Observations, parents: Tensor, states: int, smoothing: float, generator: torch.Generator
@@ -129,7 +146,7 @@ class HiddenChowLiuTree(Contested):
         weights = torch.ones(len(train)) if train.weights is None else train.weights
         weights = weights.double().to(train.device)
         frequent = train.mean(train.weights).to(self.any_weight)
-        state = self._start(frequent, parents.to(frequent.device), states, generator)
+        state = self._start(train, parents.to(frequent.device), states, generator)
         order = torch.randperm(len(train), generator=generator).to(train.device)
         blocks = order.tensor_split(max(1, min(_BLOCKS, len(train) // _SMALLEST)))
         blocks = tuple(rows for rows in blocks if float(weights[rows].sum()) > 0)
@@ -146,14 +163,19 @@ class HiddenChowLiuTree(Contested):
                 state = self._maximised(state, counts, smoothing, frequent)
             yield state, likelihood / total
 
-    def _start(self, frequent: Tensor, parents: Tensor, states: int, generator: torch.Generator) -> State:
-        """Return random states: each with its own probability of a one, and its own states after it."""
-        columns = len(frequent)
-        emissions = (
-            torch.randn(columns, states, generator=generator).to(frequent) + frequent.clamp(0.01, 0.99).logit()[:, None]
-        )
-        transitions = torch.randn(columns, states, states, generator=generator).to(frequent)
-        return {"transitions": transitions, "emissions": emissions, "parents": parents}
+    def _start(self, train: Observations, parents: Tensor, states: int, generator: torch.Generator) -> State:
+        """Return the mixture of so many classes after a few passes: all columns have the state of the row's class.
+
+        The state of a column differs from that of its parent with a small probability, so that the columns can part.
+        """
+        mixture = BernoulliMixture(self.data_dim, states).to(self.any_weight)
+        mixture.may_be_missing = self.may_be_missing
+        classes = next(islice(mixture.starts(train)(states, _OF_MIXTURE, generator), _FIRST - 1, None))[0]
+        weights, same = classes["log_weights"].softmax(0), torch.eye(states).to(classes["numbers"])
+        after = (_SAME * same + (1 - _SAME) * weights).expand(self.data_dim, -1, -1)  # (X, C, C)
+        after = torch.where(parents[:, None, None] < 0, weights, after)
+        emissions = classes["numbers"].T.clamp(-_LARGEST, _LARGEST)
+        return {"transitions": after.log(), "emissions": emissions, "parents": parents}
 
     def _counts(self, train: Observations, rows: Tensor, weights: Tensor, state: State) -> tuple[list[Tensor], float]:
         """Return the expected counts of some rows (transitions, ones, observed), and the sum of their log p(x)."""
@@ -187,7 +209,7 @@ def hidden_chow_liu(
     data: Dataset | DataSpec | int,
     states: int | Auto = "auto",
     restarts: int = 1,
-    smoothing: float | Auto = "auto",
+    smoothing: float = 0.3,
     seed: int | None = None,
 ) -> HiddenChowLiuTree:
     """Build a hidden Chow-Liu tree: each column has a hidden state, and the states form a tree.
@@ -198,9 +220,9 @@ def hidden_chow_liu(
 
     Args:
         data: the data set, its spec, or the number of columns X, which are bits, at most 5,000.
-        states: C, or ``auto`` for the best of 4 and 16.
-        restarts: starts from different random numbers, of each number of states and smoothing.
-        smoothing: s, rows that are added to each state; or ``auto``, of 1 and 10.
+        states: C, or ``auto`` for the best of 8, 16, 32 and 64; the search ends where more are no better.
+        restarts: starts from different random rows, of each number of states.
+        smoothing: s, rows that are added to each state.
         seed: not used, as the training has a seed of its own.
 
     Raises:
