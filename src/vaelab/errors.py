@@ -110,7 +110,7 @@ def require_number(argument: str, value: object, low: float, high: float = float
         number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     except OverflowError:
         number = math.inf
-    if not math.isfinite(number) or not low <= number <= high:
+    if not (-math.inf < number < math.inf and low <= number <= high):  # math.isfinite ends the graph of a compiled step
         limit = f"in [{low:g}, {high:g}]" if high != float("inf") else f"of at least {low:g}"
         raise InputError(f"{argument}: expected a number {limit}{_or(beside)}; got {shown(value)}")
     return number
