@@ -27,7 +27,7 @@ _MOST, _CODES_EACH = 100, 10  # largest number of components of a search, and co
 _STARTS, _FEW = 3, 10_000  # starts of a fit, and codes on which they are compared and the best converges first,
 _FIRST = 0.1  # until an iteration gains so many nats of those codes together
 _TOLERANCE, _ITERATIONS = 0.2, 2000  # the same of all codes at the end; most iterations
-_ROUGH, _CLOSE = 1.0, 200  # the same of a rough fit, and how near to the best BIC it has to come to be gone on with
+_ROUGH, _CLOSE = 1.0, 200  # the same of a rough fit, and how near to the lowest BIC it has to come to be gone on with
 
 
 class MixturePrior(nn.Module):
@@ -79,9 +79,10 @@ class MixturePrior(nn.Module):
         """Fit to codes (N, D) and return the BIC of every number of components tried; the lowest was kept.
 
         Each fit is the best of three starts on 10 000 codes. It converges on those, where an iteration is cheap, then
-        runs on all codes until an iteration raises their total log-likelihood by less than one nat; the best fit, and
-        those within 200 of its BIC, until by less than 0.2. With a tolerance per code, as in scikit-learn, the total
-        tolerance would grow with the number of codes beyond the differences between BIC values.
+        runs on all codes until an iteration raises their total log-likelihood by less than one nat. If the BIC of
+        several fits is within 200 of the lowest, these run until by less than 0.2, so that the tolerance does not
+        choose between them; so does a single fit. With a tolerance per code, as in scikit-learn, the total tolerance
+        would grow with the number of codes beyond the differences between BIC values.
 
         Raises:
             InputError: fewer codes than components, codes that are not finite, or that no mixture fits.
@@ -203,12 +204,14 @@ class _Search:
         )
 
     def finish(self) -> None:
-        """Run the best fit, and those that may become better, to convergence."""
-        while close := [
-            count for count in self.rough & set(self.bic) if self.bic[count] < self.bic[self.best] + _CLOSE
-        ]:
-            self.rough.remove(count := min(close, key=lambda count: self.bic[count]))
+        """Run the fits that may be the best to convergence, unless one is far better than all others."""
+        while self.rough & (close := self._close()) and (len(close) > 1 or len(self.bic) == 1):
+            self.rough.remove(count := min(self.rough & close, key=lambda count: self.bic[count]))
             self._gone_on(self.mixtures[count], self.codes, _TOLERANCE)
+
+    def _close(self) -> set[int]:
+        """Return the numbers of components whose BIC is near the lowest."""
+        return {count for count, bic in self.bic.items() if bic < self.bic[self.best] + _CLOSE}
 
     def _gone_on(self, mixture: GaussianMixture, codes: npt.NDArray[Any], nats: float | None) -> bool:
         """Continue a fit until an iteration gains less than ``tolerance`` nats; return whether the fit is valid."""
