@@ -45,8 +45,8 @@ class Entry:
 
 
 # The longest come first: two run in parallel, and short ones fill the remaining time. Of the auto-encoder it is the
-# search for the number of components of its mixture that takes long. The two longest trainings are compiled: their steps
-# then take half of the time, and without a compiler they are what they are.
+# search for the number of components of its mixture that takes long. The two longest trainings are compiled, which
+# halves the time of their steps; without a compiler they run as they are.
 STUDY = (
     Entry(
         "bernoulli-rebar",  # the default, which the study of the estimators chose
