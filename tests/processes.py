@@ -8,7 +8,6 @@ needs ``subprocess``; some tests of each command use it.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import resource
 import runpy
@@ -26,10 +25,11 @@ from typing import IO
 
 import torch
 
+from vaelab.studies.jobs import PROCESSES as _SERVER
+
 __all__ = ["Python", "run_python"]
 
 _ROOT = Path(__file__).parents[1]
-_SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["tests.preloaded", "tests.processes"])
 
 

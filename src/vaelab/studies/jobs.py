@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
+import runpy
 import signal
-import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
 
 from vaelab.errors import InputError
 from vaelab.runs import read_metrics
 from vaelab.training import choose_device
 
-__all__ = ["Job", "Watch", "run_side_by_side", "share_cores"]
+__all__ = ["PROCESSES", "Job", "Watch", "hidden_main", "run_side_by_side", "share_cores"]
+
+# Loading PyTorch takes seconds. One process loads it, without threads or an accelerator, and others are forked from it.
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload(["vaelab.cli", "vaelab.studies"])
 
 # Variables of a launcher, which are not passed to the processes started here.
 _LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
 
 Watch = Callable[[str, dict[str, Any]], None]
-
-# A pipe from the parent is open as long as the parent lives. When it is closed, whatever ended the parent (even
-# SIGKILL), the child sends itself SIGTERM: it saves and stops.
-# All commands run in this one process, because loading PyTorch takes a second or more.
-_CHILD = """
-import json, os, signal, sys, threading
-threading.Thread(target=lambda: (os.read(0, 1), os.kill(os.getpid(), signal.SIGTERM)), daemon=True).start()
-from vaelab.cli import main
-for words in json.loads(sys.argv[1]):
-    sys.argv = ["vaelab", *words]
-    try:
-        main()
-    except SystemExit as end:
-        if end.code:
-            raise
-"""
 
 
 @dataclass
@@ -53,17 +48,17 @@ class Job:
     commands: list[list[str]]
     failure: str | None = None
     refused: bool = False
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkServerProcess | None = None
     started: bool = False
     seen: int = 0
 
     def advance(self, threads: int, keep_open: Sequence[int] = ()) -> bool:
         """Start the commands, or see whether they have ended; return whether they are running."""
         if self.process is not None:
-            code = self.process.poll()
+            code = self.process.exitcode
             if code is None:
                 return True
-            _close(self.process)
+            self.process.close()
             self.process = None
             if code != 0:
                 self.failure, self.refused = self._last_words(code), code == 2
@@ -71,19 +66,13 @@ class Job:
             return False
         self.started = True
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("w") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD, json.dumps(self.commands)],
-                env={
-                    **{name: value for name, value in os.environ.items() if name not in _LAUNCHER},
-                    "OMP_NUM_THREADS": str(threads),
-                },
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                pass_fds=keep_open,
-                start_new_session=True,  # Ctrl-C reaches only the parent, which then sends each child one signal
-            )
+        self.log.write_text("")
+        environment = {name: value for name, value in os.environ.items() if name not in _LAUNCHER}
+        shared = [connection.Connection(os.dup(handle)) for handle in keep_open]  # which a process can be given
+        process = PROCESSES.Process(target=_run, args=(self.commands, str(self.log), threads, environment, shared))
+        with hidden_main():
+            process.start()
+        self.process = process
         return True
 
     @property
@@ -153,14 +142,59 @@ def _stop(jobs: Sequence[Job]) -> None:
     """Ask the running jobs to save and stop, and wait for them."""
     processes = [job.process for job in jobs if job.process is not None]
     for process in processes:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+        process.terminate()
     for process in processes:
-        process.wait(timeout=60)
-        _close(process)
+        process.join(timeout=60)
 
 
-def _close(process: subprocess.Popen[bytes]) -> None:
-    """Close the input of a process that has ended."""
-    if process.stdin is not None:
-        process.stdin.close()
+@contextmanager
+def hidden_main() -> Iterator[None]:
+    """Hide the main module while a process starts: it would be run again in that process, which needs nothing of it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _run(
+    commands: Sequence[Sequence[str]],
+    log: str,
+    threads: int,
+    environment: Mapping[str, str],
+    shared: Sequence[connection.Connection],
+) -> None:
+    """Run commands in this process as ``python -m vaelab`` does, one after the other until one fails.
+
+    Args:
+        commands: the words of each.
+        log: the file of their messages; what they print is not kept.
+        threads: how many each may use.
+        environment: the variables of the environment.
+        shared: files that stay open as long as the process.
+    """
+    os.setsid()  # Ctrl-C reaches only the parent, which then sends each child one signal
+    nowhere, errors = os.open(os.devnull, os.O_RDWR), os.open(log, os.O_WRONLY | os.O_APPEND)
+    for number, file in enumerate((nowhere, nowhere, errors)):
+        os.dup2(file, number)
+    os.environ.clear()
+    os.environ.update(environment, OMP_NUM_THREADS=str(threads))  # for libraries that are loaded later
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)
+    threading.Thread(target=_stop_after_parent, daemon=True).start()
+    for words in commands:
+        sys.argv = ["vaelab", *words]
+        try:
+            runpy.run_module("vaelab", run_name="__main__")
+        except SystemExit as end:
+            if end.code:
+                raise
+
+
+def _stop_after_parent() -> None:
+    """Wait for the end of the parent, whatever ended it (even SIGKILL); then let this process save and stop."""
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)

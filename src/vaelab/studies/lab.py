@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from vaelab.report import ReportedRun, write_report
 from vaelab.runs import Run, locked, remove_report, remove_run, require_own_page, require_removable
 from vaelab.settings import parse_overrides, resolve
 from vaelab.storage import is_ours
-from vaelab.studies.jobs import Job, Watch, run_side_by_side, share_cores
+from vaelab.studies.jobs import PROCESSES, Job, Watch, hidden_main, run_side_by_side, share_cores
 from vaelab.training import check_settings, choose_device, for_data
 
 __all__ = ["STUDY", "Entry", "LabFailed", "run_lab", "write_lab"]
@@ -176,8 +175,9 @@ def write_lab(out: Path, members: Sequence[ReportedRun], quick: bool = False) ->
         for index, member in enumerate(shown)
     }
     runs = {page: [(member.title, member.run.path) for member in shown] for page, shown in pages.items()}
-    with ProcessPoolExecutor(1, get_context("spawn"), _begin) as process:  # a new interpreter, as this one has threads
-        written = process.submit(_write_explorers, out, runs, title)
+    with ProcessPoolExecutor(1, PROCESSES, _begin) as process:
+        with hidden_main():
+            written = process.submit(_write_explorers, out, runs, title)
         report = write_report(out, title, members, explorers=addresses)
         written.result()
     return report
