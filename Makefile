@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: lab test lint types docs tests test-slow test-torch bench bench-peers clean
+.PHONY: lab test lint types docs docs-check tests test-slow test-torch bench bench-peers clean
 
 lab: $(STAMP)  ## the whole study on the packaged MNIST; report at lab/report.html
 	$(BIN)/vaelab lab --out lab --resume
 
 test: lint  ## everything that has to be green; types and docs are checked while the tests run
-	$(MAKE) --no-print-directory -j 2 tests types docs
+	$(MAKE) --no-print-directory -j 2 tests types docs-check
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +26,9 @@ types: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+docs-check: $(STAMP)  ## the same pages and warnings, without a page of the source of each module
+	$(BIN)/sphinx-build -q -W --keep-going -t check -b html docs docs/_build/check
 
 tests: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"

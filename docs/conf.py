@@ -33,7 +33,9 @@ project = "vaelab"
 author = "the vaelab authors"
 version = release = vaelab.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "mathml", "named_code"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "named_code"]
+if not tags.has("check"):  # noqa: F821 (a name of Sphinx) - the source of every module as a page, which takes half of the time
+    extensions.append("sphinx.ext.viewcode")
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"vaelab {release}"
