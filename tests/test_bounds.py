@@ -100,7 +100,7 @@ def npy_header(shape, descr="|u1"):
 def zipped(content, name="x.npy", size=None):
     buffer = io.BytesIO()
     with (
-        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive,
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         archive.open(name, "w", force_zip64=True) as file,
     ):
         file.write(content)

@@ -119,7 +119,8 @@ NEW_THINGS = (
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the package with every new thing in it."""
     root = tmp_path_factory.mktemp("copy")
-    shutil.copytree(PACKAGE, root / "vaelab", ignore=shutil.ignore_patterns("__pycache__"))
+    unfinished = shutil.ignore_patterns("*.pyc.*")  # what is compiled is copied, so that it need not be compiled again
+    shutil.copytree(PACKAGE, root / "vaelab", ignore=unfinished)
     for new in NEW_THINGS:
         assert not (root / "vaelab" / new.target).exists()
         shutil.copy((PIECES / new.piece).with_suffix(Path(new.target).suffix), root / "vaelab" / new.target)
@@ -129,7 +130,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         before = "from __future__ import annotations" if new.table.endswith(".py") else ""  # there imports begin
         lines.insert(lines.index(before) + 1, new.imported)
         table.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    shutil.copytree(TESTS, root / "tests", ignore=shutil.ignore_patterns("__pycache__", "new_things"))
+    shutil.copytree(TESTS, root / "tests", ignore=shutil.ignore_patterns("*.pyc.*", "new_things", "golden"))
     shutil.copy(TESTS.parent / "pyproject.toml", root)
     laws = (root / LAWS).read_text(encoding="utf-8")
     first = "ROWS: list[Row] = [\n"
