@@ -16,6 +16,7 @@ from vaelab.cli import main
 
 _COMMANDS = """
 import sys
+{before}
 from vaelab.cli import main
 for words in {commands!r}:
     sys.argv = ["vaelab", *words]
@@ -32,6 +33,7 @@ def run_commands(
     folder: Path | None = None,
     preexec: Callable[[], None] | None = None,
     limits: Mapping[int, int] | None = None,
+    before: str = "",
 ) -> tuple[str, str]:
     """Run commands one after the other in one process of their own: a new interpreter with ``path`` or ``preexec``.
 
@@ -41,11 +43,12 @@ def run_commands(
         folder: their working directory.
         preexec: called in the process before the interpreter.
         limits: limits of :mod:`resource` for a process that has neither.
+        before: Python that is run before the first.
 
     Returns:
         What they print, with a line ``code 0`` after each, and what they say.
     """
-    script = _COMMANDS.format(commands=[[str(word) for word in words] for words in commands])
+    script = _COMMANDS.format(commands=[[str(word) for word in words] for words in commands], before=before)
     if path is None and preexec is None:
         done = run_python("-c", script, folder=folder, limits=limits)
     else:

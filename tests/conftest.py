@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
-from vaelab.data import load_data
+from tests.tabs import reuse
+from vaelab.data import Dataset, Split, load_data
 
 torch.set_num_threads(1)
 
@@ -19,6 +21,16 @@ def _seeded():
 @pytest.fixture(scope="session")
 def mnist():
     return load_data("mnist")
+
+
+@pytest.fixture(scope="session")
+def digits(mnist) -> Dataset:
+    """MNIST with the first 200 images of each split, for tests that need real digits and not many."""
+
+    def first(split: Split) -> Split:
+        return replace(split, x=split.x[:200], labels=split.labels[:200])
+
+    return replace(mnist, splits={name: first(split) for name, split in mnist.splits.items()})
 
 
 @pytest.fixture(scope="session")
@@ -35,5 +47,6 @@ def browser():
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=flags)
+        reuse(chromium)
         yield chromium
         chromium.close()

@@ -15,6 +15,7 @@ import pytest
 from tests.commands import CommandLine, run_commands
 from tests.processes import Python
 from vaelab.cli import main
+from vaelab.data.load import DATASETS
 from vaelab.errors import InputError
 from vaelab.report import ReportedRun
 from vaelab.runs import Run
@@ -26,17 +27,30 @@ MODELS = {
     "autoencoder": ("latent_dim=2", "components=3"),
 }
 
+# The digits of ``digits`` in tests/conftest.py, in a process of its own.
+FEW_DIGITS = """
+from dataclasses import replace
+from vaelab.data.load import DATASETS
+whole = DATASETS["mnist"]()
+splits = {name: replace(split, x=split.x[:200], labels=split.labels[:200]) for name, split in whole.splits.items()}
+few = replace(whole, splits=splits)
+DATASETS["mnist"] = lambda: few
+"""
+
 
 @pytest.fixture
-def vaelab(capsys, monkeypatch):
+def vaelab(capsys, monkeypatch, digits):
+    """The command line, with few digits."""
+    monkeypatch.setitem(DATASETS, "mnist", lambda: digits)
     return CommandLine(capsys, monkeypatch)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> dict[str, Path]:
+def trained(tmp_path_factory, digits) -> dict[str, Path]:
     """One small run of every model, trained by the command line in a process of its own."""
     folder = tmp_path_factory.mktemp("runs")
-    run_commands(*(("train", model, *words, *TINY, "--out", folder / model) for model, words in MODELS.items()))
+    commands = [("train", model, *words, *TINY, "--out", folder / model) for model, words in MODELS.items()]
+    run_commands(*commands, before=FEW_DIGITS)
     return {model: folder / model for model in MODELS}
 
 
@@ -125,7 +139,7 @@ def test_encode_a_named_set_and_a_file_in_its_order(vaelab, run, tmp_path):
     out = tmp_path / "codes.npz"
     assert vaelab("encode", run, "--data", "mnist", "--out", out).code == 0
     named = np.load(out)
-    assert len(named["codes"]) == len(named["labels"]) == 10_000
+    assert len(named["codes"]) == len(named["labels"]) == 200
     rows = (np.random.default_rng(0).random((30, 784)) < 0.2).astype(np.uint8)
     np.save(tmp_path / "rows.npy", rows)
     np.save(tmp_path / "backwards.npy", rows[::-1].copy())
@@ -161,8 +175,8 @@ def test_compare_refuses_another_protocol_unless_forced(vaelab, trained, tmp_pat
     assert "Not comparable" in forced.out
 
 
-def test_data_tells_what_is_there(vaelab):
-    facts = json.loads(vaelab("data", "mnist", "--json").out)
+def test_data_tells_what_is_there(capsys, monkeypatch):
+    facts = json.loads(CommandLine(capsys, monkeypatch)("data", "mnist", "--json").out)
     assert facts["rows"] == {"train": 50_000, "validation": 10_000, "test": 10_000}
     assert (facts["columns"], facts["kind"], facts["classes"]) == (784, "grey", 10)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import runpy
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ import vaelab
 from tests.test_architecture import ORDER
 from vaelab.cli import app
 from vaelab.cli.usage import COMMANDS as TABLE_OF_COMMANDS
-from vaelab.data import Split
+from vaelab.data import Dataset
+from vaelab.data.load import DATASETS
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, Estimator, Exact, Sizes
 from vaelab.evaluation import DIAGNOSTICS
@@ -37,25 +37,13 @@ BLOCKS = {page: re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) for page
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-@pytest.fixture
-def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let MNIST have 200 images in each split: the code stays as it stands, on fewer rows, so that the test is fast."""
-    whole = vaelab.load_data("mnist")
-
-    def first(split: Split) -> Split:
-        labels = None if split.labels is None else split.labels[:200]
-        return replace(split, x=split.x[:200], labels=labels)
-
-    few = replace(whole, splits={name: first(split) for name, split in whole.splits.items()})
-    monkeypatch.setattr("vaelab.data.load_data", lambda name, *words, **more: few)
-
-
 @pytest.mark.parametrize("page", sorted(page for page, blocks in BLOCKS.items() if blocks))
 def test_the_python_blocks_of_a_page_run(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    page: str, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if page == "README.md":
-        request.getfixturevalue("few_rows")
+    """The code stays as it stands, on fewer rows of MNIST, so that the test is fast."""
+    if page != "docs/own_loop.md":  # which takes 100 batches of one epoch
+        monkeypatch.setitem(DATASETS, "mnist", lambda: digits)
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": page}
     for number, block in enumerate(BLOCKS[page], 1):

@@ -6,10 +6,9 @@ import dataclasses
 import logging
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch._dynamo.utils import counters
@@ -32,14 +31,14 @@ CPU = torch.device("cpu")
 QUIET = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 
 
-def trained(mnist, model="gaussian-vae", estimator="pathwise", objective=None, **training):
+def trained(data, model="gaussian-vae", estimator="pathwise", objective=None, **training):
     layer = {"hidden_dims": [64], "latent_dim": 8, "estimator": {"name": estimator}}
     settings = resolve(model, layer, {"training": {"batch_size": 50, **training}})
     torch.manual_seed(0)
-    net, rows = settings.build_model(mnist), []
+    net, rows = settings.build_model(data), []
     fit(
         net,
-        mnist,
+        data,
         estimator=settings.build_estimator(net),
         objective=objective,
         settings=settings.training,
@@ -67,10 +66,10 @@ def test_auto_is_a_precision_and_the_same_each_time():
     assert chosen <= {"float32", "bfloat16"}
 
 
-def test_bfloat16_products_train_to_the_same_bound(mnist):
+def test_bfloat16_products_train_to_the_same_bound(digits):
     """200 steps: within 1 nat of about -140, where two seeds differ by as much; the weights themselves stay float32."""
-    _, plain_rows = trained(mnist, steps=200, precision="float32")
-    rounded, rounded_rows = trained(mnist, steps=200, precision="bfloat16")
+    _, plain_rows = trained(digits, steps=200, precision="float32")
+    rounded, rounded_rows = trained(digits, steps=200, precision="bfloat16")
     assert {weight.dtype for weight in rounded.parameters()} == {torch.float32}
     assert plain_rows[-1]["val/bound"] == pytest.approx(rounded_rows[-1]["val/bound"], abs=1.0)
 
@@ -81,13 +80,13 @@ def test_bfloat16_products_train_to_the_same_bound(mnist):
 @pytest.mark.torch_versions
 @QUIET
 @pytest.mark.parametrize(("model", "estimator"), [("gaussian-vae", "pathwise"), ("bernoulli-vae", "rebar")])
-def test_a_compiled_step_makes_the_same_training(mnist, model, estimator):
+def test_a_compiled_step_makes_the_same_training(digits, model, estimator):
     """20 steps: the bounds agree to 1e-4 of their size, the weights to 1e-3 (kernels round in another order)."""
     options = {"steps": 20, "log_every": 5, "warmup": 10, "precision": "float32"}
-    plain, plain_rows = trained(mnist, model, estimator, **options)
+    plain, plain_rows = trained(digits, model, estimator, **options)
     torch.compiler.reset()
     counters.clear()
-    fast, fast_rows = trained(mnist, model, estimator, **options, compile=True)
+    fast, fast_rows = trained(digits, model, estimator, **options, compile=True)
     assert counters["stats"]["unique_graphs"] == 2, "one that is tried, and one for all steps"
     for one, other in zip(plain_rows, fast_rows, strict=True):
         assert one["train/bound"] == pytest.approx(other["train/bound"], rel=1e-4)
@@ -152,10 +151,10 @@ def test_every_training_of_a_process_is_compiled():
 @pytest.mark.parametrize(
     "more", [{"clip": 0.5}, {"log_gradient_variance": True}, {"objective": ELBO(warm_up=4, free_bits=0.1)}]
 )
-def test_options_of_a_compiled_step_make_the_training_of_the_plain_one(mnist, more):
+def test_options_of_a_compiled_step_make_the_training_of_the_plain_one(digits, more):
     options = {"steps": 6, "log_every": 3, "precision": "float32", **more}
-    plain, plain_rows = trained(mnist, **options)
-    fast, fast_rows = trained(mnist, **options, compile=True)
+    plain, plain_rows = trained(digits, **options)
+    fast, fast_rows = trained(digits, **options, compile=True)
     for one, other in zip(plain_rows, fast_rows, strict=True):
         assert one.keys() == other.keys()
         assert one["train/bound"] == pytest.approx(other["train/bound"], rel=1e-4)
@@ -195,7 +194,7 @@ def test_a_step_that_does_not_compile_where_others_do_is_refused_in_one_sentence
 def test_a_plain_training_imports_nothing_of_torchs_compiler(tmp_path):
     """It takes most of a second, and no model of the table needs it."""
     script = """
-import sys
+import sys  # in a process that has loaded the rooms, which is part of what is tested
 from tests.laws import binary_data
 from vaelab.models import MODELS
 from vaelab.settings import resolve
@@ -206,8 +205,7 @@ for name, row in MODELS.items():
     train(settings, f"{sys.argv[1]}/{name}", data=binary_data())
     assert not {module for module in sys.modules if module.startswith(("torch._dynamo", "torch._inductor"))}, name
 """
-    root = Path(__file__).parents[1]
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, cwd=root)
+    run_python("-c", script, tmp_path, folder=Path(__file__).parents[1])
 
 
 PRIVATE = re.compile(r"torch(\.\w+)*\._(?!_)\w+|trace_autograd_ops")
@@ -224,7 +222,7 @@ def test_private_parts_of_torch_are_used_in_one_file_of_the_room_alone():
 def test_compiling_leaves_the_settings_of_torch_as_they_were():
     script = """
 import torch, torch._dynamo.config
-from vaelab.data import load_data
+from tests.laws import binary_data
 from vaelab.models import gaussian_vae
 from vaelab.training import fit
 
@@ -232,24 +230,19 @@ def state():
     flags = torch._dynamo.config.trace_autograd_ops, torch.get_float32_matmul_precision(), torch.get_num_threads()
     return *flags, torch.distributions.Distribution._validate_args, torch.default_generator.get_state().tolist()
 
-model = gaussian_vae(784, 2, [4])
+model = gaussian_vae(5, 2, [4])
 before = state()
-fit(model, load_data("mnist"), steps=2, compile=True, precision="bfloat16")
+fit(model, binary_data(), steps=2, compile=True, precision="bfloat16")
 assert state() == before
 """
     run_python("-c", script)
 
 
 def test_without_a_compiler_training_goes_on_and_says_so_in_one_line(tmp_path):
-    words = ["gaussian-vae", "training.steps=2", "hidden_dims=[4]", "--compile"]
+    np.save(tmp_path / "x.npy", np.eye(40, 6, dtype=np.uint8))
+    words = ["gaussian-vae", "training.steps=2", "hidden_dims=[4]", "--compile", "--data", tmp_path / "x.npy"]
     environment = {**os.environ, "CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
-    done = subprocess.run(
-        [sys.executable, "-m", "vaelab", "train", *words, "--out", str(tmp_path / "run")],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=True,
-    )
+    done = run_python("-m", "vaelab", "train", *words, "--out", tmp_path / "run", environment=environment)
     said = [line for line in done.stderr.splitlines() if "training.compile" in line]
     assert len(said) == 1
     assert said[0].startswith("training.compile: nothing compiles here, going on without (")
@@ -288,17 +281,17 @@ def test_the_average_weighs_the_past_as_its_formula_says():
     assert weights[0] < 0.01 < weights[-1]
 
 
-def test_the_average_is_what_is_validated_and_kept(mnist):
-    with_average, rows = trained(mnist, steps=300, validate_every=100, precision="float32")
-    without, plain_rows = trained(mnist, steps=300, validate_every=100, precision="float32", average=False)
+def test_the_average_is_what_is_validated_and_kept(digits):
+    with_average, rows = trained(digits, steps=300, validate_every=100, precision="float32")
+    without, plain_rows = trained(digits, steps=300, validate_every=100, precision="float32", average=False)
     assert [row["train/bound"] for row in rows] == [row["train/bound"] for row in plain_rows]  # the steps are the same
     ours, theirs = ([row["val/bound"] for row in found if "val/bound" in row] for found in (rows, plain_rows))
     assert all(one != other for one, other in zip(ours, theirs, strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(with_average.parameters(), without.parameters(), strict=True))
 
 
-def test_a_single_step_is_kept_whole(mnist):
-    with_average, _ = trained(mnist, steps=1)
-    without, _ = trained(mnist, steps=1, average=False)
+def test_a_single_step_is_kept_whole(digits):
+    with_average, _ = trained(digits, steps=1)
+    without, _ = trained(digits, steps=1, average=False)
     for one, other in zip(with_average.parameters(), without.parameters(), strict=True):
         assert torch.equal(one, other)
