@@ -52,8 +52,9 @@ def gaussian_vae(
         activation: non-linearity of the hidden layers.
         network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
         encode_mask: whether the encoder also reads which values of x are observed.
-        prior: ``normal`` for N(0, I); learned, a ``mixture`` of normal distributions, or a ``vamp`` prior, the mixture
-            of q(z|u) at learned inputs u; a module, or a function from D to a module.
+        prior: ``normal`` for N(0, I); learned, a ``mixture`` of normal distributions, a ``vamp`` prior, the mixture of
+            q(z|u) at learned inputs u, or a normalizing ``flow`` (needs the extra ``flows``); a module, or a function
+            from D to a module.
         prior_components: number of components of a ``mixture``, or of inputs of ``vamp``; None is 100.
         likelihood: ``auto`` (by the kinds of the columns; for a table of up to 500 columns of bits with at least 1 000
             training rows, and four for each column, it is ``tree``), another name, a module, or a function from D, the

@@ -12,6 +12,7 @@ from vaelab.priors.autoregressive import AutoregressivePrior
 from vaelab.priors.bernoulli import BernoulliPrior
 from vaelab.priors.bernoulli_mixture import BernoulliMixturePrior
 from vaelab.priors.chain import ChainPrior
+from vaelab.priors.flow import FlowPrior
 from vaelab.priors.mixture import Covariance, MixturePrior
 from vaelab.priors.normal import GaussianPrior
 from vaelab.priors.normal_mixture import NormalMixturePrior
@@ -26,6 +27,7 @@ __all__ = [
     "BitPriorName",
     "ChainPrior",
     "Covariance",
+    "FlowPrior",
     "GaussianPrior",
     "MixturePrior",
     "NormalMixturePrior",
@@ -39,6 +41,7 @@ REAL_PRIORS: dict[str, Callable[..., nn.Module]] = {
     "normal": GaussianPrior,
     "mixture": NormalMixturePrior,
     "vamp": VampPrior,
+    "flow": FlowPrior,
 }
 BIT_PRIORS: dict[str, Callable[..., nn.Module]] = {
     "uniform": BernoulliPrior,

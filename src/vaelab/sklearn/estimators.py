@@ -32,7 +32,7 @@ class GaussianVAE(Estimator):
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
         encode_mask: whether the encoder also reads which values are observed.
-        prior: of the codes: ``normal``, ``mixture`` or ``vamp``, see :func:`vaelab.gaussian_vae`.
+        prior: of the codes: ``normal``, ``mixture``, ``vamp`` or ``flow``, see :func:`vaelab.gaussian_vae`.
         prior_components: number of components of a ``mixture`` or ``vamp`` prior; None is 100.
         likelihood: of the rows. ``auto`` goes by the values: ``bernoulli`` for 0 and 1 (``tree`` if there are
             enough rows: see :func:`vaelab.gaussian_vae`), ``continuous-bernoulli`` for other numbers in [0, 1],
