@@ -249,3 +249,45 @@ def test_a_training_that_was_stopped_goes_on_with_its_chains(tmp_path):
     assert stopped.stop_reason == "interrupted"
     states = [run.load_model().state_dict() for run in (whole, parts)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def clusters(rows, columns, seed=0):
+    """Return a data set of two kinds of rows that differ in half of the columns, a twentieth of each row flipped."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.integers(0, 2, (2, columns))
+    x = (kinds[rng.integers(0, 2, rows)] ^ (rng.random((rows, columns)) < 0.05)).astype(np.uint8)
+    return vaelab.Dataset.from_arrays(x[rows // 4 :], validation=x[: rows // 4])
+
+
+def test_the_largest_rate_is_that_of_the_largest_eigenvalue():
+    data = clusters(90, 30)
+    x = data.train.observations().bits(slice(None)).double()
+    eigenvalue = float(torch.linalg.eigvalsh(torch.cov(x.T, correction=0))[-1])
+    assert room_of_model.largest_rate(data, {"hidden": 5}) == pytest.approx(8000 / (5 * 30 * eigenvalue), rel=1e-3)
+    assert room_of_model.largest_rate(data, {}) == pytest.approx(8000 / (60 * 30 * eigenvalue), rel=1e-3)
+    weights, rows = 1 + np.arange(len(x)) % 2, x.numpy()
+    weighted = vaelab.Dataset.from_arrays(rows, sample_weight=weights, validation=rows)
+    repeated = vaelab.Dataset.from_arrays(rows.repeat(weights, 0), validation=rows)
+    rates = [room_of_model.largest_rate(each, {"hidden": 5}) for each in (weighted, repeated)]
+    assert rates[0] == pytest.approx(rates[1], rel=1e-3)
+
+
+def test_columns_that_do_not_vary_and_missing_values_have_a_largest_rate():
+    constant = np.ones((20, 3), np.uint8)
+    assert room_of_model.largest_rate(vaelab.Dataset.from_arrays(constant, validation=constant), {}) == math.inf
+    gaps = np.array([[1.0, 0, np.nan], [0, np.nan, 1], [1, 1, 0]]).repeat(8, 0)
+    assert 0 < room_of_model.largest_rate(vaelab.Dataset.from_arrays(gaps, validation=gaps), {}) < math.inf
+
+
+def test_a_default_rate_is_limited_and_one_that_is_given_is_not(tmp_path):
+    data = clusters(90, 600)
+    largest = room_of_model.largest_rate(data, {"hidden": 100})
+    assert largest < 5e-3
+    layer = {"hidden": 100, "training": {"steps": 1, "warmup": 0, "schedule": "constant"}, "device": "cpu"}
+    run, result = train(resolve("rbm", layer), tmp_path / "run", data=data)
+    assert result.history[-1]["lr"] == pytest.approx(largest)
+    assert run.settings.training.learning_rate == pytest.approx(largest)
+    given = vaelab.fit(rbm(data, hidden=4), data, steps=1, warmup=0, schedule="constant", learning_rate=1, device="cpu")
+    assert given.history[-1]["lr"] == 1
+    small = vaelab.fit(rbm(data, hidden=4), data, steps=1, warmup=0, schedule="constant", device="cpu")
+    assert small.history[-1]["lr"] == 5e-3

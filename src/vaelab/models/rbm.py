@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +23,14 @@ from vaelab.models.density import Differentiable
 from vaelab.objectives import Estimate, LogLikelihood, Metric, Objective
 from vaelab.seeds import seeded
 
-__all__ = ["ContrastiveDivergence", "RestrictedBoltzmannMachine", "rbm"]
+__all__ = ["ContrastiveDivergence", "RestrictedBoltzmannMachine", "default_hidden", "largest_rate", "rbm"]
 
 _CHAINS = 128
 _WALKS, _TEMPERATURES = 64, 300  # in either direction, of the estimate of log Z that is kept with the weights
 _SPREAD = 0.01  # standard deviation of the weights at the start
 _SETTLING = 20  # moves of the chains under the present weights before log Z is estimated from them
+_STEADY = 8_000.0  # of the learning rate; chosen on the validation rows of voting, where 2.4e-4 is better than 4.8e-4
+_ROWS, _NUMBERS, _ITERATIONS = 5_000, 8_000_000, 30  # from which the largest eigenvalue is computed
 _UNVALIDATED = (
     "rbm: log Z is estimated from the chains of the training, as no validation rows were seen with these weights, so "
     "log p(x) may be too high; vaelab.evaluate(model, data) estimates it from the rows"
@@ -225,6 +228,40 @@ def _fingerprint(weights: list[nn.Parameter], is_rounded: bool) -> int:
     return int.from_bytes(digest.digest(), "little") >> 1 | 1  # not 0, which stands for none
 
 
+def default_hidden(spec: DataSpec) -> int:
+    """Return how many hidden units a machine has by default: twice the columns, from 20 to 200; few with gaps."""
+    return min(10, spec.dim) if spec.may_be_missing else min(200, max(20, 2 * spec.dim))
+
+
+def largest_rate(data: Dataset, options: Mapping[str, Any]) -> float:
+    """Return the largest learning rate at which the chains of a machine follow its weights on these data.
+
+    Formula: `8000 / (H X l)`, with H hidden units, X columns and l the largest eigenvalue of their covariance. A step
+    of Adam changes all weights by about the same amount. Where most columns go together, the weights of all hidden
+    units change in the same direction, and a few steps make two kinds of rows so different that no chain moves from
+    one to the other.
+
+    >>> import numpy as np
+    >>> equal = np.array([[0], [1]]).repeat(50, 0).repeat(100, 1)  # 100 columns with covariances of 1/4
+    >>> round(largest_rate(Dataset.from_arrays(equal, validation=equal), {"hidden": 200}), 3)
+    0.016
+    """
+    rows = (data.with_binarisation("static") if data.binarisation == "dynamic" else data).train.observations().sample()
+    count = max(1, min(len(rows), _ROWS, _NUMBERS // rows.dim))
+    chosen = torch.arange(count, device=rows.device) * len(rows) // count  # spread over the rows
+    weights = torch.ones(count) if rows.weights is None else rows.weights[chosen].float()
+    x = rows.bits(chosen).to(weights)
+    observed = (~x.isnan()).to(x)
+    mean = ((weights @ x.nan_to_num(0)) / (weights @ observed)).nan_to_num(0)
+    centred = (x - mean).nan_to_num(0) * (weights / weights.sum()).sqrt().unsqueeze(1)  # (count, X)
+    vector = centred[centred.square().sum(1).argmax()]
+    for _ in range(_ITERATIONS):
+        vector = F.normalize(vector, dim=0) @ centred.T @ centred
+    eigenvalue = float(vector.norm())
+    hidden = options.get("hidden") or default_hidden(data.spec)
+    return _STEADY / (hidden * rows.dim * eigenvalue) if eigenvalue > 0 else math.inf
+
+
 @builder
 def rbm(
     data: Dataset | DataSpec | int, hidden: int | None = None, moves: int = 1, seed: int | None = None
@@ -253,6 +290,4 @@ def rbm(
     (torch.Size([2]), torch.Size([3, 6]))
     """
     spec = DataSpec.of(data)
-    if hidden is None:
-        hidden = min(10, spec.dim) if spec.may_be_missing else min(200, max(20, 2 * spec.dim))
-    return RestrictedBoltzmannMachine(spec, hidden, moves)
+    return RestrictedBoltzmannMachine(spec, default_hidden(spec) if hidden is None else hidden, moves)

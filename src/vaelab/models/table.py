@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from vaelab.data import Dataset
 from vaelab.models.autoencoder import autoencoder
 from vaelab.models.bernoulli_mixture import bernoulli_mixture
 from vaelab.models.build import bit_code_size, real_code_size
@@ -16,7 +17,7 @@ from vaelab.models.independent import independent
 from vaelab.models.logistic_pca import logistic_pca
 from vaelab.models.made import made
 from vaelab.models.model import Model
-from vaelab.models.rbm import rbm
+from vaelab.models.rbm import largest_rate, rbm
 from vaelab.models.sbn import sbn
 from vaelab.models.tree_mixture import tree_mixture
 from vaelab.models.vae import bernoulli_vae, deep_gaussian_vae, gaussian_vae
@@ -29,13 +30,15 @@ class Pace:
     """How long and how fast a model is trained by default, for MNIST; ``training.length`` fits it to other data.
 
     ``epochs``, but at least ``rows_shown`` rows, batch by batch, at ``learning_rate``. For data with fewer columns,
-    whose steps are cheaper, up to ``most`` times as many rows are shown.
+    whose steps are cheaper, up to ``most`` times as many rows are shown. ``largest_rate`` is a limit of the learning
+    rate that depends on the data and on the options of the model.
     """
 
     epochs: int
     rows_shown: int
     learning_rate: float
     most: float = 1.0
+    largest_rate: Callable[[Dataset, Mapping[str, Any]], float] | None = None
 
 
 # Chosen on validation splits: with averaged weights, a large rate has no disadvantage early in a training. The rows
@@ -47,7 +50,7 @@ _MADE_PACE = Pace(epochs=20, rows_shown=4_000 * 100, learning_rate=2e-3)
 _LONG_PACE = Pace(epochs=24, rows_shown=12_000 * 100, learning_rate=4e-3)
 # Each validation of a restricted Boltzmann machine estimates log Z, which takes as long as 200 steps.
 _CHAINS = {"batch_size": 128, "learning_rate": None, "warmup": 50, "validate_every": 250}
-_CHAINS_PACE = Pace(epochs=20, rows_shown=1_500 * 128, learning_rate=5e-3, most=3.0)
+_CHAINS_PACE = Pace(epochs=20, rows_shown=1_500 * 128, learning_rate=5e-3, most=3.0, largest_rate=largest_rate)
 
 
 Learns = Literal["a bound", "the likelihood", "counts"]

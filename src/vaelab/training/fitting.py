@@ -21,12 +21,12 @@ from vaelab.settings import TrainingSettings, resolve
 from vaelab.settings.checks import validate
 from vaelab.training.average import WeightAverage
 from vaelab.training.best import Best
-from vaelab.training.checks import check_counted, check_fit, training_rows
+from vaelab.training.checks import check_counted, check_fit
 from vaelab.training.counting import count
 from vaelab.training.density import fit_density
 from vaelab.training.floor import below_independent_columns
 from vaelab.training.interrupts import stop_requests
-from vaelab.training.length import at_pace, default_interval
+from vaelab.training.length import at_pace_of, default_interval
 from vaelab.training.log import Log
 from vaelab.training.loop import run_loop
 from vaelab.training.optimizers import MakeOptimizer, make_adam, make_optimizer
@@ -118,7 +118,8 @@ def fit(
     _require_one_learning_rate(settings, optimizer)
     if estimator is not None:
         estimator.to(where).train()
-    settings = at_pace(settings, chosen.pace, training_rows(data), data.dim)
+    built_with = {} if model.built_with is None else model.built_with.options
+    settings = at_pace_of(data, settings, chosen.pace, built_with)
     check_fit(model, data, objective, estimator, settings)
     require_trainable(model)
     if estimator is not None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from vaelab.data import Dataset
 from vaelab.models import MODELS, Pace, auto_likelihood
 from vaelab.settings import Settings, TrainingSettings
 from vaelab.training.checks import training_rows
 
-__all__ = ["at_pace", "default_interval", "for_data"]
+__all__ = ["at_pace", "at_pace_of", "default_interval", "for_data"]
 
 _COLUMNS = 784  # columns of MNIST, for which the table of models has the pace
 _LEAST_INTERVAL = 20  # steps between validations if an epoch is shorter
@@ -28,11 +30,25 @@ def for_data(settings: Settings, data: Dataset) -> Settings:
         chosen["likelihood"] = auto_likelihood(settings.model, data)
     if "training" in settings.absent:
         return settings.model_copy(update={**chosen, "binarisation": data.binarisation})
-    training = at_pace(settings.training, row.pace, training_rows(data), data.dim)
+    training = at_pace_of(data, settings.training, row.pace, dict(settings))
     return settings.model_copy(update={**chosen, "binarisation": data.binarisation, "training": training})
 
 
-def at_pace(settings: TrainingSettings, pace: Pace, rows: int, columns: int) -> TrainingSettings:
+def at_pace_of(data: Dataset, settings: TrainingSettings, pace: Pace, options: Mapping[str, Any]) -> TrainingSettings:
+    """Return settings with the learning rate and the length that suit a data set: see :func:`at_pace`.
+
+    A learning rate that the user does not give is at most the largest at which the training of a model with these
+    options is stable on the data.
+    """
+    largest = math.inf
+    if settings.learning_rate is None and pace.largest_rate is not None:
+        largest = pace.largest_rate(data, options)
+    return at_pace(settings, pace, training_rows(data), data.dim, largest)
+
+
+def at_pace(
+    settings: TrainingSettings, pace: Pace, rows: int, columns: int, largest: float = math.inf
+) -> TrainingSettings:
     """Return settings with a learning rate, and with ``epochs`` or ``steps``; without either, with patience as well.
 
     The learning rate is that of the pace, reduced in proportion if there are more columns than in MNIST, because a step
@@ -46,6 +62,7 @@ def at_pace(settings: TrainingSettings, pace: Pace, rows: int, columns: int) -> 
         pace: of the model's row in the table of models.
         rows: of the training split.
         columns: of the data.
+        largest: the largest learning rate, if it is chosen here.
 
     >>> settings = TrainingSettings(batch_size=256, learning_rate=None)
     >>> mnist = at_pace(settings, MODELS["gaussian-vae"].pace, rows=50_000, columns=784)
@@ -53,7 +70,7 @@ def at_pace(settings: TrainingSettings, pace: Pace, rows: int, columns: int) -> 
     (0.005, 3900, 195, 8)
     """
     if settings.learning_rate is None:
-        rate = pace.learning_rate * min(1.0, _COLUMNS / columns)
+        rate = min(largest, pace.learning_rate * min(1.0, _COLUMNS / columns))
         settings = settings.model_copy(update={"learning_rate": rate})
     if settings.epochs is not None or settings.steps is not None:
         return settings
