@@ -27,7 +27,7 @@ from vaelab.errors import InputError
 from vaelab.models import Counted, Differentiable, Pass, chow_liu, independent
 from vaelab.runs import Run
 from vaelab.settings import resolve, words
-from vaelab.sklearn import ChowLiuTree, GaussianVAE, Independent
+from vaelab.sklearn import ChowLiuTree, GaussianVAE, HiddenChowLiuTree, Independent
 from vaelab.training import train
 
 CODES = "expected a model with codes"
@@ -286,7 +286,9 @@ class TestTraining:
 
 class TestScikitLearn:
     @pytest.mark.parametrize(
-        "estimator", [Independent(random_state=0), ChowLiuTree(random_state=0)], ids=["floor", "tree"]
+        "estimator",
+        [Independent(random_state=0), ChowLiuTree(random_state=0), HiddenChowLiuTree(states=2, random_state=0)],
+        ids=["floor", "tree", "hidden tree"],
     )
     def test_scores_draws_and_files(self, estimator: Any, tmp_path: Path) -> None:
         found = estimator.fit(BITS)

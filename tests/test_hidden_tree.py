@@ -209,6 +209,8 @@ def test_the_number_of_states_is_chosen_on_the_validation_rows_and_kept(tmp_path
     model, passes = learned(hidden_chow_liu(6, smoothing=1.0), train, validation)
     best = max(done.validation for done in passes)
     assert model.emissions.shape[1] in model.numbers_of_states
+    assert len(passes) == passes[-1].of < passes[0].of
+    assert all(after.of <= before.of for before, after in pairwise(passes))
     assert model.mean_log_prob(Resident(validation, 1, False)) == pytest.approx(best, abs=1e-5)
     fresh = hidden_chow_liu(6)
     fresh.load_state_dict(model.state_dict())

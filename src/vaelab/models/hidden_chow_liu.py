@@ -123,21 +123,22 @@ class HiddenChowLiuTree(Contested):
         counts = PairCounts.of(train, self.data_dim).cpu()
         parents = chow_liu_tree(counts.smoothed(counts.independent(_MEANS), _PAIRS).mutual_information())
         numbers = self.numbers_of_states if self.states == "auto" else (self.states,)
-        best, made, most = float("-inf"), 0, 0
+        best, made, most = float("-inf"), 0, 0  # most: passes of a number of states
         for later, states in zip(reversed(range(len(numbers))), numbers, strict=True):
             seeds = [derive_seed(seed, "start", states, restart) for restart in range(self.restarts)]
             starts = [
                 self.passes(train, parents, states, self.smoothing, torch.Generator().manual_seed(number))
                 for number in seeds
             ]
-            found = [float("-inf")]
+            found: list[float] = []
             for done in self.best_of(starts, validation, above=best):
-                most = most or done.of
                 found.append(done.validation)
-                yield done._replace(of=made + done.of + later * most)
+                most = most or done.of
+                is_last = len(found) == done.of and max(found) < best + _GAIN
+                yield done._replace(of=made + done.of + (0 if is_last else later * most))
             if max(found) < best + _GAIN:
                 return
-            best, made = max(found), made + len(found) - 1
+            best, made = max(found), made + len(found)
 
     def passes(
         self, train: Observations, parents: Tensor, states: int, smoothing: float, generator: torch.Generator

@@ -35,6 +35,7 @@ CANDIDATES: tuple[Candidate, ...] = (
     Candidate("chow-liu", "chow-liu", share=0.5),
     Candidate("bernoulli-mixture", "bernoulli-mixture", {"restarts": 1}, share=3.0),
     Candidate("tree-mixture", "tree-mixture", share=3.0),
+    Candidate("hidden-chow-liu", "hidden-chow-liu", share=3.0),
     Candidate("logistic-pca", "logistic-pca", share=2.0),
     Candidate("rbm", "rbm", share=3.0),
     Candidate("made", "made", deep=True, share=3.0),
