@@ -94,15 +94,22 @@ def test_a_compiled_step_makes_the_same_training(digits, model, estimator):
         assert (one - other).abs().max() < 1e-3, name
 
 
+CAPTURED = [
+    *((name, "bits" if "bits" in kind.codes else "real") for name, kind in ESTIMATORS.items()),
+    ("exact", "real"),  # it draws real codes in another way
+]
+CAPTURED.remove(("mean-field", "bits"))  # it has no q(z|x) to learn
+
+
 @QUIET
-@pytest.mark.parametrize("name", [name for name in ESTIMATORS if name != "mean-field"])  # it has no q(z|x) to learn
-def test_every_estimator_is_captured_with_its_gradients(name):
+@pytest.mark.parametrize(("name", "code"), CAPTURED)
+def test_every_estimator_is_captured_with_its_gradients(name, code):
     """One graph, whole, second derivatives included: capture and differentiation, without the generation of kernels.
 
     A weight of the KL that rises is a constant of the first graph and an input of the second.
     """
     kind = ESTIMATORS[name]
-    build = bernoulli_vae if "bits" in kind.codes else gaussian_vae
+    build = bernoulli_vae if code == "bits" else gaussian_vae
     torch.manual_seed(0)
     model, x = build(12, latent_dim=4, hidden_dims=[6]), torch.rand(5, 12).round()
     objective = resolve("gaussian-vae", {"objective": {"name": kind.objectives()[0]}}).build_objective()

@@ -143,7 +143,8 @@ class Exact(Estimator):
 
 def _codes_of(q: Distribution, noise: Tensor) -> Tensor:
     """Return the codes mu + sigma e of standard normal numbers e (S, 1, D), layer by layer, (S, B, D)."""
-    chain, layers = as_chain(q), list[Tensor]()
+    chain = as_chain(q)
+    layers: list[Tensor] = []
     for index, part in enumerate(chain.split(noise)):
         factor = chain.factor(index, layers)
         if not isinstance(factor, DiagonalNormal):
