@@ -25,10 +25,10 @@ def mnist():
 
 @pytest.fixture(scope="session")
 def digits(mnist) -> Dataset:
-    """MNIST with the first 200 images of each split, for tests that need real digits and not many."""
+    """MNIST with the first 300 images of each split, for tests that need real digits and not many."""
 
     def first(split: Split) -> Split:
-        return replace(split, x=split.x[:200], labels=split.labels[:200])
+        return replace(split, x=split.x[:300], labels=split.labels[:300])
 
     return replace(mnist, splits={name: first(split) for name, split in mnist.splits.items()})
 

@@ -32,7 +32,7 @@ FEW_DIGITS = """
 from dataclasses import replace
 from vaelab.data.load import DATASETS
 whole = DATASETS["mnist"]()
-splits = {name: replace(split, x=split.x[:200], labels=split.labels[:200]) for name, split in whole.splits.items()}
+splits = {name: replace(split, x=split.x[:300], labels=split.labels[:300]) for name, split in whole.splits.items()}
 few = replace(whole, splits=splits)
 DATASETS["mnist"] = lambda: few
 """
@@ -139,7 +139,7 @@ def test_encode_a_named_set_and_a_file_in_its_order(vaelab, run, tmp_path):
     out = tmp_path / "codes.npz"
     assert vaelab("encode", run, "--data", "mnist", "--out", out).code == 0
     named = np.load(out)
-    assert len(named["codes"]) == len(named["labels"]) == 200
+    assert len(named["codes"]) == len(named["labels"]) == 300
     rows = (np.random.default_rng(0).random((30, 784)) < 0.2).astype(np.uint8)
     np.save(tmp_path / "rows.npy", rows)
     np.save(tmp_path / "backwards.npy", rows[::-1].copy())
