@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["reuse"]
+from axe_playwright_python.base import AXE_SCRIPT
+
+__all__ = ["barriers", "reuse"]
 
 # What outlasts the page that is shown: a context or a tab for which it was called is not used again.
 _OF_CONTEXT = ("add_cookies", "add_init_script", "expose_function", "grant_permissions", "new_cdp_session", "route")
@@ -29,6 +31,14 @@ def reuse(browser: Any) -> None:
         return tab
 
     browser.new_context, browser.new_page = new_context, new_page
+
+
+def barriers(tab: Any, **options: Any) -> list[dict[str, Any]]:
+    """Return the serious and critical violations that axe-core finds; a page loads it once, for all that it shows."""
+    if not tab.evaluate("Boolean(window.axe)"):
+        tab.evaluate(AXE_SCRIPT)
+    found = tab.evaluate("options => axe.run(options)", {"resultTypes": ["violations"], **options})
+    return [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
 
 
 def _context(context: Any, options: dict[str, Any], idle: list[Any]) -> Any:

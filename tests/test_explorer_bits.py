@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from torch import Tensor
 
 import vaelab
 from tests.engine_page import EnginePage
 from tests.golden.make import HERE, RUNS, data_of
+from tests.tabs import barriers
 from vaelab.explorer import Subject, write_explorer
 from vaelab.inference.mean_field import linear_weights
 from vaelab.models import LatentVariableModel
@@ -233,8 +233,7 @@ def test_no_part_has_a_serious_barrier(tab, pages, theme, rules):
     for view, part in [("bits", "path"), ("bits", "use"), ("layers", "fields"), ("layers", "films")]:
         tab.evaluate("hash => { location.hash = hash; }", f"theme={theme}&view={view}&{view}.part={part}")
         until(tab, "!document.querySelector('.part').textContent.includes('being computed')")
-        found = Axe().run(tab, options={"resultTypes": ["violations"], **rules}).response["violations"]
-        assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == [], (view, part)
+        assert [each["id"] for each in barriers(tab, **rules)] == [], (view, part)
 
 
 @pytest.mark.parametrize("kind", LAYERS)
