@@ -31,7 +31,7 @@ docs-check: $(STAMP)  ## the same pages and warnings, without a page of the sour
 	$(BIN)/sphinx-build -q -W --keep-going -t check -b html docs docs/_build/check
 
 tests: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 TORCH ?= 2.14.1
 OTHER := .venv-torch-$(TORCH)
