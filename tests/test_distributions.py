@@ -459,7 +459,7 @@ def test_the_mode_has_the_highest_density(case):
         assert torch.equal(q.mode, (q.conditional_logits(q.mode) > 0).double())
         return
     z = q.sample((2000,))
-    assert (q.log_prob(q.mode) >= q.log_prob(z)).all()
+    assert (q.log_prob(q.mode.expand_as(z)) >= q.log_prob(z)).all()  # as many values: the same path
 
 
 def test_the_entropy_is_that_of_torch():
@@ -484,17 +484,20 @@ def test_what_has_no_closed_form_is_not_implemented():
             q.entropy()
 
 
-@pytest.mark.parametrize("kind", ["bits", "large logits", "infinite logits", "grey levels"])
-def test_the_density_of_many_codes_is_that_of_each(kind):
-    """Many codes of the same rows take another path than a few, except where a sigmoid would underflow."""
+@pytest.mark.parametrize("columns", [7, 300, 304])
+@pytest.mark.parametrize("kind", ["bits", "large logits", "unlikely bits", "infinite logits", "grey levels"])
+def test_the_density_of_many_codes_is_that_of_each(kind, columns):
+    """Many codes of the same rows take another path than a few, except where a product of columns would overflow."""
     torch.manual_seed(0)
-    logits, value = 3 * torch.randn(40, 5, 300), (torch.rand(5, 300) < 0.4).float()
+    logits, value = 3 * torch.randn(40, 5, columns), (torch.rand(5, columns) < 0.4).float()
     if kind == "large logits":
         logits[3] *= 100
+    if kind == "unlikely bits":  # each of probability e^-20: in float32 a product of five is not zero yet, of eight is
+        logits[::2] = 20 - 40 * value
     if kind == "infinite logits":
         logits[0, 0, :2], value[0, :2] = torch.tensor([torch.inf, -torch.inf]), torch.tensor([1.0, 0.0])
     if kind == "grey levels":
-        value = torch.rand(5, 300)
+        value = torch.rand(5, columns)
     exact = (logits.double() * value - torch.nn.functional.softplus(logits.double())).sum(-1)
     exact = exact.nan_to_num() if kind == "infinite logits" else exact
     found = Bernoulli(logits).log_prob(value)

@@ -29,7 +29,7 @@ from tests.laws import (
     observations_of,
     widths_of,
 )
-from vaelab.data import DataSpec
+from vaelab.data import Condition, DataSpec
 from vaelab.errors import InputError
 from vaelab.models import MODELS as ROWS
 from vaelab.models import bernoulli_vae, gaussian_vae
@@ -456,3 +456,20 @@ def test_options_that_do_not_fit_are_refused(name, options, sentence):
 def test_an_unknown_argument_of_a_builder_is_reported_with_the_builder():
     with pytest.raises(TypeError, match=r"deep_gaussian_vae: got an unexpected keyword argument 'latent_dim'"):
         vaelab.deep_gaussian_vae(6, latent_dim=2)
+
+
+@pytest.mark.parametrize("at_once", [1, 40, 10_000])
+@pytest.mark.parametrize("case", ["complete", "missing", "given", "codes of all rows", "no rows"])
+def test_the_density_is_that_of_codes_decoded_in_parts(case, at_once, monkeypatch):
+    spec = DataSpec((X,), condition=Condition("columns", ("a", "b"))) if case == "given" else DataSpec((X,))
+    model = bernoulli_vae(spec, 3, hidden_dims=[4], seed=0).double()
+    torch.manual_seed(0)
+    x = (torch.rand(0 if case == "no rows" else 5, model.data_dim) < 0.5).double()
+    if case == "missing":
+        model.allow_missing()
+        x[1, 2:4] = torch.nan
+    z = (torch.rand(7, 1 if case == "codes of all rows" else len(x), 3) < 0.5).double()
+    whole = model.log_likelihood(x, z)  # with a gradient: not in parts
+    monkeypatch.setattr("vaelab.models.latent._AT_ONCE", at_once)
+    with torch.no_grad():
+        assert torch.allclose(model.log_likelihood(x, z), whole, rtol=1e-14, atol=1e-14)

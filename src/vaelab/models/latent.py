@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import ClassVar, Self, get_args
 
@@ -22,7 +23,7 @@ from vaelab.seeds import seeded
 __all__ = ["LatentVariableModel", "columns_of", "require_latent"]
 
 _ELBO = ELBO()
-_AT_ONCE = 1_000_000  # numbers that are decoded at once without a gradient: 4 MB, near the size of a processor's cache
+_AT_ONCE = 2**20  # numbers that are decoded at once without a gradient: 4 MB, near the size of a processor's cache
 
 
 class LatentVariableModel(Model):
@@ -176,8 +177,21 @@ class LatentVariableModel(Model):
         x, y = self.split(x)
         if torch.is_grad_enabled() or z.ndim != 3 or z.device.type != "cpu":
             return self.log_density(self.conditional(z, y), x)
-        parts = z.split(max(1, _AT_ONCE // max(1, z.shape[-2] * x.shape[-1])))
-        return torch.cat([self.log_density(self.conditional(codes, y), x) for codes in parts])
+        return self._log_likelihood_in_parts(x, y, z)
+
+    def _log_likelihood_in_parts(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+        """Return log p(x|z), (K, B), of few rows at a time with all their codes, as far as their logits fit a cache.
+
+        So a likelihood prepares a row once for many codes. Codes (K, 1, D) that all rows share are not cut by rows.
+        """
+        codes, rows, columns = *z.shape[:2], x.shape[-1]
+        height = _even(rows, _AT_ONCE // max(1, codes * columns)) if x.shape[:-1] == z.shape[1:2] else max(rows, len(x))
+        width = _even(codes, _AT_ONCE // max(1, min(height, rows) * columns))
+        parts = []
+        for of_x, of_y, of_z in zip(x.split(height), y.split(height), z.split(height, 1), strict=True):
+            few = of_z.contiguous().split(width)
+            parts.append(torch.cat([self.log_density(self.conditional(each, of_y), of_x) for each in few]))
+        return torch.cat(parts, 1)
 
     def log_joint(self, x: Table, z: Table) -> Tensor:
         """Return `log p(x, z) = log p(z) + log p(x|z)`, shape (K, B), for x (B, X) and z (K, B, D)."""
@@ -303,6 +317,11 @@ class LatentVariableModel(Model):
                 "model: a deterministic auto-encoder has no likelihood of x, so no bound; "
                 "its reconstruction error and the density of its codes are reported instead"
             )
+
+
+def _even(count: int, most: int) -> int:
+    """Return the size of the fewest parts of about the same size that have at most so many, at least one."""
+    return max(1, math.ceil(count / math.ceil(count / max(1, most)))) if count else 1
 
 
 def require_latent(model: object, what: str) -> LatentVariableModel:
