@@ -29,11 +29,11 @@ Fitted = tuple[dict[str, Any], Density]
 
 
 def stepmix_mixture(data: Tables, seed: int) -> Iterator[Fitted]:
-    """Yield mixtures of 20, 100 and 300 Bernoulli components by EM: stepmix's latent classes."""
+    """Yield mixtures of 2 to 300 Bernoulli components by EM: stepmix's latent classes, which have no smoothing."""
     from scipy.special import logsumexp
     from stepmix.stepmix import StepMix
 
-    for components in (20, 100, 300):
+    for components in (2, 5, 20, 100, 300):
         if 2 * components > len(data["train"]):
             return
         model = StepMix(
