@@ -216,10 +216,11 @@ def _coverage(summary: Summary) -> str:
     count = sum(each.kind != "peer" for each in summary.models)
     with_peer = sum(bool(summary.of(table, "peer")) for table in tables)
     repeated = sum(each.seeds > 1 for each in summary.models)
+    alone = "; where none was, the best is the best of vaelab alone" if with_peer < len(tables) else ""
     return (
         f"Of vaelab, {count} of {len(own) * len(tables)} pairs of model and table were measured; other cells "
-        f"are empty. Another library was measured on {with_peer} of {len(tables)} tables; where none was, the best is "
-        f"the best of vaelab alone. {repeated} of {len(summary.models)} pairs have more than one seed."
+        f"are empty. Another library was measured on {with_peer} of {len(tables)} tables{alone}. "
+        f"{repeated} of {len(summary.models)} pairs have more than one seed."
     )
 
 
