@@ -15,8 +15,9 @@ from tests.laws.models import X, binary_data, observations_of
 from tests.laws.table import ROWS
 from vaelab.distributions import DiagonalNormal, Mixture
 from vaelab.errors import InputError
-from vaelab.estimators import Expectation
+from vaelab.estimators import ESTIMATORS, Expectation
 from vaelab.likelihood import elbo, exact, importance_weighted, prior_average, quadrature
+from vaelab.objectives import ELBO
 from vaelab.priors import BIT_PRIORS, REAL_PRIORS, VampPrior
 from vaelab.seeds import seeded
 from vaelab.settings import resolve
@@ -287,6 +288,33 @@ def test_the_expected_gradient_is_that_of_the_bound(row, code, name):
     for part, gradient in expected.items():
         assert torch.allclose(ours[part], gradient, rtol=0, atol=row.tolerance), part
         assert gradient.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [pair for pair in learned if pair[1] not in ("learned", "vamp")], ids=lambda part: part
+)
+def test_a_kl_without_a_formula_has_the_gradient_of_the_sampled_one(code, name):
+    model, x = model_of(code, name, 3), observations_of(3)
+    found = []
+    for kl in ("closed-form", "sampled"):
+        estimator = ESTIMATORS["score-function" if code == "bits" else "pathwise"](model)
+        with seeded(4):
+            found.append(gradients_of_parts(model, estimator(model, ELBO(kl=kl), x).surrogate.sum()))
+    for part, gradient in found[0].items():
+        assert torch.equal(gradient, found[1][part]), part
+
+
+@pytest.mark.parametrize("name", ["mixture", "vamp"])
+def test_the_gradient_has_no_variance_where_q_is_the_prior(name):
+    """A decoder that says nothing, and q(z|x) = p(z): the gradient of each code is zero, not its mean alone."""
+    model = vaelab.gaussian_vae(X, 2, hidden_dims=[4], prior=name, prior_components=1, seed=0).double()
+    with torch.no_grad():
+        for weight in [*model.posterior.parameters(), *model.likelihood.network.layers[0].parameters()]:
+            weight.zero_()
+        if name == "mixture":
+            model.prior.means.zero_()
+    estimate = ESTIMATORS["pathwise"](model)(model, ELBO(), observations_of(3))
+    assert gradients_of_parts(model, estimate.surrogate.sum())["encoder"].abs().max() < 1e-12
 
 
 @EVERY

@@ -30,7 +30,7 @@ class Exact(Estimator):
 
     Formula: `E_q[f(z)] = sum_z q(z|x) f(z)` for the evidence lower bound. For the importance-weighted bound the sum is
     over every tuple of `K` codes, `sum q(z_1|x) ... q(z_K|x) log 1/K sum_k w_k`, and likewise for any other function of
-    `K` codes. The gradient is that of the sum. It decodes `2^D` codes, which all observations share.
+    `K` codes. The gradient is that of the sum. It decodes `2^D` codes of bits, which all observations share.
 
     For real codes `z = mu + sigma e`, the sum is that of the Gauss-Hermite rule with `n` nodes for each number,
 
@@ -38,7 +38,9 @@ class Exact(Estimator):
 
     over `n^D` nodes `e_i` of weight `omega_i`, and the gradient passes through the codes. The rule is exact for
     polynomials of degree up to `2 n - 1` in each number; else it has an error that falls as `n` grows. In a code of
-    several layers each layer has its nodes given the layer before.
+    several layers each layer has its nodes given the layer before. Each observation has nodes of its own, so `n^D`
+    codes are decoded for each of the B. Where the KL has no formula, log q has its parameters held constant, as in
+    :class:`~vaelab.objectives.ELBO`; their gradient vanishes for `n` of 2 or more.
 
     Shapes: codes of bits (2^D, 1, D); real codes (n^D, B, D). Source of the rule: Golub & Welsch (1969),
     https://doi.org/10.1090/S0025-5718-69-99647-1.

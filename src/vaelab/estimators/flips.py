@@ -228,6 +228,10 @@ class _Flipped:
     def code(self) -> Code:
         return self.model.code
 
+    @property
+    def prior_has_posterior(self) -> bool:
+        return self.model.prior_has_posterior
+
     def prior_of(self, q: Distribution) -> Distribution:
         return self.model.prior_of(q)
 

@@ -90,6 +90,11 @@ class LatentVariableModel(Model):
         return code
 
     @property
+    def prior_has_posterior(self) -> bool:
+        """Whether p(z) is made of q(z|x), as a VampPrior is, and so changes with its weights."""
+        return bool(getattr(self.prior, "has_posterior", False))
+
+    @property
     def latent_dim(self) -> int:
         """D, size of a code."""
         size: int | None = getattr(self.prior, "latent_dim", None)  # a prior that is fitted to codes has no density yet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar, Self, get_args
 
 import torch
@@ -28,8 +29,9 @@ class ELBO(MeanObjective):
     of most estimators for bits. Both gradients have the same mean. Near its optimum q makes `log q - log p` the linear
     part of log p(x|z), so that a signal with both varies less; early in a training it may vary more. For real-valued
     codes the sampled form is the path derivative of Roeder et al. (2017), https://arxiv.org/abs/1703.09194. If
-    ``torch.distributions`` has no formula for the KL, as for chains of layers, it is sampled, and q's parameters are
-    not held constant.
+    ``torch.distributions`` has no formula for the KL, as for a mixture as prior, ``closed-form`` is the same as
+    ``sampled``, but for a VampPrior: it is made of q, and the scores of the two cancel in part, so that there q is not
+    held constant. In chains of layers the KL is always sampled, and q's parameters are not held constant either.
 
     While training, beta rises linearly from 0 to its value over the first ``warm_up`` steps, and with ``free_bits`` l
     the KL is replaced by
@@ -85,14 +87,25 @@ class ELBO(MeanObjective):
         return replace(self, beta=self.beta * ((step + 1) / self.warm_up))
 
     def terms(self, model: ScoredModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
-        # In a chain the codes of a later layer depend on some of these parameters, so they are not held constant there.
-        if self.kl == "sampled" and not isinstance(q, Chain):
-            q = map_parameters(q, torch.Tensor.detach)
-        terms = super().terms(model, x, q, z)
+        sampled = self.kl == "sampled"
+        hold = partial(_held, strict=sampled) if sampled or not model.prior_has_posterior else None
+        terms = Terms.score(model, x, q, z, not sampled, self.beta, hold)
         return replace(terms, penalty=free_penalty(q, model.prior_of(q), self.free_bits)) if self.free_bits else terms
 
     def with_closed_form_kl(self) -> Self:
         return replace(self, kl="closed-form")
+
+
+def _held(q: Distribution, strict: bool) -> Distribution:
+    """Return q with its parameters held constant; a q whose parameters are not known is refused, or stays as it is."""
+    if isinstance(q, Chain):  # the codes of a later layer depend on some of these parameters
+        return q
+    try:
+        return map_parameters(q, Tensor.detach)
+    except InputError:
+        if strict:
+            raise
+        return q
 
 
 def free_penalty(q: Distribution, p: Distribution, free: float) -> Tensor:

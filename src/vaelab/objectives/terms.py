@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,9 @@ class ScoredModel(Protocol):
 
     @property
     def code(self) -> Code: ...
+
+    @property
+    def prior_has_posterior(self) -> bool: ...
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor: ...
 
@@ -46,12 +50,19 @@ class Terms:
 
     @classmethod
     def score(
-        cls, model: ScoredModel, x: Tensor, q: Distribution, z: Tensor, closed_form: bool = False, beta: float = 1.0
+        cls,
+        model: ScoredModel,
+        x: Tensor,
+        q: Distribution,
+        z: Tensor,
+        closed_form: bool = False,
+        beta: float = 1.0,
+        hold: Callable[[Distribution], Distribution] | None = None,
     ) -> Terms:
         """Score codes z (K, B, D) drawn from q for observations x (B, X), with one call of the decoder.
 
         With ``closed_form`` the KL is that of the two distributions, where torch knows a formula for it. It knows none
-        for chains of layers, for example; then the KL is that of the codes.
+        for chains of layers, for example; then the KL is that of the codes, under the q that ``hold`` returns for q.
         """
         log_likelihood, p = model.log_likelihood(x, z), model.prior_of(q)
         if closed_form:
@@ -59,7 +70,7 @@ class Terms:
                 return cls(log_likelihood, kl_divergence(q, p), beta)
             except NotImplementedError:
                 pass
-        log_q, log_p = log_factors(q, z), log_factors(p, z)
+        log_q, log_p = log_factors(q if hold is None else hold(q), z), log_factors(p, z)
         kl = _sum(log_q) - _sum(log_p)  # (K, B)
         return cls(log_likelihood, kl, beta, log_q, log_p)
 

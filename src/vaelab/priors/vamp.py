@@ -42,6 +42,7 @@ class VampPrior(nn.Module):
     """
 
     code: ClassVar[Code] = "real"
+    has_posterior: ClassVar[bool] = True
 
     def __init__(self, latent_dim: int, posterior: nn.Module, spec: DataSpec, components: int = 100) -> None:
         super().__init__()
