@@ -183,15 +183,64 @@ def test_pseudo_inputs_start_at_rows_of_the_training_split(kind):
     x = data.train.observations().bits(slice(None))
     x = x if weights is None else x[data.train.weights > 0]
     mean = torch.cat([data.spec.mean, torch.zeros(data.spec.given)])
-    distance = torch.cdist(model.prior.inputs, torch.where(x.isnan(), mean, x)).min(1).values
+    unit = model.prior.unit
+    distance = torch.cdist(model.prior.inputs / unit, torch.where(x.isnan(), mean, x) / unit).min(1).values
     assert distance.max() < 0.1
     assert len(torch.unique(model.prior.inputs.round(), dim=0)) > 2
     again, other = (
-        vaelab.gaussian_vae(data, 2, prior="vamp", prior_components=8, seed=seed).prior.inputs for seed in (0, 1)
+        vaelab.gaussian_vae(data, 2, hidden_dims=[4], prior="vamp", prior_components=8, seed=seed).prior.inputs
+        for seed in (0, 1)
     )
     assert torch.equal(again, model.prior.inputs)
     assert not torch.equal(other, model.prior.inputs)
     assert model.bound(x[:4]).isfinite().all()
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
+def test_pseudo_inputs_start_and_move_in_units_of_their_columns(scale):
+    """Near rows of the data, and three steps with a rate of 0.01 move them by at most 0.03 standard deviations."""
+    rows = scale * (3 + np.random.default_rng(0).normal(size=(60, 4)))
+    data = vaelab.Dataset.from_arrays(rows, values="real")
+    model = vaelab.gaussian_vae(data, 2, hidden_dims=[4], prior="vamp", prior_components=5, seed=0)
+    prior, x = model.prior, data.train.observations().bits(slice(None))
+    assert torch.cdist(prior.inputs / scale, x / scale).min(1).values.max() < 0.1
+    assert torch.equal(prior.unit, data.spec.deviation.float())
+    before = prior.inputs.detach().clone()
+    vaelab.fit(model, data, steps=3, learning_rate=0.01, average=False, warmup=0, seed=0, device="cpu")
+    moved = (prior.inputs - before).abs() / prior.unit
+    assert 0.005 < moved.mean() < 0.031
+
+
+@pytest.mark.parametrize(("on", "centre", "unit"), [("c", 3e4, 1e4), ("labels", 0, 1)])
+def test_given_columns_of_pseudo_inputs_have_units_too(on, centre, unit):
+    rows = 1e4 * (3 + np.random.default_rng(0).normal(size=(60, 3)))
+    data = vaelab.Dataset.from_arrays(rows, np.arange(60) % 2, values="real", columns=["a", "b", "c"])
+    data = data.with_condition(on)
+    prior = vaelab.gaussian_vae(data, 2, prior="vamp", prior_components=50, seed=0).prior
+    assert float(prior.centre[-1]) == pytest.approx(centre, rel=0.3)
+    assert float(prior.unit[-1]) == pytest.approx(unit, rel=0.3)
+    x = data.train.observations().bits(slice(None))
+    assert torch.cdist(prior.inputs / prior.unit, x / prior.unit).min(1).values.max() < 0.1
+
+
+def test_a_constant_column_has_the_unit_1():
+    rows = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    rows[:, 1] = 5
+    data = vaelab.Dataset.from_arrays(rows, values="real")
+    prior = vaelab.gaussian_vae(data, 2, prior="vamp", prior_components=4).prior
+    assert prior.unit[1] == 1
+    assert torch.allclose(prior.inputs[:, 1], torch.tensor(5.0), atol=0.1)
+
+
+@pytest.mark.parametrize("name", ["vamp", "mixture", "flow"])
+def test_the_same_seed_builds_the_same_prior_through_the_settings(name):
+    data = binary_data()
+    ours = vaelab.gaussian_vae(data, 2, hidden_dims=[4], prior=name, **REALS[name], seed=3)
+    settings = resolve("gaussian-vae", {"latent_dim": 2, "hidden_dims": [4], "prior": name, **REALS[name]})
+    with seeded(3, "weights"):
+        theirs = settings.build_model(data)
+    for key, weight in ours.state_dict().items():
+        assert torch.equal(weight, theirs.state_dict()[key]), key
 
 
 def test_a_vamp_prior_is_the_mean_of_posteriors_and_has_no_copy_of_the_encoder():
@@ -199,7 +248,7 @@ def test_a_vamp_prior_is_the_mean_of_posteriors_and_has_no_copy_of_the_encoder()
     q = model.posterior(model.prior.inputs)
     each = Normal(q.loc, q.stddev).log_prob(z.unsqueeze(-2)).sum(-1)  # (4, 5, C)
     assert torch.allclose(model.prior().log_prob(z), each.logsumexp(-1) - math.log(3), atol=1e-12)
-    assert [name for name, _ in model.prior.named_parameters()] == ["inputs"]
+    assert [name for name, _ in model.prior.named_parameters()] == ["standardised"]
     copied = copy.deepcopy(model)
     with torch.no_grad():
         for weight in copied.posterior.parameters():

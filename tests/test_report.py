@@ -148,6 +148,20 @@ def test_sentences_are_computed_from_the_runs(members, made):
     assert "bits: " not in first["reconstructions"]
 
 
+@pytest.mark.parametrize("prior", ["mixture", "vamp"])
+def test_what_is_true_of_the_standard_normal_prior_is_said_of_it_alone(digits, made, prior, tmp_path, monkeypatch):
+    monkeypatch.setitem(DATASETS, "mnist", lambda: digits)
+    options = {"latent_dim": 2, "prior": prior, "prior_components": 3, "training": {"steps": 2}}
+    run, _ = train(resolve("gaussian-vae", {"hidden_dims": [8]}, options), tmp_path / prior)
+    found = {section.name: section for section in sections([ReportedRun(prior, run)])[0]}
+    of_normal = made["latent-map"].guide + made["latent-map"].finding
+    of_learned = found["latent-map"].guide + found["latent-map"].finding
+    for words in ("the prior's is 1", "towards the origin"):
+        assert words in of_normal
+        assert words not in of_learned
+    assert "plane" not in found
+
+
 def test_the_same_runs_give_the_same_bytes(members, page, tmp_path):
     again = write_report(tmp_path, "A <small> report", members)
     assert again.read_bytes() == page.read_bytes()

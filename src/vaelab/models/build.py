@@ -106,8 +106,8 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
         with building(name):
             with seeded(bound.arguments["seed"], "weights"):
                 model = function(*bound.args, **bound.kwargs)
-            if isinstance(data, Dataset):
-                _learn_from(model, data, bound.arguments["seed"])
+                if isinstance(data, Dataset):
+                    _learn_from(model, data)
             if spec.may_be_missing:
                 model.allow_missing()
         model.spec, model.built_with = spec, _recipe(name, options)
@@ -116,15 +116,12 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
     return build
 
 
-def _learn_from(model: Model, data: Dataset, seed: int | None) -> None:
+def _learn_from(model: Model, data: Dataset) -> None:
     """Let the parts of a new model learn from the training rows what they can before the training."""
     parts = [columns_of(model.likelihood), model.prior] if isinstance(model, LatentVariableModel) else [model]
     for part in parts:
-        if isinstance(part, ColumnLikelihood | DensityModel):
+        if isinstance(part, ColumnLikelihood | DensityModel | VampPrior):
             part.learn_from(data)
-        elif isinstance(part, VampPrior):
-            with seeded(seed, "pseudo-inputs"):
-                part.learn_from(data)
 
 
 def _check_network(given: Mapping[str, Any]) -> None:

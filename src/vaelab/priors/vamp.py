@@ -13,7 +13,7 @@ from vaelab.errors import InputError, require_int
 
 __all__ = ["VampPrior"]
 
-_NOISE = 0.01  # added to rows of the data, so that pseudo-inputs from equal rows can part
+_NOISE = 0.01  # units of a column, added to rows of the data, so that pseudo-inputs from equal rows can part
 
 
 class VampPrior(nn.Module):
@@ -23,8 +23,13 @@ class VampPrior(nn.Module):
     terms instead of N. It has no weights but the pseudo-inputs: the encoder is that of the model, and learns from
     log p(z) too. With a data set the pseudo-inputs start at rows of its training split (:meth:`learn_from`), else at
     draws around the mean of the columns; they are not kept in the range of the data. Its KL has no closed form, so
-    objectives use that of the codes. Source: Tomczak & Welling (2018), https://arxiv.org/abs/1705.07120, with 500
-    pseudo-inputs for MNIST.
+    objectives use that of the codes.
+
+    What is learned is v in `u = centre + unit v`: a step of the training moves all columns alike, whatever their scale.
+    The unit of a real number or a count is its standard deviation, that of a bit or a grey level is 1. An encoder that
+    also reads which values are observed reads all of a pseudo-input as observed. The posterior is the one that the
+    prior was built with: a model whose posterior is replaced later needs a new prior. Source: Tomczak & Welling (2018),
+    https://arxiv.org/abs/1705.07120, with 500 pseudo-inputs for MNIST.
 
     Args:
         latent_dim: size of the code D.
@@ -49,35 +54,57 @@ class VampPrior(nn.Module):
         self.latent_dim = require_int("latent_dim", latent_dim, 1)
         count = require_int("components", components, 1)
         self._posterior = (posterior,)  # in a tuple, so that torch does not register its weights here too
-        self.inputs = nn.Parameter(torch.empty(count, spec.dim + spec.given))
-        self._centre = _padded(torch.full((spec.dim,), 0.5) if spec.mean is None else spec.mean, spec)
-        with torch.no_grad():
-            self.inputs.normal_().mul_(_spread(spec).to(self.inputs)).add_(self._centre.to(self.inputs))
+        self._given = spec.given
+        start = torch.randn(count, spec.dim + spec.given) * _spread(spec)
+        self.centre: Tensor
+        self.unit: Tensor
+        self.register_buffer("centre", _padded(_mean(spec), spec).to(start))
+        self.register_buffer("unit", _unit(spec).to(start))
+        self.standardised = nn.Parameter(start / self.unit)
+
+    @property
+    def inputs(self) -> Tensor:
+        """The pseudo-inputs u, (C, X + Y)."""
+        return self.centre + self.unit * self.standardised
 
     def learn_from(self, data: Dataset) -> None:
         """Start the pseudo-inputs at rows of the training split, drawn from torch's generator, and a little noise.
 
-        A row is drawn with its weight, and may be drawn again. A missing value starts at the mean of its column.
+        A row is drawn with its weight, and may be drawn again. A missing value starts at the mean of its column. The
+        centre and the unit of the Y given columns are the mean and the standard deviation of the rows drawn; the unit
+        of one that is 0 or 1 everywhere, or constant, is 1.
         """
-        observed, count = data.train.observations().sample(), len(self.inputs)
+        observed, count = data.train.observations().sample(), len(self.standardised)
         if observed.weights is None:
             rows = torch.randint(len(observed), (count,))
         else:
             rows = torch.multinomial(observed.weights, count, replacement=True)
         x = observed.bits(rows)  # (C, X + Y)
+        given = x[:, x.shape[1] - self._given :]
+        stays = ((given == 0) | (given == 1)).all(0)
         with torch.no_grad():
-            self.inputs.copy_(torch.where(x.isnan(), self._centre, x) + _NOISE * torch.randn_like(x))
+            deviation = (given - given.mean(0)).square().mean(0).sqrt()
+            self.centre[len(self.centre) - self._given :] = torch.where(stays, 0, given.mean(0))
+            self.unit[len(self.unit) - self._given :] = torch.where(stays, 1, _positive(deviation))
+            start = torch.where(x.isnan(), 0, (x - self.centre) / self.unit)
+            self.standardised.copy_(start + _NOISE * torch.randn_like(x))
 
     def forward(self) -> Mixture:
         """Return the mixture of the posteriors at the pseudo-inputs, event shape (D,)."""
         (posterior,) = self._posterior
-        q = posterior(self.inputs)
+        inputs = self.inputs
+        q = posterior(inputs)
         if not isinstance(q, ParametricDistribution):
             raise InputError(
                 "prior: 'vamp' expects a posterior that returns a distribution of vaelab, such as DiagonalNormal; got "
                 f"{type(q).__name__}"
             )
-        return Mixture(self.inputs.new_zeros(len(self.inputs)), q)
+        return Mixture(inputs.new_zeros(len(inputs)), q)
+
+
+def _mean(spec: DataSpec) -> Tensor:
+    """Return the mean of each column, (X,)."""
+    return torch.full((spec.dim,), 0.5) if spec.mean is None else spec.mean
 
 
 def _spread(spec: DataSpec) -> Tensor:
@@ -86,8 +113,23 @@ def _spread(spec: DataSpec) -> Tensor:
         return _padded(spec.deviation, spec)
     if spec.kind not in ("binary", "grey"):
         return _padded(torch.ones(spec.dim), spec)
-    mean = torch.full((spec.dim,), 0.5) if spec.mean is None else spec.mean
+    mean = _mean(spec)
     return _padded((mean * (1 - mean)).sqrt(), spec)
+
+
+def _unit(spec: DataSpec) -> Tensor:
+    """Return the unit of each column, (X + Y,): that in which the encoder reads it."""
+    unit = torch.ones(spec.dim + spec.given)
+    if spec.deviation is not None:
+        for kind, start, stop in spec.groups:
+            if kind in ("real", "count"):
+                unit[start:stop] = _positive(spec.deviation[start:stop].to(unit))
+    return unit
+
+
+def _positive(deviation: Tensor) -> Tensor:
+    """Return 1 where a deviation is 0."""
+    return torch.where(deviation > 0, deviation, 1)
 
 
 def _padded(values: Tensor, spec: DataSpec) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 
 from vaelab import plots
 from vaelab.data.values import Array
+from vaelab.distributions import DiagonalNormal
 from vaelab.errors import InputError
 from vaelab.evaluation import encode_means
 from vaelab.objectives import METRICS
@@ -96,10 +97,9 @@ def latent_map(members: Sequence[ReportedRun]) -> Section | None:
     title = f"{member.title}: posterior means of {len(codes):,} test observations"
     colours = _colours(member)
     figure = plots.png(plots.latent_map(codes, colours, title))
-    spread = codes.std(0)
-    finding = (
-        f"The means have standard deviation {spread[0]:.2f} and {spread[1]:.2f} along the two axes (the prior's is 1). "
-    )
+    spread, standard = codes.std(0), _has_standard_prior(member)
+    own = " (the prior's is 1)" if standard else ""
+    finding = f"The means have standard deviation {spread[0]:.2f} and {spread[1]:.2f} along the two axes{own}. "
     if member.labels is not None:
         finding += "\n" + _separation(codes, member.labels)
     finding += _missed(member)
@@ -107,13 +107,24 @@ def latent_map(members: Sequence[ReportedRun]) -> Section | None:
         " The model has not seen any class label, so islands of one colour are structure that it discovered. Similar "
         "classes lie next to each other or overlap."
     )
+    pull = (
+        "The KL term pulls all codes towards the origin, so islands touch."
+        if standard
+        else "The KL term pulls the codes to where the prior has its mass."
+    )
     guide = (
-        f"Each dot is one test {member.noun}, placed at the mean of q(z|x).{'' if colours is None else classes} The KL "
-        "term pulls all codes towards the origin, so islands touch."
+        f"Each dot is one test {member.noun}, placed at the mean of q(z|x).{'' if colours is None else classes} {pull}"
     )
     heading = "The latent space" + ("" if colours is None else ", coloured by class")
     live = Live("map", member, "Walk through this map in the explorer")
     return Section("latent-map", heading, guide, finding, figure, live)
+
+
+def _has_standard_prior(member: ReportedRun) -> bool:
+    """Return whether p(z) is N(0, I)."""
+    with torch.no_grad():
+        prior = member.latent.prior()
+    return isinstance(prior, DiagonalNormal) and not bool(prior.loc.any()) and not bool(prior.log_scale.any())
 
 
 def _missed(member: ReportedRun) -> str:
@@ -336,9 +347,9 @@ def reconstructions(members: Sequence[ReportedRun]) -> Section | None:
 
 
 def plane(members: Sequence[ReportedRun], side: int = 20) -> Section | None:
-    """The decoded grid over a 2-D Gaussian code, at equal quantiles of the prior."""
+    """The decoded grid over a 2-D Gaussian code, at equal quantiles of the prior N(0, I)."""
     member = _first(members, "real")
-    if member is None or member.data.image_shape is None or member.latent.given:
+    if member is None or member.data.image_shape is None or member.latent.given or not _has_standard_prior(member):
         return None
     quantiles = torch.special.ndtri((torch.arange(side) + 0.5) / side)
     second, first = torch.meshgrid(quantiles, quantiles, indexing="ij")
