@@ -16,11 +16,12 @@ from vaelab.data import Dataset, Split
 from vaelab.distributions import Bernoulli, DiagonalNormal, all_codes
 from vaelab.errors import InputError
 from vaelab.evaluation import diagnose
+from vaelab.evaluation.diagnostics import aggregate
 from vaelab.evaluation.diagnostics.bits import total_correlation
 from vaelab.evaluation.diagnostics.contract import Sample
 from vaelab.evaluation.diagnostics.two_samples import two_sample_test
 from vaelab.likelihoods import BernoulliLikelihood
-from vaelab.models import LatentVariableModel
+from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import ELBO
 from vaelab.priors import BernoulliPrior, GaussianPrior
 
@@ -242,6 +243,19 @@ def test_advice_on_the_prior_only_where_codes_differ_from_it():
     few = found("aggregate", build("gaussian"), data, rows=10)
     assert few.sentences[1] == "The joint test was left out: it needs 20 rows."
     assert few.advice == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "prior", "richer"),
+    [
+        ("gaussian-vae", "normal", ["mixture", "vamp", "flow"]),
+        ("gaussian-vae", "vamp", ["flow"]),
+        ("bernoulli-vae", "learned", ["mixture", "autoregressive"]),
+        ("bernoulli-vae", "autoregressive", []),
+    ],
+)
+def test_the_advice_names_richer_priors_alone(name, prior, richer):
+    assert aggregate._other_priors(MODELS[name].build(6, prior=prior)) == richer
 
 
 # ---------------------------------------------------------------- bits

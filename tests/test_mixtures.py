@@ -23,6 +23,7 @@ from vaelab.distributions import (
     given_observed,
     observed_log_prob,
 )
+from vaelab.distributions import mixture as room
 from vaelab.errors import InputError
 from vaelab.likelihoods.chow_liu import PairCounts
 from vaelab.models import BernoulliMixture as BernoulliMixtureModel
@@ -86,6 +87,25 @@ def test_all_rows_at_once_are_each_row_alone(mixture, batch):
     assert given.batch_shape == gaps.shape[:-1]
     assert given.sample((2,)).shape == (2, *gaps.shape)
     assert torch.allclose(given.mean[3], given_observed(mixture, gaps[3]).mean, rtol=1e-9)
+
+
+def test_without_a_gradient_rows_are_taken_in_parts(mixture, batch, monkeypatch):
+    """The most log-densities of components at once are as many as the limit, and the sum is the same."""
+    x = BITS[torch.randint(0, 16, (7, *(batch or (5,))), generator=torch.Generator().manual_seed(1))]
+    gaps = x.masked_fill(torch.rand(x.shape, generator=torch.Generator().manual_seed(2)) < 0.4, NAN)
+    expected, sizes, whole = (mixture.log_prob(x), mixture.log_prob_of_observed(gaps)), [], Mixture.log_joint
+
+    def log_joint(self, value, observed=False):
+        sizes.append(value[..., 0].numel() * 3)
+        return whole(self, value, observed)
+
+    monkeypatch.setattr(room, "_AT_ONCE", 12)
+    monkeypatch.setattr(Mixture, "log_joint", log_joint)
+    with torch.no_grad():
+        found = mixture.log_prob(x), mixture.log_prob_of_observed(gaps)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-12)
+    assert max(sizes) <= 12 or batch  # a mixture for each row has no fewer
 
 
 def test_it_is_torchs_mixture_of_bits():

@@ -16,6 +16,8 @@ from vaelab.errors import InputError
 
 __all__ = ["Mixture", "Stacked"]
 
+_AT_ONCE = 4_000_000  # log-densities of components that are computed at once without a gradient
+
 
 class Stacked(ParametricDistribution):
     """C distributions as one with a last batch axis of C: for those that differ in more than their parameters.
@@ -202,10 +204,18 @@ class Mixture(ParametricDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        return self.log_joint(value).logsumexp(-1)
+        return self._log_density(value, observed=False)
 
     def log_prob_of_observed(self, value: Tensor) -> Tensor:
-        return self.log_joint(value, observed=True).logsumexp(-1)
+        return self._log_density(value, observed=True)
+
+    def _log_density(self, value: Tensor, observed: bool) -> Tensor:
+        """Return log p of values (..., X): where no gradient is needed, of some rows at a time."""
+        rows = max(1, _AT_ONCE // self.log_weights.shape[-1])
+        if torch.is_grad_enabled() or self.batch_shape or value[..., 0].numel() <= rows:
+            return self.log_joint(value, observed).logsumexp(-1)
+        parts = value.reshape(-1, value.shape[-1]).split(rows)
+        return torch.cat([self.log_joint(part, observed).logsumexp(-1) for part in parts]).view(value.shape[:-1])
 
     def given_observed(self, value: Tensor) -> Mixture:
         """Return p(x | the values that are not NaN): the mixture of what each component says of the others."""

@@ -69,8 +69,8 @@ class Sizes:
         data_dim: X.
         latent_dim: D.
         layers: layers of a code, L.
-        code: kind of code.
         like: an empty tensor of the type and on the device of the model.
+        code: kind of code.
 
     >>> from vaelab.models import bernoulli_vae
     >>> sizes = Sizes.of(bernoulli_vae(6, latent_dim=3))
@@ -81,8 +81,8 @@ class Sizes:
     data_dim: int
     latent_dim: int
     layers: int = 1
-    code: Code = "bits"
     like: Tensor = field(default_factory=lambda: torch.empty(0))
+    code: Code = "bits"
 
     @classmethod
     def of(cls, model: LatentVariableModel | Sizes) -> Sizes:
@@ -92,7 +92,7 @@ class Sizes:
         if not isinstance(model, LatentVariableModel):
             raise InputError(f"estimator: expected the model that it is for; got {model!r}")
         layers = max(1, len(model.layers))
-        return cls(model.data_dim, model.latent_dim, layers, model.code, model.any_weight.new_empty(0))
+        return cls(model.data_dim, model.latent_dim, layers, model.any_weight.new_empty(0), model.code)
 
 
 @dataclass(frozen=True)

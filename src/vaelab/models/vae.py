@@ -36,9 +36,9 @@ def gaussian_vae(
     network: NetworkName | Build = "mlp",
     encode_mask: bool = False,
     prior: RealPriorName | Prior = "normal",
-    prior_components: int | None = None,
     likelihood: Likelihood = "auto",
     seed: int | None = None,
+    prior_components: int | None = None,
 ) -> LatentVariableModel:
     """Build a variational auto-encoder with a Gaussian code: diagonal normal posterior, prior N(0, I) or a learned one.
 
@@ -55,11 +55,11 @@ def gaussian_vae(
         prior: ``normal`` for N(0, I); learned, a ``mixture`` of normal distributions, a ``vamp`` prior, the mixture of
             q(z|u) at learned inputs u, or a normalizing ``flow`` (needs the extra ``flows``); a module, or a function
             from D to a module.
-        prior_components: number of components of a ``mixture``, or of inputs of ``vamp``; None is 100.
         likelihood: ``auto`` (by the kinds of the columns; for a table of up to 500 columns of bits with at least 1 000
             training rows, and four for each column, it is ``tree``), another name, a module, or a function from D, the
             spec and a network to a module.
         seed: of the weights; None draws them from torch's global generator.
+        prior_components: number of components of a ``mixture``, or of inputs of ``vamp``; None is 100.
 
     Raises:
         InputError: an option out of range, or parts that do not fit together.
@@ -87,9 +87,9 @@ def bernoulli_vae(
     network: NetworkName | Build = "mlp",
     encode_mask: bool = False,
     prior: BitPriorName | Prior = "uniform",
-    prior_components: int | None = None,
     likelihood: Likelihood = "auto",
     seed: int | None = None,
+    prior_components: int | None = None,
 ) -> LatentVariableModel:
     """Build a variational auto-encoder with a code of bits, which the decoder reads as -1 and +1.
 
@@ -106,11 +106,11 @@ def bernoulli_vae(
         prior: ``uniform`` (every bit has probability 1/2); learned: ``learned`` logits of independent bits, a
             ``mixture`` of such, or ``autoregressive``, each bit given those before it; a module, or a function from D
             to a module.
-        prior_components: number of components of a ``mixture``; None is 100.
         likelihood: ``auto`` (by the kinds of the columns; for a table of up to 500 columns of bits with at least 1 000
             training rows, and four for each column, it is ``tree``), another name, a module, or a function from D, the
             spec and a network to a module.
         seed: of the weights; None draws them from torch's global generator.
+        prior_components: number of components of a ``mixture``; None is 100.
 
     Raises:
         InputError: an option out of range, or parts that do not fit together.

@@ -35,8 +35,9 @@ __all__ = [
     "VampPrior",
 ]
 
-# The priors that a model's option ``prior`` names. A row is called with the size of the code, and by keyword with what
-# it has a parameter for: ``components``, ``posterior`` (the module of q(z|x)) and ``spec`` (of the data).
+# The priors that a model's option ``prior`` names, from the plainest to the most flexible. A row is called with the
+# size of the code, and by keyword with what it has a parameter for: ``components``, ``posterior`` (the module of
+# q(z|x)) and ``spec`` (of the data).
 REAL_PRIORS: dict[str, Callable[..., nn.Module]] = {
     "normal": GaussianPrior,
     "mixture": NormalMixturePrior,

@@ -18,13 +18,14 @@ _LAYERS, _BINS, _UNITS = 4, 8, (64, 64)
 class FlowPrior(nn.Module):
     """`p(z) = N(f(z); 0, I) |det df/dz|` with an invertible function f that is learned: a neural spline flow.
 
-    f has four coupling layers with two hidden layers of 64 units. A layer maps each number of one half of z by a
-    monotonic spline of 8 rational-quadratic pieces on [-5, 5], whose parameters are functions of the other half; the
-    next layer exchanges the halves. log p(z) and a draw take one pass and two passes through each layer. It starts as
-    N(0, I). Its KL has no closed form, so objectives use that of the codes. It needs the package zuko (the extra
-    ``flows``). Sources: coupling: Dinh, Sohl-Dickstein & Bengio (2017), https://arxiv.org/abs/1605.08803; splines:
-    Durkan, Bekasov, Murray & Papamakarios (2019), https://arxiv.org/abs/1906.04032; as a prior: Chen et al. (2017),
-    https://arxiv.org/abs/1611.02731.
+    f has four coupling layers with two hidden layers of 64 units. A layer maps each number of z by a monotonic spline
+    of 8 rational-quadratic pieces on [-5, 5], and is the identity outside. The parameters of the splines are constants
+    for one half of z, and functions of that half for the other; the next layer exchanges the halves. Of an odd number
+    of units the middle one has constants in every layer. log p(z) and a draw take one pass and two passes through each
+    layer. It starts as N(0, I). Its KL has no closed form, so objectives use that of the codes. It needs the package
+    zuko (the extra ``flows``). Sources: coupling: Dinh, Sohl-Dickstein & Bengio (2017),
+    https://arxiv.org/abs/1605.08803; splines: Durkan, Bekasov, Murray & Papamakarios (2019),
+    https://arxiv.org/abs/1906.04032; as a prior: Chen et al. (2017), https://arxiv.org/abs/1611.02731.
 
     Args:
         latent_dim: size of the code D.

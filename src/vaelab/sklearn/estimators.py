@@ -33,7 +33,6 @@ class GaussianVAE(Estimator):
         activation: non-linearity of the hidden layers.
         encode_mask: whether the encoder also reads which values are observed.
         prior: of the codes: ``normal``, ``mixture``, ``vamp`` or ``flow``, see :func:`vaelab.gaussian_vae`.
-        prior_components: number of components of a ``mixture`` or ``vamp`` prior; None is 100.
         likelihood: of the rows. ``auto`` goes by the values: ``bernoulli`` for 0 and 1 (``tree`` if there are
             enough rows: see :func:`vaelab.gaussian_vae`), ``continuous-bernoulli`` for other numbers in [0, 1],
             ``gaussian`` for others. ``multinomial`` is for counts.
@@ -52,6 +51,7 @@ class GaussianVAE(Estimator):
         device: where to train: ``cpu``, ``cuda``, or ``auto`` for an accelerator if there is one.
         random_state: of everything random.
         verbose: whether to print the bound during the training.
+        prior_components: number of components of a ``mixture`` or ``vamp`` prior; None is 100.
 
     Attributes:
         model_: the :class:`~vaelab.LatentVariableModel`.
@@ -74,7 +74,6 @@ class GaussianVAE(Estimator):
         activation: str = "relu",
         encode_mask: bool = False,
         prior: str = "normal",
-        prior_components: int | None = None,
         likelihood: str = "auto",
         columns: Mapping[str, Any] | None = None,
         objective: str | Mapping[str, Any] | None = None,
@@ -90,13 +89,13 @@ class GaussianVAE(Estimator):
         device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
+        prior_components: int | None = None,
     ) -> None:
         self.latent_dim = latent_dim
         self.hidden_dims = hidden_dims
         self.activation = activation
         self.encode_mask = encode_mask
         self.prior = prior
-        self.prior_components = prior_components
         self.likelihood = likelihood
         self.columns = columns
         self.objective = objective
@@ -112,6 +111,7 @@ class GaussianVAE(Estimator):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+        self.prior_components = prior_components
 
 
 class _OfBits(Estimator):
@@ -137,13 +137,13 @@ class BernoulliVAE(_OfBits):
         encode_mask: whether the encoder also reads which values are observed.
         prior: of the bits: ``uniform``, ``learned`` logits, ``mixture`` or ``autoregressive``, see
             :func:`vaelab.bernoulli_vae`.
-        prior_components: number of components of a ``mixture``; None is 100.
         likelihood, columns: of the rows, as in :class:`GaussianVAE`.
         objective: what is maximised, by name or with options, ``{"name": "elbo", "warm_up": 500}``; None is the ELBO.
         estimator: the gradient estimator; None is ``rebar``.
         samples: K, codes drawn for each row in a step of the training.
         epochs, steps, batch_size, learning_rate: as in :class:`GaussianVAE`, which has the same attributes.
         validation_fraction, bound, bound_samples, device, random_state, verbose: likewise.
+        prior_components: number of components of a ``mixture``; None is 100.
 
     >>> X = (np.random.default_rng(0).random((200, 6)) < 0.3).astype(int)
     >>> vae = BernoulliVAE(latent_dim=10, hidden_dims=(8,), steps=20, random_state=0).fit(X)
@@ -160,7 +160,6 @@ class BernoulliVAE(_OfBits):
         activation: str = "leaky-relu",
         encode_mask: bool = False,
         prior: str = "uniform",
-        prior_components: int | None = None,
         likelihood: str = "auto",
         columns: Mapping[str, Any] | None = None,
         objective: str | Mapping[str, Any] | None = None,
@@ -176,13 +175,13 @@ class BernoulliVAE(_OfBits):
         device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
+        prior_components: int | None = None,
     ) -> None:
         self.latent_dim = latent_dim
         self.hidden_dims = hidden_dims
         self.activation = activation
         self.encode_mask = encode_mask
         self.prior = prior
-        self.prior_components = prior_components
         self.likelihood = likelihood
         self.columns = columns
         self.objective = objective
@@ -198,6 +197,7 @@ class BernoulliVAE(_OfBits):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+        self.prior_components = prior_components
 
 
 class SigmoidBeliefNetwork(_OfBits):

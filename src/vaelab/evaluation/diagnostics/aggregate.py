@@ -190,7 +190,8 @@ def _advice(numbers: dict[str, Any], model: LatentVariableModel) -> str:
 
 
 def _other_priors(model: LatentVariableModel) -> list[str]:
-    """Return the names of the priors that a built-in model could have in place of its own."""
+    """Return the names of the richer priors that a built-in model could have: those after its own in the table."""
     present = None if model.built_with is None else model.built_with.options.get("prior")
     table = BIT_PRIORS if model.code == "bits" else REAL_PRIORS
-    return [name for name in table if name != present] if present in table else []
+    names = list(table)
+    return names[names.index(present) + 1 :] if present in table else []
