@@ -24,13 +24,14 @@ from tests.laws import binary_data
 from vaelab.data import Dataset, Observations, Split
 from vaelab.distributions import Bernoulli
 from vaelab.errors import InputError
-from vaelab.models import Counted, Differentiable, Pass, chow_liu, independent
+from vaelab.models import MODELS, Counted, Differentiable, Pass, chow_liu, independent
 from vaelab.runs import Run
 from vaelab.settings import resolve, words
 from vaelab.sklearn import ChowLiuTree, GaussianVAE, HiddenChowLiuTree, Independent
 from vaelab.training import train
 
 CODES = "expected a model with codes"
+COUNTED = [name for name, row in MODELS.items() if row.learns == "counts"]
 BITS = (np.random.default_rng(0).random((60, 4)) < 0.3).astype(np.uint8)
 
 
@@ -189,6 +190,51 @@ class TestColumns:
         with pytest.raises(InputError, match=sentence) as caught:
             build()
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", COUNTED)
+class TestEveryModelThatCounts:
+    @pytest.mark.parametrize("value", [0, -1, math.nan, "many"])
+    def test_a_smoothing_that_is_not_above_zero_is_refused(self, name: str, value: object) -> None:
+        with pytest.raises(
+            InputError, match=r"smoothing: expected a number above 0.*, as a value that never occurred is"
+        ):
+            MODELS[name].build(3, smoothing=value)
+
+    def test_a_value_that_never_occurred_is_as_improbable_as_the_rows_and_the_smoothing_say(self, name: str) -> None:
+        """Its probability is at least of the order 1 / rows^2, and grows in proportion to a small smoothing."""
+        bits = np.c_[BITS[:, :3], np.zeros(60, np.uint8)]
+        data = Dataset("constant", {"train": Split(bits), "validation": Split(bits[:20])}, "binary", 1)
+        options = {"hidden-chow-liu": {"states": 2}, "bernoulli-mixture": {"components": 2}}.get(name, {})
+        found = []
+        for smoothing in ({}, {"smoothing": 0.25}, {"smoothing": 1.0}):
+            vaelab.fit(model := MODELS[name].build(data, **options, **smoothing), data, device="cpu")
+            found.append(float(model().mean[3].detach()))
+        assert 0.25 / 60**2 < found[0] < 1 / 60
+        assert 3 < found[2] / found[1] < 5
+
+    def test_weights_that_sum_to_little_are_said_in_the_log(self, name: str, caplog: pytest.LogCaptureFixture) -> None:
+        for total, expected in ((1 / 2, 1), (1.0, 0)):
+            caplog.clear()
+            split = Split(BITS, weights=np.full(60, total / 60, np.float32))
+            data = Dataset("shares", {"train": split, "validation": Split(BITS[:20])}, "binary", 1)
+            options = {"components": 1} if name.endswith("mixture") else {}
+            vaelab.fit(MODELS[name].build(data, **options), data, device="cpu")
+            found = [record for record in caplog.records if "weights of the 60 training rows" in record.message]
+            assert len(found) == expected
+
+
+def test_densities_without_a_gradient_are_computed_a_few_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, sizes, x = chow_liu(4), [], torch.from_numpy(BITS).float()
+    whole = model.log_prob(x)
+    inner = model.log_density
+    monkeypatch.setattr(model, "log_density", lambda p, rows: (sizes.append(len(rows)), inner(p, rows))[1])
+    monkeypatch.setattr("vaelab.models.density._ROWS", 25)
+    with torch.no_grad():
+        assert torch.equal(model.log_prob(x), whole)
+        assert model.log_prob(x[:0]).shape == (0,)
+    assert model.log_prob(x).requires_grad
+    assert sizes == [25, 25, 10, 0, 60]
 
 
 class Logits(Differentiable):

@@ -1,6 +1,7 @@
 """Hidden trees: the distribution by enumeration of its states, and how the model learns."""
 
 import math
+from importlib import import_module
 from itertools import pairwise, product
 
 import pytest
@@ -11,6 +12,7 @@ from vaelab.data import DataSpec, Resident
 from vaelab.distributions import Bernoulli, HiddenTree, Mixture, Tree, all_codes, given_observed, observed_log_prob
 from vaelab.errors import InputError
 from vaelab.models import chow_liu, hidden_chow_liu
+from vaelab.seeds import seeded
 
 NAN = math.nan
 X, C = 5, 3
@@ -148,6 +150,17 @@ def test_many_columns_have_finite_densities_and_gradients(parents):
     assert torch.allclose(counts.transitions.sum((1, 2)), torch.full((400,), 3.0), rtol=1e-3)
 
 
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_rows_that_are_drawn_in_parts_are_those_that_are_drawn_at_once(tree, count, monkeypatch):
+    given = tree.given_observed(torch.tensor([[1.0, NAN, NAN, NAN, NAN], [NAN, 0.0, NAN, NAN, NAN]]).double())
+    drawn = []
+    for elements in (1_000_000, 3 * X * C):
+        monkeypatch.setattr("vaelab.distributions.hidden_tree._ELEMENTS", elements)
+        with seeded(0, "sample"):
+            drawn.append([each.sample((count,)) for each in (tree, given)])
+    assert all(torch.equal(*pair) for pair in zip(*drawn, strict=True))
+
+
 def test_leading_axes_of_values_and_of_what_is_given_fit_together(tree):
     given = tree.given_observed(torch.tensor([[1.0, NAN, NAN, NAN, NAN], [NAN, 0.0, NAN, NAN, NAN]]).double())
     assert (given.batch_shape, given.event_shape) == ((2,), (X,))
@@ -217,3 +230,20 @@ def test_the_number_of_states_is_chosen_on_the_validation_rows_and_kept(tmp_path
     assert torch.equal(fresh.log_prob(train), model.log_prob(train))
     with pytest.raises(RuntimeError, match="size mismatch"):
         hidden_chow_liu(7).load_state_dict(model.state_dict())
+
+
+@pytest.mark.parametrize(("count", "most"), [(60, 15), (6, 1)])
+def test_each_state_has_enough_training_rows_where_the_number_is_chosen(count, most):
+    model, _ = learned(hidden_chow_liu(6), rows(count)[0], rows(30, seed=1)[0])
+    assert model.emissions.shape[1] <= most
+
+
+def test_the_rows_of_a_validation_are_as_many_as_the_state_that_is_scored_allows(monkeypatch):
+    model, sizes = hidden_chow_liu(6, states=2), []
+    state = {**model._learned_state, "transitions": torch.zeros(6, 8, 8), "emissions": torch.zeros(6, 8)}
+    inner = model.log_density
+    monkeypatch.setattr(model, "log_density", lambda p, x: (sizes.append(len(x)), inner(p, x))[1])
+    monkeypatch.setattr(import_module("vaelab.models.hidden_chow_liu"), "_ELEMENTS", 20 * 6 * 8)
+    model.mean_of(state, Resident(rows(50)[0], 1, False))
+    assert sizes == [20, 20, 10]
+    assert model.rows_at_once == 80

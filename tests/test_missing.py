@@ -10,7 +10,7 @@ from tests.laws import table as laws
 from tests.laws.exact import enumerate_bits, log_likelihood
 from tests.laws.models import BITS, VARIATIONAL, X, binary_data, build, incomplete, observations_of
 from vaelab import Dataset, evaluate, fit, impute, load
-from vaelab.data import Batches, DataSpec, Split
+from vaelab.data import Batches, DataSpec, Resident, Split
 from vaelab.errors import InputError
 from vaelab.inference import Enumeration
 from vaelab.likelihood import elbo, exact, importance_weighted, prior_average, quadrature
@@ -198,6 +198,19 @@ def test_complete_data_are_stored_and_modelled_as_before():
     assert data.train.x.dtype == np.uint8
     assert not data.spec.may_be_missing
     assert not gaussian_vae(data, 2, [4]).may_be_missing
+
+
+@pytest.mark.parametrize("scale", [1, 255])
+def test_the_mean_of_many_rows_is_that_of_the_observed_values(scale):
+    rng = np.random.default_rng(0)
+    x = np.where(rng.random((2300, 3)) < 0.2, np.nan, rng.integers(0, 2, (2300, 3)) * scale).astype(np.float32)
+    x[:, 2] = np.nan
+    weights, rows = rng.random(2300).astype(np.float32), Resident(torch.from_numpy(x), scale, False)
+    observed = ~np.isnan(x[:, :2])
+    for each in (np.ones(2300), weights.astype(np.float64)):
+        expected = (each @ np.nan_to_num(x[:, :2])) / (each @ observed) / scale
+        found = rows.mean(None if each.sum() == 2300 else torch.from_numpy(weights))
+        assert found.tolist() == pytest.approx([*expected, 0.5], rel=1e-6)
 
 
 def test_a_column_that_is_never_observed_has_mean_one_half():

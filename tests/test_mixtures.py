@@ -235,6 +235,14 @@ def test_the_criterion_is_that_of_schwarz(build):
         assert model.bic(state, twice) == pytest.approx(expected, abs=1e-5)
 
 
+def test_the_criterion_of_weights_that_sum_to_one_is_refused():
+    train = rows(40)[0]
+    model = bernoulli_mixture(6, components=2, selection="bic")
+    shares = Weighted(Resident(train, 1, False), torch.full((40,), 1 / 40))
+    with torch.no_grad(), pytest.raises(InputError, match="selection: expected at least 2 training rows for 'bic'"):
+        list(model.learn(shares, shares, 0))
+
+
 def test_levels_of_a_variable_sum_to_one_in_the_criterion():
     columns = Column("colour", "categorical", ("blue", "green", "red")), Column("answer", "binary")
     model = bernoulli_mixture(DataSpec((4,), kind="mixed", variables=columns))
@@ -304,7 +312,7 @@ def test_columns_of_several_kinds_are_mixed():
     [
         (lambda: bernoulli_mixture(6, components=0), "components: expected an integer of at least 1 or 'auto'; got 0"),
         (lambda: bernoulli_mixture(6, components="many"), "components: expected an integer of at least 1 or 'auto'"),
-        (lambda: tree_mixture(6, smoothing="many"), "smoothing: expected a number of at least 0 or 'auto'"),
+        (lambda: tree_mixture(6, smoothing="many"), "smoothing: expected a number above 0 or 'auto', .*; got 'many'"),
         (lambda: tree_mixture(6, selection="aic"), "selection: expected one of validation, bic; got 'aic'"),
         (lambda: tree_mixture(6, smoothing=0), "smoothing: expected a number above 0"),
         (lambda: tree_mixture(6, restarts=0), "restarts: expected"),

@@ -90,7 +90,7 @@ class Resident(Observations):
 
     def mean(self, weights: Tensor | None = None) -> Tensor:
         if self.values.is_floating_point() and bool(self.values.isnan().any()):
-            return _mean_of_observed(self.values.double() / self.scale, weights).float()
+            return _mean_of_observed(self.values, self.scale, weights).float()
         parts = self.values.split(1000)  # in float64, as rows on the disk are: the same data have the same mean
         if weights is None:
             total, count = torch.stack([part.sum(0, dtype=torch.float64) for part in parts]).sum(0), float(len(self))
@@ -106,11 +106,15 @@ class Resident(Observations):
         return self
 
 
-def _mean_of_observed(values: Tensor, weights: Tensor | None) -> Tensor:
-    """Return the mean of each column over the values that are not NaN, (X,); 1/2 where there is none."""
-    weights = torch.ones(len(values)).to(values) if weights is None else weights.to(values)
-    observed = (~values.isnan()).to(values)  # (N, X)
-    return ((weights @ values.nan_to_num(0.0)) / (weights @ observed)).nan_to_num(0.5)
+def _mean_of_observed(values: Tensor, scale: float, weights: Tensor | None) -> Tensor:
+    """Return the mean of each column of values / scale that are not NaN, (X,); 1/2 where there is none."""
+    weights = (torch.ones(len(values), device=values.device) if weights is None else weights.to(values.device)).double()
+    total, count = torch.zeros(2, values.shape[1], dtype=torch.float64, device=values.device)
+    for part, of_part in zip(values.split(1000), weights.split(1000), strict=True):
+        total += of_part @ part.double().nan_to_num(0.0)
+        count += of_part @ (~part.isnan()).double()
+    mean: Tensor = (total / count / scale).nan_to_num(0.5)
+    return mean
 
 
 @dataclass(frozen=True)

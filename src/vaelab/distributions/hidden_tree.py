@@ -19,6 +19,7 @@ from vaelab.errors import InputError
 __all__ = ["ExpectedCounts", "HiddenTree"]
 
 _LARGEST = 1e4  # logit of a bit: a sum of so many of them is finite
+_ELEMENTS = 2_000_000  # states of all columns of the rows that are drawn at once: 8 MB
 
 
 class ExpectedCounts(NamedTuple):
@@ -148,18 +149,34 @@ class HiddenTree(ParametricDistribution):
         with torch.no_grad():
             shape = self._extended_shape(sample_shape)
             noise = uniform([*shape[:-1], 2 * shape[-1]], self.emissions).reshape(-1, 2, shape[-1])
-            for_states, for_bits = (self._by_level(part.T) for part in noise.unbind(1))  # (n, B)
-            states: list[Tensor] = []
-            bits: list[Tensor] = []
-            for level, weights in enumerate(self._weights(self.batch_shape)[0]):
-                of_parents = self._of_parents(states, level, torch.zeros_like(for_states[level], dtype=torch.int64))
-                table = self._tables[level]
-                rows = table.gather(1, of_parents.unsqueeze(-1).expand(-1, -1, table.shape[-1]))  # (n, B, C)
-                total = (rows * weights.repeat(1, rows.shape[1] // weights.shape[1], 1)).cumsum(-1)
-                found = (total <= for_states[level].unsqueeze(-1) * total[..., -1:]).sum(-1)
-                states.append(found.clamp_max(table.shape[-1] - 1))
-                bits.append(for_bits[level] < self._logits[level].gather(1, states[-1]).sigmoid())
-            return self._joined(bits).T.reshape(shape).to(self.emissions.dtype)
+            weights = self._weights(self.batch_shape)[0]
+            rows = torch.arange(len(noise), device=noise.device) % weights[0].shape[1]  # of the evidence
+            size = max(1, _ELEMENTS // self.emissions.numel())
+            parts = [
+                self._drawn(part, [each if each.shape[1] == 1 else each.index_select(1, of_part) for each in weights])
+                for part, of_part in zip(noise.split(size), rows.split(size), strict=True)
+            ]
+            return torch.cat(parts).reshape(shape).to(self.emissions.dtype)
+
+    def _drawn(self, noise: Tensor, weights: Sequence[Tensor]) -> Tensor:
+        """Return the bits of some rows, (B, X), from uniform noise for the states and the bits, (B, 2, X).
+
+        Args:
+            noise: uniform in [0, 1).
+            weights: the evidence of each level, (n, B, C), or (n, 1, C) where it is that of all rows.
+        """
+        for_states, for_bits = (self._by_level(part.T) for part in noise.unbind(1))  # (n, B)
+        states: list[Tensor] = []
+        bits: list[Tensor] = []
+        for level, of_level in enumerate(weights):
+            of_parents = self._of_parents(states, level, torch.zeros_like(for_states[level], dtype=torch.int64))
+            table = self._tables[level]
+            rows = table.gather(1, of_parents.unsqueeze(-1).expand(-1, -1, table.shape[-1]))  # (n, B, C)
+            total = (rows * of_level).cumsum(-1)
+            found = (total <= for_states[level].unsqueeze(-1) * total[..., -1:]).sum(-1)
+            states.append(found.clamp_max(table.shape[-1] - 1))
+            bits.append(for_bits[level] < self._logits[level].gather(1, states[-1]).sigmoid())
+        return self._joined(bits).T
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -171,6 +188,9 @@ class HiddenTree(ParametricDistribution):
 
     def given_observed(self, value: Tensor) -> Self:
         """Return p(x | the values that are not NaN), as it is in the columns that are missing.
+
+        In an observed column x is a second draw, given its state: mean, mode and ``log_prob`` do not hold it at the
+        observed value.
 
         >>> same = torch.stack([torch.zeros(2, 2), 9 * torch.eye(2)])
         >>> p = HiddenTree(same, torch.tensor([[-9.0, 9.0], [-2.0, 2.0]]), [-1, 0])

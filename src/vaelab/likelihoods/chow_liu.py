@@ -13,11 +13,24 @@ from torch import Tensor
 from vaelab.data import Dataset, Observations
 from vaelab.errors import InputError
 
-__all__ = ["MOST_COLUMNS", "PairCounts", "Pairs", "chow_liu_tree"]
+__all__ = ["MOST_COLUMNS", "PairCounts", "Pairs", "chow_liu_tree", "require_pairs"]
 
 _ROWS = 4096  # rows at once: their counts are exact in float32
 _SMOOTHING = 10.0  # rows of independent columns that are added to the counts of each pair
 MOST_COLUMNS = 5_000  # of which all pairs need 200 MB as float64
+
+
+def require_pairs(what: str, columns: int, way_out: str) -> None:
+    """Refuse more columns than those of which all pairs are counted.
+
+    Raises:
+        InputError: more than 5,000 columns; it names what is refused, and a way out.
+    """
+    if columns > MOST_COLUMNS:
+        raise InputError(
+            f"{what} is for at most {MOST_COLUMNS:,} columns, as it compares all pairs; the data have {columns:,} "
+            f"({way_out})"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +59,7 @@ class PairCounts:
         Raises:
             InputError: more than 5,000 columns.
         """
-        if columns > MOST_COLUMNS:
-            raise InputError(
-                f"likelihood: tree is for at most {MOST_COLUMNS:,} columns, as it compares all pairs; the data have "
-                f"{columns:,} (likelihood=bernoulli has no limit)"
-            )
+        require_pairs("likelihood: tree", columns, "likelihood=bernoulli has no limit")
         exact = torch.float32 if rows.weights is None else torch.float64
         seen, one, both = (torch.zeros(columns, columns, dtype=torch.float64, device=rows.device) for _ in range(3))
         for start in range(0, len(rows), _ROWS):

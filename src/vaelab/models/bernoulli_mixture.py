@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import ClassVar
 
 import torch
@@ -16,14 +18,16 @@ from vaelab.likelihoods import LIKELIHOODS, ColumnLikelihood, likelihood_for
 from vaelab.models.build import builder
 from vaelab.models.contest import Passes, State
 from vaelab.models.contested import Auto
+from vaelab.models.density import DensityModel
 from vaelab.models.mixture_model import MixtureModel, Selection, Start, shares_and_density
 
-__all__ = ["BernoulliMixture", "bernoulli_mixture"]
+__all__ = ["BernoulliMixture", "bernoulli_mixture", "first_classes", "whole_table"]
 
 _BLOCKS = 16  # of training rows, after each of which the parameters are learned again
 _SMALLEST = 500  # rows of a block, at least
 _LARGEST = 8_000_000  # numbers of a block and of its responsibilities, at most: 32 MB
 _CERTAIN = 1e-7  # no probability is nearer to 0 or 1
+_FIRST = 5  # passes of the mixture with which another model begins
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class BernoulliMixture(MixtureModel):
         return components * (self.data_dim - variables) + components - 1  # the levels of a variable sum to one
 
     def starts(self, train: Observations) -> Start:
-        return partial(self._passes, train, *_whole_table(train, self._levels()))
+        return partial(self._passes, train, *whole_table(train, self._levels()))
 
     def _passes(
         self,
@@ -175,11 +179,27 @@ class BernoulliMixture(MixtureModel):
         return levels
 
 
-def _whole_table(train: Observations, levels: Tensor) -> tuple[float, Tensor]:
+def whole_table(train: Observations, levels: Tensor) -> tuple[float, Tensor]:
     """Return the total weight of the rows, and how frequent a one is in each column, with one row of every value."""
     total = float(len(train)) if train.weights is None else float(train.weights.double().sum())
     mean = train.mean(train.weights).double()
     return total, (total * mean + 1 / levels.to(mean)) / (total + 1)
+
+
+def first_classes(model: DensityModel, train: Observations) -> Callable[[int, float, torch.Generator], Mixture]:
+    """Return what makes the mixture of a few passes with which a model of bits begins: of so many components.
+
+    It gets the components, the smoothing, and a generator of random numbers. What all starts share is counted once.
+    """
+    mixture = BernoulliMixture(model.data_dim).to(model.any_weight)
+    mixture.may_be_missing = model.may_be_missing
+    start = mixture.starts(train)
+
+    def classes(components: int, smoothing: float, generator: torch.Generator) -> Mixture:
+        passes = start(components, smoothing, generator)
+        return mixture.distribution_of(next(islice(passes, _FIRST - 1, None))[0])
+
+    return classes
 
 
 @builder

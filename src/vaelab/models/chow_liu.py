@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from vaelab.data import Dataset, DataSpec, Observations
 from vaelab.distributions import Forest, Tree
-from vaelab.errors import InputError, require_number
-from vaelab.likelihoods.chow_liu import MOST_COLUMNS, PairCounts, chow_liu_tree
+from vaelab.likelihoods.chow_liu import PairCounts, chow_liu_tree, require_pairs
 from vaelab.models.build import builder
-from vaelab.models.density import Counted, Pass
+from vaelab.models.density import Counted, Pass, require_smoothing
 
 __all__ = ["ChowLiuTree", "chow_liu"]
 
@@ -42,14 +41,8 @@ class ChowLiuTree(Counted):
 
     def __init__(self, data: Dataset | DataSpec | int, smoothing: float = 10.0) -> None:
         super().__init__(data)
-        self.smoothing = require_number("smoothing", smoothing, 0)
-        if not self.smoothing:
-            raise InputError("smoothing: expected a number above 0, as a value that never occurred is possible; got 0")
-        if self.data_dim > MOST_COLUMNS:
-            raise InputError(
-                f"data: chow-liu is for at most {MOST_COLUMNS:,} columns, as it compares all pairs; the data have "
-                f"{self.data_dim:,} (independent and bernoulli-vae have no limit)"
-            )
+        self.smoothing = require_smoothing(smoothing)
+        require_pairs("data: chow-liu", self.data_dim, "independent and bernoulli-vae have no limit")
         self.register_buffer("parents", torch.full((self.data_dim,), -1))
         self.forest = Forest.of(self.parents)
         self.off, self.on = (nn.Parameter(torch.zeros(self.data_dim)) for _ in range(2))

@@ -12,11 +12,10 @@ from torch.distributions import Distribution
 
 from vaelab.data import Observations
 from vaelab.data.weights import weighted_mean
-from vaelab.errors import InputError, require_number
 from vaelab.models.contest import Passes, State, contest
 from vaelab.models.density import Counted, Pass
 
-__all__ = ["Auto", "Contested", "require_smoothing"]
+__all__ = ["Auto", "Contested"]
 
 Auto = Literal["auto"]
 
@@ -42,7 +41,20 @@ class Contested(Counted):
         """Return p(x) of what was learned."""
 
     def distribution(self) -> Distribution:
-        return self.distribution_of({name: getattr(self, name) for name in self.learned})
+        return self.distribution_of(self._learned_state)
+
+    @property
+    def _learned_state(self) -> State:
+        """What the model has learned."""
+        return {name: getattr(self, name) for name in self.learned}
+
+    def rows_at_once_of(self, state: State) -> int:
+        """Return how many densities of rows are computed at once under what was learned."""
+        return super().rows_at_once
+
+    @property
+    def rows_at_once(self) -> int:
+        return self.rows_at_once_of(self._learned_state)
 
     def keep(self, state: State) -> None:
         """Take on what was learned, of any size."""
@@ -72,7 +84,8 @@ class Contested(Counted):
     def mean_of(self, state: State, rows: Observations) -> float:
         """Return the mean log p(x) of rows, in nats, under what was learned."""
         distribution = self.distribution_of(state)
-        values = self.values_of(rows, lambda x: self.log_density(distribution, x))
+        score = lambda x: self.log_density(distribution, x)  # noqa: E731
+        values = self.values_of(rows, score, at_once=self.rows_at_once_of(state))
         return float(weighted_mean(values, None if rows.weights is None else rows.weights.cpu()))
 
     def _may_have_shape(self, name: str, shape: torch.Size) -> bool:
@@ -87,15 +100,3 @@ class Contested(Counted):
             if isinstance(value, Tensor) and self._may_have_shape(name, value.shape):
                 self.keep({name: own.new_zeros(value.shape)})
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-def require_smoothing(value: float | Auto) -> float | Auto:
-    """Return a smoothing, checked: a number above zero, or ``auto``.
-
-    Raises:
-        InputError: another value.
-    """
-    smoothing = value if value == "auto" else require_number("smoothing", value, 0, beside="auto")
-    if smoothing == 0:
-        raise InputError("smoothing: expected a number above 0, as a value that never occurred is possible; got 0")
-    return smoothing

@@ -15,14 +15,14 @@ from vaelab.data.variables import ColumnKind
 from vaelab.data.weights import weighted_mean
 from vaelab.distributed import ALONE, Ranks
 from vaelab.distributions import as_vector
-from vaelab.errors import InputError, require_choice, require_int
+from vaelab.errors import InputError, require_choice, require_int, require_number, shown
 from vaelab.inputs import Table
 from vaelab.likelihoods import Measure
 from vaelab.models.model import Model, SampleKind, statistic
 from vaelab.objectives import Estimate, LogLikelihood, Objective
 from vaelab.seeds import seeded
 
-__all__ = ["Counted", "DensityModel", "Differentiable", "Pass"]
+__all__ = ["Counted", "DensityModel", "Differentiable", "Pass", "require_smoothing"]
 
 _ROWS, _ELEMENTS = 1000, 4_000_000  # rows at once, at most; and numbers: 16 MB in float32
 _WORDS: dict[ColumnKind, str] = {
@@ -102,10 +102,14 @@ class DensityModel(Model):
     def log_prob(self, x: Table) -> Tensor:
         """Return log p(x), in nats, shape (B,), for rows x (B, X); of the observed values where some are missing (NaN).
 
+        Without a gradient (``torch.no_grad``) it takes a few rows at once, and so little memory for any number of them.
+
         Raises:
             InputError: rows that do not fit, or NaN in a model that does not allow missing values.
         """
-        return self.log_density(self(), self.observations(x))
+        rows, distribution = self.observations(x), self()
+        parts = [rows] if torch.is_grad_enabled() else rows.split(self.rows_at_once)
+        return torch.cat([self.log_density(distribution, part) for part in parts])
 
     def values_of(
         self,
@@ -113,6 +117,7 @@ class DensityModel(Model):
         score: Callable[[Tensor], Tensor] | None = None,
         callback: Callable[[int, int], None] | None = None,
         ranks: Ranks = ALONE,
+        at_once: int | None = None,
     ) -> Tensor:
         """Return log p(x) of every row of a split, or another score, float64 of shape (N,), a few rows at once.
 
@@ -121,14 +126,15 @@ class DensityModel(Model):
             score: from rows (B, X) in the model's type to a number for each, (B,); by default log p(x).
             callback: called with the rows done and all rows.
             ranks: of several, each computes every n-th part and returns zeros for the others: their sum is the result.
+            at_once: rows whose scores are computed at once; None for :attr:`rows_at_once`.
         """
-        values = torch.zeros(len(observed), dtype=torch.float64)
+        values, size = torch.zeros(len(observed), dtype=torch.float64), at_once or self.rows_at_once
         with torch.no_grad():
             if score is None:
                 distribution = self()
                 score = lambda x: self.log_density(distribution, x)  # noqa: E731
-            for number, start in enumerate(range(0, len(observed), self.rows_at_once)):
-                rows = slice(start, min(start + self.rows_at_once, len(observed)))
+            for number, start in enumerate(range(0, len(observed), size)):
+                rows = slice(start, min(start + size, len(observed)))
                 if number % ranks.count == ranks.rank:
                     values[rows] = score(observed.bits(rows).to(self.any_weight)).double().cpu()
                 if callback is not None:
@@ -228,6 +234,29 @@ class Counted(DensityModel):
         """
 
 
+def require_smoothing(value: object, beside: str = "") -> float:
+    """Return a smoothing, checked: a finite number above zero. The error also names a word that it may be instead.
+
+    Raises:
+        InputError: another value.
+
+    >>> require_smoothing(2)
+    2.0
+    """
+    try:
+        smoothing = require_number("smoothing", value, 0)
+    except InputError:
+        smoothing = 0.0
+    if smoothing > 0:
+        return smoothing
+    way = ", as a value that never occurred is possible"
+    if value == "auto":
+        way = " (bernoulli-mixture and tree-mixture choose it by 'auto')"
+    raise InputError(
+        f"smoothing: expected a number above 0{f' or {beside!r}' if beside else ''}{way}; got {shown(value)}"
+    )
+
+
 class Differentiable(DensityModel):
     """A density model that learns by gradients, in the training loop of the models with codes.
 
@@ -236,9 +265,11 @@ class Differentiable(DensityModel):
 
     Attributes:
         objective: what is maximised; its ``metric`` is the name of :meth:`validation_score` in the log.
+        trained_as: the row of the table of models whose training is the default of this class; empty for none.
     """
 
     objective: ClassVar[Objective] = LogLikelihood()
+    trained_as: ClassVar[str] = ""
 
     def estimate(self, x: Tensor) -> Estimate:
         """Return log p(x) of rows x (B, X) in the model's type, and the surrogate whose gradient is taken."""

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from vaelab.data import Dataset, DataSpec, Observations
-from vaelab.distributions import Forest, HiddenTree
-from vaelab.errors import InputError, require_int, require_number
-from vaelab.likelihoods.chow_liu import MOST_COLUMNS, PairCounts, chow_liu_tree
-from vaelab.models.bernoulli_mixture import BernoulliMixture
+from vaelab.distributions import Bernoulli, Forest, HiddenTree
+from vaelab.errors import require_int
+from vaelab.likelihoods.chow_liu import PairCounts, chow_liu_tree, require_pairs
+from vaelab.models.bernoulli_mixture import first_classes, whole_table
 from vaelab.models.build import builder
 from vaelab.models.contest import Passes, State
 from vaelab.models.contested import Auto, Contested
-from vaelab.models.density import Pass
+from vaelab.models.density import Pass, require_smoothing
 from vaelab.seeds import derive_seed
 
 __all__ = ["HiddenChowLiuTree", "hidden_chow_liu"]
@@ -29,7 +28,6 @@ _PAIRS = 10.0  # rows of independent columns that are added to the counts of eac
 _MEANS = 0.1  # rows of each value that are added to the mean of a column
 _CERTAIN = 1e-6  # no probability is nearer to 0 or 1
 _FORGETTING = 0.7  # how fast early blocks are forgotten: step t counts as t^-0.7
-_FIRST = 5  # passes of a mixture of independent columns, with which each start begins
 _OF_MIXTURE = 1.0  # its smoothing
 _SAME = 0.9  # how probable it is at the start that a column has the state of its parent
 _GAIN = 0.01  # nats a row: a smaller one of more states on the validation rows counts as none
@@ -48,9 +46,9 @@ class HiddenChowLiuTree(Contested):
 
     where n_j are expected counts of the states given the rows, of all training rows: an average over the blocks, in
     which later blocks count more, and which is exact where there is one block. p_j is how frequent a one is in the
-    whole table, so s rows are added to each state. It begins with the classes of a few passes of
-    :class:`BernoulliMixture`: a column has nearly always the state of its parent. A row of weight 2 counts as two;
-    missing values are left out.
+    whole table, to which one row of every value is added; s rows of it are added to each state. It begins with the
+    classes of a few passes of :class:`~vaelab.models.BernoulliMixture`: a column has nearly always the state of its
+    parent. A row of weight 2 counts as two; missing values are left out.
 
     Sources: Choi, Tan, Anandkumar & Willsky (2011), https://www.jmlr.org/papers/v12/choi11b.html, of trees of hidden
     variables; Liu & Van den Broeck (2021), https://arxiv.org/abs/2106.02264, of hidden Chow-Liu trees; Cappe & Moulines
@@ -64,13 +62,15 @@ class HiddenChowLiuTree(Contested):
 
     Attributes:
         numbers_of_states: those that are compared, one after the other, until more are no better.
+        rows_each: the training rows that each state needs at least, where the number is chosen.
         parents: the parent of each column, (X,); -1 for the root. Before it has learned, each column is a root.
 
     Raises:
         InputError: an option out of range, columns that are no bits, or more than 5,000.
     """
 
-    numbers_of_states: ClassVar[tuple[int, ...]] = (8, 16, 32, 64)
+    numbers_of_states: ClassVar[tuple[int, ...]] = (2, 8, 16, 32, 64)
+    rows_each: ClassVar[int] = 4
     patience: ClassVar[int] = 5
     first: ClassVar[int] = 5
     parents: Tensor
@@ -85,14 +85,8 @@ class HiddenChowLiuTree(Contested):
         super().__init__(data)
         self.states = states if states == "auto" else require_int("states", states, 1, "auto")
         self.restarts = require_int("restarts", restarts, 1)
-        self.smoothing = require_number("smoothing", smoothing, 0)
-        if not self.smoothing:
-            raise InputError("smoothing: expected a number above 0, as a value that never occurred is possible; got 0")
-        if self.data_dim > MOST_COLUMNS:
-            raise InputError(
-                f"data: hidden-chow-liu is for at most {MOST_COLUMNS:,} columns, as it compares all pairs; the data "
-                f"have {self.data_dim:,} (bernoulli-mixture has no limit)"
-            )
+        self.smoothing = require_smoothing(smoothing)
+        require_pairs("data: hidden-chow-liu", self.data_dim, "bernoulli-mixture has no limit")
         count = 1 if states == "auto" else states
         self.transitions = nn.Parameter(torch.zeros(self.data_dim, count, count))
         self.emissions = nn.Parameter(torch.zeros(self.data_dim, count))
@@ -108,9 +102,8 @@ class HiddenChowLiuTree(Contested):
         own = getattr(self, name).shape
         return len(shape) == len(own) and shape[:1] == own[:1]
 
-    @property
-    def rows_at_once(self) -> int:
-        return max(1, min(super().rows_at_once, _ELEMENTS // self.emissions.numel()))
+    def rows_at_once_of(self, state: State) -> int:
+        return max(1, min(super().rows_at_once_of(state), _ELEMENTS // state["emissions"].numel()))
 
     def distribution_of(self, state: State) -> HiddenTree:
         parents = state["parents"]
@@ -122,7 +115,8 @@ class HiddenChowLiuTree(Contested):
         """Passes of all starts of a number of states, then of the next, until more states are no better."""
         counts = PairCounts.of(train, self.data_dim).cpu()
         parents = chow_liu_tree(counts.smoothed(counts.independent(_MEANS), _PAIRS).mutual_information())
-        numbers = self.numbers_of_states if self.states == "auto" else (self.states,)
+        enough = tuple(states for states in self.numbers_of_states if states * self.rows_each <= len(train))
+        numbers = (enough or (1,)) if self.states == "auto" else (self.states,)
         best, made, most = float("-inf"), 0, 0  # most: passes of a number of states
         for later, states in zip(reversed(range(len(numbers))), numbers, strict=True):
             seeds = [derive_seed(seed, "start", states, restart) for restart in range(self.restarts)]
@@ -146,7 +140,7 @@ class HiddenChowLiuTree(Contested):
         """Yield what is learned after each pass over the training rows, without end."""
         weights = torch.ones(len(train)) if train.weights is None else train.weights
         weights = weights.double().to(train.device)
-        frequent = train.mean(train.weights).to(self.any_weight)
+        frequent = whole_table(train, torch.full((self.data_dim,), 2.0))[1].to(self.any_weight)
         state = self._start(train, parents.to(frequent.device), states, generator)
         order = torch.randperm(len(train), generator=generator).to(train.device)
         blocks = order.tensor_split(max(1, min(_BLOCKS, len(train) // _SMALLEST)))
@@ -169,13 +163,13 @@ class HiddenChowLiuTree(Contested):
 
         The state of a column differs from that of its parent with a small probability, so that the columns can part.
         """
-        mixture = BernoulliMixture(self.data_dim, states).to(self.any_weight)
-        mixture.may_be_missing = self.may_be_missing
-        classes = next(islice(mixture.starts(train)(states, _OF_MIXTURE, generator), _FIRST - 1, None))[0]
-        weights, same = classes["log_weights"].softmax(0), torch.eye(states).to(classes["numbers"])
+        classes = first_classes(self, train)(states, _OF_MIXTURE, generator)
+        assert isinstance(classes.components, Bernoulli)
+        weights, logits = classes.log_weights.softmax(0), classes.components.logits
+        same = torch.eye(states).to(logits)
         after = (_SAME * same + (1 - _SAME) * weights).expand(self.data_dim, -1, -1)  # (X, C, C)
         after = torch.where(parents[:, None, None] < 0, weights, after)
-        emissions = classes["numbers"].T.clamp(-_LARGEST, _LARGEST)
+        emissions = logits.T.clamp(-_LARGEST, _LARGEST)
         return {"transitions": after.log(), "emissions": emissions, "parents": parents}
 
     def _counts(self, train: Observations, rows: Tensor, weights: Tensor, state: State) -> tuple[list[Tensor], float]:
@@ -221,7 +215,8 @@ def hidden_chow_liu(
 
     Args:
         data: the data set, its spec, or the number of columns X, which are bits, at most 5,000.
-        states: C, or ``auto`` for the best of 8, 16, 32 and 64; the search ends where more are no better.
+        states: C, or ``auto`` for the best of 2, 8, 16, 32 and 64 with at least four rows for each state; the search
+            ends where more are no better.
         restarts: starts from different random rows, of each number of states.
         smoothing: s, rows that are added to each state.
         seed: not used, as the training has a seed of its own.

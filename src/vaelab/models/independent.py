@@ -12,10 +12,9 @@ from torch.distributions import Distribution
 from vaelab.data import Dataset, DataSpec, Observations
 from vaelab.data.deviation import deviation_of
 from vaelab.data.variables import ColumnKind
-from vaelab.errors import InputError, require_number
 from vaelab.likelihoods import LIKELIHOODS, ColumnLikelihood, likelihood_for
 from vaelab.models.build import builder
-from vaelab.models.density import Counted, Pass
+from vaelab.models.density import Counted, Pass, require_smoothing
 
 __all__ = ["Independent", "independent"]
 
@@ -44,9 +43,7 @@ class Independent(Counted):
 
     def __init__(self, data: Dataset | DataSpec | int, smoothing: float = 1.0) -> None:
         super().__init__(data)
-        self.smoothing = require_number("smoothing", smoothing, 0)
-        if not self.smoothing:
-            raise InputError("smoothing: expected a number above 0, as a value that never occurred is possible; got 0")
+        self.smoothing = require_smoothing(smoothing)
         spec = DataSpec.of(data)
         columns = LIKELIHOODS[likelihood_for(spec)](1, spec, None)
         assert isinstance(columns, ColumnLikelihood)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ class Made(Differentiable):
     """
 
     has_marginals = False
+    trained_as: ClassVar[str] = "made"
     orders: Tensor
     centre: Tensor
     rates: Tensor

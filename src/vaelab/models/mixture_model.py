@@ -13,11 +13,11 @@ from torch import Tensor
 
 from vaelab.data import Dataset, DataSpec, Observations
 from vaelab.distributions import Mixture
-from vaelab.errors import require_choice, require_int
+from vaelab.errors import InputError, require_choice, require_int
 from vaelab.inputs import Table
 from vaelab.models.contest import Passes, State
-from vaelab.models.contested import Auto, Contested, require_smoothing
-from vaelab.models.density import Pass
+from vaelab.models.contested import Auto, Contested
+from vaelab.models.density import Pass, require_smoothing
 from vaelab.seeds import derive_seed
 
 __all__ = ["MixtureModel", "Selection", "Start", "shares_and_density"]
@@ -73,7 +73,7 @@ class MixtureModel(Contested):
         super().__init__(data)
         self.components = components if components == "auto" else require_int("components", components, 1, "auto")
         self.restarts = require_int("restarts", restarts, 1)
-        self.smoothing = require_smoothing(smoothing)
+        self.smoothing = smoothing if smoothing == "auto" else require_smoothing(smoothing, "auto")
         require_choice("selection", selection, get_args(Selection))
         self.selection = selection
 
@@ -107,8 +107,18 @@ class MixtureModel(Contested):
         yield from self.best_of(starts, validation, score)
 
     def bic(self, state: State, train: Observations) -> float:
-        """Return the Bayesian information criterion of what was learned, in nats a row: the larger, the better."""
+        """Return the Bayesian information criterion of what was learned, in nats a row: the larger, the better.
+
+        Raises:
+            InputError: weights that sum to less than 2, as a row of weight 2 counts as two rows, and the criterion has
+                no penalty for one row.
+        """
         rows = float(len(train)) if train.weights is None else float(train.weights.double().sum())
+        if rows < 2:
+            raise InputError(
+                f"selection: expected at least 2 training rows for 'bic', counted by their weights; got {rows:g} "
+                "(multiply the weights so that they sum to the number of rows)"
+            )
         return self.mean_of(state, train) - self.size(len(state["log_weights"])) * math.log(rows) / (2 * rows)
 
     def responsibilities(self, x: Table) -> Tensor:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
@@ -57,6 +57,11 @@ class Model(Pretrained, ABC):
         if self.built_with is not None:
             return self.built_with.name
         return _being_built.get() or type(self).__name__
+
+    @property
+    def known_options(self) -> Mapping[str, Any]:
+        """The options that it was built with, as far as they are known."""
+        return {} if self.built_with is None else self.built_with.options
 
     @property
     def any_weight(self) -> Tensor:

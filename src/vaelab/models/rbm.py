@@ -76,6 +76,7 @@ class RestrictedBoltzmannMachine(Differentiable):
     """
 
     objective: ClassVar[Objective] = ContrastiveDivergence()
+    trained_as: ClassVar[str] = "rbm"
     base: Tensor
     mean: Tensor
     chains: Tensor  # (K, X)
@@ -103,6 +104,10 @@ class RestrictedBoltzmannMachine(Differentiable):
         self.register_buffer("chain_densities", chains @ base + hidden * math.log(2))
         self.register_buffer("partition", torch.zeros(2))  # log Z, and the standard error of its estimate
         self.register_buffer("partition_of", torch.zeros((), dtype=torch.int64))  # the weights that it is for
+
+    @property
+    def known_options(self) -> Mapping[str, Any]:
+        return {**super().known_options, "hidden": len(self.hidden)}
 
     def distribution(self) -> RestrictedBoltzmann:
         is_summed = self.is_exact and torch.is_grad_enabled()  # the gradient of log p(x) has that of log Z
@@ -239,7 +244,7 @@ def largest_rate(data: Dataset, options: Mapping[str, Any]) -> float:
     Formula: `8000 / (H X l)`, with H hidden units, X columns and l the largest eigenvalue of their covariance. A step
     of Adam changes all weights by about the same amount. Where most columns go together, the weights of all hidden
     units change in the same direction, and a few steps make two kinds of rows so different that no chain moves from
-    one to the other.
+    one to the other. The 8000 was found on the validation rows of one table, of 1 359 columns (voting).
 
     >>> import numpy as np
     >>> equal = np.array([[0], [1]]).repeat(50, 0).repeat(100, 1)  # 100 columns with covariances of 1/4

@@ -94,8 +94,8 @@ class ModelRow:
 
 def row_of(model: Differentiable) -> ModelRow:
     """Return the row of a density model that learns by steps; a class of the user's own has that of no model."""
-    name = model.name
-    return MODELS[name] if name in MODELS else ModelRow(type(model), {"training": _SHORT}, learns="the likelihood")
+    row = MODELS.get(model.trained_as)
+    return row or ModelRow(type(model), {"training": _SHORT}, learns="the likelihood")
 
 
 MODELS: dict[str, ModelRow] = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from typing import ClassVar
 
 import torch
@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from vaelab.data import Dataset, DataSpec, Observations
 from vaelab.distributions import Forest, Mixture, Stacked, Tree
-from vaelab.errors import InputError
-from vaelab.likelihoods.chow_liu import MOST_COLUMNS, PairCounts, Pairs, chow_liu_tree
-from vaelab.models.bernoulli_mixture import BernoulliMixture
+from vaelab.likelihoods.chow_liu import PairCounts, Pairs, chow_liu_tree, require_pairs
+from vaelab.models.bernoulli_mixture import first_classes
 from vaelab.models.build import builder
 from vaelab.models.contest import Passes, State
 from vaelab.models.contested import Auto
@@ -22,7 +21,6 @@ from vaelab.models.mixture_model import MixtureModel, Selection, Start, shares_a
 __all__ = ["TreeMixture", "tree_mixture"]
 
 _ROWS = 4096  # at once
-_FIRST = 5  # passes of a mixture of independent columns, with which each start begins
 _INDEPENDENT = 10.0  # rows of independent columns that are added to the pairs of the whole table
 _MEANS = 0.1  # rows of each value that are added to the mean of a column
 _CERTAIN = 1e-6  # no probability is nearer to 0 or 1
@@ -37,8 +35,9 @@ class TreeMixture(MixtureModel):
     `p_c,ij(a, b) = (n_c,ij(a, b) + s p_ij(a, b)) / (n_c,ij + s)`
 
     where p_ij are the pairs of the whole table. So s rows of the whole table are added to each component, and one
-    component is the Chow-Liu tree. It begins with the components of a few passes of :class:`BernoulliMixture`. A row of
-    weight 2 counts as two; missing values are left out of the counts, and of the densities exactly.
+    component is the Chow-Liu tree. It begins with the components of a few passes of
+    :class:`~vaelab.models.BernoulliMixture`. A row of weight 2 counts as two; missing values are left out of the
+    counts, and of the densities exactly.
 
     Source: Meila & Jordan (2000), "Learning with Mixtures of Trees", https://www.jmlr.org/papers/v1/meila00a.html.
     """
@@ -59,11 +58,7 @@ class TreeMixture(MixtureModel):
         selection: Selection = "validation",
     ) -> None:
         super().__init__(data, components, restarts, smoothing, selection)
-        if self.data_dim > MOST_COLUMNS:
-            raise InputError(
-                f"data: tree-mixture is for at most {MOST_COLUMNS:,} columns, as it compares all pairs; the data have "
-                f"{self.data_dim:,} (bernoulli-mixture has no limit)"
-            )
+        require_pairs("data: tree-mixture", self.data_dim, "bernoulli-mixture has no limit")
         shape = 1 if components == "auto" else components, self.data_dim
         self.log_weights = nn.Parameter(torch.zeros(shape[:1]))
         self.off, self.on = nn.Parameter(torch.zeros(shape)), nn.Parameter(torch.zeros(shape))
@@ -87,23 +82,19 @@ class TreeMixture(MixtureModel):
     def starts(self, train: Observations) -> Start:
         counts = PairCounts.of(train, self.data_dim)
         whole = counts.smoothed(counts.independent(_MEANS), _INDEPENDENT)
-        begin = BernoulliMixture(self.data_dim).to(self.any_weight)
-        begin.may_be_missing = self.may_be_missing
-        return partial(self._passes, train, whole, begin, begin.starts(train))
+        return partial(self._passes, train, whole, first_classes(self, train))
 
     def _passes(
         self,
         train: Observations,
         whole: Pairs,
-        begin: BernoulliMixture,
-        start: Start,
+        begin: Callable[[int, float, torch.Generator], Mixture],
         components: int,
         smoothing: float,
         generator: torch.Generator,
     ) -> Passes:
         """Yield what is learned after each pass over the training rows, without end."""
-        first = start(components, smoothing, generator)
-        mixture = begin.distribution_of(next(islice(first, _FIRST - 1, None))[0])
+        mixture = begin(components, smoothing, generator)
         while True:
             shares, value = self._shares(train, mixture)
             state = self._maximised(train, shares, whole, smoothing)

@@ -16,7 +16,7 @@ class HiddenChowLiuTree(DensityEstimator):
     Source: Liu & Van den Broeck (2021), https://arxiv.org/abs/2106.02264.
 
     Args:
-        states: C of each column, or ``auto`` for the best of 8, 16, 32 and 64 on the held-out rows.
+        states: C of each column, or ``auto`` for the best of 2, 8, 16, 32 and 64 on the held-out rows.
         restarts: starts from different random rows, of each number of states.
         smoothing: rows that are added to each state.
         validation_fraction: the share of X that is held out, by which the model is chosen.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,9 @@ from vaelab.training.interrupts import StopRequest, stop_requests
 from vaelab.training.result import FitResult, History, Row
 
 __all__ = ["count"]
+
+_FEW = 0.01  # of the number of rows: what weights sum to at least, without a warning
+_log = logging.getLogger("vaelab")
 
 
 def count(
@@ -30,6 +34,7 @@ def count(
     Grey levels that become new bits at each step of other trainings are drawn once here, as with ``static``. The best
     weights are written when the training ends, also where it is stopped; one that was stopped starts again.
     """
+    _warn_of_small_weights(data)
     home, history = model.any_weight.device, History()
     scores: list[float] = []
     model.spec = replace(data.spec, may_be_missing=model.may_be_missing)
@@ -46,6 +51,19 @@ def count(
     if run is not None and result.stop_reason == "finished":
         run.log({**history[-1], "finished": True})
     return result
+
+
+def _warn_of_small_weights(data: Dataset) -> None:
+    """Say in the log that weights are so small that the rows which smoothing adds count more than those of the data."""
+    rows, weights = len(data.train), data.train.observations().weights
+    total = rows if weights is None else float(weights.double().sum())
+    if total < _FEW * rows:
+        _log.warning(
+            "the weights of the %s training rows sum to %.3g, and a row of weight 2 counts as two, so smoothing counts "
+            "more than the data; multiply the weights so that they sum to the number of rows",
+            f"{rows:,}",
+            total,
+        )
 
 
 def _best(scores: list[float]) -> int:

@@ -118,8 +118,7 @@ def fit(
     _require_one_learning_rate(settings, optimizer)
     if estimator is not None:
         estimator.to(where).train()
-    built_with = {} if model.built_with is None else model.built_with.options
-    settings = at_pace_of(data, settings, chosen.pace, built_with)
+    settings = at_pace_of(data, settings, chosen.pace, model.known_options)
     check_fit(model, data, objective, estimator, settings)
     require_trainable(model)
     if estimator is not None:
