@@ -11,6 +11,7 @@ import vaelab
 from vaelab.data import Dataset
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import MODELS, Counted, DensityModel
+from vaelab.priors import BIT_PRIORS, REAL_PRIORS
 from vaelab.runs import Run
 from vaelab.seeds import seeded
 from vaelab.settings import resolve
@@ -66,6 +67,25 @@ def test_every_model_with_codes_trains(data, name):
     assert math.isfinite(last)
     assert last > first
     assert not on_gpu(model)  # it is again where it was
+
+
+@QUIET
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("name", "prior"),
+    [
+        *(("gaussian-vae", prior) for prior in REAL_PRIORS if prior != "normal"),
+        *(("bernoulli-vae", prior) for prior in BIT_PRIORS if prior != "uniform"),
+    ],
+)
+def test_every_learned_prior_trains(data, name, prior, compiled):
+    more = {"prior_components": 10} if prior in ("mixture", "vamp") else {}
+    layer = {"latent_dim": 6, "prior": prior, "training": {"compile": compiled, "precision": "float32"}}
+    model, rows = trained(data, name, **layer, **more, **SMALL)
+    assert rows[-1]["val/bound"] > rows[0]["val/bound"]
+    here = vaelab.evaluate(model, data, bounds=("elbo",), samples=500).values["elbo"]
+    there = vaelab.evaluate(model.cuda(), data, bounds=("elbo",), samples=500).values["elbo"]
+    assert float((here - there).mean().abs()) < 0.1  # codes are drawn anew
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if not with_codes(name)])

@@ -15,12 +15,14 @@ from torch._dynamo.utils import counters
 from torch._inductor.custom_graph_pass import CustomGraphPass
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from tests.laws import binary_data
 from tests.processes import run_python
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import bernoulli_vae, gaussian_vae
 from vaelab.networks import choose_precision, matmul_precision
 from vaelab.objectives import ELBO
+from vaelab.priors import BIT_PRIORS, REAL_PRIORS
 from vaelab.settings import resolve
 from vaelab.training import fit
 from vaelab.training import step as room
@@ -101,9 +103,15 @@ CAPTURED = [
 CAPTURED.remove(("mean-field", "bits"))  # it has no q(z|x) to learn
 
 
+PRIORS = [
+    *(("disarm", "bits", name) for name in BIT_PRIORS if name != "uniform"),
+    *(("pathwise", "real", name) for name in REAL_PRIORS if name not in ("normal", "flow")),
+]
+
+
 @QUIET
-@pytest.mark.parametrize(("name", "code"), CAPTURED)
-def test_every_estimator_is_captured_with_its_gradients(name, code):
+@pytest.mark.parametrize(("name", "code", "prior"), [*((*row, None) for row in CAPTURED), *PRIORS])
+def test_every_estimator_is_captured_with_its_gradients(name, code, prior):
     """One graph, whole, second derivatives included: capture and differentiation, without the generation of kernels.
 
     A weight of the KL that rises is a constant of the first graph and an input of the second.
@@ -111,7 +119,8 @@ def test_every_estimator_is_captured_with_its_gradients(name, code):
     kind = ESTIMATORS[name]
     build = bernoulli_vae if code == "bits" else gaussian_vae
     torch.manual_seed(0)
-    model, x = build(12, latent_dim=4, hidden_dims=[6]), torch.rand(5, 12).round()
+    options = {} if prior is None else {"prior": prior}
+    model, x = build(12, latent_dim=4, hidden_dims=[6], **options), torch.rand(5, 12).round()
     objective = resolve("gaussian-vae", {"objective": {"name": kind.objectives()[0]}}).build_objective()
     if isinstance(objective, ELBO):
         objective = dataclasses.replace(objective, warm_up=4)
@@ -254,6 +263,17 @@ def test_without_a_compiler_training_goes_on_and_says_so_in_one_line(tmp_path):
     assert len(said) == 1
     assert said[0].startswith("training.compile: nothing compiles here, going on without (")
     assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_flow_is_trained_without_compilation_and_says_so_in_one_line(monkeypatch, caplog):
+    """Torch makes no single graph of it, and of many parts a step that starts after a minute."""
+    monkeypatch.setattr(torch, "compile", None)
+    data = binary_data()
+    with caplog.at_level(logging.WARNING, "vaelab"):
+        for compiled in (False, True):
+            model = gaussian_vae(data, 2, [4], prior="flow", seed=0)
+            fit(model, data, steps=2, compile=compiled, seed=0, device="cpu")
+    assert caplog.messages == ["training.compile: FlowPrior does not compile as one graph, going on without"]
 
 
 def test_that_compilation_is_tried_before_a_step_is_made(monkeypatch, caplog):

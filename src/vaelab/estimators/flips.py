@@ -145,7 +145,8 @@ class LocalExpectation(BernoulliEstimator):
 
     Args:
         model: the model that it is for, or its sizes.
-        samples: K, codes drawn for each observation; `1 + D` decoder evaluations each.
+        samples: K, codes drawn for each observation; `1 + D` decoder evaluations each, or 1 with a linear decoder of a
+            model that is not conditional.
 
     >>> from vaelab.models import bernoulli_vae
     >>> from vaelab.objectives import ELBO

@@ -57,12 +57,12 @@ class Half(Estimator):
 
     which for the temperature `t = 1` is `1/2 f'(z) (1 - p)` where `z = 1` and `1/2 f'(z) p` where `z = 0`. Its mean is
     then `1/2 p (1 - p) (f'_j(1) + f'_j(0))`, the trapezoidal rule for the difference `f_j(1) - f_j(0)`, which is exact
-    for a quadratic `f`; the mean of straight-through, `p (1 - p) (p f'_j(1) + (1 - p) f'_j(0))`, is exact for a linear
-    `f` alone. The same rule has four names: that of DARN (Gregor, Danihelka, Mnih, Blundell & Wierstra, 2014,
-    https://arxiv.org/abs/1310.8499), ReinMax at `t = 1`, ZGR for bits (Shekhovtsov, 2023,
-    https://proceedings.mlr.press/v202/shekhovtsov23a.html), and the limit of Gumbel-Rao at temperature 0. The form with
-    `t` is that of ReinMax, whose authors use 1 and a little more. The gradients for decoder and prior are unbiased.
-    Source: Liu, Dong, Liu, Yu & Gao (2023), https://arxiv.org/abs/2304.08612.
+    for a quadratic `f`; the mean of straight-through, `p (1 - p) (p f'_j(1) + (1 - p) f'_j(0))`, is so at `p = 1/2`
+    alone, where the two are equal, and elsewhere for a linear `f`. The same rule has four names: that of DARN (Gregor,
+    Danihelka, Mnih, Blundell & Wierstra, 2014, https://arxiv.org/abs/1310.8499), ReinMax at `t = 1`, ZGR for bits
+    (Shekhovtsov, 2023, https://proceedings.mlr.press/v202/shekhovtsov23a.html), and the limit of Gumbel-Rao at
+    temperature 0. The form with `t` is that of ReinMax, whose authors use 1 and a little more. The gradients for
+    decoder and prior are unbiased. Source: Liu, Dong, Liu, Yu & Gao (2023), https://arxiv.org/abs/2304.08612.
 
     Args:
         model: the model that it is for, or its sizes.

@@ -39,6 +39,7 @@ class FlowPrior(nn.Module):
     """
 
     code: ClassVar[Code] = "real"
+    compiles: ClassVar[bool] = False  # torch does not capture zuko's flows as one graph
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()

@@ -40,11 +40,19 @@ def compiled_step(
     With the default optimiser and one process the graph is the whole step, from the estimate to the moved weights.
     Otherwise it ends with the gradients, and ``apply_gradients`` does the rest. On an NVIDIA GPU the graph is replayed
     as CUDA graphs. The random numbers are those of the plain step. If nothing compiles on this machine, one line in the
-    log of Python's ``logging`` says so, and the step is the plain one.
+    log of Python's ``logging`` says so, and the step is the plain one; so it is if a part of the model has an attribute
+    ``compiles`` that is false, as a flow has.
 
     Raises:
         InputError: from a step, if this step does not compile although others do.
     """
+    if part := next((part for part in state.model.modules() if not getattr(part, "compiles", True)), None):
+        name = type(part).__name__
+        logging.getLogger("vaelab").warning(
+            "training.compile: %s does not compile as one graph, going on without", name
+        )
+        yield plain_step
+        return
     if not _can_compile(setup.device):
         yield plain_step
         return
