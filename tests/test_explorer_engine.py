@@ -15,6 +15,7 @@ from tests.golden.make import HERE, RUNS, data_of
 from vaelab import models
 from vaelab.data import Column, Condition, DataSpec
 from vaelab.distributions import DiagonalNormal, Multinomial, Product
+from vaelab.errors import InputError
 from vaelab.explorer.parts import describe
 from vaelab.explorer.tensors import Tensors
 from vaelab.likelihoods import TreeLikelihood
@@ -232,3 +233,14 @@ def test_a_compiled_part_is_written_as_the_plain_one(engine):
     model.likelihood = torch.compile(model.likelihood, backend="eager")
     model.posterior.register_forward_hook(lambda *_: None)
     assert describe(model, Tensors()) == plain
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp"])
+def test_covariances_that_a_page_cannot_hold_are_refused_in_one_sentence(prior):
+    model = models.gaussian_vae(6, 201, [5], prior=prior)
+    with pytest.raises(InputError) as refusal:
+        describe(model, Tensors())
+    assert str(refusal.value) == (
+        "explore: expected at most 4,000,000 numbers in the covariances of the prior's components; got 100 x 201 x 201"
+        "; train with a smaller prior_components or latent_dim"
+    )

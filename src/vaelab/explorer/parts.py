@@ -32,6 +32,7 @@ from vaelab.priors import BernoulliPrior, ChainPrior, GaussianPrior, MixturePrio
 __all__ = ["LIKELIHOODS", "POSTERIORS", "PRIORS", "describe"]
 
 Json = dict[str, Any]
+_COVARIANCES = 4_000_000  # numbers: 16 megabytes of the page
 _OWN = ("conditional", "split", "log_density", "log_likelihood")  # methods with which the page computes
 
 
@@ -116,6 +117,12 @@ def _mixture(export: Export, prior: Any) -> Json:
 def _normal_mixture(export: Export, prior: Any) -> Json:
     with torch.no_grad():
         p = prior()
+        count, size = p.components.loc.shape
+        if count * size**2 > _COVARIANCES:
+            raise InputError(
+                f"explore: expected at most {_COVARIANCES:,} numbers in the covariances of the prior's components; got "
+                f"{count:,} x {size:,} x {size:,}; train with a smaller prior_components or latent_dim"
+            )
         covariances = torch.diag_embed(p.components.variance)
     arrays = {"weights": p.log_weights.exp(), "means": p.components.loc, "covariances": covariances}
     return {"kind": "mixture", **{name: export.vector(array.detach()) for name, array in arrays.items()}}

@@ -147,11 +147,11 @@ def _ones(axes: Axes, arrays: Arrays) -> None:
 
 
 def _densities(axes: Axes, arrays: Arrays) -> None:
-    """Show the density of each unit under q(z), one line each, over that under the prior."""
+    """Show the density of each unit under q(z), one line each, over the mean of those under the prior."""
     edges = arrays["edges"]
     middle = (edges[1:] + edges[:-1]) / 2
     prior = arrays["prior_density"]
-    axes.fill_between(middle, prior.mean(0), color=_QUIET, alpha=0.6, linewidth=0, label="prior")
+    axes.fill_between(middle, prior.mean(0), color=_QUIET, alpha=0.6, linewidth=0, label="prior, mean\nover units")
     for number, density in enumerate(arrays["density"]):
         label = f"{len(prior)} of {len(arrays['distance'])} units" if number == 0 else None
         axes.plot(middle, density, color=_STRONG, linewidth=1.0, alpha=max(0.35, 1 / len(prior)), label=label)

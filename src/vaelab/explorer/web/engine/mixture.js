@@ -1,4 +1,4 @@
-// The mixture of Gaussians over the codes of an auto-encoder: its density, its draws, and which component has a code.
+// The mixture of Gaussians over codes, the prior of a model: its density, its draws, and which component has a code.
 import { logSumExp } from "./numbers.js";
 
 const LOG_2PI = Math.log(2 * Math.PI);

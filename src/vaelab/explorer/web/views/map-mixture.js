@@ -1,4 +1,4 @@
-// The components of the mixture of an auto-encoder: choose one, and see what codes drawn from it decode to.
+// The components of a mixture of Gaussians as prior: choose one, and see what codes drawn from it decode to.
 
 import { button, choice, numberField } from "../ui/controls.js";
 import { fill, h } from "../ui/dom.js";
