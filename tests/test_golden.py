@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import vaelab
-from tests.golden.make import DENSITY_RUNS, HERE, RUNS, data_of, numbers
+from tests.golden.make import ALL_RUNS, HERE, data_of, numbers
 from vaelab.models import MODELS, RestrictedBoltzmannMachine
 from vaelab.networks import NETWORKS
 from vaelab.runs import Run
@@ -25,7 +25,7 @@ def same(found: dict[str, list[float]], expected: dict[str, list[float]]) -> Non
 
 
 def test_every_model_and_network_has_golden_files() -> None:
-    assert set(RUNS | DENSITY_RUNS) <= set(KINDS)
+    assert set(ALL_RUNS) <= set(KINDS)
     assert {Run(HERE / kind / "run").settings.model for kind in KINDS} == set(MODELS)
     networks = {Run(HERE / kind / "run").settings.model_dump().get("network", "mlp") for kind in KINDS}
     assert networks == set(NETWORKS)

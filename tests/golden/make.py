@@ -47,6 +47,10 @@ DENSITY_RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "rbm": ("rbm", {"hidden": 3}),
     "rbm-estimated": ("rbm", {"hidden": 21}),  # log Z is estimated, and kept with the weights
 }
+LIKELIHOOD_RUNS: dict[str, tuple[str, dict[str, Any]]] = {  # not of the tests of the explorer, which takes all RUNS
+    "tree": ("gaussian-vae", {"latent_dim": 2, "hidden_dims": [4], "likelihood": "tree"}),
+}
+ALL_RUNS = RUNS | DENSITY_RUNS | LIKELIHOOD_RUNS
 WIDTHS = {"rbm-estimated": 22}
 
 
@@ -107,7 +111,7 @@ def numbers(model: Model, data: vaelab.Dataset) -> dict[str, Any]:
 
 def make(name: str) -> None:
     """Train one model and write its run, the model saved by itself, and its numbers."""
-    model, options = (RUNS | DENSITY_RUNS)[name]
+    model, options = ALL_RUNS[name]
     folder = HERE / name
     training = {"steps": 12, "batch_size": 20, "log_every": 6, "validate_every": 6, "warmup": 2}
     of_steps = {} if MODELS[model].learns == "counts" else {"training": training}
@@ -138,7 +142,7 @@ def make_estimator() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in RUNS | DENSITY_RUNS:
+    for name in ALL_RUNS:
         if not (HERE / name).exists():
             make(name)
             print(f"wrote {HERE / name}")
