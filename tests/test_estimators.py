@@ -21,7 +21,7 @@ from tests.laws import (
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, Expectation, Pathwise, ScoreFunction, Sizes
 from vaelab.estimators.baselines import BASELINES, Baseline, leave_one_out
-from vaelab.models import bernoulli_vae, sbn
+from vaelab.models import bernoulli_vae, gaussian_vae, sbn
 from vaelab.objectives import ELBO, IWAE, Reconstruction
 
 OBJECTIVES = {"elbo": ELBO(), "elbo, beta 0.4": ELBO(0.4), "elbo, beta 3": ELBO(3.0), "iwae": IWAE()}
@@ -219,3 +219,9 @@ def test_options_of_the_score_function_that_cannot_work_are_refused():
         ScoreFunction(Sizes(X, D), 1, "leave-one-out")
     with pytest.raises(InputError, match="did you mean 'running-average'"):
         ScoreFunction(Sizes(X, D), 2, "runing-average")
+
+
+def test_the_nodes_of_the_quadrature_move_with_the_estimator_and_are_no_part_of_its_state():
+    estimator = ESTIMATORS["exact"](gaussian_vae(6, latent_dim=2))
+    assert {part.device.type for part in estimator.to("meta").buffers()} == {"meta"}
+    assert not estimator.state_dict()

@@ -75,7 +75,11 @@ class Exact(Estimator):
         if self.nodes > _MAX_NODES:
             raise InputError(f"estimator.nodes: expected at most {_MAX_NODES} for each number; got {self.nodes}")
         points, weights = np.polynomial.hermite_e.hermegauss(self.nodes)
-        self._points, self._log_weights = torch.tensor(points), torch.tensor(weights / math.sqrt(2 * math.pi)).log()
+        self._points: Tensor  # buffers, so that they move to the device of the training
+        self._log_weights: Tensor
+        log_weights = torch.tensor(weights / math.sqrt(2 * math.pi)).log()
+        self.register_buffer("_points", torch.tensor(points).to(self.sizes.like), persistent=False)
+        self.register_buffer("_log_weights", log_weights.to(self.sizes.like), persistent=False)
 
     def draw(self, expectation: Expectation) -> Tensor:
         """Return all codes of bits, (2^D, 1, D), or those of all nodes, (n^D, B, D): nothing is random."""
