@@ -126,7 +126,7 @@ class DensityModel(Model):
             score: from rows (B, X) in the model's type to a number for each, (B,); by default log p(x).
             callback: called with the rows done and all rows.
             ranks: of several, each computes every n-th part and returns zeros for the others: their sum is the result.
-            at_once: rows whose scores are computed at once; None for :attr:`rows_at_once`.
+            at_once: rows whose scores are computed at once; None for ``rows_at_once``.
         """
         values, size = torch.zeros(len(observed), dtype=torch.float64), at_once or self.rows_at_once
         with torch.no_grad():
