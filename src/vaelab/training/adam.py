@@ -1,4 +1,4 @@
-"""Adam, the default optimiser: torch's functional form, all weights of a group in one kernel."""
+"""Adam, the default optimiser: torch's kernel for all weights of a group."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam
 
 __all__ = ["Adam"]
 
@@ -27,6 +26,8 @@ class Adam:
 
     ``torch.optim.Adam(fused=True)`` takes the same steps. It is not the default because its first use imports torch's
     compiler and because its bookkeeping counts in the steps of small networks (``benchmarks/optimizers.py``).
+    The kernel is called directly, although that is not public: torch's functional form first counts the step of each
+    weight.
 
     Args:
         groups: dictionaries with ``params``, ``lr`` and, if they are not the default, ``betas``.
@@ -77,21 +78,19 @@ class Adam:
     ) -> None:
         """Apply the kernel to weights, each with its two moments."""
         weights, means, squares = (list(part) for part in zip(*rows, strict=True))
-        adam(
+        torch._fused_adam_(
             weights,
             [weight.grad.contiguous() for weight in weights if weight.grad is not None],  # the kernel takes no strides
             means,
             squares,
             [],
             [self._late] * len(rows),
-            foreach=False,
-            fused=True,
-            amsgrad=False,
+            lr=size,
             beta1=betas[0],
             beta2=betas[1],
-            lr=size,
             weight_decay=0.0,
             eps=epsilon,
+            amsgrad=False,
             maximize=False,
         )
 

@@ -1,4 +1,4 @@
-"""The compiled step. All use of torch that is not public is in this file, which is imported only to compile a step."""
+"""The compiled step. It uses what is not public in torch, and is imported only to compile a step."""
 
 from __future__ import annotations
 
