@@ -201,7 +201,7 @@ def swap_one(objective: Objective, values: Tensor, others: Tensor) -> Tensor:
 
 
 def as_chain(q: Distribution) -> Chain:
-    """Return q as a chain of layers; one that is none has a single layer."""
+    """Return q as a chain of layers; any other distribution becomes a chain of one layer."""
     return q if isinstance(q, Chain) else Chain(q, (), q.event_shape)
 
 

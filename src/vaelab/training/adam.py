@@ -23,7 +23,6 @@ class Adam:
     from a weight, `eta` the learning rate. A weight without a gradient is not changed. Source: Kingma & Ba (2015),
     https://arxiv.org/abs/1412.6980.
 
-
     ``torch.optim.Adam(fused=True)`` takes the same steps. It is not the default because its first use imports torch's
     compiler and because its bookkeeping counts in the steps of small networks (``benchmarks/optimizers.py``).
     The kernel is called directly, although that is not public: torch's functional form first counts the step of each
