@@ -1,12 +1,14 @@
 """Every estimator for codes of 200 bits, trained on dynamic MNIST with the same budget of decoder evaluations.
 
-    python benchmarks/estimators_study.py [--budget 20000] [--workers 2] [--out benchmarks/results] [--gather]
+    python benchmarks/estimators_study.py [--study long] [--device cuda] [--workers 2] [--only "rebar (sampled KL)"]
 
 For each net and seed, each estimator takes the largest K that decodes at most four codes an observation and step, and
-makes as many steps as the budget allows. A finished training is kept in OUT/estimators_study/NAME.json and not made
-again, so a study that was stopped goes on, and --gather sums up what there is. At the end OUT/estimators_study.json
-holds all of it, and OUT/estimators_study.png the curves. Times are processor seconds of one thread, validations
-included, so that what else runs on the machine matters little.
+makes as many steps as the budget of the study allows: 20 000 evaluations for every estimator (``short``), or 200 000
+for the best of them and for the cures of collapsed bits (``long``), with compiled steps. A finished training is kept in
+OUT/NAME/ and not made again, nor is one that OUT/NAME.json already holds, so a study that was stopped goes on; NAME is
+``estimators_study`` or ``estimators_study_long``. At the end OUT/NAME.json holds all of it, and OUT/NAME.png the
+curves. On a processor, times are processor seconds of one thread, validations included, so that what else runs on the
+machine matters little; on a GPU they are seconds by the clock.
 """
 
 from __future__ import annotations
@@ -14,16 +16,20 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import platform
+import re
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-NETS: dict[str, dict[str, Any]] = {
-    "linear 200-784": {"hidden_dims": [], "seeds": (0,)},
-    "non-linear 200-200-200-784": {"hidden_dims": [200, 200], "seeds": (0, 1, 2)},
-}
+LINEAR, DEEP = "linear 200-784", "non-linear 200-200-200-784"
+NETS: dict[str, list[int]] = {LINEAR: [], DEEP: [200, 200]}  # the hidden layers
+LATENT_DIM, BATCH, EVALUATIONS, POINTS = 200, 100, 4, 10
+LEARNING_RATE = 2e-3
+WARM_UP = 0.25  # of the steps, over which the factor of the KL rises from 0 to 1
+FREE_BITS = 0.05  # nats
 ESTIMATORS: dict[str, dict[str, Any]] = {
     "score-function, none": {"name": "score-function", "baseline": "none"},
     "score-function, running-average": {"name": "score-function", "baseline": "running-average"},
@@ -46,12 +52,64 @@ ESTIMATORS: dict[str, dict[str, Any]] = {
     "vimco (iwae)": {"name": "score-function", "baseline": "leave-one-out", "objective": "iwae"},
     "disarm (iwae)": {"name": "disarm", "objective": "iwae"},
     "reweighted-wake-sleep (iwae)": {"name": "reweighted-wake-sleep", "objective": "iwae"},
+    "bitflip": {"name": "bitflip"},
+    "ugc": {"name": "ugc"},
+    "local-expectation": {"name": "local-expectation"},
+    "half": {"name": "half"},
+    "gumbel-straight-through, 10 conditional": {"name": "gumbel-straight-through", "conditional_samples": 10},
+    "rebar (sampled KL), warm-up": {"name": "rebar", "kl": "sampled", "warm_up": WARM_UP},
+    "rebar, free bits": {"name": "rebar", "free_bits": FREE_BITS},
+    "leave-one-out (sampled KL), warm-up": {
+        "name": "score-function",
+        "baseline": "leave-one-out",
+        "kl": "sampled",
+        "warm_up": WARM_UP,
+    },
 }
-LATENT_DIM, BATCH, EVALUATIONS, POINTS = 200, 100, 4, 10
-LEARNING_RATE = 2e-3
+CURES = ("rebar (sampled KL), warm-up", "rebar, free bits", "leave-one-out (sampled KL), warm-up")  # of collapsed bits
+LEFT_OUT = {(DEEP, "local-expectation")}  # which decodes 201 codes for each, where the decoder is not linear
+OF_OBJECTIVE = ("kl", "warm_up", "free_bits")  # the other options are those of the estimator
 
 
-def settings_of(net: str, label: str, seed: int, budget: int) -> tuple[Any, int]:
+@dataclass(frozen=True)
+class Study:
+    """What is trained: for how many decoder evaluations an observation, which nets with which seeds, and what."""
+
+    name: str
+    budget: int
+    seeds: dict[str, tuple[int, ...]]
+    labels: tuple[str, ...]
+    compile: bool
+
+    def trainings(self) -> list[tuple[str, str, int]]:
+        """Return net, estimator and seed of each training, seed by seed."""
+        all_seeds = sorted({seed for seeds in self.seeds.values() for seed in seeds})
+        return [
+            (net, label, seed)
+            for seed in all_seeds
+            for net, seeds in self.seeds.items()
+            for label in self.labels
+            if seed in seeds and (net, label) not in LEFT_OUT
+        ]
+
+
+LONG = (
+    "rebar (sampled KL)",
+    "relax",
+    "gumbel-straight-through",
+    "half",
+    "disarm (sampled KL)",
+    "leave-one-out (sampled KL)",
+    *CURES,
+)
+SHORT = tuple(label for label in ESTIMATORS if label not in CURES)
+STUDIES = {
+    "short": Study("estimators_study", 20_000, {LINEAR: (0,), DEEP: (0, 1, 2)}, SHORT, compile=False),
+    "long": Study("estimators_study_long", 200_000, {DEEP: (0, 1, 2)}, LONG, compile=True),
+}
+
+
+def settings_of(study: Study, net: str, label: str, seed: int) -> tuple[Any, int]:
     """Return the settings of one training, and the decoder evaluations of its steps."""
     from vaelab.errors import InputError
     from vaelab.estimators import Sizes
@@ -59,55 +117,60 @@ def settings_of(net: str, label: str, seed: int, budget: int) -> tuple[Any, int]
 
     options = dict(ESTIMATORS[label])
     objective = {"name": options.pop("objective", "elbo")}
+    objective |= {name: options.pop(name) for name in OF_OBJECTIVE if name in options}
     if objective["name"] == "elbo":
-        objective["kl"] = options.pop("kl", "closed-form")
-    layer: dict[str, Any] = {
-        "latent_dim": LATENT_DIM,
-        "hidden_dims": NETS[net]["hidden_dims"],
-        "seed": seed,
-        "objective": objective,
-    }
+        objective.setdefault("kl", "closed-form")
+    share = objective.pop("warm_up", 0)
+    layer: dict[str, Any] = {"latent_dim": LATENT_DIM, "hidden_dims": NETS[net], "seed": seed, "objective": objective}
     for samples in range(EVALUATIONS, 0, -1):
         try:
             settings = resolve("bernoulli-vae", layer, {"estimator": {**options, "samples": samples}})
         except InputError:  # too few codes for a baseline
             continue
         evaluations = settings.build_estimator(Sizes(784, LATENT_DIM)).decoder_evaluations(settings.build_objective())
+        if label == "local-expectation":
+            evaluations = samples  # flips of a linear decoder decode nothing again
         if evaluations <= EVALUATIONS or samples == 1:
             break
-    steps = budget // evaluations
+    steps = study.budget // evaluations
+    if share:
+        objective["warm_up"] = int(share * steps)
     training: dict[str, Any] = {
         "steps": steps,
         "validate_every": max(1, steps // POINTS),
         "log_every": 100,
         "batch_size": BATCH,
+        "compile": study.compile,
     }
     training |= {"learning_rate": LEARNING_RATE, "schedule": "cosine", "warmup": 200}
     training |= {"average": False, "precision": "float32"}  # as the papers train
     return resolve("bernoulli-vae", layer, {"estimator": settings.estimator, "training": training}), evaluations
 
 
-def train_one(net: str, label: str, seed: int, budget: int, path: Path) -> str:
-    """Train one estimator, evaluate it on the test split, and write what came of it to ``path``."""
+def train_one(study: Study, net: str, label: str, seed: int, device: str, path: Path) -> str:
+    """Train one estimator, evaluate it on the test split, and write the result to ``path``."""
     import torch
 
     from vaelab.data import load_data
+    from vaelab.evaluation import active_units
     from vaelab.likelihood import elbo, importance_weighted
     from vaelab.seeds import seeded
     from vaelab.training import Diverged, fit
 
     torch.set_num_threads(1)
     data = load_data("mnist")
-    settings, evaluations = settings_of(net, label, seed, budget)
+    settings, evaluations = settings_of(study, net, label, seed)
     with seeded(seed, "weights"):
         model = settings.build_model(data)
     curve: list[dict[str, float]] = []
-    started = time.process_time()
+    clock: Callable[[], float] = time.process_time if device == "cpu" else time.perf_counter
+    started = clock()
 
     def watch(row: dict[str, Any]) -> None:
         if "val/bound" in row:
-            seconds = time.process_time() - started
-            curve.append({"step": row["step"], "seconds": round(seconds, 2), "bound": round(row["val/bound"], 3)})
+            curve.append(
+                {"step": row["step"], "seconds": round(clock() - started, 2), "bound": round(row["val/bound"], 3)}
+            )
 
     result: dict[str, Any] = {
         "net": net,
@@ -116,6 +179,7 @@ def train_one(net: str, label: str, seed: int, budget: int, path: Path) -> str:
         "samples": settings.estimator["samples"],
         "decoder_evaluations": evaluations,
         "steps": settings.training.steps,
+        "machine": machine_of(device),
         "settings": settings.model_dump(mode="json"),
     }
     try:
@@ -126,13 +190,15 @@ def train_one(net: str, label: str, seed: int, budget: int, path: Path) -> str:
             objective=settings.build_objective(),
             settings=settings.training,
             seed=seed,
-            watch=watch,
+            device=device,
+            callback=watch,
         )
         if fitted.stop_reason == "interrupted":
             raise KeyboardInterrupt
         test = data.test.observations()
         bounds = {"elbo": elbo(model, test, 10), "iwae-100": importance_weighted(model, test, 100)}
         result["test"] = {name: [found.mean, found.standard_error] for name, found in bounds.items()}
+        result["units"] = active_units(model, test)
     except Diverged as error:
         result["diverged"] = str(error)
     result["curve"] = curve
@@ -140,79 +206,82 @@ def train_one(net: str, label: str, seed: int, budget: int, path: Path) -> str:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(result, indent=1) + "\n")
     temporary.rename(path)
-    return f"{net}  {label}  seed {seed}: {result.get('test', result.get('diverged'))}"
+    return f"{net}  {label}  seed {seed}: {result.get('test', result.get('diverged'))}  {result.get('units', {})}"
+
+
+def machine_of(device: str) -> str:
+    """Return what a training is made on."""
+    import torch
+
+    from contenders.machine import machine
+
+    if device == "cpu":
+        return f"{machine()['processor']}, one thread"
+    return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+
+
+def gathered(out: Path, study: Study) -> list[dict[str, Any]]:
+    """Return the results of a study: those of its summary, and those of the trainings since."""
+    stored = out / f"{study.name}.json"
+    summary = json.loads(stored.read_text()) if stored.exists() else {"results": []}
+    found = {}
+    for result in summary["results"]:  # a former study had one machine
+        found[key(result)] = {"machine": summary.get("machine"), **result}
+    for path in sorted((out / study.name).glob("*.json")):
+        result = json.loads(path.read_text())
+        found[key(result)] = result
+    labels = list(ESTIMATORS)
+    return sorted(found.values(), key=lambda r: (list(NETS).index(r["net"]), labels.index(r["estimator"]), r["seed"]))
+
+
+def key(result: dict[str, Any]) -> tuple[str, str, int]:
+    """Return what names a training within a study."""
+    return result["net"], result["estimator"], result["seed"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budget", type=int, default=20_000, help="decoder evaluations an observation, over all steps")
+    parser.add_argument("--study", choices=list(STUDIES), default="short")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", nargs="+", choices=list(ESTIMATORS), metavar="ESTIMATOR", help="train these alone")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--gather", action="store_true", help="train nothing, gather the trainings that are there")
     arguments = parser.parse_args()
-    folder = arguments.out / "estimators_study"
+    study, out = STUDIES[arguments.study], arguments.out
+    done = {key(result) for result in gathered(out, study)}
     jobs = []
-    for seed in range(3):
-        for net, spec in NETS.items():
-            for number, label in enumerate(ESTIMATORS):
-                path = folder / f"{net.split()[0]}-{number:02d}-{seed}.json"
-                if seed in spec["seeds"] and not path.exists() and not arguments.gather:
-                    jobs.append((net, label, seed, arguments.budget, path))
-    jobs.sort(key=lambda job: job[2])  # seed by seed
+    for net, label, seed in study.trainings():
+        if (net, label, seed) not in done and label in (arguments.only or study.labels) and not arguments.gather:
+            name = re.sub(r"[^a-z0-9]+", "-", f"{net.split()[0]} {label} {seed}")
+            jobs.append((study, net, label, seed, arguments.device, out / study.name / f"{name}.json"))
     started = time.time()
     with ProcessPoolExecutor(arguments.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         for future in [pool.submit(train_one, *job) for job in jobs]:
             print(f"{time.time() - started:6.0f} s  {future.result()}", flush=True)
-    results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    results = gathered(out, study)
     summary = {
-        "command": f"python benchmarks/estimators_study.py --budget {arguments.budget}",
-        "machine": f"{platform.machine()}, {arguments.workers} processes of one thread",
+        "command": f"python benchmarks/estimators_study.py --study {arguments.study}",
         "protocol": "MNIST, dynamic binarisation, 50 000 training images; bounds in nats on the 10 000 test images",
         "learning_rate": LEARNING_RATE,
-        "budget": arguments.budget,
+        "budget": study.budget,
         "results": results,
     }
-    (arguments.out / "estimators_study.json").write_text(json.dumps(summary, indent=1) + "\n")
-    (arguments.out / "estimators_study.png").write_bytes(draw(results))
-    print(table(results))
+    (out / f"{study.name}.json").write_text(json.dumps(summary, indent=1) + "\n")
+    (out / f"{study.name}.png").write_bytes(draw(study, results))
 
 
-def table(results: list[dict[str, Any]]) -> str:
-    """Return the results as a Markdown table: mean over seeds ± half the range, best first within a net."""
-    lines = ["| net | estimator | K | steps | ELBO | IWAE-100 | seconds |", "|---|---|---|---|---|---|---|"]
-    for net in NETS:
-        rows = []
-        for label in ESTIMATORS:
-            found = [r for r in results if r["net"] == net and r["estimator"] == label]
-            good = [r for r in found if "test" in r]
-            if not good:
-                rows.append((float("-inf"), f"| {net} | {label} | | | diverged | | |")) if found else None
-                continue
-            cells = []
-            for name in ("elbo", "iwae-100"):
-                values = [r["test"][name][0] for r in good]
-                spread = f" ± {(max(values) - min(values)) / 2:.2f}" if len(values) > 1 else ""
-                cells.append((sum(values) / len(values), spread))
-            seconds = sum(r["curve"][-1]["seconds"] for r in good) / len(good)
-            shown = " | ".join(f"{value:.2f}{spread}" for value, spread in cells)
-            first = good[0]
-            line = f"| {net} | {label} | {first['samples']} | {first['steps']:,} | {shown} | {seconds:.0f} |"
-            rows.append((cells[0][0], line))
-        lines += [line for _, line in sorted(rows, reverse=True)]
-    return "\n".join(lines)
-
-
-def draw(results: list[dict[str, Any]]) -> bytes:
+def draw(study: Study, results: list[dict[str, Any]]) -> bytes:
     """Draw validation bound against decoder evaluations, and against processor seconds, for each net."""
     from matplotlib.figure import Figure
 
     from vaelab.plots import LINE_COLOURS, png
 
-    figure = Figure(figsize=(13, 9.5), layout="constrained")
-    grid = figure.subplots(len(NETS), 2, squeeze=False)
-    shown = [label for label in ESTIMATORS if "iwae" not in label]  # the others report another bound
-    styles = ("-", "--", ":")
-    for row, net in zip(grid, NETS, strict=True):
+    figure = Figure(figsize=(13, 2.5 + 3.5 * len(study.seeds)), layout="constrained")
+    grid = figure.subplots(len(study.seeds), 2, squeeze=False)
+    shown = [label for label in study.labels if "iwae" not in label]  # the others report another bound
+    styles = ("-", "--", ":", "-.")
+    for row, net in zip(grid, study.seeds, strict=True):
         ends = []
         for number, label in enumerate(shown):
             runs = [r for r in results if (r["net"], r["estimator"]) == (net, label) and "test" in r]
