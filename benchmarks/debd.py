@@ -13,11 +13,14 @@ test rows: exact, or a lower bound from 1000 codes a row, or with an estimated l
 
 OUT/parts holds a JSON file for each table, model and seed, with the log p(x) of every test row; what is there is not
 measured again, so a run that was stopped goes on. Each training has one thread. ``--peers`` measures the other
-libraries in their own environment (``contenders/debd_peers.py``), into the same folder.
+libraries in their own environment (``contenders/debd_peers.py``), into the same folder. scikit-learn is in this
+environment too; log Z of its RBM is estimated as that of ``rbm``, by walks backwards and forwards.
 
-``--summary`` writes benchmarks/results/debd.json, debd.md (the table) and debd.png (the figure) from OUT/parts: the
-mean over the seeds, its standard error over the test rows, and the mean difference from the best of the table, paired
-over the rows.
+``--summary`` writes benchmarks/results/debd.json, debd_rows.npz (log p(x) of each test row), debd.md (the table) and
+debd.png (the figure) from OUT/parts: the mean over the seeds, its standard error over the test rows, and the mean
+difference from the best of the table, paired over the rows. What those files have of a model and a table that are not
+in OUT/parts stays as it is, so that a few trainings can be measured again. Cells of which only the mean was kept have
+differences without a standard error.
 """
 
 from __future__ import annotations
@@ -27,10 +30,15 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from contenders.debd_summary import NAMES, write_summary
+from contenders.debd_results import NAMES
+from contenders.debd_summary import write_summary
 from contenders.jobs import Job, run_jobs
+
+if TYPE_CHECKING:
+    from vaelab.data import Dataset
+    from vaelab.models import Model
 
 SAMPLES = 1000
 # One setting for all tables, from before the defaults were fitted to tables: 4 000 steps of one hidden layer of 200.
@@ -69,6 +77,7 @@ CONTENDERS = {
     "deep-gaussian-vae": Contender("deep-gaussian-vae", "deep", weight=3.0, last=True),
     "bernoulli-vae": Contender("bernoulli-vae", "deep", {"likelihood": "bernoulli"}, weight=6.0, last=True),
     "sbn": Contender("sbn", "deep", weight=6.0, last=True),
+    "scikit-learn: BernoulliRBM": Contender("rbm", "peer", weight=1.0),  # its weights, evaluated as those of an rbm
 }
 
 
@@ -76,18 +85,44 @@ def measure(job: Job, tables: Path) -> dict[str, Any]:
     """Train one model on one table, and return log p(x) of the validation and the test rows."""
     import torch
 
+    from contenders import scikit_rbm
     from vaelab import evaluate
     from vaelab.data import load_data
+    from vaelab.models import LatentVariableModel
+
+    data = load_data(tables / f"{job.table}.npz")
+    contender = CONTENDERS[job.model]
+    started, processor = time.perf_counter(), time.process_time()
+    model, facts = (
+        scikit_rbm.fitted(data, job.seed) if contender.kind == "peer" else trained(contender, data, job.seed)
+    )
+    result: dict[str, Any] = {
+        "kind": contender.kind,
+        "seconds": round(time.perf_counter() - started, 1),
+        "processor_seconds": round(time.process_time() - processor, 1),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "torch": torch.__version__,
+        **facts,
+    }
+    started = time.process_time()
+    bounds = ("iwae",) if isinstance(model, LatentVariableModel) else None
+    for split in ("validation", "test"):
+        found = evaluate(model, data, split, bounds, samples=SAMPLES, seed=job.seed)
+        record = found[0]
+        result |= {split: record.value, f"{split}_error": record.standard_error, "bound": record.name}
+    result["evaluation_seconds"] = round(time.process_time() - started, 1)
+    return result | {"values": [round(value, 4) for value in found.values[record.name].tolist()]}
+
+
+def trained(contender: Contender, data: Dataset, seed: int) -> tuple[Model, dict[str, Any]]:
+    """Train a model of vaelab, and return it with its settings and the length of its training."""
     from vaelab.models import LatentVariableModel
     from vaelab.seeds import seeded
     from vaelab.settings import resolve
     from vaelab.training import fit, for_data
 
-    data = load_data(tables / f"{job.table}.npz")
-    contender = CONTENDERS[job.model]
-    settings = for_data(resolve(contender.model, {"seed": job.seed}, contender.options), data)
-    started, processor = time.perf_counter(), time.process_time()
-    with seeded(job.seed, "weights"):
+    settings = for_data(resolve(contender.model, {"seed": seed}, contender.options), data)
+    with seeded(seed, "weights"):
         model = settings.build_model(data)
     with_codes = isinstance(model, LatentVariableModel)
     fitted = fit(
@@ -96,27 +131,11 @@ def measure(job: Job, tables: Path) -> dict[str, Any]:
         estimator=settings.build_estimator(model) if with_codes else None,
         objective=settings.build_objective() if with_codes else None,
         settings=None if "training" in settings.absent else settings.training,
-        seed=job.seed,
+        seed=seed,
         device="cpu",
     )
-    result: dict[str, Any] = {
-        "kind": contender.kind,
-        "seconds": round(time.perf_counter() - started, 1),
-        "processor_seconds": round(time.process_time() - processor, 1),
-        "steps": fitted.steps,
-        "best_step": fitted.best_step,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "settings": settings.model_dump(mode="json"),
-        "torch": torch.__version__,
-    }
-    started = time.process_time()
-    bounds = ("iwae",) if with_codes else None
-    for split in ("validation", "test"):
-        found = evaluate(model, data, split, bounds, samples=SAMPLES, seed=job.seed)
-        record = found[0]
-        result |= {split: record.value, f"{split}_error": record.standard_error, "bound": record.name}
-    result["evaluation_seconds"] = round(time.process_time() - started, 1)
-    return result | {"values": [round(value, 4) for value in found.values[record.name].tolist()]}
+    facts = {"steps": fitted.steps, "best_step": fitted.best_step, "settings": settings.model_dump(mode="json")}
+    return model, facts
 
 
 def jobs_of(options: argparse.Namespace) -> list[Job]:

@@ -1,33 +1,18 @@
-"""What the benchmark of the binary tables shows: numbers in JSON, tables in Markdown, a figure."""
+"""What the benchmark of the binary tables shows: tables in Markdown, a figure."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from contenders.debd_results import KINDS, NAMES, Measured, Summary, committed, keep, measured
 from contenders.jobs import finished
 
-__all__ = ["KINDS", "NAMES", "Measured", "Summary", "write_summary"]
+__all__ = ["write_summary"]
 
-# By the number of columns.
-NAMES = (
-    *("nltcs", "plants", "baudio", "jester", "bnetflix", "accidents", "mushrooms"),
-    *("pumsb_star", "dna", "nips", "moviereview", "bbc", "voting"),
-)
-
-KINDS = {
-    "simple": "counts: no gradient",
-    "network": "networks without codes",
-    "deep": "models with codes",
-    "peer": "other libraries",
-}
 # Test log p(x) in print, as remembered: none was looked up again, and "dna" of MADE and NADE has another split.
 PUBLISHED: dict[str, dict[str, float]] = {
     "LearnSPN (Gens & Domingos, 2013)": {
@@ -42,134 +27,18 @@ PUBLISHED: dict[str, dict[str, float]] = {
 }
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A model on a table: means over its seeds.
-
-    Attributes:
-        table: the name of the table.
-        model: the name of the model.
-        kind: a key of ``KINDS``.
-        bound: what the number is: ``exact``, ``iwae-1000``, ``ais-2000``.
-        seeds: how many trainings.
-        spread: the largest mean of a seed less the smallest.
-        validation: log p(x) of the validation rows.
-        values: log p(x) of each test row, (N,).
-        processor_seconds: of a training.
-    """
-
-    table: str
-    model: str
-    kind: str
-    bound: str
-    seeds: int
-    spread: float
-    validation: float
-    values: NDArray[np.float64]
-    processor_seconds: float
-
-    @property
-    def test(self) -> float:
-        """Mean log p(x) of the test rows."""
-        return float(self.values.mean())
-
-    @property
-    def error(self) -> float:
-        """Standard error of the mean over the test rows."""
-        return float(self.values.std(ddof=1) / math.sqrt(len(self.values)))
-
-    def behind(self, other: Measured) -> tuple[float, float]:
-        """Return how far this is below another one, paired over the rows, and the standard error of that."""
-        difference = other.values - self.values
-        return float(difference.mean()), float(difference.std(ddof=1) / math.sqrt(len(difference)))
-
-
-def measured(results: Iterable[dict[str, Any]]) -> list[Measured]:
-    """Return the models of the tables, of the results of their seeds; failures are left out."""
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for result in results:
-        if "test" in result:
-            groups.setdefault((result["table"], result["model"]), []).append(result)
-    return [
-        Measured(
-            table,
-            model,
-            group[0]["kind"],
-            group[0]["bound"],
-            len(group),
-            max(r["test"] for r in group) - min(r["test"] for r in group),
-            float(np.mean([r["validation"] for r in group])),
-            np.mean([r["values"] for r in group], axis=0),
-            float(np.mean([r["processor_seconds"] for r in group])),
-        )
-        for (table, model), group in groups.items()
-    ]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Everything that was measured, and what is best where.
-
-    Attributes:
-        models: all of them.
-    """
-
-    models: list[Measured]
-
-    @property
-    def tables(self) -> list[str]:
-        """The tables, by the number of columns."""
-        found = dict.fromkeys(each.table for each in self.models)
-        return sorted(found, key=lambda table: NAMES.index(table) if table in NAMES else len(NAMES))
-
-    def of(self, table: str, *kinds: str) -> list[Measured]:
-        """Return the models of some kinds on a table, or all of them."""
-        return [each for each in self.models if each.table == table and (not kinds or each.kind in kinds)]
-
-    def best(self, table: str) -> Measured:
-        """Return what has the largest log p(x) of the test rows, of all that was measured."""
-        return max(self.of(table), key=lambda each: each.test)
-
-    def chosen(self, table: str, *kinds: str) -> Measured | None:
-        """Return what is best on the validation rows, of some kinds."""
-        return max(self.of(table, *kinds), key=lambda each: each.validation, default=None)
-
-    def names(self, *kinds: str) -> list[str]:
-        """Return the names of the models of some kinds, in the order of the results."""
-        return list(dict.fromkeys(each.model for each in self.models if each.kind in kinds))
-
-
 def write_summary(parts: Path, out: Path) -> None:
-    """Write debd.json, debd.md and debd.png of all results in a folder."""
+    """Write debd.json, debd_rows.npz, debd.md and debd.png: of the results in a folder, and of the cells it has not."""
     results = finished(parts)
-    summary = Summary(measured(results))
-    out.mkdir(parents=True, exist_ok=True)
+    new = measured(results)
+    summary = Summary([*new, *committed(out, {(each.table, each.model) for each in new})])
     failures = [{key: r[key] for key in ("table", "model", "seed", "failure")} for r in results if "failure" in r]
-    content = {"models": [_row(summary, each) for each in summary.models], "failures": failures}
-    (out / "debd.json").write_text(json.dumps(content, indent=1) + "\n")
+    keep(summary, failures, out)
     (out / "debd.md").write_text(markdown(summary))
     from vaelab.plots.style import png
 
     (out / "debd.png").write_bytes(png(figure_of(summary)))
     print(markdown(summary))
-
-
-def _row(summary: Summary, each: Measured) -> dict[str, Any]:
-    behind, error = each.behind(summary.best(each.table))
-    return {
-        "table": each.table,
-        "model": each.model,
-        "kind": each.kind,
-        "bound": each.bound,
-        "seeds": each.seeds,
-        "test": round(each.test, 4),
-        "standard_error": round(each.error, 4),
-        "range_of_seeds": round(each.spread, 4),
-        "validation": round(each.validation, 4),
-        "below_best": round(behind, 4),
-        "below_best_error": round(error, 4),
-        "processor_seconds": round(each.processor_seconds, 1),
-    }
 
 
 def markdown(summary: Summary) -> str:
@@ -202,7 +71,7 @@ def _sentence(summary: Summary) -> str:
             ("best", max(own, key=lambda each: each.test)),
         ):
             gap, error = each.behind(summary.best(table))
-            level[way] += gap <= error
+            level[way] += gap <= (error or 0)
     return (
         "The model of vaelab with the largest log p(x) of the validation rows is the best of all that was measured, "
         f"or within one standard error of the paired difference, on {level['chosen']} of {len(tables)} tables. "
@@ -229,7 +98,7 @@ def _ranges(repeated: list[Measured]) -> str:
 
     def cell(table: str, name: str) -> str:
         found = [each for each in repeated if (each.table, each.model) == (table, name)]
-        return f"{found[0].spread:.2f} ({found[0].seeds} seeds)" if found else ""
+        return f"{found[0].range_of_seeds:.2f} ({found[0].seeds} seeds)" if found else ""
 
     tables, names = ({getattr(each, key): None for each in repeated} for key in ("table", "model"))
     return _table(sorted(tables, key=NAMES.index), list(names), cell)
@@ -259,12 +128,15 @@ def _verdict(summary: Summary) -> str:
 
 
 def _gap(lower: Measured | None, upper: Measured | None) -> str:
-    """Return how far one is below another, paired over the rows, with the standard error; nothing for itself."""
-    return "" if lower is None or upper is None or lower is upper else "{:.2f} ± {:.2f}".format(*lower.behind(upper))
+    """Return how far one is below another, with the standard error if the rows are known; nothing for itself."""
+    if lower is None or upper is None or lower is upper:
+        return ""
+    gap, error = lower.behind(upper)
+    return f"{gap:.2f}" if error is None else f"{gap:.2f} ± {error:.2f}"
 
 
 def _cell(each: Measured | None) -> str:
-    return "" if each is None else f"{each.test:.2f} ± {each.error:.2f} ({each.model})"
+    return "" if each is None else f"{each.test:.2f} ± {each.standard_error:.2f} ({each.model})"
 
 
 def _numbers(summary: Summary, names: list[str]) -> str:
