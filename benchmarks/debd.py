@@ -1,7 +1,7 @@
 """When is a deep model worth it? Thirteen binary tables, every simple and deep model, and the peers, by test log p(x).
 
     python benchmarks/debd.py --tables DIR [--names nltcs plants ...] [--models made gaussian-vae ...] [--seeds 0 1 2]
-                              [--workers 2] [--seconds 400] [--out debd]
+                              [--workers 2] [--device cpu] [--seconds 400] [--out debd]
     python benchmarks/debd.py --tables DIR --peers [--peers-python PYTHON]
     python benchmarks/debd.py --summary
 
@@ -29,6 +29,7 @@ import argparse
 import subprocess
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,7 @@ CONTENDERS = {
 }
 
 
-def measure(job: Job, tables: Path) -> dict[str, Any]:
+def measure(job: Job, tables: Path, device: str) -> dict[str, Any]:
     """Train one model on one table, and return log p(x) of the validation and the test rows."""
     import torch
 
@@ -94,16 +95,18 @@ def measure(job: Job, tables: Path) -> dict[str, Any]:
     contender = CONTENDERS[job.model]
     started, processor = time.perf_counter(), time.process_time()
     model, facts = (
-        scikit_rbm.fitted(data, job.seed) if contender.kind == "peer" else trained(contender, data, job.seed)
+        scikit_rbm.fitted(data, job.seed) if contender.kind == "peer" else trained(contender, data, job.seed, device)
     )
     result: dict[str, Any] = {
         "kind": contender.kind,
         "seconds": round(time.perf_counter() - started, 1),
-        "processor_seconds": round(time.process_time() - processor, 1),
+        "processor_seconds": round(time.process_time() - processor, 1) if device == "cpu" else None,
+        "device": device,
         "parameters": sum(p.numel() for p in model.parameters()),
         "torch": torch.__version__,
         **facts,
     }
+    model.to(device)
     started = time.process_time()
     bounds = ("iwae",) if isinstance(model, LatentVariableModel) else None
     for split in ("validation", "test"):
@@ -114,7 +117,7 @@ def measure(job: Job, tables: Path) -> dict[str, Any]:
     return result | {"values": [round(value, 4) for value in found.values[record.name].tolist()]}
 
 
-def trained(contender: Contender, data: Dataset, seed: int) -> tuple[Model, dict[str, Any]]:
+def trained(contender: Contender, data: Dataset, seed: int, device: str) -> tuple[Model, dict[str, Any]]:
     """Train a model of vaelab, and return it with its settings and the length of its training."""
     from vaelab.models import LatentVariableModel
     from vaelab.seeds import seeded
@@ -132,7 +135,7 @@ def trained(contender: Contender, data: Dataset, seed: int) -> tuple[Model, dict
         objective=settings.build_objective() if with_codes else None,
         settings=None if "training" in settings.absent else settings.training,
         seed=seed,
-        device="cpu",
+        device=device,
     )
     facts = {"steps": fitted.steps, "best_step": fitted.best_step, "settings": settings.model_dump(mode="json")}
     return model, facts
@@ -177,6 +180,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="of the trainings; seconds are kept of cpu alone")
     parser.add_argument("--seconds", type=float, help="stop after so many; the next call goes on")
     parser.add_argument("--out", type=Path, default=Path("debd"))
     parser.add_argument("--peers", action="store_true", help="measure the other libraries instead")
@@ -192,7 +196,8 @@ def main() -> None:
     if options.peers:
         run_peers(options)
     else:
-        run_jobs(jobs_of(options), measure, options.tables, options.out / "parts", options.workers, options.seconds)
+        task = partial(measure, device=options.device)
+        run_jobs(jobs_of(options), task, options.tables, options.out / "parts", options.workers, options.seconds)
 
 
 if __name__ == "__main__":

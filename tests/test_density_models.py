@@ -258,6 +258,7 @@ class Slow(Counted):
     """Takes three passes, of which the second is the best; a signal comes in the first."""
 
     stopped_in: int | None = None
+    reads: bool = False
     values: tuple[float, ...] = (-3.0, -1.0, -2.0)
 
     def __init__(self, data: Any) -> None:
@@ -271,6 +272,8 @@ class Slow(Counted):
         for number, value in enumerate(self.values, 1):
             if number == self.stopped_in:
                 signal.raise_signal(signal.SIGINT)
+            if self.reads:
+                train.bits(slice(0, 1))
             yield Pass(value, value, 3)
 
 
@@ -315,12 +318,22 @@ class TestTraining:
         assert [row["val/log-likelihood"] for row in rows] == [-3.0, -1.0, -2.0]
         assert all((row["steps"], row["step"]) == (3, place) for place, row in enumerate(rows, 1))
 
-    def test_an_interrupt_ends_it_after_the_pass(self) -> None:
+    def test_an_interrupt_ends_it_after_the_pass_or_where_the_pass_reads_the_next_rows(self) -> None:
+        data = binary_data()
+        for reads, passes in ((False, 2), (True, 1)):
+            model = Slow(data.spec)
+            model.stopped_in, model.reads = 2, reads
+            result = vaelab.fit(model, data, device="cpu")
+            assert (result.steps, result.stop_reason, result.signal) == (passes, "interrupted", signal.SIGINT)
+
+    def test_an_interrupt_of_the_first_pass_leaves_nothing_to_keep(self) -> None:
         data = binary_data()
         model = Slow(data.spec)
-        model.stopped_in = 2
-        result = vaelab.fit(model, data, device="cpu")
-        assert (result.steps, result.stop_reason, result.signal) == (2, "interrupted", signal.SIGINT)
+        model.stopped_in, model.reads = 1, True
+        before = signal.getsignal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            vaelab.fit(model, data, device="cpu")
+        assert signal.getsignal(signal.SIGINT) is before
 
     def test_a_model_of_the_users_own_is_saved_and_loaded(self, tmp_path: Path) -> None:
         model = Logits(6)

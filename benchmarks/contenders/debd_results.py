@@ -43,7 +43,7 @@ class Measured:
         standard_error: of this mean, over the test rows.
         range_of_seeds: the largest mean of a seed less the smallest.
         validation: log p(x) of the validation rows.
-        processor_seconds: of a training.
+        processor_seconds: of a training on one thread; None on another device.
         torch: the version of torch; empty where it was not kept.
         values: log p(x) of each test row, (N,); None where only the mean was kept.
     """
@@ -57,7 +57,7 @@ class Measured:
     standard_error: float
     range_of_seeds: float
     validation: float
-    processor_seconds: float
+    processor_seconds: float | None
     torch: str = ""
     values: NDArray[np.float64] | None = None
 
@@ -114,6 +114,7 @@ def measured(results: Iterable[dict[str, Any]]) -> list[Measured]:
 def _of_seeds(group: list[dict[str, Any]]) -> Measured:
     """Return a model on a table, of the results of its seeds."""
     first, tests = group[0], [result["test"] for result in group]
+    seconds = [result["processor_seconds"] for result in group if result["processor_seconds"] is not None]
     values = np.mean([result["values"] for result in group], axis=0)
     return Measured(
         *(first[key] for key in ("table", "model", "kind", "bound")),
@@ -122,7 +123,7 @@ def _of_seeds(group: list[dict[str, Any]]) -> Measured:
         standard_error=float(values.std(ddof=1) / math.sqrt(len(values))),
         range_of_seeds=max(tests) - min(tests),
         validation=float(np.mean([result["validation"] for result in group])),
-        processor_seconds=float(np.mean([result["processor_seconds"] for result in group])),
+        processor_seconds=float(np.mean(seconds)) if seconds else None,
         torch=first.get("torch", ""),
         values=values,
     )

@@ -107,8 +107,9 @@ def _ranges(repeated: list[Measured]) -> str:
 def _seconds(summary: Summary) -> str:
     lines = ["| model | median of the tables | smallest | largest |", "|---|---|---|---|"]
     for name in summary.names(*KINDS):
-        found = [each.processor_seconds for each in summary.models if each.model == name]
-        lines.append(f"| {name} | {np.median(found):.1f} | {min(found):.1f} | {max(found):.1f} |")
+        found = [each.processor_seconds for each in summary.models if each.model == name and each.processor_seconds]
+        if found:
+            lines.append(f"| {name} | {np.median(found):.1f} | {min(found):.1f} | {max(found):.1f} |")
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -12,11 +13,12 @@ import torch
 from vaelab.data import Dataset
 from vaelab.models import Counted
 from vaelab.runs import Run
-from vaelab.training.interrupts import StopRequest, stop_requests
+from vaelab.training.interrupts import StopAsked, StoppableRows, StopRequest, stop_requests
 from vaelab.training.result import FitResult, History, Row
 
 __all__ = ["count"]
 
+_READ = ("train", "validation")
 _FEW = 0.01  # of the number of rows: what weights sum to at least, without a warning
 _log = logging.getLogger("vaelab")
 
@@ -32,7 +34,11 @@ def count(
     """Let a model learn from the rows of a data set, and leave it with the state of its best pass.
 
     Grey levels that become new bits at each step of other trainings are drawn once here, as with ``static``. The best
-    weights are written when the training ends, also where it is stopped; one that was stopped starts again.
+    weights are written when the training ends, also where it is stopped, which ends a pass where it reads the next rows;
+    one that was stopped starts again.
+
+    Raises:
+        KeyboardInterrupt: a signal before the first pass is done, so that there is nothing to keep.
     """
     _warn_of_small_weights(data)
     home, history = model.any_weight.device, History()
@@ -82,12 +88,16 @@ def _passes(
     history: History,
     scores: list[float],
 ) -> FitResult:
-    """Make all passes, unless a signal asks to stop; their rows are logged, the last one by the caller."""
+    """Make all passes, unless a signal asks to stop; their rows are logged, the last one by the caller.
+
+    Raises:
+        KeyboardInterrupt: a signal before the first pass is done, so that there is nothing to keep.
+    """
     fixed = data.with_binarisation("static") if data.binarisation == "dynamic" else data
+    train, validation = (StoppableRows(fixed.split(name).observations(device), request) for name in _READ)
     begun = time.perf_counter()
-    with torch.no_grad():
-        passes = model.learn(fixed.train.observations(device), fixed.validation.observations(device), seed)
-        for step, done in enumerate(passes, 1):
+    with torch.no_grad(), suppress(StopAsked):
+        for step, done in enumerate(model.learn(train, validation, seed), 1):
             if run is not None and history:
                 run.log(history[-1])
             values = {"train/log-likelihood": done.train, "val/log-likelihood": done.validation}
@@ -98,6 +108,8 @@ def _passes(
                 callback(history[-1])
             if request.signal is not None:
                 break
+    if not history:
+        raise KeyboardInterrupt
     interrupted, best = request.signal is not None, _best(scores)
     return FitResult(
         steps=len(history),
