@@ -62,7 +62,7 @@ class Measured:
     values: NDArray[np.float64] | None = None
 
     def behind(self, other: Measured) -> tuple[float, float | None]:
-        """Return how far this is below another one, and the standard error, paired over the rows, if these are known."""
+        """Return how far this is below another one, and the standard error, paired over the rows if these are kept."""
         if self.values is None or other.values is None:
             return other.test - self.test, None
         difference = other.values - self.values
@@ -117,7 +117,10 @@ def _of_seeds(group: list[dict[str, Any]]) -> Measured:
     seconds = [result["processor_seconds"] for result in group if result["processor_seconds"] is not None]
     values = np.mean([result["values"] for result in group], axis=0)
     return Measured(
-        *(first[key] for key in ("table", "model", "kind", "bound")),
+        table=first["table"],
+        model=first["model"],
+        kind=first["kind"],
+        bound=first["bound"],
         seeds=len(group),
         test=float(np.mean(tests)),
         standard_error=float(values.std(ddof=1) / math.sqrt(len(values))),
@@ -151,7 +154,7 @@ def keep(summary: Summary, failures: list[dict[str, Any]], folder: Path) -> None
     content = {"models": [_row(summary, each) for each in models], "failures": failures}
     (folder / _NUMBERS).write_text(json.dumps(content, indent=1) + "\n")
     rows = {_key(each): np.rint(each.values * _UNIT).astype(np.int32) for each in models if each.values is not None}
-    np.savez_compressed(folder / _ROWS, **rows)
+    np.savez_compressed(folder / _ROWS, allow_pickle=False, **rows)
 
 
 def _key(each: Measured) -> str:

@@ -107,8 +107,8 @@ def _ranges(repeated: list[Measured]) -> str:
 def _seconds(summary: Summary) -> str:
     lines = ["| model | median of the tables | smallest | largest |", "|---|---|---|---|"]
     for name in summary.names(*KINDS):
-        found = [each.processor_seconds for each in summary.models if each.model == name and each.processor_seconds]
-        if found:
+        found = [each.processor_seconds for each in summary.models if each.model == name]
+        if found := [seconds for seconds in found if seconds is not None]:
             lines.append(f"| {name} | {np.median(found):.1f} | {min(found):.1f} | {max(found):.1f} |")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""scikit-learn's restricted Boltzmann machine, which has no log p(x): its weights are evaluated as those of vaelab's."""
+"""scikit-learn's restricted Boltzmann machine. It has no log p(x): its weights are evaluated as those of vaelab's."""
 
 from __future__ import annotations
 

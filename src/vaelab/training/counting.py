@@ -33,9 +33,9 @@ def count(
 ) -> FitResult:
     """Let a model learn from the rows of a data set, and leave it with the state of its best pass.
 
-    Grey levels that become new bits at each step of other trainings are drawn once here, as with ``static``. The best
-    weights are written when the training ends, also where it is stopped, which ends a pass where it reads the next rows;
-    one that was stopped starts again.
+    Grey levels that become new bits at each step of other trainings are drawn once here, as with ``static``. A signal
+    ends a pass where it reads the next rows. The best weights are written when the training ends, also where it is
+    stopped; one that was stopped starts again.
 
     Raises:
         KeyboardInterrupt: a signal before the first pass is done, so that there is nothing to keep.
