@@ -49,6 +49,23 @@ def test_each_run_has_its_panel_and_its_line():
     assert len(section.figure) > len(bounds_and_codes([member()]).figure)
 
 
+def test_of_several_curves_that_of_the_most_codes_is_shown_beside_numbers_of_the_same_rows():
+    """The number of rows does not decide: a bound of many codes is often of the first rows alone."""
+    few = {"observations": 20, "rows_of_split": 500}
+    longer = [*CURVE[:2], CurvePoint(samples=100, value=-140.0)]
+    whole = member()
+    bound, exact, _ = whole.unkept
+    whole.unkept.append(
+        bound.model_copy(update={"name": "iwae-100", "samples": 100, "value": -140.0, "curve": longer, **few})
+    )
+    whole.unkept.append(exact.model_copy(update={"value": -139.0, **few}))
+    section = bounds_and_codes([whole])
+    assert section.finding == (
+        "model, first 20 of 500 rows: -150.00 with one code, -140.00 with 100; its limit is -146.50 ± 0.20; "
+        "exact is -139.00."
+    )
+
+
 def test_without_a_curve_there_is_no_section():
     assert bounds_and_codes([]) is None
     assert bounds_and_codes([member(curve=None)]) is None

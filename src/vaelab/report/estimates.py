@@ -21,9 +21,10 @@ def bounds_and_codes(members: Sequence[ReportedRun]) -> Section | None:
         return None
     curves, finding = {}, []
     for title, (member, record) in found.items():
-        others = {other.name: other.value for name in _NAMES if (other := member.evaluation(name)) is not None}
-        curves[title] = _curve(record, others)
-        finding.append(f"{title}: {_words(record, others)}")
+        others = {other.name: other.value for name in _NAMES if (other := _of_same_rows(member, name, record))}
+        panel = title + _rows(record)
+        curves[panel] = _curve(record, others)
+        finding.append(f"{panel}: {_words(record, others)}")
     guide = (
         "Each point is the importance-weighted bound of K codes, all from the same weights. The bound rises with K "
         "towards log p(x). The broken line continues it by the power law through its last points, and the square is "
@@ -38,9 +39,21 @@ def bounds_and_codes(members: Sequence[ReportedRun]) -> Section | None:
 
 
 def _longest(member: ReportedRun) -> EvaluationRecord | None:
-    """Return the importance-weighted bound with the largest K that has a curve of more than one point."""
-    record = member.evaluation("iwae")
-    return record if record is not None and len(record.curve or ()) > 1 else None
+    """Return the importance-weighted bound of the most codes, also of some rows alone, if it has a curve."""
+    records = [record for record in member.evaluations_of("iwae") if len(record.curve or ()) > 1]
+    return max(records, key=lambda record: (record.samples or 0, record.observations or 0), default=None)
+
+
+def _of_same_rows(member: ReportedRun, name: str, record: EvaluationRecord) -> EvaluationRecord | None:
+    """Return the estimate of that name, of AIS that of the most temperatures, over the rows of another record."""
+    rows = record.observations, record.rows_of_split
+    records = [other for other in member.evaluations_of(name) if (other.observations, other.rows_of_split) == rows]
+    return max(records, key=lambda other: (other.temperatures or 0, other.samples or 0), default=None)
+
+
+def _rows(record: EvaluationRecord) -> str:
+    """Return which rows a record is of, for the end of a title; nothing for the whole split."""
+    return "" if record.rows_of_split is None else f", first {record.observations:,} of {record.rows_of_split:,} rows"
 
 
 def _curve(record: EvaluationRecord, others: dict[str, float]) -> plots.BoundCurve:

@@ -140,19 +140,19 @@ class ReportedRun:
         given = self.model.split(self.test.bits(rows))[1] if self.model.given else None
         return self.model.sample(count, kind=kind, seed=self.seed, given=given)
 
-    def evaluation(self, prefix: str, split: str = "test") -> EvaluationRecord | None:
-        """Return the evaluation of that name under the run's binarisation; of ``iwae-K`` that with the largest K.
-
-        It is of the whole split.
-        """
-        records = [
+    def evaluations_of(self, prefix: str, split: str = "test") -> list[EvaluationRecord]:
+        """Return the evaluations of that name under the run's binarisation, of the whole split or of its first rows."""
+        return [
             record
             for record in self.evaluations()
             if (record.split, record.binarisation) == (split, self.run.binarisation)
-            and record.rows_of_split is None
             and not record.interrupted
             and record.name in (prefix, f"{prefix}-{record.samples}", f"{prefix}-{record.temperatures}")
         ]
+
+    def evaluation(self, prefix: str, split: str = "test") -> EvaluationRecord | None:
+        """Return the evaluation of that name of the whole split; of ``iwae-K`` that with the largest K."""
+        records = [record for record in self.evaluations_of(prefix, split) if record.rows_of_split is None]
         return max(records, key=lambda record: record.samples or 0, default=None)
 
     @property
