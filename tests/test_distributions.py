@@ -241,6 +241,15 @@ def test_bits_of_any_logit_have_the_density_that_mathematics_says(dtype):
             assert math.log(2) * 2 + 0.01 > q.entropy().item() >= 0
 
 
+@pytest.mark.parametrize("size", [0.0, 1.0, 5.0, 10.5, 11.5, 12.5, 13.5, 30.0])
+def test_bits_given_many_codes_have_the_density_of_each_code(size):
+    """Probabilities of several columns are multiplied; also where their product is too small for its type."""
+    x = torch.randint(0, 2, (3, 16)).float()
+    logits = size * (1 - 2 * x) + torch.randn(20, 3, 16)  # most bits are improbable, with probability e^-size
+    values = Bernoulli(logits).log_prob(x)
+    assert torch.allclose(values.double(), torch_bits(logits.double()).log_prob(x.double()), rtol=1e-6, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 def test_the_kl_of_bits_is_no_nan_for_any_pair_of_logits(dtype):
     grid = torch.tensor(HUGE, dtype=dtype)

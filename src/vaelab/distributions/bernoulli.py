@@ -139,23 +139,26 @@ _SHARED = 8  # codes for which it is worth while to ask whether the values are b
 
 
 def _signs(value: Tensor) -> Tensor | None:
-    """Return 1 for a bit that is 0 and -1 for one that is 1; None if some value is not a bit."""
-    return 1 - 2 * value if torch.equal(value.square(), value) else None
+    """Return 1 for a bit that is 1 and -1 for one that is 0; None if some value is not a bit."""
+    return 2 * value - 1 if torch.equal(value.square(), value) else None
 
 
-_FACTORS = 8  # probabilities that are multiplied before a logarithm is taken: in float32 their product may be e^-88
+_FACTORS = 8  # probabilities that are multiplied before a logarithm is taken: in float32 their product may be e^-87
 
 
 def _summed_bits(logits: Tensor, signs: Tensor, scratch: Tensor) -> Tensor:
-    """Return `-sum_j log(1 + exp(s_j l_j))` over the last axis, s_j = 1 for a bit that is 0 and -1 for one that is 1.
+    """Return `sum_j log sigmoid(s_j l_j)` over the last axis, s_j = 1 for a bit that is 1 and -1 for one that is 0.
 
-    It is faster than :func:`_summed`: the logarithm is taken of products over several columns. A product that overflows
-    makes the sum infinite; then it is computed there. ``scratch`` is memory of the shape of the logits.
+    It is faster than :func:`_summed`: the logarithm is taken of products over several columns. Where some product is
+    below the smallest number of full precision, the sum is computed there. ``scratch`` is memory of the shape of the
+    logits.
     """
-    inverse = torch.mul(logits, signs, out=scratch).exp_().add_(1)  # 1 / p(x_j), in (..., X)
+    probabilities = torch.mul(logits, signs, out=scratch).sigmoid_()  # p(x_j), in (..., X)
     factors = math.gcd(_FACTORS, logits.shape[-1])
-    total = inverse.view(*logits.shape[:-1], factors, logits.shape[-1] // factors).prod(-2).log_().sum(-1).neg_()
-    return total if math.isfinite(total.sum()) else _summed(logits, (1 - signs) / 2)
+    products = probabilities.view(*logits.shape[:-1], factors, logits.shape[-1] // factors).prod(-2)
+    if bool((products < torch.finfo(logits.dtype).tiny).any()):
+        return _summed(logits, (signs + 1) / 2)
+    return products.log_().sum(-1)
 
 
 def _summed(logits: Tensor, value: Tensor) -> Tensor:
