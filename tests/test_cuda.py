@@ -79,6 +79,8 @@ def test_every_model_with_codes_trains(data, name):
     ],
 )
 def test_every_learned_prior_trains(data, name, prior, compiled):
+    if compiled and prior == "autoregressive" and torch.__version__ < (2, 13):
+        pytest.skip("versions of torch before 2.13 do not compile the second derivatives of rebar through this prior")
     more = {"prior_components": 10} if prior in ("mixture", "vamp") else {}
     layer = {"latent_dim": 6, "prior": prior, "training": {"compile": compiled, "precision": "float32"}}
     model, rows = trained(data, name, **layer, **more, **SMALL)

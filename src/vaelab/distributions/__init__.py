@@ -18,6 +18,7 @@ from vaelab.distributions.continuous_bernoulli import ContinuousBernoulli
 from vaelab.distributions.conversion import as_vector, map_parameters
 from vaelab.distributions.delta import Delta
 from vaelab.distributions.divergence import kl_by_unit
+from vaelab.distributions.flow import Flow
 from vaelab.distributions.hidden_tree import ExpectedCounts, HiddenTree
 from vaelab.distributions.mixture import Mixture, Stacked
 from vaelab.distributions.multinomial import Multinomial
@@ -37,6 +38,7 @@ __all__ = [
     "Delta",
     "DiagonalNormal",
     "ExpectedCounts",
+    "Flow",
     "Forest",
     "Groups",
     "HiddenTree",

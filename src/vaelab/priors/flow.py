@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import nn
 from torch.distributions import Distribution
 
-from vaelab.distributions import Code
+from vaelab.distributions import Code, DiagonalNormal, Flow
 from vaelab.errors import InputError, require_int
 
 __all__ = ["FlowPrior"]
@@ -39,7 +39,6 @@ class FlowPrior(nn.Module):
     """
 
     code: ClassVar[Code] = "real"
-    compiles: ClassVar[bool] = False  # torch does not capture zuko's flows as one graph
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
@@ -51,10 +50,11 @@ class FlowPrior(nn.Module):
             for weight in last:  # with parameters of zero a spline is the identity
                 nn.init.zeros_(weight)
 
-    def forward(self) -> Distribution:
+    def forward(self) -> Flow:
         """Return the flow, event shape (D,); it has no formula for its mean."""
-        flow: Distribution = self.flow()
-        return flow
+        transforms = [layer() for layer in self.flow.transform.transforms]
+        zeros = next(self.flow.parameters()).new_zeros(self.latent_dim)
+        return Flow(transforms, DiagonalNormal(zeros, zeros))
 
 
 def _spline_flow() -> Any:
