@@ -1,7 +1,7 @@
 """Estimates of log p(x) against the truth, and side by side on the runs of the study.
 
     python benchmarks/likelihoods.py validate [--rows 300]
-    python benchmarks/likelihoods.py runs [--runs lab/runs] [--rows 100] [--temperatures 200]
+    python benchmarks/likelihoods.py runs [--runs lab/runs] [--rows 100] [--temperatures 200] [--device cpu]
 
 `validate` compares every method with the truth on small models whose q(z|x) is not the posterior: sums over all codes
 of bits, a grid for real codes, the closed form of probabilistic principal components, layers, missing values. The rows
@@ -9,9 +9,9 @@ are drawn from each model. A method is right if the mean of its weights, relativ
 mean of their inverses): z is the distance in standard errors. A large negative z of importance sampling is its known
 fault: the largest weights are so rare that they were not drawn. It takes about a minute.
 
-`runs` evaluates the first test images of each run of `vaelab lab`, with the seconds of each number. Finished numbers
-are kept, so a stopped command goes on. OUT/likelihoods*.json hold the numbers, OUT/likelihoods*.md the tables and
-OUT/likelihoods.png the figure of the runs.
+`runs` evaluates the first test images of each run of `vaelab lab`, with the seconds of each number: those of the
+processor, or with `--device cuda` those on the clock. Finished numbers are kept, so a stopped command goes on.
+OUT/likelihoods*.json hold the numbers, OUT/likelihoods*.md the tables and OUT/likelihoods.png the figure of the runs.
 """
 
 from __future__ import annotations
@@ -225,15 +225,12 @@ def evaluate_runs(options: argparse.Namespace, path: Path) -> dict[str, Any]:
     """Evaluate every bound of every run that is not in the file yet; write the file after each."""
     size = {key: getattr(options, key) for key in ("rows", "samples", "chains", "temperatures")}
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    if known.get("size") != size:
-        known = {"size": size, "runs": {}}
+    if (known.get("size"), known.get("device", "cpu")) != (size, options.device):
+        known = {"size": size, "device": options.device, "runs": {}}
     for name in options.names:
         run = Run(options.runs / name)
-        model, data, done = (
-            require_latent(run.load().model, "this benchmark"),
-            run.load_data(),
-            known["runs"].setdefault(name, {}),
-        )
+        model = require_latent(run.load().model, "this benchmark").to(options.device)
+        data, done = run.load_data(), known["runs"].setdefault(name, {})
         for bound in bounds_of(model):
             if bound in done:
                 continue
@@ -252,13 +249,15 @@ def evaluate_runs(options: argparse.Namespace, path: Path) -> dict[str, Any]:
             }
             print(name, result[0].name, result[0].value, done[bound]["seconds"], flush=True)
             known["machine"] = machine() | {"threads": options.threads}
+            if options.device == "cuda":
+                known["machine"]["card"] = torch.cuda.get_device_name()
             path.write_text(json.dumps(known) + "\n")
     return known
 
 
 def runs_table(known: dict[str, Any]) -> str:
-    """Return the numbers of the runs as Markdown; the seconds are those of the processor."""
-    size = known["size"]
+    """Return the numbers of the runs as Markdown; the seconds are those of the processor, of a card on the clock."""
+    size, clock = known["size"], "processor_seconds" if known.get("device", "cpu") == "cpu" else "seconds"
     names = {
         "elbo": "elbo",
         "iwae": f"iwae-{size['samples']}",
@@ -273,9 +272,7 @@ def runs_table(known: dict[str, Any]) -> str:
         for key in names:
             entry = done.get("exact", done.get("quadrature")) if key == "truth" else done.get(key)
             cells.append(
-                "–"
-                if entry is None
-                else f"{entry['value']:.2f} ± {entry['standard_error']:.2f} ({entry['processor_seconds']:.0f} s)"
+                "–" if entry is None else f"{entry['value']:.2f} ± {entry['standard_error']:.2f} ({entry[clock]:.0f} s)"
             )
         lines.append(f"| {run} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -291,6 +288,7 @@ def main() -> None:
     parser.add_argument("--chains", type=int, default=16)
     parser.add_argument("--temperatures", type=int, default=200)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
