@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+export PYTHONDONTWRITEBYTECODE :=# compiled modules are kept: else each process of the tests compiles them anew
 
 .PHONY: lab test lint types docs docs-check tests test-slow test-torch bench bench-peers clean
 

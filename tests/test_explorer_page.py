@@ -241,6 +241,7 @@ def test_an_address_shows_the_same_picture_again(kinds, browser, written):
             again.settle(300)
             assert difference(opened, again) <= 4, view  # of 255: the edge of a panel may be drawn otherwise
             again.page.close()
+            opened.page.bring_to_front()  # what lies behind is drawn once a second
 
 
 # What moved by a fraction of a pixel is painted where it was, until the page is laid out anew.
@@ -286,6 +287,7 @@ def difference(*pages: Opened) -> int:
     """The largest difference of a pixel between two pages, without what the pointer and the keyboard mark."""
     pictures = []
     for opened in pages:
+        opened.page.bring_to_front()
         opened.page.mouse.move(0, 0)
         opened.page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
         opened.page.evaluate(LAID_OUT_ANEW)

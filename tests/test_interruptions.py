@@ -49,7 +49,7 @@ def test_an_interrupted_training_saves_every_step_and_resumes_to_the_same_run(nu
         wait_for_step(process, 8 if number == signal.SIGINT else 28)
         process.send_signal(number)
         last = process.stdout.read().split()[-2:]
-        assert process.wait() == 0
+        assert process.wait() == 128 + number
     assert last[0] == "interrupted"
     saved = Run(out).load_checkpoint()["step"]
     assert saved == int(last[1]) < 70

@@ -69,6 +69,8 @@ def main(out, seconds="0"):
     print(0, flush=True)  # everything is imported
     _, fitted = run_training(out, tell, resume=Path(out).exists())
     print(fitted.stop_reason, fitted.steps, flush=True)
+    if fitted.signal is not None:
+        sys.exit(128 + fitted.signal)  # as ``vaelab train``; torchrun would wait half a minute for a rank that returns
 
 
 if __name__ == "__main__":
