@@ -116,6 +116,14 @@ def livelier(model: LatentVariableModel, by: float = 2.0) -> LatentVariableModel
     return model.eval()
 
 
+def curved(model: LatentVariableModel) -> LatentVariableModel:
+    """Return a model with a flow that is not the identity, as it is at first."""
+    with torch.no_grad():
+        for weight in model.prior.parameters():
+            weight.add_(0.05 * torch.randn_like(weight))
+    return model
+
+
 def with_tree(model: LatentVariableModel, parents: list[int]) -> LatentVariableModel:
     """Return a model of which no data set gave the tree with these parents."""
     next(part for part in model.modules() if isinstance(part, TreeLikelihood)).set_parents(torch.tensor(parents))
@@ -172,6 +180,10 @@ BUILD: dict[str, Callable[[], LatentVariableModel]] = {
     "learned prior": lambda: models.bernoulli_vae(DataSpec((6,), torch.full((6,), 0.3)), 3, [4], prior="learned"),
     "mixture prior": lambda: models.gaussian_vae(6, 2, [5], prior="mixture", prior_components=3),
     "vamp prior": lambda: models.gaussian_vae(6, 2, [5], prior="vamp", prior_components=3),
+    **{
+        f"flow prior of {size}": lambda size=size: curved(models.gaussian_vae(6, size, [5], prior="flow"))
+        for size in (1, 2, 5)
+    },
     "own network": lambda: models.gaussian_vae(6, 2, network=own_network),
     "conv, odd sides": lambda: models.gaussian_vae(DataSpec((9, 13), MEAN), 2, [7], network="conv"),
     "conv, bits": lambda: models.bernoulli_vae(DataSpec((11, 8)), 5, [6], network="conv"),
@@ -225,6 +237,16 @@ def test_it_agrees_with_torch_on_the_density_of_an_autoencoder(engine, covarianc
     model = livelier(models.autoencoder(6, 3, [5], components=2, covariance=covariance))
     model.prior.fit(torch.randn(200, 3) * torch.tensor([1.0, 3.0, 0.2]) + torch.tensor([0.0, 5.0, 1.0]))
     check(engine, model, rows_of(model))
+
+
+def test_draws_of_a_flow_are_those_of_torch_for_the_same_noise(engine):
+    model, noise = livelier(BUILD["flow prior of 5"]()), 2.5 * torch.randn(8, 5)
+    with torch.no_grad():
+        expected_draws = noise
+        for transform in reversed(model.prior().transforms):
+            expected_draws = transform.inv(expected_draws)
+    source = "let i = 0; return given.model.prior(8).sample({ normal: () => given.noise[i++] })"
+    assert torch.allclose(torch.tensor(engine.run(source, model, noise=noise)).view(8, 5), expected_draws, atol=1e-3)
 
 
 def test_a_compiled_part_is_written_as_the_plain_one(engine):

@@ -15,6 +15,7 @@ from vaelab.data import load_data
 from vaelab.data.load import DATASETS
 from vaelab.explorer import Subject, write_explorer
 from vaelab.report import ReportedRun, write_report
+from vaelab.report.priors import _panel, priors_compared
 from vaelab.report.sections import sections
 from vaelab.settings import resolve
 from vaelab.training import train
@@ -160,6 +161,20 @@ def test_what_is_true_of_the_standard_normal_prior_is_said_of_it_alone(digits, m
         assert words in of_normal
         assert words not in of_learned
     assert "plane" not in found
+
+
+def test_priors_of_the_same_code_are_drawn_beside_the_codes(digits, members, tmp_path, monkeypatch):
+    monkeypatch.setitem(DATASETS, "mnist", lambda: digits)
+    options = {"latent_dim": 2, "prior": "flow", "training": {"steps": 2}}
+    run, _ = train(resolve("gaussian-vae", {"hidden_dims": [8]}, options), tmp_path / "flow")
+    flow = ReportedRun("flow", run)
+    section = priors_compared([*members, flow])
+    assert section is not None
+    assert [line.partition(":")[0] for line in section.finding.splitlines()] == ["plane", "flow"]
+    assert priors_compared(members) is None  # one prior
+    for member in (members[0], flow):  # a density: its integral over a square around nearly all draws is nearly 1
+        panel = _panel(member)
+        assert 0.98 < panel.density.sum() * (panel.axis[1] - panel.axis[0]) ** 2 < 1.001
 
 
 def test_the_same_runs_give_the_same_bytes(members, page, tmp_path):

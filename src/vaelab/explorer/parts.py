@@ -27,7 +27,15 @@ from vaelab.likelihoods import (
 )
 from vaelab.models import LatentVariableModel
 from vaelab.posteriors import BernoulliPosterior, ChainPosterior, DeltaPosterior, GaussianPosterior
-from vaelab.priors import BernoulliPrior, ChainPrior, GaussianPrior, MixturePrior, NormalMixturePrior, VampPrior
+from vaelab.priors import (
+    BernoulliPrior,
+    ChainPrior,
+    FlowPrior,
+    GaussianPrior,
+    MixturePrior,
+    NormalMixturePrior,
+    VampPrior,
+)
 
 __all__ = ["LIKELIHOODS", "POSTERIORS", "PRIORS", "describe"]
 
@@ -128,6 +136,26 @@ def _normal_mixture(export: Export, prior: Any) -> Json:
     return {"kind": "mixture", **{name: export.vector(array.detach()) for name, array in arrays.items()}}
 
 
+def _flow(export: Export, prior: Any) -> Json:
+    layers = [_splines(export, prior.latent_dim, layer) for layer in prior.flow.transform.transforms]
+    return {"kind": "flow", "dim": prior.latent_dim, "layers": layers}
+
+
+def _splines(export: Export, size: int, layer: Any) -> Json:
+    """Return a layer of a flow: the constants of its splines if the code is one number, else their network."""
+    if not hasattr(layer, "hyper"):
+        return {"constants": export.vector(torch.cat(list(layer.phi), -1))}
+    steps: list[Json] = []
+    for part in layer.hyper:
+        if isinstance(part, nn.Linear):
+            weight = export.vector((part.weight * part.mask).T)
+            steps.append({"op": "linear", "weight": weight, "bias": export.vector(part.bias)})
+        else:
+            steps.append({"op": "relu"})
+    network = {"inputs": size, "shift": None, "scale": None, "encode_mask": False, "layers": steps}
+    return {"passes": layer.passes, "network": network}
+
+
 def _chain_prior(export: Export, prior: Any) -> Json:
     conditionals = [_part(export, part, POSTERIORS, "prior") for part in prior.conditionals]
     top = _part(export, prior.top, PRIORS, "prior")
@@ -187,6 +215,7 @@ PRIORS: dict[type[nn.Module], Callable[[Export, Any], Json]] = {
     MixturePrior: _mixture,
     NormalMixturePrior: _normal_mixture,
     VampPrior: _normal_mixture,
+    FlowPrior: _flow,
     ChainPrior: _chain_prior,
 }
 POSTERIORS: dict[type[nn.Module], Callable[[Export, Any], Json]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vaelab.plots.codes import codes_and_mixture, latent_map
+from vaelab.plots.codes import CodesAndPrior, codes_and_mixture, codes_and_priors, latent_map
 from vaelab.plots.costs import gradient_costs
 from vaelab.plots.diagnostics import aggregate_and_prior, bit_use, unit_nats, unit_states
 from vaelab.plots.diagnostics_calibration import calibration_curves
@@ -17,12 +17,14 @@ __all__ = [
     "CLASS_COLOURS",
     "LINE_COLOURS",
     "BoundCurve",
+    "CodesAndPrior",
     "aggregate_and_prior",
     "bit_use",
     "bound_curves",
     "bounds",
     "calibration_curves",
     "codes_and_mixture",
+    "codes_and_priors",
     "curves",
     "gaps",
     "gradient_costs",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,10 @@ from matplotlib.patheffects import withStroke
 
 from vaelab.plots.style import CLASS_COLOURS, INK, Array, legible, plain
 
-__all__ = ["codes_and_mixture", "latent_map"]
+__all__ = ["CodesAndPrior", "codes_and_mixture", "codes_and_priors", "latent_map"]
+
+_SHARES = (0.5, 0.8, 0.95)  # of the mass of a density that its shades contain
+_SHADES = ("#dcd8ee", "#a49ccf", "#6a5eac")  # from the largest share to the smallest
 
 
 def _class_names(axes: Axes, points: Array, labels: Array) -> None:
@@ -76,3 +81,44 @@ def codes_and_mixture(
         axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
         axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
     return figure
+
+
+@dataclass(frozen=True)
+class CodesAndPrior:
+    """2-D codes (N, 2), their classes (N,) if they have any, and a density (G, G) on the grid of an axis (G,).
+
+    Rows of the density are the second coordinate; both axes have the same points.
+    """
+
+    codes: Array
+    labels: Array | None
+    axis: Array
+    density: Array
+
+
+def codes_and_priors(runs: Mapping[str, CodesAndPrior]) -> Figure:
+    """Show for each run its codes above, and below on the same axes the density of its prior."""
+    figure = Figure(figsize=(3.3 * max(2, len(runs)), 6.6), layout="constrained")
+    grid = figure.subplots(2, len(runs), squeeze=False)
+    for (above, below), (title, run) in zip(grid.T, runs.items(), strict=True):
+        _scatter(above, run.codes, run.labels)
+        if run.labels is not None:
+            _class_names(above, run.codes, run.labels)
+        above.set_title(legible(title, 34), fontsize=10.5, color=INK)
+        levels = _heights(run.density)
+        below.contourf(run.axis, run.axis, run.density, [*levels, np.inf], colors=_SHADES, extend="neither")
+        below.set_xlabel("z₁")
+        below.set_ylabel("z₂")
+        plain(below)
+        for axes in (above, below):
+            axes.set_xlim(run.axis[0], run.axis[-1])
+            axes.set_ylim(run.axis[0], run.axis[-1])
+            axes.set_aspect("equal")
+    return figure
+
+
+def _heights(density: Array) -> Array:
+    """Return the heights, in rising order, above which a density on a grid has each share of its mass."""
+    falling = np.sort(density.ravel())[::-1]
+    mass = np.cumsum(falling) / falling.sum()
+    return np.unique([falling[np.searchsorted(mass, share)] for share in _SHARES])

@@ -23,6 +23,7 @@ from vaelab.report.diagnostics import DIAGNOSED
 from vaelab.report.estimates import bounds_and_codes
 from vaelab.report.gradients import gradient_variance
 from vaelab.report.member import ReportedRun
+from vaelab.report.priors import priors_compared
 from vaelab.report.reader import reader_of
 from vaelab.report.section import Builder, LeftOut, Live, Section
 from vaelab.seeds import seeded
@@ -369,6 +370,7 @@ def plane(members: Sequence[ReportedRun], side: int = 20) -> Section | None:
 # The sections in reading order. A new one is a function and a row here.
 _BUILDERS: tuple[Builder, ...] = (
     latent_map,
+    priors_compared,
     sample_means,
     sample_modes,
     codes_and_mixture,

@@ -4,6 +4,7 @@ import { chain } from "./chain.js";
 import {
   bernoulli, categorical, continuousBernoulli, delta, gather, multinomial, normal, product,
 } from "./distributions.js";
+import { flow, flowLayers } from "./flow.js";
 import { inferMeans } from "./mean_field.js";
 import { mixture } from "./mixture.js";
 import { network } from "./networks.js";
@@ -28,6 +29,10 @@ const PRIORS = {
   mixture: ({ weights, means, covariances }, get) => {
     const [pi, mu, sigma] = [weights, means, covariances].map((index) => get(index).data);
     return (n) => mixture(n, mu.length / pi.length, pi, mu, sigma);
+  },
+  flow: ({ dim, layers }, get) => {
+    const steps = flowLayers(layers, get);
+    return (n) => flow(n, dim, steps);
   },
   chain: ({ top, conditionals, sizes }, get) => {
     const first = priorOf(top, get);

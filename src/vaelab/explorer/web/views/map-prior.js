@@ -1,9 +1,23 @@
-// What the model expects of codes, drawn on the map: circles of a Gaussian prior, ellipses and contours of a mixture.
+// What the model expects of codes, drawn on the map: circles of a Gaussian prior, ellipses and contours of a mixture, and
+// contours of a flow.
 
+import { random } from "../engine/random.js";
 import { contour, ellipse, gaussianDensity, heightsOfShares, placesOfGaussian } from "../ui/geometry.js";
 
-/** The shares of a mixture that are inside its contours. */
+/** The shares of a mixture or a flow that are inside its contours. */
 export const SHARES = [0.5, 0.8, 0.95];
+
+const MANY = 30; // ellipses of more components cannot be told apart, so contours are shown at first
+
+/** Return whether circles or ellipses of the prior are shown at first. */
+export function startsWithOutlines({ components, plane }) {
+  return components.length <= MANY || plane.isStrip;
+}
+
+/** Return whether contours of the prior are shown at first: where outlines are not. */
+export function startsWithContours({ components }) {
+  return components.length === 0 || components.length > MANY;
+}
 
 /** Return the prior of a layer in closed form: `{ kind: "normal" }`, `{ kind: "mixture", weights, means, covariances }` or null. */
 export function priorOfLayer(model, layer) {
@@ -39,6 +53,24 @@ export function contoursOf(components, cells = 110) {
   const heights = heightsOn(components, density);
   const grids = boxes.map((each) => contoursIn(each, density, heights, cells));
   return boxes.length ? heights.map((_, level) => grids.flatMap((grid) => grid[level])) : [];
+}
+
+/** Return the contours of the density of a flow over codes of two numbers, and the box [left, right, low, high] of its draws. */
+export function contoursOfFlow(plane, model, cells = 90) {
+  const draws = model.prior(400).sample(random(0));
+  const places = Array.from({ length: 400 }, (_, draw) => plane.place(draws.subarray(2 * draw, 2 * draw + 2)));
+  const [left, right, low, high] = [0, 1].flatMap((axis) => {
+    const values = places.map((place) => place[axis]);
+    const [least, most] = [Math.min(...values), Math.max(...values)];
+    return [least - 0.15 * (most - least), most + 0.15 * (most - least)];
+  });
+  const [wide, tall] = [(right - left) / (cells - 1), (high - low) / (cells - 1)];
+  const codes = new Float32Array(2 * cells * cells);
+  for (let cell = 0; cell < cells * cells; cell += 1) codes.set(plane.code(left + (cell % cells) * wide, low + Math.floor(cell / cells) * tall), 2 * cell);
+  const values = model.prior(cells * cells).logProb(codes).map(Math.exp);
+  const scaled = ([x0, y0, x1, y1]) => [left + x0 * wide, low + y0 * tall, left + x1 * wide, low + y1 * tall];
+  const contours = heightsOfShares(values, values, SHARES).map((height) => contour(values, cells, cells, height).map(scaled));
+  return { contours, box: [left, right, low, high] };
 }
 
 /** The box [left, right, low, high] of four standard deviations around each component. */

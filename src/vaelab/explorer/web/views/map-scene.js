@@ -1,6 +1,7 @@
 // What is drawn on the map below the cursor: rows, names of classes, the prior, and the histogram of a strip.
 
 import { shortName } from "./map-details.js";
+import { startsWithContours, startsWithOutlines } from "./map-prior.js";
 import { onBars } from "./map-stage.js";
 
 const BINS = 40;
@@ -21,9 +22,10 @@ export function scene(map) {
 }
 
 /** Return the density that the prior has on a strip, on the scale of the histogram [[left, right, part, counts], ...]. */
-function curveOf({ plane, circles, components, layer, get }, bars) {
+function curveOf(map, bars) {
+  const { plane, circles, components, layer } = map;
   const parts = circles.length ? [{ weight: 1, mean: plane.place(new Float32Array(layer.size)), covariance: plane.spread(null) }] : components;
-  if (!parts.length || bars.length < 2 || !get("prior", true)) return [];
+  if (!parts.length || bars.length < 2 || !map.get("prior", startsWithOutlines(map))) return [];
   const densities = parts.map(({ weight, mean: [middle], covariance: [variance] }) => (x) => (weight * Math.exp((-0.5 * (x - middle) ** 2) / variance)) / Math.sqrt(2 * Math.PI * variance));
   const [low, high] = [bars[0][0], bars[bars.length - 1][1]];
   const [width, counts] = [bars[0][1] - bars[0][0], bars.map(([, , , count]) => count)];
@@ -37,11 +39,11 @@ function curveOf({ plane, circles, components, layer, get }, bars) {
 
 function linesOf(map) {
   const lines = [];
-  if (map.get("prior", true)) {
+  if (map.get("prior", startsWithOutlines(map))) {
     map.circles.forEach((points) => lines.push({ points, dash: [2, 4], width: 1.25 }));
     map.components.forEach(({ outline }, c) => lines.push({ points: outline, ...(c === componentOf(map) ? { width: 3, colour: "accent" } : { width: 1.25, strength: 0.55 }) }));
   }
-  if (map.get("contours", false)) map.contours.forEach((segments, level) => lines.push({ segments, width: 1.75 - 0.4 * level, colour: "accent-2", strength: 0.9 }));
+  if (map.get("contours", startsWithContours(map))) map.contours.forEach((segments, level) => lines.push({ segments, width: 1.75 - 0.4 * level, colour: "accent-2", strength: 0.9 }));
   return lines;
 }
 
@@ -54,13 +56,13 @@ export function componentOf(map) {
 function labelsOf(map) {
   const { plane, shown } = map;
   const labels = [];
-  if (!plane.isStrip && map.circles.length && map.get("prior", true)) {
+  if (!plane.isStrip && map.circles.length && map.get("prior", startsWithOutlines(map))) {
     map.circles.forEach((points, index) => {
       const [x, y] = points[Math.round(points.length / 8)]; // up and to the right, where few labels are
       labels.push({ x, y, text: `${index + 1} sd`, strong: false });
     });
   }
-  if (map.components.length && map.get("prior", true)) map.components.forEach(({ mean }, c) => labels.push({ x: mean[0], y: mean[1], text: String(c + 1), strong: false }));
+  if (map.components.length && map.get("prior", startsWithOutlines(map))) map.components.forEach(({ mean }, c) => labels.push({ x: mean[0], y: mean[1], text: String(c + 1), strong: false }));
   const groups = namedGroups(map);
   if (!groups || groups.names.length > NAMED || !map.get("names", true)) return labels;
   groups.names.forEach((name, group) => {

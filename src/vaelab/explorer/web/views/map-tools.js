@@ -4,6 +4,7 @@ import { button } from "../ui/controls.js";
 import { h, unique } from "../ui/dom.js";
 import { explain } from "../ui/explain.js";
 import { shortNumber, thinnedPath } from "../ui/geometry.js";
+import { startsWithOutlines } from "./map-prior.js";
 import { areaText } from "./map-selection.js";
 import { nearestRow, rowWords } from "./map-rows.js";
 import { zoomWithin } from "./map-stage.js";
@@ -65,7 +66,7 @@ function pinAt(map, x, y) {
   };
   const distances = map.components.map(({ mean }) => away(mean));
   const component = distances.indexOf(Math.min(...distances));
-  if (distances[component] < NEAR && map.get("prior", true) && !map.plane.isStrip) {
+  if (distances[component] < NEAR && map.get("prior", startsWithOutlines(map)) && !map.plane.isStrip) {
     map.set({ component: component + 1, at: placeText(place) });
     return;
   }

@@ -13,6 +13,8 @@ function guide({ model, data }) {
   const groups = data.given ? "What the model is given need not show in the code, so that rows with different values of it may be mixed. " : data.labels ? "Rows of one class near each other: the code has found the class without being told. " : "Groups of rows, and what changes as the cursor goes from one to the next. ";
   if (model.code === "bits") return `${groups}Each row is its bits' probabilities; between groups, see which bits flip, and whether what is decoded still looks like data.`;
   if (model.code === "point") return `${groups}The ellipses are the components of the mixture that was fitted to the codes; between them the decoder was never trained, and what it decodes there may look like nothing.`;
+  if (model.prior(1).kind === "mixture") return `${groups}The ellipses are the components of the prior, which was learned with the model: codes drawn from it should lie where the codes of rows lie.`;
+  if (model.prior(1).kind === "flow") return `${groups}The prior was learned with the model: codes drawn from it should lie where the codes of rows lie. Of a code of two numbers its contours are drawn.`;
   return `${groups}The codes should fill the circles of the prior without gaps: what is decoded from a gap or from far outside need not look like data, and samples are drawn from the whole of the circles.`;
 }
 
@@ -48,7 +50,8 @@ function spreadWords(run, layer, codes) {
   const noise = meanSquare(run.spreads, run.model.dim, layer);
   const mean = variances.reduce((sum, variance) => sum + variance, 0) / layer.size;
   const off = Math.sqrt(layer.summary.mean.reduce((sum, value) => sum + value * value, 0) / layer.size);
-  return `${units} The prior has mean 0 and variance 1${layer.size === 1 ? "" : " in each unit"}; the codes have variance ${shortNumber(mean + noise)}${layer.size === 1 ? "" : " on average"} (${shortNumber(mean)} between rows and ${shortNumber(noise)} within the posterior of a row), and their mean is ${shortNumber(off)} away from 0${layer.size === 1 ? "" : " (root mean square over the units)"}.`;
+  const opening = ["mixture", "flow"].includes(run.model.prior(1).kind) ? "The" : `The prior has mean 0 and variance 1${layer.size === 1 ? "" : " in each unit"}; the`;
+  return `${units} ${opening} codes have variance ${shortNumber(mean + noise)}${layer.size === 1 ? "" : " on average"} (${shortNumber(mean)} between rows and ${shortNumber(noise)} within the posterior of a row), and their mean is ${shortNumber(off)} away from 0${layer.size === 1 ? "" : " (root mean square over the units)"}.`;
 }
 
 function bitWords(layer, codes) {

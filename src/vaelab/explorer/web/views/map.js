@@ -8,7 +8,7 @@ import { openDetails, orderOfVariables } from "./map-details.js";
 import { openMixture } from "./map-mixture.js";
 import { axesOf, codesOfLayer, decodedWords, decoderOf, firstAxes, layersOf, openPlane } from "./map-plane.js";
 import { listen } from "./map-pointer.js";
-import { circlesOf, componentsOn, contoursOf, priorOfLayer } from "./map-prior.js";
+import { circlesOf, componentsOn, contoursOf, contoursOfFlow, priorOfLayer, startsWithContours, startsWithOutlines } from "./map-prior.js";
 import { namedGroups, scene, titlesOf } from "./map-scene.js";
 import { areaOf, openSelection, rowsIn } from "./map-selection.js";
 import { boxOf, cameraOf, drawAbove, drawBelow, openStage } from "./map-stage.js";
@@ -115,8 +115,10 @@ function choosePlane(map, keys) {
   const { plane } = map;
   map.circles = map.prior?.kind === "normal" ? circlesOf(plane, layer.size) : [];
   map.components = map.prior?.kind === "mixture" ? componentsOn(plane, map.prior, layer.size) : [];
-  map.contours = map.components.length && !plane.isStrip ? contoursOf(map.components) : [];
-  map.box = boxOf(plane, [...map.circles.slice(0, 2), ...map.components.map(({ outline }) => outline)]);
+  const flow = map.prior?.kind === "flow" && layer.size === 2 && !plane.isStrip && x !== y ? contoursOfFlow(plane, run.model) : null;
+  map.contours = flow?.contours ?? (map.components.length && !plane.isStrip ? contoursOf(map.components) : []);
+  const corners = flow ? [[[flow.box[0], flow.box[2]], [flow.box[1], flow.box[3]]]] : [];
+  map.box = boxOf(plane, [...map.circles.slice(0, 2), ...map.components.map(({ outline }) => outline), ...corners]);
   if (keys !== null && !keys.some((key) => ["map.layer", "map.x", "map.y"].includes(key))) return;
   if (keys !== null) map.set({ at: null, zoom: null, mid: null, area: map.get("area", "").startsWith("p:") ? null : map.get("area") });
   fillAxes(map, parts.axes, state, [x, y], [firstX, firstY]);
@@ -136,8 +138,8 @@ function fillAxes(map, place, state, [x, y], [firstX, firstY]) {
     place,
     select("map.x", "Across", map.axes, x, firstX),
     select("map.y", "Up", [...map.axes, ["none", "nothing (a histogram)"]], y, firstY),
-    map.circles.length || map.components.length ? toggle(state, "map.prior", { label: priorWords(map), value: true }) : null,
-    map.contours.length ? toggle(state, "map.contours", { label: "Contours of the density", value: false }) : null,
+    map.circles.length || map.components.length ? toggle(state, "map.prior", { label: priorWords(map), value: startsWithOutlines(map) }) : null,
+    map.contours.length ? toggle(state, "map.contours", { label: "Contours of the density", value: startsWithContours(map) }) : null,
     namedGroups(map) ? toggle(state, "map.names", { label: "Names of classes", value: true }) : null,
   );
   if (focused) place.querySelector(`[data-key="${focused}"]`)?.focus();

@@ -26,6 +26,7 @@ export function componentsOf(run) {
 export function temperatureWords(run) {
   const prior = run.model.prior(1);
   if (prior.kind === "mixture") return `The standard deviations of the mixture's components are multiplied by the temperature. 1 is the model; at 0 every code is the mean of a component. The weights of the components stay.`;
+  if (prior.kind === "flow") return "The standard deviation of the noise that the flow maps to codes is multiplied by the temperature. 1 is the model; at 0 every code is that of noise 0.";
   if (prior.kind === "normal") return "The standard deviation of the prior is multiplied by the temperature. 1 is the model; at 0 every code is the prior's mean.";
   if (prior.kind === "bernoulli") {
     const fair = prior.params.logits.every((logit) => logit === 0);
