@@ -20,6 +20,7 @@ Draw = Callable[[int], Terms]  # from K to the terms of K new codes for each of 
 Score = Callable[[Tensor], Draw]  # from observations (B, X) to such a function: what does not change is computed once
 _ROWS, _CODES = 1000, 40  # observations of a chunk, at most; codes that its rows leave room for
 _ELEMENTS = 4_000_000  # of a (K, B, X) chunk
+_ELEMENTS_ON_CUDA = 16_000_000  # there the launch of kernels takes most of the time of a smaller one
 
 
 def objective_bound(
@@ -90,7 +91,8 @@ def score_split(
         if number % ranks.count == ranks.rank:
             with torch.no_grad(), seeded(seed, "bound", number):
                 x = split.bits(chunk).to(model.any_weight)  # (B, X)
-                size, draw = max(1, _ELEMENTS // x.numel()), score(x)
+                elements = _ELEMENTS_ON_CUDA if x.is_cuda else _ELEMENTS
+                size, draw = max(1, elements // x.numel()), score(x)
                 terms = joined((draw(min(size, samples - done)) for done in range(0, samples, size)), samples)
             yield chunk, terms
         if callback is not None:
