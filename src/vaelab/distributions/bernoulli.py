@@ -156,7 +156,7 @@ def _summed_bits(logits: Tensor, signs: Tensor, scratch: Tensor) -> Tensor:
     probabilities = torch.mul(logits, signs, out=scratch).sigmoid_()  # p(x_j), in (..., X)
     factors = math.gcd(_FACTORS, logits.shape[-1])
     products = probabilities.view(*logits.shape[:-1], factors, logits.shape[-1] // factors).prod(-2)
-    if bool((products < torch.finfo(logits.dtype).tiny).any()):
+    if products.numel() > 0 and float(products.amin()) < torch.finfo(logits.dtype).tiny:
         return _summed(logits, (signs + 1) / 2)
     return products.log_().sum(-1)
 
