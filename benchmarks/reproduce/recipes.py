@@ -181,6 +181,16 @@ RECIPES: dict[str, Recipe] = {
         samples=100,
         published_bound="iwae-100",
     ),
+    "bits-iwae": Recipe(
+        "200 bits, 200-200 non-linear, DisARM of the IWAE of 8 codes",
+        None,
+        "not published on dynamic MNIST",
+        "bernoulli-vae",
+        BITS
+        | {"estimator": {"name": "disarm", "samples": 8}, "objective": {"name": "iwae"}}
+        | {"training": _training(130_000, 250, 1e-3)},
+        samples=100,
+    ),
     "bits-vimco": Recipe(
         "200 bits, 200-200 non-linear, VIMCO of 5 codes, static",
         91.4,

@@ -81,6 +81,7 @@ def _evaluated(run: Run, data: Dataset, samples: int) -> dict[str, Any]:
     found = {record.name: record for record in result}
     bounds = {name: [round(found[name].value, 3), round(found[name].standard_error or 0, 3)] for name in found}
     wanted = ("elbo", "kl", f"iwae-{samples}")
+    np.save(run.path / "samples.npy", (255 * model.sample(100, "mean", seed=0)).round().byte().cpu().numpy())
     return {"test": {name: bounds[name] for name in wanted}, "active_units": found["active-units"].value}
 
 
