@@ -127,7 +127,7 @@ NEEDS_BITS = {
     *(name for name, kind in ESTIMATORS.items() if issubclass(kind, BernoulliEstimator)),
     *("disarm", "concrete", "half", "gumbel-straight-through"),
 }
-NEEDS_NUMBERS = {"exact": "posterior of independent normal numbers"}
+NEEDS_NUMBERS = {"exact": "posterior made of normal noise"}
 OTHERS = [
     ("gaussian", multivariate_normal, NEEDS_NUMBERS),
     ("gaussian", low_rank_normal, NEEDS_NUMBERS),

@@ -18,6 +18,8 @@ from vaelab.distributions import (
     ContinuousBernoulli,
     Delta,
     DiagonalNormal,
+    FlowedNormal,
+    FullNormal,
     Mixture,
     Multinomial,
     OneHotCategorical,
@@ -29,6 +31,7 @@ from vaelab.distributions import (
     map_parameters,
 )
 from vaelab.inference import MeanFieldBernoulli
+from vaelab.networks import CouplingFlow
 
 # (logits, value): the K axis of the logits, the B axis of the value, both, neither
 BROADCASTS = [
@@ -311,6 +314,18 @@ CONTRACT = {
         "DiagonalNormal(loc: (4, 3), log_scale: (4, 3))",
         torch.tensor([0.0, math.nan, 1.0]),
     ),
+    "normal of correlated units": (
+        lambda **options: FullNormal(normal(4, 3), 0.3 * normal(4, 3), normal(4, 3), **options),
+        "FullNormal(loc: (4, 3), log_scale: (4, 3), below: (4, 3))",
+        torch.tensor([0.0, math.nan, 1.0]),
+    ),
+    "normal with a flow": (
+        lambda **options: FlowedNormal(
+            *(normal(4, 3), 0.3 * normal(4, 3), normal(4, 2)), CouplingFlow(3, 2).double(), **options
+        ),
+        "FlowedNormal(loc: (4, 3), log_scale: (4, 3), context: (4, 2))",
+        torch.tensor([0.0, math.nan, 1.0]),
+    ),
     "Bernoulli": (
         lambda **options: Bernoulli(normal(4, 3), **options),
         "Bernoulli(logits: (4, 3))",
@@ -404,8 +419,10 @@ def test_expand_repeats_a_distribution_along_new_axes(case):
     assert type(wide) is type(q)
     assert (wide.batch_shape, wide.event_shape) == ((6, 4), q.event_shape)
     assert wide.sample((2,)).shape == (2, 6, 4, *q.event_shape)
-    if isinstance(q, Autoregressive):  # its mean is computed with products of matrices, of another size here
-        assert torch.allclose(wide.mean, q.mean.expand(6, 4, -1), rtol=1e-12, atol=0)
+    if isinstance(
+        q, Autoregressive | FlowedNormal
+    ):  # its mean is computed with products of matrices, of another size here
+        assert torch.allclose(wide.mean, q.mean.expand(6, 4, -1), rtol=1e-12, atol=1e-12)
     else:
         assert torch.equal(wide.mean, q.mean.expand(6, 4, -1))
     if not isinstance(q, Delta):
@@ -455,6 +472,10 @@ def test_the_mode_has_the_highest_density(case):
     q = build()
     if wrong is None:
         assert torch.equal(q.mode, q.mean)
+        return
+    if isinstance(q, FlowedNormal):
+        with pytest.raises(NotImplementedError):
+            q.mode  # noqa: B018
         return
     if isinstance(q, Chain):  # the mode of each layer given that of the one before
         first, second = q.mode.split(q.sizes, -1)

@@ -5,16 +5,28 @@ Each says in ``code`` what a code is: ``real`` numbers, ``bits``, or a ``point``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from vaelab.distributions import Bernoulli, Chain, Code, Delta, DiagonalNormal
+from vaelab.distributions import Bernoulli, Chain, Code, Delta, DiagonalNormal, FlowedNormal, FullNormal
 from vaelab.errors import require_int
-from vaelab.networks import MLP, Build, Size, build_network
+from vaelab.networks import MLP, Build, CouplingFlow, Size, build_network
 
-__all__ = ["BernoulliPosterior", "ChainPosterior", "DeltaPosterior", "GaussianPosterior"]
+__all__ = [
+    "REAL_POSTERIORS",
+    "BernoulliPosterior",
+    "ChainPosterior",
+    "DeltaPosterior",
+    "FlowPosterior",
+    "FullPosterior",
+    "GaussianPosterior",
+    "RealPosteriorName",
+]
+
+_CONTEXT = 32  # numbers of the encoder that a flow reads
 
 
 class _NetworkPosterior(nn.Module):
@@ -48,6 +60,73 @@ class GaussianPosterior(_NetworkPosterior):
         """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
         loc, log_scale = self.network(x).chunk(2, -1)
         return DiagonalNormal(loc, log_scale)
+
+
+class FullPosterior(nn.Module):
+    """`q(z|x) = N(mu(x), L(x) L(x)^T)`: a normal distribution of correlated units, `L = diag(sigma) (I + B)`.
+
+    A network returns mu, log sigma and `sqrt(D) B`, D (D + 3) / 2 numbers: with that factor the share of B in the
+    variance of a unit does not grow with D at the start. See :class:`~vaelab.distributions.FullNormal`.
+
+    Args:
+        inputs: size of an observation, a number or the shape of an image.
+        latent_dim: size of the code D.
+        network: from the sizes of input and output to a module; a linear map by default.
+
+    >>> import torch
+    >>> FullPosterior(5, 3)(torch.zeros(7, 5))
+    FullNormal(loc: (7, 3), log_scale: (7, 3), below: (7, 3))
+    """
+
+    code: ClassVar[Code] = "real"
+
+    def __init__(self, inputs: Size, latent_dim: int, network: Build = MLP) -> None:
+        super().__init__()
+        size = require_int("latent_dim", latent_dim, 1)
+        self._sizes = [size, size, size * (size - 1) // 2]
+        self.network = build_network(network, inputs, sum(self._sizes))
+
+    def forward(self, x: Tensor) -> FullNormal:
+        """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
+        loc, log_scale, below = self.network(x).split(self._sizes, -1)
+        return FullNormal(loc, log_scale, below / math.sqrt(self._sizes[0]))
+
+
+class FlowPosterior(nn.Module):
+    """q(z|x): a normal distribution that passes through a flow whose parameters depend on x.
+
+    A network returns mu, log sigma and 32 numbers c that the flow reads. The flow has affine coupling layers: both the
+    draw and the density of any code take one or two passes through each of them. In an inverse autoregressive flow
+    (Kingma et al., 2016, https://arxiv.org/abs/1606.04934) the density of a code that it did not draw takes D passes;
+    estimators with a constant q, annealed importance sampling and the VampPrior compute such densities. It starts as
+    the normal distribution of independent units. It needs the package zuko (the extra ``flows``). See
+    :class:`~vaelab.distributions.FlowedNormal` and :class:`~vaelab.networks.CouplingFlow`.
+
+    Args:
+        inputs: size of an observation, a number or the shape of an image.
+        latent_dim: size of the code D.
+        network: from the sizes of input and output to a module; a linear map by default.
+
+    Raises:
+        InputError: zuko is not installed.
+
+    >>> import torch
+    >>> FlowPosterior(5, 3)(torch.zeros(7, 5))
+    FlowedNormal(loc: (7, 3), log_scale: (7, 3), context: (7, 32))
+    """
+
+    code: ClassVar[Code] = "real"
+
+    def __init__(self, inputs: Size, latent_dim: int, network: Build = MLP) -> None:
+        super().__init__()
+        self._size = require_int("latent_dim", latent_dim, 1)
+        self.network = build_network(network, inputs, 2 * self._size + _CONTEXT)
+        self.flow = CouplingFlow(self._size, _CONTEXT, "posterior")
+
+    def forward(self, x: Tensor) -> FlowedNormal:
+        """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
+        loc, log_scale, context = self.network(x).split([self._size, self._size, _CONTEXT], -1)
+        return FlowedNormal(loc, log_scale, context, self.flow)
 
 
 class BernoulliPosterior(_NetworkPosterior):
@@ -108,3 +187,17 @@ class ChainPosterior(nn.Module):
         """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
         first, *others = self.conditionals
         return Chain(first(x), others, self.layers)
+
+
+# The posteriors that the option ``posterior`` of a model with a Gaussian code names. A row is called with the size of
+# an observation, that of the code, and what builds the network.
+REAL_POSTERIORS: dict[str, Callable[[Size, int, Build], nn.Module]] = {
+    "diagonal": GaussianPosterior,
+    "full": FullPosterior,
+    "flow": FlowPosterior,
+}
+
+if TYPE_CHECKING:
+    RealPosteriorName = str
+else:
+    RealPosteriorName = Literal[tuple(REAL_POSTERIORS)]  # the settings read the names of the table from here

@@ -187,6 +187,7 @@ def show_settings(
     from vaelab.models import MODELS
     from vaelab.networks import NETWORKS
     from vaelab.objectives import OBJECTIVES
+    from vaelab.posteriors import REAL_POSTERIORS
     from vaelab.priors import BIT_PRIORS, REAL_PRIORS
     from vaelab.settings import resolve, words
 
@@ -199,6 +200,7 @@ def show_settings(
         "networks": NETWORKS,
         "priors of real codes": REAL_PRIORS,
         "priors of bits": BIT_PRIORS,
+        "posteriors of real codes": REAL_POSTERIORS,
         "likelihoods": LIKELIHOODS,
         "objectives": OBJECTIVES,
         "estimators": ESTIMATORS,

@@ -15,10 +15,12 @@ from vaelab.distributions.categorical import Groups, OneHotCategorical
 from vaelab.distributions.chain import Chain, log_factors
 from vaelab.distributions.codes import Code, all_codes, codes_between, kind_of_code
 from vaelab.distributions.continuous_bernoulli import ContinuousBernoulli
-from vaelab.distributions.conversion import as_vector, map_parameters
+from vaelab.distributions.conversion import as_vector, detached, map_parameters
 from vaelab.distributions.delta import Delta
-from vaelab.distributions.divergence import kl_by_unit
+from vaelab.distributions.divergence import by_unit, kl_by_unit
 from vaelab.distributions.flow import Flow
+from vaelab.distributions.flowed_normal import FlowedNormal
+from vaelab.distributions.full_normal import FullNormal
 from vaelab.distributions.hidden_tree import ExpectedCounts, HiddenTree
 from vaelab.distributions.mixture import Mixture, Stacked
 from vaelab.distributions.multinomial import Multinomial
@@ -26,7 +28,7 @@ from vaelab.distributions.normal import DiagonalNormal
 from vaelab.distributions.observed import given_observed, observed_log_prob
 from vaelab.distributions.product import Product
 from vaelab.distributions.tree import Forest, Tree
-from vaelab.distributions.vector import ParametricDistribution, VectorDistribution
+from vaelab.distributions.vector import ParametricDistribution, Reparameterised, VectorDistribution
 
 __all__ = [
     "Autoregressive",
@@ -39,7 +41,9 @@ __all__ = [
     "DiagonalNormal",
     "ExpectedCounts",
     "Flow",
+    "FlowedNormal",
     "Forest",
+    "FullNormal",
     "Groups",
     "HiddenTree",
     "Mixture",
@@ -47,13 +51,16 @@ __all__ = [
     "OneHotCategorical",
     "ParametricDistribution",
     "Product",
+    "Reparameterised",
     "RestrictedBoltzmann",
     "Stacked",
     "Tree",
     "VectorDistribution",
     "all_codes",
     "as_vector",
+    "by_unit",
     "codes_between",
+    "detached",
     "given_observed",
     "kind_of_code",
     "kl_by_unit",

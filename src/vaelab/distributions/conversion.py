@@ -13,7 +13,7 @@ from vaelab.distributions.normal import DiagonalNormal
 from vaelab.distributions.vector import ParametricDistribution
 from vaelab.errors import InputError
 
-__all__ = ["as_vector", "map_parameters"]
+__all__ = ["as_vector", "detached", "map_parameters"]
 
 
 def as_vector(returned: object, part: str = "distribution") -> Distribution:
@@ -59,7 +59,7 @@ def as_vector(returned: object, part: str = "distribution") -> Distribution:
 
 
 def map_parameters(distribution: Distribution, function: Callable[[Tensor], Tensor]) -> Distribution:
-    """Return the same distribution with every parameter passed through ``function``, such as ``detach``.
+    """Return the same distribution with the parameters of its rows passed through ``function``.
 
     Raises:
         InputError: a distribution of which torch does not say what its parameters are, such as a transformed one.
@@ -92,6 +92,21 @@ def map_parameters(distribution: Distribution, function: Callable[[Tensor], Tens
         f"q(z|x): expected a distribution whose parameters can be held constant (DiagonalNormal, Bernoulli, a chain of "
         f"them, or one of torch's that is made of its parameters alone); got {_type(distribution)}"
     )
+
+
+def detached(distribution: Distribution) -> Distribution:
+    """Return the same distribution with all of its parameters held constant: none gets a gradient.
+
+    Raises:
+        InputError: as :func:`map_parameters`.
+
+    >>> import torch
+    >>> detached(Bernoulli(torch.zeros(3, requires_grad=True))).logits.requires_grad
+    False
+    """
+    if isinstance(distribution, ParametricDistribution):
+        return distribution.detached()
+    return map_parameters(distribution, Tensor.detach)
 
 
 def _type(value: object) -> str:

@@ -252,6 +252,9 @@ class Mixture(ParametricDistribution):
         components = self.components.map_parameters(function)
         return type(self)(function(self.log_weights), components, bool(self._validate_args))
 
+    def detached(self) -> Self:
+        return type(self)(self.log_weights.detach(), self.components.detached(), bool(self._validate_args))
+
     def _average(self, values: Tensor) -> Tensor:
         """Return the weighted mean of values (..., C, X) over components, (..., X)."""
         return (self.log_weights.exp().unsqueeze(-2) @ values).squeeze(-2)

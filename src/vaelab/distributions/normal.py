@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,17 +10,16 @@ from torch import Tensor
 from torch.distributions import constraints
 from torch.distributions.kl import kl_divergence, register_kl
 
-from vaelab.distributed import normal
-from vaelab.distributions.vector import VectorDistribution
+from vaelab.distributions.vector import Reparameterised
 
-__all__ = ["DiagonalNormal"]
+__all__ = ["LOG_2PI", "DiagonalNormal", "limited"]
 
-_LOG_2PI = math.log(2 * math.pi)
+LOG_2PI = math.log(2 * math.pi)
 _SHARED = 4  # components from which on products of matrices are worth while
 _NARROW = -8.0  # log sigma, from which on squares are precise enough to be taken apart in float64
 
 
-class DiagonalNormal(VectorDistribution):
+class DiagonalNormal(Reparameterised):
     """Normal distribution over vectors with a diagonal covariance matrix.
 
     Formula: `log N(z; mu, sigma) = -1/2 sum_j [((z_j - mu_j) / sigma_j)^2 + 2 log sigma_j + log 2 pi]`.
@@ -43,11 +41,9 @@ class DiagonalNormal(VectorDistribution):
 
     arg_constraints = {"loc": constraints.real_vector, "log_scale": constraints.real_vector}  # noqa: RUF012
     support = constraints.real_vector
-    has_rsample = True
 
     def __init__(self, loc: Tensor, log_scale: Tensor, validate_args: bool = False) -> None:
-        limit = 0.45 * math.log(torch.finfo(log_scale.dtype).max)  # sigma^2 and 1 / sigma^2 are far from overflow
-        log_scale = F.hardtanh(log_scale, -limit, limit)
+        log_scale = limited(log_scale)
         if loc.ndim != log_scale.ndim or loc.shape != log_scale.shape:
             loc, log_scale = torch.broadcast_tensors(loc, log_scale)
         self.loc, self.log_scale = loc, log_scale
@@ -69,9 +65,8 @@ class DiagonalNormal(VectorDistribution):
     def variance(self) -> Tensor:
         return (2 * self.log_scale).exp()
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Return a reparameterised draw `z = mu + sigma eps` with `eps ~ N(0, I)`, shape sample_shape + (..., D)."""
-        noise = normal(self._extended_shape(sample_shape), self.loc)
+    def from_noise(self, noise: Tensor) -> Tensor:
+        """Return `z = mu + sigma eps` of standard normal numbers eps (..., D)."""
         return self.loc + self.stddev * noise
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -80,7 +75,7 @@ class DiagonalNormal(VectorDistribution):
         if self._shares_components(value):
             return self._log_prob_by_products(value)
         standard = (value - self.loc) * (-self.log_scale).exp()
-        return -0.5 * (standard.square() + 2 * self.log_scale + _LOG_2PI).sum(-1)
+        return -0.5 * (standard.square() + 2 * self.log_scale + LOG_2PI).sum(-1)
 
     def _shares_components(self, value: Tensor) -> bool:
         """Return whether C distributions, mu (C, 1, D), score the same values (B, D), and products of matrices are
@@ -99,18 +94,24 @@ class DiagonalNormal(VectorDistribution):
         """
         loc, log_scale, rows = (part.double() for part in (self.loc[:, 0], self.log_scale[:, 0], value))
         precision = (-2 * log_scale).exp()  # (C, D)
-        ends = (precision * loc.square() + 2 * log_scale + _LOG_2PI).sum(-1, keepdim=True)
+        ends = (precision * loc.square() + 2 * log_scale + LOG_2PI).sum(-1, keepdim=True)
         terms = precision @ rows.square().T - 2 * (precision * loc) @ rows.T + ends  # (C, B)
         return (-0.5 * terms).to(self.loc.dtype)
 
     def log_prob_of_entries(self, value: Tensor) -> Tensor:
         """Return the log-density of each number, shape (..., D)."""
         standard = (value - self.loc) * (-self.log_scale).exp()
-        return -0.5 * (standard.square() + 2 * self.log_scale + _LOG_2PI)
+        return -0.5 * (standard.square() + 2 * self.log_scale + LOG_2PI)
 
     def entropy(self) -> Tensor:
         """Return the entropy in nats, `sum_j log sigma_j + 1/2 (1 + log 2 pi)`, shape batch_shape."""
-        return (self.log_scale + 0.5 * (1 + _LOG_2PI)).sum(-1)
+        return (self.log_scale + 0.5 * (1 + LOG_2PI)).sum(-1)
+
+
+def limited(log_scale: Tensor) -> Tensor:
+    """Return log sigma, replaced by the nearest value whose sigma^2 and 1 / sigma^2 are far from overflow."""
+    limit = 0.45 * math.log(torch.finfo(log_scale.dtype).max)
+    return F.hardtanh(log_scale, -limit, limit)
 
 
 def _kl_normal(q: DiagonalNormal, p: DiagonalNormal) -> Tensor:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaelab.distributed import normal
 from vaelab.errors import InputError
 
-__all__ = ["ParametricDistribution", "VectorDistribution"]
+__all__ = ["ParametricDistribution", "Reparameterised", "VectorDistribution"]
 
 
 class ParametricDistribution(Distribution, ABC):
@@ -21,7 +22,11 @@ class ParametricDistribution(Distribution, ABC):
 
     @abstractmethod
     def map_parameters(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """Return the same distribution with every parameter passed through ``function``, such as ``detach``."""
+        """Return the same distribution with the parameters of its rows passed through ``function``."""
+
+    def detached(self) -> Self:
+        """Return the same distribution with all of its parameters held constant: none gets a gradient."""
+        return self.map_parameters(Tensor.detach)
 
     def log_prob_of_entries(self, value: Tensor) -> Tensor:
         """Return the log-density of each entry of a value (..., X), in nats; ``log_prob`` is their sum.
@@ -64,7 +69,7 @@ class ParametricDistribution(Distribution, ABC):
 
 
 class VectorDistribution(ParametricDistribution):
-    """A distribution over vectors whose parameters have shape ``batch_shape + (D,)``.
+    """A distribution over vectors whose parameters are vectors: ``batch_shape + (D,)``, or of another length than D.
 
     A subclass names its parameters in ``arg_constraints``, and in ``constants`` its other arguments, sets them all as
     attributes, then calls this ``__init__``.
@@ -92,7 +97,8 @@ class VectorDistribution(ParametricDistribution):
         batch_shape = torch.Size(batch_shape)
         expanded = copy.copy(self)
         for name in self.arg_constraints:
-            setattr(expanded, name, getattr(self, name).expand(batch_shape + self.event_shape))
+            parameter = getattr(self, name)
+            setattr(expanded, name, parameter.expand(batch_shape + parameter.shape[-1:]))
         expanded._batch_shape = batch_shape
         return expanded
 
@@ -103,3 +109,21 @@ class VectorDistribution(ParametricDistribution):
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name}: {tuple(getattr(self, name).shape)}" for name in self.arg_constraints)
         return f"{type(self).__name__}({shapes})"
+
+
+class Reparameterised(VectorDistribution):
+    """A distribution whose draws are a differentiable function of as many standard normal numbers.
+
+    A subclass has the parameter ``loc``, (..., D).
+    """
+
+    has_rsample = True
+    loc: Tensor
+
+    @abstractmethod
+    def from_noise(self, noise: Tensor) -> Tensor:
+        """Return the values (..., D) of standard normal numbers (..., D)."""
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """Return a draw that is differentiable in the parameters, shape sample_shape + (..., D)."""
+        return self.from_noise(normal(self._extended_shape(sample_shape), self.loc))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaelab.distributions import Code, DiagonalNormal, all_codes
+from vaelab.distributions import Code, Reparameterised, all_codes
 from vaelab.errors import InputError, require_int
 from vaelab.estimators.antithetic import as_chain
 from vaelab.estimators.contract import ANY_COMBINATION, Cost, Estimate, Estimator, Expectation, Sizes
@@ -32,9 +32,10 @@ class Exact(Estimator):
     over every tuple of `K` codes, `sum q(z_1|x) ... q(z_K|x) log 1/K sum_k w_k`, and likewise for any other function of
     `K` codes. The gradient is that of the sum. It decodes `2^D` codes of bits, which all observations share.
 
-    For real codes `z = mu + sigma e`, the sum is that of the Gauss-Hermite rule with `n` nodes for each number,
+    For real codes `z = t(e)` of standard normal numbers e, such as `mu + sigma e`, the sum is that of the Gauss-Hermite
+    rule with `n` nodes for each number,
 
-    `E_q[f(z)] ~ sum_i omega_i f(mu + sigma e_i)`,
+    `E_q[f(z)] ~ sum_i omega_i f(t(e_i))`,
 
     over `n^D` nodes `e_i` of weight `omega_i`, and the gradient passes through the codes. The rule is exact for
     polynomials of degree up to `2 n - 1` in each number; else it has an error that falls as `n` grows. In a code of
@@ -148,15 +149,15 @@ class Exact(Estimator):
 
 
 def _codes_of(q: Distribution, noise: Tensor) -> Tensor:
-    """Return the codes mu + sigma e of standard normal numbers e (S, 1, D), layer by layer, (S, B, D)."""
+    """Return the codes of standard normal numbers e (S, 1, D), layer by layer, (S, B, D)."""
     chain = as_chain(q)
     layers: list[Tensor] = []
     for index, part in enumerate(chain.split(noise)):
         factor = chain.factor(index, layers)
-        if not isinstance(factor, DiagonalNormal):
+        if not isinstance(factor, Reparameterised):
             raise InputError(
-                "estimator: 'exact' needs a posterior of independent normal numbers for real codes (DiagonalNormal, or "
-                f"torch's Independent(Normal, 1)); got {type(factor).__name__}"
+                "estimator: 'exact' needs a posterior made of normal noise for real codes (DiagonalNormal, FullNormal, "
+                f"FlowedNormal, or torch's Independent(Normal, 1)); got {type(factor).__name__}"
             )
-        layers.append(factor.loc + factor.stddev * part)
+        layers.append(factor.from_noise(part))
     return chain.join(layers)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from vaelab.distributions import Code, map_parameters
+from vaelab.distributions import Code, detached
 from vaelab.errors import InputError
 from vaelab.estimators.contract import ANY_COMBINATION, Estimate, Estimator, Expectation, direct
 from vaelab.objectives import Combination, Terms
@@ -169,6 +169,6 @@ def along(drawn: Tensor, z: Tensor, value: Tensor, factor: Tensor | None = None)
 
 def path_terms(expectation: Expectation, terms: Terms, z: Tensor) -> Terms:
     """Return the terms with log q_c(z|x) - log p(z), (K, B), in place of the KL: q's parameters constant."""
-    log_q = map_parameters(expectation.q, torch.Tensor.detach).log_prob(z)
+    log_q = detached(expectation.q).log_prob(z)
     log_p = expectation.model.prior_of(expectation.q).log_prob(z)
     return Terms(terms.log_likelihood, log_q - log_p, terms.beta)

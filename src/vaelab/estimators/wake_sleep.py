@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from vaelab.distributions import Code, map_parameters
+from vaelab.distributions import Code, detached
 from vaelab.estimators.contract import Cost, Estimate, Estimator, Expectation, Inference, Sizes
 from vaelab.models.latent import LatentVariableModel
 from vaelab.objectives import Combination
@@ -50,7 +50,7 @@ class ReweightedWakeSleep(Estimator):
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the bound under a constant q, for the model, plus `sum_k v_k log q(z_k|x)`."""
         objective, q = expectation.objective, expectation.q
-        terms = expectation.terms(drawn, map_parameters(q, torch.Tensor.detach))
+        terms = expectation.terms(drawn, detached(q))
         values = terms.log_weights  # (K, B)
         weights = torch.softmax(values.detach(), 0)
         log_q: Tensor = q.log_prob(drawn)  # (K, B)
@@ -108,7 +108,7 @@ class WakeSleep(Estimator):
         """The surrogate is the bound under a constant q, for the model, plus `1/K sum_k log q(z'_k|x'_k)`."""
         objective, data_dim = expectation.objective, expectation.x.shape[-1]
         day, night = drawn
-        terms = expectation.terms(day[..., :-data_dim], map_parameters(expectation.q, torch.Tensor.detach))
+        terms = expectation.terms(day[..., :-data_dim], detached(expectation.q))
         code, dream = night.flatten(0, 1).split([night.shape[-1] - data_dim, data_dim], -1)
         log_q: Tensor = expectation.model.posterior(dream).log_prob(code)  # (K B,)
         asleep = log_q.view(night.shape[:2]).mean(0)  # (B,)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaelab.distributions import Chain, kl_by_unit
+from vaelab.distributions import Chain, by_unit, kl_by_unit
 from vaelab.likelihood import Observed, as_split
 from vaelab.models import LatentVariableModel
 from vaelab.seeds import seeded
@@ -36,8 +36,9 @@ def active_units(model: LatentVariableModel, observed: Observed, seed: int = 0, 
 
     ``nats`` is the sum over active units, and ``nats_per_active_unit`` the mean, of the mutual information for bits and
     of `KL[q(z_j|x) || p(z_j)]`, averaged over x, for real-valued codes if it has a closed form; ``measure`` says which.
-    The count alone depends on the noise of the gradient: a training with much noise leaves many units that carry
-    little.
+    Of a normal q(z|x) of correlated units the KL is that of each unit alone; the sum is below the KL of the code by
+    what the correlations add. The count alone depends on the noise of the gradient: a training with much noise leaves
+    many units that carry little.
 
     In a chain, q(z|x) of an upper layer is an average over the layers below it, computed with ``draws`` codes for
     each x from ``seed``. For bits, that estimate of the information is too large by about `Var[p] / (2 n p (1 -
@@ -129,9 +130,9 @@ def _conditionals(q: Chain, layers: list[Tensor]) -> Iterator[Distribution]:
 
 
 def _unit_divergences(q: Distribution, model: LatentVariableModel, rows: int) -> Tensor:
-    """Return `KL[q(z_j|x) || p(z_j)]` of each observation, (B, D), or NaN if the units are not independent."""
+    """Return `KL[q(z_j|x) || p(z_j)]` of each observation, (B, D), or NaN if it has no formula."""
     try:
-        return kl_by_unit(q, model.prior_of(q))
+        return kl_by_unit(by_unit(q), model.prior_of(q))
     except NotImplementedError:
         return torch.full((rows, *q.event_shape), torch.nan)
 

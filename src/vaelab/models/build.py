@@ -26,7 +26,7 @@ from vaelab.models.latent import LatentVariableModel
 from vaelab.models.model import Model, building
 from vaelab.models.saved import BuiltWith
 from vaelab.networks import NETWORKS, Activation, Build, NetworkName, standardised
-from vaelab.priors import VampPrior
+from vaelab.priors import ChainPrior, VampPrior
 from vaelab.seeds import seeded
 
 __all__ = [
@@ -118,7 +118,10 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
 
 def _learn_from(model: Model, data: Dataset) -> None:
     """Let the parts of a new model learn from the training rows what they can before the training."""
-    parts = [columns_of(model.likelihood), model.prior] if isinstance(model, LatentVariableModel) else [model]
+    parts: list[object] = [model]
+    if isinstance(model, LatentVariableModel):
+        reads_x = isinstance(model.prior, ChainPrior) and len(model.layers) == 1  # the posterior of the top layer
+        parts = [columns_of(model.likelihood), model.prior.top if reads_x else model.prior]
     for part in parts:
         if isinstance(part, ColumnLikelihood | DensityModel | VampPrior):
             part.learn_from(data)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
+
 from vaelab.data import Dataset, DataSpec
-from vaelab.errors import InputError, require_int, require_list
+from vaelab.errors import InputError, require_choice, require_int, require_list
 from vaelab.likelihoods import BottomLayer
 from vaelab.models.build import (
     Likelihood,
@@ -21,8 +23,14 @@ from vaelab.models.build import (
 )
 from vaelab.models.latent import LatentVariableModel
 from vaelab.networks import Activation, Build, NetworkName
-from vaelab.posteriors import BernoulliPosterior, ChainPosterior, GaussianPosterior
-from vaelab.priors import BIT_PRIORS, REAL_PRIORS, BitPriorName, ChainPrior, GaussianPrior, RealPriorName
+from vaelab.posteriors import (
+    REAL_POSTERIORS,
+    BernoulliPosterior,
+    ChainPosterior,
+    GaussianPosterior,
+    RealPosteriorName,
+)
+from vaelab.priors import BIT_PRIORS, REAL_PRIORS, BitPriorName, ChainPrior, RealPriorName
 
 __all__ = ["bernoulli_vae", "deep_gaussian_vae", "gaussian_vae"]
 
@@ -39,8 +47,9 @@ def gaussian_vae(
     likelihood: Likelihood = "auto",
     seed: int | None = None,
     prior_components: int | None = None,
+    posterior: RealPosteriorName = "diagonal",
 ) -> LatentVariableModel:
-    """Build a variational auto-encoder with a Gaussian code: diagonal normal posterior, prior N(0, I) or a learned one.
+    """Build a variational auto-encoder with a code of real numbers: normal posterior, prior N(0, I) or a learned one.
 
     Source: Kingma & Welling (2013), https://arxiv.org/abs/1312.6114.
 
@@ -60,6 +69,8 @@ def gaussian_vae(
             spec and a network to a module.
         seed: of the weights; None draws them from torch's global generator.
         prior_components: number of components of a ``mixture``, or of inputs of ``vamp``; None is 100.
+        posterior: q(z|x): ``diagonal``, a normal distribution of independent units; ``full``, of correlated units; or a
+            normalizing ``flow`` (needs the extra ``flows``).
 
     Raises:
         InputError: an option out of range, or parts that do not fit together.
@@ -72,10 +83,11 @@ def gaussian_vae(
     latent_dim = real_code_size(spec.dim) if latent_dim is None else require_int("latent_dim", latent_dim, 1)
     networks = Networks(spec, network, activation, encode_mask)
     decoder = build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims))
-    posterior = GaussianPosterior(networks.inputs, latent_dim, networks.encoder(hidden_dims))
+    require_choice("posterior", posterior, REAL_POSTERIORS)
+    of_rows = REAL_POSTERIORS[posterior](networks.inputs, latent_dim, networks.encoder(hidden_dims))
     # The prior is built last, so that with the same seed the networks start at the same weights under every prior.
-    of_codes = build_prior(prior, REAL_PRIORS, latent_dim, prior_components, posterior, spec)
-    return LatentVariableModel(of_codes, decoder, posterior, given=spec.given)
+    of_codes = build_prior(prior, REAL_PRIORS, latent_dim, prior_components, of_rows, spec)
+    return LatentVariableModel(of_codes, decoder, of_rows, given=spec.given)
 
 
 @builder
@@ -139,11 +151,13 @@ def deep_gaussian_vae(
     encode_mask: bool = False,
     likelihood: Likelihood = "auto",
     seed: int | None = None,
+    prior: RealPriorName | Prior = "normal",
+    prior_components: int | None = None,
 ) -> LatentVariableModel:
     """Build a variational auto-encoder with several layers of Gaussian codes, each given the one above.
 
     The defaults are the network 784-200-200-100-100-100-50 of Burda, Grosse & Salakhutdinov (2016),
-    https://arxiv.org/abs/1509.00519. The top layer has prior N(0, I).
+    https://arxiv.org/abs/1509.00519. The top layer has prior N(0, I) or a learned one.
 
     Args:
         data: the data set, its spec, or the number of columns X. Where the data have a mean, it centres the encoder's
@@ -157,9 +171,12 @@ def deep_gaussian_vae(
         likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
             a function from the size of the first layer, the spec and a network to a module. It reads the first layer.
         seed: of the weights; None draws them from torch's global generator.
+        prior: of the top layer, as of :func:`gaussian_vae`. The learned inputs of ``vamp`` are values of the layer
+            below it.
+        prior_components: number of components of a ``mixture``, or of inputs of ``vamp``; None is 100.
 
     Raises:
-        InputError: no layers, or another number of lists in ``hidden_dims``.
+        InputError: an option out of range, no layers, or another number of lists in ``hidden_dims``.
 
     >>> deep_gaussian_vae(6, layers=[4, 3], hidden_dims=[[5], []]).sample(2).shape
     torch.Size([2, 6])
@@ -175,9 +192,12 @@ def deep_gaussian_vae(
     below = [GaussianPosterior(high, low, networks.downwards(widths)) for (low, high), widths in between]
     bottom = build_likelihood(likelihood, sizes[0], spec, networks.decoder(hidden_dims[0]))
     first = GaussianPosterior(networks.inputs, sizes[0], networks.encoder(hidden_dims[0]))
+    above = [first, *above]
+    read = spec if len(sizes) == 1 else DataSpec((sizes[-2],), torch.zeros(sizes[-2]), kind="real")
+    top = build_prior(prior, REAL_PRIORS, sizes[-1], prior_components, above[-1], read)
     return LatentVariableModel(
-        ChainPrior(GaussianPrior(sizes[-1]), below[::-1], sizes),
+        ChainPrior(top, below[::-1], sizes),
         BottomLayer(bottom, sizes, spec.given),
-        ChainPosterior([first, *above], sizes),
+        ChainPosterior(above, sizes),
         spec.given,
     )

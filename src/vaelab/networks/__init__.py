@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import nn
 
 from vaelab.networks.conv import ConvolutionalNetwork
+from vaelab.networks.flow import CouplingFlow, import_flows, start_as_identity
 from vaelab.networks.mlp import MLP, Activation
 from vaelab.networks.mode import evaluation_mode
 from vaelab.networks.precision import Precision, choose_precision, has_bfloat16, matmul_precision
@@ -23,6 +24,7 @@ __all__ = [
     "Activation",
     "Build",
     "ConvolutionalNetwork",
+    "CouplingFlow",
     "NetworkName",
     "Precision",
     "Size",
@@ -31,10 +33,12 @@ __all__ = [
     "choose_precision",
     "evaluation_mode",
     "has_bfloat16",
+    "import_flows",
     "matmul_precision",
     "output_bias",
     "size_of",
     "standardised",
+    "start_as_identity",
 ]
 
 # Each is built from (inputs, outputs, hidden_dims, activation).

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.distributed import mean_over_ranks
-from vaelab.distributions import Chain, kl_by_unit, map_parameters
+from vaelab.distributions import Chain, detached, kl_by_unit
 from vaelab.errors import InputError, require_choice, require_int, require_number
 from vaelab.objectives.contract import Divergence, MeanObjective
 from vaelab.objectives.terms import ScoredModel, Terms
@@ -101,7 +101,7 @@ def _held(q: Distribution, strict: bool) -> Distribution:
     if isinstance(q, Chain):  # the codes of a later layer depend on some of these parameters
         return q
     try:
-        return map_parameters(q, Tensor.detach)
+        return detached(q)
     except InputError:
         if strict:
             raise

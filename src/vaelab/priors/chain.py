@@ -25,6 +25,7 @@ class ChainPrior(nn.Module):
         self.top, self.conditionals = top, nn.ModuleList(conditionals)
         self.layers = tuple(sizes)
         self.code: Code = top.code  # type: ignore[assignment]
+        self.has_posterior = bool(getattr(top, "has_posterior", False))
 
     def forward(self) -> Chain:
         """Return the prior, event shape (D,)."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import nn
-from torch.distributions import Distribution
 
 from vaelab.distributions import Code, DiagonalNormal, Flow
-from vaelab.errors import InputError, require_int
+from vaelab.errors import require_int
+from vaelab.networks import import_flows, start_as_identity
 
 __all__ = ["FlowPrior"]
 
@@ -43,27 +43,13 @@ class FlowPrior(nn.Module):
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
         self.latent_dim = require_int("latent_dim", latent_dim, 1)
-        spline_flow = _spline_flow()
-        self.flow: nn.Module = spline_flow(latent_dim, bins=_BINS, transforms=_LAYERS, hidden_features=_UNITS, passes=2)
-        for layer in self.flow.transform.transforms:
-            last = layer.hyper[-1].parameters() if hasattr(layer, "hyper") else layer.parameters()
-            for weight in last:  # with parameters of zero a spline is the identity
-                nn.init.zeros_(weight)
+        self.flow: nn.Module = import_flows("prior").NSF(
+            latent_dim, bins=_BINS, transforms=_LAYERS, hidden_features=_UNITS, passes=2
+        )
+        start_as_identity(self.flow)
 
     def forward(self) -> Flow:
         """Return the flow, event shape (D,); it has no formula for its mean."""
         transforms = [layer() for layer in self.flow.transform.transforms]
         zeros = next(self.flow.parameters()).new_zeros(self.latent_dim)
         return Flow(transforms, DiagonalNormal(zeros, zeros))
-
-
-def _spline_flow() -> Any:
-    """Return zuko's class; torch checks values as before, although zuko switches that off when it is imported."""
-    checked: bool = Distribution._validate_args
-    try:
-        from zuko.flows import NSF
-    except ModuleNotFoundError:
-        raise InputError('prior: flow needs the package zuko; pip install "vaelab[flows]" installs it') from None
-    finally:
-        Distribution.set_default_validate_args(checked)
-    return NSF

@@ -52,6 +52,7 @@ class GaussianVAE(Estimator):
         random_state: of everything random.
         verbose: whether to print the bound during the training.
         prior_components: number of components of a ``mixture`` or ``vamp`` prior; None is 100.
+        posterior: of the codes given a row: ``diagonal``, ``full`` or ``flow``, see :func:`vaelab.gaussian_vae`.
 
     Attributes:
         model_: the :class:`~vaelab.LatentVariableModel`.
@@ -90,6 +91,7 @@ class GaussianVAE(Estimator):
         random_state: Any = None,
         verbose: int = 0,
         prior_components: int | None = None,
+        posterior: str = "diagonal",
     ) -> None:
         self.latent_dim = latent_dim
         self.hidden_dims = hidden_dims
@@ -112,6 +114,7 @@ class GaussianVAE(Estimator):
         self.random_state = random_state
         self.verbose = verbose
         self.prior_components = prior_components
+        self.posterior = posterior
 
 
 class _OfBits(Estimator):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +12,13 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.distributed import uniform
-from vaelab.distributions import Bernoulli, DiagonalNormal, ParametricDistribution, all_codes
+from vaelab.distributions import Bernoulli, ParametricDistribution, Reparameterised, all_codes
 from vaelab.inference import Enumeration
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO
 from vaelab.seeds import seeded
+
+Q = TypeVar("Q", bound=ParametricDistribution)
 
 __all__ = ["FEW_BITS", "BestPosterior", "best_posterior", "bound_of"]
 
@@ -44,11 +47,13 @@ class BestPosterior:
 def best_posterior(model: LatentVariableModel, x: Tensor, q: Distribution, seed: int) -> BestPosterior | None:
     """Maximise the ELBO of each row over the parameters of q(z|x), from the encoder's on; None for another family.
 
-    Formula: `q* = argmax_q E_q[log p(x, z) - log q(z)]` over diagonal normal or independent Bernoulli distributions.
+    Formula: `q* = argmax_q E_q[log p(x, z) - log q(z)]` over the distributions of the encoder's family: normal ones
+    with a diagonal or a full covariance matrix, those of a flow with its weights as they are, or independent bits.
 
-    Normal: 100 steps of Adam with the path derivative of 2 codes (Roeder et al., 2017,
+    Real codes: 100 steps of Adam with the path derivative of 2 codes (Roeder et al., 2017,
     https://arxiv.org/abs/1703.09194), on the mean in units of the code's standard deviation over all rows, and on
-    log sigma. The rate falls to 0 over the second half.
+    the other parameters that the encoder returns for the row, such as log sigma. The rate falls to 0 over the second
+    half.
 
     Bits: coordinate ascent, whose maximum for bit j given the others has the logit
 
@@ -66,8 +71,8 @@ def best_posterior(model: LatentVariableModel, x: Tensor, q: Distribution, seed:
     """
     found: ParametricDistribution
     earlier: ParametricDistribution
-    if isinstance(q, DiagonalNormal):
-        found, earlier = _best_normal(model, x, q, seed)
+    if isinstance(q, Reparameterised):
+        found, earlier = _best_real(model, x, q, seed)
     elif isinstance(q, Bernoulli) and q.event_shape[0] <= FEW_BITS:
         return _best_of_few_bits(model, x, q)
     elif isinstance(q, Bernoulli):
@@ -94,17 +99,20 @@ def bound_of(
     return total / samples
 
 
-def _best_normal(
-    model: LatentVariableModel, x: Tensor, q: DiagonalNormal, seed: int
-) -> tuple[DiagonalNormal, DiagonalNormal]:
+def _best_real(
+    model: LatentVariableModel, x: Tensor, q: Reparameterised, seed: int
+) -> tuple[Reparameterised, Reparameterised]:
     """Return the q after all steps, and that after three quarters of them."""
-    start, objective = q.map_parameters(Tensor.detach), ELBO(kl="sampled")
-    scale = (start.loc.var(0, unbiased=False) + start.variance.mean(0)).sqrt()  # (D,)
-    moved = torch.zeros(2, *start.loc.shape).to(start.loc).requires_grad_()  # of the mean and of log sigma
+    start, objective = q.detached(), ELBO(kl="sampled")
+    deviation = (start.loc.var(0, unbiased=False) + start.variance.mean(0)).sqrt()  # (D,)
+    parameters = _parameters(start)  # the mean first
+    widths = [parameter.shape[-1] for parameter in parameters]
+    scale = torch.cat([deviation, deviation.new_ones(sum(widths[1:]))])
+    moved = start.loc.new_zeros(*start.batch_shape, sum(widths)).requires_grad_()
     first, second = torch.zeros_like(moved), torch.zeros_like(moved)  # moments of the gradient
 
-    def present() -> DiagonalNormal:
-        return DiagonalNormal(start.loc + scale * moved[0], start.log_scale + moved[1])
+    def present() -> Reparameterised:
+        return _with_parameters(start, list((torch.cat(parameters, -1) + scale * moved).split(widths, -1)))
 
     earlier = start
     with torch.enable_grad(), seeded(seed, "q", "steps"):
@@ -118,8 +126,8 @@ def _best_normal(
             rate = _RATE * min(1.0, 2 - 2 * step / _STEPS)
             moved.data += rate * first / (1 - _DECAYS[0] ** step) / size
             if 4 * step == 3 * _STEPS:
-                earlier = present().map_parameters(Tensor.detach)
-    return present().map_parameters(Tensor.detach), earlier
+                earlier = present().detached()
+    return present().detached(), earlier
 
 
 def _best_bits(model: LatentVariableModel, x: Tensor, q: Bernoulli, seed: int) -> tuple[Bernoulli, Bernoulli]:
@@ -191,7 +199,18 @@ def _exact_bound(z: Tensor, log_joint: Tensor, logits: Tensor) -> Tensor:
 
 def _where(chosen: Tensor, one: ParametricDistribution, other: ParametricDistribution) -> ParametricDistribution:
     """Return the distribution that is ``one`` in the rows that are chosen, (B,), and ``other`` elsewhere."""
+    pairs = zip(_parameters(one), _parameters(other), strict=True)
+    return _with_parameters(other, [torch.where(chosen.unsqueeze(-1), mine, theirs) for mine, theirs in pairs])
+
+
+def _parameters(q: ParametricDistribution) -> list[Tensor]:
+    """Return the parameters of the rows, in their order."""
     parameters: list[Tensor] = []
-    one.map_parameters(lambda parameter: parameters.append(parameter) or parameter)  # type: ignore[func-returns-value]
+    q.map_parameters(lambda parameter: parameters.append(parameter) or parameter)  # type: ignore[func-returns-value]
+    return parameters
+
+
+def _with_parameters(q: Q, parameters: list[Tensor]) -> Q:
+    """Return the distribution with other parameters of the rows."""
     left = iter(parameters)
-    return other.map_parameters(lambda parameter: torch.where(chosen.unsqueeze(-1), next(left), parameter))
+    return q.map_parameters(lambda parameter: next(left))

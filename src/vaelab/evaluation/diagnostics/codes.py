@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaelab.distributions import Bernoulli, Chain, DiagonalNormal, kl_by_unit
+from vaelab.distributions import Bernoulli, Chain, DiagonalNormal, by_unit, kl_by_unit
 from vaelab.models import LatentVariableModel
 
 __all__ = ["Codes", "layers_of", "posterior_codes", "prior_codes"]
@@ -70,9 +70,9 @@ def prior_codes(model: LatentVariableModel, count: int) -> Codes:
 
 
 def _factors(distribution: Distribution, z: Tensor) -> list[Distribution]:
-    """Return the distribution of each layer given the one drawn before it, y_1 first."""
+    """Return the distribution of each layer given the one drawn before it, y_1 first: that of each unit alone."""
     if not isinstance(distribution, Chain):
-        return [distribution]
+        return [by_unit(distribution)]
     factors = distribution.factors(z)
     return factors[::-1] if distribution.downwards else factors
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.data import Observations
-from vaelab.distributions import Chain, DiagonalNormal
+from vaelab.distributions import Chain, DiagonalNormal, FlowedNormal, FullNormal
 from vaelab.evaluation.advice import best_estimate
 from vaelab.evaluation.diagnostics.best_posterior import best_posterior, bound_of
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
@@ -127,6 +127,13 @@ def _log_density(
     return torch.cat(parts).logsumexp(0).cpu() - math.log(total), name
 
 
+_FAMILIES = {
+    DiagonalNormal: "normal distributions with independent units",
+    FullNormal: "normal distributions with correlated units",
+    FlowedNormal: "the flow, with its weights as they are,",
+}
+
+
 @dataclass(frozen=True)
 class _Found:
     """The gaps of some rows, and what to say of them."""
@@ -143,8 +150,9 @@ class _Found:
 
     @property
     def family(self) -> str:
-        if isinstance(self.q, DiagonalNormal):
-            return "normal distributions with independent units"
+        for kind, words in _FAMILIES.items():
+            if isinstance(self.q, kind):
+                return words
         return "independent bits"
 
     @property
