@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 export PYTHONDONTWRITEBYTECODE :=# compiled modules are kept: else each process of the tests compiles them anew
 
-.PHONY: lab test lint types docs docs-check tests test-slow test-torch bench bench-peers clean
+.PHONY: lab test lint types docs docs-check notebooks tests test-slow test-torch bench bench-peers clean
 
 lab: $(STAMP)  ## the whole study on the packaged MNIST; report at lab/report.html
 	$(BIN)/vaelab lab --out lab --resume
@@ -30,6 +30,9 @@ docs: $(STAMP)
 
 docs-check: $(STAMP)  ## the same pages and warnings, without a page of the source of each module
 	$(BIN)/sphinx-build -q -W --keep-going -t check -b html docs docs/_build/check
+
+notebooks: $(STAMP)  ## run the notebooks of docs/tutorials and keep their outputs
+	$(BIN)/python docs/tutorials/execute.py
 
 tests: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"

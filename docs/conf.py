@@ -33,13 +33,16 @@ project = "vaelab"
 author = "the vaelab authors"
 version = release = vaelab.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "named_code"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "named_code"]
 if not tags.has("check"):  # noqa: F821 (a name of Sphinx) - the source of every module as a page, which takes half of the time
     extensions.append("sphinx.ext.viewcode")
 exclude_patterns = ["_build"]
 html_theme = "furo"
+html_css_files = ["notebooks.css"]
 html_title = f"vaelab {release}"
 toc_object_entries = False  # the contents beside a page list its sections: of the reference, not each of 1 800 objects
+
+nb_execution_mode = "off"  # the outputs are in the notebooks: docs/tutorials/execute.py
 
 myst_enable_extensions = ["substitution", "dollarmath"]
 myst_update_mathjax = False  # formulae are MathML: docs/mathml.py

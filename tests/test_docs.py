@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 import typer
 
@@ -29,9 +30,13 @@ from vaelab.studies.sweep import read_space
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-TEXTS = {
-    str(page.relative_to(ROOT)): page.read_text(encoding="utf-8")
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")))
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("tutorials/*.md")))
+TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
+TEXTS |= {
+    str(path.relative_to(ROOT)): "\n\n".join(
+        cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"
+    )
+    for path in sorted(DOCS.glob("tutorials/*.ipynb"))  # their code is run by test_tutorials.py
 }
 BLOCKS = {page: re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) for page, text in TEXTS.items()}
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
