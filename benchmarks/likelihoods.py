@@ -247,6 +247,9 @@ def evaluate_runs(options: argparse.Namespace, path: Path) -> dict[str, Any]:
                 "processor_seconds": round(time.process_time() - processor, 1),
                 "values": [round(value, 4) for value in result.values[result[0].name].tolist()],
             }
+            if bound == "ais-gap":  # its two parts: forwards and backwards along the path of each row of the model
+                both = {end: result[f"ais-{end}-{options.temperatures}"] for end in ("lower", "upper")}
+                done[bound] |= {end: [record.value, record.standard_error] for end, record in both.items()}
             print(name, result[0].name, result[0].value, done[bound]["seconds"], flush=True)
             known["machine"] = machine() | {"threads": options.threads}
             if options.device == "cuda":
@@ -263,17 +266,23 @@ def runs_table(known: dict[str, Any]) -> str:
         "iwae": f"iwae-{size['samples']}",
         "ais": f"ais-{size['temperatures']}",
         FROM_PRIOR: f"ais-{size['temperatures']} from the prior",
-        "ais-gap": f"ais-gap-{size['temperatures']} (rows of the model)",
         "truth": "exact or quadrature",
+        "lower": "rows of the model: forwards",
+        "upper": "backwards",
+        "ais-gap": f"ais-gap-{size['temperatures']}",
     }
     lines = ["| run | " + " | ".join(names.values()) + " |", "|---" * (1 + len(names)) + "|"]
     for run, done in known["runs"].items():
+        ends = {end: done.get("ais-gap", {}).get(end) for end in ("lower", "upper")}
         cells = []
         for key in names:
             entry = done.get("exact", done.get("quadrature")) if key == "truth" else done.get(key)
-            cells.append(
-                "–" if entry is None else f"{entry['value']:.2f} ± {entry['standard_error']:.2f} ({entry[clock]:.0f} s)"
-            )
+            if ends.get(key):
+                cells.append("{:.2f} ± {:.2f}".format(*ends[key]))
+            elif entry is None:
+                cells.append("–")
+            else:
+                cells.append(f"{entry['value']:.2f} ± {entry['standard_error']:.2f} ({entry[clock]:.0f} s)")
         lines.append(f"| {run} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
