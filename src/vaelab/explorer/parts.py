@@ -148,7 +148,7 @@ def _splines(export: Export, size: int, layer: Any) -> Json:
     steps: list[Json] = []
     for part in layer.hyper:
         if isinstance(part, nn.Linear):
-            weight = export.vector((part.weight * part.mask).T)
+            weight = export.vector((part.weight * part.get_buffer("mask")).T)
             steps.append({"op": "linear", "weight": weight, "bias": export.vector(part.bias)})
         else:
             steps.append({"op": "relu"})
