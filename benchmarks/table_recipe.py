@@ -78,7 +78,7 @@ class Way:
     steps: int = 4000
     iwae: bool = False  # the IWAE objective, with the number of codes that vaelab chooses (8)
     seed: int = 0
-    default: bool = False  # code size, widths and training that vaelab chooses, with this likelihood and seed
+    default: bool = False  # code size, widths and training that vaelab chooses; likelihood, dropout and seed are these
 
 
 BASE = Way()
@@ -102,6 +102,25 @@ WAYS: dict[str, Way] = {
     "default, tree": replace(BASE, default=True),
     "bernoulli, dropout 0.2": replace(BERNOULLI, dropout=0.2),
 }
+
+
+def _label(way: Way) -> str:
+    parts = {
+        "tree": way.likelihood == "tree",
+        f"dropout {way.dropout}": way.dropout > 0,
+        f"seed {way.seed}": way.seed > 0,
+    }
+    return ", ".join(["default", *(word for word, is_said in parts.items() if is_said)])
+
+
+# On which tables does dropout pay, of the models that vaelab chooses? Each way with three seeds.
+_DEFAULTS = [
+    Way(likelihood, dropout=dropout, seed=seed, default=True)
+    for seed in (0, 1, 2)
+    for dropout in (0.0, 0.2, 0.4)
+    for likelihood in ("bernoulli", "tree")
+]
+WAYS |= {_label(way): way for way in _DEFAULTS}
 DEADLINE = 0.0  # of a worker, as time.time()
 
 
@@ -141,7 +160,8 @@ def out_of_time(_: object) -> None:
 def train(way: Way, data: Dataset) -> tuple[Any, Any]:
     """Train the model of a way, and return it and what the training says of itself."""
     if way.default:
-        settings = for_data(resolve("gaussian-vae", {"seed": way.seed, "likelihood": way.likelihood}), data)
+        options = {"seed": way.seed, "likelihood": way.likelihood, "dropout": way.dropout}
+        settings = for_data(resolve("gaussian-vae", options), data)
         model = settings.build_model(data)
         return model, fit(model, data, settings=settings.training, seed=way.seed, callback=out_of_time)
     size = min(way.latent_dim, max(2, data.dim // 2))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KINDS", "NAMES", "Measured", "Summary", "committed", "keep", "measured"]
+__all__ = ["KINDS", "NAMES", "Measured", "Summary", "committed", "keep", "measured", "renewed"]
 
 # By the number of columns.
 NAMES = (
@@ -132,19 +132,24 @@ def _of_seeds(group: list[dict[str, Any]]) -> Measured:
     )
 
 
-def committed(folder: Path, without: set[tuple[str, str]]) -> list[Measured]:
-    """Return what a folder of results has of other pairs of table and model than some."""
+def committed(folder: Path) -> list[Measured]:
+    """Return what a folder of results has."""
     if not (folder / _NUMBERS).exists():
         return []
     rows = json.loads((folder / _NUMBERS).read_text())["models"]
     known = np.load(folder / _ROWS) if (folder / _ROWS).exists() else {}
     names = set(Measured.__dataclass_fields__)
     found = [Measured(**{name: value for name, value in row.items() if name in names}) for row in rows]
-    return [
-        replace(each, values=known[_key(each)] / _UNIT if _key(each) in known else None)
-        for each in found
-        if (each.table, each.model) not in without
-    ]
+    return [replace(each, values=known[_key(each)] / _UNIT if _key(each) in known else None) for each in found]
+
+
+def renewed(old: list[Measured], new: list[Measured]) -> list[Measured]:
+    """Return the new results, and the old ones of other tables and models; seconds that are not new are the old ones."""
+    before, after = ({_key(each): each for each in results} for results in (old, new))
+    for key, each in after.items():
+        if each.processor_seconds is None and key in before:
+            after[key] = replace(each, processor_seconds=before[key].processor_seconds)
+    return list((before | after).values())
 
 
 def keep(summary: Summary, failures: list[dict[str, Any]], folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from contenders.debd_results import KINDS, NAMES, Measured, Summary, committed, keep, measured
+from contenders.debd_results import KINDS, NAMES, Measured, Summary, committed, keep, measured, renewed
 from contenders.jobs import finished
 
 __all__ = ["write_summary"]
@@ -30,8 +30,7 @@ PUBLISHED: dict[str, dict[str, float]] = {
 def write_summary(parts: Path, out: Path) -> None:
     """Write debd.json, debd_rows.npz, debd.md and debd.png: of the results in a folder, and of the cells it has not."""
     results = finished(parts)
-    new = measured(results)
-    summary = Summary([*new, *committed(out, {(each.table, each.model) for each in new})])
+    summary = Summary(renewed(committed(out), measured(results)))
     failures = [{key: r[key] for key in ("table", "model", "seed", "failure")} for r in results if "failure" in r]
     keep(summary, failures, out)
     (out / "debd.md").write_text(markdown(summary))
