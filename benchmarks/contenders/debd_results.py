@@ -144,7 +144,7 @@ def committed(folder: Path) -> list[Measured]:
 
 
 def renewed(old: list[Measured], new: list[Measured]) -> list[Measured]:
-    """Return the new results, and the old ones of other tables and models; seconds that are not new are the old ones."""
+    """Return the new results, the old ones of other tables and models; missing seconds are those of the old ones."""
     before, after = ({_key(each): each for each in results} for results in (old, new))
     for key, each in after.items():
         if each.processor_seconds is None and key in before:
