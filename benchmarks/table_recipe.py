@@ -160,9 +160,10 @@ def out_of_time(_: object) -> None:
 def train(way: Way, data: Dataset) -> tuple[Any, Any]:
     """Train the model of a way, and return it and what the training says of itself."""
     if way.default:
-        options = {"seed": way.seed, "likelihood": way.likelihood, "dropout": way.dropout}
-        settings = for_data(resolve("gaussian-vae", options), data)
-        model = settings.build_model(data)
+        settings = for_data(resolve("gaussian-vae", {"seed": way.seed, "likelihood": way.likelihood}), data)
+        chosen = dict(settings)
+        build = network(replace(way, encoder=chosen["hidden_dims"], decoder=chosen["hidden_dims"]), data.dim)
+        model = gaussian_vae(data, chosen["latent_dim"], network=build, likelihood=way.likelihood, seed=way.seed)
         return model, fit(model, data, settings=settings.training, seed=way.seed, callback=out_of_time)
     size = min(way.latent_dim, max(2, data.dim // 2))
     build = network(way, data.dim)
