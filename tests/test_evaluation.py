@@ -132,6 +132,14 @@ def test_estimates_depend_on_their_seed_alone_and_more_codes_tighten_them(name, 
     assert means[2] - means[0] > 0.1
 
 
+def test_a_split_of_a_data_set_is_read_as_its_observations():
+    split = binary_data(rows=(20, 20, 5)).test
+    model = build("gaussian")
+    assert torch.equal(encode_means(model, split), encode_means(model, split.observations()))
+    first, second = (elbo(model, observed, 3, 0).values for observed in (split, split.observations()))
+    assert torch.equal(first, second)
+
+
 def test_mean_and_standard_error():
     estimated = BoundEstimate(torch.tensor([1.0, 2.0, 6.0]))
     assert estimated.mean == 3

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from vaelab.data import Split
 from vaelab.data.observations import Observations, Resident
 from vaelab.data.weights import weighted_mean
 from vaelab.inputs import Table
@@ -21,7 +22,7 @@ from vaelab.models import Model, require_model
 __all__ = ["BoundEstimate", "Callback", "Effort", "Interrupted", "Observed", "as_split", "finished"]
 
 T = TypeVar("T")
-Observed = Observations | Table  # a split, or observations (N, X) of any kind of number
+Observed = Observations | Split | Table  # a split, or observations (N, X) of any kind of number
 Callback = Callable[[int, int], None]  # called with the finished and the total work
 
 
@@ -99,13 +100,15 @@ class BoundEstimate:
 
 
 def as_split(model: Model, observed: Observed) -> Observations:
-    """Return observations of any kind of number (N, X) as a split, and a split as it is.
+    """Return a split, such as ``data.test``, or observations (N, X) of any kind of number, as a model reads them.
 
     Raises:
         InputError: observations that are no table of numbers in [0, 1] on the model's device.
     """
     if isinstance(observed, Observations):
         return observed
+    if isinstance(observed, Split):
+        return observed.observations()
     return Resident(require_model(model).observations(observed), 1, redraw=False)
 
 
