@@ -40,6 +40,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_css_files = ["notebooks.css"]
 html_title = f"vaelab {release}"
+html_show_search_summary = False  # a browser may not fetch the pages of a folder, so the search of one shows titles
 toc_object_entries = False  # the contents beside a page list its sections: of the reference, not each of 1 800 objects
 
 nb_execution_mode = "off"  # the outputs are in the notebooks: docs/tutorials/execute.py

@@ -107,7 +107,8 @@ def built(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     for page in FORMULAE:
         shutil.copy(DOCS / f"{page}.md", folder)
-    (folder / "conf.py").write_text(SMALL_CONF, encoding="utf-8")
+    search = re.findall(r"^html_show_search_summary = \w+", (DOCS / "conf.py").read_text(encoding="utf-8"), re.M)
+    (folder / "conf.py").write_text("\n".join([SMALL_CONF, *search]), encoding="utf-8")
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", folder, folder / "html"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(DOCS), str(ROOT / "src")])}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -151,6 +152,17 @@ def test_a_browser_sets_the_formulae_and_the_pages_fit_the_screen(browser, built
     assert "def log_prob" in tab.inner_text(".code-and-tests pre")
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
     context.close()
+
+
+def test_the_search_works_from_a_folder(browser, built):
+    """Without a server: the pages are found, and nothing is fetched."""
+    tab, errors = browser.new_page(), []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    tab.goto((built / "search.html").as_uri() + "?q=reparameterisation")
+    tab.get_by_role("link", name="The derivations").first.wait_for()
+    assert errors == []
+    tab.close()
 
 
 GLYPHS = """formulae => {

@@ -403,7 +403,7 @@ def test_free_bits_are_of_each_unit_in_the_mean_over_the_batch(name):
     kl = units_of_kl(model, x)  # (B, D)
     units = kl.detach().mean(0).sort().values
     middle = len(units) // 2
-    free = float(units[middle - 1 : middle + 1].mean())  # between two units: equal to one, rounding decides its gradient
+    free = float(units[middle - 1 : middle + 1].mean())  # between two units, where rounding decides nothing
     objective, z = ELBO(0.7, free_bits=free), q.sample((2,))
     terms = objective.terms(model, x, q, z)
     expected = terms.log_likelihood.mean() - 0.7 * kl.mean(0).clamp_min(free).sum()

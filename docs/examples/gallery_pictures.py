@@ -1,4 +1,4 @@
-"""Take the pictures of docs/gallery.md: `python docs/examples/gallery_pictures.py` runs the code of the page, a few minutes."""
+"""Take the pictures of docs/gallery.md: `python docs/examples/gallery_pictures.py` runs its code, a few minutes."""
 
 from __future__ import annotations
 
