@@ -196,6 +196,7 @@ def train_one(study: Study, net: str, label: str, seed: int, device: str, path: 
         if fitted.stop_reason == "interrupted":
             raise KeyboardInterrupt
         test = data.test.observations()
+        model.to(device)
         bounds = {"elbo": elbo(model, test, 10), "iwae-100": importance_weighted(model, test, 100)}
         result["test"] = {name: [found.mean, found.standard_error] for name, found in bounds.items()}
         result["units"] = active_units(model, test)
