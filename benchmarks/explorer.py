@@ -24,10 +24,11 @@ import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
 from contenders.machine import machine
+from vaelab.data import load_data
 from vaelab.explorer import Subject, write_explorer
 from vaelab.report import ReportedRun
 from vaelab.runs import Run
-from vaelab.studies.lab import STUDY
+from vaelab.studies.lab import packaged_study
 
 HERE = Path(__file__).parent
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -79,10 +80,11 @@ WALK = """seconds => new Promise(done => {
 
 def write_pages(runs: Path, folder: Path) -> list[dict[str, Any]]:
     """Write the page of each run, and of the five together; return what is known of each."""
-    members = {entry.name: ReportedRun(entry.title, Run(runs / entry.name)) for entry in STUDY}
+    study = packaged_study(load_data("mnist").spec)[0]
+    members = {name: ReportedRun(title, Run(runs / name)) for name, title in study.titles.items()}
     subjects = {name: Subject.of_run(member) for name, member in members.items()}
-    pages = {entry.title: [subjects[entry.name]] for entry in STUDY}
-    pages[TOGETHER] = [subjects[entry.name] for entry in STUDY if entry.together]
+    pages = {title: [subjects[name]] for name, title in study.titles.items()}
+    pages[TOGETHER] = [subjects[name] for name, entry in study.entries.items() if entry.together]
     for shown in pages.values():
         for subject in shown:
             subject.model, subject.data.split("test").observations()  # loaded before the time is taken

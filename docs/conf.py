@@ -22,6 +22,7 @@ from mathml import with_formulae
 from settings_table import markdown as settings
 from speed_table import explorer, quality, scaling, throughput
 from sphinx.application import Sphinx
+from study_table import markdown as study_entry
 
 import vaelab
 
@@ -64,7 +65,7 @@ myst_substitutions |= {
     "front_door": ", ".join(f"`{name}`" for name in vaelab.__all__),
 }
 myst_substitutions |= {"throughput": throughput(), "quality": quality(), "scaling": scaling()}
-myst_substitutions |= {"explorer": explorer(), "diagnostics": diagnostics()}
+myst_substitutions |= {"study_entry": study_entry(), "explorer": explorer(), "diagnostics": diagnostics()}
 myst_substitutions = {name: with_formulae(text) for name, text in myst_substitutions.items()}
 
 default_role = "formula"  # what stands between single backticks in a docstring: docs/mathml.py

@@ -21,9 +21,10 @@ from vaelab.cli.measures import gradients, tightness
 from vaelab.cli.observations import encode, reconstruct, sample
 from vaelab.cli.output import announce_loading, say
 from vaelab.cli.streams import abandon_broken, write_any_text
+from vaelab.cli.studying import lab
 from vaelab.cli.suggesting import suggest
 from vaelab.cli.sweeps import sweep
-from vaelab.cli.training import lab, show_settings, train
+from vaelab.cli.training import show_settings, train
 from vaelab.cli.usage import COMMANDS, NEXT, Commands, usage_error
 from vaelab.errors import Failure, InputError, ReportedOnRankZero, shown
 

@@ -96,10 +96,10 @@ def require_no_data(command: str, word: str) -> None:
 
 def reading(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a command that say how data are read and split, by name; None where one is not given."""
-    from vaelab.settings import READING, read_columns
+    from vaelab.settings import READING, read_content
 
     options = {name: None if arguments[name] is False else arguments[name] for name in READING}
-    return options | {"columns": None if options["columns"] is None else read_columns(options["columns"])}
+    return options | {"columns": None if options["columns"] is None else read_content(options["columns"], "columns")}
 
 
 def reading_words(arguments: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Commands that train: one model, or the whole study."""
+"""The command that trains a model, and the one that lists its settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from vaelab.cli.options import (
     reading,
     require_no_data,
 )
-from vaelab.cli.output import is_rank_zero, print_json, print_table, print_text, say
+from vaelab.cli.output import is_rank_zero, print_json, print_text, say
 from vaelab.cli.usage import say_next
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from vaelab.settings import Settings
     from vaelab.training import FitResult
 
-__all__ = ["lab", "show_settings", "train"]
+__all__ = ["show_settings", "train"]
 
 
 def train(
@@ -142,37 +142,6 @@ def _say_result(resolved: Settings, run: Run, result: FitResult, path: Path, as_
     if result.warning:
         say(f"warning: {result.warning}")
     say_next("train", run=path)
-
-
-def lab(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, figures and report go.")] = Path("lab"),
-    quick: Annotated[bool, typer.Option("--quick", help="Every part, smaller, for a first look.")] = False,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of everything random.")] = 0,
-    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu or cuda.")] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Continue where it was stopped.")] = False,
-    overwrite: Overwrite = False,
-) -> None:
-    """Run the whole study on MNIST: all models, all figures, one report."""
-    import time
-
-    from vaelab.cli.progress import TrainingProgress
-    from vaelab.report import models_table
-    from vaelab.studies.lab import run_lab, write_lab
-
-    started = time.perf_counter()
-    options: dict[str, Any] = {"quick": quick, "seed": seed, "device": device}
-    try:
-        with TrainingProgress() as progress:
-            members = run_lab(out, **options, resume=resume, overwrite=overwrite, watch=progress.row)
-    except KeyboardInterrupt:
-        say(
-            f"stopped and saved; go on with: vaelab lab --out {out}{' --quick' if quick else ''} --seed {seed} --resume"
-        )
-        raise typer.Exit(130) from None
-    print_table(*models_table(members))
-    sys.stdout.flush()
-    print(f"report: {write_lab(out, members, quick)} ({(time.perf_counter() - started) / 60:.1f} minutes)")
-    say_next("lab", run=members[0].run.path)
 
 
 def show_settings(

@@ -127,11 +127,11 @@ COMMANDS = {
         "vaelab evaluate {run} --bound exact",
     ),
     "lab": Command(
-        "Run the whole study on MNIST; one report.",
+        "Run a study of several models; one report.",
         "vaelab lab --quick",
         "`lab/report.html`, `lab/explorer.html`, `lab/figures/`, `lab/runs/`",
         "vaelab evaluate {run} --samples 5000",
-        "study demo",
+        "study demo course",
     ),
     "data": Command(
         "Describe a data set or a file.",

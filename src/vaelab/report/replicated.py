@@ -16,11 +16,11 @@ from vaelab.likelihood import BoundEstimate
 from vaelab.report.member import ReportedRun
 from vaelab.report.numbers import column
 from vaelab.report.paired import Kinds, compared_kinds, values_of
-from vaelab.settings import READING
+from vaelab.settings import OBSERVATIONS
 
 __all__ = ["GroupDifference", "Replicates", "group_differences", "groups_of", "replicates"]
 
-_NO_EFFECT = {"seed", "device", "data", "binarisation", "condition", *READING}  # data and rules have names of their own
+_NO_EFFECT = {"seed", "device", *OBSERVATIONS}  # data and rules have names of their own
 
 
 @dataclass(frozen=True)

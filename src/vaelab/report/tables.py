@@ -184,9 +184,11 @@ def protocol(members: Sequence[ReportedRun]) -> list[tuple[str, str]]:
     first = members[0].run.config
     data, versions = first["data"], first["versions"]
     splits = ", ".join(f"{count:,} {name}" for name, count in data["splits"].items())
-    trainings = [member.run.settings.training for member in members]
+    stepped = [member.run.settings for member in members if "training" not in member.run.settings.absent]
+    trainings = [settings.training for settings in stepped]  # a model that counts has none
     precisions = " and ".join(sorted({training.precision for training in trainings}))
     averaged, compiled = (_how_many(sum(getattr(t, name) for t in trainings), len(trainings)) for name in _SPEEDS)
+    speed = f"matrix products in {precisions}; averaged weights: {averaged}; compiled steps: {compiled}"
     binarisation = members[0].run.binarisation
     given = members[0].run.spec.condition
     condition = None if given is None else given.words
@@ -197,9 +199,6 @@ def protocol(members: Sequence[ReportedRun]) -> list[tuple[str, str]]:
         ("binarisation", binarisation + drawn),
         *([] if condition is None else [("condition", f"{condition}: the numbers are those of p(x|y)")]),
         ("selection", "weights of the best validation bound; nothing was chosen on the test split"),
-        (
-            "speed",
-            f"matrix products in {precisions}; averaged weights: {averaged}; compiled steps: {compiled}",
-        ),
+        *([("speed", speed)] if trainings else []),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]

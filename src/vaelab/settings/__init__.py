@@ -14,12 +14,23 @@ from vaelab.settings.checks import require_name, validate
 from vaelab.settings.earlier import present_names
 from vaelab.settings.hints import KEYS, hint_for_key
 from vaelab.settings.layers import merge, nested
-from vaelab.settings.reading import parse_overrides, read_columns, read_config
-from vaelab.settings.schema import READING, Checked, Settings, TrainingSettings, build, options_class, options_of
+from vaelab.settings.reading import parse_overrides, read_config, read_content
+from vaelab.settings.schema import (
+    OBSERVATIONS,
+    READING,
+    Checked,
+    Settings,
+    TrainingSettings,
+    build,
+    options_class,
+    options_of,
+)
 from vaelab.settings.short_names import with_full_names
 
 __all__ = [
+    "OBSERVATIONS",
     "READING",
+    "Checked",
     "Settings",
     "TrainingSettings",
     "hint_for_option",
@@ -27,10 +38,11 @@ __all__ = [
     "options_of",
     "parse_overrides",
     "present_names",
-    "read_columns",
     "read_config",
+    "read_content",
     "require_name",
     "resolve",
+    "validate",
     "with_full_names",
     "words",
 ]

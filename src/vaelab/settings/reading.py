@@ -19,7 +19,7 @@ from vaelab.errors import InputError, shown
 from vaelab.settings.earlier import present_names
 from vaelab.settings.layers import nested
 
-__all__ = ["parse_overrides", "read_columns", "read_config"]
+__all__ = ["parse_overrides", "read_config", "read_content"]
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _OCTAL = re.compile(r"0o[0-7]+")
@@ -74,22 +74,22 @@ def read_config(path: Path) -> dict[str, Any]:
         InputError: a missing file, another kind of file, content that is not keys and values.
     """
     try:
-        return nested(_content_of(path, "config").items())
+        return nested(read_content(path, "config").items())
     except InputError as refusal:
         raise InputError(f"config: {shown(str(path))}: {refusal}") from None
 
 
-def read_columns(path: Path) -> dict[str, Any]:
-    """Read what columns are from a .yaml, .yml, .toml or .json file: a kind or a table for each name of a column.
+def read_content(path: Path, what: str) -> dict[str, Any]:
+    """Read the keys and values of a .yaml, .yml, .toml or .json file.
+
+    Args:
+        path: the file.
+        what: the argument that names it, for messages. With ``config``, of the config.json of a run its settings are
+            read.
 
     Raises:
         InputError: a missing file, another kind of file, content that is not keys and values.
     """
-    return _content_of(path, "columns")
-
-
-def _content_of(path: Path, what: str) -> dict[str, Any]:
-    """Return the keys and values of a file, of the settings of a run if it is the config.json of one."""
     kind, text = _text_of(path, what)
     try:
         content = _READERS[kind](text)

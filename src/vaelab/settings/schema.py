@@ -39,7 +39,16 @@ from vaelab.models import MODELS, Model
 from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.seeds import DATA_SEED, seeded
 
-__all__ = ["READING", "Checked", "Settings", "TrainingSettings", "build", "options_class", "options_of"]
+__all__ = [
+    "OBSERVATIONS",
+    "READING",
+    "Checked",
+    "Settings",
+    "TrainingSettings",
+    "build",
+    "options_class",
+    "options_of",
+]
 
 # The settings that say how data are read and split, which are options of commands too.
 READING = (
@@ -56,6 +65,7 @@ READING = (
     "stratify",
     "split_seed",
 )
+OBSERVATIONS = ("data", *READING, "binarisation", "condition")  # those that define the observations
 _NOT_OPTIONS = {"data", "model", "seed", "self"}
 _SMALL = 10**8  # so few weights fit into the memory of every machine
 

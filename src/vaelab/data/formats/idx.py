@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vaelab.data.content import Content
-from vaelab.data.opening import Opened, Stream, read_exactly, reason_of, require_fits
+from vaelab.data.opening import Opened, Stream, open_unpacked, read_exactly, reason_of, require_fits
 from vaelab.data.packing import DAMAGE
 from vaelab.data.streaming.sources import Header, Plain, Source
 from vaelab.data.values import Array, ReadOptions
@@ -20,8 +21,19 @@ __all__ = ["read", "read_idx", "sources"]
 
 
 def read(opened: Opened, options: ReadOptions) -> Content:
-    """Read an IDX file."""
-    return Content({"x": read_idx(opened.path, opened.stream, opened.size)})
+    """Read an IDX file; images get the labels that lie beside them, under the names of MNIST's files."""
+    x = read_idx(opened.path, opened.stream, opened.size)
+    beside = _labels_of(opened.path)
+    if beside is None:
+        return Content({"x": x})
+    with open_unpacked(beside) as labels:
+        return Content({"x": x, "labels of x": read_idx(beside, labels.stream, labels.size).astype(np.int64)})
+
+
+def _labels_of(path: Path) -> Path | None:
+    """Return the file of the labels of images: of ``train-images-idx3-ubyte`` it is ``train-labels-idx1-ubyte``."""
+    labels = path.with_name(re.sub(r"images(.)idx3", r"labels\1idx1", path.name))
+    return labels if labels != path and labels.is_file() else None
 
 
 def sources(path: Path, options: ReadOptions) -> Sequence[Source]:

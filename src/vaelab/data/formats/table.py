@@ -103,7 +103,7 @@ FORMATS = (
     Format(
         (".idx", "-ubyte"),
         "an IDX file",
-        "an array of unsigned bytes",
+        "an array of unsigned bytes; images named like those of MNIST have the labels beside them",
         idx.read,
         idx.sources,
         on_disk="large",

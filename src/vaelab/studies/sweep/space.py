@@ -15,7 +15,7 @@ from vaelab.errors import InputError, require_choice
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import MODELS
 from vaelab.objectives import OBJECTIVES
-from vaelab.settings import READING, Settings, TrainingSettings, options_of, require_name, resolve, with_full_names
+from vaelab.settings import OBSERVATIONS, Settings, TrainingSettings, options_of, require_name, resolve, with_full_names
 
 __all__ = ["Combination", "Range", "Space", "name_of", "read_space", "ready_space", "short_names", "words_of"]
 
@@ -33,7 +33,6 @@ _READY: dict[str, dict[str, dict[str, Any]]] = {
         }
     }
 }
-_INCOMPARABLE = ("data", *READING, "binarisation", "condition")  # these define the observations
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
             elif isinstance(value, list) and len(value) > 1:
                 text = _compact(value)
                 notes[key] = f"{key}={text} is one value; alternatives are {key}=[{text},...]"
-    for key in _INCOMPARABLE:
+    for key in OBSERVATIONS:
         if key in varied:
             raise InputError(f"{key}: bounds on different data are not comparable; run one sweep for each {key}")
     if not varied:
