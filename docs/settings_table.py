@@ -30,7 +30,8 @@ MEANINGS = {
     "training.learning_rate": "Adam's learning rate, before warm-up and decay; if unset, that of the model, reduced "
     "for wide data",
     "autoencoder.latent_dim": "code size D; two can be drawn as a map",
-    "network": "`mlp`: fully connected layers; `conv`: for images, convolutions before the fully connected layers",
+    "network": "`mlp`: fully connected layers; `gated-mlp`: the same with gates; for images `conv`: convolutions "
+    "before the fully connected layers, or `resnet`: residual blocks too; see [networks](models.md#networks)",
     "likelihood": "the distribution of x given z; `auto` chooses it by the kinds of the columns: "
     "[likelihoods](models.md#likelihoods)",
     "gaussian-vae.prior": "`normal`: N(0, I)",

@@ -23,6 +23,7 @@ CASES = {
     "iwae": ("gaussian-vae", {"latent_dim": 2, "objective": {"name": "iwae"}, "estimator": {"samples": 4}}),
     "free": ("gaussian-vae", {"latent_dim": 2, "objective": {"free_bits": 0.02, "warm_up": 6}}),
     "targets": ("gaussian-vae", {"latent_dim": 2, "objective": {"name": "piwae"}, "estimator": {"samples": 4}}),
+    "dropout": ("gaussian-vae", {"latent_dim": 2, "dropout": 0.3, "prior": "vamp", "estimator": {"samples": 3}}),
     "average": ("bernoulli-vae", {"estimator": {"name": "score-function", "baseline": "running-average"}}),
     "network": ("bernoulli-vae", {"estimator": {"name": "score-function", "baseline": "network"}}),
     "rebar": ("bernoulli-vae", {"estimator": {"name": "rebar"}}),

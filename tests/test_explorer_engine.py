@@ -190,6 +190,11 @@ BUILD: dict[str, Callable[[], LatentVariableModel]] = {
     "conv, mask": lambda: models.gaussian_vae(
         DataSpec((8, 11), may_be_missing=True), 2, [5], network="conv", encode_mask=True
     ),
+    "conv, layer normalisation": lambda: models.gaussian_vae(
+        DataSpec((8, 9)), 2, [5], network="conv", normalisation="layer"
+    ),
+    "resnet": lambda: models.gaussian_vae(DataSpec((9, 8)), 2, [5], network="resnet"),
+    "gated-mlp": lambda: models.bernoulli_vae(7, 4, [6, 5], network="gated-mlp", normalisation="layer", dropout=0.5),
     "gaussian": lambda: models.gaussian_vae(REAL, 2, [5]),
     "gaussian-shared": lambda: models.gaussian_vae(REAL, 2, [5], likelihood="gaussian-shared"),
     "continuous-bernoulli": lambda: models.gaussian_vae(GREY, 2, [5]),

@@ -10,6 +10,7 @@ from tests.laws import binary_data
 from vaelab.data import Dataset, Split
 from vaelab.distributions import Autoregressive, all_codes
 from vaelab.errors import InputError
+from vaelab.networks import dropped
 from vaelab.sklearn import MADE
 
 X = 5
@@ -111,11 +112,9 @@ def test_without_dropout_the_gradient_is_that_of_the_log_density_of_each_network
 
 def test_dropout_leaves_out_its_share_and_keeps_the_mean():
     """20 000 draws of 5 inputs and 7 units of shares 0.3 and 0.5: 5 standard errors, a false alarm below 1e-5."""
-    from vaelab.models.made import _dropped
-
     torch.manual_seed(0)
     for rate in (0.3, 0.5):
-        found = _dropped(torch.ones(20_000, 7).double(), torch.tensor(rate))
+        found = dropped(torch.ones(20_000, 7).double(), torch.tensor(rate))
         assert abs(float((found == 0).double().mean()) - rate) < 5 * (rate * (1 - rate) / 140_000) ** 0.5
         assert abs(float(found.mean()) - 1) < 5 * (rate / (1 - rate) / 140_000) ** 0.5
     noisy = trained(dropout=0.5, input_dropout=0.2)

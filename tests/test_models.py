@@ -424,10 +424,13 @@ def test_what_a_model_was_built_with_builds_it_again(name):
 
 
 WRONG = [
-    ({"network": "convv"}, "network: expected one of mlp, conv; got 'convv' .did you mean 'conv'"),
+    ({"network": "convv"}, "network: expected one of mlp, gated-mlp, conv, resnet; got 'convv' .did you mean 'conv'"),
     ({"network": "conv"}, r"network: 'conv' expects data with an image shape, such as \(28, 28\)"),
     ({"network": torch.nn.Linear(5, 5)}, "network: expected a name, or a function .*; got the module Linear"),
-    ({"network": linear, "activation": "tanh"}, r"activation: goes with a network by name \(mlp, conv\)"),
+    (
+        {"network": linear, "activation": "tanh"},
+        r"activation: goes with a network by name \(mlp, gated-mlp, conv, resnet\)",
+    ),
     ({"network": lambda inputs, outputs: 3}, "network: expected a function from two sizes to a torch module; it ret"),
     ({"network": lambda inputs, _: torch.nn.Linear(inputs.numel(), 3)}, "network: expected outputs of shape"),
     (

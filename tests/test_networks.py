@@ -22,7 +22,17 @@ from vaelab.errors import InputError
 from vaelab.estimators import Exact, Pathwise, Rebar, ScoreFunction
 from vaelab.likelihoods import BernoulliLikelihood
 from vaelab.models import bernoulli_vae, deep_gaussian_vae, gaussian_vae, sbn
-from vaelab.networks import MLP, NETWORKS, ConvolutionalNetwork, Standardised, output_bias
+from vaelab.networks import (
+    MLP,
+    NETWORKS,
+    ConvolutionalNetwork,
+    GatedMLP,
+    Hidden,
+    ResidualNetwork,
+    Standardised,
+    output_bias,
+)
+from vaelab.networks.resnet import Residual
 from vaelab.objectives import ELBO, IWAE
 from vaelab.posteriors import BernoulliPosterior, DeltaPosterior, GaussianPosterior
 from vaelab.priors import BernoulliPrior, GaussianPrior
@@ -35,6 +45,7 @@ def test_a_network_maps_the_last_axis(hidden, leading):
     assert network(torch.rand(*leading, 6)).shape == (*leading, 4)
     linear = [layer for layer in network.layers if isinstance(layer, nn.Linear)]
     assert [layer.out_features for layer in linear] == [*hidden, 4]
+    assert Standardised(GatedMLP(6, 4, hidden, "layer"), 6, 4)(torch.rand(*leading, 6)).shape == (*leading, 4)
 
 
 @pytest.mark.parametrize("layers", [nn.Identity(), nn.Linear(3, 3), nn.Sequential(nn.Linear(3, 3), nn.Tanh())])
@@ -73,6 +84,70 @@ def test_a_network_is_its_layers_and_activation(activation, function):
     assert torch.allclose(network(x), function(x @ first.weight.T + first.bias) @ last.weight.T + last.bias, atol=1e-6)
 
 
+def test_a_gated_network_is_its_formula():
+    network, x = GatedMLP(3, 2, [4]), torch.randn(5, 3)
+    first, _, last = network
+    value, gate = (x @ first.weight.T + first.bias).split(4, 1)
+    assert torch.allclose(network(x), value * torch.sigmoid(gate) @ last.weight.T + last.bias, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(6,), (3, 4, 5)])
+def test_layer_normalisation_looks_at_each_row_alone(shape):
+    """Mean 0 and variance 1 of each row, whatever the other rows are; of an image over all of its channels."""
+    hidden = Hidden("tanh", "layer")
+    layers = hidden.dense(2, 6)[1:-1] if len(shape) == 1 else hidden.after_convolution(3)[:-1]
+    x = torch.randn(7, *shape) * 3 + 1
+    flat = nn.Sequential(*layers)(x).flatten(1)
+    centred = x.flatten(1) - x.flatten(1).mean(1, keepdim=True)
+    assert torch.allclose(flat, centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt(), atol=1e-5)
+
+
+def test_a_residual_network_starts_without_effect_of_its_blocks():
+    network = ResidualNetwork((8, 8), 2, activation="relu")
+    blocks = [layer for layer in network if isinstance(layer, Residual)]
+    assert len(blocks) == 4
+    v = torch.rand(3, 32, 4, 4)
+    assert torch.equal(blocks[0](v), v)
+    first, _, last = blocks[0]
+    nn.init.constant_(blocks[0].strength, 0.7)
+    kept = v.clone()
+    assert torch.allclose(blocks[0](v), kept + 0.7 * last(torch.relu(first(kept))), atol=1e-5)
+    assert torch.equal(v, kept)  # no activation changes the input in place
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"network": "gated-mlp", "activation": "tanh"}, "activation: goes with network=mlp, conv, resnet; gated-mlp"),
+        ({"hidden_dims": [], "dropout": 0.5}, r"dropout: expected hidden layers \(hidden_dims\); got 0.5"),
+        ({"hidden_dims": [], "normalisation": "layer"}, r"normalisation: expected hidden layers \(hidden_dims\)"),
+        ({"network": MLP, "dropout": 0.1}, r"dropout: goes with a network by name \(mlp, gated-mlp, conv, resnet\)"),
+        (
+            {"network": "resnet"},
+            r"network: 'resnet' expects data with an image shape, .*network=mlp works for any data",
+        ),
+    ],
+)
+def test_options_that_a_network_does_not_have_are_refused(options, sentence):
+    with pytest.raises(InputError, match=sentence) as refused:
+        gaussian_vae(6, **options)
+    assert "\n" not in str(refused.value)
+
+
+def test_between_layers_of_a_code_stand_networks_of_vectors():
+    gated = deep_gaussian_vae(6, layers=[3, 2], hidden_dims=[[5], [4]], network="gated-mlp", dropout=0.1)
+    of_images = deep_gaussian_vae(DataSpec((8, 8)), layers=[3, 2], hidden_dims=[[5], [4]], network="resnet")
+    for model, outer, inner in ((gated, GatedMLP, GatedMLP), (of_images, ResidualNetwork, MLP)):
+        kinds = [type(part.layers) for part in model.modules() if isinstance(part, Standardised)]
+        assert sorted(kinds, key=str) == sorted([outer, outer, inner, inner], key=str)
+
+
+def test_an_activation_that_there_is_not_is_refused():
+    for network in (MLP, ConvolutionalNetwork, ResidualNetwork):
+        with pytest.raises(InputError, match="did you mean 'relu'"):
+            network((8, 8), 2, activation="rellu")
+
+
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 @pytest.mark.parametrize(
     ("options", "sentence"),
@@ -82,7 +157,9 @@ def test_a_network_is_its_layers_and_activation(activation, function):
         ({"hidden_dims": 200}, "hidden_dims: expected a list of layer widths"),
         ({"hidden_dims": "200"}, "hidden_dims: expected a list of layer widths"),
         ({"hidden_dims": [4, 0]}, r"hidden_dims\[1\]: expected an integer"),
-        ({"activation": "rellu"}, "did you mean 'relu'"),
+        ({"normalisation": "batch"}, "normalisation: expected one of none, layer; got 'batch'"),
+        ({"dropout": 1}, "dropout: expected a share of at least 0 and below 1; got 1"),
+        ({"dropout": -0.1}, "dropout: expected a number of at least 0; got -0.1"),
     ],
 )
 def test_a_network_that_cannot_be_built_is_refused(network, options, sentence):
@@ -110,11 +187,12 @@ def test_a_network_that_does_not_fit_is_refused():
 SHAPES = [(8, 8), (9, 13), (28, 28), (11, 8), (2, 10, 9)]
 
 
+@pytest.mark.parametrize("network", [ConvolutionalNetwork, ResidualNetwork])
 @pytest.mark.parametrize("hidden", [(), (6,)])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_convolutions_read_and_return_images_of_any_size(shape, hidden):
+def test_convolutions_read_and_return_images_of_any_size(shape, hidden, network):
     pixels = torch.Size(shape).numel()
-    down, up = ConvolutionalNetwork(shape, 5, hidden), ConvolutionalNetwork(5, shape, hidden)
+    down, up = network(shape, 5, hidden), network(5, shape, hidden)
     x = torch.rand(3, pixels, requires_grad=True)
     assert down(x).shape == (3, 5)
     assert up(torch.rand(3, 5)).shape == (3, pixels)
@@ -126,6 +204,7 @@ def test_convolutions_read_and_return_images_of_any_size(shape, hidden):
     assert (gradient != 0).all()  # every pixel is read, also the last of an odd side
     bare = up(torch.rand(1, 5)) - output_bias(up)
     assert (bare != 0).all()  # and written
+    assert network(shape, 5, hidden, normalisation="layer")(torch.rand(3, pixels)).shape == (3, 5)
 
 
 def test_convolutions_move_with_the_image():
@@ -150,17 +229,25 @@ def test_convolutions_move_with_the_image():
     ],
 )
 def test_what_is_no_image_is_refused(inputs, outputs, sentence):
-    with pytest.raises(InputError, match=sentence):
-        ConvolutionalNetwork(inputs, outputs)
+    for network in (ConvolutionalNetwork, ResidualNetwork):
+        with pytest.raises(InputError, match=sentence.replace("'conv'", f"'{network.name}'")):
+            network(inputs, outputs)
 
 
-@pytest.mark.parametrize("build", [gaussian_vae, bernoulli_vae])
-@pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
-def test_models_of_convolutions_train(shape, build):
+@pytest.mark.parametrize(
+    ("shape", "build", "network"),
+    [
+        *((shape, build, "conv") for build in (gaussian_vae, bernoulli_vae) for shape in SHAPES[:3]),
+        (SHAPES[1], gaussian_vae, "resnet"),
+        (SHAPES[0], bernoulli_vae, "resnet"),
+    ],
+    ids=str,
+)
+def test_models_of_convolutions_train(shape, build, network):
     data = binary_data((100, 20, 20), image_shape=shape)
-    model = build(DataSpec(shape), latent_dim=3, hidden_dims=[10], network="conv", seed=0)
-    assert isinstance(model.posterior.network.layers, ConvolutionalNetwork)
-    assert isinstance(model.likelihood.network.layers, ConvolutionalNetwork)
+    model = build(DataSpec(shape), latent_dim=3, hidden_dims=[10], network=network, seed=0)
+    assert isinstance(model.posterior.network.layers, NETWORKS[network])
+    assert isinstance(model.likelihood.network.layers, NETWORKS[network])
     x = torch.from_numpy(data.train.x).float()
     before = model.bound(x).mean()
     estimator = {"real": Pathwise, "bits": Rebar}[model.code](model)
@@ -169,9 +256,10 @@ def test_models_of_convolutions_train(shape, build):
     assert model.bound(x).mean() > before + 0.08 * x.shape[1]
 
 
-def double_model(build, **options):
+def double_model(build, network="conv", **options):
     """A float64 model of 8 x 8 images, its weights far from symmetric."""
-    model = build(DataSpec((8, 8)), network="conv", activation="tanh", seed=0, **options).double()
+    activation = {} if network == "gated-mlp" else {"activation": "tanh"}
+    model = build(DataSpec((8, 8)), network=network, seed=0, **activation, **options).double()
     for name, weight in model.named_parameters():
         with torch.no_grad():
             weight.copy_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(len(name))) * 0.2)
@@ -181,9 +269,14 @@ def double_model(build, **options):
 @pytest.mark.parametrize("objective", [ELBO(0.7), IWAE()], ids=["elbo", "iwae"])
 @pytest.mark.parametrize(
     ("build", "options"),
-    [(bernoulli_vae, {"latent_dim": 2, "hidden_dims": [5], "prior": "learned"}), (sbn, {"layers": [2]})],
+    [
+        (bernoulli_vae, {"latent_dim": 2, "hidden_dims": [5], "prior": "learned"}),
+        (bernoulli_vae, {"latent_dim": 2, "hidden_dims": [5], "network": "gated-mlp"}),
+        (bernoulli_vae, {"latent_dim": 2, "hidden_dims": [5], "network": "resnet", "normalisation": "layer"}),
+        (sbn, {"layers": [2]}),
+    ],
 )
-def test_estimators_are_unbiased_through_convolutions(build, options, objective):
+def test_estimators_are_unbiased_through_every_network(build, options, objective):
     """Summed over all pairs of codes, the surrogate's gradient is that of the enumerated bound, for every weight."""
     model, x = double_model(build, **options), observations_of(2, 64)
     exact = gradients(model, enumerate_bits(model, x, 2, objective.name, objective.beta).sum())
@@ -198,6 +291,7 @@ def test_estimators_are_unbiased_through_convolutions(build, options, objective)
     ("build", "options"),
     [
         (gaussian_vae, {"latent_dim": 2, "hidden_dims": [5]}),
+        (gaussian_vae, {"latent_dim": 2, "hidden_dims": [5], "network": "resnet"}),
         (deep_gaussian_vae, {"layers": [3, 2], "hidden_dims": [[5], [4]]}),
         (sbn, {"layers": [3, 2]}),
     ],

@@ -110,8 +110,16 @@ PRIORS = [
 
 
 @QUIET
-@pytest.mark.parametrize(("name", "code", "prior"), [*((*row, None) for row in CAPTURED), *PRIORS])
-def test_every_estimator_is_captured_with_its_gradients(name, code, prior, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "code", "options"),
+    [
+        *((*row, {}) for row in CAPTURED),
+        *((*row, {"prior": prior}) for *row, prior in PRIORS),
+        ("pathwise", "real", {"dropout": 0.5, "prior": "vamp"}),
+        ("rebar", "bits", {"dropout": 0.5, "network": "gated-mlp", "normalisation": "layer"}),
+    ],
+)
+def test_every_estimator_is_captured_with_its_gradients(name, code, options, monkeypatch):
     """One graph, whole, second derivatives included: capture and differentiation, without the generation of kernels.
 
     A weight of the KL that rises is a constant of the first graph and an input of the second.
@@ -120,7 +128,6 @@ def test_every_estimator_is_captured_with_its_gradients(name, code, prior, monke
     build = bernoulli_vae if code == "bits" else gaussian_vae
     monkeypatch.setattr("vaelab.priors.flow._LAYERS", 1)  # each takes seconds to capture
     torch.manual_seed(0)
-    options = {} if prior is None else {"prior": prior}
     model, x = build(12, latent_dim=4, hidden_dims=[6], **options), torch.rand(5, 12).round()
     objective = resolve("gaussian-vae", {"objective": {"name": kind.objectives()[0]}}).build_objective()
     if isinstance(objective, ELBO):

@@ -47,21 +47,23 @@ DENSITY_RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "rbm": ("rbm", {"hidden": 3}),
     "rbm-estimated": ("rbm", {"hidden": 21}),  # log Z is estimated, and kept with the weights
 }
-LIKELIHOOD_RUNS: dict[str, tuple[str, dict[str, Any]]] = {  # not of the tests of the explorer, which takes all RUNS
+PART_RUNS: dict[str, tuple[str, dict[str, Any]]] = {  # not of the tests of the explorer, which takes all RUNS
     "tree": ("gaussian-vae", {"latent_dim": 2, "hidden_dims": [4], "likelihood": "tree"}),
+    "gated-mlp": ("gaussian-vae", {"latent_dim": 2, "network": "gated-mlp", "hidden_dims": [4], "dropout": 0.1}),
+    "resnet": ("gaussian-vae", {"latent_dim": 2, "network": "resnet", "hidden_dims": [4], "normalisation": "layer"}),
 }
-ALL_RUNS = RUNS | DENSITY_RUNS | LIKELIHOOD_RUNS
+ALL_RUNS = RUNS | DENSITY_RUNS | PART_RUNS
 WIDTHS = {"rbm-estimated": 22}
 
 
 def data_of(name: str) -> vaelab.Dataset:
-    """Return the small data set of a golden run: two patterns, a tenth of each row flipped; images for ``conv``."""
+    """Return the small data set of a golden run: two patterns, a tenth of each row flipped; images for convolutions."""
     rng = np.random.default_rng(0)
     if name == "counts":
         return vaelab.Dataset.from_arrays(rng.poisson(2.0, (120, 4)), values="count", name="golden")
     if name in ("mixed", "independent-mixed"):
         return mixed_data(rng)
-    shape = IMAGE if name == "conv" else (WIDTHS.get(name, 6),)
+    shape = IMAGE if name in ("conv", "resnet") else (WIDTHS.get(name, 6),)
     patterns = rng.integers(0, 2, (2, *shape))
     rows = patterns[rng.integers(0, 2, 120)] ^ (rng.random((120, *shape)) < 0.1)
     columns = list("abcdef") if shape == (6,) else None

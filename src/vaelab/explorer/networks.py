@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from vaelab.errors import InputError
 from vaelab.explorer.tensors import Tensors
-from vaelab.networks import Standardised
+from vaelab.networks import Dropout, Standardised
 from vaelab.networks.conv import Bias
+from vaelab.networks.resnet import Residual
 
 __all__ = ["LAYERS", "Export", "plain", "same_forward"]
 
@@ -74,6 +75,10 @@ class Export:
         module = plain(module)
         if same_forward(module, nn.Sequential):
             return [layer for child in module.children() for layer in self.program(child, part)]
+        if same_forward(module, Residual):
+            assert isinstance(module, Residual)
+            layers = self.program(nn.Sequential(*module.children()), part)
+            return [{"op": "residual", "strength": float(module.strength.detach()), "layers": layers}]
         for kind, write in LAYERS.items():
             if same_forward(module, kind):
                 layer = write(self, module)
@@ -85,7 +90,7 @@ class Export:
 
 def _refused(part: str, module: nn.Module | None) -> InputError:
     got = "none" if module is None else type(module).__name__
-    known = ", ".join(kind.__name__ for kind in LAYERS)
+    known = ", ".join(dict.fromkeys(kind.__name__ for kind in LAYERS))
     return InputError(f"explore: the page cannot compute the layer {got} of the {part}; it computes {known}")
 
 
@@ -149,6 +154,23 @@ def _flatten(export: Export, layer: Any) -> Json | None:
     return {"op": "flatten"} if (layer.start_dim, layer.end_dim) == (1, -1) else None
 
 
+def _layer_norm(export: Export, layer: Any) -> Json | None:
+    """Layer normalisation of a row, or of an image over all of its channels at once."""
+    over_row = len(layer.normalized_shape) == 1 if isinstance(layer, nn.LayerNorm) else layer.num_groups == 1
+    if not over_row or layer.weight is None or layer.bias is None:
+        return None
+    return {
+        "op": "layer-norm",
+        "weight": export.vector(layer.weight),
+        "bias": export.vector(layer.bias),
+        "eps": layer.eps,
+    }
+
+
+def _glu(export: Export, layer: Any) -> Json | None:
+    return {"op": "glu"} if layer.dim == -1 else None
+
+
 def _elu(export: Export, layer: Any) -> Json:
     return {"op": "elu", "slope": layer.alpha}
 
@@ -174,6 +196,9 @@ LAYERS: dict[type[nn.Module], Callable[[Export, Any], Json | None]] = {
     nn.Unflatten: _unflatten,
     nn.Flatten: _flatten,
     Bias: lambda export, layer: {"op": "bias", "bias": export.vector(layer.bias)},
+    nn.LayerNorm: _layer_norm,
+    nn.GroupNorm: _layer_norm,
+    nn.GLU: _glu,
     nn.ReLU: _activation("relu"),
     nn.LeakyReLU: _leaky_relu,
     nn.Tanh: _activation("tanh"),
@@ -182,4 +207,5 @@ LAYERS: dict[type[nn.Module], Callable[[Export, Any], Json | None]] = {
     nn.ELU: _elu,
     nn.Identity: _nothing,
     nn.Dropout: _nothing,
+    Dropout: _nothing,
 }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vaelab.data import Dataset, DataSpec
 from vaelab.models.build import Likelihood, Networks, build_likelihood, builder
 from vaelab.models.latent import LatentVariableModel
-from vaelab.networks import Activation, Build, NetworkName
+from vaelab.networks import Activation, Build, NetworkName, Normalisation
 from vaelab.posteriors import DeltaPosterior
 from vaelab.priors import Covariance, MixturePrior
 
@@ -26,6 +26,8 @@ def autoencoder(
     covariance: Covariance = "full",
     likelihood: Likelihood = "auto",
     seed: int | None = None,
+    normalisation: Normalisation = "none",
+    dropout: float = 0.0,
 ) -> LatentVariableModel:
     """Build a deterministic auto-encoder: no noise, no KL, and after training a mixture of its codes as prior.
 
@@ -37,13 +39,17 @@ def autoencoder(
         latent_dim: size of the code D.
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
-        network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
+        network: ``mlp``, ``gated-mlp``, for images ``conv`` or ``resnet``, or a function from the sizes of input and
+            output to a module.
         encode_mask: whether the encoder also reads which values of x are observed.
         components: of the mixture, see :class:`~vaelab.priors.MixturePrior`.
         covariance: of the mixture's components, ``full`` or ``diag``.
         likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
             a function from D, the spec and a network to a module.
         seed: of the weights; None draws them from torch's global generator.
+        normalisation: of the hidden layers: ``none``, or ``layer`` for layer normalisation of each row.
+        dropout: share of the units of fully connected hidden layers that a training step leaves out, in the encoder and
+            in the decoder.
 
     Raises:
         InputError: an option out of range, or parts that do not fit together.
@@ -53,7 +59,7 @@ def autoencoder(
     Delta(loc: (3, 2))
     """
     spec = DataSpec.of(data)
-    networks = Networks(spec, network, activation, encode_mask)
+    networks = Networks(spec, network, activation, encode_mask, False, normalisation, dropout)
     return LatentVariableModel(
         MixturePrior(latent_dim, components, covariance),
         build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims)),

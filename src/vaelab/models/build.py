@@ -25,7 +25,7 @@ from vaelab.models.density import DensityModel
 from vaelab.models.latent import LatentVariableModel
 from vaelab.models.model import Model, building
 from vaelab.models.saved import BuiltWith
-from vaelab.networks import NETWORKS, Activation, Build, NetworkName, standardised
+from vaelab.networks import NETWORKS, Activation, Build, Dropout, NetworkName, Normalisation, standardised
 from vaelab.priors import ChainPrior, VampPrior
 from vaelab.seeds import seeded
 
@@ -48,7 +48,9 @@ M = TypeVar("M", bound=Model)
 Likelihood = LikelihoodName | nn.Module | Callable[[int, DataSpec, Build], nn.Module]
 Prior = nn.Module | Callable[[int], nn.Module]
 _MAY_HAVE_A_TREE = ("bernoulli-vae", "gaussian-vae")  # of which benchmarks/table_recipe.py measured it
-_OF_NAMED_NETWORKS = ("hidden_dims", "encoder_dims", "activation")
+_OF_EVERY_NETWORK = ("hidden_dims", "encoder_dims")  # of those with a name
+_OF_SOME_NETWORKS = ("activation", "normalisation", "dropout")
+_LAYERS = {"normalisation": nn.LayerNorm | nn.GroupNorm, "dropout": Dropout}
 
 
 def real_code_size(columns: int) -> int:
@@ -96,7 +98,7 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{function.__name__}: {error}") from None  # as Python's own sentence names the function
-        _check_network(bound.arguments)
+        _check_network(bound.arguments, signature)
         bound.apply_defaults()
         data = bound.arguments["data"]
         spec = bound.arguments["data"] = DataSpec.of(data)
@@ -108,6 +110,8 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
                 model = function(*bound.args, **bound.kwargs)
                 if isinstance(data, Dataset):
                     _learn_from(model, data)
+            if isinstance(model, LatentVariableModel):
+                _check_hidden_layers(model, options)
             if spec.may_be_missing:
                 model.allow_missing()
         model.spec, model.built_with = spec, _recipe(name, options)
@@ -127,23 +131,40 @@ def _learn_from(model: Model, data: Dataset) -> None:
             part.learn_from(data)
 
 
-def _check_network(given: Mapping[str, Any]) -> None:
-    """Refuse options of a named network beside a network of the user's own."""
+def _check_network(given: Mapping[str, Any], signature: inspect.Signature) -> None:
+    """Refuse options of a named network beside one that does not have them, or beside a network of the user's own."""
     network = given.get("network", "mlp")
-    if not callable(network):
-        require_choice("network", network, NETWORKS)
-    elif isinstance(network, nn.Module):
+    if isinstance(network, nn.Module):
         raise InputError(
             "network: expected a name, or a function from the sizes of input and output to a module, which is called "
             f"for the encoder and for the decoder; got the module {type(network).__name__}"
         )
-    else:
-        for name in _OF_NAMED_NETWORKS:
+    if callable(network):
+        for name in (*_OF_EVERY_NETWORK, *_OF_SOME_NETWORKS):
             if name in given:
                 raise InputError(
                     f"{name}: goes with a network by name ({', '.join(NETWORKS)}); a function that builds a network "
                     "decides this itself"
                 )
+        return
+    require_choice("network", network, NETWORKS)
+    for name in _OF_SOME_NETWORKS:
+        if name in given and given[name] != signature.parameters[name].default and not _takes(network, name):
+            able = ", ".join(other for other in NETWORKS if _takes(other, name))
+            raise InputError(f"{name}: goes with network={able}; {network} has none; got {given[name]!r}")
+
+
+def _takes(network: str, option: str) -> bool:
+    return option in inspect.signature(NETWORKS[network]).parameters
+
+
+def _check_hidden_layers(model: LatentVariableModel, options: Mapping[str, Any]) -> None:
+    """Refuse options of hidden layers in a model without such layers."""
+    for name, off in (("normalisation", "none"), ("dropout", 0)):
+        if options.get(name, off) != off and not any(isinstance(part, _LAYERS[name]) for part in model.modules()):
+            raise InputError(
+                f"{name}: expected hidden layers (hidden_dims); got {options[name]!r} and a model without hidden layers"
+            )
 
 
 def _recipe(name: str, options: Mapping[str, Any]) -> BuiltWith | None:
@@ -179,6 +200,8 @@ class Networks:
     activation: Activation
     encode_mask: bool = False
     bits: bool = False
+    normalisation: Normalisation = "none"
+    dropout: float = 0.0
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -216,13 +239,16 @@ class Networks:
 
     @property
     def _inner(self) -> NetworkName | Build:
-        """Between layers of a code, which are vectors, a named network is an MLP."""
-        return "mlp" if isinstance(self.network, str) else self.network
+        """The network between layers of a code, which are vectors: instead of one for images an MLP."""
+        if isinstance(self.network, str) and getattr(NETWORKS[self.network], "for_images", False):
+            return "mlp"
+        return self.network
 
     def _build(self, network: NetworkName | Build, hidden_dims: Sequence[int]) -> Build:
         if not isinstance(network, str):
             return network
-        return partial(NETWORKS[network], hidden_dims=hidden_dims, activation=self.activation)
+        options = {name: getattr(self, name) for name in _OF_SOME_NETWORKS if _takes(network, name)}
+        return partial(NETWORKS[network], hidden_dims=hidden_dims, **options)
 
     def _of_code(self, build: Build) -> Build:
         return standardised(build, 0.5, 2.0) if self.bits else standardised(build)

@@ -243,14 +243,14 @@ class LatentVariableModel(Model):
         self.require_likelihood()
         check_objective(self, objective)
         x = self.observations(x)
-        with torch.no_grad():
+        with torch.no_grad(), evaluation_mode(self):
             q = self.posterior(x)
             objective = objective.with_closed_form_kl()
             return objective.bound(objective.terms(self, x, q, q.sample((samples,))))
 
     def encode(self, x: Table) -> Tensor:
         """Return the posterior mean of the code, shape (B, D), for observations x (B, X) in [0, 1]."""
-        with torch.no_grad():
+        with torch.no_grad(), evaluation_mode(self):
             return statistic("posterior", self.posterior(self.observations(x)), "mean")
 
     def decode(self, z: Table, given: object = None) -> Tensor:
@@ -261,7 +261,7 @@ class LatentVariableModel(Model):
             given: y of a conditional model: a label, values of the columns, or one of them for each code.
         """
         codes = as_codes(z, self.any_weight)
-        with torch.no_grad():
+        with torch.no_grad(), evaluation_mode(self):
             y = self.given_rows(given, codes.shape[:-1].numel()).reshape(*codes.shape[:-1], self.given)
             return statistic("likelihood", self.conditional(codes, y), "mean")
 
@@ -283,7 +283,7 @@ class LatentVariableModel(Model):
         rows = self.observations(x)
         code = self.encode(rows)
         best = (code > 0.5).to(code.dtype) if self.code == "bits" else code
-        with torch.no_grad():
+        with torch.no_grad(), evaluation_mode(self):
             values, y = self.split(rows)
             conditional = self.conditional(best, y)
             if isinstance(conditional, Multinomial):
@@ -305,7 +305,7 @@ class LatentVariableModel(Model):
         require_int("n", n, 1)
         require_choice("kind", kind, get_args(SampleKind))
         y = self.given_rows(given, n)
-        with torch.no_grad(), seeded(seed, "sample"):
+        with torch.no_grad(), evaluation_mode(self), seeded(seed, "sample"):
             conditional = self.conditional(self.prior().sample((n,)), y)  # batch (n,), event (X,)
             draws: Tensor = conditional.sample() if kind == "draw" else statistic("likelihood", conditional, kind)
             return draws

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaelab.data import Dataset, DataSpec
-from vaelab.distributed import uniform
 from vaelab.distributions import Autoregressive, Bernoulli, Mixture, Stacked
-from vaelab.errors import InputError, require_int, require_number
+from vaelab.errors import require_int
 from vaelab.models.build import builder
 from vaelab.models.density import Differentiable
+from vaelab.networks import dropped, require_share
 from vaelab.objectives import Estimate
 
 __all__ = ["Made", "made"]
@@ -100,20 +100,13 @@ class Made(Differentiable):
 
     def _under_dropout(self, network: Autoregressive, x: Tensor) -> Tensor:
         of_units, of_inputs = self.rates
-        read = self.centre + _dropped(x - self.centre, of_inputs)
-        hidden = _dropped(network.hidden_units(read), of_units)
+        read = self.centre + dropped(x - self.centre, of_inputs)
+        hidden = dropped(network.hidden_units(read), of_units)
         return Bernoulli(network.logits_of(read, hidden)).log_prob(x)
 
 
 def _share(name: str, value: float | None) -> float | None:
-    if value is not None and require_number(name, value, 0) >= 1:
-        raise InputError(f"{name}: expected a share of at least 0 and below 1; got {value!r}")
-    return value
-
-
-def _dropped(values: Tensor, rate: Tensor) -> Tensor:
-    """Return values of which a share is 0, and the others are larger, so that the mean stays."""
-    return torch.where(uniform(values.shape, values) < rate, 0, values / (1 - rate))
+    return None if value is None else require_share(name, value)
 
 
 @builder

@@ -14,7 +14,7 @@ from vaelab.inference import FieldName, MeanFieldPosterior
 from vaelab.likelihoods import BottomLayer
 from vaelab.models.build import Likelihood, Networks, bit_code_size, build_likelihood, builder, layer_sizes
 from vaelab.models.latent import LatentVariableModel
-from vaelab.networks import Activation, Build, NetworkName
+from vaelab.networks import Activation, Build, NetworkName, Normalisation
 from vaelab.posteriors import BernoulliPosterior, ChainPosterior
 from vaelab.priors import BernoulliPrior, ChainPrior
 
@@ -38,6 +38,8 @@ def sbn(
     tolerance: float = _TOLERANCE,
     likelihood: Likelihood = "auto",
     seed: int | None = None,
+    normalisation: Normalisation = "none",
+    dropout: float = 0.0,
 ) -> LatentVariableModel:
     """Build a sigmoid belief network: layers of bits, each bit given the layer above.
 
@@ -56,8 +58,8 @@ def sbn(
         hidden_dims: widths of hidden layers between the layers of bits, from the lower one to the upper.
         encoder_dims: the same for the recognition network; as ``hidden_dims`` if None.
         activation: non-linearity of the hidden layers.
-        network: ``mlp``, ``conv`` (of x and to x; MLPs between the layers), or a function from the sizes of input and
-            output to a module.
+        network: ``mlp``, ``gated-mlp``, for images ``conv`` or ``resnet`` (of x and to x; MLPs between the layers), or
+            a function from the sizes of input and output to a module.
         encode_mask: whether the encoder also reads which values of x are observed.
         inference: ``amortised``, ``wake-sleep``, ``reweighted-wake-sleep`` or ``mean-field``.
         field: of mean-field inference, ``product`` (1996) or ``gaussian`` (1999).
@@ -65,6 +67,9 @@ def sbn(
         likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
             a function from the size of the first layer, the spec and a network to a module. It reads the first layer.
         seed: of the weights; None draws them from torch's global generator.
+        normalisation: of the hidden layers: ``none``, or ``layer`` for layer normalisation of each row.
+        dropout: share of the units of fully connected hidden layers that a training step leaves out, in the encoder and
+            in the decoder.
 
     Raises:
         InputError: no layers, mean-field inference of layers that are not linear, or an option of another inference.
@@ -79,7 +84,7 @@ def sbn(
     hidden_dims = require_list("hidden_dims", hidden_dims)
     widths = hidden_dims if encoder_dims is None else require_list("encoder_dims", encoder_dims)
     _check_inference(inference, field, tolerance)
-    networks = Networks(spec, network, activation, encode_mask, bits=True)
+    networks = Networks(spec, network, activation, encode_mask, True, normalisation, dropout)
     bottom = build_likelihood(likelihood, sizes[0], spec, networks.decoder(hidden_dims))
     below = [  # p(y_1|y_2), p(y_2|y_3), ...
         BernoulliPosterior(parents, children, networks.downwards(hidden_dims)) for children, parents in pairwise(sizes)

@@ -22,7 +22,7 @@ from vaelab.models.build import (
     real_code_size,
 )
 from vaelab.models.latent import LatentVariableModel
-from vaelab.networks import Activation, Build, NetworkName
+from vaelab.networks import Activation, Build, NetworkName, Normalisation
 from vaelab.posteriors import (
     REAL_POSTERIORS,
     BernoulliPosterior,
@@ -48,6 +48,8 @@ def gaussian_vae(
     seed: int | None = None,
     prior_components: int | None = None,
     posterior: RealPosteriorName = "diagonal",
+    normalisation: Normalisation = "none",
+    dropout: float = 0.0,
 ) -> LatentVariableModel:
     """Build a variational auto-encoder with a code of real numbers: normal posterior, prior N(0, I) or a learned one.
 
@@ -59,7 +61,8 @@ def gaussian_vae(
         latent_dim: size of the code D; None is half the number of columns, from 2 to 20.
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
-        network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
+        network: ``mlp``, ``gated-mlp``, for images ``conv`` or ``resnet``, or a function from the sizes of input and
+            output to a module.
         encode_mask: whether the encoder also reads which values of x are observed.
         prior: ``normal`` for N(0, I); learned, a ``mixture`` of normal distributions, a ``vamp`` prior, the mixture of
             q(z|u) at learned inputs u, or a normalizing ``flow`` (needs the extra ``flows``); a module, or a function
@@ -71,6 +74,9 @@ def gaussian_vae(
         prior_components: number of components of a ``mixture``, or of inputs of ``vamp``; None is 100.
         posterior: q(z|x): ``diagonal``, a normal distribution of independent units; ``full``, of correlated units; or a
             normalizing ``flow`` (needs the extra ``flows``).
+        normalisation: of the hidden layers: ``none``, or ``layer`` for layer normalisation of each row.
+        dropout: share of the units of fully connected hidden layers that a training step leaves out, in the encoder and
+            in the decoder.
 
     Raises:
         InputError: an option out of range, or parts that do not fit together.
@@ -81,7 +87,7 @@ def gaussian_vae(
     """
     spec = DataSpec.of(data)
     latent_dim = real_code_size(spec.dim) if latent_dim is None else require_int("latent_dim", latent_dim, 1)
-    networks = Networks(spec, network, activation, encode_mask)
+    networks = Networks(spec, network, activation, encode_mask, False, normalisation, dropout)
     decoder = build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims))
     require_choice("posterior", posterior, REAL_POSTERIORS)
     of_rows = REAL_POSTERIORS[posterior](networks.inputs, latent_dim, networks.encoder(hidden_dims))
@@ -102,6 +108,8 @@ def bernoulli_vae(
     likelihood: Likelihood = "auto",
     seed: int | None = None,
     prior_components: int | None = None,
+    normalisation: Normalisation = "none",
+    dropout: float = 0.0,
 ) -> LatentVariableModel:
     """Build a variational auto-encoder with a code of bits, which the decoder reads as -1 and +1.
 
@@ -113,7 +121,8 @@ def bernoulli_vae(
         latent_dim: number of bits D; None is the number of columns, from 2 to 200.
         hidden_dims: widths of the encoder's hidden layers; the decoder has them in reverse.
         activation: non-linearity of the hidden layers.
-        network: ``mlp``, ``conv``, or a function from the sizes of input and output to a module.
+        network: ``mlp``, ``gated-mlp``, for images ``conv`` or ``resnet``, or a function from the sizes of input and
+            output to a module.
         encode_mask: whether the encoder also reads which values of x are observed.
         prior: ``uniform`` (every bit has probability 1/2); learned: ``learned`` logits of independent bits, a
             ``mixture`` of such, or ``autoregressive``, each bit given those before it; a module, or a function from D
@@ -123,6 +132,9 @@ def bernoulli_vae(
             spec and a network to a module.
         seed: of the weights; None draws them from torch's global generator.
         prior_components: number of components of a ``mixture``; None is 100.
+        normalisation: of the hidden layers: ``none``, or ``layer`` for layer normalisation of each row.
+        dropout: share of the units of fully connected hidden layers that a training step leaves out, in the encoder and
+            in the decoder.
 
     Raises:
         InputError: an option out of range, or parts that do not fit together.
@@ -133,7 +145,7 @@ def bernoulli_vae(
     """
     spec = DataSpec.of(data)
     latent_dim = bit_code_size(spec.dim) if latent_dim is None else require_int("latent_dim", latent_dim, 1)
-    networks = Networks(spec, network, activation, encode_mask, bits=True)
+    networks = Networks(spec, network, activation, encode_mask, True, normalisation, dropout)
     decoder = build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims))
     posterior = BernoulliPosterior(networks.inputs, latent_dim, networks.encoder(hidden_dims))
     # The prior is built last, so that with the same seed the networks start at the same weights under every prior.
@@ -153,6 +165,8 @@ def deep_gaussian_vae(
     seed: int | None = None,
     prior: RealPriorName | Prior = "normal",
     prior_components: int | None = None,
+    normalisation: Normalisation = "none",
+    dropout: float = 0.0,
 ) -> LatentVariableModel:
     """Build a variational auto-encoder with several layers of Gaussian codes, each given the one above.
 
@@ -165,8 +179,8 @@ def deep_gaussian_vae(
         layers: sizes of the layers of the code, the one nearest to x first.
         hidden_dims: for each of them, the widths of the hidden layers between it and what lies below.
         activation: non-linearity of the hidden layers.
-        network: ``mlp``, ``conv`` (of x and to x; MLPs between the layers), or a function from the sizes of input and
-            output to a module.
+        network: ``mlp``, ``gated-mlp``, for images ``conv`` or ``resnet`` (of x and to x; MLPs between the layers), or
+            a function from the sizes of input and output to a module.
         encode_mask: whether the encoder also reads which values of x are observed.
         likelihood: ``auto`` (by the kinds of the columns: see :mod:`vaelab.likelihoods`), another name, a module, or
             a function from the size of the first layer, the spec and a network to a module. It reads the first layer.
@@ -174,6 +188,9 @@ def deep_gaussian_vae(
         prior: of the top layer, as of :func:`gaussian_vae`. The learned inputs of ``vamp`` are values of the layer
             below it.
         prior_components: number of components of a ``mixture``, or of inputs of ``vamp``; None is 100.
+        normalisation: of the hidden layers: ``none``, or ``layer`` for layer normalisation of each row.
+        dropout: share of the units of fully connected hidden layers that a training step leaves out, in the encoder and
+            in the decoder.
 
     Raises:
         InputError: an option out of range, no layers, or another number of lists in ``hidden_dims``.
@@ -186,7 +203,7 @@ def deep_gaussian_vae(
         hidden_dims = ((),) * len(sizes)
     elif len(require_list("hidden_dims", hidden_dims, "a list of lists of widths")) != len(sizes):
         raise InputError(f"hidden_dims: expected {len(sizes)} lists of widths, one for each layer; got {hidden_dims!r}")
-    networks = Networks(spec, network, activation, encode_mask)
+    networks = Networks(spec, network, activation, encode_mask, False, normalisation, dropout)
     between = list(zip(pairwise(sizes), hidden_dims[1:], strict=True))
     above = [GaussianPosterior(low, high, networks.upwards(widths)) for (low, high), widths in between]
     below = [GaussianPosterior(high, low, networks.downwards(widths)) for (low, high), widths in between]

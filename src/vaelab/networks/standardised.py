@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vaelab.errors import InputError
+from vaelab.networks.dropout import Dropout, rows_of
 from vaelab.networks.sizes import Build, Size, size_of
 
 __all__ = ["Standardised", "build_network", "output_bias", "standardised"]
@@ -63,6 +64,7 @@ class Standardised(nn.Module):
         parts = list(layers.children())
         plain = isinstance(layers, nn.Sequential) and type(layers).forward is nn.Sequential.forward and len(parts) > 1
         plain = plain and self._scales and not isinstance(scale, Tensor)
+        self._drops = any(isinstance(part, Dropout) for part in layers.modules())
         self._folds = plain and type(parts[0]) is nn.Linear and parts[0].bias is not None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,7 +75,11 @@ class Standardised(nn.Module):
         # One axis before the features: of more than two axes a layer would return a view, and an activation that
         # changes a view in place is differentiated by copies.
         rows = x.reshape(-1, x.shape[-1])
-        features = self._features(rows)
+        if self._drops:
+            with rows_of(x.shape[:-1]):
+                features = self._features(rows)
+        else:
+            features = self._features(rows)
         if not isinstance(features, Tensor) or features.shape != (rows.shape[0], self.outputs):
             got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
             raise InputError(

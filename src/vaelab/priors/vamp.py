@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vaelab.data import Dataset, DataSpec
+from vaelab.distributed import ALONE, sharing
 from vaelab.distributions import Code, Mixture, ParametricDistribution
 from vaelab.errors import InputError, require_int
 
@@ -93,7 +94,8 @@ class VampPrior(nn.Module):
         """Return the mixture of the posteriors at the pseudo-inputs, event shape (D,)."""
         (posterior,) = self._posterior
         inputs = self.inputs
-        q = posterior(inputs)
+        with sharing(ALONE):  # all ranks draw the same noise for the pseudo-inputs, which all of them have
+            q = posterior(inputs)
         if not isinstance(q, ParametricDistribution):
             raise InputError(
                 "prior: 'vamp' expects a posterior that returns a distribution of vaelab, such as DiagonalNormal; got "

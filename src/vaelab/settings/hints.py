@@ -55,7 +55,8 @@ KEYS = {
 # Names of things that vaelab has no setting for.
 _NONE = {
     "vaelab always uses Adam; training.learning_rate=1e-3 sets its learning rate": "optimizer optimiser optim",
-    "vaelab has no such regularisation": "dropout weight_decay l2 momentum batch_norm",
+    "vaelab has no such regularisation": "weight_decay l2 momentum",
+    "vaelab has no batch normalisation; normalisation=layer normalises each row": "batch_norm batchnorm",
 }
 
 NAMES = {

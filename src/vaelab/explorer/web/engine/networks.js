@@ -8,15 +8,8 @@ import { asFloats, sigmoid } from "./numbers.js";
  * `after(numbers, n)` what the other layers make of them (in place).
  */
 export function network(net, get) {
-  const steps = [];
   const first = standardised(net, get);
-  let state = { shape: null, width: first.width };
-  for (const layer of first.layers) {
-    const step = LAYERS[layer.op](layer, get, state);
-    steps.push(step.apply);
-    state = { shape: step.shape ?? state.shape, width: step.width ?? state.width };
-  }
-  const pass = (rows, n, some) => some.reduce((values, apply) => apply(values, n), rows);
+  const steps = compile(first.layers, get, { shape: null, width: first.width });
   const run = (x, n) => pass(first.read(asFloats(x), n), n, steps);
   const { folded } = first.layers[0] ?? {};
   run.opening = folded ? { weight: folded, width: folded.length / first.width } : null;
@@ -24,6 +17,20 @@ export function network(net, get) {
   run.after = (numbers, n) => pass(numbers, n, steps.slice(1));
   run.isLinear = run.opening !== null && steps.length === 1;
   return run;
+}
+
+/** Layers as functions of rows; the state is the shape of an image, and the width of a row. */
+function compile(layers, get, start) {
+  let state = start;
+  return layers.map((layer) => {
+    const step = LAYERS[layer.op](layer, get, state);
+    state = { shape: step.shape ?? state.shape, width: step.width ?? state.width };
+    return step.apply;
+  });
+}
+
+function pass(rows, n, steps) {
+  return steps.reduce((values, apply) => apply(values, n), rows);
 }
 
 /** Layers as they are run, and how rows are read: (x - shift) * scale goes into the weights of a linear first layer. */
@@ -284,6 +291,38 @@ function addBias(layer, get) {
   return { apply: (x) => x.map((value, i) => value + bias[i % bias.length]) };
 }
 
+/** What the layers return, times a number, added to their input. */
+function residual(layer, get, state) {
+  const steps = compile(layer.layers, get, state);
+  return {
+    apply: (x, n) => {
+      const y = pass(Float32Array.from(x), n, steps);
+      return y.map((value, i) => x[i] + layer.strength * value);
+    },
+  };
+}
+
+/** Each row with mean 0 and variance 1, then a scale and a shift for each number, or for each channel of an image. */
+function layerNorm(layer, get, { width }) {
+  const { data: weight } = get(layer.weight);
+  const { data: bias } = get(layer.bias);
+  const each = width / weight.length;
+  const one = (x) => {
+    const mean = x.reduce((total, value) => total + value, 0) / width;
+    const variance = x.reduce((total, value) => total + (value - mean) ** 2, 0) / width;
+    const factor = 1 / Math.sqrt(variance + layer.eps);
+    return x.map((value, i) => (value - mean) * factor * weight[Math.floor(i / each)] + bias[Math.floor(i / each)]);
+  };
+  return { apply: (x, n) => rowByRow(x, n, width, width, one) };
+}
+
+/** The first half of each row, times the sigmoid of the second. */
+function gated(layer, get, { width }) {
+  const half = width / 2;
+  const one = (x) => x.slice(0, half).map((value, i) => value * sigmoid(x[half + i]));
+  return { width: half, apply: (x, n) => rowByRow(x, n, width, half, one) };
+}
+
 // A layer that the page computes is a row here and one in explorer/networks.py: compiled to {apply, width, shape}.
 const LAYERS = {
   linear,
@@ -292,6 +331,9 @@ const LAYERS = {
   unflatten: (layer) => ({ shape: layer.shape, apply: (x) => x }),
   flatten: () => ({ apply: (x) => x }),
   bias: addBias,
+  residual,
+  "layer-norm": layerNorm,
+  glu: gated,
   relu: activation(() => (t) => (t > 0 ? t : 0)),
   "leaky-relu": activation(({ slope }) => (t) => (t > 0 ? t : slope * t)),
   tanh: activation(() => Math.tanh),

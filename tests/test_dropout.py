@@ -1,0 +1,111 @@
+"""Dropout: its share and its mean; random in a training step and nowhere else; the same for ranks and when resumed."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.laws import binary_data, largest_difference
+from vaelab.data import DataSpec
+from vaelab.distributed import Ranks, sharing
+from vaelab.models import gaussian_vae
+from vaelab.networks import NETWORKS, Dropout, Standardised
+from vaelab.runs import Run
+from vaelab.settings import resolve
+from vaelab.training import train
+
+
+def test_it_leaves_out_its_share_and_keeps_the_mean() -> None:
+    """140 000 units: within 5 standard errors, a false alarm below 1e-5."""
+    torch.manual_seed(0)
+    for rate in (0.3, 0.5):
+        found = Dropout(rate)(torch.ones(20_000, 7).double())
+        assert abs(float((found == 0).double().mean()) - rate) < 5 * (rate * (1 - rate) / 140_000) ** 0.5
+        assert abs(float(found.mean()) - 1) < 5 * (rate / (1 - rate) / 140_000) ** 0.5
+
+
+def test_the_share_of_an_option_is_that_of_every_layer_after_a_non_linearity() -> None:
+    for network in NETWORKS:
+        model = gaussian_vae(DataSpec((8, 8)), 2, [6, 5], network=network, dropout=0.25)
+        rates = [part.rate for part in model.modules() if isinstance(part, Dropout)]
+        assert len(rates) >= 4
+        assert set(rates) == {0.25}
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("gaussian-vae", {"latent_dim": 2, "hidden_dims": [6], "prior": "vamp"}),
+        ("bernoulli-vae", {"latent_dim": 3, "hidden_dims": [6]}),
+        ("deep-gaussian-vae", {"layers": [3, 2], "hidden_dims": [[5], [4]]}),
+        ("sbn", {"layers": [3, 2], "hidden_dims": [5]}),
+        ("autoencoder", {"latent_dim": 2, "hidden_dims": [6]}),
+    ],
+)
+def test_a_training_step_alone_is_random(model: str, options: dict[str, Any]) -> None:
+    """Each method that evaluates gives the same numbers twice in training mode too; an estimate does not."""
+    settings = resolve(model, options, {"dropout": 0.5})
+    net, x = settings.build_model(6), torch.rand(40, 6).round()
+    z = torch.rand(40, net.latent_dim)
+    if model != "autoencoder":
+        assert "dropout" in str(net.built_with)
+
+        def bound() -> torch.Tensor:
+            torch.manual_seed(3)
+            return net.bound(x, 2)
+
+        assert torch.equal(bound(), bound())
+        assert torch.equal(net.sample(5, seed=1), net.sample(5, seed=1))
+    assert torch.equal(net.encode(x), net.encode(x))
+    assert torch.equal(net.decode(z), net.decode(z))
+    assert torch.equal(net.reconstruct(x), net.reconstruct(x))
+    assert net.training
+    estimator = settings.build_estimator(net)
+
+    def estimated() -> torch.Tensor:
+        torch.manual_seed(3)
+        return estimator(net, settings.build_objective(), x).bound
+
+    noisy = estimated()
+    assert torch.equal(estimated(), noisy)  # of the same seed
+    net.eval()
+    assert not torch.equal(estimated(), noisy)
+
+
+def test_ranks_draw_the_noise_of_their_rows() -> None:
+    """Of K codes of B rows, and of rows alone: the rows of two ranks together are those of one process."""
+    network = Standardised(torch.nn.Sequential(torch.nn.Identity(), Dropout(0.5)), 4, 4)
+    for x in (torch.ones(6, 4), torch.ones(5, 6, 4)):
+
+        def of(rank: int, count: int, x: torch.Tensor = x) -> torch.Tensor:
+            torch.manual_seed(0)
+            with sharing(Ranks(rank, count)):
+                found: torch.Tensor = network(Ranks(rank, count).share(x, -2))
+            return found
+
+        assert torch.equal(torch.cat([of(0, 2), of(1, 2)], -2), of(0, 1))
+        assert len(of(0, 1).unique(dim=-2).flatten()) > 4  # each row has its own
+
+
+def test_a_resumed_training_leaves_out_the_same_units(tmp_path: Path) -> None:
+    length = {"steps": 12, "batch_size": 20, "validate_every": 6, "log_every": 3}
+    settings = resolve("gaussian-vae", {"hidden_dims": [6], "dropout": 0.5, "device": "cpu", "training": length})
+
+    def stop(row: dict[str, Any]) -> None:
+        if row["step"] == 6:
+            raise StopIteration
+
+    def trained(name: str, resume: bool = False, **options: Any) -> dict[str, torch.Tensor]:
+        with contextlib.suppress(StopIteration):
+            train(settings, tmp_path / name, data=binary_data(), resume=resume, **options)
+        return (
+            Run(tmp_path / name).load_model().state_dict() if (tmp_path / name / "model.safetensors").exists() else {}
+        )
+
+    whole = trained("whole")
+    trained("stopped", callback=stop)
+    assert largest_difference(trained("stopped", resume=True), whole) == 0
