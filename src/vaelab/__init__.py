@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vaelab.runs import Run, from_pretrained, load
     from vaelab.seeds import seeded
     from vaelab.studies import suggest
-    from vaelab.training import fit
+    from vaelab.training import fit, fit_prior
 
 # The room of each name. A room is imported when it, or a name from it, is first used: torch takes a second to import,
 # and `vaelab --help` does not need it.
@@ -65,6 +65,7 @@ _ROOM_OF = {
     "from_pretrained": "runs",
     "load": "runs",
     "fit": "training",
+    "fit_prior": "training",
     "explore": "explorer",
 }
 
@@ -85,6 +86,7 @@ __all__ = [
     "evaluate",
     "explore",
     "fit",
+    "fit_prior",
     "from_pretrained",
     "gaussian_vae",
     "hidden_chow_liu",

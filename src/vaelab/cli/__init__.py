@@ -16,6 +16,7 @@ from vaelab.cli.diagnosing import diagnose
 from vaelab.cli.evaluation import compare, evaluate
 from vaelab.cli.exploring import explore
 from vaelab.cli.exporting import export
+from vaelab.cli.fitting_prior import fit_prior
 from vaelab.cli.imputing import impute
 from vaelab.cli.measures import gradients, tightness
 from vaelab.cli.observations import encode, reconstruct, sample
@@ -39,9 +40,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_NAMES = {show_data: "data", show_settings: "settings"}
+_NAMES = {fit_prior: "fit-prior", show_data: "data", show_settings: "settings"}
 for command in (
-    *(train, evaluate, diagnose, explore, sample, reconstruct, encode, impute, export, compare),
+    *(train, evaluate, diagnose, explore, sample, reconstruct, encode, impute, fit_prior, export, compare),
     *(suggest, sweep, gradients, tightness, lab, show_data, show_settings),
 ):
     name = _NAMES.get(command, command.__name__)

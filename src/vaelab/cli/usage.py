@@ -87,6 +87,13 @@ COMMANDS = {
         "vaelab evaluate {run}",
         "fill missing",
     ),
+    "fit-prior": Command(
+        "Fit a prior to the codes of a run, ex post.",
+        "vaelab fit-prior runs/g --prior mixture --out g-mixture",
+        "the saved model that `--out` names",
+        "vaelab evaluate {run}",
+        "expost ex-post density prior",
+    ),
     "export": Command(
         "Write the model of a run for other programs.",
         "vaelab export runs/g --format onnx --out digits-onnx",

@@ -10,6 +10,7 @@ from vaelab.training.from_settings import train
 from vaelab.training.length import for_data
 from vaelab.training.log import Diverged
 from vaelab.training.parallel import ProcessGroup, joined
+from vaelab.training.prior import FittedPrior, fit_prior
 from vaelab.training.result import FitResult, History, Row
 from vaelab.training.surroundings import choose_device
 from vaelab.training.tensorboard import TensorBoardLog
@@ -18,6 +19,7 @@ from vaelab.training.verdict import Verdict
 __all__ = [
     "Diverged",
     "FitResult",
+    "FittedPrior",
     "History",
     "PeerLost",
     "ProcessGroup",
@@ -28,6 +30,7 @@ __all__ = [
     "check_settings",
     "choose_device",
     "fit",
+    "fit_prior",
     "for_data",
     "joined",
     "train",

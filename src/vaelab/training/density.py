@@ -13,7 +13,7 @@ from vaelab.priors import MixturePrior
 from vaelab.runs import Run
 from vaelab.seeds import seeded
 
-__all__ = ["check_density", "fit_density"]
+__all__ = ["as_often", "check_density", "fit_density"]
 
 
 def check_density(model: Model, rows: int) -> None:
@@ -28,14 +28,14 @@ def check_density(model: Model, rows: int) -> None:
         )
 
 
-def _as_often(codes: Tensor, weights: Tensor) -> Tensor:
+def as_often(codes: Tensor, weights: Tensor) -> Tensor:
     """Return codes as often as their weights say, because the fit of a mixture takes no weights.
 
     Weights that are whole numbers, up to ten times the codes in all, are exact. Otherwise there are as many codes as
     before, each as often as in proportion to its weight, rounded up or down (systematic resampling: Carpenter,
     Clifford & Fearnhead, 1999, https://doi.org/10.1049/ip-rsn:19990255).
 
-    >>> _as_often(torch.tensor([5.0, 6.0, 7.0]), torch.tensor([2.0, 0.0, 1.0]))
+    >>> as_often(torch.tensor([5.0, 6.0, 7.0]), torch.tensor([2.0, 0.0, 1.0]))
     tensor([5., 5., 7.])
     """
     cumulative = weights.double().cumsum(0)
@@ -54,6 +54,6 @@ def fit_density(model: Model, data: Dataset, seed: int, run: Run | None = None) 
     with seeded(seed, "density"):  # with dynamic binarisation the codes are those of newly drawn bits
         observed = data.train.observations(device).sample()
         codes = encode_means(model, observed)
-    model.prior.fit(codes if observed.weights is None else _as_often(codes, observed.weights.cpu()), seed)
+    model.prior.fit(codes if observed.weights is None else as_often(codes, observed.weights.cpu()), seed)
     if run is not None:
         run.save_density(model.prior)

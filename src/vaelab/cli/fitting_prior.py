@@ -1,0 +1,57 @@
+"""The command that fits a prior to the codes of a trained model."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vaelab.cli.options import DataFile, ModelPath, Overwrite
+from vaelab.cli.output import print_text, say
+from vaelab.cli.usage import say_next
+
+if TYPE_CHECKING:
+    from vaelab.cli.opened import OpenedModel
+
+__all__ = ["fit_prior"]
+
+
+def fit_prior(
+    run: ModelPath,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="A new or empty directory.")],
+    prior: Annotated[str, typer.Option(metavar="NAME", help="mixture, flow, vamp, ...")] = "mixture",
+    prior_components: Annotated[
+        int | None, typer.Option(metavar="C", help="Components; without it the BIC chooses.")
+    ] = None,
+    data: DataFile = None,
+    steps: Annotated[int | None, typer.Option(metavar="N", help="Steps, of all but a mixture.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the codes and of the fit.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Fit a prior to the codes of a trained model, and save the model with it.
+
+    Encoder and decoder stay as they are. The bound is computed again under the new prior, on the test split.
+    """
+    from vaelab.cli.opened import OpenedModel
+    from vaelab.evaluation import evaluate
+    from vaelab.models.saved import MODEL_FILE, WEIGHTS_FILE
+    from vaelab.storage import require_free
+    from vaelab.training import fit_prior as fit
+
+    require_free(out, (MODEL_FILE, WEIGHTS_FILE), overwrite, "a saved model", "out")
+    opened = OpenedModel(run, data)
+    training: dict[str, Any] = {} if steps is None else {"steps": steps}
+    fitted = fit(opened.model, opened.data, prior, prior_components, seed=seed, **training)
+    fitted.model.save(out, overwrite)
+    say(f"wrote {out}: {fitted.words}")
+    for name, model in (("prior of the training", opened.model), (f"ex-post prior ({prior})", fitted.model)):
+        record = evaluate(model, opened.data, bounds=("elbo",), samples=1)["elbo"]  # type: ignore[arg-type]
+        print_text(f"{name}: elbo {record.value:.3f} ± {record.standard_error:.3f} nats, test split")
+    say_next("fit-prior", f" --data {_name_of_data(opened)}", run=out)
+
+
+def _name_of_data(opened: OpenedModel) -> str:
+    """Return the data as they are typed: a saved model names none."""
+    return shlex.quote(str(opened.place or opened.data.name))
