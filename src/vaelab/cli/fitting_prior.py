@@ -47,7 +47,7 @@ def fit_prior(
     fitted.model.save(out, overwrite)
     say(f"wrote {out}: {fitted.words}")
     for name, model in (("prior of the training", opened.model), (f"ex-post prior ({prior})", fitted.model)):
-        record = evaluate(model, opened.data, bounds=("elbo",), samples=1)["elbo"]  # type: ignore[arg-type]
+        record = evaluate(model, opened.data, bounds=("elbo",), samples=1)["elbo"]
         print_text(f"{name}: elbo {record.value:.3f} ± {record.standard_error:.3f} nats, test split")
     say_next("fit-prior", f" --data {_name_of_data(opened)}", run=out)
 

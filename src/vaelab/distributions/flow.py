@@ -38,7 +38,8 @@ class Flow(Distribution):
 
     def __init__(self, transforms: Sequence[Transform], base: VectorDistribution) -> None:
         super().__init__(base.batch_shape, base.event_shape, validate_args=False)
-        self.transforms, self.base = tuple(transforms), base
+        self.transforms: tuple[Any, ...] = tuple(transforms)  # torch's class has no call_and_ladj; zuko adds it
+        self.base = base
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return log p(z), (...), of values (..., D)."""

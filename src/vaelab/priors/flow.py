@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -43,7 +43,7 @@ class FlowPrior(nn.Module):
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
         self.latent_dim = require_int("latent_dim", latent_dim, 1)
-        self.flow: nn.Module = import_flows("prior").NSF(
+        self.flow: Any = import_flows("prior").NSF(
             latent_dim, bins=_BINS, transforms=_LAYERS, hidden_features=_UNITS, passes=2
         )
         start_as_identity(self.flow)
