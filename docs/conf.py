@@ -19,6 +19,7 @@ from diagnostics_table import markdown as diagnostics
 from formats_table import markdown as formats
 from likelihoods_table import markdown as likelihoods
 from mathml import with_formulae
+from reproduce_table import markdown as reproduced
 from settings_table import markdown as settings
 from speed_table import explorer, quality, scaling, throughput
 from sphinx.application import Sphinx
@@ -66,6 +67,7 @@ myst_substitutions |= {
 }
 myst_substitutions |= {"throughput": throughput(), "quality": quality(), "scaling": scaling()}
 myst_substitutions |= {"study_entry": study_entry(), "explorer": explorer(), "diagnostics": diagnostics()}
+myst_substitutions |= {"reproduced": reproduced()}
 myst_substitutions = {name: with_formulae(text) for name, text in myst_substitutions.items()}
 
 default_role = "formula"  # what stands between single backticks in a docstring: docs/mathml.py

@@ -1,0 +1,49 @@
+"""The published rows of MNIST beside what `benchmarks/reproduce` measured; the page `reproduce.md` takes it in.
+
+`python docs/reproduce_table.py` prints it in a terminal.
+"""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+ROOM = Path(__file__).parents[1] / "benchmarks" / "reproduce"
+_HEAD = "| row | published | here | ELBO | active units | steps × batch | minutes, hardware |"
+
+
+def markdown() -> str:
+    """Return the table: of each row that was trained, the training with the best validation bound."""
+    recipes = runpy.run_path(str(ROOM / "recipes.py"))["RECIPES"]
+    records = runpy.run_path(str(ROOM / "records.py"))["read_records"]()
+    lines = [_HEAD, "|---|---|---|---|---|---|---|"]
+    for name, recipe in recipes.items():
+        found = [record for record in records if record["row"] == name]
+        if found:
+            lines.append(_line(name, recipe, max(found, key=lambda record: record["validation"])))
+    return "\n".join(lines)
+
+
+def _line(name: str, recipe: Any, record: dict[str, Any]) -> str:
+    bound = f"iwae-{recipe.samples}"
+    here, error = record["test"][bound]
+    elbo, elbo_error = record["test"]["elbo"]
+    figure = "" if recipe.published is None else f"{recipe.published:.2f} ({recipe.published_bound}) "
+    others = f"; others {recipe.others}" if recipe.others else ""
+    changed = "".join(f" `{word}`" for word in record["changes"])
+    stopped = "" if record["steps"] == record["steps_planned"] else f" of {record['steps_planned']:,}"
+    cells = [
+        f"`{name}`{changed}: {recipe.title}; {recipe.training_rows:,} images, {recipe.binarisation}",
+        f"{figure}{recipe.source}{others}",
+        f"**{-here:.2f} ± {error:.2f}** ({bound})",
+        f"{-elbo:.2f} ± {elbo_error:.2f}",
+        f"{record['active_units']:.0f}",
+        f"{record['steps']:,}{stopped} × {record['batch_size']}",
+        f"{record['seconds'] / 60:.1f}, {record['hardware']}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    print(markdown())

@@ -1,0 +1,28 @@
+"""benchmarks/reproduce: every recipe can be trained, and a result replaces an earlier one of the same training."""
+
+from __future__ import annotations
+
+import pytest
+from benchmarks.reproduce.recipes import RECIPES
+from benchmarks.reproduce.records import add_record, read_records
+
+from vaelab.estimators import Sizes
+from vaelab.settings import resolve
+
+
+@pytest.mark.parametrize("row", RECIPES)
+def test_the_settings_of_a_recipe_are_settings(row):
+    recipe = RECIPES[row]
+    settings = resolve(recipe.model, recipe.settings)
+    assert settings.training.steps >= 10_000
+    assert settings.build_objective().name in ("elbo", "iwae")
+    assert settings.build_estimator(Sizes(784, 40)).samples >= 1
+    assert recipe.training_rows in (50_000, 59_600)
+
+
+def test_a_record_replaces_that_of_the_same_training(tmp_path):
+    path = tmp_path / "results.json"
+    assert read_records(path) == []
+    for seed, value in ((0, 1.0), (1, 2.0), (0, 3.0)):
+        add_record({"row": "vae", "changes": [], "seed": seed, "validation": value}, path)
+    assert [(record["seed"], record["validation"]) for record in read_records(path)] == [(1, 2.0), (0, 3.0)]
