@@ -13,9 +13,10 @@ from tests.laws import binary_data, largest_difference
 from vaelab.data import DataSpec
 from vaelab.distributed import Ranks, sharing
 from vaelab.models import gaussian_vae
-from vaelab.networks import NETWORKS, Dropout, Standardised
+from vaelab.networks import NETWORKS, Dropout, GatedMLP, Standardised
 from vaelab.runs import Run
 from vaelab.settings import resolve
+from vaelab.sklearn import BernoulliVAE, GaussianVAE, MixtureAutoencoder, SigmoidBeliefNetwork
 from vaelab.training import train
 
 
@@ -109,3 +110,16 @@ def test_a_resumed_training_leaves_out_the_same_units(tmp_path: Path) -> None:
     whole = trained("whole")
     trained("stopped", callback=stop)
     assert largest_difference(trained("stopped", resume=True), whole) == 0
+
+
+def test_the_estimators_of_scikit_learn_have_the_options_of_networks() -> None:
+    rows = binary_data().train.x[:60]
+    options: dict[str, Any] = {"network": "gated-mlp", "normalisation": "layer", "dropout": 0.3, "hidden_dims": (6,)}
+    for kind in (GaussianVAE, BernoulliVAE, SigmoidBeliefNetwork, MixtureAutoencoder):
+        codes = {"components": 1} if kind is MixtureAutoencoder else {}
+        fitted = kind(steps=2, random_state=0, **options, **codes).fit(rows)
+        parts = list(fitted.model_.modules())
+        assert {part.rate for part in parts if isinstance(part, Dropout)} == {0.3}
+        assert any(isinstance(part, GatedMLP) for part in parts)
+        assert any(isinstance(part, torch.nn.LayerNorm) for part in parts)
+        assert (fitted.transform(rows) == fitted.transform(rows)).all()

@@ -49,5 +49,5 @@ class Residual(nn.Sequential):
 
     def forward(self, v: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C, H, W)."""
-        total: Tensor = v + self.strength * super().forward(v)
+        total: Tensor = v + self.strength * super().forward(v)  # type: ignore[no-untyped-call]
         return total

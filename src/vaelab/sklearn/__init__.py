@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from vaelab.sklearn.autoencoder import MixtureAutoencoder
 from vaelab.sklearn.density import ChowLiuTree, Independent
-from vaelab.sklearn.estimators import BernoulliVAE, GaussianVAE, MixtureAutoencoder, SigmoidBeliefNetwork
+from vaelab.sklearn.estimators import BernoulliVAE, GaussianVAE, SigmoidBeliefNetwork
 from vaelab.sklearn.hidden_chow_liu import HiddenChowLiuTree
 from vaelab.sklearn.logistic_pca import LogisticPCA
 from vaelab.sklearn.made import MADE
