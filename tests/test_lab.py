@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -124,8 +125,9 @@ def test_images_in_idx_files_have_the_labels_that_lie_beside_them(fashion):
     assert load_data("train-images-idx3-ubyte").splits["train"].labels is None
 
 
-def test_a_study_of_images_from_a_file(vaelab, fashion):
-    """It trains what it is asked for, and compares it."""
+def test_a_study_of_images_from_a_file(vaelab, fashion, monkeypatch, caplog):
+    """It trains what it is asked for, and compares it; an optional model that needs a package is left out."""
+    monkeypatch.setitem(sys.modules, "zuko", None)  # as if it were not installed
     content = {
         "title": "Bars",
         "settings": {"data": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte", "device": "cpu"},
@@ -138,6 +140,12 @@ def test_a_study_of_images_from_a_file(vaelab, fashion):
                 "bounds": ["elbo", "quadrature"],
             },
             "mixture": {"model": "bernoulli-mixture", "settings": {"components": 2, "restarts": 1}},
+            "flow": {
+                "model": "gaussian-vae",
+                "title": "A flow",
+                "settings": {**TINY, "prior": "flow"},
+                "optional": True,
+            },
         },
     }
     Path("study.json").write_text(json.dumps(content))
@@ -149,7 +157,10 @@ def test_a_study_of_images_from_a_file(vaelab, fashion):
     assert "training.steps=20" in words(runs["plane"].settings)
     assert {record.name for record in runs["plane"].evaluations()} >= {"elbo", "quadrature"}
     report = Path("lab", "report.html").read_text(encoding="utf-8")
+    assert "flow is left out: prior: flow needs the package zuko" in caplog.text
+    assert not Path("lab", "runs", "flow").exists()
     for text in (
+        "<li>A flow: prior: flow needs the package zuko; pip install",
         "<h1>Bars</h1>",
         "The latent space, coloured by class",
         "Generated distributions",

@@ -12,6 +12,7 @@ from vaelab.report.gradients import GRADIENT_HEADER, gradient_figure, gradient_n
 from vaelab.report.member import ReportedRun
 from vaelab.report.numbers import require_comparable
 from vaelab.report.page import report_page
+from vaelab.report.section import LeftOut
 from vaelab.report.sections import sections
 from vaelab.report.tables import models_table, summary
 from vaelab.storage import is_ours, write_ours
@@ -20,6 +21,7 @@ __all__ = [
     "GRADIENT_HEADER",
     "TIGHTNESS_HEADER",
     "Comparison",
+    "LeftOut",
     "ReportedRun",
     "gradient_figure",
     "gradient_notes",
@@ -41,21 +43,23 @@ def write_report(
     members: Sequence[ReportedRun],
     mark: str | None = None,
     explorers: Mapping[str, str] | None = None,
+    left_out: Sequence[LeftOut] = (),
 ) -> Path:
     """Write ``report.html`` and ``figures/*.png`` under ``out``, and return the path of the page.
 
     It has links to the explorers of the runs: ``explorers`` gives the address of each title's, relative to ``out``. By
-    default they are all in ``explorer.html``, if that stands beside the report.
+    default they are all in ``explorer.html``, if that stands beside the report. ``left_out`` is listed with the figures
+    that could not be drawn.
 
     Raises:
         InputError: a file of that name which vaelab did not write.
     """
-    made, left_out = sections(members)
+    made, not_drawn = sections(members)
     for section in made:
         write_ours(out / "figures" / f"{section.name}.png", section.figure)
     if explorers is None and is_ours(out / "explorer.html"):
         explorers = {member.title: f"explorer.html#run={index}" for index, member in enumerate(members)}
-    page = report_page(title, members, made, left_out, mark, explorers or {})
+    page = report_page(title, members, made, [*left_out, *not_drawn], mark, explorers or {})
     write_ours(out / "report.html", page.encode("utf-8", "backslashreplace"))  # a file name may be no text
     return out / "report.html"
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import torch
 
+from vaelab.data import Dataset
 from vaelab.errors import Failure, InputError
 from vaelab.explorer import Subject, write_explorer
 from vaelab.models import MODELS
-from vaelab.report import ReportedRun, write_report
+from vaelab.report import LeftOut, ReportedRun, write_report
 from vaelab.runs import Run, locked, remove_report, remove_run, require_own_page, require_removable
-from vaelab.settings import words
+from vaelab.settings import Settings, words
 from vaelab.storage import is_ours
 from vaelab.studies.jobs import PROCESSES, Job, Watch, hidden_main, run_side_by_side, share_cores
 from vaelab.studies.lab.study import Entry, Study, packaged_study, read_study
@@ -58,15 +59,18 @@ def run_lab(
             model that cannot be trained on the data.
         LabFailed: a training or an evaluation failed.
     """
+    for name, reason in _left_out(study, quick).items():
+        logging.getLogger("vaelab").warning("%s is left out: %s", name, reason)
+        study = study.without([name])
+    if not study.models:
+        raise InputError("models: expected one that can be trained here; each is optional, and left out")
     settings = {name: study.settings_of(name, quick) for name in study.models}
     first = next(iter(settings.values()))
     choose_device(first.device)
     data = first.load_data()
     for name, each in settings.items():  # check everything before anything is removed
-        try:
-            check_settings(for_data(each, data), data)
-        except InputError as refusal:
-            raise InputError(f"models.{name}: {refusal}") from None
+        if refusal := _refusal(each, data):
+            raise InputError(f"models.{name}: {refusal}")
     for folder in (out, *(out / "runs" / name for name in settings)):
         require_own_page(folder)
     if out.exists() and any(out.iterdir()) and not resume:
@@ -90,6 +94,21 @@ def run_lab(
     return members
 
 
+def _left_out(study: Study, quick: bool) -> dict[str, str]:
+    """Return the names of the optional models that cannot be trained here, and why."""
+    optional = {name: study.settings_of(name, quick) for name, entry in study.entries.items() if entry.optional}
+    return {name: reason for name, settings in optional.items() if (reason := _refusal(settings, settings.load_data()))}
+
+
+def _refusal(settings: Settings, data: Dataset) -> str:
+    """Return why a model cannot be trained on some data, or an empty text."""
+    try:
+        check_settings(for_data(settings, data), data)
+    except InputError as refusal:
+        return str(refusal)
+    return ""
+
+
 def write_lab(study: Study, out: Path, members: Sequence[ReportedRun], quick: bool = False) -> Path:
     """Write the explorers of the runs and the report of the study with links to them; return the report's path.
 
@@ -97,6 +116,7 @@ def write_lab(study: Study, out: Path, members: Sequence[ReportedRun], quick: bo
     warning.
     """
     title = (study.title or f"A study of {members[0].data.name}") + (" (quick)" if quick else "")
+    left_out = [LeftOut(study.titles[name], reason) for name, reason in _left_out(study, quick).items()]
     pages = _pages(study, members)
     addresses = {
         member.title: f"{page.as_posix()}#run={index}"
@@ -107,7 +127,7 @@ def write_lab(study: Study, out: Path, members: Sequence[ReportedRun], quick: bo
     with ProcessPoolExecutor(1, PROCESSES, _begin) as process:
         with hidden_main():
             written = process.submit(_write_explorers, out, runs, title)
-        report = write_report(out, title, members, explorers=addresses)
+        report = write_report(out, title, members, explorers=addresses, left_out=left_out)
         refused = written.result()
     if refused:  # without links to what is not there
         for page, reason in refused.items():
@@ -115,7 +135,7 @@ def write_lab(study: Study, out: Path, members: Sequence[ReportedRun], quick: bo
             addresses = {
                 name: place for name, place in addresses.items() if not place.startswith(f"{page.as_posix()}#")
             }
-        report = write_report(out, title, members, explorers=addresses)
+        report = write_report(out, title, members, explorers=addresses, left_out=left_out)
     return report
 
 

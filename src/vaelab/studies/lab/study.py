@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -33,6 +33,9 @@ class Entry(Checked):
         default=None, description="what `vaelab evaluate` computes; its default if unset"
     )
     measure: list[Literal["gradients", "tightness"]] = Field(default=[], description="commands that measure the run")
+    optional: bool = Field(
+        default=False, description="whether it is left out, with a warning, where it cannot be trained"
+    )
     together: bool = Field(default=True, description="whether it is on the page of the explorer with several models")
 
 
@@ -70,6 +73,13 @@ class Study(Checked):
             return resolve(entry.model, self.settings, entry.settings, *shorter, *([entry.quick] if quick else []))
         except InputError as refusal:
             raise InputError(f"models.{name}: {refusal}") from None
+
+    def without(self, names: Collection[str]) -> Study:
+        """Return the study without some models."""
+        models = {name: table for name, table in self.models.items() if name not in names}
+        return self.model_copy(
+            update={"models": models, "longest": [name for name in self.longest if name not in names]}
+        )
 
     def on(self, given: Mapping[str, Any]) -> Study:
         """Return the study with other settings of all models, such as the data."""
