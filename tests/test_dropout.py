@@ -6,18 +6,21 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+import vaelab
 from tests.laws import binary_data, largest_difference
-from vaelab.data import DataSpec
+from vaelab.data import Dataset, DataSpec, Split
 from vaelab.distributed import Ranks, sharing
 from vaelab.models import gaussian_vae
 from vaelab.networks import NETWORKS, Dropout, GatedMLP, Standardised
 from vaelab.runs import Run
+from vaelab.runs.config import settings_in
 from vaelab.settings import resolve
 from vaelab.sklearn import BernoulliVAE, GaussianVAE, MixtureAutoencoder, SigmoidBeliefNetwork
-from vaelab.training import train
+from vaelab.training import for_data, train
 
 
 def test_it_leaves_out_its_share_and_keeps_the_mean() -> None:
@@ -123,3 +126,39 @@ def test_the_estimators_of_scikit_learn_have_the_options_of_networks() -> None:
         assert any(isinstance(part, GatedMLP) for part in parts)
         assert any(isinstance(part, torch.nn.LayerNorm) for part in parts)
         assert (fitted.transform(rows) == fitted.transform(rows)).all()
+
+
+def bits_of(rows: int, columns: int, kind: Any = "binary", **more: Any) -> Dataset:
+    drawn = np.random.default_rng(0).integers(0, 2, (rows, columns), np.uint8)
+    return Dataset("bits", {"train": Split(drawn), "validation": Split(drawn[:9])}, kind, 1, **more)
+
+
+# data and options -> the share that they choose: 0.2 for tables of bits, 100 columns, fewer than ten rows for each
+CHOSEN: dict[str, tuple[Any, dict[str, Any], float]] = {
+    "few rows": (lambda: bits_of(999, 100), {}, 0.2),
+    "ten for each column": (lambda: bits_of(1_000, 100), {}, 0.0),
+    "few columns": (lambda: bits_of(20, 99), {}, 0.0),
+    "images": (lambda: bits_of(20, 100, image_shape=(10, 10)), {}, 0.0),
+    "grey levels": (lambda: bits_of(20, 100, kind="grey", binarisation="static"), {}, 0.0),
+    "no hidden layers": (lambda: bits_of(20, 100), {"hidden_dims": []}, 0.0),
+    "given": (lambda: bits_of(20, 100), {"dropout": 0.0}, 0.0),
+}
+
+
+@pytest.mark.parametrize("case", CHOSEN)
+def test_few_rows_of_a_table_of_bits_choose_dropout(case: str) -> None:
+    build, options, expected = CHOSEN[case]
+    data = build()
+    chosen = for_data(resolve("gaussian-vae", options), data)
+    built = vaelab.gaussian_vae(data, **options)
+    assert chosen.dropout == built.built_with.options["dropout"] == expected
+    for model in (built, chosen.build_model(data)):
+        assert {part.rate for part in model.modules() if isinstance(part, Dropout)} == ({expected} - {0.0})
+    assert vaelab.gaussian_vae(data.spec, **options).built_with.options["dropout"] == 0  # which has no rows
+
+
+def test_a_run_from_before_the_data_chose_dropout_has_none() -> None:
+    complete = for_data(resolve("gaussian-vae"), bits_of(20, 100)).model_dump(mode="json")
+    assert settings_in({"settings": complete}, Path("run")).dropout == 0.2
+    del complete["dropout"]
+    assert settings_in({"settings": complete}, Path("run")).dropout == 0.0

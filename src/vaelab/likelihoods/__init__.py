@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
-from vaelab.likelihoods.auto import has_rows_for_a_tree, likelihood_for
+from vaelab.likelihoods.auto import has_few_rows, has_rows_for_a_tree, likelihood_for
 from vaelab.likelihoods.autoregressive import AutoregressiveLikelihood
 from vaelab.likelihoods.bernoulli import BernoulliLikelihood
 from vaelab.likelihoods.categorical import CategoricalLikelihood
@@ -35,6 +35,7 @@ __all__ = [
     "SharedGaussianLikelihood",
     "TreeLikelihood",
     "columns_of",
+    "has_few_rows",
     "has_rows_for_a_tree",
     "likelihood_for",
 ]

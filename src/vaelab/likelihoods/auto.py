@@ -1,16 +1,17 @@
-"""The choice of a likelihood by the kinds of the columns, and for bits by the rows of the training."""
+"""The choice of a likelihood by the kinds of the columns, and for bits by the rows of the training; few rows."""
 
 from __future__ import annotations
 
 from vaelab.data import Dataset, DataSpec
 from vaelab.likelihoods.product import OF_KIND
 
-__all__ = ["has_rows_for_a_tree", "likelihood_for"]
+__all__ = ["has_few_rows", "has_rows_for_a_tree", "likelihood_for"]
 
 # Chosen on validation splits: benchmarks/table_recipe.py.
 _LEAST_ROWS = 1_000  # of the training
 _ROWS_PER_COLUMN = 4
 _MOST_COLUMNS = 500  # no table with more columns had enough rows
+_FEW_ROWS_PER_COLUMN, _LEAST_COLUMNS = 10, 100  # narrower tables were not measured
 
 
 def likelihood_for(spec: DataSpec) -> str:
@@ -43,7 +44,27 @@ def has_rows_for_a_tree(data: Dataset) -> bool:
     >>> [has_rows_for_a_tree(Dataset("answers", {"train": Split(x)}, "binary", 1)) for x in (answers, answers[:999])]
     [True, False]
     """
-    spec, rows = data.spec, len(data.splits.get("train", ()))
+    columns, rows = data.dim, len(data.splits.get("train", ()))
+    has_rows = rows >= max(_LEAST_ROWS, _ROWS_PER_COLUMN * columns)
+    return _is_table_of_bits(data.spec) and 1 < columns <= _MOST_COLUMNS and has_rows
+
+
+def has_few_rows(data: Dataset) -> bool:
+    """Return whether data are a table of bits with few rows for its columns, which a network learns by heart.
+
+    At least 100 columns, and fewer than ten training rows for each.
+
+    >>> import numpy as np
+    >>> from vaelab.data import Split
+    >>> answers = np.zeros((1_000, 100), np.uint8)
+    >>> [has_few_rows(Dataset("answers", {"train": Split(x)}, "binary", 1)) for x in (answers, answers[:999])]
+    [False, True]
+    """
+    columns, rows = data.dim, len(data.splits.get("train", ()))
+    return _is_table_of_bits(data.spec) and columns >= _LEAST_COLUMNS and rows < _FEW_ROWS_PER_COLUMN * columns
+
+
+def _is_table_of_bits(spec: DataSpec) -> bool:
+    """Return whether data are 0 and 1 from the start, and no images."""
     is_bits = spec.kind != "grey" and {kind for kind, _, _ in spec.groups} == {"binary"}
-    is_table = is_bits and spec.image_shape is None and 1 < spec.dim <= _MOST_COLUMNS
-    return is_table and rows >= max(_LEAST_ROWS, _ROWS_PER_COLUMN * spec.dim)
+    return is_bits and spec.image_shape is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vaelab.models.autoencoder import autoencoder
 from vaelab.models.bernoulli_mixture import BernoulliMixture, bernoulli_mixture
-from vaelab.models.build import auto_likelihood
+from vaelab.models.build import auto_options
 from vaelab.models.chow_liu import ChowLiuTree, chow_liu
 from vaelab.models.density import Counted, DensityModel, Differentiable, Pass
 from vaelab.models.hidden_chow_liu import HiddenChowLiuTree, hidden_chow_liu
@@ -39,7 +39,7 @@ __all__ = [
     "RestrictedBoltzmannMachine",
     "SampleKind",
     "TreeMixture",
-    "auto_likelihood",
+    "auto_options",
     "autoencoder",
     "bernoulli_mixture",
     "bernoulli_vae",

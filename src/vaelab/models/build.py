@@ -18,6 +18,7 @@ from vaelab.likelihoods import (
     ColumnLikelihood,
     LikelihoodName,
     columns_of,
+    has_few_rows,
     has_rows_for_a_tree,
     likelihood_for,
 )
@@ -33,7 +34,7 @@ __all__ = [
     "Likelihood",
     "Networks",
     "Prior",
-    "auto_likelihood",
+    "auto_options",
     "bit_code_size",
     "build_likelihood",
     "build_prior",
@@ -47,7 +48,9 @@ M = TypeVar("M", bound=Model)
 # A likelihood by name, a module, or a function from the size of the code, the data and a network to a module.
 Likelihood = LikelihoodName | nn.Module | Callable[[int, DataSpec, Build], nn.Module]
 Prior = nn.Module | Callable[[int], nn.Module]
-_MAY_HAVE_A_TREE = ("bernoulli-vae", "gaussian-vae")  # of which benchmarks/table_recipe.py measured it
+# Of which benchmarks/table_recipe.py measured it.
+_MAY_HAVE_A_TREE = ("bernoulli-vae", "gaussian-vae")
+_MAY_HAVE_DROPOUT, _DROPOUT = ("gaussian-vae",), 0.2
 _OF_EVERY_NETWORK = ("hidden_dims", "encoder_dims")  # of those with a name
 _OF_SOME_NETWORKS = ("activation", "normalisation", "dropout")
 _LAYERS = {"normalisation": nn.LayerNorm | nn.GroupNorm, "dropout": Dropout}
@@ -63,15 +66,25 @@ def bit_code_size(columns: int) -> int:
     return min(200, max(2, require_int("data", columns, 1)))
 
 
-def auto_likelihood(model: str, data: Dataset | DataSpec | int) -> str:
-    """Return the name of the likelihood that ``auto`` stands for in a model of the data.
+def auto_options(model: str, data: Dataset | DataSpec | int, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the data choose of a model's options: those of ``likelihood`` and ``dropout`` that are left to them.
 
-    It is that of the kinds of the columns (:func:`~vaelab.likelihoods.likelihood_for`), except for a gaussian-vae or a
-    bernoulli-vae of a table of bits: with enough rows (:func:`~vaelab.likelihoods.has_rows_for_a_tree`) it is ``tree``.
+    ``likelihood="auto"`` is that of the kinds of the columns (:func:`~vaelab.likelihoods.likelihood_for`), except for a
+    gaussian-vae or a bernoulli-vae of a table of bits: with enough rows
+    (:func:`~vaelab.likelihoods.has_rows_for_a_tree`) it is ``tree``. ``dropout=None`` of a gaussian-vae is 0.2 for a
+    table of bits with few rows (:func:`~vaelab.likelihoods.has_few_rows`), where its network has hidden layers of
+    units, and otherwise 0. The rows of a spec are not known, and count as many.
     """
-    if model in _MAY_HAVE_A_TREE and isinstance(data, Dataset) and has_rows_for_a_tree(data):
-        return "tree"
-    return likelihood_for(DataSpec.of(data))
+    found: dict[str, Any] = {}
+    if options.get("likelihood") == "auto":
+        has_tree = model in _MAY_HAVE_A_TREE and isinstance(data, Dataset) and has_rows_for_a_tree(data)
+        found["likelihood"] = "tree" if has_tree else likelihood_for(DataSpec.of(data))
+    if model in _MAY_HAVE_DROPOUT and options["dropout"] is None:
+        network = options["network"]
+        has_units = isinstance(network, str) and _takes(network, "dropout") and len(options["hidden_dims"]) > 0
+        is_few = isinstance(data, Dataset) and has_few_rows(data)
+        found["dropout"] = _DROPOUT if has_units and is_few else 0.0
+    return found
 
 
 def layer_sizes(layers: Sequence[int]) -> tuple[int, ...]:
@@ -85,9 +98,9 @@ def layer_sizes(layers: Sequence[int]) -> tuple[int, ...]:
 def builder(function: Callable[P, M]) -> Callable[P, M]:
     """Complete a function that builds a model.
 
-    The function gets ``data`` as a :class:`~vaelab.data.DataSpec`, instead of ``likelihood="auto"`` the name that it
-    stands for, and draws its weights from ``seed``. Its parts may learn from the training rows of a data set. The model
-    gets ``spec`` and, if it can be built again from plain values, ``built_with``.
+    The function gets ``data`` as a :class:`~vaelab.data.DataSpec`, and what the data choose of its options
+    (:func:`auto_options`), and draws its weights from ``seed``. Its parts may learn from the training rows of a data
+    set. The model gets ``spec`` and, if it can be built again from plain values, ``built_with``.
     """
     signature = inspect.signature(function)
     name = function.__name__.replace("_", "-")
@@ -102,8 +115,7 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
         bound.apply_defaults()
         data = bound.arguments["data"]
         spec = bound.arguments["data"] = DataSpec.of(data)
-        if bound.arguments.get("likelihood") == "auto":
-            bound.arguments["likelihood"] = auto_likelihood(name, data)
+        bound.arguments.update(auto_options(name, data, bound.arguments))
         options = {name: value for name, value in bound.arguments.items() if name not in ("data", "seed")}
         with building(name):
             with seeded(bound.arguments["seed"], "weights"):

@@ -46,6 +46,9 @@ class ConfigFile(Schema):
     data: DataFacts
 
 
+_EARLIER = {"gaussian-vae": {"dropout": 0.0}}  # of a run that was written before the data chose it
+
+
 def source_of(name: str, given: Dataset | None = None) -> DataSource:
     """Return the source of data: Python if they are given as an object, else the data set or file ``name``."""
     if given is not None:
@@ -114,7 +117,7 @@ def settings_in(config: dict[str, Any], where: Path) -> Settings:
     """Return the settings of a configuration, or refuse invalid ones."""
     try:
         values = present_names(config["settings"])
-        return resolve(values["model"], values)
+        return resolve(values["model"], {**_EARLIER.get(values["model"], {}), **values})
     except InputError as refusal:
         raise InputError(f"{where}: {refusal}") from refusal
     except (KeyError, TypeError) as error:

@@ -87,7 +87,7 @@ class GaussianVAE(Estimator):
         posterior: str = "diagonal",
         network: str = "mlp",
         normalisation: str = "none",
-        dropout: float = 0.0,
+        dropout: float | None = None,
     ) -> None:
         self.latent_dim = latent_dim
         self.hidden_dims = hidden_dims

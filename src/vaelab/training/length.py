@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vaelab.data import Dataset
-from vaelab.models import MODELS, Pace, auto_likelihood
+from vaelab.models import MODELS, Pace, auto_options
 from vaelab.settings import Settings, TrainingSettings
 from vaelab.training.checks import training_rows
 
@@ -26,8 +26,7 @@ def for_data(settings: Settings, data: Dataset) -> Settings:
     """
     row = MODELS[settings.model]
     chosen = {name: size(data.dim) for name, size in row.sizes.items() if getattr(settings, name) is None}
-    if getattr(settings, "likelihood", None) == "auto":
-        chosen["likelihood"] = auto_likelihood(settings.model, data)
+    chosen |= auto_options(settings.model, data, dict(settings))
     if "training" in settings.absent:
         return settings.model_copy(update={**chosen, "binarisation": data.binarisation})
     training = at_pace_of(data, settings.training, row.pace, dict(settings))
