@@ -184,6 +184,14 @@ BUILD: dict[str, Callable[[], LatentVariableModel]] = {
         f"flow prior of {size}": lambda size=size: curved(models.gaussian_vae(6, size, [5], prior="flow"))
         for size in (1, 2, 5)
     },
+    "full posterior": lambda: models.gaussian_vae(6, 3, [5], posterior="full"),
+    "full posterior of 1": lambda: models.gaussian_vae(6, 1, [5], posterior="full"),
+    "full posterior, vamp prior": lambda: models.gaussian_vae(
+        6, 3, [5], posterior="full", prior="vamp", prior_components=3
+    ),
+    "mixture prior of the top layer": lambda: models.deep_gaussian_vae(
+        6, [3, 2], [[5], [4]], prior="mixture", prior_components=3
+    ),
     "own network": lambda: models.gaussian_vae(6, 2, network=own_network),
     "conv, odd sides": lambda: models.gaussian_vae(DataSpec((9, 13), MEAN), 2, [7], network="conv"),
     "conv, bits": lambda: models.bernoulli_vae(DataSpec((11, 8)), 5, [6], network="conv"),

@@ -16,6 +16,8 @@ from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS, Expectation
 from vaelab.evaluation.diagnostics import diagnose
 from vaelab.evaluation.diagnostics.best_posterior import best_posterior, bound_of
+from vaelab.explorer.parts import describe
+from vaelab.explorer.tensors import Tensors
 from vaelab.likelihood import annealed_importance, quadrature
 from vaelab.objectives import ELBO, IWAE
 from vaelab.posteriors import REAL_POSTERIORS
@@ -241,6 +243,14 @@ def test_a_flow_without_zuko_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "zuko.flows", None)
     with pytest.raises(InputError, match="posterior: flow needs the package zuko"):
         vaelab.gaussian_vae(6, 2, posterior="flow")
+
+
+def test_the_explorer_refuses_a_flow_in_a_sentence():
+    model = vaelab.gaussian_vae(X, 2, [4], posterior="flow", seed=0)
+    with pytest.raises(
+        InputError, match="explore: the page cannot compute the posterior FlowPosterior; it computes Ga"
+    ):
+        describe(model.eval(), Tensors(), observations_of(3).float())
 
 
 def test_it_is_an_argument_of_the_scikit_learn_estimator():

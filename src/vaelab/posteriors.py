@@ -82,14 +82,14 @@ class FullPosterior(nn.Module):
 
     def __init__(self, inputs: Size, latent_dim: int, network: Build = MLP) -> None:
         super().__init__()
-        size = require_int("latent_dim", latent_dim, 1)
+        self.latent_dim = size = require_int("latent_dim", latent_dim, 1)
         self._sizes = [size, size, size * (size - 1) // 2]
         self.network = build_network(network, inputs, sum(self._sizes))
 
     def forward(self, x: Tensor) -> FullNormal:
         """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
         loc, log_scale, below = self.network(x).split(self._sizes, -1)
-        return FullNormal(loc, log_scale, below / math.sqrt(self._sizes[0]))
+        return FullNormal(loc, log_scale, below / math.sqrt(self.latent_dim))
 
 
 class FlowPosterior(nn.Module):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vaelab.distributions import FullNormal
 from vaelab.errors import InputError
 from vaelab.explorer.networks import Export, plain, same_forward
 from vaelab.explorer.precision import choose_precision
@@ -26,7 +27,7 @@ from vaelab.likelihoods import (
     TreeLikelihood,
 )
 from vaelab.models import LatentVariableModel
-from vaelab.posteriors import BernoulliPosterior, ChainPosterior, DeltaPosterior, GaussianPosterior
+from vaelab.posteriors import BernoulliPosterior, ChainPosterior, DeltaPosterior, FullPosterior, GaussianPosterior
 from vaelab.priors import (
     BernoulliPrior,
     ChainPrior,
@@ -131,7 +132,10 @@ def _normal_mixture(export: Export, prior: Any) -> Json:
                 f"explore: expected at most {_COVARIANCES:,} numbers in the covariances of the prior's components; got "
                 f"{count:,} x {size:,} x {size:,}; train with a smaller prior_components or latent_dim"
             )
-        covariances = torch.diag_embed(p.components.variance)
+        factor = p.components.stddev.diag_embed()
+        if isinstance(p.components, FullNormal):  # of a VampPrior
+            factor = p.components.log_scale.exp().unsqueeze(-1) * p.components.factor
+        covariances = factor @ factor.mT
     arrays = {"weights": p.log_weights.exp(), "means": p.components.loc, "covariances": covariances}
     return {"kind": "mixture", **{name: export.vector(array.detach()) for name, array in arrays.items()}}
 
@@ -222,6 +226,7 @@ POSTERIORS: dict[type[nn.Module], Callable[[Export, Any], Json]] = {
     GaussianPosterior: _of_network("normal"),
     BernoulliPosterior: _of_network("bernoulli"),
     DeltaPosterior: _of_network("delta"),
+    FullPosterior: lambda export, part: {**_of_network("full-normal")(export, part), "dim": part.latent_dim},
     ChainPosterior: _chain_posterior,
     MeanFieldPosterior: _mean_field,
 }

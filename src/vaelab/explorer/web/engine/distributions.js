@@ -286,12 +286,13 @@ function scatter(part, rows, n, size, places) {
 
 /** KL[q || p] of each row in nats, in closed form; null if there is no formula for these two. */
 export function divergence(q, p) {
-  if (q.kind === "normal" && p.kind === "normal") {
+  if ((q.kind === "normal" || q.kind === "full-normal") && p.kind === "normal") {
     const [mq, lq, mp, lp] = [q.params.loc, q.params.logScale, p.params.loc, p.params.logScale];
+    const spread = q.stddev();
     return sumOfRows(mq, q.n, q.size, (mu, i) => {
       const ratio = 2 * (lq[i] - lp[i]);
       const distance = (mu - mp[i]) * Math.exp(-lp[i]);
-      return -0.5 * (1 + ratio - distance * distance - Math.exp(ratio));
+      return -0.5 * (1 + ratio - distance * distance - (spread[i] * Math.exp(-lp[i])) ** 2);
     });
   }
   if (q.kind === "bernoulli" && p.kind === "bernoulli") {

@@ -5,6 +5,7 @@ import {
   bernoulli, categorical, continuousBernoulli, delta, gather, multinomial, normal, product,
 } from "./distributions.js";
 import { flow, flowLayers } from "./flow.js";
+import { fullNormal } from "./full_normal.js";
 import { inferMeans } from "./mean_field.js";
 import { mixture } from "./mixture.js";
 import { network } from "./networks.js";
@@ -64,6 +65,16 @@ const POSTERIORS = {
       const numbers = run(x, n);
       const loc = columnsOf(numbers, n, 2 * size, 0, size);
       return normal(n, size, loc, columnsOf(numbers, n, 2 * size, size, 2 * size));
+    };
+  },
+  "full-normal": ({ network: net, dim }, get) => {
+    const run = network(net, get);
+    const width = net.outputs;
+    return (x, n) => {
+      const numbers = run(x, n);
+      const part = (from, to) => columnsOf(numbers, n, width, from, to);
+      const below = part(2 * dim, width).map((b) => b / Math.sqrt(dim));
+      return fullNormal(n, dim, part(0, dim), part(dim, 2 * dim), below);
     };
   },
   bernoulli: ({ network: net }, get) => {
