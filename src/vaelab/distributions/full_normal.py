@@ -66,13 +66,12 @@ class FullNormal(Reparameterised):
     def factor(self) -> Tensor:
         """I + B, shape (..., D, D)."""
         size, count = self.loc.shape[-1], self.below.shape[-1]
-        places = torch.full((size, size), count)  # of a zero; of a one on the diagonal
-        places.fill_diagonal_(count + 1)
-        rows, columns = torch.tril_indices(size, size, -1)
-        places[rows, columns] = torch.arange(count)
+        column = torch.arange(size, device=self.below.device)
+        row = column.unsqueeze(1)
+        places = torch.where(column < row, row * (row - 1) // 2 + column, torch.where(column == row, count + 1, count))
         ends = self.below.new_tensor([0.0, 1.0]).expand(*self.below.shape[:-1], 2)
         values = torch.cat([self.below, ends], -1)
-        factor: Tensor = values.index_select(-1, places.flatten().to(values.device)).unflatten(-1, (size, size))
+        factor: Tensor = values.index_select(-1, places.flatten()).unflatten(-1, (size, size))
         return factor
 
     @property
@@ -106,6 +105,8 @@ class FullNormal(Reparameterised):
 
         Axes that B does not have, such as that of K codes, are columns, so that B is not repeated for them.
         """
+        if vectors.ndim == 2 and len(self.batch_shape) == 1:  # one vector for each row
+            return function(self.factor, vectors.unsqueeze(-1)).squeeze(-1)
         axes = max(vectors.ndim - 1, len(self.batch_shape))
         batch = torch.Size((1,) * (axes - len(self.batch_shape))) + self.batch_shape
         vectors = vectors.expand(*(-1 if size == 1 else size for size in batch), -1)
