@@ -41,7 +41,7 @@ def command(capsys, monkeypatch):
 
 
 def bound_of(model, data):
-    return vaelab.evaluate(model, data, split="train", samples=20, bounds=("elbo",))["elbo"].value
+    return vaelab.evaluate(model, data, split="train", samples=5, bounds=("elbo",))["elbo"].value
 
 
 @pytest.mark.parametrize(("name", "prior"), CASES)

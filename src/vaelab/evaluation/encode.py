@@ -17,7 +17,7 @@ from vaelab.likelihood import Observed, as_split
 from vaelab.models import LatentVariableModel, require_latent
 from vaelab.priors import MixturePrior
 
-__all__ = ["encode", "encode_means"]
+__all__ = ["chunks", "encode", "encode_means"]
 
 _ROWS = 2000
 Arrays = dict[str, npt.NDArray[Any]]
@@ -30,7 +30,7 @@ def encode_means(model: LatentVariableModel, observed: Observed, rows: int = _RO
     >>> encode_means(gaussian_vae(6, latent_dim=2), torch.ones(3, 6)).shape
     torch.Size([3, 2])
     """
-    return torch.cat([model.encode(x).cpu() for x in _chunks(as_split(model, observed), rows)])
+    return torch.cat([model.encode(x).cpu() for x in chunks(as_split(model, observed), rows)])
 
 
 def encode(model: LatentVariableModel, observed: Observed, rows: int = _ROWS) -> Arrays:
@@ -52,7 +52,7 @@ def encode(model: LatentVariableModel, observed: Observed, rows: int = _ROWS) ->
     arrays: Arrays = {}
     start = 0
     with torch.no_grad():
-        for x in _chunks(split, rows):
+        for x in chunks(split, rows):
             for name, part in _codes(model, x).items():
                 if name not in arrays:
                     arrays[name] = allocate((len(split), *part.shape[1:]), part.dtype)
@@ -61,7 +61,7 @@ def encode(model: LatentVariableModel, observed: Observed, rows: int = _ROWS) ->
     return arrays
 
 
-def _chunks(split: Observations, rows: int) -> Iterator[Tensor]:
+def chunks(split: Observations, rows: int) -> Iterator[Tensor]:
     """Yield the observations in their order, (B, X)."""
     if isinstance(split, Streamed):
         yield from split.parts(rows)

@@ -15,6 +15,7 @@ from vaelab.data import Dataset, Split, require_dataset
 from vaelab.distributions import Bernoulli
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.estimators import ScoreFunction
+from vaelab.evaluation.encode import chunks
 from vaelab.models import MODELS, LatentVariableModel, bernoulli_mixture, require_latent
 from vaelab.priors import (
     BIT_PRIORS,
@@ -143,8 +144,7 @@ def _codes(model: LatentVariableModel, data: Dataset, split: str, seed: int) -> 
     """Draw a code from q(z|x) for each row of a split, (N, D): as often as its weight says, of the top layer alone."""
     with torch.no_grad(), seeded(seed, "codes", split):
         observed = data.split(split).observations(model.any_weight.device).sample()
-        parts = [observed.bits(slice(start, start + _ROWS)) for start in range(0, len(observed), _ROWS)]
-        z = torch.cat([model.posterior(part.to(model.any_weight)).sample().cpu() for part in parts])
+        z = torch.cat([model.posterior(x.to(model.any_weight)).sample().cpu() for x in chunks(observed, _ROWS)])
     z = z[:, z.shape[1] - model.layers[-1] :] if model.layers else z
     return z if observed.weights is None else as_often(z, observed.weights.cpu())
 
