@@ -242,24 +242,18 @@ def test_private_parts_of_torch_are_used_in_two_files_of_the_room_alone():
     assert found == {"adam.py", "step.py"}
 
 
-@pytest.mark.torch_versions
-def test_compiling_leaves_the_settings_of_torch_as_they_were():
-    script = """
-import torch, torch._dynamo.config
-from tests.laws import binary_data
-from vaelab.models import gaussian_vae
-from vaelab.training import fit
-
-def state():
+def settings_of_torch():
     flags = torch._dynamo.config.trace_autograd_ops, torch.get_float32_matmul_precision(), torch.get_num_threads()
     return *flags, torch.distributions.Distribution._validate_args, torch.default_generator.get_state().tolist()
 
-model = gaussian_vae(5, 2, [4])
-before = state()
-fit(model, binary_data(), steps=2, compile=True, precision="bfloat16")
-assert state() == before
-"""
-    run_python("-c", script)
+
+@pytest.mark.torch_versions
+@QUIET
+def test_compiling_leaves_the_settings_of_torch_as_they_were():
+    model = gaussian_vae(5, 2, [4])
+    before = settings_of_torch()
+    fit(model, binary_data(), steps=2, compile=True, precision="bfloat16")
+    assert settings_of_torch() == before
 
 
 def test_without_a_compiler_training_goes_on_and_says_so_in_one_line(tmp_path):
