@@ -18,11 +18,14 @@ _NUMBERS = 2 * 10**7  # of the samples that are drawn at once
 
 
 def columns_drawn(members: Sequence[ReportedRun]) -> Section | None:
-    """The means of named columns over samples of the first generative run, beside those of the test data."""
+    """The means of named columns over samples of a generative run, beside those of the test data.
+
+    It is the first run with codes, if there is one: independent columns have the right means by construction.
+    """
     tables = [m for m in members if m.is_generative and m.run.spec.columns and not m.data.image_shape]
     if not tables:
         return None
-    member = tables[0]
+    member = next((m for m in tables if m.has_codes), tables[0])
     spec, names = member.data.spec, list(member.run.spec.columns or ())
     count = max(100, min(_DRAWN, _NUMBERS // spec.dim))
     data = member.test.mean().double().numpy()
