@@ -20,6 +20,7 @@ from vaelab.data import Column, Condition
 from vaelab.errors import InputError
 from vaelab.export import to_onnx
 from vaelab.models import gaussian_vae, sbn
+from vaelab.networks import NETWORKS
 
 # An export takes seconds. The others are slow tests: a Gaussian code and an auto-encoder are exported below too.
 NAMES = ["two layers of bits"]
@@ -84,6 +85,18 @@ def test_onnx_of_every_kind_of_data(spec: DataSpec, tmp_path: Path) -> None:
     to_onnx(model, tmp_path)
     z = torch.randn(3, 2)
     assert close(run(tmp_path / "decoder.onnx", z=z)["mean"], model.decode(z))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", NETWORKS)
+def test_onnx_of_every_network(network: str, tmp_path: Path) -> None:
+    """With layer normalisation, and with dropout, which does nothing there."""
+    options = {"network": network, "normalisation": "layer", "dropout": 0.5}
+    model = gaussian_vae(DataSpec((8, 9)), latent_dim=2, hidden_dims=[4], seed=0, **options)
+    to_onnx(model, tmp_path)
+    z, x, noise = torch.randn(3, 2), torch.rand(3, 72).round(), torch.randn(3, 2)
+    assert close(run(tmp_path / "decoder.onnx", z=z)["mean"], model.decode(z))
+    assert close(run(tmp_path / "encoder.onnx", x=x, noise=noise)["mean"], model.encode(x))
 
 
 @pytest.mark.slow
