@@ -150,6 +150,7 @@ RECIPES: dict[str, Recipe] = {
         "gaussian-vae",
         RESNET | {"prior": "flow", "training": _training(60_000, 250, 1e-3)},
         samples=1000,
+        published_bound="importance sampling",
     ),
     "resnet-vamp": Recipe(
         "ResNet, 40 numbers, VampPrior of 500",
