@@ -37,7 +37,7 @@ __all__ = ["lab"]
 def lab(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs, figures and report go.")] = Path("lab"),
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A study: .yaml, .toml or .json  [default: that of the data]")
+        Path | None, typer.Option(metavar="FILE", help="A study: .yaml, .toml or .json  [default: by data]")
     ] = None,
     data: Annotated[
         str | None, typer.Option(metavar="FILE", help="A named data set or a file  [default: mnist]")
