@@ -60,7 +60,7 @@ def lab(
     resume: Annotated[bool, typer.Option("--resume", help="Continue where it was stopped.")] = False,
     overwrite: Overwrite = False,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the file of the study, to change it, and run nothing.")
+        bool, typer.Option("--print-config", help="Print the file of the study; run nothing.")
     ] = False,
 ) -> None:
     """Run a whole study: several models on one data set, all figures, one report.
