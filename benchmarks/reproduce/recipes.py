@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from vaelab.data import Binarisation
+
 __all__ = ["RECIPES", "Recipe"]
 
 QUOTED, UNCHECKED = "as quoted by others", "figure not checked in the paper"
@@ -39,7 +41,7 @@ class Recipe:
     samples: int = 5000
     published_bound: str = "iwae-5000"
     training_rows: int = 50_000
-    binarisation: str = "dynamic"
+    binarisation: Binarisation = "dynamic"
     others: str = field(default="", kw_only=True)  # figures of other implementations of the same row
 
 
@@ -68,7 +70,7 @@ TWO_LAYERS = {"layers": [100, 50], "hidden_dims": [[200, 200], [100, 100]], "act
 GATED = {"latent_dim": 40, "hidden_dims": [300, 300], "network": "gated-mlp"}
 RESNET = {"latent_dim": 40, "hidden_dims": [450], "network": "resnet"}
 BITS = {"latent_dim": 200, "hidden_dims": [200, 200], "prior": "learned"}
-_OF_BURDA = {"training_rows": 59_600}  # the split of the authors' code
+_OF_BURDA = 59_600  # rows: the split of the authors' code
 
 RECIPES: dict[str, Recipe] = {
     "vae": Recipe(
@@ -77,7 +79,7 @@ RECIPES: dict[str, Recipe] = {
         BURDA,
         "gaussian-vae",
         ONE_LAYER | _warm(10_000) | {"training": _training(180_000, 500, 2e-3)},
-        **_OF_BURDA,
+        training_rows=_OF_BURDA,
         others="86.31",
     ),
     "iwae-5": Recipe(
@@ -86,7 +88,7 @@ RECIPES: dict[str, Recipe] = {
         BURDA,
         "gaussian-vae",
         ONE_LAYER | _iwae(5) | {"training": _training(180_000, 500, 2e-3)},
-        **_OF_BURDA,
+        training_rows=_OF_BURDA,
         others="85.18",
     ),
     "iwae-50": Recipe(
@@ -95,7 +97,7 @@ RECIPES: dict[str, Recipe] = {
         BURDA,
         "gaussian-vae",
         ONE_LAYER | _iwae(50) | {"training": _training(130_000, 400, 2e-3)},
-        **_OF_BURDA,
+        training_rows=_OF_BURDA,
         others="84.37 (64 codes)",
     ),
     "vae-two-layers": Recipe(
@@ -104,7 +106,7 @@ RECIPES: dict[str, Recipe] = {
         f"[Burda et al. (2016)](https://arxiv.org/abs/1509.00519), {UNCHECKED}",
         "deep-gaussian-vae",
         TWO_LAYERS | _warm(10_000) | {"training": _training(150_000, 500, 2e-3)},
-        **_OF_BURDA,
+        training_rows=_OF_BURDA,
     ),
     "iwae-50-two-layers": Recipe(
         "IWAE of 50 codes, two layers, 200-200-100-100-100-50 tanh",
@@ -112,7 +114,7 @@ RECIPES: dict[str, Recipe] = {
         BURDA,
         "deep-gaussian-vae",
         TWO_LAYERS | _iwae(50) | {"training": _training(110_000, 250, 2e-3)},
-        **_OF_BURDA,
+        training_rows=_OF_BURDA,
         others="83.29",
     ),
     "gated-normal": Recipe(
