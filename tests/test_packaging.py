@@ -53,8 +53,9 @@ def test_the_wheel_has_every_file_of_the_package_and_its_facts(wheel):
     assert {"LICENSE", "NOTICE"} <= {name.rpartition("/licenses/")[2] for name in names}
 
 
-def test_the_citation_is_of_this_version():
+def test_the_citation_and_the_changelog_are_of_this_version():
     assert f"\nversion: {vaelab.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {vaelab.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
