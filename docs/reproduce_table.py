@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOM = Path(__file__).parents[1] / "benchmarks" / "reproduce"
-_HEAD = "| row | published | here | ELBO | active units | steps × batch | minutes, hardware |"
+_HEAD = "| row | published | here | ELBO | active units | steps × batch | minutes |"
 
 
 def markdown() -> str:
@@ -22,7 +22,9 @@ def markdown() -> str:
         found = [record for record in records if record["row"] == name]
         if found:
             lines.append(_line(name, recipe, max(found, key=lambda record: record["validation"])))
-    return "\n".join(lines)
+    machines = sorted({f"{record['hardware']}, torch {record['torch']}" for record in records})
+    seeds = ", ".join(str(seed) for seed in sorted({record["seed"] for record in records}))
+    return "\n".join([*lines, "", f"*Hardware: {'; '.join(machines)}. Seed: {seeds}.*"])
 
 
 def _line(name: str, recipe: Any, record: dict[str, Any]) -> str:
@@ -40,7 +42,7 @@ def _line(name: str, recipe: Any, record: dict[str, Any]) -> str:
         f"{-elbo:.2f} ± {elbo_error:.2f}",
         f"{record['active_units']:.0f}",
         f"{record['steps']:,}{stopped} × {record['batch_size']}",
-        f"{record['seconds'] / 60:.1f}, {record['hardware']}",
+        f"{record['seconds'] / 60:.1f}",
     ]
     return f"| {' | '.join(cells)} |"
 
