@@ -8,7 +8,7 @@ time is the median of some passes after the first. Each pass includes the log p(
 are of the processor, so that other programs on the machine change them little. Every point is a process of its own.
 Peak memory is what the process grew by from before it made its data: one byte for each value of the table, and what the
 model needs; what fits into memory that the process already has does not show, and is drawn at 1 MB. The JSON file is
-written after every point.
+written after every point; with --only the points of the other models stay.
 """
 
 from __future__ import annotations
@@ -133,6 +133,12 @@ def draw(points: list[dict[str, Any]], threads: int) -> bytes:
     return png(figure)
 
 
+def _points(folder: Path) -> list[dict[str, Any]]:
+    """Return the points that a folder has."""
+    file = folder / "simple_models.json"
+    return json.loads(file.read_text())["points"] if file.exists() else []
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
@@ -146,7 +152,7 @@ def main() -> None:
         "machine": machine(),
         "threads": arguments.threads,
         "models": MODELS,
-        "points": [],
+        "points": [point for point in _points(arguments.out) if point["model"] not in arguments.only],
     }
     sizes = [(rows, MOST_COLUMNS) for rows in ROWS] + [(MOST_ROWS, columns) for columns in COLUMNS[:-1]]
     for rows, columns in sorted(sizes, key=lambda size: size[0] * size[1]):

@@ -59,7 +59,7 @@ def pyjuice_tree(data: Tables, seed: int) -> Iterator[Fitted]:
     tree = pyjuice.structures.HCLT(
         train.float(), num_latents=32, num_bins=2, sigma=0.1, input_node_params={"num_cats": 2}
     )
-    circuit = pyjuice.TensorCircuit(tree).cuda()
+    circuit = pyjuice.TensorCircuit(tree).to(torch.device("cuda"))  # by cuda() it would not know where it is
     optimizer = pyjuice.optim.MiniBatchEM(circuit, step_size=0.1, pseudocount=0.1)
 
     def density(x: np.ndarray) -> np.ndarray:

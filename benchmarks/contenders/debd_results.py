@@ -46,6 +46,8 @@ class Measured:
         processor_seconds: of a training on one thread; None on another device.
         torch: the version of torch; empty where it was not kept.
         values: log p(x) of each test row, (N,); None where only the mean was kept.
+        below_best: what was kept beside such a mean: how far it was below the best of its table.
+        below_best_error: the standard error of that, paired over the rows.
     """
 
     table: str
@@ -60,11 +62,15 @@ class Measured:
     processor_seconds: float | None
     torch: str = ""
     values: NDArray[np.float64] | None = None
+    below_best: float | None = None
+    below_best_error: float | None = None
 
     def behind(self, other: Measured) -> tuple[float, float | None]:
         """Return how far this is below another one, and the standard error, paired over the rows if these are kept."""
         if self.values is None or other.values is None:
-            return other.test - self.test, None
+            was_best = other.values is None and other.below_best == 0
+            is_kept = self.values is None and self.below_best is not None and was_best
+            return (self.below_best or 0.0, self.below_best_error) if is_kept else (other.test - self.test, None)
         difference = other.values - self.values
         return float(difference.mean()), float(difference.std(ddof=1) / math.sqrt(len(difference)))
 
