@@ -301,7 +301,8 @@ def draw(study: Study, results: list[dict[str, Any]]) -> bytes:
                 "label": label,
                 "linewidth": 1.6,
             }
-            for axes, x in zip(row, abscissae, strict=True):
+            shown_on = row if runs[0]["machine"] == results[0]["machine"] else row[:1]  # times of one machine
+            for axes, x in zip(shown_on, abscissae, strict=False):
                 axes.plot(x, bounds, **line)
         for axes, name in zip(
             row, ("decoder evaluations an observation", "processor time, one thread (s)"), strict=True

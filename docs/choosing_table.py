@@ -10,8 +10,9 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from vaelab.estimators import ESTIMATORS
+
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "estimators_study.json"
-BIASED = {"concrete", "straight-through", "half", "gumbel-straight-through"}
 # estimator -> bounds of its papers on MNIST, linear and non-linear 200 bits; None where there is none.
 TRAIN = "training ELBO, static, 2 million steps of 24"
 PUBLISHED: list[tuple[str, float | None, float | None, str]] = [
@@ -32,6 +33,8 @@ def _rows(results: list[dict[str, Any]], net: str) -> list[dict[str, Any]]:
         if not found:
             continue
         elbos = [r["test"]["elbo"][0] for r in found]
+        seconds = [r["curve"][-1]["seconds"] for r in found if r["machine"] == results[0]["machine"]]
+        kind = ESTIMATORS[found[0]["settings"]["estimator"]["name"]]
         rows.append(
             {
                 "label": label,
@@ -41,8 +44,8 @@ def _rows(results: list[dict[str, Any]], net: str) -> list[dict[str, Any]]:
                 "elbo": statistics.mean(elbos),
                 "spread": max(elbos) - min(elbos),
                 "iwae": statistics.mean(r["test"]["iwae-100"][0] for r in found),
-                "seconds": statistics.mean(r["curve"][-1]["seconds"] for r in found),
-                "unbiased": label not in BIASED and "(iwae)" not in label,
+                "seconds": statistics.mean(seconds) if seconds else None,
+                "unbiased": not kind.biased and "(iwae)" not in label,
             }
         )
     return sorted(rows, key=lambda row: -row["elbo"])
@@ -52,9 +55,10 @@ def _table(rows: list[dict[str, Any]]) -> str:
     lines = ["| estimator | K | steps | seeds | test ELBO | IWAE-100 | seconds |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         spread = f" (range {row['spread']:.2f})" if row["seeds"] > 1 else ""
+        seconds = "" if row["seconds"] is None else f"{row['seconds']:.0f}"
         lines.append(
             f"| {row['label']} | {row['samples']} | {row['steps']:,} | {row['seeds']} | {row['elbo']:.2f}{spread} "
-            f"| {row['iwae']:.2f} | {row['seconds']:.0f} |"
+            f"| {row['iwae']:.2f} | {seconds} |"
         )
     return "\n".join(lines)
 
@@ -63,7 +67,7 @@ def _sentences(net: str, rows: list[dict[str, Any]]) -> str:
     unbiased = [row for row in rows if row["unbiased"]]
     best, plain = unbiased[0], next(row for row in rows if row["label"] == "score-function, leave-one-out")
     average = next(row for row in rows if row["label"] == "score-function, running-average")
-    frugal = [row for row in unbiased if row["seconds"] <= 1.25 * plain["seconds"]]
+    frugal = [row for row in unbiased if row["seconds"] and row["seconds"] <= 1.25 * plain["seconds"]]
     iwae = max(rows, key=lambda row: row["iwae"])
     close = [row["label"] for row in unbiased if best["elbo"] - row["elbo"] < 1]
     ratio, behind = best["seconds"] / plain["seconds"], plain["elbo"] - average["elbo"]
@@ -95,8 +99,9 @@ def _beside_published(results: list[dict[str, Any]]) -> str:
 def markdown() -> str:
     """Return the tables and the conclusions from them."""
     study = json.loads(RESULTS.read_text())
+    machines = "; ".join(dict.fromkeys(result["machine"] for result in study["results"]))
     parts = [
-        f"`{study['command']}`; {study['protocol']}; {study['machine']}; Adam at {study['learning_rate']}, cosine."
+        f"`{study['command']}`; {study['protocol']}; Adam at {study['learning_rate']}, cosine. Trained on {machines}."
     ]
     for net in dict.fromkeys(result["net"] for result in study["results"]):
         rows = _rows(study["results"], net)
