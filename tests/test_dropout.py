@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import vaelab
 from tests.laws import binary_data, largest_difference
 from vaelab.data import Dataset, DataSpec, Split
 from vaelab.distributed import Ranks, sharing
+from vaelab.errors import InputError
 from vaelab.models import gaussian_vae
 from vaelab.networks import NETWORKS, Dropout, GatedMLP, Standardised
 from vaelab.runs import Run
 from vaelab.runs.config import settings_in
 from vaelab.settings import resolve
 from vaelab.sklearn import BernoulliVAE, GaussianVAE, MixtureAutoencoder, SigmoidBeliefNetwork
+from vaelab.storage.sealed import seal
 from vaelab.training import for_data, train
 
 
@@ -162,3 +165,22 @@ def test_a_run_from_before_the_data_chose_dropout_has_none() -> None:
     assert settings_in({"settings": complete}, Path("run")).dropout == 0.2
     del complete["dropout"]
     assert settings_in({"settings": complete}, Path("run")).dropout == 0.0
+
+
+def test_a_run_goes_on_with_what_an_earlier_version_chose(tmp_path: Path) -> None:
+    data, out = bits_of(20, 100), tmp_path / "run"
+    options = {"hidden_dims": [3], "device": "cpu", "training": {"steps": 2, "batch_size": 10}}
+    train(resolve("gaussian-vae", options, {"dropout": 0.0, "likelihood": "bernoulli"}), out, data=data)
+    _as_from_before_dropout(out / "config.json")
+    assert Run(out).settings.dropout == 0.0
+    run, result = train(resolve("gaussian-vae", options), out, data=data, resume=True)
+    assert result.steps == 2
+    assert run.settings.dropout == 0.0
+    with pytest.raises(InputError, match=r"resume: dropout is 0\.0 in .* and 0\.2 in this command"):
+        train(resolve("gaussian-vae", options, {"dropout": 0.2}), out, data=data, resume=True)
+
+
+def _as_from_before_dropout(config: Path) -> None:
+    content = json.loads(config.read_text())
+    del content["settings"]["dropout"]
+    config.write_text(seal(content))

@@ -167,6 +167,12 @@ def test_a_network_that_cannot_be_built_is_refused(network, options, sentence):
         network(**{"inputs": (8, 8), "outputs": 2, **options})
 
 
+@pytest.mark.parametrize("hidden_dims", [200, None])
+def test_hidden_layers_that_are_no_list_are_refused_by_a_model(hidden_dims):
+    with pytest.raises(InputError, match=r"hidden_dims: expected a list of layer widths, such as \[200, 200\]; got"):
+        gaussian_vae(8, hidden_dims=hidden_dims)
+
+
 @pytest.mark.parametrize("shape", [(2,), (4, 2), (4, 1), (3, 4)])
 def test_an_input_of_another_size_is_refused(shape):
     with pytest.raises(InputError, match=r"expected inputs of shape \(..., 3\); got"):

@@ -52,6 +52,7 @@ Prior = nn.Module | Callable[[int], nn.Module]
 _MAY_HAVE_A_TREE = ("bernoulli-vae", "gaussian-vae")
 _MAY_HAVE_DROPOUT, _DROPOUT = ("gaussian-vae",), 0.2
 _OF_EVERY_NETWORK = ("hidden_dims", "encoder_dims")  # of those with a name
+_WIDTHS = "a list of layer widths, such as [200, 200]"
 _OF_SOME_NETWORKS = ("activation", "normalisation", "dropout")
 _LAYERS = {"normalisation": nn.LayerNorm | nn.GroupNorm, "dropout": Dropout}
 
@@ -81,7 +82,8 @@ def auto_options(model: str, data: Dataset | DataSpec | int, options: Mapping[st
         found["likelihood"] = "tree" if has_tree else likelihood_for(DataSpec.of(data))
     if model in _MAY_HAVE_DROPOUT and options["dropout"] is None:
         network = options["network"]
-        has_units = isinstance(network, str) and _takes(network, "dropout") and len(options["hidden_dims"]) > 0
+        widths = require_list("hidden_dims", options["hidden_dims"], _WIDTHS)
+        has_units = isinstance(network, str) and _takes(network, "dropout") and len(widths) > 0
         is_few = isinstance(data, Dataset) and has_few_rows(data)
         found["dropout"] = _DROPOUT if has_units and is_few else 0.0
     return found
@@ -268,7 +270,7 @@ class Networks:
 
 def _reverse(hidden_dims: Sequence[int]) -> Sequence[int]:
     """Return the widths of the hidden layers in the other direction."""
-    return require_list("hidden_dims", hidden_dims, "a list of layer widths, such as [200, 200]")[::-1]
+    return require_list("hidden_dims", hidden_dims, _WIDTHS)[::-1]
 
 
 def build_likelihood(likelihood: Likelihood, latent_dim: int, spec: DataSpec, network: Build) -> nn.Module:

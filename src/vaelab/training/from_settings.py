@@ -70,13 +70,14 @@ def train(
 
         def open_run() -> dict[str, Any]:
             _require_alike(ranks)
-            chosen = for_data(_with_precision(settings, device), data)
+            goes_on = (resume or any(rank.resume for rank in ranks)) and (out / "config.json").exists()
+            chosen = for_data(_with_precision(settings, device), data, Run(out).settings if goes_on else None)
             check_settings(chosen, data, processes.ranks.count)  # all checks come before anything is written
             if "training" not in settings.absent:
                 Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
             data.validation.observations()
             held.enter_context(locked(out))
-            if (resume or any(rank.resume for rank in ranks)) and (out / "config.json").exists():
+            if goes_on:
                 return reopen(out, chosen, data, source).config
             return Run.create(out, chosen, data, overwrite, source).config
 

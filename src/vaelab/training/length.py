@@ -19,14 +19,17 @@ _PATIENCE = 1000  # steps without a better validation bound after which a traini
 _LEAST_PATIENCE = 8  # and at least this many validations (epochs of a large data set)
 
 
-def for_data(settings: Settings, data: Dataset) -> Settings:
+def for_data(settings: Settings, data: Dataset, started: Settings | None = None) -> Settings:
     """Return the settings completed for the data: binarisation, size of the code, likelihood, pace of the training.
 
-    Settings of the user are not changed.
+    Settings of the user are not changed. ``started`` are the settings of a run that goes on: an option of the model
+    that is left to the data then has the value of the run, as an earlier vaelab may have chosen another.
     """
     row = MODELS[settings.model]
     chosen = {name: size(data.dim) for name, size in row.sizes.items() if getattr(settings, name) is None}
     chosen |= auto_options(settings.model, data, dict(settings))
+    if started is not None and started.model == settings.model:
+        chosen = {name: getattr(started, name) for name in chosen}
     if "training" in settings.absent:
         return settings.model_copy(update={**chosen, "binarisation": data.binarisation})
     training = at_pace_of(data, settings.training, row.pace, dict(settings))

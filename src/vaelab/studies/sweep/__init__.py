@@ -94,7 +94,7 @@ def run_sweep(
     data = first.load_data()
     workers, threads = share_cores(first.device, jobs)
     choose_device(first.device)
-    measure = metric_of([_checked(space, values, data) for values in listed])
+    measure = metric_of([_checked(out, space, values, data) for values in listed])
     for values in listed:
         _require_same(out, space, values, data)
 
@@ -125,9 +125,16 @@ def run_sweep(
     return Sweep(results, measure, content)
 
 
-def _checked(space: Space, values: Combination, data: Dataset) -> Settings:
+def _completed(out: Path, space: Space, values: Combination, data: Dataset) -> Settings:
+    """Return the settings of a combination, completed for the data, and for its run where that exists."""
+    path = out / name_of(values)
+    started = Run(path).settings if (path / "config.json").exists() else None
+    return for_data(space.resolve(values), data, started)
+
+
+def _checked(out: Path, space: Space, values: Combination, data: Dataset) -> Settings:
     """Return the settings of a combination, or refuse it if it cannot be trained."""
-    settings = for_data(space.resolve(values), data)
+    settings = _completed(out, space, values, data)
     try:
         check_settings(settings, data)
     except InputError as refusal:
@@ -141,7 +148,7 @@ def _require_same(out: Path, space: Space, values: Combination, data: Dataset) -
     if not (path / "config.json").exists():
         return
     run = Run(path)
-    trained, requested = _identity(run.settings), _identity(for_data(space.resolve(values), data))
+    trained, requested = _identity(run.settings), _identity(_completed(out, space, values, data))
     if trained != requested:
         differing = [
             " ".join(word for word in one if word not in other)
@@ -163,7 +170,7 @@ def _job(space: Space, values: Combination, out: Path, data: Dataset, measure: M
     name = name_of(values)
     path = out / name
     try:
-        settings = _checked(space, values, data)
+        settings = _checked(out, space, values, data)
         _require_same(out, space, values, data)
     except InputError as refusal:  # only the ends of ranges were checked before
         return Job(name, path, [], failure=str(refusal))
