@@ -23,6 +23,8 @@ def test_the_settings_of_a_recipe_are_settings(row):
 def test_a_record_replaces_that_of_the_same_training(tmp_path):
     path = tmp_path / "results.json"
     assert read_records(path) == []
-    for seed, value in ((0, 1.0), (1, 2.0), (0, 3.0)):
-        add_record({"row": "vae", "changes": [], "seed": seed, "validation": value}, path)
-    assert [(record["seed"], record["validation"]) for record in read_records(path)] == [(1, 2.0), (0, 3.0)]
+    first = {"row": "vae", "changes": [], "seed": 0, "steps_planned": 180_000, "hardware": "gpu", "validation": 1.0}
+    others = [{"seed": 1}, {"changes": ["latent_dim=20"]}, {"steps_planned": 100}, {"hardware": "processor"}]
+    for record in (first, *(first | other for other in others), first | {"validation": 3.0}):
+        add_record(record, path)
+    assert read_records(path) == [*(first | other for other in others), first | {"validation": 3.0}]

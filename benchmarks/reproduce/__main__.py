@@ -3,8 +3,9 @@
     python benchmarks/reproduce ROW [SETTING=VALUE ...] [--device cuda] [--steps N] [--minutes M] [--out DIR]
 
 A row is trained into a run directory, DIR/ROW-SEED, and evaluated on the test split; the result is added to
-benchmarks/results/reproduce.json. The same command goes on with a training that was stopped: by Ctrl-C, by SIGTERM, or
-after --minutes. Settings after the row replace those of the recipe. Without a row, the rows are listed.
+benchmarks/results/reproduce.json, where it replaces that of the same training on the same hardware alone. The same
+command goes on with a training that was stopped: by Ctrl-C, by SIGTERM, or after --minutes. Settings after the row
+replace those of the recipe. Without a row, the rows are listed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 from recipes import RECIPES
 from records import RESULTS, add_record
 from training import reproduce
+
+from vaelab.errors import InputError
 
 
 def main() -> None:
@@ -33,7 +36,10 @@ def main() -> None:
             figure = "" if recipe.published is None else f", published {recipe.published:.2f}"
             print(f"{name:20} {recipe.title}{figure}")
         return
-    record = reproduce(asked.row, asked.words, asked.out, asked.device, asked.seed, asked.steps, asked.minutes)
+    try:
+        record = reproduce(asked.row, asked.words, asked.out, asked.device, asked.seed, asked.steps, asked.minutes)
+    except InputError as refusal:
+        parser.error(str(refusal))
     add_record(record, asked.results)
     print(record)
 

@@ -52,7 +52,8 @@ def reproduce(
     data = data_of(recipe)
     length = {} if steps is None else {"training": {"steps": steps, "validate_every": max(1, steps // 100)}}
     settings = resolve(recipe.model, recipe.settings, length, parse_overrides(words), {"seed": seed, "device": device})
-    folder = out / "-".join([row, *(word.replace("=", "-") for word in words), str(seed)])
+    changes = [*words, *([] if steps is None else [f"steps={steps}"])]
+    folder = out / "-".join([row, *(word.replace("=", "-") for word in changes), str(seed)])
     with _stopped_after(minutes):
         run, result = train(settings, folder, data=data, resume=True)
     record = {
