@@ -17,7 +17,7 @@ from vaelab.errors import InputError
 from vaelab.models import MODELS
 from vaelab.runs import Run
 from vaelab.settings import words
-from vaelab.studies.lab import packaged_study, read_study
+from vaelab.studies.lab import packaged_study, read_study, run_lab
 
 SPECS = {
     "images": DataSpec((28, 28), kind="grey"),
@@ -72,6 +72,25 @@ def test_a_file_that_is_no_study_is_refused_in_one_sentence(text, tmp_path):
     with pytest.raises(InputError) as refusal:
         read_study(file)
     assert str(refusal.value).startswith(f"config: {str(file)!r}: {REFUSED[text]}")
+
+
+NO_BOUND = {
+    "{model: gaussian-vae, bounds: [quadrature], settings: {latent_dim: 6}}": "quadrature: expected a code of 1 to 4",
+    "{model: gaussian-vae, bounds: [elbo, exact], settings: {latent_dim: 2}}": "exact: only codes of bits",
+    "{model: independent, bounds: [elbo]}": "bound: expected exact, as independent has no codes",
+    "{model: autoencoder, bounds: [iwae], settings: {latent_dim: 2}}": "model: a deterministic auto-encoder",
+}
+
+
+@pytest.mark.parametrize("entry", NO_BOUND)
+def test_a_bound_that_a_model_does_not_have_is_refused_before_anything_is_trained(entry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.random.default_rng(0).integers(0, 2, (60, 5)))
+    Path("study.yaml").write_text(f"models: {{a: {{model: independent}}, b: {entry}}}\nsettings: {{data: x.npy}}")
+    with pytest.raises(InputError) as refusal:
+        run_lab(read_study(Path("study.yaml")), Path("lab"))
+    assert str(refusal.value).startswith(f"models.b: {NO_BOUND[entry]}")
+    assert not Path("lab").exists()
 
 
 def test_the_study_on_the_page_of_the_documentation_can_be_run(tmp_path):

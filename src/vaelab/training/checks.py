@@ -17,8 +17,8 @@ from vaelab.training.density import check_density
 __all__ = ["check_binarisation", "check_counted", "check_fit", "check_settings", "training_rows"]
 
 
-def check_settings(settings: Settings, data: Dataset, ranks: int = 1) -> None:
-    """Refuse settings that do not go together or with the data; a model is built for it, and thrown away.
+def check_settings(settings: Settings, data: Dataset, ranks: int = 1) -> Model:
+    """Refuse settings that do not go together or with the data; return the untrained model that was built for it.
 
     Raises:
         InputError: see :func:`check_fit`; or more components of a mixture than rows to fit it to.
@@ -31,6 +31,7 @@ def check_settings(settings: Settings, data: Dataset, ranks: int = 1) -> None:
         check_fit(model, data, model.objective, None, settings.training)
     else:
         check_fit(model, data, settings.build_objective(), settings.build_estimator(model), settings.training)
+    return model
 
 
 def check_fit(

@@ -14,6 +14,7 @@ import torch
 from vaelab.data import Dataset
 from vaelab.errors import Failure, InputError
 from vaelab.explorer import Subject, write_explorer
+from vaelab.likelihood import BOUNDS, BoundName
 from vaelab.models import MODELS
 from vaelab.report import LeftOut, ReportedRun, write_report
 from vaelab.runs import Run, locked, remove_report, remove_run, require_own_page, require_removable
@@ -56,7 +57,7 @@ def run_lab(
 
     Raises:
         InputError: ``out`` is not empty (and neither ``resume`` nor ``overwrite``), or holds a page of others; or a
-            model that cannot be trained on the data.
+            model that cannot be trained on the data, or does not have a bound that is to be computed.
         LabFailed: a training or an evaluation failed.
     """
     for name, reason in _left_out(study, quick).items():
@@ -69,7 +70,7 @@ def run_lab(
     choose_device(first.device)
     data = first.load_data()
     for name, each in settings.items():  # check everything before anything is removed
-        if refusal := _refusal(each, data):
+        if refusal := _refusal(each, data, () if quick else study.entries[name].bounds or ()):
             raise InputError(f"models.{name}: {refusal}")
     for folder in (out, *(out / "runs" / name for name in settings)):
         require_own_page(folder)
@@ -100,10 +101,12 @@ def _left_out(study: Study, quick: bool) -> dict[str, str]:
     return {name: reason for name, settings in optional.items() if (reason := _refusal(settings, settings.load_data()))}
 
 
-def _refusal(settings: Settings, data: Dataset) -> str:
-    """Return why a model cannot be trained on some data, or an empty text."""
+def _refusal(settings: Settings, data: Dataset, bounds: Sequence[BoundName] = ()) -> str:
+    """Return why a model cannot be trained on some data, or why it does not have the bounds, or an empty text."""
     try:
-        check_settings(for_data(settings, data), data)
+        model = check_settings(for_data(settings, data), data)
+        for bound in bounds:
+            BOUNDS[bound].require(model)
     except InputError as refusal:
         return str(refusal)
     return ""
