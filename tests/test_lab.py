@@ -112,6 +112,8 @@ def test_the_printed_study_is_the_one_that_runs(vaelab, tmp_path, monkeypatch):
     )
     assert printed.settings == {"data": "votes.csv", "label_column": "party", "seed": 3}
     assert printed.models == packaged.models
+    refusal = vaelab.refused("lab", "--config", "study.yaml", "--seed", 4, "--print-config")
+    assert "config: expected none with --print-config" in refusal
     assert not Path("lab").exists()
 
 

@@ -27,6 +27,7 @@ from vaelab.cli.options import (
 )
 from vaelab.cli.output import print_table, say
 from vaelab.cli.usage import say_next
+from vaelab.errors import InputError, shown
 
 if TYPE_CHECKING:
     from vaelab.studies.lab import Study
@@ -60,13 +61,13 @@ def lab(
     resume: Annotated[bool, typer.Option("--resume", help="Continue where it was stopped.")] = False,
     overwrite: Overwrite = False,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the file of the study; run nothing.")
+        bool, typer.Option("--print-config", help="Print the study for the data; run nothing.")
     ] = False,
 ) -> None:
     """Run a whole study: several models on one data set, all figures, one report.
 
     Without --config the study is one for the data: images such as MNIST, a table of bits, or a table of several kinds
-    of columns. --print-config prints its file.
+    of columns. --print-config prints its file, to change and to run with --config.
     """
     import time
 
@@ -74,6 +75,10 @@ def lab(
     from vaelab.report import models_table
     from vaelab.studies.lab import run_lab, write_lab
 
+    if print_config and config is not None:
+        raise InputError(
+            f"config: expected none with --print-config, which prints the study for the data; got {shown(str(config))}"
+        )
     started = time.perf_counter()
     given = {"data": data, **reading(locals()), "seed": seed, "device": device}
     study, text = _study(config, {name: value for name, value in given.items() if value is not None})
