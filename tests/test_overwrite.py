@@ -218,7 +218,11 @@ def test_the_study_removes_only_what_it_wrote(vaelab, folder, monkeypatch):
 
     lab = study(folder)
     mine = [lab / "thesis.tex", lab / "runs" / "mine" / "x", lab / "figures" / "holiday.png"]
-    mine += [lab / "runs" / FIRST / "notes.md"]
+    mine += [lab / "runs" / FIRST / "notes.md", lab / "runs" / "earlier" / "notes.md"]
+    for name in ("old", "earlier"):  # models of an earlier study
+        shutil.copytree("run", lab / "runs" / name)
+        (lab / "runs" / f"{name}.log").write_text("trained")
+    (lab / "runs" / "elsewhere").symlink_to(folder / "run")
     for path in mine:
         path.parent.mkdir(exist_ok=True)
         path.write_text("years of work")
@@ -231,6 +235,8 @@ def test_the_study_removes_only_what_it_wrote(vaelab, folder, monkeypatch):
     left = everything(lab)
     assert all(path.read_text() == "years of work" for path in mine)
     assert {path.name for path in set(left) - set(mine)} <= {"lock", "results.lock"}
+    assert not (lab / "runs" / "old").exists()
+    assert Run("run").settings.model == "gaussian-vae"  # where the link leads
 
 
 def stopped(*_):

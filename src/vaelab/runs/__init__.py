@@ -21,7 +21,15 @@ Every file is written to a temporary name, synced and renamed; metrics.jsonl is 
 from __future__ import annotations
 
 from vaelab.runs.config import DataSource, source_of
-from vaelab.runs.directory import locked, remove_report, remove_run, require_own_page, require_removable
+from vaelab.runs.directory import (
+    is_run,
+    locked,
+    remove_emptied,
+    remove_report,
+    remove_run,
+    require_own_page,
+    require_removable,
+)
 from vaelab.runs.encoding import encode_with_run, rows_for_run
 from vaelab.runs.loading import from_pretrained, load
 from vaelab.runs.metrics import read_metrics
@@ -33,9 +41,11 @@ __all__ = [
     "Run",
     "encode_with_run",
     "from_pretrained",
+    "is_run",
     "load",
     "locked",
     "read_metrics",
+    "remove_emptied",
     "remove_report",
     "remove_run",
     "require_own_page",

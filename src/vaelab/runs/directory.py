@@ -16,7 +16,9 @@ __all__ = [
     "clean",
     "entries",
     "held",
+    "is_run",
     "locked",
+    "remove_emptied",
     "remove_report",
     "remove_run",
     "require_own_page",
@@ -123,6 +125,14 @@ def require_own_page(path: Path) -> None:
             raise InputError(f"out: {str(page)!r} was not written by vaelab and is kept; choose another directory")
 
 
+def is_run(path: Path) -> bool:
+    """Return whether a directory, not a link to one, can be opened as a run."""
+    try:
+        return not path.is_symlink() and bool(read_config(path))
+    except InputError:
+        return False
+
+
 def remove_run(path: Path, config: bool = True) -> None:
     """Remove the files that vaelab wrote into a run directory, and nothing else; config.json, the mark of a run, last.
 
@@ -140,6 +150,15 @@ def remove_run(path: Path, config: bool = True) -> None:
             file.unlink(missing_ok=True)
     with suppress(OSError):  # not empty, or missing
         checkpoints.rmdir()
+
+
+def remove_emptied(path: Path) -> None:
+    """Remove the directory of a run that was removed, unless it has a file of the user's."""
+    if not entries(path):
+        for name in (LOCK, RESULTS_LOCK):
+            (path / name).unlink(missing_ok=True)
+        with suppress(OSError):  # not empty, or missing
+            path.rmdir()
 
 
 def remove_report(path: Path) -> None:

@@ -17,7 +17,16 @@ from vaelab.explorer import Subject, write_explorer
 from vaelab.likelihood import BOUNDS, BoundName
 from vaelab.models import MODELS
 from vaelab.report import LeftOut, ReportedRun, write_report
-from vaelab.runs import Run, locked, remove_report, remove_run, require_own_page, require_removable
+from vaelab.runs import (
+    Run,
+    is_run,
+    locked,
+    remove_emptied,
+    remove_report,
+    remove_run,
+    require_own_page,
+    require_removable,
+)
 from vaelab.settings import Settings, words
 from vaelab.storage import is_ours
 from vaelab.studies.jobs import PROCESSES, Job, Watch, hidden_main, run_side_by_side, share_cores
@@ -52,7 +61,7 @@ def run_lab(
         out: directory of the runs, the report and its figures.
         quick: whether every part is shorter.
         resume: continue the study in ``out``.
-        overwrite: replace the study in ``out``.
+        overwrite: replace the study in ``out``, also one of other models.
         watch: called with the name of a run and each row that it logs.
 
     Raises:
@@ -176,18 +185,22 @@ def _write_explorers(out: Path, pages: Mapping[Path, Sequence[tuple[str, Path]]]
 
 
 def _remove_lab(out: Path, names: Sequence[str], data: str) -> None:
-    """Remove the runs of the study, its figures and its page, and nothing else."""
+    """Remove every run in ``out/runs``, also those of other names, the figures and the page, and nothing else."""
     runs = [out / "runs" / name for name in names]
     existing = [path for path in runs if path.exists() and not (path.is_dir() and not any(path.iterdir()))]
     if not existing and not is_ours(out / "report.html"):
         raise InputError(f"out: {str(out)!r} is not empty and not a study of vaelab; it is kept")
     require_removable(out, [data])
+    others = [path for path in sorted((out / "runs").glob("*")) if path not in runs and is_run(path)]
+    existing += others
     with ExitStack() as held:
         for path in existing:  # refuses a directory that is not a run, and a run that is being trained
             held.enter_context(locked(path))
         for path in existing:
             remove_run(path)
             path.with_name(f"{path.name}.log").unlink(missing_ok=True)
+    for path in others:
+        remove_emptied(path)
     remove_report(out)
 
 
