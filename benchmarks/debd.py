@@ -46,6 +46,7 @@ SAMPLES = 1000
 _PATIENT = {
     "latent_dim": 20,
     "hidden_dims": [200],
+    "dropout": 0.0,
     "training": {"steps": 4000, "learning_rate": 2e-3, "validate_every": 50, "patience": 20},
 }
 

@@ -145,6 +145,8 @@ CHOSEN: dict[str, tuple[Any, dict[str, Any], float]] = {
     "grey levels": (lambda: bits_of(20, 100, kind="grey", binarisation="static"), {}, 0.0),
     "no hidden layers": (lambda: bits_of(20, 100), {"hidden_dims": []}, 0.0),
     "given": (lambda: bits_of(20, 100), {"dropout": 0.0}, 0.0),
+    "tree": (lambda: bits_of(20, 100), {"likelihood": "tree"}, 0.2),
+    "autoregressive": (lambda: bits_of(20, 100), {"likelihood": "autoregressive"}, 0.0),
 }
 
 

@@ -51,6 +51,7 @@ Prior = nn.Module | Callable[[int], nn.Module]
 # Of which benchmarks/table_recipe.py measured it.
 _MAY_HAVE_A_TREE = ("bernoulli-vae", "gaussian-vae")
 _MAY_HAVE_DROPOUT, _DROPOUT = ("gaussian-vae",), 0.2
+_GAIN_BY_DROPOUT = ("bernoulli", "tree")  # likelihoods; an autoregressive one loses
 _OF_EVERY_NETWORK = ("hidden_dims", "encoder_dims")  # of those with a name
 _WIDTHS = "a list of layer widths, such as [200, 200]"
 _OF_SOME_NETWORKS = ("activation", "normalisation", "dropout")
@@ -74,7 +75,8 @@ def auto_options(model: str, data: Dataset | DataSpec | int, options: Mapping[st
     gaussian-vae or a bernoulli-vae of a table of bits: with enough rows
     (:func:`~vaelab.likelihoods.has_rows_for_a_tree`) it is ``tree``. ``dropout=None`` of a gaussian-vae is 0.2 for a
     table of bits with few rows (:func:`~vaelab.likelihoods.has_few_rows`), where its network has hidden layers of
-    units, and otherwise 0. The rows of a spec are not known, and count as many.
+    units and the likelihood is ``bernoulli`` or ``tree``; otherwise 0. The rows of a spec are not known, and count as
+    many.
     """
     found: dict[str, Any] = {}
     if options.get("likelihood") == "auto":
@@ -84,8 +86,9 @@ def auto_options(model: str, data: Dataset | DataSpec | int, options: Mapping[st
         network = options["network"]
         widths = require_list("hidden_dims", options["hidden_dims"], _WIDTHS)
         has_units = isinstance(network, str) and _takes(network, "dropout") and len(widths) > 0
+        gains = found.get("likelihood", options["likelihood"]) in _GAIN_BY_DROPOUT
         is_few = isinstance(data, Dataset) and has_few_rows(data)
-        found["dropout"] = _DROPOUT if has_units and is_few else 0.0
+        found["dropout"] = _DROPOUT if has_units and gains and is_few else 0.0
     return found
 
 

@@ -77,7 +77,7 @@ def gaussian_vae(
         normalisation: of the hidden layers: ``none``, or ``layer`` for layer normalisation of each row.
         dropout: share of the units of fully connected hidden layers that a training step leaves out, in the encoder and
             in the decoder; None is 0, and 0.2 for a table of at least 100 columns of bits with fewer than ten training
-            rows for each.
+            rows for each, where the likelihood is ``bernoulli`` or ``tree``.
 
     Raises:
         InputError: an option out of range, or parts that do not fit together.
