@@ -32,7 +32,8 @@ def priors_compared(members: Sequence[ReportedRun]) -> Section | None:
         "Above: the aggregate posterior, one code drawn from q(z|x) for each test observation. Below, on the same "
         "axes: the prior p(z); its shades contain 50, 80 and 95 % of its mass. A draw of the model starts below, so "
         "where there is mass below and no code above, the decoder gets codes that it was not trained on. The ELBO "
-        "is the reconstruction less the KL; a learned prior lowers the KL by going to where the codes are."
+        "is the reconstruction less the KL. For the same codes a learned prior lowers the KL; a training may use this "
+        "for a better reconstruction, so compare both terms."
     )
     live = Live("map", runs[-1], "Walk through the codes of each prior in the explorer")
     return Section("priors", "Priors", guide, "\n".join(_finding(runs)), figure, live)
