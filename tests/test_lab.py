@@ -46,7 +46,7 @@ def test_every_model_of_a_study_that_comes_with_vaelab_has_settings(kind, quick)
 
 
 REFUSED = {
-    "{}": "study.models: field required",
+    "{}": "models: field required",
     "models: {}": "models: expected at least one model; got none",
     "models: {a: 3}": "models.a: expected a table with a model, such as model: gaussian-vae; got 3",
     "models: {a: {model: vae}}": "models.a.model: expected one of gaussian-vae",
@@ -61,7 +61,10 @@ REFUSED = {
     "models: {a: {model: chow-liu, measure: [gradients]}}": "models.a.measure: gradients is for models with codes",
     "models: {a: {model: sbn, bounds: [elb]}}": "models.a.bounds[0]: expected one of 'elbo', 'iwae'",
     "{models: {a: {model: chow-liu}}, settings: {steps: 5}}": "models.a: training.steps: no such setting; chow-liu",
-    "{models: {a: {model: sbn}}, seed: 3}": "study.seed: no such setting; known are study.title, study.settings",
+    "{models: {a: {model: sbn}}, seed: 3}": "seed: no such setting; known are title, settings, longest, models",
+    "models: [sbn]": "models: expected a table; got ['sbn']",
+    "models: {a: {model: sbn}": "is not readable as yaml (while parsing",
+    "{models: {a: {model: sbn}}, settings: {columns: c.yaml}}": "models.a: columns: expected a table; got 'c.yaml'",
 }
 
 
@@ -71,7 +74,9 @@ def test_a_file_that_is_no_study_is_refused_in_one_sentence(text, tmp_path):
     file.write_text(text)
     with pytest.raises(InputError) as refusal:
         read_study(file)
-    assert str(refusal.value).startswith(f"config: {str(file)!r}: {REFUSED[text]}")
+    assert str(refusal.value).startswith(
+        f"config: {str(file)!r}{' ' if REFUSED[text].startswith('is ') else ': '}{REFUSED[text]}"
+    )
 
 
 NO_BOUND = {

@@ -68,7 +68,7 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
     else:
         message = f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
     got = "" if fault["type"] == "value_error" else f"; got {shown(fault['input'])}"
-    raise InputError(f"{key}: {message}{got}{_as_list(key, fault)}")
+    raise InputError(f"{key}: {message}{got}{_as_expected(key, fault)}")
 
 
 def _expected(first: ErrorDetails, faults: Sequence[ErrorDetails]) -> str:
@@ -98,9 +98,11 @@ def _path(parts: Iterable[int | str]) -> str:
     return path.removeprefix(".")
 
 
-def _as_list(key: str, fault: ErrorDetails) -> str:
-    """Return the value written as the expected list."""
+def _as_expected(key: str, fault: ErrorDetails) -> str:
+    """Return how to write the value: as the expected list, or the columns of a file."""
     value = fault["input"]
+    if key == "columns" and isinstance(value, str):
+        return f" (write --columns {shown(value)}; in a file of settings write the lines of that file)"
     if _EXPECTED.get(fault["type"]) != "a list" or not isinstance(value, int | float | str):
         return ""
     return f" (write {'' if key.endswith(']') else f'{key}='}[{shown(value)}])"
@@ -117,7 +119,7 @@ def _instead(kind: type[BaseModel], key: str, where: str) -> str:
     close += difflib.get_close_matches(key, known, n=1, cutoff=0.8)
     if close:
         return f" (did you mean {' or '.join(map(repr, list(dict.fromkeys(close))[:3]))}?)"
-    if not where:
+    if issubclass(kind, Settings):
         return "; vaelab settings MODEL lists all"
     return f"; known are {', '.join(known)}" if known else f"; this {where} has no options"
 

@@ -73,8 +73,9 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: a missing file, another kind of file, content that is not keys and values.
     """
+    content = read_content(path, "config")
     try:
-        return nested(read_content(path, "config").items())
+        return nested(content.items())
     except InputError as refusal:
         raise InputError(f"config: {shown(str(path))}: {refusal}") from None
 

@@ -92,8 +92,9 @@ def read_study(path: Path) -> Study:
     Raises:
         InputError: a missing file, or content that is not a study; the sentence names the key.
     """
+    content = read_content(path, "config")
     try:
-        return _study_of(read_content(path, "config"))
+        return _study_of(content)
     except InputError as refusal:
         raise InputError(f"config: {shown(str(path))}: {refusal}") from None
 
@@ -108,7 +109,7 @@ def packaged_study(spec: DataSpec) -> tuple[Study, str]:
 
 
 def _study_of(content: Mapping[str, Any]) -> Study:
-    study = cast(Study, validate(Study, content, "study"))
+    study = cast(Study, validate(Study, content))
     if not study.models:
         raise InputError("models: expected at least one model; got none")
     for name, table in study.models.items():
