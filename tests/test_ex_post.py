@@ -1,12 +1,18 @@
 """Room: training. A prior that is fitted to the codes of a trained model: what changes, what stays, what is refused."""
 
+import signal
+
 import pytest
 import torch
 
 import vaelab
+import vaelab.training.prior
 from tests.commands import CommandLine
 from tests.laws.models import binary_data
 from vaelab.errors import InputError
+from vaelab.networks import Dropout
+from vaelab.objectives import IWAE
+from vaelab.priors import BIT_PRIORS, REAL_PRIORS, GaussianPrior
 
 MODELS = {
     "gaussian_vae": {"latent_dim": 3, "hidden_dims": [4]},
@@ -54,7 +60,7 @@ def test_the_prior_is_fitted_and_nothing_else_changes(name, prior, data, trained
     of_prior = "prior.top." if name == "deep_gaussian_vae" else "prior."
     kept = [key for key in before if not key.startswith(of_prior)]
     assert all(torch.equal(fitted.model.state_dict()[key], before[key]) for key in kept)
-    assert fitted.words.startswith(prior)
+    assert fitted.description.startswith(prior)
     assert bound_of(fitted.model, data) > bound_of(model, data)
     fitted.model.save(tmp_path / "m")
     again = vaelab.load(tmp_path / "m")
@@ -87,6 +93,31 @@ def test_one_component_has_the_moments_of_the_codes(data, trained):
         ),
         ("gaussian_vae", {"prior_components": 0}, "prior_components: expected an integer of at least 1; got 0"),
         ("gaussian_vae", {"steps": 5}, "steps: goes with a prior that is trained in steps; a mixture is not"),
+        (
+            "gaussian_vae",
+            {"prior_components": 601},
+            "prior_components: expected at most 600, the codes of the tr.*; got 601",
+        ),
+        (
+            "bernoulli_vae",
+            {"prior_components": 601},
+            "prior_components: expected at most 600, the codes of the t.*; got 601",
+        ),
+        (
+            "gaussian_vae",
+            {"prior": "vamp", "optimizer": None},
+            "optimizer: fit_prior takes none; expected settings of the",
+        ),
+        (
+            "gaussian_vae",
+            {"prior": "vamp", "estimator": None},
+            "estimator: fit_prior takes none; expected settings of the",
+        ),
+        (
+            "gaussian_vae",
+            {"objective": IWAE()},
+            "objective: fit_prior takes none; expected settings of the training",
+        ),
         ("gaussian_vae", {"prior": "flow", "prior_components": 5}, "prior_components: goes with prior=mixture or vamp"),
     ],
 )
@@ -94,6 +125,68 @@ def test_what_cannot_be_fitted_is_refused(name, arguments, sentence, data):
     model = getattr(vaelab, name)(data, 2, hidden_dims=[4], seed=0)
     with pytest.raises(InputError, match=sentence):
         vaelab.fit_prior(model, data, **arguments)
+
+
+def test_a_model_that_cannot_be_built_again_is_refused(data):
+    own = vaelab.gaussian_vae(data, 2, hidden_dims=[4], prior=GaussianPrior(2), seed=0)
+    with pytest.raises(InputError, match=r"model: expected a gaussian-vae or .* that can be built again"):
+        vaelab.fit_prior(own, data)
+    changed = vaelab.gaussian_vae(data, 2, hidden_dims=[4], seed=0)
+    changed.likelihood = torch.nn.Sequential(changed.likelihood)
+    with pytest.raises(InputError, match="model: expected the parts that gaussian-vae has by its options; likelihood"):
+        vaelab.fit_prior(changed, data, "vamp", 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "prior", "training"),
+    [("gaussian_vae", "vamp", {"steps": 60, "device": "cpu"}), ("bernoulli_vae", "mixture", {})],
+)
+def test_an_interrupted_fit_has_no_result(name, prior, training, data, trained, monkeypatch):
+    fit = vaelab.fit
+
+    def interrupted(*args, **options):
+        return fit(*args, **options, callback=lambda row: signal.raise_signal(signal.SIGINT))
+
+    monkeypatch.setattr(vaelab.training.prior, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        vaelab.fit_prior(trained[name], data, prior, 4, **training)
+
+
+def test_a_fit_in_steps_leaves_out_no_unit_and_moves_the_prior_alone(data, monkeypatch):
+    model, fit, seen = vaelab.gaussian_vae(data, 2, hidden_dims=[4], dropout=0.5, seed=0), vaelab.fit, []
+
+    def watched(new, *args, **options):
+        seen.extend(part.rate for part in new.modules() if isinstance(part, Dropout))
+        assert all(weight.requires_grad == name.startswith("prior.") for name, weight in new.named_parameters())
+        assert options["learning_rate"] == 0.01
+        return fit(new, *args, **options)
+
+    monkeypatch.setattr(vaelab.training.prior, "fit", watched)
+    new = vaelab.fit_prior(model, data, "vamp", 4, steps=2, learning_rate=0.01, device="cpu").model
+    assert seen == [0.0, 0.0]
+    assert [part.rate for part in new.modules() if isinstance(part, Dropout)] == [0.5, 0.5]
+    assert all(weight.requires_grad for weight in new.parameters())
+
+
+def test_the_new_model_has_numbers_of_the_type_of_the_old(data):
+    model = vaelab.gaussian_vae(data, 2, hidden_dims=[4], seed=0).double()
+    new = vaelab.fit_prior(model, data, prior_components=1)
+    assert {weight.dtype for weight in new.model.parameters()} == {torch.float64}
+    assert new.description == "mixture of 1 component"
+    with pytest.raises(InputError, match="expected weights of type float32"):
+        vaelab.fit_prior(model, data, "vamp", 4)
+
+
+def test_pseudo_inputs_on_one_layer_start_at_rows(data):
+    model = vaelab.deep_gaussian_vae(data, layers=[2], hidden_dims=[[4]], seed=0)
+    new = vaelab.fit_prior(model, data, "vamp", 4, steps=1, learning_rate=1e-9, device="cpu").model
+    inputs, rows = new.prior.top.inputs.detach(), data.train.observations().bits(slice(None))
+    assert torch.cdist(inputs, rows).amin(1).max() < 0.02 * 5 * rows.shape[1] ** 0.5  # noise of 0.01
+
+
+def test_the_help_names_every_prior_that_can_be_fitted(command):
+    text = command("fit-prior", "--help").out
+    assert all(name in text for name in [*list(REAL_PRIORS)[1:], *list(BIT_PRIORS)[1:], "--device"])
 
 
 def test_the_command_saves_the_model_and_prints_both_bounds(command, data, trained, tmp_path):

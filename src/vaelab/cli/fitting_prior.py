@@ -21,18 +21,22 @@ __all__ = ["fit_prior"]
 def fit_prior(
     run: ModelPath,
     out: Annotated[Path, typer.Option(metavar="DIR", help="A new or empty directory.")],
-    prior: Annotated[str, typer.Option(metavar="NAME", help="mixture, flow, vamp, ...")] = "mixture",
+    prior: Annotated[str, typer.Option(metavar="NAME", help="One of the names above.")] = "mixture",
     prior_components: Annotated[
-        int | None, typer.Option(metavar="C", help="Components; without it the BIC chooses.")
+        int | None, typer.Option(metavar="C", help="Of mixture or vamp  [default: by the BIC, or 100]")
     ] = None,
     data: DataFile = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="Steps, of all but a mixture.")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of these steps: auto, cpu or cuda  [default: auto]")
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the codes and of the fit.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Fit a prior to the codes of a trained model, and save the model with it.
 
-    Encoder and decoder stay as they are. The bound is computed again under the new prior, on the test split.
+    Encoder and decoder stay as they are. The bound is computed again under the new prior, on the test split. Priors of
+    real codes: mixture, vamp, flow; of bits: learned, mixture, autoregressive.
     """
     from vaelab.cli.opened import OpenedModel
     from vaelab.evaluation import evaluate
@@ -42,10 +46,11 @@ def fit_prior(
 
     require_free(out, (MODEL_FILE, WEIGHTS_FILE), overwrite, "a saved model", "out")
     opened = OpenedModel(run, data)
-    training: dict[str, Any] = {} if steps is None else {"steps": steps}
+    given = {"steps": steps, "device": device}
+    training: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     fitted = fit(opened.model, opened.data, prior, prior_components, seed=seed, **training)
     fitted.model.save(out, overwrite)
-    say(f"wrote {out}: {fitted.words}")
+    say(f"wrote {out}: {fitted.description}")
     for name, model in (("prior of the training", opened.model), (f"ex-post prior ({prior})", fitted.model)):
         record = evaluate(model, opened.data, bounds=("elbo",), samples=1)["elbo"]
         print_text(f"{name}: elbo {record.value:.3f} ± {record.standard_error:.3f} nats, test split")

@@ -41,6 +41,7 @@ __all__ = [
     "builder",
     "layer_sizes",
     "real_code_size",
+    "start_prior",
 ]
 
 P = ParamSpec("P")
@@ -139,13 +140,19 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
 
 def _learn_from(model: Model, data: Dataset) -> None:
     """Let the parts of a new model learn from the training rows what they can before the training."""
-    parts: list[object] = [model]
+    part = columns_of(model.likelihood) if isinstance(model, LatentVariableModel) else model
+    if isinstance(part, ColumnLikelihood | DensityModel):
+        part.learn_from(data)
     if isinstance(model, LatentVariableModel):
-        reads_x = isinstance(model.prior, ChainPrior) and len(model.layers) == 1  # the posterior of the top layer
-        parts = [columns_of(model.likelihood), model.prior.top if reads_x else model.prior]
-    for part in parts:
-        if isinstance(part, ColumnLikelihood | DensityModel | VampPrior):
-            part.learn_from(data)
+        start_prior(model, data)
+
+
+def start_prior(model: LatentVariableModel, data: Dataset) -> None:
+    """Start the pseudo-inputs of a new VampPrior at training rows, if they are values of x; other priors stay."""
+    reads_x = isinstance(model.prior, ChainPrior) and len(model.layers) == 1  # the posterior of the top layer
+    prior = model.prior.top if reads_x else model.prior
+    if isinstance(prior, VampPrior):
+        prior.learn_from(data)
 
 
 def _check_network(given: Mapping[str, Any], signature: inspect.Signature) -> None:

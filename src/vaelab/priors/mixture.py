@@ -130,8 +130,8 @@ class MixturePrior(nn.Module):
             return ""
         count, candidates = len(self.weights), ", ".join(map(str, self.candidates))
         if count in self.candidates:
-            return f"chosen by BIC among {candidates}"
-        return f"chosen by BIC in a search that began with {candidates} and continued while the best was at its edge"
+            return f"chosen by the BIC among {candidates}"
+        return f"chosen by the BIC (tried from {candidates} on)"
 
     def load(self, arrays: Mapping[str, np.ndarray | Tensor]) -> None:
         """Set the arrays of a fitted mixture, after checking their shapes."""

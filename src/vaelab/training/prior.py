@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from vaelab.errors import InputError, require_choice, require_int
 from vaelab.estimators import ScoreFunction
 from vaelab.evaluation.encode import chunks
 from vaelab.models import MODELS, LatentVariableModel, bernoulli_mixture, require_latent
+from vaelab.models.build import start_prior
+from vaelab.networks import Dropout
 from vaelab.priors import (
     BIT_PRIORS,
     REAL_PRIORS,
@@ -24,11 +27,11 @@ from vaelab.priors import (
     ChainPrior,
     MixturePrior,
     NormalMixturePrior,
-    VampPrior,
 )
 from vaelab.seeds import seeded
 from vaelab.training.density import as_often
 from vaelab.training.fitting import fit
+from vaelab.training.result import FitResult
 
 __all__ = ["FittedPrior", "fit_prior"]
 
@@ -43,11 +46,11 @@ class FittedPrior:
 
     Attributes:
         model: a new model; its encoder and decoder have the weights of the model that was given.
-        words: what the prior is, and how it was fitted.
+        description: what the prior is, and how it was fitted.
     """
 
     model: LatentVariableModel
-    words: str
+    description: str
 
 
 def fit_prior(
@@ -64,16 +67,17 @@ def fit_prior(
     Encoder and decoder keep their weights. Of the ELBO, `E_q[log p(x|z)] + E_q[log p(z)] + H[q]`, the prior changes one
     term, so the best prior maximises
 
-    `E_x E_q(z|x)[log p(z)]`,
+    `E_x E_q(z|x)[log p(z)]`, in nats,
 
-    the log-likelihood of codes drawn from q(z|x). The new model is another p(x): bounds of the model that was trained
-    are not bounds of this one, and have to be computed again.
+    the log-likelihood of codes drawn from q(z|x), which the fit makes as large as it can. The new model is another
+    p(x): bounds of the model that was trained are not bounds of this one, and have to be computed again.
 
     A ``mixture`` is fitted by expectation-maximisation to one code of each row, with a number of components that the
     Bayesian information criterion chooses: for real codes it begins with 10 to 40 and goes on while the best is at an
-    edge of those tried, for bits among 1 to 300. Other priors are trained by stochastic gradients on the ELBO, with the
-    weights of the best validation. In a Gaussian VAE of several layers it is the prior of the top layer. Sources:
-    Ghosh et al. (2020), https://arxiv.org/abs/1903.12436; Schwarz (1978), https://doi.org/10.1214/aos/1176344136.
+    edge of those tried, for bits among 1 to 300; only numbers with at least ten codes (of bits four) for each component
+    are tried. Other priors are trained by stochastic gradients on the ELBO, without dropout, with the weights of the
+    best validation. In a Gaussian VAE of several layers it is the prior of the top layer. Sources: Ghosh et al. (2020),
+    https://arxiv.org/abs/1903.12436; Schwarz (1978), https://doi.org/10.1214/aos/1176344136.
 
     Args:
         model: a ``gaussian_vae``, ``deep_gaussian_vae`` or ``bernoulli_vae``; it stays as it is.
@@ -83,15 +87,18 @@ def fit_prior(
             or is 100 inputs.
         seed: of the codes and of everything random in the fit.
         **training: fields of :class:`TrainingSettings`, such as ``steps``, and ``device``, for all but a ``mixture``.
+            Without ``learning_rate`` it is 0.005.
 
     Raises:
-        InputError: another model, a prior that is not learned or not one of its codes.
+        InputError: another model, or one that cannot be built again from its options; a prior that is not learned or
+            not one of its codes; more components of a mixture than codes; an option that does not go with the prior.
+        KeyboardInterrupt: Ctrl-C or SIGTERM ended the fit; there is no result.
 
     >>> from vaelab.data import load_data
     >>> from vaelab.models import gaussian_vae
     >>> data = load_data("mnist")
     >>> fitted = fit_prior(gaussian_vae(data, latent_dim=2, hidden_dims=[8], seed=0), data, prior_components=3)
-    >>> fitted.words, fitted.model.prior()
+    >>> fitted.description, fitted.model.prior()
     ('mixture of 3 components', Mixture(log_weights: (3,), DiagonalNormal(loc: (3, 2), log_scale: (3, 2))))
     """
     latent = require_latent(model, "fit_prior")
@@ -100,19 +107,30 @@ def fit_prior(
     _require_prior(latent, prior)
     if prior_components is not None:
         require_int("prior_components", prior_components, 1)
+    _require_settings(training)
     if prior != "mixture":
         return _by_gradients(latent, data, prior, prior_components, seed, training)
     if training:
         raise InputError(f"{next(iter(training))}: goes with a prior that is trained in steps; a mixture is not")
+    codes = _codes(latent, data, "train", seed)
+    if prior_components is not None and prior_components > len(codes):
+        raise InputError(
+            f"prior_components: expected at most {len(codes)}, the codes of the training split; got {prior_components}"
+        )
     fit_mixture = _mixture_of_bits if latent.code == "bits" else _mixture_of_numbers
-    return fit_mixture(latent, data, prior_components, seed)
+    return fit_mixture(latent, data, codes, prior_components, seed)
 
 
 def _require_prior(model: LatentVariableModel, prior: str) -> None:
-    """Refuse a model whose prior has no option, and a prior that is not learned."""
-    if model.built_with is None or "prior" not in model.built_with.options:
-        able = ", ".join(name for name, row in MODELS.items() if "prior" in inspect.signature(row.build).parameters)
-        raise InputError(f"model: expected one with the option prior ({able}); got {model.name}")
+    """Refuse a model whose prior has no option or that cannot be built again, and a prior that is not learned."""
+    able = [name for name, row in MODELS.items() if "prior" in inspect.signature(row.build).parameters]
+    if model.built_with is None:
+        raise InputError(
+            f"model: expected a {' or '.join(able)} that can be built again from its options; got a {model.name} "
+            "with a module, a function or a class of your own"
+        )
+    if model.built_with.name not in able:
+        raise InputError(f"model: expected one with the option prior ({', '.join(able)}); got {model.name}")
     table = list(BIT_PRIORS if model.code == "bits" else REAL_PRIORS)
     require_choice("prior", prior, table[1:])  # the first is fixed
 
@@ -124,15 +142,19 @@ def _rebuilt(
     assert model.built_with is not None
     options = model.built_with.options | {"prior": prior, "prior_components": components}
     new = require_latent(MODELS[model.built_with.name].build(model.spec, **options, seed=seed), "fit_prior")
-    of_prior = "prior.top." if isinstance(model.prior, ChainPrior) else "prior."
-    weights = {name: weight for name, weight in model.state_dict().items() if not name.startswith(of_prior)}
-    new.load_state_dict(weights, strict=False)
     if model.may_be_missing:
         new.allow_missing()
-    if isinstance(new.prior, VampPrior):
-        with seeded(seed, "prior"):
-            new.prior.learn_from(data)
-    return new.to(model.any_weight.device).eval()
+    with seeded(seed, "prior"):
+        start_prior(new, data)
+    new.to(model.any_weight)  # its device and its type of numbers
+    of_prior = "prior.top." if isinstance(model.prior, ChainPrior) else "prior."
+    weights = {name: weight for name, weight in model.state_dict().items() if not name.startswith(of_prior)}
+    missing, unexpected = new.load_state_dict(weights, strict=False)
+    if other := unexpected + [name for name in missing if not name.startswith(of_prior)]:
+        raise InputError(
+            f"model: expected the parts that {model.name} has by its options; {other[0]} is of another part"
+        )
+    return new.eval()
 
 
 def _top(model: LatentVariableModel) -> nn.Module:
@@ -149,8 +171,9 @@ def _codes(model: LatentVariableModel, data: Dataset, split: str, seed: int) -> 
     return z if observed.weights is None else as_often(z, observed.weights.cpu())
 
 
-def _mixture_of_numbers(model: LatentVariableModel, data: Dataset, components: int | None, seed: int) -> FittedPrior:
-    z = _codes(model, data, "train", seed)
+def _mixture_of_numbers(
+    model: LatentVariableModel, data: Dataset, z: Tensor, components: int | None, seed: int
+) -> FittedPrior:
     few = [count for count in _COMPONENTS if count * _CODES_EACH <= len(z)] or [1]
     found = MixturePrior(z.shape[1], few if components is None else components, "diag")
     found.fit(z, seed)
@@ -161,14 +184,17 @@ def _mixture_of_numbers(model: LatentVariableModel, data: Dataset, components: i
         prior.log_weights.copy_(found.weights.log())
         prior.means.copy_(found.means)
         prior.log_scales.copy_(0.5 * found.covariances.diagonal(dim1=-2, dim2=-1).log())
-    return FittedPrior(new, ", ".join(filter(None, (f"mixture of {len(found.weights)} components", found.choice()))))
+    return _described(new, len(found.weights), found.choice())
 
 
-def _mixture_of_bits(model: LatentVariableModel, data: Dataset, components: int | None, seed: int) -> FittedPrior:
-    splits = {name: Split(_codes(model, data, name, seed).numpy().astype(np.uint8)) for name in ("train", "validation")}
+def _mixture_of_bits(
+    model: LatentVariableModel, data: Dataset, z: Tensor, components: int | None, seed: int
+) -> FittedPrior:
+    drawn = {"train": z, "validation": _codes(model, data, "validation", seed)}
+    splits = {name: Split(bits.numpy().astype(np.uint8)) for name, bits in drawn.items()}
     codes = Dataset("codes", splits | {"test": splits["validation"]}, "binary", scale=1)
     mixture = bernoulli_mixture(codes, components=components or "auto", selection="bic", seed=seed)
-    fit(mixture, codes, seed=seed, device="cpu")
+    _require_whole(fit(mixture, codes, seed=seed, device="cpu"))
     found: Any = mixture.distribution()
     new = _rebuilt(model, "mixture", len(found.log_weights), data, seed)
     prior = _top(new)
@@ -176,19 +202,55 @@ def _mixture_of_bits(model: LatentVariableModel, data: Dataset, components: int 
     with torch.no_grad():
         prior.log_weights.copy_(found.log_weights)
         prior.logits.copy_(found.components.logits)
-    chosen = "" if components else ", chosen by BIC"
-    return FittedPrior(new, f"mixture of {len(found.log_weights)} components{chosen}")
+    return _described(new, len(found.log_weights), "" if components else "chosen by the BIC")
+
+
+def _described(model: LatentVariableModel, count: int, choice: str) -> FittedPrior:
+    """Return a model with a mixture, and how many components it has and what chose them."""
+    text = f"mixture of {count} component{'' if count == 1 else 's'}"
+    return FittedPrior(model, f"{text}, {choice}" if choice else text)
 
 
 def _by_gradients(
     model: LatentVariableModel, data: Dataset, prior: str, components: int | None, seed: int, training: dict[str, Any]
 ) -> FittedPrior:
     new = _rebuilt(model, prior, components, data, seed)
-    weights = list(_top(new).parameters())
-
-    def of_prior(parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(weights, lr=_RATE)
-
     estimator = ScoreFunction(new) if new.code == "bits" else None
-    result = fit(new, data, estimator=estimator, optimizer=of_prior, seed=seed, **training)
+    with _only_prior_learns(new):
+        result = fit(new, data, estimator=estimator, seed=seed, **{"learning_rate": _RATE, **training})
+    _require_whole(result)
     return FittedPrior(new, f"{prior}, trained for {result.steps:,} steps")
+
+
+def _require_settings(training: Mapping[str, Any]) -> None:
+    """Refuse arguments of ``fit`` that are neither settings of the training nor the device."""
+    for name in training:
+        if name in inspect.signature(fit).parameters and name != "device":
+            raise InputError(
+                f"{name}: fit_prior takes none; expected settings of the training, such as steps, or device"
+            )
+
+
+def _require_whole(result: FitResult) -> None:
+    """Interrupt the caller too if a signal ended the fit: the prior of a part of the steps is no result."""
+    if result.stop_reason == "interrupted":
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _only_prior_learns(model: LatentVariableModel) -> Iterator[None]:
+    """Inside the block no weight but those of the prior takes gradients, and a training leaves out no unit.
+
+    So the codes of a step are those of q(z|x), as after the fit.
+    """
+    layers = {part: part.rate for part in model.modules() if isinstance(part, Dropout)}
+    model.requires_grad_(False)
+    _top(model).requires_grad_(True)
+    for layer in layers:
+        layer.rate = 0.0
+    try:
+        yield
+    finally:
+        model.requires_grad_(True)
+        for layer, rate in layers.items():
+            layer.rate = rate
