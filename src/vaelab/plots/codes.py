@@ -18,15 +18,39 @@ from vaelab.plots.style import CLASS_COLOURS, INK, Array, legible, plain
 __all__ = ["CodesAndPrior", "codes_and_mixture", "codes_and_priors", "latent_map"]
 
 _SHARES = (0.5, 0.8, 0.95)  # of the mass of a density that its shades contain
+_NAME = 14  # points, of the name of a class
+_ROUNDS = 200  # at most, of moving names apart
 _SHADES = ("#dcd8ee", "#a49ccf", "#6a5eac")  # from the largest share to the smallest
 
 
 def _class_names(axes: Axes, points: Array, labels: Array) -> None:
-    """Write each class at the median of its points, so that readers do not depend on colours alone."""
-    for index in np.unique(labels):
-        x, y = np.median(points[labels == index], axis=0)
+    """Write each class at the median of its points, so that readers do not depend on colours alone.
+
+    Names that would overlap are moved apart. The limits of the axes have to be set before.
+    """
+    classes = np.unique(labels)
+    medians = np.array([np.median(points[labels == index], axis=0) for index in classes])
+    least = _NAME * (1 + 0.6 * (len(str(classes.max())) - 1)) * axes.figure.dpi / 72  # pixels
+    axes.apply_aspect()
+    places = axes.transData.inverted().transform(moved_apart(axes.transData.transform(medians), least))
+    for index, (x, y) in zip(classes, places, strict=True):
         outline = [withStroke(linewidth=3, foreground="white")]
-        axes.text(x, y, str(index), fontsize=14, weight="bold", ha="center", va="center", path_effects=outline)
+        axes.text(x, y, str(index), fontsize=_NAME, weight="bold", ha="center", va="center", path_effects=outline)
+
+
+def moved_apart(places: Array, least: float) -> Array:
+    """Return places (N, 2), moved until any two of them have about a least distance; far ones stay where they are."""
+    angle = np.arange(len(places))
+    places = places + 1e-3 * least * np.stack([np.cos(angle), np.sin(angle)], 1)  # two at one point get a direction
+    for _ in range(_ROUNDS):
+        apart = places[:, None] - places  # (N, N, 2)
+        distance = np.linalg.norm(apart, axis=-1) + np.eye(len(places)) * least
+        lack = np.maximum(least - distance, 0)
+        if lack.max() < 0.02 * least:
+            break
+        steps = 0.5 * ((lack / distance)[..., None] * apart).sum(1)
+        places = places + steps / np.maximum((lack > 0).sum(1, keepdims=True), 1)  # the mean over those too near
+    return places
 
 
 def _scatter(axes: Axes, points: Array, labels: Array | None, limits: float = 0.0) -> None:
@@ -68,8 +92,6 @@ def codes_and_mixture(
     figure = Figure(figsize=(12, 5.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     _scatter(left, codes, labels)
-    if labels is not None:
-        _class_names(left, codes, labels)
     _scatter(right, samples, None)
     reach = 2 * np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))  # half-widths of the ellipses
     low = np.minimum(np.quantile(codes, 0.001, axis=0), (means - reach).min(0))
@@ -80,6 +102,8 @@ def codes_and_mixture(
         axes.set_title(legible(title, 90), fontsize=11, color=INK)
         axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
         axes.set_ylim(low[1] - margin[1], high[1] + margin[1])
+    if labels is not None:
+        _class_names(left, codes, labels)
     return figure
 
 
@@ -102,8 +126,6 @@ def codes_and_priors(runs: Mapping[str, CodesAndPrior]) -> Figure:
     grid = figure.subplots(2, len(runs), squeeze=False)
     for (above, below), (title, run) in zip(grid.T, runs.items(), strict=True):
         _scatter(above, run.codes, run.labels)
-        if run.labels is not None:
-            _class_names(above, run.codes, run.labels)
         above.set_title(legible(title, 34), fontsize=10.5, color=INK)
         levels = _heights(run.density)
         below.contourf(run.axis, run.axis, run.density, [*levels, np.inf], colors=_SHADES, extend="neither")
@@ -114,6 +136,8 @@ def codes_and_priors(runs: Mapping[str, CodesAndPrior]) -> Figure:
             axes.set_xlim(run.axis[0], run.axis[-1])
             axes.set_ylim(run.axis[0], run.axis[-1])
             axes.set_aspect("equal")
+        if run.labels is not None:
+            _class_names(above, run.codes, run.labels)
     return figure
 
 
