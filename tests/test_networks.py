@@ -247,7 +247,7 @@ def test_what_is_no_image_is_refused(inputs, outputs, sentence):
         (SHAPES[1], gaussian_vae, "resnet"),
         (SHAPES[0], bernoulli_vae, "resnet"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_models_of_convolutions_train(shape, build, network):
     data = binary_data((100, 20, 20), image_shape=shape)
