@@ -7,8 +7,8 @@ makes as many steps as the budget of the study allows: 20 000 evaluations for ev
 for the best of them and for the cures of collapsed bits (``long``), with compiled steps. A finished training is kept in
 OUT/NAME/ and not made again, nor is one that OUT/NAME.json already holds, so a study that was stopped goes on; NAME is
 ``estimators_study`` or ``estimators_study_long``. At the end OUT/NAME.json holds all of it, and OUT/NAME.png the
-curves. On a processor, times are processor seconds of one thread, validations included, so that what else runs on the
-machine matters little; on a GPU they are seconds by the clock.
+curves. Times are processor seconds of one thread, validations included, so that what else runs on the machine matters
+little; of a training on a GPU none are kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import json
 import multiprocessing
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,15 +161,13 @@ def train_one(study: Study, net: str, label: str, seed: int, device: str, path: 
     settings, evaluations = settings_of(study, net, label, seed)
     with seeded(seed, "weights"):
         model = settings.build_model(data)
-    curve: list[dict[str, float]] = []
-    clock: Callable[[], float] = time.process_time if device == "cpu" else time.perf_counter
-    started = clock()
+    curve: list[dict[str, float | None]] = []
+    started = time.process_time()
 
     def watch(row: dict[str, Any]) -> None:
         if "val/bound" in row:
-            curve.append(
-                {"step": row["step"], "seconds": round(clock() - started, 2), "bound": round(row["val/bound"], 3)}
-            )
+            seconds = round(time.process_time() - started, 2) if device == "cpu" else None
+            curve.append({"step": row["step"], "seconds": seconds, "bound": round(row["val/bound"], 3)})
 
     result: dict[str, Any] = {
         "net": net,
@@ -282,6 +279,8 @@ def draw(study: Study, results: list[dict[str, Any]]) -> bytes:
     grid = figure.subplots(len(study.seeds), 2, squeeze=False)
     shown = [label for label in study.labels if "iwae" not in label]  # the others report another bound
     styles = ("-", "--", ":", "-.")
+    timed = (run["machine"] for run in results if any(point["seconds"] is not None for point in run["curve"]))
+    clocked = next(timed, None)  # times of one machine are drawn
     for row, net in zip(grid, study.seeds, strict=True):
         ends = []
         for number, label in enumerate(shown):
@@ -291,18 +290,16 @@ def draw(study: Study, results: list[dict[str, Any]]) -> bytes:
             points = list(zip(*(run["curve"] for run in runs), strict=True))
             bounds = [sum(point["bound"] for point in same) / len(same) for same in points]
             ends.append(bounds[1])
-            abscissae = (
-                [same[0]["step"] * runs[0]["decoder_evaluations"] for same in points],
-                [sum(point["seconds"] for point in same) / len(same) for same in points],
-            )
+            abscissae = [[same[0]["step"] * runs[0]["decoder_evaluations"] for same in points]]
+            if all(run["machine"] == clocked for run in runs):
+                abscissae.append([sum(point["seconds"] for point in same) / len(same) for same in points])
             line = {
                 "color": LINE_COLOURS[number % len(LINE_COLOURS)],
                 "linestyle": styles[number // len(LINE_COLOURS)],
                 "label": label,
                 "linewidth": 1.6,
             }
-            shown_on = row if runs[0]["machine"] == results[0]["machine"] else row[:1]  # times of one machine
-            for axes, x in zip(shown_on, abscissae, strict=False):
+            for axes, x in zip(row, abscissae, strict=False):
                 axes.plot(x, bounds, **line)
         for axes, name in zip(
             row, ("decoder evaluations an observation", "processor time, one thread (s)"), strict=True
