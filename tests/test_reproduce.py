@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import pytest
 from benchmarks.reproduce.recipes import RECIPES
 from benchmarks.reproduce.records import add_record, read_records
@@ -18,6 +21,13 @@ def test_the_settings_of_a_recipe_are_settings(row):
     assert settings.build_objective().name in ("elbo", "iwae")
     assert settings.build_estimator(Sizes(784, 40)).samples >= 1
     assert recipe.training_rows in (50_000, 59_600)
+
+
+def test_the_table_has_no_training_of_another_objective_than_its_row():
+    same_bound = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "reproduce_table.py"))["_bound_of"]
+    for changes, equal in {"objective.warm_up=0": True, "objective.name=iwae": False, "seed=1": True}.items():
+        assert (same_bound(RECIPES["vae"], [changes]) == same_bound(RECIPES["vae"], [])) == equal
+    assert same_bound(RECIPES["iwae-5"], ["estimator.samples=50"]) != same_bound(RECIPES["iwae-5"], [])
 
 
 def test_a_record_replaces_that_of_the_same_training(tmp_path):
