@@ -32,6 +32,7 @@ from vaelab.networks import (
     Standardised,
     output_bias,
 )
+from vaelab.networks.flow import CouplingFlow
 from vaelab.networks.resnet import Residual
 from vaelab.objectives import ELBO, IWAE
 from vaelab.posteriors import BernoulliPosterior, DeltaPosterior, GaussianPosterior
@@ -165,6 +166,12 @@ def test_an_activation_that_there_is_not_is_refused():
 def test_a_network_that_cannot_be_built_is_refused(network, options, sentence):
     with pytest.raises(InputError, match=sentence):
         network(**{"inputs": (8, 8), "outputs": 2, **options})
+
+
+@pytest.mark.parametrize(("sizes", "sentence"), [((0, 2), "dim: expected an integer"), ((3, 1.5), "context: expected")])
+def test_a_flow_of_no_size_is_refused(sizes, sentence):
+    with pytest.raises(InputError, match=sentence):
+        CouplingFlow(*sizes)
 
 
 @pytest.mark.parametrize("hidden_dims", [200, None])

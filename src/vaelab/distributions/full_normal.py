@@ -26,7 +26,8 @@ class FullNormal(Reparameterised):
     `log N(z; mu, L L^T) = -1/2 [|L^-1 (z - mu)|^2 + 2 sum_j log sigma_j + D log 2 pi]`.
 
     With B = 0 it is the :class:`DiagonalNormal` of the same mu and sigma. The density solves a triangular system of D
-    equations, and never inverts a matrix. ``log_scale`` is limited as in :class:`DiagonalNormal`. Source of the factor:
+    equations, and never inverts a matrix. ``log_scale`` is limited as in :class:`DiagonalNormal`; B is
+    not, and where it is infinite, densities are NaN. Source of the factor:
     Rezende, Mohamed & Wierstra (2014), https://arxiv.org/abs/1401.4082, section 4.3 and appendix B.
 
     Args:
@@ -36,7 +37,7 @@ class FullNormal(Reparameterised):
         validate_args: check parameters and values, as in torch; false by default.
 
     Raises:
-        InputError: another number of columns in ``below``.
+        InputError: ``loc`` or ``below`` without an axis, or another number of columns in ``below``.
 
     >>> q = FullNormal(torch.zeros(2), torch.zeros(2), torch.tensor([1.0]))
     >>> q.log_prob(torch.zeros(2)), q.variance
@@ -55,6 +56,10 @@ class FullNormal(Reparameterised):
     below: Tensor
 
     def __init__(self, loc: Tensor, log_scale: Tensor, below: Tensor, validate_args: bool = False) -> None:
+        if not (loc.ndim and below.ndim):
+            raise InputError(
+                f"loc, below: expected at least one axis; got shapes {tuple(loc.shape)} and {tuple(below.shape)}"
+            )
         size = loc.shape[-1]
         if below.shape[-1] != size * (size - 1) // 2:
             raise InputError(f"below: expected {size * (size - 1) // 2} columns for D = {size}; got {below.shape[-1]}")
@@ -123,8 +128,9 @@ class FullNormal(Reparameterised):
 
 
 def _solve(factor: Tensor, columns: Tensor) -> Tensor:
-    solved: Tensor = torch.linalg.solve_triangular(factor, columns, upper=False, unitriangular=True)
-    return solved
+    # torch has no such solver for bfloat16 and float16
+    wide, vectors = (part.to(torch.promote_types(part.dtype, torch.float32)) for part in (factor, columns))
+    return torch.linalg.solve_triangular(wide, vectors, upper=False, unitriangular=True).to(columns.dtype)
 
 
 def _kl(q: FullNormal, p: DiagonalNormal) -> Tensor:

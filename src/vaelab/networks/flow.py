@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaelab.errors import InputError
+from vaelab.errors import InputError, require_int
 
 __all__ = ["CouplingFlow", "import_flows", "start_as_identity"]
 
@@ -29,7 +29,7 @@ class CouplingFlow(nn.Module):
         option: the option that asked for it, named if zuko is missing.
 
     Raises:
-        InputError: zuko is not installed.
+        InputError: a size out of range, or zuko is not installed.
 
     >>> import torch
     >>> flow, u, c = CouplingFlow(3, 2), torch.ones(5, 3), torch.zeros(5, 2)
@@ -40,6 +40,7 @@ class CouplingFlow(nn.Module):
 
     def __init__(self, dim: int, context: int, option: str = "flow") -> None:
         super().__init__()
+        dim, context = require_int("dim", dim, 1), require_int("context", context, 0)
         flow = import_flows(option).MAF(
             dim, context, transforms=_LAYERS, passes=2, hidden_features=_UNITS, activation=nn.SiLU
         )
