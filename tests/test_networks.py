@@ -174,6 +174,12 @@ def test_a_flow_of_no_size_is_refused(sizes, sentence):
         CouplingFlow(*sizes)
 
 
+@pytest.mark.parametrize("network", ["conv", "resnet"])
+def test_a_network_of_images_for_a_table_is_refused_by_a_model(network):
+    with pytest.raises(InputError, match=f"'{network}' expects .*; these data are a table of 12 columns"):
+        gaussian_vae(12, network=network)
+
+
 @pytest.mark.parametrize("hidden_dims", [200, None])
 def test_hidden_layers_that_are_no_list_are_refused_by_a_model(hidden_dims):
     with pytest.raises(InputError, match=r"hidden_dims: expected a list of layer widths, such as \[200, 200\]; got"):

@@ -100,14 +100,8 @@ def train(
             board(row)
 
     with TrainingProgress() as progress:
-        run, result = training.train(
-            resolved,
-            path,
-            resume=resume,
-            overwrite=overwrite,
-            rank_timeout=rank_timeout,
-            callback=show,
-        )
+        how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "rank_timeout": rank_timeout}
+        run, result = training.train(resolved, path, **how, callback=show)
     if is_rank_zero():
         _say_result(resolved, run, result, path, as_json)
     if result.signal is not None and result.stop_reason == "interrupted":

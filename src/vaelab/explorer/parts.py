@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -27,7 +27,14 @@ from vaelab.likelihoods import (
     TreeLikelihood,
 )
 from vaelab.models import LatentVariableModel
-from vaelab.posteriors import BernoulliPosterior, ChainPosterior, DeltaPosterior, FullPosterior, GaussianPosterior
+from vaelab.posteriors import (
+    REAL_POSTERIORS,
+    BernoulliPosterior,
+    ChainPosterior,
+    DeltaPosterior,
+    FullPosterior,
+    GaussianPosterior,
+)
 from vaelab.priors import (
     BernoulliPrior,
     ChainPrior,
@@ -113,7 +120,10 @@ def _numbers(export: Export, module: nn.Module) -> Json:
     raise _refused("likelihood", module, LIKELIHOODS)
 
 
-def _refused(part: str, module: nn.Module, known: Iterable[type[nn.Module]]) -> InputError:
+def _refused(part: str, module: nn.Module, known: Collection[type[nn.Module]]) -> InputError:
+    if part == "posterior" and (chosen := [name for name, kind in REAL_POSTERIORS.items() if type(module) is kind]):
+        able = ", ".join(name for name, kind in REAL_POSTERIORS.items() if kind in known)
+        return InputError(f"explore: the page cannot compute posterior={chosen[0]}; of this option it computes {able}")
     names = ", ".join(kind.__name__ for kind in known)
     return InputError(f"explore: the page cannot compute the {part} {type(module).__name__}; it computes {names}")
 

@@ -271,6 +271,11 @@ class Networks:
     def _build(self, network: NetworkName | Build, hidden_dims: Sequence[int]) -> Build:
         if not isinstance(network, str):
             return network
+        if getattr(NETWORKS[network], "for_images", False) and len(self.spec.event_shape) == 1:
+            raise InputError(
+                f"network: {network!r} expects data with an image shape, such as (28, 28); these data are a table of "
+                f"{self.spec.dim} columns; network=mlp works for any data"
+            )
         options = {name: getattr(self, name) for name in _OF_SOME_NETWORKS if _takes(network, name)}
         return partial(NETWORKS[network], hidden_dims=hidden_dims, **options)
 

@@ -74,7 +74,9 @@ def fit(
         objective: what is maximised; by default the ELBO, or the reconstruction for an auto-encoder.
         settings: length and step size, or give its fields by name (``epochs=10``).
         seed: of everything random here: the same model and seed give the same weights on the same machine. The weights
-            at the start depend on the seed of the builder: ``gaussian_vae(..., seed=0)``.
+            at the start depend on the seed of the builder: ``gaussian_vae(..., seed=0)``. Those of a network that the
+            estimator learns, such as that of ``Rebar``, are drawn when it is built, from torch's global generator:
+            call ``torch.manual_seed`` before.
         device: where to train: ``cpu``, ``cuda``, or ``auto`` for an accelerator if there is one. Afterwards model and
             estimator are again where they were.
         optimizer: a function from the model's parameters to a torch optimiser, by default Adam. The schedule
