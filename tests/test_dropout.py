@@ -182,6 +182,13 @@ def test_a_run_goes_on_with_what_an_earlier_version_chose(tmp_path: Path) -> Non
         train(resolve("gaussian-vae", options, {"dropout": 0.2}), out, data=data, resume=True)
 
 
+def test_the_word_for_no_value_is_in_the_refusal_of_another() -> None:
+    with pytest.raises(
+        InputError, match=r"dropout: .*; got 'none' \(null is the word for a setting that is left out\)"
+    ):
+        resolve("gaussian-vae", {"dropout": "none"})
+
+
 def _as_from_before_dropout(config: Path) -> None:
     content = json.loads(config.read_text())
     del content["settings"]["dropout"]

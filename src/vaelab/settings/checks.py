@@ -68,6 +68,8 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
     else:
         message = f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
     got = "" if fault["type"] == "value_error" else f"; got {shown(fault['input'])}"
+    if isinstance(fault["input"], str) and fault["input"].lower() == "none":
+        got += " (null is the word for a setting that is left out)"
     raise InputError(f"{key}: {message}{got}{_as_expected(key, fault)}")
 
 
