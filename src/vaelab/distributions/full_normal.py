@@ -130,7 +130,8 @@ class FullNormal(Reparameterised):
 def _solve(factor: Tensor, columns: Tensor) -> Tensor:
     # torch has no such solver for bfloat16 and float16
     wide, vectors = (part.to(torch.promote_types(part.dtype, torch.float32)) for part in (factor, columns))
-    return torch.linalg.solve_triangular(wide, vectors, upper=False, unitriangular=True).to(columns.dtype)
+    solved: Tensor = torch.linalg.solve_triangular(wide, vectors, upper=False, unitriangular=True)
+    return solved.to(columns.dtype)
 
 
 def _kl(q: FullNormal, p: DiagonalNormal) -> Tensor:
