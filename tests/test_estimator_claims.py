@@ -252,5 +252,5 @@ def test_codes_that_cannot_be_integrated_are_refused():
         Exact(two, samples=2, nodes=17).check(two, IWAE())
     q = two.posterior(torch.ones(3, 6))
     full = MultivariateNormal(q.loc, torch.diag_embed(q.stddev))
-    with pytest.raises(InputError, match=r"needs a posterior of independent normal numbers .* got MultivariateNormal"):
+    with pytest.raises(InputError, match=r"needs a posterior made of normal noise .* got MultivariateNormal"):
         Exact(two).draw(Expectation(two, ELBO(), torch.ones(3, 6), full))

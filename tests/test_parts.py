@@ -115,7 +115,7 @@ def test_a_bound_is_the_formula_of_the_parts(code, role, name):
 
 
 # What an estimator asks of a part that torch's distributions may lack, and the words in which it says so.
-LACKS = "needs a (posterior|prior) of independent (bits|normal numbers)|differentiable|parameters can be held constant"
+LACKS = "of independent bits|a posterior made of normal noise|differentiable|parameters can be held constant"
 NEED_BERNOULLI = {name for name, kind in ESTIMATORS.items() if kind.codes == {"bits"}} - {"exact", "mean-field"}
 NEED_NORMAL_OR_CONSTANT = {
     *("exact", "sticking-the-landing", "doubly-reparameterised", "wake-sleep", "reweighted-wake-sleep"),

@@ -214,9 +214,9 @@ def test_a_flow_starts_as_the_normal_distribution_of_independent_units():
 
 @EVERY
 def test_annealing_starts_at_it_and_finds_the_likelihood(name):
-    """Within 0.5 nat of the integral on a grid, 4 times what two seeds differed by."""
+    """Within 0.5 nat of the integral on a grid: of six seeds of the flow the largest difference is 0.29."""
     model, x = model_of(name), observations_of(3)
-    found = annealed_importance(model, x, samples=48, temperatures=12, seed=0)
+    found = annealed_importance(model, x, samples=192, temperatures=12, seed=0)
     assert torch.allclose(found.values, quadrature(model, x).values, atol=0.5)
 
 

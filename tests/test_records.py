@@ -45,7 +45,7 @@ def test_numbers_of_an_interrupted_training_are_not_those_of_its_end(vaelab, dat
     with start(out, "0.2") as process:
         wait_for_step(process, 28)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(60) == 128 + signal.SIGINT
     early = json.loads(vaelab("evaluate", out, *flags, "--no-report", "--json").out)["evaluations"]
     assert {record["weights"] for record in early} == {Run(out).weights()}
     run, fitted = run_training(out, resume=True)

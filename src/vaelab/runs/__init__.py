@@ -29,6 +29,7 @@ from vaelab.runs.directory import (
     remove_run,
     require_own_page,
     require_removable,
+    require_run,
 )
 from vaelab.runs.encoding import encode_with_run, rows_for_run
 from vaelab.runs.loading import from_pretrained, load
@@ -50,6 +51,7 @@ __all__ = [
     "remove_run",
     "require_own_page",
     "require_removable",
+    "require_run",
     "rows_for_run",
     "source_of",
 ]

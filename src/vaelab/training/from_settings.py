@@ -15,7 +15,7 @@ from vaelab.data import Batches, Dataset
 from vaelab.errors import InputError
 from vaelab.models import LatentVariableModel
 from vaelab.networks import choose_precision
-from vaelab.runs import DataSource, Run, locked, source_of
+from vaelab.runs import DataSource, Run, locked, require_run, source_of
 from vaelab.seeds import seeded
 from vaelab.settings import Settings, words
 from vaelab.training.checks import check_settings
@@ -71,6 +71,8 @@ def train(
         def open_run() -> dict[str, Any]:
             _require_alike(ranks)
             goes_on = (resume or any(rank.resume for rank in ranks)) and (out / "config.json").exists()
+            if goes_on:
+                require_run(out)
             chosen = for_data(_with_precision(settings, device), data, Run(out).settings if goes_on else None)
             check_settings(chosen, data, processes.ranks.count)  # all checks come before anything is written
             if "training" not in settings.absent:
