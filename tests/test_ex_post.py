@@ -66,6 +66,7 @@ def test_the_prior_is_fitted_and_nothing_else_changes(name, prior, data, trained
     again = vaelab.load(tmp_path / "m")
     assert torch.equal(again.sample(5, seed=1), fitted.model.sample(5, seed=1))
     assert again.built_with.options["prior"] == prior
+    assert (model.ex_post_prior, again.ex_post_prior) == ("", fitted.description)
 
 
 def test_one_component_has_the_moments_of_the_codes(data, trained):
@@ -197,5 +198,13 @@ def test_the_command_saves_the_model_and_prints_both_bounds(command, data, train
     printed = command(*words).out
     assert "prior of the training: elbo -" in printed
     assert "ex-post prior (mixture): elbo -" in printed
-    assert vaelab.load(tmp_path / "fitted").built_with.options["prior"] == "mixture"
+    fitted = vaelab.load(tmp_path / "fitted")
+    assert fitted.built_with.options["prior"] == "mixture"
+    said = f"prior fitted after the training ({fitted.ex_post_prior})"
+    asked = ("--data", tmp_path / "rows.csv", "--bound", "elbo", "--samples", 1)
+    assert said in " ".join(command("evaluate", tmp_path / "fitted", *asked).out.split())
+    assert "after the training" not in command("evaluate", tmp_path / "m", *asked).out
+    assert said in str(vaelab.evaluate(fitted, data, bounds=("elbo",), samples=1)).replace("\n  ", " ")
+    vaelab.fit(fitted, data, steps=1, device="cpu")
+    assert fitted.ex_post_prior == ""  # the prior was trained again, with the model
     assert "--overwrite replaces it" in command.refused(*words)

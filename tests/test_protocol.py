@@ -39,6 +39,7 @@ NEW = EvaluationRecord(
     row_cells=4,
     binarisation_seed=777,
     trained_binarisation="static",
+    ex_post_prior="flow, trained for 9 steps",
     likelihood="bernoulli",
     likelihood_measure="probability",
     condition="none",

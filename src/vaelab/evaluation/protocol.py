@@ -119,6 +119,7 @@ PROTOCOL: tuple[Fact, ...] = (
     Fact("binarisation", "binarisation", "rows"),
     Fact("binarisation_seed", "seed of bits drawn once", "rows"),
     Fact("trained_binarisation", "binarisation of the training"),
+    Fact("ex_post_prior", "prior fitted after the training"),
     Fact("likelihood", "likelihood", absent=NOT_RECORDED),
     Fact("likelihood_measure", "measure of the likelihood", "compared", absent=NOT_RECORDED),
     Fact("condition", "condition", "compared", absent=NOT_RECORDED),
@@ -146,6 +147,7 @@ def protocol_of(
         "data": data.name,
         "row_weights": sha256_of_weights(observed.weights),
         "binarisation_seed": DATA_SEED if drawn_once else None,
+        "ex_post_prior": model.ex_post_prior or None,
         **shared_facts(model, data.sha256(), data.binarisation, data.condition),
         "seed": seed,
         "precision": "bfloat16" if precision == "bfloat16" else str(model.any_weight.dtype).removeprefix("torch."),
@@ -239,6 +241,8 @@ def in_short(record: EvaluationRecord) -> str:
         parts.append(f"{record.observed_cells:.3g} of {record.row_cells} values observed, on average")
     if record.trained_binarisation:
         parts.append(f"trained under {record.trained_binarisation}")
+    if record.ex_post_prior:
+        parts.append(f"prior fitted after the training ({record.ex_post_prior})")
     if record.likelihood:
         given = "" if record.condition in (None, "none") else f" given {record.condition}"
         parts.append(f"{record.likelihood} likelihood{given}")

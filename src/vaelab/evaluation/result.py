@@ -51,6 +51,8 @@ class EvaluationRecord(BaseModel):
         observations: how many observations; None for a count of units.
         split, binarisation, data, seed: what was evaluated, under which protocol, from which seed.
         trained_binarisation: binarisation that the model was trained under, if it is another.
+        ex_post_prior: how the prior was fitted after the training, if it was: the number is then of another p(x) than
+            the one that was trained.
         data_sha256, binarisation_seed, row_weights: checksum of the data, the seed of bits that are drawn once, and
             the SHA-256 of the weights of the rows, or ``none``.
         likelihood, likelihood_measure, condition: the name of p(x|z), whether it is a probability or a density, and
@@ -98,6 +100,7 @@ class EvaluationRecord(BaseModel):
     data: str
     seed: int
     trained_binarisation: str | None = None
+    ex_post_prior: str | None = None
     data_sha256: str | None = None
     binarisation_seed: int | None = None
     row_weights: str | None = None

@@ -39,7 +39,8 @@ class ModelFile(Schema):
     """The file model.json.
 
     ``built_with`` is the name and the options of a built-in model; ``model_class`` (module:name) and ``arguments`` are
-    those of a class. ``missing`` names the arguments that no file can hold, such as modules.
+    those of a class. ``missing`` names the arguments that no file can hold, such as modules. ``ex_post_prior`` is that
+    of :class:`Saveable`.
     """
 
     versions: dict[str, str]
@@ -49,6 +50,7 @@ class ModelFile(Schema):
     model_class: str
     arguments: dict[str, Any]
     missing: list[str]
+    ex_post_prior: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,13 @@ class BuiltWith:
 class Saveable(nn.Module):
     """A module that remembers the arguments of its constructor, so that it can be saved and built again.
 
-    ``spec`` is the form of the data that the model is for, ``built_with`` how a built-in model was built.
+    ``spec`` is the form of the data that the model is for, ``built_with`` how a built-in model was built, and
+    ``ex_post_prior`` says how its prior was fitted after the training (ex post); empty where it was not.
     """
 
     spec: DataSpec | None = None
     built_with: BuiltWith | None = None
+    ex_post_prior: str = ""
     _arguments: dict[str, Any]  # those that a file can hold, with data sets as their specs
     _missing: list[str]  # the names of the others
 
@@ -113,6 +117,7 @@ class Saveable(nn.Module):
             "model_class": name_of(type(self)),
             "arguments": _to_json(self._arguments, "arguments", tensors),
             "missing": self._missing,
+            "ex_post_prior": self.ex_post_prior,
         }
 
 

@@ -51,6 +51,7 @@ def load(path: str | Path, into: Model | None = None) -> Model:
     content, tensors = read_model(folder)
     model = into if into is not None else _build(content, tensors, folder)
     give_weights(model, tensors, folder)
+    model.ex_post_prior = content.ex_post_prior
     if content.spec is not None:  # it names the binarisation under which these weights were trained
         model.spec = read_value(content.spec, "spec", tensors)
         if model.spec is not None and model.spec.may_be_missing:

@@ -128,6 +128,7 @@ def fit(
     # An evaluation asks for the binarisation of the training, also of a model that was built for a width.
     facts = {name: getattr(data.spec, name) for name in ("kind", "binarisation", "columns", "variables", "deviation")}
     model.spec = replace(model.spec or data.spec, **facts, may_be_missing=model.may_be_missing)
+    model.ex_post_prior = ""  # this training changes the model that the prior was fitted to
     model.to(where).train()
     state = _new_state(model, estimator, optimizer, settings, objective, run)
     state.resume(run, group)

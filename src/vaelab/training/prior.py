@@ -45,7 +45,8 @@ class FittedPrior:
     """A model with a prior that was fitted to its codes.
 
     Attributes:
-        model: a new model; its encoder and decoder have the weights of the model that was given.
+        model: a new model; its encoder and decoder have the weights of the model that was given. It keeps the
+            description, which is saved with it and stands beside every number of an evaluation.
         description: what the prior is, and how it was fitted.
     """
 
@@ -208,7 +209,13 @@ def _mixture_of_bits(
 def _described(model: LatentVariableModel, count: int, choice: str) -> FittedPrior:
     """Return a model with a mixture, and how many components it has and what chose them."""
     text = f"mixture of {count} component{'' if count == 1 else 's'}"
-    return FittedPrior(model, f"{text}, {choice}" if choice else text)
+    return _fitted(model, f"{text}, {choice}" if choice else text)
+
+
+def _fitted(model: LatentVariableModel, description: str) -> FittedPrior:
+    """Return the result; the model keeps how its prior was fitted."""
+    model.ex_post_prior = description
+    return FittedPrior(model, description)
 
 
 def _by_gradients(
@@ -219,7 +226,7 @@ def _by_gradients(
     with _only_prior_learns(new):
         result = fit(new, data, estimator=estimator, seed=seed, **{"learning_rate": _RATE, **training})
     _require_whole(result)
-    return FittedPrior(new, f"{prior}, trained for {result.steps:,} steps")
+    return _fitted(new, f"{prior}, trained for {result.steps:,} steps")
 
 
 def _require_settings(training: Mapping[str, Any]) -> None:
