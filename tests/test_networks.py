@@ -180,9 +180,12 @@ def test_a_network_of_images_for_a_table_is_refused_by_a_model(network):
         gaussian_vae(12, network=network)
 
 
-@pytest.mark.parametrize("hidden_dims", [200, None])
-def test_hidden_layers_that_are_no_list_are_refused_by_a_model(hidden_dims):
-    with pytest.raises(InputError, match=r"hidden_dims: expected a list of layer widths, such as \[200, 200\]; got"):
+@pytest.mark.parametrize(
+    ("hidden_dims", "expected"),
+    [(200, r"a list of layer widths, such as \[200, 200\]; got 200"), (None, r"a value, such as \(400,\); got None")],
+)
+def test_hidden_layers_that_are_no_list_are_refused_by_a_model(hidden_dims, expected):
+    with pytest.raises(InputError, match=f"hidden_dims: expected {expected}"):
         gaussian_vae(8, hidden_dims=hidden_dims)
 
 

@@ -106,7 +106,8 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
 
     The function gets ``data`` as a :class:`~vaelab.data.DataSpec`, and what the data choose of its options
     (:func:`auto_options`), and draws its weights from ``seed``. Its parts may learn from the training rows of a data
-    set. The model gets ``spec`` and, if it can be built again from plain values, ``built_with``.
+    set. The model gets ``spec`` and, if it can be built again from plain values, ``built_with``. An option may be None
+    only where None is its default.
     """
     signature = inspect.signature(function)
     name = function.__name__.replace("_", "-")
@@ -117,6 +118,7 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{function.__name__}: {error}") from None  # as Python's own sentence names the function
+        _require_values(bound.arguments, signature)
         _check_network(bound.arguments, signature)
         bound.apply_defaults()
         data = bound.arguments["data"]
@@ -153,6 +155,14 @@ def start_prior(model: LatentVariableModel, data: Dataset) -> None:
     prior = model.prior.top if reads_x else model.prior
     if isinstance(prior, VampPrior):
         prior.learn_from(data)
+
+
+def _require_values(given: Mapping[str, Any], signature: inspect.Signature) -> None:
+    """Refuse None for an option whose default is a value."""
+    for name, value in given.items():
+        default = signature.parameters[name].default
+        if value is None and default is not None and default is not inspect.Parameter.empty:
+            raise InputError(f"{name}: expected a value, such as {default!r}; got None")
 
 
 def _check_network(given: Mapping[str, Any], signature: inspect.Signature) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -236,9 +237,12 @@ class ModelEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
     def _settings(self, rows: int) -> Settings:
-        """Return the settings of a training on so many rows; arguments that are None are left to their defaults."""
+        """Return the settings of a training on so many rows, without arguments that are None by default."""
+        defaults = inspect.signature(type(self)).parameters
         parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
-        given = {name: value for name, value in parameters.items() if value is not None}
+        given = {
+            name: value for name, value in parameters.items() if value is not None or defaults[name].default is not None
+        }
         layer: dict[str, Any] = {name: value for name, value in given.items() if name not in _OF_THE_ESTIMATOR}
         layer["training"] = {name: layer.pop(name) for name in _TRAINING if name in layer}
         layer["estimator"] = {"samples": layer.pop("samples")} if "samples" in layer else {}
