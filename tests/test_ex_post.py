@@ -12,17 +12,19 @@ from tests.laws.models import binary_data
 from vaelab.errors import InputError
 from vaelab.networks import Dropout
 from vaelab.objectives import IWAE
-from vaelab.priors import BIT_PRIORS, REAL_PRIORS, GaussianPrior
+from vaelab.priors import BIT_PRIORS, POINT_PRIORS, REAL_PRIORS, FlowPrior, GaussianPrior, StandardisedFlowPrior
 
 MODELS = {
     "gaussian_vae": {"latent_dim": 3, "hidden_dims": [4]},
     "bernoulli_vae": {"latent_dim": 3, "hidden_dims": [4]},
     "deep_gaussian_vae": {"layers": [3, 2], "hidden_dims": [[4], [4]]},
+    "autoencoder": {"latent_dim": 2, "hidden_dims": [4], "components": 1},
 }
 CASES = [
     *(("gaussian_vae", prior) for prior in ("mixture", "vamp", "flow")),
     *(("bernoulli_vae", prior) for prior in ("learned", "mixture", "autoregressive")),
     *(("deep_gaussian_vae", prior) for prior in ("mixture", "vamp")),
+    *(("autoencoder", prior) for prior in POINT_PRIORS),
 ]
 
 
@@ -47,14 +49,17 @@ def command(capsys, monkeypatch):
 
 
 def bound_of(model, data):
-    return vaelab.evaluate(model, data, split="train", samples=5, bounds=("elbo",))["elbo"].value
+    """The ELBO; of an auto-encoder, which has none, the log-density of the codes."""
+    bounds, name = (None, "code-log-density") if model.code == "point" else (("elbo",), "elbo")
+    return vaelab.evaluate(model, data, split="train", samples=5, bounds=bounds)[name].value
 
 
 @pytest.mark.parametrize(("name", "prior"), CASES)
 def test_the_prior_is_fitted_and_nothing_else_changes(name, prior, data, trained, tmp_path):
     model, steps = trained[name], {} if prior == "mixture" else {"steps": 60, "device": "cpu"}
     before = {key: weight.clone() for key, weight in model.state_dict().items()}
-    fitted = vaelab.fit_prior(model, data, prior, 4 if prior == "vamp" else None, **steps)
+    components = {"vamp": 4, "mixture": 3 if name == "autoencoder" else None}.get(prior)  # more than in the training
+    fitted = vaelab.fit_prior(model, data, prior, components, **steps)
     for key, weight in model.state_dict().items():
         assert torch.equal(weight, before[key]), key
     of_prior = "prior.top." if name == "deep_gaussian_vae" else "prior."
@@ -81,10 +86,12 @@ def test_one_component_has_the_moments_of_the_codes(data, trained):
 @pytest.mark.parametrize(
     ("name", "arguments", "sentence"),
     [
+        ("logistic_pca", {}, r"model: expected one with the option prior \(gaussian-vae, .*, autoencoder\); got"),
+        ("autoencoder", {"prior": "vamp"}, "prior: expected one of mixture, flow; got 'vamp'"),
         (
             "autoencoder",
-            {},
-            r"model: expected one with the option prior \(gaussian-vae, bernoulli-vae, deep-gauss.*\); got",
+            {"prior": "flow", "prior_components": 5},
+            "prior_components: goes with prior=mixture; got 5 and 'flow'",
         ),
         ("gaussian_vae", {"prior": "normal"}, "prior: expected one of mixture, vamp, flow; got 'normal'"),
         (
@@ -123,9 +130,55 @@ def test_one_component_has_the_moments_of_the_codes(data, trained):
     ],
 )
 def test_what_cannot_be_fitted_is_refused(name, arguments, sentence, data):
-    model = getattr(vaelab, name)(data, 2, hidden_dims=[4], seed=0)
+    model = getattr(vaelab, name)(data, 2, **({} if name == "logistic_pca" else {"hidden_dims": [4]}), seed=0)
     with pytest.raises(InputError, match=sentence):
         vaelab.fit_prior(model, data, **arguments)
+
+
+def test_a_flow_of_an_autoencoder_is_the_density_of_its_codes(data):
+    """Codes of mean 50: the density has mass 1 by quadrature, its draws have it, and a normal distribution is worse."""
+    model = vaelab.autoencoder(data, 1, hidden_dims=[4], seed=0)
+    last = [part for part in model.posterior.modules() if isinstance(part, torch.nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight *= 20
+        last.bias += 50
+    prior = vaelab.fit_prior(model, data, "flow", steps=100, device="cpu").model.prior.double()
+    codes = model.encode(data.train.observations().bits(slice(None))).double()
+    z = torch.linspace(-9, 9, 20_001).double().unsqueeze(-1) * prior.scale + prior.shift
+    with torch.no_grad():
+        below = (prior().log_prob(z).exp() * (z[1] - z[0])).cumsum(0)
+        assert float(below[-1]) == pytest.approx(1, abs=1e-3)
+        draws = prior().sample((4000,)).sort(0).values
+        found, expected = (torch.arange(4000) + 0.5) / 4000, below[torch.searchsorted(z[:, 0], draws[:, 0])]
+        assert (found - expected).abs().max() < 2.7 / 4000**0.5 + 1e-3  # Kolmogorov's test at 1e-6
+        normal = torch.distributions.Normal(codes.mean(), codes.std())
+        assert prior().log_prob(codes).mean() > normal.log_prob(codes).mean()
+
+
+def test_a_standardised_flow_is_the_flow_of_standardised_codes():
+    flow, prior, z = FlowPrior(2).double(), StandardisedFlowPrior(2).double(), 20 + 3 * torch.randn(5, 2).double()
+    with torch.no_grad():
+        for weight in flow.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    assert prior.load_state_dict(flow.state_dict(), strict=False).missing_keys == ["shift", "scale"]
+    prior.standardise(z)
+    shift, scale = z.mean(0), z.std(0, correction=0)
+    expected = flow().log_prob((z - shift) / scale) - scale.log().sum()
+    assert torch.allclose(prior().log_prob(z), expected, rtol=1e-12)
+    prior.standardise(torch.ones(5, 2).double())
+    assert torch.equal(prior.scale, torch.ones(2).double())  # of constant codes
+
+
+def test_an_autoencoder_with_a_flow_is_not_trained_and_takes_no_options_of_a_mixture(data):
+    model = vaelab.autoencoder(data, 2, hidden_dims=[4], prior="flow", seed=0)
+    assert isinstance(model.prior, StandardisedFlowPrior)
+    with pytest.raises(
+        InputError, match=r"prior: expected mixture, which an auto-encoder gets .*; got flow, which fit"
+    ):
+        vaelab.fit(model, data, steps=1)
+    for option, value in (("components", 3), ("covariance", "diag")):
+        with pytest.raises(InputError, match=f"{option}: goes with prior=mixture; got {value!r} and 'flow'"):
+            vaelab.autoencoder(data, 2, prior="flow", **{option: value})
 
 
 def test_a_model_that_cannot_be_built_again_is_refused(data):
@@ -187,7 +240,17 @@ def test_pseudo_inputs_on_one_layer_start_at_rows(data):
 
 def test_the_help_names_every_prior_that_can_be_fitted(command):
     text = command("fit-prior", "--help").out
-    assert all(name in text for name in [*list(REAL_PRIORS)[1:], *list(BIT_PRIORS)[1:], "--device"])
+    assert all(name in text for name in [*list(REAL_PRIORS)[1:], *list(BIT_PRIORS)[1:], *POINT_PRIORS, "--device"])
+
+
+def test_the_command_prints_the_density_of_the_codes_of_an_autoencoder(command, data, trained, tmp_path):
+    trained["autoencoder"].save(tmp_path / "m")
+    rows = data.split("train").observations().bits(slice(None))
+    (tmp_path / "rows.csv").write_text("\n".join(",".join(str(int(bit)) for bit in row) for row in rows))
+    words = ("fit-prior", tmp_path / "m", "--data", tmp_path / "rows.csv", "--prior", "flow", "--steps", 5)
+    printed = command(*words, "--out", tmp_path / "fitted", "--device", "cpu").out
+    assert "prior of the training: code-log-density " in printed
+    assert "ex-post prior (flow): code-log-density " in printed
 
 
 def test_the_command_saves_the_model_and_prints_both_bounds(command, data, trained, tmp_path):
@@ -201,6 +264,8 @@ def test_the_command_saves_the_model_and_prints_both_bounds(command, data, train
     fitted = vaelab.load(tmp_path / "fitted")
     assert fitted.built_with.options["prior"] == "mixture"
     said = f"prior fitted after the training ({fitted.ex_post_prior})"
+    again = ("fit-prior", tmp_path / "fitted", "--data", tmp_path / "rows.csv", "--prior-components", 1)
+    assert f"earlier prior ({fitted.ex_post_prior}): elbo -" in command(*again, "--out", tmp_path / "again").out
     asked = ("--data", tmp_path / "rows.csv", "--bound", "elbo", "--samples", 1)
     assert said in " ".join(command("evaluate", tmp_path / "fitted", *asked).out.split())
     assert "after the training" not in command("evaluate", tmp_path / "m", *asked).out

@@ -35,8 +35,9 @@ def fit_prior(
 ) -> None:
     """Fit a prior to the codes of a trained model, and save the model with it.
 
-    Encoder and decoder stay as they are. The bound is computed again under the new prior, on the test split. Priors of
-    real codes: mixture, vamp, flow; of bits: learned, mixture, autoregressive.
+    Encoder and decoder stay as they are. The bound is computed again under the new prior, on the test split; of an
+    auto-encoder, the log-density of its codes. Priors of real codes: mixture, vamp, flow; of bits: learned, mixture,
+    autoregressive; of an auto-encoder: mixture, flow.
     """
     from vaelab.cli.opened import OpenedModel
     from vaelab.evaluation import evaluate
@@ -51,9 +52,11 @@ def fit_prior(
     fitted = fit(opened.model, opened.data, prior, prior_components, seed=seed, **training)
     fitted.model.save(out, overwrite)
     say(f"wrote {out}: {fitted.description}")
-    for name, model in (("prior of the training", opened.model), (f"ex-post prior ({prior})", fitted.model)):
-        record = evaluate(model, opened.data, bounds=("elbo",), samples=1)["elbo"]
-        print_text(f"{name}: elbo {record.value:.3f} ± {record.standard_error:.3f} nats, test split")
+    bounds, number = (None, "code-log-density") if fitted.model.code == "point" else (("elbo",), "elbo")
+    earlier = f"earlier prior ({before})" if (before := opened.model.ex_post_prior) else "prior of the training"
+    for name, model in ((earlier, opened.model), (f"ex-post prior ({prior})", fitted.model)):
+        record = evaluate(model, opened.data, bounds=bounds, samples=1)[number]
+        print_text(f"{name}: {number} {record.value:.3f} ± {record.standard_error:.3f} nats, test split")
     say_next("fit-prior", f" --data {_name_of_data(opened)}", run=out)
 
 

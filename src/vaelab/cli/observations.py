@@ -113,8 +113,8 @@ def encode(
 ) -> None:
     """Write the codes of data to a file.
 
-    Codes are posterior means; beside them stand the standard deviations of real codes, or the component and the
-    log-density of each code where a mixture was fitted.
+    Codes are posterior means; beside them stand the standard deviations of real codes, or of an auto-encoder the
+    log-density of each code and its component of the mixture.
     """
     from vaelab.cli.opened import OpenedModel
     from vaelab.cli.tables import flat_columns, write_table

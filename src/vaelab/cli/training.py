@@ -151,7 +151,7 @@ def show_settings(
     from vaelab.networks import NETWORKS
     from vaelab.objectives import OBJECTIVES
     from vaelab.posteriors import REAL_POSTERIORS
-    from vaelab.priors import BIT_PRIORS, REAL_PRIORS
+    from vaelab.priors import BIT_PRIORS, POINT_PRIORS, REAL_PRIORS
     from vaelab.settings import resolve, words
 
     if model is not None:
@@ -163,6 +163,7 @@ def show_settings(
         "networks": NETWORKS,
         "priors of real codes": REAL_PRIORS,
         "priors of bits": BIT_PRIORS,
+        "priors of an auto-encoder": POINT_PRIORS,
         "posteriors of real codes": REAL_POSTERIORS,
         "likelihoods": LIKELIHOODS,
         "objectives": OBJECTIVES,

@@ -37,8 +37,8 @@ def encode(model: LatentVariableModel, observed: Observed, rows: int = _ROWS) ->
     """Return the codes of all observations, in their order, with further quantities for some models.
 
     ``codes`` (N, D) are posterior means (probabilities for bits). A real-valued code also has ``stddev`` (N, D), an
-    auto-encoder with a mixture ``component`` and ``log_density`` (nats), (N,) each. For a split on the disk the arrays
-    are in temporary files, which are removed together with the arrays.
+    auto-encoder ``log_density`` (nats) and, with a mixture, ``component``, (N,) each. For a split on the disk the
+    arrays are in temporary files, which are removed together with the arrays.
 
     Raises:
         InputError: a posterior whose mean is not known, or observations that do not fit the model.
@@ -77,6 +77,7 @@ def _codes(model: LatentVariableModel, x: Tensor) -> Arrays:
         arrays["stddev"] = model.posterior(x).stddev.cpu().numpy()
     if isinstance(model.prior, MixturePrior):
         arrays["component"] = model.prior.component(codes).cpu().numpy()
+    if model.code == "point":
         arrays["log_density"] = model.prior().log_prob(codes).cpu().numpy()
     return arrays
 

@@ -195,7 +195,8 @@ def _of_autoencoder(model: LatentVariableModel, observed: Observations, seed: in
         "reconstruction-error", None, replace(log_likelihood, values=-log_likelihood.values, note=NO_LIKELIHOOD)
     )
     codes = encode_means(model, observed).to(model.any_weight.device)
-    densities = model.prior().log_prob(codes).cpu()
+    with torch.no_grad():
+        densities = model.prior().log_prob(codes).cpu()
     yield _record("code-log-density", None, BoundEstimate(densities, weights=observed.weights))
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vaelab.data import Dataset, DataSpec
+from vaelab.errors import InputError, require_choice
 from vaelab.models.build import Likelihood, Networks, build_likelihood, builder
 from vaelab.models.latent import LatentVariableModel
 from vaelab.networks import Activation, Build, NetworkName, Normalisation
 from vaelab.posteriors import DeltaPosterior
-from vaelab.priors import Covariance, MixturePrior
+from vaelab.priors import POINT_PRIORS, Covariance, MixturePrior, PointPriorName, StandardisedFlowPrior
 
 __all__ = ["autoencoder"]
+
+_COMPONENTS = (10, 20, 30, 40)
 
 
 @builder
@@ -22,14 +25,15 @@ def autoencoder(
     activation: Activation = "relu",
     network: NetworkName | Build = "mlp",
     encode_mask: bool = False,
-    components: int | Sequence[int] = (10, 20, 30, 40),
+    components: int | Sequence[int] = _COMPONENTS,
     covariance: Covariance = "full",
     likelihood: Likelihood = "auto",
     seed: int | None = None,
     normalisation: Normalisation = "none",
     dropout: float = 0.0,
+    prior: PointPriorName = "mixture",
 ) -> LatentVariableModel:
-    """Build a deterministic auto-encoder: no noise, no KL, and after training a mixture of its codes as prior.
+    """Build a deterministic auto-encoder: no noise, no KL, and after training a density of its codes as prior.
 
     It has no likelihood of x. Source: Ghosh et al. (2020), https://arxiv.org/abs/1903.12436.
 
@@ -50,6 +54,8 @@ def autoencoder(
         normalisation: of the hidden layers: ``none``, or ``layer`` for layer normalisation of each row.
         dropout: share of the units of fully connected hidden layers that a training step leaves out, in the encoder and
             in the decoder.
+        prior: ``mixture``, which is fitted when the training ends; or a normalizing ``flow`` (needs the extra
+            ``flows``), which :func:`vaelab.fit_prior` gives a trained auto-encoder.
 
     Raises:
         InputError: an option out of range, or parts that do not fit together.
@@ -60,9 +66,19 @@ def autoencoder(
     """
     spec = DataSpec.of(data)
     networks = Networks(spec, network, activation, encode_mask, False, normalisation, dropout)
-    return LatentVariableModel(
-        MixturePrior(latent_dim, components, covariance),
-        build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims)),
-        DeltaPosterior(networks.inputs, latent_dim, networks.encoder(hidden_dims)),
-        given=spec.given,
-    )
+    decoder = build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims))
+    encoder = DeltaPosterior(networks.inputs, latent_dim, networks.encoder(hidden_dims))
+    return LatentVariableModel(_prior(prior, latent_dim, components, covariance), decoder, encoder, given=spec.given)
+
+
+def _prior(
+    name: str, latent_dim: int, components: int | Sequence[int], covariance: Covariance
+) -> MixturePrior | StandardisedFlowPrior:
+    """Return the prior before it is fitted; refuse options of a mixture beside another."""
+    require_choice("prior", name, POINT_PRIORS)
+    if name == "mixture":
+        return MixturePrior(latent_dim, components, covariance)
+    for option, value, default in (("components", components, list(_COMPONENTS)), ("covariance", covariance, "full")):
+        if value != default and (isinstance(value, int | str) or list(value) != default):
+            raise InputError(f"{option}: goes with prior=mixture; got {value!r} and {name!r}")
+    return StandardisedFlowPrior(latent_dim)

@@ -12,7 +12,7 @@ from vaelab.priors.autoregressive import AutoregressivePrior
 from vaelab.priors.bernoulli import BernoulliPrior
 from vaelab.priors.bernoulli_mixture import BernoulliMixturePrior
 from vaelab.priors.chain import ChainPrior
-from vaelab.priors.flow import FlowPrior
+from vaelab.priors.flow import FlowPrior, StandardisedFlowPrior
 from vaelab.priors.mixture import Covariance, MixturePrior
 from vaelab.priors.normal import GaussianPrior
 from vaelab.priors.normal_mixture import NormalMixturePrior
@@ -20,6 +20,7 @@ from vaelab.priors.vamp import VampPrior
 
 __all__ = [
     "BIT_PRIORS",
+    "POINT_PRIORS",
     "REAL_PRIORS",
     "AutoregressivePrior",
     "BernoulliMixturePrior",
@@ -31,7 +32,9 @@ __all__ = [
     "GaussianPrior",
     "MixturePrior",
     "NormalMixturePrior",
+    "PointPriorName",
     "RealPriorName",
+    "StandardisedFlowPrior",
     "VampPrior",
 ]
 
@@ -50,10 +53,17 @@ BIT_PRIORS: dict[str, Callable[..., nn.Module]] = {
     "mixture": BernoulliMixturePrior,
     "autoregressive": AutoregressivePrior,
 }
+# Those of a code without noise, each of which is fitted after the training.
+POINT_PRIORS: dict[str, Callable[..., nn.Module]] = {
+    "mixture": MixturePrior,
+    "flow": StandardisedFlowPrior,
+}
 
 if TYPE_CHECKING:
     RealPriorName = str
     BitPriorName = str
+    PointPriorName = str
 else:  # the settings read the names of the tables from here
     RealPriorName = Literal[tuple(REAL_PRIORS)]
     BitPriorName = Literal[tuple(BIT_PRIORS)]
+    PointPriorName = Literal[tuple(POINT_PRIORS)]

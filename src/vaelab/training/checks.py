@@ -51,7 +51,7 @@ def check_fit(
     check_binarisation(model, data)
     model.accept(data.spec)
     rows = training_rows(data)
-    check_density(model, rows)
+    check_density(model, rows, objective)
     _check_warm_up(training, objective, rows)
     _check_weights(data, objective)
     _check_memory(training.batch_size, 1 if estimator is None else estimator.samples, rows, data.dim)

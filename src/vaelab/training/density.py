@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from vaelab.data import Dataset
+from vaelab.distributions import Code
 from vaelab.errors import InputError
 from vaelab.evaluation import encode_means
 from vaelab.models import LatentVariableModel, Model
-from vaelab.priors import MixturePrior
+from vaelab.objectives import MeanObjective, Metric, Objective, Reconstruction, ScoredModel, Terms
+from vaelab.priors import MixturePrior, StandardisedFlowPrior
 from vaelab.runs import Run
 from vaelab.seeds import seeded
 
-__all__ = ["as_often", "check_density", "fit_density"]
+__all__ = ["CodeDensity", "as_often", "check_density", "fit_density"]
 
 
-def check_density(model: Model, rows: int) -> None:
-    """Raise an InputError for more components of a mixture than rows to fit it to."""
-    if (
-        isinstance(model, LatentVariableModel)
-        and isinstance(model.prior, MixturePrior)
-        and max(model.prior.candidates) > rows
-    ):
+@dataclass(frozen=True)
+class CodeDensity(MeanObjective):
+    """log p(z) of the codes of an auto-encoder: what a prior that is trained in steps after the encoder maximises."""
+
+    name: ClassVar[str] = "code-log-density"
+    codes: ClassVar[frozenset[Code]] = frozenset({"point"})
+    metric: ClassVar[Metric] = "log-likelihood"
+
+    def terms(self, model: ScoredModel, x: Tensor, q: Distribution, z: Tensor) -> Terms:
+        """Return the terms, for which nothing is decoded."""
+        log_p = model.prior_of(q).log_prob(z)  # (K, B)
+        return Terms(log_p, torch.zeros_like(log_p), beta=0.0)
+
+
+def check_density(model: Model, rows: int, objective: Objective) -> None:
+    """Raise an InputError for a prior that cannot be fitted when the training of an auto-encoder ends.
+
+    That is a flow, or a mixture of more components than rows.
+    """
+    prior = model.prior if isinstance(model, LatentVariableModel) else None
+    if isinstance(prior, MixturePrior) and max(prior.candidates) > rows:
         raise InputError(
-            f"components: expected at most {rows}, the rows of the training split; got {max(model.prior.candidates)}"
+            f"components: expected at most {rows}, the rows of the training split; got {max(prior.candidates)}"
+        )
+    if isinstance(prior, StandardisedFlowPrior) and isinstance(objective, Reconstruction):
+        raise InputError(
+            "prior: expected mixture, which an auto-encoder gets when its training ends; got flow, which fit-prior "
+            "fits to the codes of a trained auto-encoder"
         )
 
 

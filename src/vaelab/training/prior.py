@@ -22,14 +22,16 @@ from vaelab.models.build import start_prior
 from vaelab.networks import Dropout
 from vaelab.priors import (
     BIT_PRIORS,
+    POINT_PRIORS,
     REAL_PRIORS,
     BernoulliMixturePrior,
     ChainPrior,
     MixturePrior,
     NormalMixturePrior,
+    StandardisedFlowPrior,
 )
 from vaelab.seeds import seeded
-from vaelab.training.density import as_often
+from vaelab.training.density import CodeDensity, as_often
 from vaelab.training.fitting import fit
 from vaelab.training.result import FitResult
 
@@ -38,6 +40,8 @@ __all__ = ["FittedPrior", "fit_prior"]
 _ROWS = 2000  # encoded at once
 _COMPONENTS, _CODES_EACH = (10, 20, 30, 40), 10  # with which the search for the lowest BIC begins, and codes of each
 _RATE = 5e-3
+# By the kind of code; the first prior of the tables of other codes is fixed.
+_FITTED = {"bits": list(BIT_PRIORS)[1:], "real": list(REAL_PRIORS)[1:], "point": list(POINT_PRIORS)}
 
 
 @dataclass(frozen=True)
@@ -70,18 +74,20 @@ def fit_prior(
 
     `E_x E_q(z|x)[log p(z)]`, in nats,
 
-    the log-likelihood of codes drawn from q(z|x), which the fit makes as large as it can. The new model is another
-    p(x): bounds of the model that was trained are not bounds of this one, and have to be computed again.
+    the log-likelihood of codes drawn from q(z|x), which the fit makes as large as it can; of an auto-encoder, which has
+    no ELBO, that of its codes. The new model is another p(x): bounds of the model that was trained are not bounds of
+    this one, and have to be computed again.
 
     A ``mixture`` is fitted by expectation-maximisation to one code of each row, with a number of components that the
     Bayesian information criterion chooses: for real codes it begins with 10 to 40 and goes on while the best is at an
     edge of those tried, for bits among 1 to 300; only numbers with at least ten codes (of bits four) for each component
-    are tried. Other priors are trained by stochastic gradients on the ELBO, without dropout, with the weights of the
-    best validation. In a Gaussian VAE of several layers it is the prior of the top layer. Sources: Ghosh et al. (2020),
+    are tried. An auto-encoder keeps its options ``components`` and ``covariance``. Other priors are trained by
+    stochastic gradients on the ELBO (of an auto-encoder on log p(z)), without dropout, with the weights of the best
+    validation. In a Gaussian VAE of several layers it is the prior of the top layer. Sources: Ghosh et al. (2020),
     https://arxiv.org/abs/1903.12436; Schwarz (1978), https://doi.org/10.1214/aos/1176344136.
 
     Args:
-        model: a ``gaussian_vae``, ``deep_gaussian_vae`` or ``bernoulli_vae``; it stays as it is.
+        model: a ``gaussian_vae``, ``deep_gaussian_vae``, ``bernoulli_vae`` or ``autoencoder``; it stays as it is.
         data: the data set, whose training split is encoded.
         prior: a name of the option ``prior`` that is learned, such as ``mixture`` or ``flow``.
         prior_components: number of components of a ``mixture``, or of inputs of ``vamp``; None chooses it by the BIC,
@@ -105,9 +111,9 @@ def fit_prior(
     latent = require_latent(model, "fit_prior")
     require_dataset(data)
     latent.accept(data.spec)
-    _require_prior(latent, prior)
     if prior_components is not None:
         require_int("prior_components", prior_components, 1)
+    _require_prior(latent, prior, prior_components)
     _require_settings(training)
     if prior != "mixture":
         return _by_gradients(latent, data, prior, prior_components, seed, training)
@@ -118,11 +124,10 @@ def fit_prior(
         raise InputError(
             f"prior_components: expected at most {len(codes)}, the codes of the training split; got {prior_components}"
         )
-    fit_mixture = _mixture_of_bits if latent.code == "bits" else _mixture_of_numbers
-    return fit_mixture(latent, data, codes, prior_components, seed)
+    return _MIXTURES[latent.code](latent, data, codes, prior_components, seed)
 
 
-def _require_prior(model: LatentVariableModel, prior: str) -> None:
+def _require_prior(model: LatentVariableModel, prior: str, components: int | None) -> None:
     """Refuse a model whose prior has no option or that cannot be built again, and a prior that is not learned."""
     able = [name for name, row in MODELS.items() if "prior" in inspect.signature(row.build).parameters]
     if model.built_with is None:
@@ -132,8 +137,9 @@ def _require_prior(model: LatentVariableModel, prior: str) -> None:
         )
     if model.built_with.name not in able:
         raise InputError(f"model: expected one with the option prior ({', '.join(able)}); got {model.name}")
-    table = list(BIT_PRIORS if model.code == "bits" else REAL_PRIORS)
-    require_choice("prior", prior, table[1:])  # the first is fixed
+    require_choice("prior", prior, _FITTED[model.code])
+    if model.code == "point" and prior != "mixture" and components is not None:
+        raise InputError(f"prior_components: goes with prior=mixture; got {components} and {prior!r}")
 
 
 def _rebuilt(
@@ -141,7 +147,7 @@ def _rebuilt(
 ) -> LatentVariableModel:
     """Return a new model with another prior as it starts, and the other weights of the model."""
     assert model.built_with is not None
-    options = model.built_with.options | {"prior": prior, "prior_components": components}
+    options = _options(model, prior, components)
     new = require_latent(MODELS[model.built_with.name].build(model.spec, **options, seed=seed), "fit_prior")
     if model.may_be_missing:
         new.allow_missing()
@@ -156,6 +162,16 @@ def _rebuilt(
             f"model: expected the parts that {model.name} has by its options; {other[0]} is of another part"
         )
     return new.eval()
+
+
+def _options(model: LatentVariableModel, prior: str, components: int | None) -> dict[str, Any]:
+    """Return the options of the new model; those of the mixture of an auto-encoder stay, unless others are given."""
+    options: dict[str, Any] = {**model.known_options, "prior": prior}
+    if model.code != "point":
+        return options | {"prior_components": components}
+    if prior == "mixture":
+        return options | ({} if components is None else {"components": components})
+    return {name: value for name, value in options.items() if name not in ("components", "covariance")}
 
 
 def _top(model: LatentVariableModel) -> nn.Module:
@@ -206,6 +222,19 @@ def _mixture_of_bits(
     return _described(new, len(found.log_weights), "" if components else "chosen by the BIC")
 
 
+def _mixture_of_points(
+    model: LatentVariableModel, data: Dataset, z: Tensor, components: int | None, seed: int
+) -> FittedPrior:
+    new = _rebuilt(model, "mixture", components, data, seed)
+    prior = _top(new)
+    assert isinstance(prior, MixturePrior)
+    prior.fit(z, seed)
+    return _described(new, len(prior.weights), prior.choice())
+
+
+_MIXTURES = {"bits": _mixture_of_bits, "real": _mixture_of_numbers, "point": _mixture_of_points}
+
+
 def _described(model: LatentVariableModel, count: int, choice: str) -> FittedPrior:
     """Return a model with a mixture, and how many components it has and what chose them."""
     text = f"mixture of {count} component{'' if count == 1 else 's'}"
@@ -223,8 +252,13 @@ def _by_gradients(
 ) -> FittedPrior:
     new = _rebuilt(model, prior, components, data, seed)
     estimator = ScoreFunction(new) if new.code == "bits" else None
+    objective = None
+    if isinstance(new.prior, StandardisedFlowPrior):
+        new.prior.standardise(_codes(new, data, "train", seed))
+        objective = CodeDensity()
+    options: dict[str, Any] = {"learning_rate": _RATE, **training}
     with _only_prior_learns(new):
-        result = fit(new, data, estimator=estimator, seed=seed, **{"learning_rate": _RATE, **training})
+        result = fit(new, data, estimator=estimator, objective=objective, seed=seed, **options)
     _require_whole(result)
     return _fitted(new, f"{prior}, trained for {result.steps:,} steps")
 
