@@ -73,6 +73,9 @@ CONTENDERS = {
     "made": Contender("made", "network", weight=2.0),
     "gaussian-vae": Contender("gaussian-vae", "deep", {"likelihood": "bernoulli"}, weight=2.0),
     "gaussian-vae, tree": Contender("gaussian-vae", "deep", {"likelihood": "tree"}, weight=3.0),
+    "gaussian-vae, tree, iwae": Contender(
+        "gaussian-vae", "deep", {"likelihood": "tree", "objective": {"name": "iwae"}}, weight=5.0
+    ),
     "gaussian-vae, autoregressive": Contender("gaussian-vae", "deep", {"likelihood": "autoregressive"}, weight=5.0),
     "patient": Contender("gaussian-vae", "deep", {**_PATIENT, "likelihood": "bernoulli"}, weight=2.0),
     "patient, tree": Contender("gaussian-vae", "deep", {**_PATIENT, "likelihood": "tree"}, weight=3.0),
@@ -138,6 +141,8 @@ def trained(contender: Contender, data: Dataset, seed: int, device: str) -> tupl
         seed=seed,
         device=device,
     )
+    if fitted.stop_reason == "interrupted":
+        raise KeyboardInterrupt
     facts = {"steps": fitted.steps, "best_step": fitted.best_step, "settings": settings.model_dump(mode="json")}
     return model, facts
 
