@@ -14,13 +14,15 @@ from torch import nn
 
 import vaelab
 from tests.commands import CommandLine
-from tests.laws import D, build, observations_of
+from tests.laws import D, X, build, observations_of
 from vaelab import DataSpec
 from vaelab.data import Column, Condition
 from vaelab.errors import InputError
 from vaelab.export import to_onnx
 from vaelab.models import gaussian_vae, sbn
 from vaelab.networks import NETWORKS
+from vaelab.posteriors import REAL_POSTERIORS, FlowPosterior
+from vaelab.seeds import seeded
 
 # An export takes seconds. The others are slow tests: a Gaussian code and an auto-encoder are exported below too.
 NAMES = ["two layers of bits"]
@@ -97,6 +99,40 @@ def test_onnx_of_every_network(network: str, tmp_path: Path) -> None:
     z, x, noise = torch.randn(3, 2), torch.rand(3, 72).round(), torch.randn(3, 2)
     assert close(run(tmp_path / "decoder.onnx", z=z)["mean"], model.decode(z))
     assert close(run(tmp_path / "encoder.onnx", x=x, noise=noise)["mean"], model.encode(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("posterior", REAL_POSTERIORS)
+@torch.no_grad()
+def test_onnx_of_every_posterior(posterior: str, tmp_path: Path) -> None:
+    """With weights that are not where they start, as a flow starts as the identity."""
+    model = gaussian_vae(X, latent_dim=D, hidden_dims=[4], posterior=posterior, seed=0)
+    with seeded(1):
+        for weight in model.parameters():
+            weight.add_(0.2 * torch.randn_like(weight))
+    to_onnx(model, tmp_path)
+    require_same(model, tmp_path)
+
+
+@torch.no_grad()
+def test_a_flow_takes_any_number_of_rows_in_the_graph_of_an_export() -> None:
+    """The first, quick step of an export to ONNX; the slow test above compares the numbers of the file."""
+
+    class Draw(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.posterior = FlowPosterior(X, 2)
+
+        def forward(self, x: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            q = self.posterior(x)
+            z = q.from_noise(noise)
+            return z, q.log_prob(z)
+
+    draw, rows = Draw(), {0: torch.export.Dim("rows")}
+    program = torch.export.export(draw, (torch.zeros(2, X), torch.zeros(2, 2)), dynamic_shapes=(rows, rows))
+    x, noise = torch.randn(5, X), torch.randn(5, 2)
+    for one, other in zip(program.module()(x, noise), draw(x, noise), strict=True):
+        assert close(one, other)
 
 
 @pytest.mark.slow

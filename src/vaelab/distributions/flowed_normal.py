@@ -98,8 +98,8 @@ class FlowedNormal(Reparameterised):
         return u
 
     def _with_context(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        batch = np.broadcast_shapes(value.shape[:-1], self.batch_shape)  # torch's loads sympy, which takes a second
-        return value.expand(*batch, -1), self.context.expand(*batch, -1)
+        value = torch.broadcast_tensors(value, self.loc)[0]
+        return value, self.context.expand(*value.shape[:-1], -1)
 
     @cached_property
     def _moments(self) -> tuple[Tensor, Tensor]:
