@@ -265,7 +265,7 @@ def test_settings_of_an_earlier_version_have_their_present_names(tmp_path):
     assert settings.objective["warm_up"] == 3
     assert settings.training.steps == 9
     (tmp_path / "mine.json").write_text(json.dumps(written))  # a file of the user's is not a run
-    with pytest.raises(InputError, match=r"training\.kl_warmup: no such setting; write objective\.warm_up=1000"):
+    with pytest.raises(InputError, match=r'training\.kl_warmup: no such setting; write "objective\.warm_up": 1000'):
         resolve("gaussian-vae", read_config(tmp_path / "mine.json"))
 
 
@@ -307,7 +307,10 @@ REFUSED = {
     ),
     "unknown key": ({"latentdim": 3}, r"latentdim: no such setting \(did you mean 'latent_dim'\?\)"),
     "key of another model": ({"components": 3}, "components: no such setting"),
-    "nested unknown key": ({"training": {"epoch": 3}}, r"training\.epoch: no such setting; write training\.epochs=20"),
+    "nested unknown key": (
+        {"training": {"epoch": 3}},
+        r'training\.epoch: no such setting; write training={"epochs": 20}$',
+    ),
     "key without its table": ({"lerning_rate": 3}, r"did you mean 'training\.learning_rate'"),
     "unknown estimator": ({"estimator": {"name": "pathwize"}}, "did you mean 'pathwise'"),
     "unknown option": (
@@ -321,11 +324,13 @@ REFUSED = {
     "unknown objective": ({"objective": {"name": "elbow"}}, "did you mean 'elbo'"),
     "a word for a table": (
         {"estimator": 3},
-        "estimator: expected a table with a name, such as estimator.name=exact; got 3",
+        'estimator: expected a table with a name, such as estimator={"name": "exact"}; got 3',
     ),
     "another word for a table": (
         {"estimator": "vimco"},
-        r"estimator\.name: there is no 'vimco'; write estimator\.name=",
+        r"estimator\.name: there is no 'vimco'; write estimator={\"name\": \"score-function\", "
+        r"\"baseline\": \"leave-one-out\"}, "
+        r"objective={\"name\": \"iwae\"}$",
     ),
     "a number for a table": ({"training": 5}, "training: expected a table; got 5"),
     "not a number": ({"latent_dim": "many"}, "latent_dim: expected an integer; got 'many'"),
@@ -406,7 +411,7 @@ def test_every_hint_for_a_model_is_given_and_is_accepted(name, hint):
 )
 def test_a_hint_looks_at_the_last_part_of_a_key(key):
     with pytest.raises(InputError, match=r"no such setting; .*training\.learning_rate=1e-3"):
-        resolve("bernoulli-vae", {key: 1e-3})
+        resolve("bernoulli-vae", parse_overrides([f"{key}=1e-3"]))
 
 
 def test_a_typo_is_answered_with_what_is_close_and_not_with_every_setting():

@@ -13,7 +13,7 @@ from vaelab.objectives import OBJECTIVES
 from vaelab.settings.checks import require_name, validate
 from vaelab.settings.earlier import present_names
 from vaelab.settings.hints import KEYS, hint_for_key
-from vaelab.settings.layers import merge, nested
+from vaelab.settings.layers import merge
 from vaelab.settings.reading import parse_overrides, read_config, read_content
 from vaelab.settings.schema import (
     OBSERVATIONS,
@@ -26,11 +26,14 @@ from vaelab.settings.schema import (
     options_of,
 )
 from vaelab.settings.short_names import with_full_names
+from vaelab.settings.syntax import Hint, Layer, SettingError, Syntax, syntax_of, written
 
 __all__ = [
     "OBSERVATIONS",
     "READING",
     "Checked",
+    "Layer",
+    "SettingError",
     "Settings",
     "TrainingSettings",
     "hint_for_option",
@@ -42,9 +45,11 @@ __all__ = [
     "read_content",
     "require_name",
     "resolve",
+    "syntax_of",
     "validate",
     "with_full_names",
     "words",
+    "written",
 ]
 
 
@@ -52,15 +57,37 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
     """Return the settings of a run of ``model``: the defaults of its table row, overridden by each layer in turn.
 
     Raises:
-        InputError: an unknown model, key or choice, a value of the wrong type or out of range.
+        InputError: an unknown model, key or choice, a value of the wrong type or out of range. Where it says what to
+            write, it does so in the syntax of the layer of the mistake.
 
     >>> resolve("gaussian-vae", {"latent_dim": 5}).estimator
     {'name': 'pathwise', 'samples': 1}
     """
     require_name("model", model, MODELS)
     row = MODELS[model]
+    full = [with_full_names(row.build, _table(layer)) for layer in layers]
+    try:
+        return _resolved(model, row, full)
+    except SettingError as refusal:
+        raise refusal.given_in(_syntax_at(refusal.key, full)) from None
+
+
+def _syntax_at(key: str, layers: Sequence[Layer]) -> Syntax:
+    """Return how settings are written in the last layer that has a key."""
+    return next((layer.syntax for layer in reversed(layers) if _has(layer, key.split("."))), "python")
+
+
+def _has(layer: object, path: Sequence[str]) -> bool:
+    """Return whether a table has a value at a path, or on the way to it."""
+    name = path[0].partition("[")[0] if path else ""
+    if not path or not isinstance(layer, Mapping):
+        return True
+    return name in layer and _has(layer[name], path[1:])
+
+
+def _resolved(model: str, row: ModelRow, layers: Sequence[Layer]) -> Settings:
+    """Return the defaults of a row, overridden by layers in which every name is in full."""
     values: dict[str, Any] = merge({"objective": {"name": "elbo"}} if row.has_codes else {}, row.defaults)
-    layers = tuple(with_full_names(row.build, nested(_table(layer).items())) for layer in layers)
     _require_known(model, row, layers)
     presets = [_implied(row, option, layers) for option in row.presets]
     for layer in (*presets, *layers):
@@ -75,7 +102,8 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
         for option, layer in zip(row.presets, presets, strict=True):
             if key in layer and values[key]["name"] != layer[key]["name"]:
                 wanted, got = layer[key]["name"], values[key]["name"]
-                raise InputError(f"{option}: {values.get(option)!r} goes with {key}.name={wanted}; got {got!r}")
+                before = f"{option}: {values.get(option)!r} goes with "
+                raise SettingError(f"{key}.name", Hint(before, f"{key}.name={wanted}", f"; got {got!r}"))
     kind = options_class(row.build, Settings, "Settings", row.absent)
     return cast(Settings, validate(kind, {**values, "model": model}))
 
@@ -124,7 +152,8 @@ def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object,
         if isinstance(chosen, str):
             require_name(f"{key}.name", chosen, table)
         example = f"{key}.name={chosen if isinstance(chosen, str) else next(iter(table))}"
-        raise InputError(f"{key}: expected a table with a name, such as {example}; got {shown(chosen)}")
+        before, after = f"{key}: expected a table with a name, such as ", f"; got {shown(chosen)}"
+        raise SettingError(key, Hint(before, example, after))
     require_name(f"{key}.name", chosen["name"], table)
     options = {name: value for name, value in chosen.items() if name != "name"}
     if table is ESTIMATORS and options_of(table[chosen["name"]])["samples"][1] == 1:
@@ -164,4 +193,4 @@ def hint_for_option(option: str) -> str:
     for word in known:
         if word.partition("=")[0].removesuffix(".name").rpartition(".")[2] == tail:
             return f"write a word such as {word}"
-    return hint_for_key(tail, lambda _: True).replace("write ", "write a word such as ")
+    return str(hint_for_key(tail, lambda _: True) or "").replace("write ", "write a word such as ")

@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from vaelab.errors import InputError, require_choice, shown
+from vaelab.errors import require_choice, shown
 from vaelab.settings.hints import hint_for_key, hint_for_name
 from vaelab.settings.reading import parse_overrides
 from vaelab.settings.schema import Settings
+from vaelab.settings.syntax import Hint, SettingError, syntax_of
 
 __all__ = ["require_name", "validate"]
 
@@ -46,7 +47,7 @@ _EXPECTED = {
 def require_name(key: str, name: object, table: Mapping[str, Any]) -> None:
     """Refuse a name that a table does not have; for names of other libraries and of papers, give vaelab's name."""
     if isinstance(name, str) and name not in table and (hint := hint_for_name(key, name)):
-        raise InputError(f"{key}: there is no {shown(name)}; {hint}")
+        raise SettingError(key, hint._replace(before=f"{key}: there is no {shown(name)}; {hint.before}"), "words")
     require_choice(key, name, table)
 
 
@@ -60,7 +61,9 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
     path = _path(fault["loc"])
     key = ".".join(part for part in (where, path) if part) or "settings"
     if fault["type"] == "extra_forbidden":
-        raise InputError(f"{shown(key)[1:-1]}: no such setting{_instead(kind, key, where)}")
+        instead = _instead(kind, key, where)
+        sentence = f"{shown(key)[1:-1]}: no such setting{instead.before}"
+        raise SettingError(key, instead._replace(before=sentence), syntax_of(values))
     if fault["type"] in ("value_error", "bool", "large"):
         message = fault["msg"].removeprefix("Value error, ")
     elif fault["type"] in _EXPECTED:
@@ -70,7 +73,10 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
     got = "" if fault["type"] == "value_error" else f"; got {shown(fault['input'])}"
     if isinstance(fault["input"], str) and fault["input"].lower() == "none":
         got += " (null is the word for a setting that is left out)"
-    raise InputError(f"{key}: {message}{got}{_as_expected(key, fault)}")
+    as_expected = _as_expected(key if _of_a_run(kind, where) else path, fault)
+    raise SettingError(
+        key, as_expected._replace(before=f"{key}: {message}{got}{as_expected.before}"), syntax_of(values)
+    )
 
 
 def _expected(first: ErrorDetails, faults: Sequence[ErrorDetails]) -> str:
@@ -100,30 +106,37 @@ def _path(parts: Iterable[int | str]) -> str:
     return path.removeprefix(".")
 
 
-def _as_expected(key: str, fault: ErrorDetails) -> str:
+def _as_expected(key: str, fault: ErrorDetails) -> Hint:
     """Return how to write the value: as the expected list, or the columns of a file."""
     value = fault["input"]
     if key == "columns" and isinstance(value, str):
-        return f" (write --columns {shown(value)}; in a file of settings write the lines of that file)"
+        return Hint(f" (write --columns {shown(value)}; in a file of settings write the lines of that file)")
     if _EXPECTED.get(fault["type"]) != "a list" or not isinstance(value, int | float | str):
-        return ""
-    return f" (write {'' if key.endswith(']') else f'{key}='}[{shown(value)}])"
+        return Hint("")
+    text = shown(value)
+    text = f'"{text[1:-1]}"' if isinstance(value, str) else text
+    return Hint(" (write ", f"{'' if key.endswith(']') else f'{key}='}[{text}]", ")")
 
 
-def _instead(kind: type[BaseModel], key: str, where: str) -> str:
+def _of_a_run(kind: type[BaseModel], where: str) -> bool:
+    """Return whether a class has the settings of a run, or one of their tables."""
+    return issubclass(kind, Settings) or where in Settings.model_fields
+
+
+def _instead(kind: type[BaseModel], key: str, where: str) -> Hint:
     """Return what to write instead of an unknown key: a synonym, or up to three similar keys."""
     if hint := hint_for_key(key, partial(_accepts, kind)):
-        return f"; {hint}"
+        return hint._replace(before=f"; {'' if _of_a_run(kind, where) else 'under settings '}{hint.before}")
     known = [f"{where}.{name}" if where else name for name in _leaves(kind)]
     last = key.rpartition(".")[2]
     tails = {name.rpartition(".")[2]: name for name in known}
     close = [tails[tail] for tail in difflib.get_close_matches(last, tails, n=3, cutoff=0.55)]
     close += difflib.get_close_matches(key, known, n=1, cutoff=0.8)
     if close:
-        return f" (did you mean {' or '.join(map(repr, list(dict.fromkeys(close))[:3]))}?)"
+        return Hint(f" (did you mean {' or '.join(map(repr, list(dict.fromkeys(close))[:3]))}?)")
     if issubclass(kind, Settings):
-        return "; vaelab settings MODEL lists all"
-    return f"; known are {', '.join(known)}" if known else f"; this {where} has no options"
+        return Hint("; vaelab settings MODEL lists all")
+    return Hint(f"; known are {', '.join(known)}" if known else f"; this {where} has no options")
 
 
 def _accepts(kind: type[BaseModel], words: str) -> bool:

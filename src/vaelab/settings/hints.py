@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vaelab.settings.syntax import Hint
+
 __all__ = ["KEYS", "NAMES", "hint_for_key", "hint_for_name"]
 
 # Of a key the last part counts, its hyphens as underscores.
@@ -54,9 +56,11 @@ KEYS = {
 
 # Names of things that vaelab has no setting for.
 _NONE = {
-    "vaelab always uses Adam; training.learning_rate=1e-3 sets its learning rate": "optimizer optimiser optim",
-    "vaelab has no such regularisation": "weight_decay l2 momentum",
-    "vaelab has no batch normalisation; normalisation=layer normalises each row": "batch_norm batchnorm",
+    Hint(
+        "vaelab always uses Adam; ", "training.learning_rate=1e-3", " sets its learning rate"
+    ): "optimizer optimiser optim",
+    Hint("vaelab has no such regularisation"): "weight_decay l2 momentum",
+    Hint("vaelab has no batch normalisation; ", "normalisation=layer", " normalises each row"): "batch_norm batchnorm",
 }
 
 NAMES = {
@@ -120,10 +124,10 @@ NAMES = {
 _RELATIVES = ("pca", "nade", "dbn", "dbm", "ladder-vae")  # vaelab has only something similar
 
 
-def hint_for_key(key: str, accepted: Callable[[str], bool]) -> str:
-    """Return what to write instead of a key (arguments that are ``accepted``), or an empty string.
+def hint_for_key(key: str, accepted: Callable[[str], bool]) -> Hint | None:
+    """Return what to write instead of a key (arguments that are ``accepted``), or None.
 
-    >>> hint_for_key("training.lr", lambda words: True)
+    >>> str(hint_for_key("training.lr", lambda words: True))
     'write training.learning_rate=1e-3'
     """
     last = _plain(key.rpartition(".")[2].lstrip("-"), "_")
@@ -133,21 +137,21 @@ def hint_for_key(key: str, accepted: Callable[[str], bool]) -> str:
     for words, names in KEYS.items():
         keys = [word.partition("=")[0] for word in words.split()]
         if last in names.split() and (key not in keys or len(keys) > 1) and accepted(words):
-            return f"write {words}"
-    return ""
+            return Hint("write ", words)
+    return None
 
 
-def hint_for_name(key: str, name: str) -> str:
-    """Return what to write for a choice that has a different name in vaelab, or an empty string.
+def hint_for_name(key: str, name: str) -> Hint | None:
+    """Return what to write for a choice that has a different name in vaelab, or None.
 
-    >>> hint_for_name("estimator.name", "NVIL")
+    >>> str(hint_for_name("estimator.name", "NVIL"))
     'write estimator.name=score-function estimator.baseline=network'
     """
     plain = _plain(name, "-")
     for words, names in NAMES.get(key, {}).items():
         if plain in names.split():
-            return f"{'the nearest is' if plain in _RELATIVES else 'write'} {words}"
-    return ""
+            return Hint("the nearest is " if plain in _RELATIVES else "write ", words)
+    return None
 
 
 def _plain(word: str, joint: str) -> str:

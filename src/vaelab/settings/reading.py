@@ -18,6 +18,7 @@ import yaml
 from vaelab.errors import InputError, shown
 from vaelab.settings.earlier import present_names
 from vaelab.settings.layers import nested
+from vaelab.settings.syntax import Layer, Syntax
 
 __all__ = ["parse_overrides", "read_config", "read_content"]
 
@@ -32,14 +33,14 @@ _WORDS |= {"": None, "~": None}
 _LONGEST_NUMBER = 400  # characters: enough for every number, and few enough for Python to convert
 _DEEPEST = 8  # levels of nested lists and tables
 _LARGEST = {"json": 2**24, "yaml": 2**18, "toml": 2**18}  # bytes of a file; the config.json of a run names columns
-_FORMATS = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
+_FORMATS: dict[str, Syntax] = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
 
 
 class _Unreadable(ValueError):
     """Text that is not a value, with the reason."""
 
 
-def parse_overrides(words: list[str]) -> dict[str, Any]:
+def parse_overrides(words: list[str]) -> Layer:
     """Turn ``key.sub=value`` words into nested settings; a value is read as in a YAML file.
 
     Raises:
@@ -48,7 +49,7 @@ def parse_overrides(words: list[str]) -> dict[str, Any]:
     >>> parse_overrides(["latent_dim=010", "estimator.samples=4", "hidden_dims=[200, 200]"])
     {'latent_dim': 10, 'estimator': {'samples': 4}, 'hidden_dims': [200, 200]}
     """
-    return nested(map(_pair, words))
+    return Layer(nested(map(_pair, words)), "words")
 
 
 def _pair(word: str) -> tuple[str, Any]:
@@ -65,7 +66,7 @@ def _pair(word: str) -> tuple[str, Any]:
         ) from None
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> Layer:
     """Read settings from a .yaml, .yml, .toml or .json file; from the config.json of a run, its ``settings``.
 
     A dotted key has the same meaning as on the command line: ``training.steps: 10`` is ``training: {steps: 10}``.
@@ -75,12 +76,12 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     content = read_content(path, "config")
     try:
-        return nested(content.items())
+        return Layer(nested(content.items()), content.syntax)
     except InputError as refusal:
         raise InputError(f"config: {shown(str(path))}: {refusal}") from None
 
 
-def read_content(path: Path, what: str) -> dict[str, Any]:
+def read_content(path: Path, what: str) -> Layer:
     """Read the keys and values of a .yaml, .yml, .toml or .json file.
 
     Args:
@@ -104,10 +105,10 @@ def read_content(path: Path, what: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         got = "nothing" if content is None else type(content).__name__
         raise InputError(f"{what}: expected {shown(str(path))} to hold keys and values; got {got}")
-    return content
+    return Layer(content, kind)
 
 
-def _text_of(path: Path, what: str) -> tuple[str, str]:
+def _text_of(path: Path, what: str) -> tuple[Syntax, str]:
     """Return the format and the text of a file; ``what`` is read of it, for messages."""
     name = shown(str(path))
     hint = "; a setting is one word, key=value without spaces" if what == "config" else ""

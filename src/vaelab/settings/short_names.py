@@ -10,6 +10,7 @@ from vaelab.estimators import ESTIMATORS
 from vaelab.objectives import OBJECTIVES
 from vaelab.settings.layers import nested
 from vaelab.settings.schema import Settings, TrainingSettings, options_of
+from vaelab.settings.syntax import Layer, syntax_of
 
 __all__ = ["full_names", "with_full_names"]
 
@@ -28,7 +29,7 @@ def full_names(word: str) -> list[str]:
     return [f"{table}.{word}" for table, names in tables.items() if word in names]
 
 
-def with_full_names(build: Callable[..., object], layer: Mapping[str, Any]) -> dict[str, Any]:
+def with_full_names(build: Callable[..., object], layer: Mapping[str, Any]) -> Layer:
     """Return a layer of settings with every name in full.
 
     A name that is a setting of the model of ``build`` or of every model means that one.
@@ -42,9 +43,9 @@ def with_full_names(build: Callable[..., object], layer: Mapping[str, Any]) -> d
     """
     known = {*Settings.model_fields, *options_of(build)}
     pairs = []
-    for key, value in layer.items():
+    for key, value in nested(layer.items()).items():
         names = full_names(key) if key not in known else []
         if len(names) > 1:
             raise InputError(f"{key}: expected the full name of a setting, {' or '.join(names)}; got {key}")
         pairs.append((names[0] if names else key, value))
-    return nested(pairs)
+    return Layer(nested(pairs), syntax_of(layer))

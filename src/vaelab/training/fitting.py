@@ -17,7 +17,7 @@ from vaelab.models.table import row_of
 from vaelab.networks import choose_precision
 from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.runs import Run
-from vaelab.settings import TrainingSettings, resolve
+from vaelab.settings import Layer, TrainingSettings, resolve
 from vaelab.settings.checks import validate
 from vaelab.training.average import WeightAverage
 from vaelab.training.best import Best
@@ -168,7 +168,7 @@ def _chosen(
     if isinstance(model, Differentiable):
         _refuse(model, estimator=estimator, objective=objective)
         row = row_of(model)
-        values = {**row.defaults["training"], **training}
+        values = Layer({**row.defaults["training"], **training}, "fit")
         return _Chosen(
             settings or cast(TrainingSettings, validate(TrainingSettings, values, "training")),
             row.pace,
@@ -176,10 +176,10 @@ def _chosen(
             model.objective,
         )
     name = _name_in_table(model)
-    layer: dict[str, Any] = {"training": training} if training else {}
+    layer = Layer({"training": training} if training else {}, "fit")
     if objective is not None and type(objective) is OBJECTIVES.get(objective.name):
         layer["objective"] = objective.name  # the number of codes depends on it
-    defaults = resolve(name, {"seed": seed, **layer})
+    defaults = resolve(name, {"seed": seed}, layer)
     return _Chosen(
         settings or defaults.training,
         MODELS[name].pace,

@@ -14,7 +14,17 @@ from vaelab.data import DataSpec
 from vaelab.errors import InputError, shown
 from vaelab.likelihood import BoundName
 from vaelab.models import MODELS
-from vaelab.settings import OBSERVATIONS, Checked, Settings, read_content, require_name, resolve, validate
+from vaelab.settings import (
+    OBSERVATIONS,
+    Checked,
+    SettingError,
+    Settings,
+    read_content,
+    require_name,
+    resolve,
+    syntax_of,
+    validate,
+)
 
 __all__ = ["Entry", "Study", "packaged_study", "read_study"]
 
@@ -71,6 +81,8 @@ class Study(Checked):
         shorter = [_QUICK] if quick and "training" not in MODELS[entry.model].absent else []
         try:
             return resolve(entry.model, self.settings, entry.settings, *shorter, *([entry.quick] if quick else []))
+        except SettingError as refusal:
+            raise refusal.about(f"models.{name}") from None
         except InputError as refusal:
             raise InputError(f"models.{name}: {refusal}") from None
 
@@ -95,6 +107,8 @@ def read_study(path: Path) -> Study:
     content = read_content(path, "config")
     try:
         return _study_of(content)
+    except SettingError as refusal:
+        raise refusal.given_in(syntax_of(content)).about(f"config: {shown(str(path))}") from None
     except InputError as refusal:
         raise InputError(f"config: {shown(str(path))}: {refusal}") from None
 

@@ -15,7 +15,17 @@ from vaelab.errors import InputError, require_choice
 from vaelab.estimators import ESTIMATORS
 from vaelab.models import MODELS
 from vaelab.objectives import OBJECTIVES
-from vaelab.settings import OBSERVATIONS, Settings, TrainingSettings, options_of, require_name, resolve, with_full_names
+from vaelab.settings import (
+    OBSERVATIONS,
+    Layer,
+    Settings,
+    TrainingSettings,
+    options_of,
+    require_name,
+    resolve,
+    with_full_names,
+    written,
+)
 
 __all__ = ["Combination", "Range", "Space", "name_of", "read_space", "ready_space", "short_names", "words_of"]
 
@@ -78,7 +88,7 @@ class Space:
     """
 
     model: str
-    layers: tuple[dict[str, Any], ...]
+    layers: tuple[Layer, ...]
     varied: dict[str, tuple[Any, ...] | Range]
     notes: tuple[str, ...] = ()
 
@@ -90,7 +100,7 @@ class Space:
     def resolve(self, values: Combination) -> Settings:
         """Return the settings of a combination, or refuse it in a sentence that names it."""
         try:
-            return resolve(self.model, *(_filled(layer, values) for layer in self.layers))
+            return resolve(self.model, *(Layer(_filled(layer, values), layer.syntax) for layer in self.layers))
         except InputError as refusal:
             raise InputError(f"{words_of(values)}: {refusal}") from None
 
@@ -123,7 +133,8 @@ def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
                 varied[key] = _range(key, value, bool(match[1]), float(match[2]), float(match[3]), model)
             elif isinstance(value, list) and len(value) > 1:
                 text = _compact(value)
-                notes[key] = f"{key}={text} is one value; alternatives are {key}=[{text},...]"
+                one, several = (written(f"{key}={value}", layer.syntax) for value in (text, f"[{text},...]"))
+                notes[key] = f"{one} is one value; alternatives are {several}"
     for key in OBSERVATIONS:
         if key in varied:
             raise InputError(f"{key}: bounds on different data are not comparable; run one sweep for each {key}")
