@@ -21,6 +21,7 @@ from vaelab.explorer.tensors import Tensors
 from vaelab.likelihoods import TreeLikelihood
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, IWAE
+from vaelab.posteriors import FlowPosterior
 
 K = 4  # codes of a bound
 PARITY = """
@@ -118,8 +119,9 @@ def livelier(model: LatentVariableModel, by: float = 2.0) -> LatentVariableModel
 
 def curved(model: LatentVariableModel) -> LatentVariableModel:
     """Return a model with a flow that is not the identity, as it is at first."""
+    flow = model.posterior.flow if isinstance(model.posterior, FlowPosterior) else model.prior
     with torch.no_grad():
-        for weight in model.prior.parameters():
+        for weight in flow.parameters():
             weight.add_(0.05 * torch.randn_like(weight))
     return model
 
@@ -184,6 +186,11 @@ BUILD: dict[str, Callable[[], LatentVariableModel]] = {
         f"flow prior of {size}": lambda size=size: curved(models.gaussian_vae(6, size, [5], prior="flow"))
         for size in (1, 2, 5)
     },
+    **{
+        f"flow posterior of {size}": lambda size=size: curved(models.gaussian_vae(6, size, [5], posterior="flow"))
+        for size in (1, 3)
+    },
+    "flow posterior, flow prior": lambda: curved(models.gaussian_vae(6, 2, [5], posterior="flow", prior="flow")),
     "full posterior": lambda: models.gaussian_vae(6, 3, [5], posterior="full"),
     "full posterior of 1": lambda: models.gaussian_vae(6, 1, [5], posterior="full"),
     "full posterior, vamp prior": lambda: models.gaussian_vae(
@@ -252,6 +259,14 @@ def test_it_agrees_with_torch_on_the_density_of_an_autoencoder(engine, covarianc
     check(engine, model, rows_of(model))
 
 
+def test_it_agrees_with_torch_on_a_flow_of_an_autoencoder(engine):
+    """Of codes that are far from N(0, I)."""
+    model = curved(models.autoencoder(6, 3, [5], prior="flow"))
+    model.prior.standardise(torch.randn(200, 3) * torch.tensor([1.0, 30.0, 0.2]) + torch.tensor([0.0, 50.0, 1.0]))
+    check(engine, model, rows_of(model))
+    assert describe(model, Tensors())["ex_post"]
+
+
 def test_draws_of_a_flow_are_those_of_torch_for_the_same_noise(engine):
     model, noise = livelier(BUILD["flow prior of 5"]()), 2.5 * torch.randn(8, 5)
     with torch.no_grad():
@@ -260,6 +275,17 @@ def test_draws_of_a_flow_are_those_of_torch_for_the_same_noise(engine):
             expected_draws = transform.inv(expected_draws)
     source = "let i = 0; return given.model.prior(8).sample({ normal: () => given.noise[i++] })"
     assert torch.allclose(torch.tensor(engine.run(source, model, noise=noise)).view(8, 5), expected_draws, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_draws_of_a_flow_posterior_are_those_of_torch_for_the_same_noise(engine, size):
+    model, noise = livelier(BUILD[f"flow posterior of {size}"]()), torch.randn(4, size)
+    x = rows_of(model, 4)
+    with torch.no_grad():
+        expected_draws = model.posterior(x).from_noise(noise)
+    source = "let i = 0; return given.model.posterior(given.x, 4).sample({ normal: () => given.noise[i++] })"
+    found = torch.tensor(engine.run(source, model, x=x, noise=noise)).view(4, size)
+    assert torch.allclose(found, expected_draws, atol=1e-3, rtol=1e-3)
 
 
 def test_a_compiled_part_is_written_as_the_plain_one(engine):

@@ -282,6 +282,14 @@ def test_fingers_move_the_cursor_tap_to_pin_and_pinch_to_zoom(show):
     assert selected(page) == inside.tolist()
 
 
+def test_it_says_that_a_flow_was_fitted_after_the_training_and_draws_its_contours(show):
+    one = subject(vaelab.autoencoder, "flow", latent_dim=2, hidden_dims=[8], prior="flow")
+    one.model.prior.standardise(codes_of(one))
+    page = show(one)
+    assert "The prior was fitted to the codes after the training: codes drawn" in page.locator("body").inner_text()
+    assert page.get_by_role("checkbox", name="Contours").count() + page.get_by_label("Contours").count() > 0
+
+
 def test_a_component_is_chosen_by_its_number_and_drawn_from(show):
     one = subject(vaelab.autoencoder, "mixture", latent_dim=3, hidden_dims=[8], components=2)
     one.model.prior.fit(codes_of(one))

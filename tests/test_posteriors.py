@@ -272,9 +272,9 @@ def test_a_flow_without_zuko_is_refused(monkeypatch):
         vaelab.gaussian_vae(6, 2, posterior="flow")
 
 
-def test_the_explorer_refuses_a_flow_in_a_sentence():
-    model = vaelab.gaussian_vae(X, 2, [4], posterior="flow", seed=0)
-    with pytest.raises(InputError, match="cannot compute posterior=flow; of this option it computes diagonal, full"):
+def test_the_explorer_refuses_a_mixture_of_flows_in_a_sentence():
+    model = vaelab.gaussian_vae(X, 2, [4], posterior="flow", prior="vamp", prior_components=2, seed=0)
+    with pytest.raises(InputError, match="cannot compute prior=vamp with posterior=flow; it computes prior=vamp with"):
         describe(model.eval(), Tensors(), observations_of(3).float())
 
 

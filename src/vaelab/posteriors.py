@@ -119,13 +119,13 @@ class FlowPosterior(nn.Module):
 
     def __init__(self, inputs: Size, latent_dim: int, network: Build = MLP) -> None:
         super().__init__()
-        self._size = require_int("latent_dim", latent_dim, 1)
-        self.network = build_network(network, inputs, 2 * self._size + _CONTEXT)
-        self.flow = CouplingFlow(self._size, _CONTEXT, "posterior")
+        self.latent_dim = size = require_int("latent_dim", latent_dim, 1)
+        self.network = build_network(network, inputs, 2 * size + _CONTEXT)
+        self.flow = CouplingFlow(size, _CONTEXT, "posterior")
 
     def forward(self, x: Tensor) -> FlowedNormal:
         """Return q(z|x) for observations (B, X): batch shape (B,), event shape (D,)."""
-        loc, log_scale, context = self.network(x).split([self._size, self._size, _CONTEXT], -1)
+        loc, log_scale, context = self.network(x).split([self.latent_dim, self.latent_dim, _CONTEXT], -1)
         return FlowedNormal(loc, log_scale, context, self.flow)
 
 

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from vaelab.distributions.normal import LOG_2PI, limited
 from vaelab.distributions.vector import Reparameterised
 
-__all__ = ["FlowedNormal"]
+__all__ = ["FlowedNormal", "fixed_noise"]
 
 _POINTS = 512  # with which the mean and the variance are estimated
 _AT_ONCE = 64  # of them, which limits the memory
@@ -104,7 +104,7 @@ class FlowedNormal(Reparameterised):
     @cached_property
     def _moments(self) -> tuple[Tensor, Tensor]:
         """Mean and variance of f^-1(e; c) over the fixed values of e, (..., D) each; constants in every graph."""
-        noise = _fixed_noise(self.event_shape[0]).to(self.loc).view(_POINTS, *(1 for _ in self.batch_shape), -1)
+        noise = fixed_noise(self.event_shape[0]).to(self.loc).view(_POINTS, *(1 for _ in self.batch_shape), -1)
         with torch.no_grad():
             parts = noise.expand(_POINTS, *self.loc.shape).split(_AT_ONCE)
             u = torch.cat([self._inverse(part) for part in parts])
@@ -122,7 +122,7 @@ class FlowedNormal(Reparameterised):
         return (2 * self.log_scale).exp() * self._moments[1]
 
 
-def _fixed_noise(dim: int) -> Tensor:
+def fixed_noise(dim: int) -> Tensor:
     """Return the values of e, (512, D): mean 0 and variance 1; of up to 256 units, the covariance matrix is I."""
     half = np.random.default_rng(0).standard_normal((_POINTS // 2, dim))
     if dim <= len(half):

@@ -23,6 +23,7 @@ from vaelab.likelihood import objective_bound
 from vaelab.models import LatentVariableModel
 from vaelab.networks import evaluation_mode
 from vaelab.objectives import ELBO
+from vaelab.posteriors import FlowPosterior
 
 __all__ = ["ROWS", "page_content", "rows_of"]
 
@@ -146,7 +147,7 @@ def _described(variables: Sequence[Column]) -> list[Json]:
 
 def _computed_there(model: LatentVariableModel, codes: Tensor) -> bool:
     """Return whether the page computes q(z|x) of the rows: many numbers, of networks that take it little time."""
-    slow = any(isinstance(part, nn.Conv2d | MeanFieldPosterior) for part in model.posterior.modules())
+    slow = any(isinstance(part, nn.Conv2d | MeanFieldPosterior | FlowPosterior) for part in model.posterior.modules())
     return codes.numel() > _FEW and not slow
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaelab.distributions import FullNormal
+from vaelab.distributions import FlowedNormal, FullNormal
+from vaelab.distributions.flowed_normal import fixed_noise
 from vaelab.errors import InputError
-from vaelab.explorer.networks import Export, plain, same_forward
+from vaelab.explorer.networks import LAYERS, Export, plain, same_forward
 from vaelab.explorer.precision import choose_precision
 from vaelab.explorer.tensors import Tensors
 from vaelab.inference import MeanFieldPosterior
@@ -28,10 +29,10 @@ from vaelab.likelihoods import (
 )
 from vaelab.models import LatentVariableModel
 from vaelab.posteriors import (
-    REAL_POSTERIORS,
     BernoulliPosterior,
     ChainPosterior,
     DeltaPosterior,
+    FlowPosterior,
     FullPosterior,
     GaussianPosterior,
 )
@@ -42,6 +43,7 @@ from vaelab.priors import (
     GaussianPrior,
     MixturePrior,
     NormalMixturePrior,
+    StandardisedFlowPrior,
     VampPrior,
 )
 
@@ -82,6 +84,7 @@ def _write(model: LatentVariableModel, export: Export) -> Json:
     return {
         "name": "" if model.built_with is None else model.built_with.name,
         "code": model.code,
+        "ex_post": model.code == "point" or bool(model.ex_post_prior),
         "dim": model.latent_dim,
         "layers": list(model.layers) if len(model.layers) > 1 else [],
         "given": model.given,
@@ -121,9 +124,6 @@ def _numbers(export: Export, module: nn.Module) -> Json:
 
 
 def _refused(part: str, module: nn.Module, known: Collection[type[nn.Module]]) -> InputError:
-    if part == "posterior" and (chosen := [name for name, kind in REAL_POSTERIORS.items() if type(module) is kind]):
-        able = ", ".join(name for name, kind in REAL_POSTERIORS.items() if kind in known)
-        return InputError(f"explore: the page cannot compute posterior={chosen[0]}; of this option it computes {able}")
     names = ", ".join(kind.__name__ for kind in known)
     return InputError(f"explore: the page cannot compute the {part} {type(module).__name__}; it computes {names}")
 
@@ -136,6 +136,11 @@ def _mixture(export: Export, prior: Any) -> Json:
 def _normal_mixture(export: Export, prior: Any) -> Json:
     with torch.no_grad():
         p = prior()
+        if isinstance(p.components, FlowedNormal):
+            raise InputError(
+                "explore: the page cannot compute prior=vamp with posterior=flow; it computes prior=vamp with "
+                "posterior=diagonal or full, and posterior=flow with the other priors"
+            )
         count, size = p.components.loc.shape
         if count * size**2 > _COVARIANCES:
             raise InputError(
@@ -151,23 +156,27 @@ def _normal_mixture(export: Export, prior: Any) -> Json:
 
 
 def _flow(export: Export, prior: Any) -> Json:
-    layers = [_splines(export, prior.latent_dim, layer) for layer in prior.flow.transform.transforms]
-    return {"kind": "flow", "dim": prior.latent_dim, "layers": layers}
+    layers = [_flow_layer(export, prior.latent_dim, layer) for layer in prior.flow.transform.transforms]
+    return {"kind": "flow", "dim": prior.latent_dim, "layers": layers, "units": None}
 
 
-def _splines(export: Export, size: int, layer: Any) -> Json:
-    """Return a layer of a flow: the constants of its splines if the code is one number, else their network."""
+def _standardised_flow(export: Export, prior: Any) -> Json:
+    return {**_flow(export, prior), "units": [export.vector(prior.shift), export.vector(prior.scale)]}
+
+
+def _flow_layer(export: Export, inputs: int, layer: Any) -> Json:
+    """Return a layer of a flow: the network of its parameters, or their constants if the code is one number."""
     if not hasattr(layer, "hyper"):
         return {"constants": export.vector(torch.cat(list(layer.phi), -1))}
     steps: list[Json] = []
     for part in layer.hyper:
-        if isinstance(part, nn.Linear):
-            weight = export.vector((part.weight * part.get_buffer("mask")).T)
-            steps.append({"op": "linear", "weight": weight, "bias": export.vector(part.bias)})
-        else:
-            steps.append({"op": "relu"})
-    network = {"inputs": size, "shift": None, "scale": None, "encode_mask": False, "layers": steps}
-    return {"passes": layer.passes, "network": network}
+        if not hasattr(part, "weight"):  # a class of zuko or of torch
+            steps.append(LAYERS[type(part)](export, part) or {})
+            continue
+        weight = part.weight * getattr(part, "mask", 1)
+        steps.append({"op": "linear", "weight": export.vector(weight.T), "bias": export.vector(part.bias)})
+    network = {"inputs": inputs, "shift": None, "scale": None, "encode_mask": False, "layers": steps}
+    return {"passes": getattr(layer, "passes", 1), "network": network}
 
 
 def _chain_prior(export: Export, prior: Any) -> Json:
@@ -178,6 +187,18 @@ def _chain_prior(export: Export, prior: Any) -> Json:
 
 def _of_network(kind: str) -> Callable[[Export, Any], Json]:
     return lambda export, part: {"kind": kind, "network": export.network(part.network, "posterior")}
+
+
+def _flow_posterior(export: Export, posterior: Any) -> Json:
+    size = posterior.latent_dim
+    context = posterior.network.outputs - 2 * size
+    inputs = context if size == 1 else size + context
+    return {
+        **_of_network("flowed-normal")(export, posterior),
+        "dim": size,
+        "layers": [_flow_layer(export, inputs, layer) for layer in posterior.flow.layers],
+        "noise": export.vector(fixed_noise(size)),
+    }
 
 
 def _chain_posterior(export: Export, posterior: Any) -> Json:
@@ -229,6 +250,7 @@ PRIORS: dict[type[nn.Module], Callable[[Export, Any], Json]] = {
     MixturePrior: _mixture,
     NormalMixturePrior: _normal_mixture,
     VampPrior: _normal_mixture,
+    StandardisedFlowPrior: _standardised_flow,
     FlowPrior: _flow,
     ChainPrior: _chain_prior,
 }
@@ -237,6 +259,7 @@ POSTERIORS: dict[type[nn.Module], Callable[[Export, Any], Json]] = {
     BernoulliPosterior: _of_network("bernoulli"),
     DeltaPosterior: _of_network("delta"),
     FullPosterior: lambda export, part: {**_of_network("full-normal")(export, part), "dim": part.latent_dim},
+    FlowPosterior: _flow_posterior,
     ChainPosterior: _chain_posterior,
     MeanFieldPosterior: _mean_field,
 }

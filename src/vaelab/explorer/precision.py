@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.func import functional_call
 
-from vaelab.distributions import Chain, DiagonalNormal, Multinomial, Product
+from vaelab.distributions import Chain, DiagonalNormal, FlowedNormal, Multinomial, Product
 from vaelab.explorer.tensors import whole_numbers
 from vaelab.inference import MeanFieldPosterior
 from vaelab.models import LatentVariableModel
@@ -135,8 +135,9 @@ class _Reader(nn.Module):
         _, y = model.split(x)
         count = _ROWS_OF_SWEEPS if isinstance(model.posterior, MeanFieldPosterior) else len(x)
         q, prior = model.posterior(x[:count]), model.prior()
+        code = q.from_noise(torch.zeros_like(q.loc)) if isinstance(q, FlowedNormal) else q.mean  # its mean takes long
         decoded = [_probabilities(model.conditional(z, y))]
-        decoded.append(q.mean if model.code == "bits" else _probabilities(model.conditional(q.mean, y[:count])))
+        decoded.append(code if model.code == "bits" else _probabilities(model.conditional(code, y[:count])))
         layers = prior.factors(z)[1:] if isinstance(prior, Chain) else []
         return decoded + [_probabilities(layer) for layer in layers]
 

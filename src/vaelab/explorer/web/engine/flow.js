@@ -1,23 +1,55 @@
-// A neural spline flow over codes, the prior of a model: p(z) = N(f(z); 0, I) |det df/dz|, as zuko computes it. f is a
-// chain of layers; a layer maps each number by a monotonic spline whose parameters depend on other numbers of z.
+// Flows, as zuko computes them: chains of layers. A layer maps each number of a row by an increasing function, a spline or
+// a line, whose parameters depend on other numbers of the row and, if there is one, on a context of the row.
 import { network } from "./networks.js";
+import { sideBySide } from "./numbers.js";
 
 const LOG_2PI = Math.log(2 * Math.PI);
 const BOUND = 5; // outside of [-BOUND, BOUND] a spline is the identity
 const LOG_SLOPE = Math.log(1e-3);
 
-/** The layers of a flow: how many passes its inverse takes, and rows (n * size) to parameters (n * size * each). */
-export function flowLayers(layers, get) {
+/**
+ * The layers of a flow: how many passes its inverse takes, and rows (n * inputs) to parameters (n * size * each). `open`
+ * makes the function of a number of its parameters: `splineOf` or `lineOf`.
+ */
+export function flowLayers(layers, get, open) {
   return layers.map(({ passes, constants, network: net }) => {
-    if (net) return { passes, parameters: network(net, get) };
+    if (net) return { passes, open, inputs: net.inputs, parameters: network(net, get) };
     const { data } = get(constants);
-    return { passes: 1, parameters: (_, n) => Float64Array.from({ length: n * data.length }, (__, i) => data[i % data.length]) };
+    return { passes: 1, open, inputs: 0, parameters: (_, n) => Float64Array.from({ length: n * data.length }, (__, i) => data[i % data.length]) };
   });
 }
 
-/** The flow of these layers, for n rows. */
-export function flow(n, size, layers) {
-  const inverse = (noise, count) => layers.reduceRight((rows, layer) => inverted(layer, rows, count, size), noise);
+/** A flow f of n rows, and log |det df/dz| of each: `{ rows, volume }`. The context is `{ rows, width }`, or null. */
+export function mapped(layers, z, n, size, context = null) {
+  const volume = new Float64Array(n);
+  const rows = layers.reduce((values, layer) => {
+    const functions = functionsOf(layer, values, n, size, context);
+    return values.map((value, i) => {
+      const [image, logSlope] = functions(i).forward(value);
+      volume[Math.floor(i / size)] += logSlope;
+      return image;
+    });
+  }, z);
+  return { rows, volume };
+}
+
+/** The inverse of a flow. Each pass of a layer finds the numbers whose functions depend on those that are found already. */
+export function unmapped(layers, noise, n, size, context = null) {
+  return layers.reduceRight((images, layer) => {
+    let found = new Float64Array(n * size);
+    for (let pass = 0; pass < layer.passes; pass += 1) {
+      const functions = functionsOf(layer, found, n, size, context);
+      found = images.map((value, i) => functions(i).backward(value));
+    }
+    return found;
+  }, noise);
+}
+
+/** The prior p(z) = N(f((z - m) / s); 0, I) |det df/dz| / prod s of n rows; `units` is [m, s], or null for 0 and 1. */
+export function flow(n, size, layers, units = null) {
+  const [shift, scale] = units ?? [new Float32Array(size), new Float32Array(size).fill(1)];
+  const logScale = scale.reduce((sum, s) => sum + Math.log(s), 0);
+  const inverse = (noise, count) => Float32Array.from(unmapped(layers, noise, count, size), (value, i) => shift[i % size] + scale[i % size] * value);
   const centre = () => {
     const one = inverse(new Float64Array(size), 1);
     return Float32Array.from({ length: n * size }, (_, i) => one[i % size]);
@@ -29,18 +61,11 @@ export function flow(n, size, layers) {
     params: {},
     mean: centre, // not the mean, which has no formula, but the code that the flow makes of noise 0
     mode: centre,
-    sample: (rng, temperature = 1) => Float32Array.from(inverse(Float64Array.from({ length: n * size }, () => temperature * rng.normal()), n)),
+    sample: (rng, temperature = 1) => inverse(Float64Array.from({ length: n * size }, () => temperature * rng.normal()), n),
     logProb: (z) => {
-      const total = new Float64Array(n).fill(-0.5 * size * LOG_2PI);
-      let rows = Float64Array.from({ length: n * size }, (_, i) => z[z.length === size ? i % size : i]);
-      for (const layer of layers) {
-        const splines = splinesOf(layer, rows, n, size);
-        rows = rows.map((value, i) => {
-          const [image, logSlope] = forward(splines(i), value);
-          total[Math.floor(i / size)] += logSlope;
-          return image;
-        });
-      }
+      const standard = Float64Array.from({ length: n * size }, (_, i) => (z[z.length === size ? i % size : i] - shift[i % size]) / scale[i % size]);
+      const { rows, volume } = mapped(layers, standard, n, size);
+      const total = volume.map((value) => value - logScale - 0.5 * size * LOG_2PI);
       rows.forEach((value, i) => {
         total[Math.floor(i / size)] -= 0.5 * value * value;
       });
@@ -49,21 +74,26 @@ export function flow(n, size, layers) {
   };
 }
 
-/** What a layer maps to these rows: each pass finds the numbers whose splines depend on those that are found already. */
-function inverted(layer, rows, n, size) {
-  let found = new Float64Array(n * size);
-  for (let pass = 0; pass < layer.passes; pass += 1) {
-    const splines = splinesOf(layer, found, n, size);
-    found = rows.map((value, i) => backward(splines(i), value));
-  }
-  return found;
+/** The function of each number of the rows, by its place; in a code of one number it depends on the context alone. */
+function functionsOf({ parameters, open, inputs }, rows, n, size, context) {
+  const floats = Float32Array.from(rows);
+  const both = () => sideBySide([floats, context.rows], [size, context.width], n);
+  const read = context === null ? floats : inputs === context.width ? context.rows : both();
+  const numbers = parameters(read, n);
+  const each = numbers.length / (n * size);
+  return (i) => open(numbers, i * each, each);
 }
 
-/** The spline of each number of the rows, as a function of its place. */
-function splinesOf({ parameters }, rows, n, size) {
-  const numbers = parameters(Float32Array.from(rows), n);
-  const each = numbers.length / (n * size);
-  return (i) => knots(numbers, i * each, (each + 1) / 3);
+/** A line, from its parameters: the shift and a logarithm of the slope. */
+export function lineOf(numbers, start) {
+  const [shift, logSlope] = [numbers[start], squashed(numbers[start + 1], 1)];
+  return { forward: (value) => [value * Math.exp(logSlope) + shift, logSlope], backward: (image) => (image - shift) * Math.exp(-logSlope) };
+}
+
+/** A spline, from its parameters. */
+export function splineOf(numbers, start, each) {
+  const spline = knots(numbers, start, (each + 1) / 3);
+  return { forward: (value) => forward(spline, value), backward: (image) => backward(spline, image) };
 }
 
 /** The knots of a spline of some bins, from its parameters: bins widths, bins heights, and bins - 1 logarithms of slopes. */

@@ -35,6 +35,7 @@ export function model(description, get) {
     name: description.name,
     given: givenSize,
     hasBound: code !== "point",
+    exPost: description.ex_post, // whether the prior was fitted to the codes after the training
     encode: (x, n, y = null) => posterior(x, n, y).mean(),
     decode: (z, n, y = null) => likelihood(z, n, y).mean(),
     score: (x, n, z, q, y = null) => score(self, x, n, z, q, y),

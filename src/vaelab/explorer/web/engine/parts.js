@@ -4,7 +4,8 @@ import { chain } from "./chain.js";
 import {
   bernoulli, categorical, continuousBernoulli, delta, gather, multinomial, normal, product,
 } from "./distributions.js";
-import { flow, flowLayers } from "./flow.js";
+import { flow, flowLayers, lineOf, splineOf } from "./flow.js";
+import { flowedNormal } from "./flowed_normal.js";
 import { fullNormal } from "./full_normal.js";
 import { inferMeans } from "./mean_field.js";
 import { mixture } from "./mixture.js";
@@ -31,9 +32,10 @@ const PRIORS = {
     const [pi, mu, sigma] = [weights, means, covariances].map((index) => get(index).data);
     return (n) => mixture(n, mu.length / pi.length, pi, mu, sigma);
   },
-  flow: ({ dim, layers }, get) => {
-    const steps = flowLayers(layers, get);
-    return (n) => flow(n, dim, steps);
+  flow: ({ dim, layers, units }, get) => {
+    const steps = flowLayers(layers, get, splineOf);
+    const scaled = units?.map((index) => get(index).data);
+    return (n) => flow(n, dim, steps, scaled);
   },
   chain: ({ top, conditionals, sizes }, get) => {
     const first = priorOf(top, get);
@@ -75,6 +77,17 @@ const POSTERIORS = {
       const part = (from, to) => columnsOf(numbers, n, width, from, to);
       const below = part(2 * dim, width).map((b) => b / Math.sqrt(dim));
       return fullNormal(n, dim, part(0, dim), part(dim, 2 * dim), below);
+    };
+  },
+  "flowed-normal": ({ network: net, dim, layers, noise }, get) => {
+    const run = network(net, get);
+    const steps = flowLayers(layers, get, lineOf);
+    const width = net.outputs - 2 * dim;
+    return (x, n) => {
+      const numbers = run(x, n);
+      const part = (from, to) => columnsOf(numbers, n, net.outputs, from, to);
+      const context = { rows: part(2 * dim, net.outputs), width };
+      return flowedNormal(n, dim, part(0, dim), part(dim, 2 * dim), steps, context, get(noise).data);
     };
   },
   bernoulli: ({ network: net }, get) => {

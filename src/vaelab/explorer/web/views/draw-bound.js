@@ -74,6 +74,6 @@ function aboutPoint() {
   return explain(
     "error and density",
     "An auto-encoder without noise has no likelihood of x, and so no bound on log p(x).",
-    "Its reconstruction error is \u2212log p(x|z) at its code z, in nats: the lower, the better this input is reproduced. The density of its code is that of the mixture that was fitted to the codes of the training rows.",
+    "Its reconstruction error is \u2212log p(x|z) at its code z, in nats: the lower, the better this input is reproduced. The density of its code is that of the prior that was fitted to the codes of the training rows.",
   );
 }

@@ -12,9 +12,10 @@ export function mapWords({ run, layer, codes, plane }) {
 function guide({ model, data }) {
   const groups = data.given ? "What the model is given need not show in the code, so that rows with different values of it may be mixed. " : data.labels ? "Rows of one class near each other: the code has found the class without being told. " : "Groups of rows, and what changes as the cursor goes from one to the next. ";
   if (model.code === "bits") return `${groups}Each row is its bits' probabilities; between groups, see which bits flip, and whether what is decoded still looks like data.`;
-  if (model.code === "point") return `${groups}The ellipses are the components of the mixture that was fitted to the codes; between them the decoder was never trained, and what it decodes there may look like nothing.`;
-  if (model.prior(1).kind === "mixture") return `${groups}The ellipses are the components of the prior, which was learned with the model: codes drawn from it should lie where the codes of rows lie.`;
-  if (model.prior(1).kind === "flow") return `${groups}The prior was learned with the model: codes drawn from it should lie where the codes of rows lie. Of a code of two numbers its contours are drawn.`;
+  if (model.code === "point" && model.prior(1).kind === "mixture") return `${groups}The ellipses are the components of the mixture that was fitted to the codes; between them the decoder was never trained, and what it decodes there may look like nothing.`;
+  const drawn = `${model.exPost ? "was fitted to the codes after the training" : "was learned with the model"}: codes drawn from it should lie where the codes of rows lie.`;
+  if (model.prior(1).kind === "mixture") return `${groups}The ellipses are the components of the prior, which ${drawn}`;
+  if (model.prior(1).kind === "flow") return `${groups}The prior ${drawn} Of a code of two numbers its contours are drawn.`;
   return `${groups}The codes should fill the circles of the prior without gaps: what is decoded from a gap or from far outside need not look like data, and samples are drawn from the whole of the circles.`;
 }
 
