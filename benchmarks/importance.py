@@ -18,7 +18,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -27,11 +27,11 @@ from contenders.machine import machine
 from vaelab.data import Observations
 from vaelab.likelihood import importance_weighted
 from vaelab.models import LatentVariableModel
-from vaelab.networks import has_bfloat16, matmul_precision
+from vaelab.networks import Precision, has_bfloat16, matmul_precision, products_in
 
 PIXELS, HIDDEN, CODE = 784, 400, 20
 AT_ONCE = (10, 20, 40)  # codes of a row that are decoded at once; vaelab decodes 10 of 127 rows
-PRECISIONS: dict[str, Literal["medium", "highest"]] = {"float32": "highest", "bfloat16": "medium"}
+CPU = torch.device("cpu")
 
 
 def products(rows: int, samples: int, at_once: int, dtype: torch.dtype) -> Callable[[], None]:
@@ -59,7 +59,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def measure(
-    model: LatentVariableModel, observed: Observations, samples: int, rounds: int, precision: str
+    model: LatentVariableModel, observed: Observations, samples: int, rounds: int, precision: Precision
 ) -> dict[str, Any]:
     """Run both contenders in every round, in an order that rotates, and sum up."""
     rows, dtype = len(observed), torch.bfloat16 if precision == "bfloat16" else torch.float32
@@ -68,7 +68,7 @@ def measure(
         **{f"products of {number}": products(rows, samples, number, dtype) for number in AT_ONCE},
     }
     taken: dict[str, list[float]] = {name: [] for name in contenders}
-    with matmul_precision(PRECISIONS[precision]), torch.no_grad():
+    with matmul_precision(products_in(precision, CPU)), torch.no_grad():
         for function in contenders.values():
             function()  # not measured
         for turn in range(rounds):
@@ -106,7 +106,7 @@ def main() -> None:
     vaelab.fit(model, data, steps=options.steps)
     model.eval()
     observed = data.test.observations().first(options.rows)
-    chosen = [name for name in PRECISIONS if name == "float32" or has_bfloat16(torch.device("cpu"))]
+    chosen: list[Precision] = ["float32", "bfloat16"] if has_bfloat16(CPU) else ["float32"]
     results = [measure(model, observed, options.samples, options.rounds, name) for name in chosen]
     exact = results[0]["values"]
     for row in results:

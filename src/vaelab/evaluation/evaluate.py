@@ -33,7 +33,7 @@ from vaelab.likelihood import (
 )
 from vaelab.likelihood.table import of_density
 from vaelab.models import DensityModel, LatentVariableModel, Model, require_model
-from vaelab.networks import Precision, evaluation_mode, has_bfloat16, matmul_precision
+from vaelab.networks import Precision, choose_precision, evaluation_mode, matmul_precision, products_in
 from vaelab.objectives import Reconstruction
 
 __all__ = ["SAMPLES", "evaluate"]
@@ -115,7 +115,7 @@ def evaluate(
         of_split["rows_of_split"], observed = len(observed), observed.first(rows)
     protocol = protocol_of(model, data, split, observed, require_seed(seed), precision) | of_split
     protocol["best_estimate"] = best_estimate(model)
-    with evaluation_mode(model), matmul_precision("medium" if precision == "bfloat16" else "highest"):
+    with evaluation_mode(model), matmul_precision(products_in(precision, model.any_weight.device)):
         if isinstance(model, LatentVariableModel) and model.code == "point":
             numbers = list(_of_autoencoder(model, observed, seed))
         else:
@@ -157,8 +157,7 @@ def _require_precision(precision: Precision, weight: Tensor) -> None:
         return
     if weight.dtype != torch.float32:
         raise InputError(f"precision: expected a model in float32 for bfloat16; got one in {weight.dtype}")
-    if not has_bfloat16(weight.device):
-        raise InputError("precision: expected float32, as this hardware does not multiply bfloat16; got 'bfloat16'")
+    choose_precision(precision, weight.device)
 
 
 def _chosen(model: Model, names: Sequence[BoundName] | None) -> list[Bound]:

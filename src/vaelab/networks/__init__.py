@@ -17,7 +17,14 @@ from vaelab.networks.gated_mlp import GatedMLP
 from vaelab.networks.hidden import Activation, Hidden, Normalisation
 from vaelab.networks.mlp import MLP
 from vaelab.networks.mode import evaluation_mode
-from vaelab.networks.precision import Precision, choose_precision, has_bfloat16, matmul_precision
+from vaelab.networks.precision import (
+    Precision,
+    Products,
+    choose_precision,
+    has_bfloat16,
+    matmul_precision,
+    products_in,
+)
 from vaelab.networks.resnet import ResidualNetwork
 from vaelab.networks.sizes import Build, Size, size_of
 from vaelab.networks.standardised import Standardised, build_network, output_bias, standardised
@@ -35,6 +42,7 @@ __all__ = [
     "NetworkName",
     "Normalisation",
     "Precision",
+    "Products",
     "ResidualNetwork",
     "Size",
     "Standardised",
@@ -46,6 +54,7 @@ __all__ = [
     "import_flows",
     "matmul_precision",
     "output_bias",
+    "products_in",
     "require_share",
     "size_of",
     "standardised",

@@ -8,13 +8,16 @@ from typing import Literal
 
 import torch
 
-__all__ = ["Precision", "choose_precision", "has_bfloat16", "matmul_precision"]
+from vaelab.errors import InputError
+
+__all__ = ["Precision", "Products", "choose_precision", "has_bfloat16", "matmul_precision", "products_in"]
 
 Precision = Literal["float32", "bfloat16"]
+Products = Literal["medium", "highest"]
 
 
 @contextmanager
-def matmul_precision(precision: Literal["medium", "highest"]) -> Iterator[None]:
+def matmul_precision(precision: Products) -> Iterator[None]:
     """Set the precision of float32 matrix products inside the block, see ``torch.set_float32_matmul_precision``."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(precision)
@@ -27,19 +30,43 @@ def matmul_precision(precision: Literal["medium", "highest"]) -> Iterator[None]:
 def choose_precision(asked: str, device: torch.device) -> Precision:
     """Return the precision that ``auto`` stands for: bfloat16 where the hardware multiplies it, float32 elsewhere.
 
+    Raises:
+        InputError: bfloat16 where the hardware does not multiply it.
+
     >>> choose_precision("float32", torch.device("cpu"))
     'float32'
     """
-    if asked == "auto":
-        return "bfloat16" if has_bfloat16(device) else "float32"
-    return "bfloat16" if asked == "bfloat16" else "float32"
+    if asked == "float32":
+        return "float32"
+    if has_bfloat16(device):
+        return "bfloat16"
+    if asked == "bfloat16":
+        raise InputError("precision: expected float32, as this hardware does not multiply bfloat16; got 'bfloat16'")
+    return "float32"
+
+
+def products_in(precision: Precision, device: torch.device) -> Products:
+    """Return torch's name for the matrix products of a precision on a device: for :func:`matmul_precision`.
+
+    A processor with AVX-512 BF16 and without tiles, such as an AMD EPYC, rounds no factors under ``medium``: oneDNN
+    multiplies the float32 numbers there, faster than under ``highest``. So float32 is ``medium`` on such a processor.
+    """
+    if precision == "bfloat16":
+        return "medium"
+    # older versions of torch cannot say what a processor has
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    is_faster = device.type == "cpu" and capabilities.get("avx512_bf16", False)
+    return "medium" if is_faster and not has_bfloat16(device) else "highest"
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Return whether the hardware multiplies bfloat16; elsewhere it is emulated, slower than float32."""
+    """Return whether the hardware multiplies bfloat16: on a processor, whether a product of float32 numbers is rounded.
+
+    Its instructions do not tell: with AVX-512 BF16 alone, torch does not round.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    # A processor needs tile or 512-bit instructions. Older versions of torch cannot say what it has; float32 is right
-    # there.
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_tile") or capabilities.get("avx512_bf16"))
+    size, above = 64, 1 + 2**-12  # which bfloat16 rounds to 1
+    factor = torch.full((size, size), above, dtype=torch.float32, device=device)
+    with matmul_precision("medium"), torch.autocast(device.type, enabled=False), torch.no_grad():
+        return bool((factor @ factor)[0, 0] < size * above)

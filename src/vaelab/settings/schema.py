@@ -137,7 +137,8 @@ class TrainingSettings(Checked):
     )
     average: bool = Field(default=True, description="validate and keep an average of the recent weights")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="of matrix products; auto chooses bfloat16 if the hardware multiplies it"
+        default="auto",
+        description="of matrix products; auto is bfloat16 if the hardware multiplies it, which is refused elsewhere",
     )
     compile: bool = Field(default=False, description="compile the step: slow first step, then faster")
     log_gradient_variance: bool = Field(default=False, description="log the variance of the encoder's gradient")

@@ -14,7 +14,7 @@ from vaelab.errors import InputError, shown
 from vaelab.estimators import Estimator
 from vaelab.models import MODELS, Counted, DensityModel, Differentiable, LatentVariableModel, Model, Pace, require_model
 from vaelab.models.table import row_of
-from vaelab.networks import choose_precision
+from vaelab.networks import Products, choose_precision, products_in
 from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.runs import Run
 from vaelab.settings import Layer, TrainingSettings, resolve
@@ -91,8 +91,8 @@ def fit(
 
     Raises:
         InputError: settings, estimator, objective or optimiser that do not go with the model, the data or each other, a
-            device that is not there, or weights that cannot be trained: not float32, or made under
-            ``torch.inference_mode``.
+            device that is not there, bfloat16 where the hardware does not multiply it, or weights that cannot be
+            trained: not float32, or made under ``torch.inference_mode``.
         Diverged: the bound stopped being finite; names the step, and what to try.
         PeerLost: another process does not answer, or has left.
 
@@ -121,6 +121,7 @@ def fit(
     if estimator is not None:
         estimator.to(where).train()
     settings = at_pace_of(data, settings, chosen.pace, model.known_options)
+    products = products_in(choose_precision(settings.precision, where), where)
     check_fit(model, data, objective, estimator, settings)
     require_trainable(model)
     if estimator is not None:
@@ -132,7 +133,7 @@ def fit(
     model.to(where).train()
     state = _new_state(model, estimator, optimizer, settings, objective, run)
     state.resume(run, group)
-    setup = _new_setup(data, settings, objective, where, seed, group, run, callback)
+    setup = _new_setup(data, settings, objective, where, products, seed, group, run, callback)
     try:
         with stop_requests() as request:
             reason = run_loop(setup, state, request)
@@ -201,6 +202,7 @@ def _new_setup(
     settings: TrainingSettings,
     objective: Objective,
     device: torch.device,
+    products: Products,
     seed: int,
     group: ProcessGroup,
     run: Run | None,
@@ -218,7 +220,7 @@ def _new_setup(
         seed=seed,
         steps=steps,
         validate_every=settings.validate_every or default_interval(batches.steps_per_epoch, steps),
-        products="medium" if choose_precision(settings.precision, device) == "bfloat16" else "highest",
+        products=products,
         group=group,
         history=History(run.metrics() if run is not None else []),
         run=run,

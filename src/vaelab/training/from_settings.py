@@ -14,10 +14,10 @@ import torch
 from vaelab.data import Batches, Dataset
 from vaelab.errors import InputError
 from vaelab.models import LatentVariableModel
-from vaelab.networks import choose_precision
+from vaelab.networks import choose_precision, has_bfloat16
 from vaelab.runs import DataSource, Run, locked, require_run, source_of
 from vaelab.seeds import seeded
-from vaelab.settings import Settings, words
+from vaelab.settings import Settings, TrainingSettings, words
 from vaelab.training.checks import check_settings
 from vaelab.training.fitting import fit
 from vaelab.training.length import for_data
@@ -73,7 +73,8 @@ def train(
             goes_on = (resume or any(rank.resume for rank in ranks)) and (out / "config.json").exists()
             if goes_on:
                 require_run(out)
-            chosen = for_data(_with_precision(settings, device), data, Run(out).settings if goes_on else None)
+            started = Run(out).settings if goes_on else None
+            chosen = for_data(_with_precision(settings, device, started), data, started)
             check_settings(chosen, data, processes.ranks.count)  # all checks come before anything is written
             if "training" not in settings.absent:
                 Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
@@ -93,7 +94,7 @@ def train(
             data,
             estimator=settings.build_estimator(model) if latent else None,
             objective=settings.build_objective() if latent else None,
-            settings=None if "training" in settings.absent else settings.training,
+            settings=None if "training" in settings.absent else _possible(settings.training, device),
             seed=settings.seed,
             device=device,
             run=run if processes.is_rank_zero else None,
@@ -145,7 +146,21 @@ def _require_alike(ranks: Sequence[_Rank]) -> None:
             )
 
 
-def _with_precision(settings: Settings, device: str) -> Settings:
-    """Return the settings with ``precision=auto`` replaced by float32 or bfloat16."""
-    precision = choose_precision(settings.training.precision, torch.device(device))
+def _with_precision(settings: Settings, device: str, started: Settings | None) -> Settings:
+    """Return the settings with ``precision=auto`` replaced by float32 or bfloat16; by that of a run that goes on."""
+    precision = settings.training.precision
+    if started is not None and precision in ("auto", started.training.precision):
+        precision = started.training.precision
+    else:
+        precision = choose_precision(precision, torch.device(device))
     return settings.model_copy(update={"training": settings.training.model_copy(update={"precision": precision})})
+
+
+def _possible(training: TrainingSettings, device: str) -> TrainingSettings:
+    """Return settings in float32 for a run in bfloat16 that goes on where the hardware does not multiply bfloat16.
+
+    Earlier versions called runs on such processors bfloat16 too.
+    """
+    if training.precision != "bfloat16" or has_bfloat16(torch.device(device)):
+        return training
+    return training.model_copy(update={"precision": "float32"})

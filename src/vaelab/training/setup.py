@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch import Tensor
 from vaelab.data import Batches, Observations
 from vaelab.likelihood import BoundEstimate, objective_bound
 from vaelab.models import Differentiable
-from vaelab.networks import evaluation_mode
+from vaelab.networks import Products, evaluation_mode
 from vaelab.objectives import Objective
 from vaelab.runs import Run
 from vaelab.settings import TrainingSettings
@@ -56,7 +55,7 @@ class Setup:
     seed: int
     steps: int
     validate_every: int
-    products: Literal["medium", "highest"]
+    products: Products
     group: ProcessGroup
     history: History
     run: Run | None = None
