@@ -23,6 +23,7 @@ from vaelab.estimators import ESTIMATORS, Expectation, Pathwise, ScoreFunction, 
 from vaelab.estimators.baselines import BASELINES, Baseline, leave_one_out
 from vaelab.models import bernoulli_vae, gaussian_vae, sbn
 from vaelab.objectives import ELBO, IWAE, Reconstruction
+from vaelab.settings import resolve
 
 OBJECTIVES = {"elbo": ELBO(), "elbo, beta 0.4": ELBO(0.4), "elbo, beta 3": ELBO(3.0), "iwae": IWAE()}
 SCORES = [
@@ -34,6 +35,26 @@ SCORES = [
     ("leave-one-out", 3),
 ]
 EXACT = 1e-11
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_what_an_estimator_learns_starts_from_the_seed_of_the_settings(name):
+    """Whatever the state of the global generator; another seed gives other weights, where there are any."""
+
+    def start(state, seed):
+        torch.manual_seed(state)
+        options = {"baseline": "network"} if name == "score-function" else {}
+        model = (
+            "sbn" if "mean-field" in name else "bernoulli-vae" if "bits" in ESTIMATORS[name].codes else "gaussian-vae"
+        )
+        settings = resolve("bernoulli-vae", {"seed": seed, "estimator": {"name": name, **options}})
+        weights = [part.flatten() for part in settings.build_estimator(Sizes(4, 3)).parameters()]
+        return torch.cat(weights) if weights else torch.zeros(0)
+
+    first = start(0, seed=1)
+    assert torch.equal(first, start(5, seed=1))
+    drawn = name in ("rebar", "relax", "rodeo", "score-function")
+    assert torch.equal(first, start(0, seed=2)) != drawn
 
 
 def test_an_estimator_for_codes_of_other_layers_is_refused():
