@@ -44,9 +44,6 @@ def test_what_an_estimator_learns_starts_from_the_seed_of_the_settings(name):
     def start(state, seed):
         torch.manual_seed(state)
         options = {"baseline": "network"} if name == "score-function" else {}
-        model = (
-            "sbn" if "mean-field" in name else "bernoulli-vae" if "bits" in ESTIMATORS[name].codes else "gaussian-vae"
-        )
         settings = resolve("bernoulli-vae", {"seed": seed, "estimator": {"name": name, **options}})
         weights = [part.flatten() for part in settings.build_estimator(Sizes(4, 3)).parameters()]
         return torch.cat(weights) if weights else torch.zeros(0)
