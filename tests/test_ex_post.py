@@ -10,6 +10,7 @@ import vaelab.training.prior
 from tests.commands import CommandLine
 from tests.laws.models import binary_data
 from vaelab.errors import InputError
+from vaelab.models.card import write_card
 from vaelab.networks import Dropout
 from vaelab.objectives import IWAE
 from vaelab.priors import BIT_PRIORS, POINT_PRIORS, REAL_PRIORS, FlowPrior, GaussianPrior, StandardisedFlowPrior
@@ -72,6 +73,7 @@ def test_the_prior_is_fitted_and_nothing_else_changes(name, prior, data, trained
     assert torch.equal(again.sample(5, seed=1), fitted.model.sample(5, seed=1))
     assert again.built_with.options["prior"] == prior
     assert (model.ex_post_prior, again.ex_post_prior) == ("", fitted.description)
+    assert f"after the training to the codes of the training rows: {prior}" in write_card(again, "m")
 
 
 def test_one_component_has_the_moments_of_the_codes(data, trained):

@@ -132,6 +132,8 @@ def _model(model: Model) -> str:
         f"{name}, with a code z of {code}{layers}, for observations x of {model.data_dim - model.given} columns. "
         f"It has {weights:,} parameters."
     )
+    if model.ex_post_prior:
+        text += f" Its prior was fitted after the training to the codes of the training rows: {model.ex_post_prior}."
     return text + table
 
 
