@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vaelab.data import Dataset, DataSpec
-from vaelab.errors import InputError, require_choice
+from vaelab.errors import InputError, require_choice, require_int
 from vaelab.models.build import Likelihood, Networks, build_likelihood, builder
 from vaelab.models.latent import LatentVariableModel
 from vaelab.networks import Activation, Build, NetworkName, Normalisation
@@ -64,7 +64,7 @@ def autoencoder(
     >>> autoencoder(6).posterior(torch.zeros(3, 6))
     Delta(loc: (3, 2))
     """
-    spec = DataSpec.of(data)
+    spec, latent_dim = DataSpec.of(data), require_int("latent_dim", latent_dim, 1)
     networks = Networks(spec, network, activation, encode_mask, False, normalisation, dropout)
     decoder = build_likelihood(likelihood, latent_dim, spec, networks.decoder(hidden_dims))
     encoder = DeltaPosterior(networks.inputs, latent_dim, networks.encoder(hidden_dims))
