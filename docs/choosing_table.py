@@ -1,4 +1,4 @@
-"""What the study of the estimators shows, computed from its results; the page `choosing.md` takes it in.
+"""What the two studies of the estimators show, computed from their results; the page `choosing.md` takes it in.
 
 `python docs/choosing_table.py` prints it in a terminal.
 """
@@ -13,6 +13,7 @@ from typing import Any
 from vaelab.estimators import ESTIMATORS
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "estimators_study.json"
+LONG = RESULTS.with_name("estimators_study_long.json")
 # estimator -> bounds of its papers on MNIST, linear and non-linear 200 bits; None where there is none.
 TRAIN = "training ELBO, static, 2 million steps of 24"
 PUBLISHED: list[tuple[str, float | None, float | None, str]] = [
@@ -46,6 +47,7 @@ def _rows(results: list[dict[str, Any]], net: str) -> list[dict[str, Any]]:
                 "iwae": statistics.mean(r["test"]["iwae-100"][0] for r in found),
                 "seconds": statistics.mean(seconds) if seconds else None,
                 "unbiased": not kind.biased and "(iwae)" not in label,
+                "units": [r["units"] for r in found if "units" in r],
             }
         )
     return sorted(rows, key=lambda row: -row["elbo"])
@@ -61,6 +63,33 @@ def _table(rows: list[dict[str, Any]]) -> str:
             f"| {row['iwae']:.2f} | {seconds} |"
         )
     return "\n".join(lines)
+
+
+def _long_table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| estimator | K | steps | seeds | test ELBO | IWAE-100 | active bits | nats an active bit | seconds |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        spread = f" (range {row['spread']:.2f})" if row["seeds"] > 1 else ""
+        seconds = "" if row["seconds"] is None else f"{row['seconds']:.0f}"
+        active = statistics.mean(units["active_units"] for units in row["units"])
+        nats = statistics.mean(units["nats_per_active_unit"] or 0 for units in row["units"])
+        lines.append(
+            f"| {row['label']} | {row['samples']} | {row['steps']:,} | {row['seeds']} | {row['elbo']:.2f}{spread} "
+            f"| {row['iwae']:.2f} | {active:.0f} | {nats:.2f} | {seconds} |"
+        )
+    return "\n".join(lines)
+
+
+def long_markdown() -> str:
+    """Return the table of the study with the larger budget."""
+    study = json.loads(LONG.read_text())
+    machines = "; ".join(dict.fromkeys(result["machine"] for result in study["results"]))
+    parts = [f"`{study['command']}`; {study['budget']:,} decoder evaluations. Trained on {machines}."]
+    for net in dict.fromkeys(result["net"] for result in study["results"]):
+        parts += [f"**{net}**", _long_table(_rows(study["results"], net))]
+    return "\n\n".join(parts)
 
 
 def _sentences(net: str, rows: list[dict[str, Any]]) -> str:

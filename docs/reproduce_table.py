@@ -40,7 +40,7 @@ def _bound_of(recipe: Any, changes: list[str]) -> tuple[Any, ...]:
 
 
 def _line(name: str, recipe: Any, record: dict[str, Any]) -> str:
-    bound = f"iwae-{recipe.samples}"
+    bound = max((name for name in record["test"] if name.startswith("iwae")), key=lambda name: int(name[5:]))
     here, error = record["test"][bound]
     elbo, elbo_error = record["test"]["elbo"]
     figure = "" if recipe.published is None else f"{recipe.published:.2f} ({recipe.published_bound}) "

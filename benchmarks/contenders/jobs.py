@@ -79,6 +79,8 @@ def run_jobs(
             break
         time.sleep(_POLL)
     for process in processes:
+        if process.exitcode:  # by a signal, such as that of Linux where memory is short: what it was at is left
+            print(f"a worker ended with exit code {process.exitcode}; its job was not measured", flush=True)
         process.kill()  # not SIGTERM, at which a training of vaelab ends early: its result would be kept
         process.join()
     todo.cancel_join_thread()

@@ -106,7 +106,7 @@ RECIPES: dict[str, Recipe] = {
         84.78,
         BURDA,
         "gaussian-vae",
-        ONE_LAYER | _iwae(50) | {"training": _training(350_000, 100, 1e-3)},
+        ONE_LAYER | _iwae(50) | {"training": _training(130_000, 400, 2e-3)},
         training_rows=_OF_BURDA,
         others="84.37 (64 codes)",
     ),
