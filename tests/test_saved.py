@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import re
 import shutil
@@ -26,6 +27,7 @@ from vaelab.distributions import Bernoulli
 from vaelab.errors import InputError
 from vaelab.inference import MeanFieldPosterior
 from vaelab.models import MODELS as TABLE
+from vaelab.models.build import building_again
 from vaelab.networks import MLP
 from vaelab.posteriors import GaussianPosterior
 from vaelab.priors import GaussianPrior
@@ -39,6 +41,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "logistic-pca": {"latent_dim": 2, "encoder_dims": [4]},
     "autoencoder": {"latent_dim": 2, "hidden_dims": [4], "components": 2},
 }
+
+
+def options_of(name: str) -> Any:
+    """Return the parameters of a builder."""
+    return inspect.signature(TABLE[name].build).parameters
 
 
 def answers(model: LatentVariableModel, x: Tensor) -> list[Tensor]:
@@ -76,6 +83,25 @@ def test_a_model_of_the_table_is_loaded_with_its_spec(name: str, tmp_path: Path)
     assert loaded.spec is not None
     assert loaded.spec.image_shape == (2, 3)
     assert torch.equal(loaded.spec.mean, data.spec.mean)  # type: ignore[arg-type]
+
+
+NULLS = [(name, option) for name in SMALL for option in ("activation", "encode_mask") if option in options_of(name)]
+
+
+@pytest.mark.parametrize(("name", "option"), NULLS)
+def test_a_model_that_an_earlier_version_built_with_none_is_loaded(name: str, option: str, tmp_path: Path) -> None:
+    """Its model.json has null, which a builder refuses today; the prior of such a model can be fitted too."""
+    data = binary_data(rows=(20, 5, 5))
+    with building_again():
+        model = cast(LatentVariableModel, TABLE[name].build(data, **SMALL[name], **{option: None}, seed=0))
+    model.save(tmp_path / "m")
+    assert json.loads((tmp_path / "m" / "model.json").read_text())["built_with"]["options"][option] is None
+    loaded = vaelab.load(tmp_path / "m")
+    assert all(torch.equal(weight, model.state_dict()[key]) for key, weight in loaded.state_dict().items())
+    if "prior" in options_of(name):
+        fitted = vaelab.fit_prior(loaded, data, prior_components=1).model
+        assert fitted.built_with is not None
+        assert fitted.built_with.options[option] is None
 
 
 def test_mean_field_inference_is_loaded(tmp_path: Path) -> None:

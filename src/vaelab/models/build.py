@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -39,6 +41,7 @@ __all__ = [
     "build_likelihood",
     "build_prior",
     "builder",
+    "building_again",
     "layer_sizes",
     "real_code_size",
     "start_prior",
@@ -49,6 +52,7 @@ M = TypeVar("M", bound=Model)
 # A likelihood by name, a module, or a function from the size of the code, the data and a network to a module.
 Likelihood = LikelihoodName | nn.Module | Callable[[int, DataSpec, Build], nn.Module]
 Prior = nn.Module | Callable[[int], nn.Module]
+_again: ContextVar[bool] = ContextVar("again", default=False)
 # Of which benchmarks/table_recipe.py measured it.
 _MAY_HAVE_A_TREE = ("bernoulli-vae", "gaussian-vae")
 _MAY_HAVE_DROPOUT, _DROPOUT = ("gaussian-vae",), 0.2
@@ -107,7 +111,7 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
     The function gets ``data`` as a :class:`~vaelab.data.DataSpec`, and what the data choose of its options
     (:func:`auto_options`), and draws its weights from ``seed``. Its parts may learn from the training rows of a data
     set. The model gets ``spec`` and, if it can be built again from plain values, ``built_with``. An option may be None
-    only where None is its default.
+    only where None is its default, except inside :func:`building_again`.
     """
     signature = inspect.signature(function)
     name = function.__name__.replace("_", "-")
@@ -118,7 +122,8 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{function.__name__}: {error}") from None  # as Python's own sentence names the function
-        _require_values(bound.arguments, signature)
+        if not _again.get():
+            _require_values(bound.arguments, signature)
         _check_network(bound.arguments, signature)
         bound.apply_defaults()
         data = bound.arguments["data"]
@@ -138,6 +143,16 @@ def builder(function: Callable[P, M]) -> Callable[P, M]:
         return model
 
     return build
+
+
+@contextmanager
+def building_again() -> Iterator[None]:
+    """Accept None for every option inside the block, as earlier versions did: models that they saved have it."""
+    token = _again.set(True)
+    try:
+        yield
+    finally:
+        _again.reset(token)
 
 
 def _learn_from(model: Model, data: Dataset) -> None:

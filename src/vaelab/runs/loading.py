@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vaelab.errors import InputError, shown
 from vaelab.models import MODELS, Model
+from vaelab.models.build import building_again
 from vaelab.models.pretrained import pretrained_folder
 from vaelab.models.saved import MODEL_FILE, ModelFile, give_weights, read_model, read_value
 from vaelab.runs.run import Run
@@ -95,7 +96,8 @@ def _build(content: ModelFile, tensors: Mapping[str, Tensor], folder: Path) -> M
         if not isinstance(name, str) or name not in MODELS or not isinstance(options, dict):
             raise InputError(f"{folder / MODEL_FILE}: expected a model of this vaelab; got {shown(name)}")
         try:
-            return MODELS[name].build(read_value(content.spec, "spec", tensors), **options, seed=0)
+            with building_again():
+                return MODELS[name].build(read_value(content.spec, "spec", tensors), **options, seed=0)
         except TypeError as error:
             raise InputError(f"{folder / MODEL_FILE}: expected options of {name}; {error}") from error
     if content.missing:

@@ -18,7 +18,7 @@ from vaelab.errors import InputError, require_choice, require_int
 from vaelab.estimators import ScoreFunction
 from vaelab.evaluation.encode import chunks
 from vaelab.models import MODELS, LatentVariableModel, bernoulli_mixture, require_latent
-from vaelab.models.build import start_prior
+from vaelab.models.build import building_again, start_prior
 from vaelab.networks import Dropout
 from vaelab.priors import (
     BIT_PRIORS,
@@ -148,7 +148,8 @@ def _rebuilt(
     """Return a new model with another prior as it starts, and the other weights of the model."""
     assert model.built_with is not None
     options = _options(model, prior, components)
-    new = require_latent(MODELS[model.built_with.name].build(model.spec, **options, seed=seed), "fit_prior")
+    with building_again():
+        new = require_latent(MODELS[model.built_with.name].build(model.spec, **options, seed=seed), "fit_prior")
     if model.may_be_missing:
         new.allow_missing()
     with seeded(seed, "prior"):
