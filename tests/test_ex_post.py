@@ -171,6 +171,23 @@ def test_a_standardised_flow_is_the_flow_of_standardised_codes():
     assert torch.equal(prior.scale, torch.ones(2).double())  # of constant codes
 
 
+def test_a_code_that_varies_by_rounding_errors_alone_is_constant():
+    prior = StandardisedFlowPrior(2)
+    prior.standardise(torch.stack([torch.full((1000,), 0.1), 1e-4 * torch.randn(1000)], 1))
+    assert float(prior.scale[0]) == 1
+    assert float(prior.scale[1]) == pytest.approx(1e-4, rel=0.2)
+
+
+def test_standardised_codes_keep_their_digits():
+    """log p(z) of codes far from 0 that vary little: the standardised codes are exact, not only z / s - m / s."""
+    prior, z = StandardisedFlowPrior(2), 1000 + 0.01 * torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    prior.standardise(z)
+    expected = (z.double() - prior.shift.double()) / prior.scale.double()
+    with torch.no_grad():
+        standard, _ = prior().transforms[0].call_and_ladj(z)
+    assert (standard - expected).abs().max() < 1e-6
+
+
 def test_an_autoencoder_with_a_flow_is_not_trained_and_takes_no_options_of_a_mixture(data):
     model = vaelab.autoencoder(data, 2, hidden_dims=[4], prior="flow", seed=0)
     assert isinstance(model.prior, StandardisedFlowPrior)
@@ -253,6 +270,15 @@ def test_the_command_prints_the_density_of_the_codes_of_an_autoencoder(command, 
     printed = command(*words, "--out", tmp_path / "fitted", "--device", "cpu").out
     assert "prior of the training: code-log-density " in printed
     assert "ex-post prior (flow): code-log-density " in printed
+
+
+def test_the_command_leaves_out_a_density_that_was_never_fitted(command, data, tmp_path):
+    vaelab.autoencoder(data, 2, hidden_dims=[4], components=1, seed=0).save(tmp_path / "m")
+    rows = data.split("train").observations().bits(slice(None))
+    (tmp_path / "rows.csv").write_text("\n".join(",".join(str(int(bit)) for bit in row) for row in rows))
+    printed = command("fit-prior", tmp_path / "m", "--data", tmp_path / "rows.csv", "--out", tmp_path / "fitted").out
+    assert "ex-post prior (mixture): code-log-density " in printed
+    assert "prior of the training" not in printed
 
 
 def test_the_command_saves_the_model_and_prints_both_bounds(command, data, trained, tmp_path):

@@ -54,7 +54,9 @@ def fit_prior(
     say(f"wrote {out}: {fitted.description}")
     bounds, number = (None, "code-log-density") if fitted.model.code == "point" else (("elbo",), "elbo")
     earlier = f"earlier prior ({before})" if (before := opened.model.ex_post_prior) else "prior of the training"
-    for name, model in ((earlier, opened.model), (f"ex-post prior ({prior})", fitted.model)):
+    rows = [(earlier, opened.model), (f"ex-post prior ({prior})", fitted.model)]
+    has_earlier = getattr(opened.model.prior, "is_fitted", True)  # not an auto-encoder whose training did not end
+    for name, model in rows if has_earlier else rows[1:]:
         record = evaluate(model, opened.data, bounds=bounds, samples=1)[number]
         print_text(f"{name}: {number} {record.value:.3f} ± {record.standard_error:.3f} nats, test split")
     say_next("fit-prior", f" --data {_name_of_data(opened)}", run=out)

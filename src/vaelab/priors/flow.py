@@ -15,6 +15,7 @@ from vaelab.networks import import_flows, start_as_identity
 __all__ = ["FlowPrior", "StandardisedFlowPrior"]
 
 _LAYERS, _BINS, _UNITS = 4, 8, (64, 64)
+_CONSTANT = 1e-6  # the largest standard deviation of a number that does not vary, relative to 1 + |mean|
 
 
 class FlowPrior(nn.Module):
@@ -86,13 +87,18 @@ class StandardisedFlowPrior(FlowPrior):
         self.register_buffer("scale", torch.ones(latent_dim))
 
     def standardise(self, codes: Tensor) -> None:
-        """Set m and s to the mean and the standard deviation of codes (N, D); s of a constant number is 1."""
-        deviation = codes.std(0, correction=0)
-        self.shift.copy_(codes.mean(0))
-        self.scale.copy_(torch.where(deviation > 0, deviation, 1))
+        """Set m and s to the mean and the standard deviation of codes (N, D); s of a constant number is 1.
+
+        A number is constant if its standard deviation is at most `1e-6 (1 + |m|)`, the size of rounding errors.
+        """
+        mean, deviation = codes.double().mean(0), codes.double().std(0, correction=0)
+        self.shift.copy_(mean)
+        self.scale.copy_(torch.where(deviation > _CONSTANT * (1 + mean.abs()), deviation, 1))
 
     def forward(self) -> Flow:
         """Return the flow, event shape (D,); it has no formula for its mean."""
         flow = super().forward()
-        standard = AffineTransform(-self.shift / self.scale, 1 / self.scale, event_dim=1)
+        standard = AffineTransform(
+            self.shift, self.scale, event_dim=1
+        ).inv  # (z - m) / s, which keeps the digits of z - m
         return Flow([standard, *flow.transforms], flow.base)

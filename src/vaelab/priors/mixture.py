@@ -148,9 +148,14 @@ class MixturePrior(nn.Module):
         """Return the arrays of the fitted mixture."""
         return {name: getattr(self, name).contiguous() for name in self._shapes(0)}
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there are components: before the first fit there are none."""
+        return len(self.weights) > 0
+
     def forward(self) -> MixtureSameFamily:
         """Return p(z), event shape (D,), or refuse if nothing has been fitted yet."""
-        if len(self.weights) == 0:
+        if not self.is_fitted:
             raise InputError(
                 "density: this auto-encoder has no density of its codes yet; "
                 "a training that ends fits it; after a loop of your own, call "
