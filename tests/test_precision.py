@@ -11,6 +11,7 @@ from vaelab.errors import InputError
 from vaelab.evaluation import evaluate
 from vaelab.models import gaussian_vae
 from vaelab.networks import has_bfloat16, matmul_precision, products_in
+from vaelab.networks.precision import _rounds
 from vaelab.settings import resolve
 from vaelab.training import fit, train
 
@@ -76,6 +77,7 @@ SESSIONS = {
 @pytest.mark.parametrize("session", SESSIONS)
 def test_a_processor_has_bfloat16_exactly_where_its_products_are_rounded(session):
     """By the error of products of numbers with 24 bits: of bfloat16 it is about 2e-3, of float32 below 1e-6."""
+    _rounds.cache_clear()
     with SESSIONS[session]():
         found = has_bfloat16(CPU)
     generator = torch.Generator().manual_seed(0)
@@ -83,6 +85,13 @@ def test_a_processor_has_bfloat16_exactly_where_its_products_are_rounded(session
     with matmul_precision("medium"):
         error = ((one @ other).double() / (one.double() @ other.double()) - 1).abs().max()
     assert (error > 1e-5) == found
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_gpu_that_computes_bfloat16_through_float32_does_not_have_it(native, monkeypatch):
+    """As torch tells of a GPU before Ampere: supported with emulation, not without."""
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: native or including_emulation)
+    assert has_bfloat16(torch.device("cuda")) == native
 
 
 @pytest.mark.parametrize(

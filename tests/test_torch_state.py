@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import sys
 import threading
 import time
 import warnings
@@ -62,6 +63,20 @@ def test_samples_and_evaluations_wait_for_a_training_in_another_thread():
         training = pool.submit(trained)
         assert list(pool.map(drawn, range(3))) == [alone] * 3
         assert largest_difference(training.result(), weights) == 0
+
+
+def test_evaluations_in_threads_leave_the_precision_of_products(monkeypatch):
+    """Each asks for "medium", as on an AMD EPYC, and threads change places very often."""
+    room = sys.modules["vaelab.evaluation.evaluate"]  # as the function has the name of its module
+    monkeypatch.setattr(room, "products_in", lambda precision, device: "medium")
+    model, data, interval = model_of(), binary_data(rows=(4, 4, 4)), sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda _: evaluate(model, data, bounds=("elbo",), samples=1), range(24)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert torch.get_float32_matmul_precision() == "highest"
 
 
 def test_a_forked_process_does_not_wait_for_a_thread_that_it_does_not_have():

@@ -35,6 +35,7 @@ from vaelab.likelihood.table import of_density
 from vaelab.models import DensityModel, LatentVariableModel, Model, require_model
 from vaelab.networks import Precision, choose_precision, evaluation_mode, matmul_precision, products_in
 from vaelab.objectives import Reconstruction
+from vaelab.seeds import own_generators
 
 __all__ = ["SAMPLES", "evaluate"]
 
@@ -115,7 +116,8 @@ def evaluate(
         of_split["rows_of_split"], observed = len(observed), observed.first(rows)
     protocol = protocol_of(model, data, split, observed, require_seed(seed), precision) | of_split
     protocol["best_estimate"] = best_estimate(model)
-    with evaluation_mode(model), matmul_precision(products_in(precision, model.any_weight.device)):
+    products = products_in(precision, model.any_weight.device)
+    with own_generators(), evaluation_mode(model), matmul_precision(products):  # one precision for all threads
         if isinstance(model, LatentVariableModel) and model.code == "point":
             numbers = list(_of_autoencoder(model, observed, seed))
         else:

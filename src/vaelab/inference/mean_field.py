@@ -18,6 +18,7 @@ from vaelab.likelihoods import BernoulliLikelihood, BottomLayer, ColumnLikelihoo
 from vaelab.networks import matmul_precision
 from vaelab.posteriors import BernoulliPosterior
 from vaelab.priors import ChainPrior
+from vaelab.seeds import own_generators
 
 __all__ = ["MeanField", "MeanFieldBernoulli", "MeanFieldPosterior", "State", "generative_parts", "linear_weights"]
 
@@ -158,7 +159,7 @@ class MeanField:
         x = as_observations(x, self.top, may_be_missing=True)
         state = self.start(x)
         # in float32: rounded to bfloat16, L would vary by more than a tolerance
-        with torch.no_grad(), matmul_precision("highest"):
+        with own_generators(), torch.no_grad(), matmul_precision("highest"):
             before, active = torch.stack(self.parts(x, state)).sum(0), torch.arange(len(x), device=x.device)
             for _ in range(sweeps):
                 *_, updated = self.updates(

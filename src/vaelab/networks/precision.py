@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Literal
 
 import torch
 
 from vaelab.errors import InputError
+from vaelab.seeds import own_generators
 
 __all__ = ["Precision", "Products", "choose_precision", "has_bfloat16", "matmul_precision", "products_in"]
 
@@ -18,7 +20,10 @@ Products = Literal["medium", "highest"]
 
 @contextmanager
 def matmul_precision(precision: Products) -> Iterator[None]:
-    """Set the precision of float32 matrix products inside the block, see ``torch.set_float32_matmul_precision``."""
+    """Set the precision of float32 matrix products inside the block, see ``torch.set_float32_matmul_precision``.
+
+    It is one for all threads of the process: call it inside :func:`~vaelab.seeds.own_generators`.
+    """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(precision)
     try:
@@ -62,11 +67,18 @@ def products_in(precision: Precision, device: torch.device) -> Products:
 def has_bfloat16(device: torch.device) -> bool:
     """Return whether the hardware multiplies bfloat16: on a processor, whether a product of float32 numbers is rounded.
 
-    Its instructions do not tell: with AVX-512 BF16 alone, torch does not round.
+    Its instructions do not tell: with AVX-512 BF16 alone, torch does not round. GPUs that compute bfloat16 only through
+    float32, those before Ampere, do not count.
     """
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return _rounds(device.type)
+
+
+@cache
+def _rounds(kind: str) -> bool:
+    """Return whether a device rounds a product of float32 numbers under ``medium``; computed once in a process."""
     size, above = 64, 1 + 2**-12  # which bfloat16 rounds to 1
-    factor = torch.full((size, size), above, dtype=torch.float32, device=device)
-    with matmul_precision("medium"), torch.autocast(device.type, enabled=False), torch.no_grad():
+    with own_generators(), matmul_precision("medium"), torch.autocast(kind, enabled=False), torch.no_grad():
+        factor = torch.full((size, size), above, dtype=torch.float32, device=kind)
         return bool((factor @ factor)[0, 0] < size * above)
