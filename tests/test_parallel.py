@@ -298,9 +298,10 @@ print("all met")
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory):
-    """Return the folder and the lines of each rank: of refused trainings, one that is not, and what met before it."""
+    """Return the folder and the lines of each rank: of two refused trainings, what met, and two more."""
     folder = tmp_path_factory.mktemp("several")
-    return folder, by_hand(folder / "run", "seed = rank", "more = {'learning_rate': 0.1 * (1 + rank)}", MEETINGS)
+    refused = ("seed = rank", "more = {'learning_rate': 0.1 * (1 + rank)}")
+    return folder, by_hand(folder / "run", *refused, MEETINGS, "room.has_bfloat16 = lambda device: rank == 0")
 
 
 def test_ranks_that_differ_are_refused_before_anything_is_written(several):
@@ -311,7 +312,7 @@ def test_ranks_that_differ_are_refused_before_anything_is_written(several):
         "training.learning_rate=0.2 on rank 1"
     )
     assert [lines[:2] for lines in said] == [[data, settings]] * 2
-    assert [path.name for path in folder.iterdir()] == ["run-2"]
+    assert sorted(path.name for path in folder.iterdir()) == ["run-2", "run-3"]
 
 
 def test_trainings_one_after_another_meet_though_rank_0_leaves_each_last(several):
@@ -321,8 +322,14 @@ def test_trainings_one_after_another_meet_though_rank_0_leaves_each_last(several
 
 def test_auto_is_the_precision_of_rank_0_on_all_ranks(several):
     folder, said = several
-    assert [lines[3:] for lines in said] == [["bfloat16", "finished 3"]] * 2
+    assert [lines[3:5] for lines in said] == [["bfloat16", "finished 3"]] * 2
     assert Run(folder / "run-2").settings.training.precision == "bfloat16"
+
+
+def test_auto_is_float32_where_one_rank_does_not_multiply_bfloat16(several):
+    folder, said = several
+    assert [lines[5:] for lines in said] == [["float32", "finished 3"]] * 2
+    assert Run(folder / "run-3").settings.training.precision == "float32"
 
 
 def test_hosts_that_count_their_restarts_apart_come_together_and_go_on(tmp_path):

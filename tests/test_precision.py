@@ -110,7 +110,7 @@ def test_products_of_float32_are_never_rounded(precision, instructions, rounded,
 
 
 @pytest.mark.parametrize(("rounded", "recorded"), [(True, "bfloat16"), (False, "float32")])
-def test_a_run_records_the_precision_of_its_products_and_goes_on_with_it_elsewhere(rounded, recorded, tmp_path):
+def test_a_run_records_the_precision_of_its_products_and_goes_on_with_it_elsewhere(rounded, recorded, tmp_path, caplog):
     def train_on(rounded, **training):
         length = {"steps": 2, "batch_size": 10, **training}
         settings = resolve("gaussian-vae", {"hidden_dims": [3], "device": "cpu", "training": length})
@@ -122,8 +122,12 @@ def test_a_run_records_the_precision_of_its_products_and_goes_on_with_it_elsewhe
 
     assert train_on(rounded)[0].settings.training.precision == recorded
     for elsewhere in (not rounded, rounded):
+        caplog.clear()
         assert train_on(elsewhere)[0].settings.training.precision == recorded
         assert train_on(elsewhere, precision=recorded)[0].settings.training.precision == recorded
+        said = [record.getMessage() for record in caplog.records if "precision" in record.getMessage()]
+        assert all(sentence.endswith("it goes on in float32") for sentence in said)
+        assert len(said) == (2 if rounded and not elsewhere else 0)
 
 
 @pytest.mark.parametrize("door", ["fit", "train"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -21,12 +22,14 @@ from vaelab.settings import Settings, TrainingSettings, words
 from vaelab.training.checks import check_settings
 from vaelab.training.fitting import fit
 from vaelab.training.length import for_data
-from vaelab.training.parallel import TIMEOUT, joined
+from vaelab.training.parallel import TIMEOUT, ProcessGroup, joined
 from vaelab.training.result import FitResult, Row
 from vaelab.training.resume import reopen
 from vaelab.training.surroundings import choose_device, own_torch
 
 __all__ = ["train"]
+
+_log = logging.getLogger("vaelab")
 
 
 @own_torch()
@@ -61,6 +64,7 @@ def train(
         source = source or source_of(settings.data, given)
         settings = _described(settings, source.given, data, given is not None)
         device = choose_device(settings.device)
+        rounds = all(processes.all_gather(has_bfloat16(torch.device(device))))  # on every rank
         observed = data.train.observations()
         out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
         ranks: list[_Rank] = []
@@ -74,7 +78,7 @@ def train(
             if goes_on:
                 require_run(out)
             started = Run(out).settings if goes_on else None
-            chosen = for_data(_with_precision(settings, device, started), data, started)
+            chosen = for_data(_with_precision(settings, device, started, rounds), data, started)
             check_settings(chosen, data, processes.ranks.count)  # all checks come before anything is written
             if "training" not in settings.absent:
                 Batches(observed, chosen.training.batch_size, chosen.seed, processes.ranks)
@@ -85,7 +89,8 @@ def train(
             return Run.create(out, chosen, data, overwrite, source).config
 
         run = Run(out, processes.on_rank_zero(open_run))
-        settings = run.settings  # also for the other ranks: precision=auto is the precision of rank 0
+        settings = run.settings  # also for the other ranks: precision=auto is what rank 0 chose
+        training = None if "training" in settings.absent else _possible(settings.training, rounds, processes)
         with seeded(settings.seed, "weights"):
             model = settings.build_model(data)
         latent = isinstance(model, LatentVariableModel)
@@ -94,7 +99,7 @@ def train(
             data,
             estimator=settings.build_estimator(model) if latent else None,
             objective=settings.build_objective() if latent else None,
-            settings=None if "training" in settings.absent else _possible(settings.training, device),
+            settings=training,
             seed=settings.seed,
             device=device,
             run=run if processes.is_rank_zero else None,
@@ -146,21 +151,25 @@ def _require_alike(ranks: Sequence[_Rank]) -> None:
             )
 
 
-def _with_precision(settings: Settings, device: str, started: Settings | None) -> Settings:
+def _with_precision(settings: Settings, device: str, started: Settings | None, rounds: bool) -> Settings:
     """Return the settings with ``precision=auto`` replaced by float32 or bfloat16; by that of a run that goes on."""
     precision = settings.training.precision
     if started is not None and precision in ("auto", started.training.precision):
         precision = started.training.precision
+    elif precision == "auto" and not rounds:  # some other rank does not multiply bfloat16
+        precision = "float32"
     else:
         precision = choose_precision(precision, torch.device(device))
     return settings.model_copy(update={"training": settings.training.model_copy(update={"precision": precision})})
 
 
-def _possible(training: TrainingSettings, device: str) -> TrainingSettings:
-    """Return settings in float32 for a run in bfloat16 that goes on where the hardware does not multiply bfloat16.
+def _possible(training: TrainingSettings, rounds: bool, processes: ProcessGroup) -> TrainingSettings:
+    """Return settings in float32, with a warning, for a run in bfloat16 where the hardware does not multiply bfloat16.
 
-    Earlier versions called runs on such processors bfloat16 too.
+    Such a run began on other hardware; earlier versions called runs on such processors bfloat16 too.
     """
-    if training.precision != "bfloat16" or has_bfloat16(torch.device(device)):
+    if training.precision != "bfloat16" or rounds:
         return training
+    if processes.is_rank_zero:
+        _log.warning("precision: the run is in bfloat16, which this hardware does not multiply: it goes on in float32")
     return training.model_copy(update={"precision": "float32"})
