@@ -311,9 +311,17 @@ def with_layer(layer: nn.Module) -> models.LatentVariableModel:
     return models.gaussian_vae(6, 2, network=lambda a, b: nn.Sequential(nn.Linear(a.numel(), b.numel()), layer))
 
 
+def with_flow_of(layer: nn.Module) -> models.LatentVariableModel:
+    """A prior whose flow has another activation than the page knows."""
+    model = models.gaussian_vae(6, 2, prior="flow")
+    model.prior.flow.transform.transforms[0].hyper[1] = layer
+    return model
+
+
 @pytest.mark.parametrize(
     ("build", "words"),
     [
+        (lambda: with_flow_of(nn.GELU()), "the layer GELU of the flow; it computes Linear, "),
         (lambda: with_layer(nn.GELU()), "the layer GELU of the posterior; it computes Linear, "),
         (lambda: with_layer(nn.Flatten(0, 1)), "the layer Flatten of the posterior"),
         (lambda: models.gaussian_vae(6, 2, likelihood=OwnLikelihood), "the likelihood OwnLikelihood; it computes"),

@@ -21,6 +21,17 @@ from vaelab.explorer.planes import planes
 SIZE = {"width": 1200, "height": 1000}
 IMAGE = (6, 5)
 MAP = ".map-over"
+# Keeps the starts of the segments, in pixels, of every line of the strength of a contour that is drawn from now on.
+RECORDED_CONTOURS = """() => {
+  const { beginPath, moveTo, stroke } = CanvasRenderingContext2D.prototype;
+  let path = [];
+  window.recorded = [];
+  Object.assign(CanvasRenderingContext2D.prototype, {
+    beginPath() { path = []; beginPath.call(this); },
+    moveTo(x, y) { path.push([x, y]); moveTo.call(this, x, y); },
+    stroke() { if (Math.abs(this.globalAlpha - 0.9) < 0.01) recorded.push(path); stroke.call(this); },
+  });
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -283,11 +294,24 @@ def test_fingers_move_the_cursor_tap_to_pin_and_pinch_to_zoom(show):
 
 
 def test_it_says_that_a_flow_was_fitted_after_the_training_and_draws_its_contours(show):
-    one = subject(vaelab.autoencoder, "flow", latent_dim=2, hidden_dims=[8], prior="flow")
+    rows = images()
+    rows = vaelab.Dataset.from_arrays(rows.split("train").observations().bits(slice(None)).numpy().astype(np.uint8))
+    one = subject(vaelab.autoencoder, "flow", rows, latent_dim=2, hidden_dims=[8], prior="flow")
     one.model.prior.standardise(codes_of(one))
     page = show(one)
     assert "The prior was fitted to the codes after the training: codes drawn" in page.locator("body").inner_text()
-    assert page.get_by_role("checkbox", name="Contours").count() + page.get_by_label("Contours").count() > 0
+    assert page.get_by_role("heading", name="What to look for").count() == 1
+    assert page.get_by_role("heading", name="What this run shows").count() == 0  # there are no classes, and no mixture
+    page.evaluate(RECORDED_CONTOURS)
+    for _ in range(2):  # hidden, and shown again
+        page.get_by_label("Contours of the density").click()
+        page.wait_for_timeout(100)
+    paths = [np.array(path) for path in page.evaluate("recorded.slice(-3)")]
+    deviations = one.model.prior.scale.numpy()  # f is the identity: the density is normal, and a contour an ellipse
+    radii = [np.linalg.norm((path - (path.min(0) + path.max(0)) / 2) / deviations, axis=1) for path in paths]
+    unit = radii[0].mean() / np.sqrt(-2 * np.log(1 - 0.5))  # pixels
+    for found, share in zip(radii, (0.5, 0.8, 0.95), strict=True):
+        assert found / unit == pytest.approx(np.full(len(found), np.sqrt(-2 * np.log(1 - share))), rel=0.05)
 
 
 def test_a_component_is_chosen_by_its_number_and_drawn_from(show):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vaelab.distributions import FlowedNormal, FullNormal
 from vaelab.distributions.flowed_normal import fixed_noise
 from vaelab.errors import InputError
-from vaelab.explorer.networks import LAYERS, Export, plain, same_forward
+from vaelab.explorer.networks import Export, plain, same_forward
 from vaelab.explorer.precision import choose_precision
 from vaelab.explorer.tensors import Tensors
 from vaelab.inference import MeanFieldPosterior
@@ -171,7 +171,7 @@ def _flow_layer(export: Export, inputs: int, layer: Any) -> Json:
     steps: list[Json] = []
     for part in layer.hyper:
         if not hasattr(part, "weight"):  # a class of zuko or of torch
-            steps.append(LAYERS[type(part)](export, part) or {})
+            steps += export.program(part, "flow")
             continue
         weight = part.weight * getattr(part, "mask", 1)
         steps.append({"op": "linear", "weight": export.vector(weight.T), "bias": export.vector(part.bias)})

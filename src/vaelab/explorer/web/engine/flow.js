@@ -45,7 +45,7 @@ export function unmapped(layers, noise, n, size, context = null) {
   }, noise);
 }
 
-/** The prior p(z) = N(f((z - m) / s); 0, I) |det df/dz| / prod s of n rows; `units` is [m, s], or null for 0 and 1. */
+/** The prior p(z) = N(f(u); 0, I) |det df/du| / prod s of n rows, u = (z - m) / s; `units` is [m, s], or null for 0 and 1. */
 export function flow(n, size, layers, units = null) {
   const [shift, scale] = units ?? [new Float32Array(size), new Float32Array(size).fill(1)];
   const logScale = scale.reduce((sum, s) => sum + Math.log(s), 0);

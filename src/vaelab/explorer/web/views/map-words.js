@@ -6,7 +6,7 @@ import { percent, shortNumber } from "../ui/geometry.js";
 /** Return the text of a layer: sentences computed from its codes. */
 export function mapWords({ run, layer, codes, plane }) {
   const found = [planeWords(layer, plane), neighbourWords(run, layer), spreadWords(run, layer, codes), mixtureWords(run)].filter(Boolean);
-  return h("section", { "aria-label": "What this map shows" }, h("h2", { text: "What to look for" }), h("p", { text: guide(run) }), h("h2", { text: "What this run shows" }), h("ul", {}, found.map((text) => h("li", { text }))));
+  return h("section", { "aria-label": "What this map shows" }, h("h2", { text: "What to look for" }), h("p", { text: guide(run) }), ...(found.length ? [h("h2", { text: "What this run shows" }), h("ul", {}, found.map((text) => h("li", { text })))] : []));
 }
 
 function guide({ model, data }) {
