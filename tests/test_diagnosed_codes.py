@@ -23,7 +23,7 @@ from vaelab.evaluation.diagnostics.two_samples import two_sample_test
 from vaelab.likelihoods import BernoulliLikelihood
 from vaelab.models import MODELS, LatentVariableModel
 from vaelab.objectives import ELBO
-from vaelab.priors import BernoulliPrior, GaussianPrior
+from vaelab.priors import POINT_PRIORS, BernoulliPrior, GaussianPrior
 
 ROWS = 30
 
@@ -256,6 +256,13 @@ def test_advice_on_the_prior_only_where_codes_differ_from_it():
 )
 def test_the_advice_names_richer_priors_alone(name, prior, richer):
     assert aggregate._other_priors(MODELS[name].build(6, prior=prior)) == richer
+
+
+def test_the_advice_to_an_autoencoder_is_of_its_own_density():
+    far = {"largest_distance": 0.5, "told_apart": 0.9}
+    advice = {prior: aggregate._advice(far, MODELS["autoencoder"].build(6, prior=prior)) for prior in POINT_PRIORS}
+    assert "fit a mixture with more components (components=...)" in advice["mixture"]
+    assert "fit the flow for more steps (fit-prior --prior flow --steps N)" in advice["flow"]
 
 
 # ---------------------------------------------------------------- bits

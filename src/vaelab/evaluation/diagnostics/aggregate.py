@@ -12,7 +12,7 @@ from vaelab.evaluation.diagnostics.codes import Codes, layers_of
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
 from vaelab.evaluation.diagnostics.two_samples import FALSE_ALARMS, TwoSamples, two_sample_test
 from vaelab.models import LatentVariableModel
-from vaelab.priors import BIT_PRIORS, REAL_PRIORS
+from vaelab.priors import BIT_PRIORS, REAL_PRIORS, StandardisedFlowPrior
 from vaelab.seeds import seeded
 
 __all__ = ["aggregate_against_prior"]
@@ -173,12 +173,7 @@ def _advice(numbers: dict[str, Any], model: LatentVariableModel) -> str:
     if numbers["largest_distance"] < _FAR and numbers["told_apart"] < _TOLD:
         return ""
     if model.code == "point":
-        full = getattr(model.prior, "covariance", "full") == "full"
-        other = "" if full else ", or with full covariances (covariance=full)"
-        return (
-            "Samples of the mixture are not like the codes of the data: fit a mixture with more components "
-            f"(components=...){other}."
-        )
+        return _of_density(model)
     ways = [f"another prior (prior={name})" for name in _other_priors(model)]
     if model.layers:
         ways.append("one more layer, which becomes the prior of those below (layers=[...])")
@@ -186,6 +181,21 @@ def _advice(numbers: dict[str, Any], model: LatentVariableModel) -> str:
     return (
         "Samples of the model start from codes that the decoder has seen too rarely or too often, so they look worse "
         f"than reconstructions. What brings both together: {', or '.join(ways)}."
+    )
+
+
+def _of_density(model: LatentVariableModel) -> str:
+    """Return what to do where draws from the density of an auto-encoder's codes are not like the codes."""
+    if isinstance(model.prior, StandardisedFlowPrior):
+        return (
+            "Samples of the flow are not like the codes of the data: fit the flow for more steps (fit-prior --prior "
+            "flow --steps N), or a mixture instead (fit-prior --prior mixture)."
+        )
+    full = getattr(model.prior, "covariance", "full") == "full"
+    other = "" if full else ", or with full covariances (covariance=full)"
+    return (
+        "Samples of the mixture are not like the codes of the data: fit a mixture with more components "
+        f"(components=...){other}."
     )
 
 
