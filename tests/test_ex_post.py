@@ -2,6 +2,7 @@
 
 import signal
 
+import numpy as np
 import pytest
 import torch
 
@@ -192,12 +193,28 @@ def test_an_autoencoder_with_a_flow_is_not_trained_and_takes_no_options_of_a_mix
     model = vaelab.autoencoder(data, 2, hidden_dims=[4], prior="flow", seed=0)
     assert isinstance(model.prior, StandardisedFlowPrior)
     with pytest.raises(
-        InputError, match=r"prior: expected mixture, which an auto-encoder gets .*; got flow, which fit"
+        InputError, match=r"prior: expected mixture, which an auto-encoder gets .*; got flow, which vaelab.fit_prior"
     ):
         vaelab.fit(model, data, steps=1)
     for option, value in (("components", 3), ("covariance", "diag")):
         with pytest.raises(InputError, match=f"{option}: goes with prior=mixture; got {value!r} and 'flow'"):
             vaelab.autoencoder(data, 2, prior="flow", **{option: value})
+
+
+@pytest.mark.parametrize("prior", POINT_PRIORS)
+@pytest.mark.parametrize("components", [3.5, np.array([3, 4]), None, "ten", {3}])
+def test_numbers_of_components_that_are_none_are_refused_in_a_sentence(prior, components):
+    with pytest.raises(InputError, match=r"^components: expected (an integer or a list of integers|a value)"):
+        vaelab.autoencoder(6, 2, prior=prior, components=components)
+
+
+def test_few_codes_have_a_mixture_of_few_components():
+    few = binary_data(rows=(10, 10, 10))
+    model = vaelab.autoencoder(few, 2, hidden_dims=[4], seed=0)
+    assert vaelab.fit_prior(model, few).description == "mixture of 1 component"
+    model = vaelab.autoencoder(few, 2, hidden_dims=[4], components=20, seed=0)
+    with pytest.raises(InputError, match="prior_components: expected at most 10, the codes of the training split; got"):
+        vaelab.fit_prior(model, few)
 
 
 def test_a_model_that_cannot_be_built_again_is_refused(data):

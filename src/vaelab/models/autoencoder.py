@@ -10,11 +10,16 @@ from vaelab.models.build import Likelihood, Networks, build_likelihood, builder
 from vaelab.models.latent import LatentVariableModel
 from vaelab.networks import Activation, Build, NetworkName, Normalisation
 from vaelab.posteriors import DeltaPosterior
-from vaelab.priors import POINT_PRIORS, Covariance, MixturePrior, PointPriorName, StandardisedFlowPrior
+from vaelab.priors import (
+    CANDIDATES,
+    POINT_PRIORS,
+    Covariance,
+    MixturePrior,
+    PointPriorName,
+    StandardisedFlowPrior,
+)
 
 __all__ = ["autoencoder"]
-
-_COMPONENTS = (10, 20, 30, 40)
 
 
 @builder
@@ -25,7 +30,7 @@ def autoencoder(
     activation: Activation = "relu",
     network: NetworkName | Build = "mlp",
     encode_mask: bool = False,
-    components: int | Sequence[int] = _COMPONENTS,
+    components: int | Sequence[int] = CANDIDATES,
     covariance: Covariance = "full",
     likelihood: Likelihood = "auto",
     seed: int | None = None,
@@ -55,7 +60,8 @@ def autoencoder(
         dropout: share of the units of fully connected hidden layers that a training step leaves out, in the encoder and
             in the decoder.
         prior: ``mixture``, which is fitted when the training ends; or a normalizing ``flow`` (needs the extra
-            ``flows``), which :func:`vaelab.fit_prior` gives a trained auto-encoder.
+            ``flows``), which no training takes: :func:`vaelab.fit_prior` (on the command line ``fit-prior``) fits it to
+            the codes of a trained auto-encoder.
 
     Raises:
         InputError: an option out of range, or parts that do not fit together.
@@ -76,9 +82,11 @@ def _prior(
 ) -> MixturePrior | StandardisedFlowPrior:
     """Return the prior before it is fitted; refuse options of a mixture beside another."""
     require_choice("prior", name, POINT_PRIORS)
+    mixture = MixturePrior(latent_dim, components, covariance)  # which checks its options, also for a flow
     if name == "mixture":
-        return MixturePrior(latent_dim, components, covariance)
-    for option, value, default in (("components", components, list(_COMPONENTS)), ("covariance", covariance, "full")):
-        if value != default and (isinstance(value, int | str) or list(value) != default):
-            raise InputError(f"{option}: goes with prior=mixture; got {value!r} and {name!r}")
+        return mixture
+    if mixture.candidates != list(CANDIDATES):
+        raise InputError(f"components: goes with prior=mixture; got {components!r} and {name!r}")
+    if covariance != "full":
+        raise InputError(f"covariance: goes with prior=mixture; got {covariance!r} and {name!r}")
     return StandardisedFlowPrior(latent_dim)

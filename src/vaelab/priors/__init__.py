@@ -13,13 +13,14 @@ from vaelab.priors.bernoulli import BernoulliPrior
 from vaelab.priors.bernoulli_mixture import BernoulliMixturePrior
 from vaelab.priors.chain import ChainPrior
 from vaelab.priors.flow import FlowPrior, StandardisedFlowPrior
-from vaelab.priors.mixture import Covariance, MixturePrior
+from vaelab.priors.mixture import CANDIDATES, Covariance, MixturePrior
 from vaelab.priors.normal import GaussianPrior
 from vaelab.priors.normal_mixture import NormalMixturePrior
 from vaelab.priors.vamp import VampPrior
 
 __all__ = [
     "BIT_PRIORS",
+    "CANDIDATES",
     "POINT_PRIORS",
     "REAL_PRIORS",
     "AutoregressivePrior",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -14,14 +15,15 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 from vaelab.distributions import Code
-from vaelab.errors import InputError, require_choice, require_int
+from vaelab.errors import InputError, require_choice, require_int, require_list
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
-__all__ = ["Covariance", "MixturePrior"]
+__all__ = ["CANDIDATES", "Covariance", "MixturePrior"]
 
 Covariance = Literal["full", "diag"]
+CANDIDATES = (10, 20, 30, 40)  # numbers of components with which a search for the lowest BIC begins
 _log = logging.getLogger("vaelab")
 _MOST, _CODES_EACH = 100, 10  # largest number of components of a search, and codes per component
 _STARTS, _FEW = 3, 10_000  # starts of a fit, and codes on which they are compared and the best converges first,
@@ -62,9 +64,12 @@ class MixturePrior(nn.Module):
     ) -> None:
         super().__init__()
         self.latent_dim = require_int("latent_dim", latent_dim, 1)
-        candidates = [components] if isinstance(components, int) else list(components)
+        expected = "an integer or a list of integers"
+        candidates = (
+            [components] if isinstance(components, Integral) else require_list("components", components, expected)
+        )
         if not candidates:
-            raise InputError("components: expected a number or a list of numbers; got an empty list")
+            raise InputError(f"components: expected {expected}; got an empty list")
         self.candidates = sorted({require_int("components", count, 1) for count in candidates})
         require_choice("covariance", covariance, get_args(Covariance))
         self.covariance: Covariance = covariance

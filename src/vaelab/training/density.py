@@ -48,8 +48,8 @@ def check_density(model: Model, rows: int, objective: Objective) -> None:
         )
     if isinstance(prior, StandardisedFlowPrior) and isinstance(objective, Reconstruction):
         raise InputError(
-            "prior: expected mixture, which an auto-encoder gets when its training ends; got flow, which fit-prior "
-            "fits to the codes of a trained auto-encoder"
+            "prior: expected mixture, which an auto-encoder gets when its training ends; got flow, which "
+            "vaelab.fit_prior (on the command line fit-prior) fits to the codes of a trained auto-encoder"
         )
 
 

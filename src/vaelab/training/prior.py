@@ -22,6 +22,7 @@ from vaelab.models.build import building_again, start_prior
 from vaelab.networks import Dropout
 from vaelab.priors import (
     BIT_PRIORS,
+    CANDIDATES,
     POINT_PRIORS,
     REAL_PRIORS,
     BernoulliMixturePrior,
@@ -38,7 +39,7 @@ from vaelab.training.result import FitResult
 __all__ = ["FittedPrior", "fit_prior"]
 
 _ROWS = 2000  # encoded at once
-_COMPONENTS, _CODES_EACH = (10, 20, 30, 40), 10  # with which the search for the lowest BIC begins, and codes of each
+_CODES_EACH = 10  # for each component of a mixture that the search for the lowest BIC begins with
 _RATE = 5e-3
 # By the kind of code; the first prior of the tables of other codes is fixed.
 _FITTED = {"bits": list(BIT_PRIORS)[1:], "real": list(REAL_PRIORS)[1:], "point": list(POINT_PRIORS)}
@@ -90,8 +91,8 @@ def fit_prior(
         model: a ``gaussian_vae``, ``deep_gaussian_vae``, ``bernoulli_vae`` or ``autoencoder``; it stays as it is.
         data: the data set, whose training split is encoded.
         prior: a name of the option ``prior`` that is learned, such as ``mixture`` or ``flow``.
-        prior_components: number of components of a ``mixture``, or of inputs of ``vamp``; None chooses it by the BIC,
-            or is 100 inputs.
+        prior_components: number of components of a ``mixture``, or of inputs of ``vamp``; None chooses it by the BIC
+            (of an auto-encoder it is its option ``components``), or is 100 inputs.
         seed: of the codes and of everything random in the fit.
         **training: fields of :class:`TrainingSettings`, such as ``steps``, and ``device``, for all but a ``mixture``.
             Without ``learning_rate`` it is 0.005.
@@ -143,7 +144,7 @@ def _require_prior(model: LatentVariableModel, prior: str, components: int | Non
 
 
 def _rebuilt(
-    model: LatentVariableModel, prior: str, components: int | None, data: Dataset, seed: int
+    model: LatentVariableModel, prior: str, components: int | list[int] | None, data: Dataset, seed: int
 ) -> LatentVariableModel:
     """Return a new model with another prior as it starts, and the other weights of the model."""
     assert model.built_with is not None
@@ -165,7 +166,7 @@ def _rebuilt(
     return new.eval()
 
 
-def _options(model: LatentVariableModel, prior: str, components: int | None) -> dict[str, Any]:
+def _options(model: LatentVariableModel, prior: str, components: int | list[int] | None) -> dict[str, Any]:
     """Return the options of the new model; those of the mixture of an auto-encoder stay, unless others are given."""
     options: dict[str, Any] = {**model.known_options, "prior": prior}
     if model.code != "point":
@@ -189,11 +190,15 @@ def _codes(model: LatentVariableModel, data: Dataset, split: str, seed: int) -> 
     return z if observed.weights is None else as_often(z, observed.weights.cpu())
 
 
+def _candidates(codes: int) -> list[int]:
+    """Return the numbers of components with which a search begins for so many codes."""
+    return [count for count in CANDIDATES if count * _CODES_EACH <= codes] or [1]
+
+
 def _mixture_of_numbers(
     model: LatentVariableModel, data: Dataset, z: Tensor, components: int | None, seed: int
 ) -> FittedPrior:
-    few = [count for count in _COMPONENTS if count * _CODES_EACH <= len(z)] or [1]
-    found = MixturePrior(z.shape[1], few if components is None else components, "diag")
+    found = MixturePrior(z.shape[1], _candidates(len(z)) if components is None else components, "diag")
     found.fit(z, seed)
     new = _rebuilt(model, "mixture", len(found.weights), data, seed)
     prior = _top(new)
@@ -226,9 +231,16 @@ def _mixture_of_bits(
 def _mixture_of_points(
     model: LatentVariableModel, data: Dataset, z: Tensor, components: int | None, seed: int
 ) -> FittedPrior:
-    new = _rebuilt(model, "mixture", components, data, seed)
+    own = model.known_options["components"]
+    few = _candidates(len(z)) if components is None and own == list(CANDIDATES) else components
+    new = _rebuilt(model, "mixture", few, data, seed)
     prior = _top(new)
     assert isinstance(prior, MixturePrior)
+    if max(prior.candidates) > len(z):
+        raise InputError(
+            f"prior_components: expected at most {len(z)}, the codes of the training split; got none, and the model "
+            f"has components={own!r}"
+        )
     prior.fit(z, seed)
     return _described(new, len(prior.weights), prior.choice())
 
