@@ -12,12 +12,12 @@ from torch import Tensor
 from vaelab.errors import InputError, require_choice
 from vaelab.evaluation import ImputeKind
 from vaelab.models import LatentVariableModel
+from vaelab.priors import CANDIDATES
 from vaelab.sklearn.base import Rows
 from vaelab.sklearn.coded import Estimator
 
 __all__ = ["MixtureAutoencoder"]
 
-_COMPONENTS = (10, 20, 30, 40)  # as the auto-encoder has them
 _ROWS_EACH = 5  # rows of a component, at least
 
 
@@ -98,7 +98,7 @@ class MixtureAutoencoder(Estimator):
     def _completed(self, layer: dict[str, Any], rows: int) -> dict[str, Any]:
         if "components" in layer:
             return layer
-        enough = [count for count in _COMPONENTS if count * _ROWS_EACH <= rows]
+        enough = [count for count in CANDIDATES if count * _ROWS_EACH <= rows]
         return {**layer, "components": enough or [max(1, rows // _ROWS_EACH)]}
 
     def impute(self, X: Any, *, kind: ImputeKind = "mean", samples: int = 1, n_draws: int = 0) -> Any:
