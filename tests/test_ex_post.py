@@ -192,6 +192,8 @@ def test_standardised_codes_keep_their_digits():
 def test_an_autoencoder_with_a_flow_is_not_trained_and_takes_no_options_of_a_mixture(data):
     model = vaelab.autoencoder(data, 2, hidden_dims=[4], prior="flow", seed=0)
     assert isinstance(model.prior, StandardisedFlowPrior)
+    with pytest.raises(InputError, match=r"density: this auto-encoder has no density .*; vaelab.fit_prior .*flow"):
+        vaelab.evaluate(model, data)
     with pytest.raises(
         InputError, match=r"prior: expected mixture, which an auto-encoder gets .*; got flow, which vaelab.fit_prior"
     ):
@@ -289,11 +291,21 @@ def test_the_command_prints_the_density_of_the_codes_of_an_autoencoder(command, 
     assert "ex-post prior (flow): code-log-density " in printed
 
 
-def test_the_command_leaves_out_a_density_that_was_never_fitted(command, data, tmp_path):
-    vaelab.autoencoder(data, 2, hidden_dims=[4], components=1, seed=0).save(tmp_path / "m")
+@pytest.mark.parametrize("prior", POINT_PRIORS)
+def test_the_command_leaves_out_a_density_that_was_never_fitted(command, data, tmp_path, prior):
+    vaelab.autoencoder(data, 2, hidden_dims=[4], prior=prior, seed=0).save(tmp_path / "m")
     rows = data.split("train").observations().bits(slice(None))
     (tmp_path / "rows.csv").write_text("\n".join(",".join(str(int(bit)) for bit in row) for row in rows))
-    printed = command("fit-prior", tmp_path / "m", "--data", tmp_path / "rows.csv", "--out", tmp_path / "fitted").out
+    printed = command(
+        "fit-prior",
+        tmp_path / "m",
+        "--data",
+        tmp_path / "rows.csv",
+        "--out",
+        tmp_path / "fitted",
+        "--prior-components",
+        1,
+    ).out
     assert "ex-post prior (mixture): code-log-density " in printed
     assert "prior of the training" not in printed
 

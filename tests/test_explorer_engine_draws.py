@@ -328,6 +328,7 @@ def with_flow_of(layer: nn.Module) -> models.LatentVariableModel:
         (lambda: models.gaussian_vae(6, 2, prior=OwnPrior), "the prior OwnPrior; it computes GaussianPrior"),
         (own_model, "OwnModel.conditional"),
         (lambda: models.autoencoder(6, 2), "no density of its codes yet"),
+        (lambda: models.autoencoder(6, 2, prior="flow"), "no density of its codes yet"),
     ],
 )
 def test_a_part_that_the_page_cannot_compute_is_refused_in_a_sentence(build, words):

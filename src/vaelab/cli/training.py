@@ -163,7 +163,7 @@ def show_settings(
         "networks": NETWORKS,
         "priors of real codes": REAL_PRIORS,
         "priors of bits": BIT_PRIORS,
-        "priors of an auto-encoder": POINT_PRIORS,
+        "priors of an auto-encoder (a training fits the mixture alone, fit-prior both)": POINT_PRIORS,
         "posteriors of real codes": REAL_POSTERIORS,
         "likelihoods": LIKELIHOODS,
         "objectives": OBJECTIVES,

@@ -102,7 +102,7 @@ def evaluate(
     require_model(model).accept(data.spec)
     trained = _trained_binarisation(model, data, other_binarisation)
     chosen = _chosen(model, bounds)
-    _require_precision(precision, model.any_weight)
+    precision = _precision(precision, model.any_weight)
     counts = {"samples": samples, "chains": chains, "temperatures": temperatures}
     require_choice("start", start, get_args(Start))
     effort = Effort(**{name: require_int(name, count, 1) for name, count in counts.items()}, start=start)
@@ -152,14 +152,12 @@ def _trained_binarisation(model: Model, data: Dataset, other: bool) -> str:
     return trained
 
 
-def _require_precision(precision: Precision, weight: Tensor) -> None:
-    """Refuse a precision that there is not, or that the model or the hardware does not have."""
-    require_choice("precision", precision, get_args(Precision))
-    if precision == "float32":
-        return
-    if weight.dtype != torch.float32:
+def _precision(asked: Precision, weight: Tensor) -> Precision:
+    """Return the precision, or refuse one that there is not, or that the model or the hardware does not have."""
+    require_choice("precision", asked, get_args(Precision))
+    if asked == "bfloat16" and weight.dtype != torch.float32:
         raise InputError(f"precision: expected a model in float32 for bfloat16; got one in {weight.dtype}")
-    choose_precision(precision, weight.device)
+    return choose_precision(asked, weight.device)
 
 
 def _chosen(model: Model, names: Sequence[BoundName] | None) -> list[Bound]:

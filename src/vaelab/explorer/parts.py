@@ -161,6 +161,7 @@ def _flow(export: Export, prior: Any) -> Json:
 
 
 def _standardised_flow(export: Export, prior: Any) -> Json:
+    prior()  # refused if it is not fitted yet
     return {**_flow(export, prior), "units": [export.vector(prior.shift), export.vector(prior.scale)]}
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import AffineTransform
 
 from vaelab.distributions import Code, DiagonalNormal, Flow
-from vaelab.errors import require_int
+from vaelab.errors import InputError, require_int
 from vaelab.networks import import_flows, start_as_identity
 
 __all__ = ["FlowPrior", "StandardisedFlowPrior"]
@@ -62,7 +62,7 @@ class StandardisedFlowPrior(FlowPrior):
     """`p(z) = p_F((z - m) / s) prod_j 1 / s_j`: the density p_F of a :class:`FlowPrior`, of standardised codes.
 
     It is for codes that no KL brings near N(0, I), such as those of a deterministic auto-encoder: a spline is the
-    identity outside [-5, 5]. m and s are 0 and 1 at first. Source: Ghosh et al. (2020),
+    identity outside [-5, 5]. Until :meth:`standardise` sets m and s there is no density. Source: Ghosh et al. (2020),
     https://arxiv.org/abs/1903.12436.
 
     Args:
@@ -84,7 +84,7 @@ class StandardisedFlowPrior(FlowPrior):
     def __init__(self, latent_dim: int) -> None:
         super().__init__(latent_dim)
         self.register_buffer("shift", torch.zeros(latent_dim))
-        self.register_buffer("scale", torch.ones(latent_dim))
+        self.register_buffer("scale", torch.zeros(latent_dim))
 
     def standardise(self, codes: Tensor) -> None:
         """Set m and s to the mean and the standard deviation of codes (N, D); s of a constant number is 1.
@@ -95,8 +95,18 @@ class StandardisedFlowPrior(FlowPrior):
         self.shift.copy_(mean)
         self.scale.copy_(torch.where(deviation > _CONSTANT * (1 + mean.abs()), deviation, 1))
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether m and s are known."""
+        return bool((self.scale > 0).all())
+
     def forward(self) -> Flow:
-        """Return the flow, event shape (D,); it has no formula for its mean."""
+        """Return the flow, event shape (D,), or refuse if nothing has been fitted yet; its mean has no formula."""
+        if not torch.compiler.is_compiling() and not self.is_fitted:
+            raise InputError(
+                "density: this auto-encoder has no density of its codes yet; "
+                "vaelab.fit_prior (on the command line fit-prior) fits the flow"
+            )
         flow = super().forward()
         standard = AffineTransform(
             self.shift, self.scale, event_dim=1
