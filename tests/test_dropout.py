@@ -184,7 +184,7 @@ def test_a_run_goes_on_with_what_an_earlier_version_chose(tmp_path: Path) -> Non
 
 def test_the_word_for_no_value_is_in_the_refusal_of_another() -> None:
     with pytest.raises(
-        InputError, match=r"dropout: .*; got 'none' \(null is the word for a setting that is left out\)"
+        InputError, match=r"dropout: .*; got 'none' \(None is the word for a setting that is left out\)"
     ):
         resolve("gaussian-vae", {"dropout": "none"})
 

@@ -9,17 +9,20 @@ import yaml
 from tests.laws import binary_data
 from vaelab.errors import InputError
 from vaelab.models import gaussian_vae, made
-from vaelab.settings import parse_overrides, read_config, resolve, written
+from vaelab.objectives import ELBO
+from vaelab.settings import Layer, parse_overrides, read_config, resolve, written
 from vaelab.settings.hints import KEYS, NAMES
 from vaelab.settings.layers import nested
+from vaelab.settings.syntax import pairs_of
 from vaelab.training import fit
 
 WORDS = [*KEYS, *NAMES["estimator.name"], *NAMES["objective.name"], "training.compile=true seed=2"]
+NEXT_LINE = " and in the next line "
 READERS = {
     "words": lambda text: parse_overrides(text.split(" ")),
-    "yaml": lambda text: yaml.safe_load(text.replace(" and ", "\n").replace("1e-3", "1.0e-3")),
-    "toml": lambda text: tomllib.loads(text.replace(" and ", "\n")),
-    "json": lambda text: json.loads(f"{{{text.replace(' and ', ', ')}}}"),
+    "yaml": lambda text: yaml.safe_load(text.replace(NEXT_LINE, "\n").replace("1e-3", "1.0e-3")),
+    "toml": lambda text: tomllib.loads(text.replace(NEXT_LINE, "\n")),
+    "json": lambda text: json.loads(f"{{{text}}}"),
     "python": lambda text: eval(f"dict({text})"),
 }
 
@@ -27,7 +30,7 @@ READERS = {
 @pytest.mark.parametrize("syntax", READERS)
 def test_what_is_written_is_read_as_the_words_are(syntax):
     for words in WORDS:
-        text = written(words, syntax)
+        text = written(pairs_of(words), syntax)
         assert nested(READERS[syntax](text).items()) == parse_overrides(words.split(" ")), text
 
 
@@ -61,10 +64,10 @@ def test_a_mistake_in_a_file_is_told_in_the_syntax_of_the_file_and_one_in_words_
             "optimizer: sgd",
             "optimizer: no such setting; vaelab always uses Adam; training.learning_rate: 1e-3 sets its",
         ),
-        ("estimator: reinforce", "estimator.name: there is no 'reinforce'; write estimator.name: score-function"),
+        ("estimator: reinforce", "estimator.name: there is no 'reinforce'; write name: score-function in the"),
         (
             "layers: [3]\ninference: wake-sleep\nestimator: rebar",
-            "inference: 'wake-sleep' goes with estimator.name: wake-sleep; got 'rebar'",
+            "inference: 'wake-sleep' goes with name: wake-sleep in the table estimator; got 'rebar'",
         ),
     ],
 )
@@ -73,6 +76,86 @@ def test_every_kind_of_advice_has_the_syntax_of_the_file(text, sentence, tmp_pat
     with pytest.raises(InputError) as refusal:
         resolve("sbn" if "layers" in text else "gaussian-vae", read_config(tmp_path / "c.yaml"))
     assert str(refusal.value).startswith(sentence)
+
+
+IN_TABLES = {  # the same two mistakes in each syntax, as dotted keys and as tables
+    "yaml": ["{}: 3", "training:\n  {}: 3", "training.{}: 3"],
+    "toml": ["{} = 3", "[training]\n{} = 3", "training.{} = 3"],
+    "json": ['{{"{}": 3}}', '{{"training": {{"{}": 3}}}}', '{{"training.{}": 3}}'],
+}
+ADVICE = {
+    "yaml": ("learning_rate: 1e-3", "objective.warm_up: 1000"),
+    "toml": ("learning_rate = 1e-3", "objective.warm_up = 1000"),
+    "json": ('"learning_rate": 1e-3', '"objective.warm_up": 1000'),
+}
+
+
+@pytest.mark.parametrize("kind", IN_TABLES)
+def test_a_mistake_in_a_table_of_a_file_is_told_where_the_lines_belong(kind, tmp_path):
+    inside, elsewhere = ADVICE[kind]
+    for number, form in enumerate(IN_TABLES[kind]):
+        for key, advice in (("lr", f"{inside} in the table training"), ("kl_warmup", f"{elsewhere} at the top level")):
+            (tmp_path / f"c.{kind}").write_text(form.format(key))
+            with pytest.raises(InputError) as refusal:
+                resolve("gaussian-vae", read_config(tmp_path / f"c.{kind}"))
+            at_top = elsewhere if key == "kl_warmup" else inside.replace("learning", "training.learning")
+            start = f"{'training.' if number else ''}{key}: no such setting; write "
+            assert str(refusal.value).startswith(start + (advice if number else at_top))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["200, lr=3", "200 hidden_dims=3", 'a "b"', "x" * 200, float("nan"), 7],
+    ids=["comma", "space", "quotes", "long", "nan", "number"],
+)
+@pytest.mark.parametrize("syntax", [*READERS, "fit"])
+def test_a_value_in_the_place_of_a_list_changes_no_hint(value, syntax):
+    """Its list can be read in every syntax; a value that is long or no number is not repeated."""
+    with pytest.raises(InputError) as refusal:
+        resolve("gaussian-vae", Layer({"hidden_dims": value}, syntax))
+    said = str(refusal.value)
+    assert said.startswith("hidden_dims: expected a list; got ")
+    if value in ("200, lr=3", 'a "b"', "200 hidden_dims=3", 7):
+        text = said.partition(" (write ")[2].removesuffix(" where the model is built)").removesuffix(")")
+        read = yaml.safe_load(text.partition("=")[2]) if syntax in ("words", "fit") else READERS[syntax](text)
+        assert read == ([value] if syntax in ("words", "fit") else {"hidden_dims": [value]})
+    else:
+        assert "(write" not in said
+
+
+SAYS = {"words": "null", "yaml": "null", "json": "null", "python": "None", "fit": "None", "toml": "leave the line out"}
+
+
+@pytest.mark.parametrize("syntax", SAYS)
+def test_the_word_for_a_setting_that_is_left_out_is_that_of_the_place(syntax):
+    with pytest.raises(InputError, match=rf"latent_dim: .*; got 'none' \({SAYS[syntax]} "):
+        resolve("gaussian-vae", Layer({"latent_dim": "none"}, syntax))
+    with pytest.raises(InputError) as refusal:
+        resolve("gaussian-vae", Layer({"columns": "kinds.yaml"}, syntax))
+    assert ("--columns" in str(refusal.value)) == (syntax == "words")
+
+
+OF_FIT = {
+    "lr": "learning_rate=1e-3",
+    "kl_warmup": r"objective=ELBO\(warm_up=1000\)",
+    "k": r"estimator=Pathwise\(model, samples=4\)",
+    "z_dim": "latent_dim=20 where the model is built",
+    "rng": "seed=1",
+}
+
+
+@pytest.mark.parametrize("name", OF_FIT)
+def test_fit_says_what_it_takes(name):
+    data = binary_data(rows=(20, 20, 20))
+    with pytest.raises(InputError, match=rf"{name}: no such setting; write {OF_FIT[name]}$"):
+        fit(gaussian_vae(data), data, **{name: 3})
+
+
+@pytest.mark.parametrize("objective", [{"warm_up": 10}, "iwae", ELBO])
+def test_fit_refuses_what_is_no_objective(objective):
+    data = binary_data(rows=(20, 20, 20))
+    with pytest.raises(InputError, match=r"^objective: expected an objective, such as ELBO\(warm_up=1000\); got "):
+        fit(gaussian_vae(data), data, objective=objective)
 
 
 @pytest.mark.parametrize("build", [gaussian_vae, made])

@@ -32,6 +32,7 @@ __all__ = [
     "OBSERVATIONS",
     "READING",
     "Checked",
+    "Hint",
     "Layer",
     "SettingError",
     "Settings",
@@ -103,7 +104,7 @@ def _resolved(model: str, row: ModelRow, layers: Sequence[Layer]) -> Settings:
             if key in layer and values[key]["name"] != layer[key]["name"]:
                 wanted, got = layer[key]["name"], values[key]["name"]
                 before = f"{option}: {values.get(option)!r} goes with "
-                raise SettingError(f"{key}.name", Hint(before, f"{key}.name={wanted}", f"; got {got!r}"))
+                raise SettingError(f"{key}.name", Hint(before, ((f"{key}.name", wanted),), f"; got {got!r}"))
     kind = options_class(row.build, Settings, "Settings", row.absent)
     return cast(Settings, validate(kind, {**values, "model": model}))
 
@@ -151,7 +152,7 @@ def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object,
     if not isinstance(chosen, Mapping) or "name" not in chosen:
         if isinstance(chosen, str):
             require_name(f"{key}.name", chosen, table)
-        example = f"{key}.name={chosen if isinstance(chosen, str) else next(iter(table))}"
+        example = ((f"{key}.name", chosen if isinstance(chosen, str) else next(iter(table))),)
         before, after = f"{key}: expected a table with a name, such as ", f"; got {shown(chosen)}"
         raise SettingError(key, Hint(before, example, after))
     require_name(f"{key}.name", chosen["name"], table)

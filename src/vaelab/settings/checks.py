@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from vaelab.errors import require_choice, shown
 from vaelab.settings.hints import hint_for_key, hint_for_name
 from vaelab.settings.reading import parse_overrides
 from vaelab.settings.schema import Settings
-from vaelab.settings.syntax import Hint, SettingError, syntax_of
+from vaelab.settings.syntax import Hint, SettingError, Syntax, syntax_of
 
 __all__ = ["require_name", "validate"]
 
@@ -41,6 +42,19 @@ _EXPECTED = {
     "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
     "literal_error": "one of {expected}",
+}
+_LONGEST = 80  # characters of a value that a hint repeats
+_NULL: Mapping[Syntax, str] = {"words": "null", "yaml": "null", "json": "null", "python": "None", "fit": "None"}
+_LEFT_OUT: Mapping[Syntax, str] = {
+    **{syntax: f" ({word} is the word for a setting that is left out)" for syntax, word in _NULL.items()},
+    "toml": " (leave the line out for a setting without a value)",
+}
+_LINES = " (write the lines of that file here)"
+_COLUMNS: Mapping[Syntax, str] = {
+    "yaml": _LINES,
+    "toml": _LINES,
+    "json": _LINES,
+    "python": " (give the content of that file as a dictionary)",
 }
 
 
@@ -71,8 +85,6 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
     else:
         message = f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
     got = "" if fault["type"] == "value_error" else f"; got {shown(fault['input'])}"
-    if isinstance(fault["input"], str) and fault["input"].lower() == "none":
-        got += " (null is the word for a setting that is left out)"
     as_expected = _as_expected(key if _of_a_run(kind, where) else path, fault)
     raise SettingError(
         key, as_expected._replace(before=f"{key}: {message}{got}{as_expected.before}"), syntax_of(values)
@@ -107,15 +119,27 @@ def _path(parts: Iterable[int | str]) -> str:
 
 
 def _as_expected(key: str, fault: ErrorDetails) -> Hint:
-    """Return how to write the value: as the expected list, or the columns of a file."""
+    """Return how to write the value: as the expected list, the columns of a file, or a setting that is left out."""
     value = fault["input"]
     if key == "columns" and isinstance(value, str):
-        return Hint(f" (write --columns {shown(value)}; in a file of settings write the lines of that file)")
-    if _EXPECTED.get(fault["type"]) != "a list" or not isinstance(value, int | float | str):
-        return Hint("")
-    text = shown(value)
-    text = f'"{text[1:-1]}"' if isinstance(value, str) else text
-    return Hint(" (write ", f"{'' if key.endswith(']') else f'{key}='}[{text}]", ")")
+        return Hint("", by_syntax={**_COLUMNS, "words": f" (write --columns {shown(value)})"})
+    if isinstance(value, str) and value.lower() == "none":
+        return Hint("", by_syntax=_LEFT_OUT)
+    text = _in_list(value) if _EXPECTED.get(fault["type"]) == "a list" else ""
+    if key.endswith("]"):  # of a list in a list, which has no key of its own
+        return Hint(f" (write {text})" if text else "")
+    return Hint(" (write ", ((key, text),), ")") if text else Hint("")
+
+
+def _in_list(value: object) -> str:
+    """Return a list with a value, as it is written in every syntax; nothing for a value that is long, or of a table."""
+    if not isinstance(value, int | float | str):
+        return ""
+    try:
+        text = json.dumps([value], ensure_ascii=False, allow_nan=False)
+    except ValueError:  # not a number
+        return ""
+    return text if len(text) <= _LONGEST else ""
 
 
 def _of_a_run(kind: type[BaseModel], where: str) -> bool:

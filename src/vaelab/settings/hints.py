@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vaelab.settings.syntax import Hint
+from vaelab.settings.syntax import Hint, pairs_of
 
 __all__ = ["KEYS", "NAMES", "hint_for_key", "hint_for_name"]
 
@@ -55,13 +55,17 @@ KEYS = {
 }
 
 # Names of things that vaelab has no setting for.
-_NONE = {
-    Hint(
-        "vaelab always uses Adam; ", "training.learning_rate=1e-3", " sets its learning rate"
-    ): "optimizer optimiser optim",
-    Hint("vaelab has no such regularisation"): "weight_decay l2 momentum",
-    Hint("vaelab has no batch normalisation; ", "normalisation=layer", " normalises each row"): "batch_norm batchnorm",
-}
+_NONE = (
+    (
+        Hint("vaelab always uses Adam; ", pairs_of("training.learning_rate=1e-3"), " sets its learning rate"),
+        "optimizer optimiser optim",
+    ),
+    (Hint("vaelab has no such regularisation"), "weight_decay l2 momentum"),
+    (
+        Hint("vaelab has no batch normalisation; ", pairs_of("normalisation=layer"), " normalises each row"),
+        "batch_norm batchnorm",
+    ),
+)
 
 NAMES = {
     "estimator.name": {
@@ -131,13 +135,13 @@ def hint_for_key(key: str, accepted: Callable[[str], bool]) -> Hint | None:
     'write training.learning_rate=1e-3'
     """
     last = _plain(key.rpartition(".")[2].lstrip("-"), "_")
-    for reason, names in _NONE.items():
+    for reason, names in _NONE:
         if last in names.split():
             return reason
     for words, names in KEYS.items():
         keys = [word.partition("=")[0] for word in words.split()]
         if last in names.split() and (key not in keys or len(keys) > 1) and accepted(words):
-            return Hint("write ", words)
+            return Hint("write ", pairs_of(words))
     return None
 
 
@@ -150,7 +154,7 @@ def hint_for_name(key: str, name: str) -> Hint | None:
     plain = _plain(name, "-")
     for words, names in NAMES.get(key, {}).items():
         if plain in names.split():
-            return Hint("the nearest is " if plain in _RELATIVES else "write ", words)
+            return Hint("the nearest is " if plain in _RELATIVES else "write ", pairs_of(words))
     return None
 
 

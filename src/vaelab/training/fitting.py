@@ -106,7 +106,8 @@ def fit(
         raise InputError(f"fit: expected settings or their fields by name, not both; got {', '.join(training)} as well")
     require_dataset(data)
     require_model(model)
-    _require_estimator(estimator)
+    _require_kind("estimator", estimator, Estimator, "an estimator made for the model, such as Rebar(model)")
+    _require_kind("objective", objective, Objective, "an objective, such as ELBO(warm_up=1000)")
     where, home = torch.device(choose_device(device)), model.any_weight.device
     group = processes or ProcessGroup()
     if isinstance(model, Counted):
@@ -235,10 +236,10 @@ def _name_in_table(model: LatentVariableModel) -> str:
     return {"real": "gaussian-vae", "bits": "bernoulli-vae", "point": "autoencoder"}[model.code]
 
 
-def _require_estimator(estimator: object) -> None:
-    if estimator is not None and not isinstance(estimator, Estimator):
-        got = estimator.__name__ if isinstance(estimator, type) else repr(estimator)
-        raise InputError(f"estimator: expected an estimator made for the model, such as Rebar(model); got {got}")
+def _require_kind(name: str, value: object, kind: type, expected: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        got = value.__name__ if isinstance(value, type) else repr(value)
+        raise InputError(f"{name}: expected {expected}; got {got}")
 
 
 def _require_one_learning_rate(settings: TrainingSettings, optimizer: MakeOptimizer | None) -> None:

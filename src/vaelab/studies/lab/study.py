@@ -17,6 +17,7 @@ from vaelab.models import MODELS
 from vaelab.settings import (
     OBSERVATIONS,
     Checked,
+    Hint,
     SettingError,
     Settings,
     read_content,
@@ -130,9 +131,8 @@ def _study_of(content: Mapping[str, Any]) -> Study:
         if not _NAME.fullmatch(name):
             raise InputError(f"models: expected names of directories, of letters, digits and .+-; got {shown(name)}")
         if not isinstance(table, Mapping):
-            raise InputError(
-                f"models.{name}: expected a table with a model, such as model: gaussian-vae; got {shown(table)}"
-            )
+            before, after = f"models.{name}: expected a table with a model, such as ", f"; got {shown(table)}"
+            raise SettingError(f"models.{name}", Hint(before, (("model", "gaussian-vae"),), after))
     for name, entry in study.entries.items():
         require_name(f"models.{name}.model", entry.model, MODELS)
         if defined := [key for key in OBSERVATIONS if key in {**entry.settings, **entry.quick}]:

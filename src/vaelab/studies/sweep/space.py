@@ -133,14 +133,15 @@ def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
                 varied[key] = _range(key, value, bool(match[1]), float(match[2]), float(match[3]), model)
             elif isinstance(value, list) and len(value) > 1:
                 text = _compact(value)
-                one, several = (written(f"{key}={value}", layer.syntax) for value in (text, f"[{text},...]"))
+                one, several = (written(((key, value),), layer.syntax) for value in (text, f"[{text},...]"))
                 notes[key] = f"{one} is one value; alternatives are {several}"
     for key in OBSERVATIONS:
         if key in varied:
             raise InputError(f"{key}: bounds on different data are not comparable; run one sweep for each {key}")
     if not varied:
         hint = "".join(f" ({note})" for note in notes.values())
-        raise InputError(f"sweep: expected a setting with alternatives, such as latent_dim=[2,10]; got none{hint}")
+        example = written((("latent_dim", "[2,10]"),), named[-1].syntax if named else "words")
+        raise InputError(f"sweep: expected a setting with alternatives, such as {example}; got none{hint}")
     return Space(model, named, varied, tuple(notes.values()))
 
 
