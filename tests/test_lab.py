@@ -82,6 +82,14 @@ def test_a_file_that_is_no_study_is_refused_in_one_sentence(text, tmp_path):
     )
 
 
+def test_a_study_in_toml_is_told_its_own_syntax(tmp_path):
+    (tmp_path / "study.toml").write_text("[models]\na = 3\n")
+    with pytest.raises(
+        InputError, match=r'models.a: expected a table with a model, such as model = "gaussian-vae"; got 3'
+    ):
+        read_study(tmp_path / "study.toml")
+
+
 NO_BOUND = {
     "{model: gaussian-vae, bounds: [quadrature], settings: {latent_dim: 6}}": "quadrature: expected a code of 1 to 4",
     "{model: gaussian-vae, bounds: [elbo, exact], settings: {latent_dim: 2}}": "exact: only codes of bits",

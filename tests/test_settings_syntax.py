@@ -138,7 +138,8 @@ def test_the_word_for_a_setting_that_is_left_out_is_that_of_the_place(syntax):
 OF_FIT = {
     "lr": "learning_rate=1e-3",
     "kl_warmup": r"objective=ELBO\(warm_up=1000\)",
-    "k": r"estimator=Pathwise\(model, samples=4\)",
+    "k": "samples=4 where the estimator is made",
+    "temperature": r"estimator=Rebar\(model, temperature=0.5\)",
     "z_dim": "latent_dim=20 where the model is built",
     "rng": "seed=1",
 }
@@ -149,6 +150,13 @@ def test_fit_says_what_it_takes(name):
     data = binary_data(rows=(20, 20, 20))
     with pytest.raises(InputError, match=rf"{name}: no such setting; write {OF_FIT[name]}$"):
         fit(gaussian_vae(data), data, **{name: 3})
+
+
+def test_fit_names_no_objective_to_a_model_without_one():
+    data = binary_data(rows=(20, 20, 20))
+    with pytest.raises(InputError, match="kl_warmup: no such setting") as refusal:
+        fit(made(data), data, kl_warmup=3)
+    assert "objective" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("objective", [{"warm_up": 10}, "iwae", ELBO])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vaelab.errors import InputError
-from vaelab.settings import parse_overrides, resolve, words
+from vaelab.settings import Layer, parse_overrides, resolve, words
 from vaelab.studies.sweep import Result, read_space, ready_space, run_sweep, sweep_table
 from vaelab.studies.sweep.results import metric_of, write_results
 from vaelab.studies.sweep.search import OptunaSearch, drawn, grid
@@ -84,6 +84,16 @@ def test_a_list_is_alternatives_unless_the_setting_is_a_list(case):
             space_of(model, word)
     else:
         assert list(space_of(model, word).varied.values()) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("syntax", "example"),
+    [("words", "latent_dim=[2,10]"), ("yaml", "latent_dim: [2,10]"), ("toml", "latent_dim = [2,10]")],
+)
+def test_a_sweep_without_alternatives_is_told_in_the_syntax_of_its_settings(syntax, example):
+    with pytest.raises(InputError) as refusal:
+        read_space("gaussian-vae", Layer({"latent_dim": 3}, syntax), Layer({}, "words"))
+    assert str(refusal.value).endswith(f"such as {example}; got none")
 
 
 def test_a_list_that_is_one_value_is_said_to_be_one():

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from vaelab.errors import require_choice, shown
 from vaelab.settings.hints import hint_for_key, hint_for_name
 from vaelab.settings.reading import parse_overrides
-from vaelab.settings.schema import Settings
+from vaelab.settings.schema import Settings, TrainingSettings
 from vaelab.settings.syntax import Hint, SettingError, Syntax, syntax_of
 
 __all__ = ["require_name", "validate"]
@@ -43,6 +43,7 @@ _EXPECTED = {
     "less_than_equal": "at most {le}",
     "literal_error": "one of {expected}",
 }
+_OF_DENSITIES = ("training", "seed", "device")  # what ``fit`` takes for a density model
 _LONGEST = 80  # characters of a value that a hint repeats
 _NULL: Mapping[Syntax, str] = {"words": "null", "yaml": "null", "json": "null", "python": "None", "fit": "None"}
 _LEFT_OUT: Mapping[Syntax, str] = {
@@ -165,11 +166,12 @@ def _instead(kind: type[BaseModel], key: str, where: str) -> Hint:
 
 def _accepts(kind: type[BaseModel], words: str) -> bool:
     """Return whether every model, or this one, has the settings of a hint with these types."""
+    known = _OF_DENSITIES if kind is TrainingSettings else Settings.model_fields
     for key, value in parse_overrides(words.split()).items():
         if key in getattr(kind, "absent", ()):
             return False
         spec = kind.model_fields.get(key)
-        if spec is None and key not in Settings.model_fields:
+        if spec is None and key not in known:
             return False
         try:
             if spec is not None and not isinstance(value, Mapping):

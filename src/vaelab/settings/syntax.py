@@ -23,11 +23,6 @@ Pairs = Sequence[tuple[str, str]]  # keys with dots, and values as they are type
 _LITERAL = re.compile(r"[-+.]?\d.*|\[.*|true|false")  # written the same in every syntax, but for Python's True
 _TABLES = ("training", "objective", "estimator")  # a file may have their settings in a section
 _NEXT_LINE = " and in the next line "
-# What is an object in Python: its classes, the one of an example, and the first arguments.
-_OBJECTS: dict[str, tuple[Mapping[str, type], str, list[str]]] = {
-    "objective": (OBJECTIVES, "elbo", []),
-    "estimator": (ESTIMATORS, "pathwise", ["model"]),
-}
 _OF_FIT, _OF_DATA = ("seed", "device"), ("data", "binarisation")
 
 
@@ -148,19 +143,18 @@ def _of_fit(pairs: Pairs, table: str) -> str:
     """Return settings as arguments of ``fit``, whose objective and estimator are objects, or where they belong."""
     settings = nested(pairs)
     parts = [_keywords(settings.pop("training"))] if "training" in settings else []
-    parts += [_object(kind, settings.pop(kind)) for kind in _OBJECTS if kind in settings]
+    if "objective" in settings:
+        options = {"name": "elbo", **settings.pop("objective")}
+        parts.append(f"objective={OBJECTIVES[options.pop('name')].__name__}({_keywords(options)})")
+    if "estimator" in settings:
+        options = settings.pop("estimator")
+        made = ESTIMATORS[options.pop("name")].__name__ if "name" in options else ""
+        arguments = ", ".join(["model", *([_keywords(options)] if options else [])])
+        parts.append(f"estimator={made}({arguments})" if made else f"{_keywords(options)} where the estimator is made")
     for key, value in settings.items():
         place = "" if key in _OF_FIT else f" where the {'data are loaded' if key in _OF_DATA else 'model is built'}"
         parts.append(_keywords({key: value}) + place)
     return ", ".join(parts)
-
-
-def _object(kind: str, options: Mapping[str, Any]) -> str:
-    """Return an objective or an estimator as it is made in Python; without a name it is an example."""
-    classes, default, given = _OBJECTS[kind]
-    made = classes[options.get("name", default)].__name__
-    rest = {name: value for name, value in options.items() if name != "name"}
-    return f"{kind}={made}({', '.join([*given, *([_keywords(rest)] if rest else [])])})"
 
 
 _WRITERS: dict[Syntax, Callable[[Pairs, str], str]] = {

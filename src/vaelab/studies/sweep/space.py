@@ -140,7 +140,9 @@ def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
             raise InputError(f"{key}: bounds on different data are not comparable; run one sweep for each {key}")
     if not varied:
         hint = "".join(f" ({note})" for note in notes.values())
-        example = written((("latent_dim", "[2,10]"),), named[-1].syntax if named else "words")
+        example = written(
+            (("latent_dim", "[2,10]"),), next((layer.syntax for layer in reversed(named) if layer), "words")
+        )
         raise InputError(f"sweep: expected a setting with alternatives, such as {example}; got none{hint}")
     return Space(model, named, varied, tuple(notes.values()))
 
