@@ -14,6 +14,7 @@ import api_page
 import estimators_table
 import names_table
 import protocol_table
+from choosing_table import long_markdown as long_study
 from choosing_table import markdown as study
 from diagnostics_table import markdown as diagnostics
 from formats_table import markdown as formats
@@ -50,7 +51,13 @@ nb_execution_mode = "off"  # the outputs are in the notebooks: docs/tutorials/ex
 myst_enable_extensions = ["substitution", "dollarmath"]
 myst_update_mathjax = False  # formulae are MathML: docs/mathml.py
 myst_heading_anchors = 3
-myst_substitutions = {"settings": settings(), "study": study(), "formats": formats(), "likelihoods": likelihoods()}
+myst_substitutions = {
+    "settings": settings(),
+    "study": study(),
+    "long_study": long_study(),
+    "formats": formats(),
+    "likelihoods": likelihoods(),
+}
 myst_substitutions |= {
     "objectives": estimators_table.objectives(),
     "estimators": estimators_table.estimators(),
