@@ -396,12 +396,12 @@ def test_an_inference_names_its_estimator_and_another_is_refused():
     for layers, sentence in [
         (
             [{"inference": "wake-sleep", "estimator": {"name": "disarm"}}],
-            "goes with estimator.name=wake-sleep; got 'disarm'",
+            'goes with estimator={"name": "wake-sleep"}; got .disarm.',
         ),
         ([{"inference": "mean-field", "objective": {"name": "iwae"}}], "is defined for the objective elbo"),
         (
             [{"inference": "reweighted-wake-sleep", "objective": {"name": "elbo"}}],
-            "goes with objective.name=iwae; got 'elbo'",
+            'goes with objective={"name": "iwae"}; got .elbo.',
         ),
         ([{"inference": "mean-feild"}], "inference: .*mean-field"),
         ([{"inference": ["mean-field"]}], "inference: "),
