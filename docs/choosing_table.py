@@ -53,32 +53,23 @@ def _rows(results: list[dict[str, Any]], net: str) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -row["elbo"])
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
-    lines = ["| estimator | K | steps | seeds | test ELBO | IWAE-100 | seconds |", "|---|---|---|---|---|---|---|"]
+def _table(rows: list[dict[str, Any]], with_units: bool = False) -> str:
+    """Return the rows as a table; the number of active bits, and what each carries, were not kept of all studies."""
+    units = ("active bits", "nats an active bit") if with_units else ()
+    names = ("estimator", "K", "steps", "seeds", "test ELBO", "IWAE-100", *units, "seconds")
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for row in rows:
         spread = f" (range {row['spread']:.2f})" if row["seeds"] > 1 else ""
-        seconds = "" if row["seconds"] is None else f"{row['seconds']:.0f}"
-        lines.append(
-            f"| {row['label']} | {row['samples']} | {row['steps']:,} | {row['seeds']} | {row['elbo']:.2f}{spread} "
-            f"| {row['iwae']:.2f} | {seconds} |"
-        )
-    return "\n".join(lines)
-
-
-def _long_table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| estimator | K | steps | seeds | test ELBO | IWAE-100 | active bits | nats an active bit | seconds |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        spread = f" (range {row['spread']:.2f})" if row["seeds"] > 1 else ""
-        seconds = "" if row["seconds"] is None else f"{row['seconds']:.0f}"
-        active = statistics.mean(units["active_units"] for units in row["units"])
-        nats = statistics.mean(units["nats_per_active_unit"] or 0 for units in row["units"])
-        lines.append(
-            f"| {row['label']} | {row['samples']} | {row['steps']:,} | {row['seeds']} | {row['elbo']:.2f}{spread} "
-            f"| {row['iwae']:.2f} | {active:.0f} | {nats:.2f} | {seconds} |"
-        )
+        cells = [row["label"], row["samples"], f"{row['steps']:,}", row["seeds"], f"{row['elbo']:.2f}{spread}"]
+        cells += [f"{row['iwae']:.2f}"]
+        if with_units:
+            active = statistics.mean(found["active_units"] for found in row["units"])
+            cells += [
+                f"{active:.0f}",
+                f"{statistics.mean(found['nats_per_active_unit'] for found in row['units']):.2f}",
+            ]
+        cells += ["" if row["seconds"] is None else f"{row['seconds']:.0f}"]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 
@@ -88,7 +79,7 @@ def long_markdown() -> str:
     machines = "; ".join(dict.fromkeys(result["machine"] for result in study["results"]))
     parts = [f"`{study['command']}`; {study['budget']:,} decoder evaluations. Trained on {machines}."]
     for net in dict.fromkeys(result["net"] for result in study["results"]):
-        parts += [f"**{net}**", _long_table(_rows(study["results"], net))]
+        parts += [f"**{net}**", _table(_rows(study["results"], net), with_units=True)]
     return "\n\n".join(parts)
 
 

@@ -108,7 +108,5 @@ class StandardisedFlowPrior(FlowPrior):
                 "vaelab.fit_prior (on the command line fit-prior) fits the flow"
             )
         flow = super().forward()
-        standard = AffineTransform(
-            self.shift, self.scale, event_dim=1
-        ).inv  # (z - m) / s, which keeps the digits of z - m
+        standard = AffineTransform(self.shift, self.scale, event_dim=1).inv  # (z - m) / s keeps the digits of z - m
         return Flow([standard, *flow.transforms], flow.base)
