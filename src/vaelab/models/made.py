@@ -21,7 +21,7 @@ __all__ = ["Made", "made"]
 
 _FEW = 5000  # rows
 # Shares of hidden units and of inputs that a step leaves out, for few rows and for more: by the validation rows of one
-# table each, of 1 600 and 12 758 rows. benchmarks/made_recipe.py compares others on all tables.
+# table each, of 1 600 and 12 758 rows.
 _OF_FEW, _OF_MANY = (0.5, 0.2), (0.2, 0.0)
 
 
