@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.laws import table as laws
+from tests.laws.biases import dreams
 from tests.laws.exact import enumerate_bits, log_likelihood
 from tests.laws.models import BITS, VARIATIONAL, X, binary_data, build, incomplete, observations_of
 from vaelab import Dataset, evaluate, fit, impute, load
@@ -41,6 +42,14 @@ def test_the_expected_gradient_is_exact_with_missing_values(row):
         assert exact_gradient[part].isfinite().all()
         assert exact_gradient[part].abs().max() > 0.001
         assert (ours[part] - exact_gradient[part]).abs().max() < row.tolerance, part
+
+
+@pytest.mark.parametrize("row", [row for row in laws.ROWS if row.estimator == "wake-sleep"], ids=lambda row: row.name)
+def test_the_encoder_of_wake_sleep_learns_from_dreams_with_the_gaps_of_the_observations(row):
+    """Else nothing would teach it what to return for a row of which values are missing."""
+    ours, expected = laws.expectation(row, missing=True)[0], dreams(row, missing=True)
+    assert expected["encoder"].abs().max() > 0.001
+    assert (ours["encoder"] - expected["encoder"]).abs().max() < 1e-8
 
 
 @pytest.mark.parametrize("name", VARIATIONAL)

@@ -23,12 +23,12 @@ from tests.laws.exact import (
     log_bernoulli,
     log_densities,
 )
-from tests.laws.models import observations_of
+from tests.laws.models import incomplete, observations_of
 from tests.laws.table import OBJECTIVES, Row, build_model
 from vaelab.models import LatentVariableModel
 from vaelab.objectives import ELBO, TVO
 
-__all__ = ["EXPECTED"]
+__all__ = ["EXPECTED", "dreams"]
 
 
 def weighted_score(row: Row) -> Gradients:
@@ -49,15 +49,21 @@ def without_score(row: Row) -> Gradients:
     return {part: exact[part] + gradient for part, gradient in weighted_score(row).items()}
 
 
-def dreams(row: Row) -> Gradients:
-    """Return the gradient of E log q(z|x) over x, z ~ p(x, z), for each observation of the batch."""
-    model = build_model(row.kind, row.bits)
+def dreams(row: Row, missing: bool = False) -> Gradients:
+    """Return the gradient of E log q(z|x) over x, z ~ p(x, z), for each observation of the batch.
+
+    With ``missing`` q(z|x) reads of x what is observed of the observation.
+    """
+    model, x = build_model(row.kind, row.bits), observations_of()
+    if missing:
+        model, x = model.allow_missing(), incomplete(x)
     z = every_code(model).unsqueeze(1)  # (S, 1, D)
     observed = torch.tensor(list(itertools.product([0.0, 1.0], repeat=model.data_dim))).double()
-    log_q, log_p = log_densities(model, observed, z)  # (S, 2^X), (S, 1)
-    joint = (log_bernoulli(model.likelihood(z).logits, observed) + log_p).exp().detach()
+    _, log_p = log_densities(model, observed, z)  # (S, 1)
+    joint = (log_bernoulli(model.likelihood(z).logits, observed) + log_p).exp().detach()  # (S, 2^X)
     assert abs(float(joint.sum()) - 1) < 1e-12
-    return gradients_of_parts(model, len(observations_of()) * (joint * log_q).sum())
+    read = [observed.masked_fill(gaps, torch.nan) for gaps in x.isnan()]
+    return gradients_of_parts(model, sum((joint * log_densities(model, part, z)[0]).sum() for part in read))
 
 
 def relaxed_bound(row: Row) -> Gradients:

@@ -64,8 +64,9 @@ class WakeSleep(Estimator):
     Formula: decoder and prior follow `1/K sum_k grad log p(x, z_k)` with `z_k ~ q(z|x)`, the unbiased gradient of the
     evidence lower bound (with a closed-form KL, `grad log p(x|z)` and the gradient of the KL). The encoder follows `1/K
     sum_k grad log q(z'_k|x'_k)` for dreams `x', z' ~ p(x, z)`, which lowers `KL[p(z|x) || q(z|x)]` averaged over dreams
-    instead of raising the bound, and is biased for it. Shapes: drawn (2, K, B, D + X): codes beside observations, those
-    of the wake phase before the dreams. Sources: Hinton, Dayan, Frey & Neal (1995),
+    instead of raising the bound, and is biased for it. A dream has the gaps of the observation that it stands beside, so
+    the encoder learns `KL[p(z|x_observed) || q(z|x_observed)]` too. Shapes: drawn (2, K, B, D + X): codes beside
+    observations, those of the wake phase before the dreams. Sources: Hinton, Dayan, Frey & Neal (1995),
     https://doi.org/10.1126/science.7761831; Dayan, Hinton, Neal & Zemel (1995),
     https://doi.org/10.1162/neco.1995.7.5.889.
 
@@ -110,6 +111,7 @@ class WakeSleep(Estimator):
         day, night = drawn
         terms = expectation.terms(day[..., :-data_dim], detached(expectation.q))
         code, dream = night.flatten(0, 1).split([night.shape[-1] - data_dim, data_dim], -1)
-        log_q: Tensor = expectation.model.posterior(dream).log_prob(code)  # (K B,)
+        gaps = expectation.x.isnan().repeat(len(day), 1)  # (K B, X)
+        log_q: Tensor = expectation.model.posterior(dream.masked_fill(gaps, torch.nan)).log_prob(code)  # (K B,)
         asleep = log_q.view(night.shape[:2]).mean(0)  # (B,)
         return Estimate.of(objective, terms, objective(terms.log_weights) + asleep)
