@@ -64,8 +64,8 @@ class WakeSleep(Estimator):
     Formula: decoder and prior follow `1/K sum_k grad log p(x, z_k)` with `z_k ~ q(z|x)`, the unbiased gradient of the
     evidence lower bound (with a closed-form KL, `grad log p(x|z)` and the gradient of the KL). The encoder follows `1/K
     sum_k grad log q(z'_k|x'_k)` for dreams `x', z' ~ p(x, z)`, which lowers `KL[p(z|x) || q(z|x)]` averaged over dreams
-    instead of raising the bound, and is biased for it. A dream has the gaps of the observation that it stands beside, so
-    the encoder learns `KL[p(z|x_observed) || q(z|x_observed)]` too. Shapes: drawn (2, K, B, D + X): codes beside
+    instead of raising the bound, and is biased for it. A dream has the gaps of the observation that it stands beside,
+    so the encoder learns `KL[p(z|x_observed) || q(z|x_observed)]` too. Shapes: drawn (2, K, B, D + X): codes beside
     observations, those of the wake phase before the dreams. Sources: Hinton, Dayan, Frey & Neal (1995),
     https://doi.org/10.1126/science.7761831; Dayan, Hinton, Neal & Zemel (1995),
     https://doi.org/10.1162/neco.1995.7.5.889.
