@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,18 @@ from tests.laws import binary_data, largest_difference
 from vaelab.data import Dataset, DataSpec, Split
 from vaelab.distributed import Ranks, sharing
 from vaelab.errors import InputError
-from vaelab.models import gaussian_vae
+from vaelab.evaluation.active_units import unit_statistics
+from vaelab.inference import Enumeration, complete
+from vaelab.likelihood import (
+    annealed_importance,
+    elbo,
+    exact,
+    importance_weighted,
+    prior_average,
+    quadrature,
+    score_rows,
+)
+from vaelab.models import gaussian_vae, sbn
 from vaelab.networks import NETWORKS, Dropout, GatedMLP, Standardised
 from vaelab.runs import Run
 from vaelab.runs.config import settings_in
@@ -81,6 +93,33 @@ def test_a_training_step_alone_is_random(model: str, options: dict[str, Any]) ->
     assert torch.equal(estimated(), noisy)  # of the same seed
     net.eval()
     assert not torch.equal(estimated(), noisy)
+
+
+# what evaluates a model: a function of a model and rows, and the builders whose models it takes
+EVALUATIONS: dict[str, tuple[Callable[[Any, torch.Tensor], Any], tuple[str, ...]]] = {
+    "elbo": (lambda model, x: elbo(model, x, 2).values, ("real", "bits")),
+    "iwae": (lambda model, x: importance_weighted(model, x, 2).values, ("real", "bits")),
+    "prior": (lambda model, x: prior_average(model, x, 2).values, ("real", "bits")),
+    "ais": (lambda model, x: annealed_importance(model, x, 1, temperatures=2).values, ("real", "bits")),
+    "quadrature": (lambda model, x: quadrature(model, x).values, ("real",)),
+    "exact": (lambda model, x: exact(model, x).values, ("bits",)),
+    "rows": (lambda model, x: score_rows(model, x, samples=2), ("real", "bits")),
+    "enumeration": (lambda model, x: Enumeration(model).posterior_mean(x), ("bits",)),
+    "completion": (lambda model, x: complete(model, x, torch.arange(6) < 3, seed=0)[1], ("bits",)),
+    "units": (lambda model, x: unit_statistics(model, x).mean, ("real", "bits")),
+}
+
+
+@pytest.mark.parametrize("name", EVALUATIONS)
+def test_an_evaluation_leaves_nothing_out_of_a_model_in_training_mode(name: str) -> None:
+    evaluation, kinds = EVALUATIONS[name]
+    x = torch.rand(4, 6, generator=torch.Generator().manual_seed(0)).round()
+    for kind in kinds:
+        options: dict[str, Any] = {"hidden_dims": [5], "dropout": 0.5, "seed": 0}
+        model = sbn(6, layers=[3, 2], **options) if kind == "bits" else gaussian_vae(6, 1, **options)
+        found = evaluation(model, x)
+        assert all(part.training for part in model.modules())
+        assert torch.equal(found, evaluation(model.eval(), x)), kind
 
 
 def test_ranks_draw_the_noise_of_their_rows() -> None:

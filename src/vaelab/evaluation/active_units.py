@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 from vaelab.distributions import Chain, by_unit, kl_by_unit
 from vaelab.likelihood import Observed, as_split
 from vaelab.models import LatentVariableModel
+from vaelab.networks import evaluation_mode
 from vaelab.seeds import seeded
 
 __all__ = ["ACTIVE", "UnitStatistics", "active_units", "bit_entropy", "unit_statistics"]
@@ -81,7 +82,7 @@ def unit_statistics(
     weights = torch.ones(len(observed)) if observed.weights is None else observed.weights.cpu()
     weights = weights.double() / weights.double().sum()
     first, second, entropy, kl = (torch.zeros(units, dtype=torch.float64) for _ in range(4))
-    with torch.no_grad():
+    with torch.no_grad(), evaluation_mode(model):
         for number, start in enumerate(range(0, len(observed), rows)):
             chunk = slice(start, start + rows)
             x, w = observed.bits(chunk).to(model.any_weight), weights[chunk]

@@ -10,6 +10,7 @@ from vaelab.errors import InputError, require_int
 from vaelab.inference.contract import InferenceModel
 from vaelab.inference.enumeration import Enumeration, observed
 from vaelab.inputs import Table
+from vaelab.networks import evaluation_mode
 from vaelab.seeds import seeded
 
 __all__ = ["complete", "gibbs_sweep"]
@@ -65,7 +66,8 @@ def complete(
     mask = ~x.isnan()
     bits = int(model.prior().event_shape[0])
     exact = bits <= _EXACT_BITS if exact is None else exact
-    with torch.no_grad(), seeded(seed, "complete"):
+    parts = model.prior, model.likelihood, model.posterior
+    with torch.no_grad(), evaluation_mode(*parts), seeded(seed, "complete"):
         if exact:
             z = Enumeration(model).sample(torch.where(mask, x, 0), 1, mask).squeeze(0)
         else:

@@ -13,6 +13,7 @@ from vaelab.distributions import Bernoulli, codes_between, observed_log_prob
 from vaelab.errors import InputError, require_int
 from vaelab.inference.contract import InferenceModel
 from vaelab.inputs import Table, as_observations
+from vaelab.networks import evaluation_mode
 
 __all__ = ["MAX_BITS", "Enumeration", "observed"]
 
@@ -114,16 +115,17 @@ class Enumeration:
 
     def chunks(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all codes (C, 1, D) with their log p(x, z), (C, B), in chunks."""
-        prior, y = self.model.prior(), self.model.given
         size = max(1, _ELEMENTS // (max(x.shape[-1], len(x)) if self._shares else len(x) * x.shape[-1]))
         incomplete = bool(x.isnan().any())
         for start in range(0, 2**self.dim, size):
             z = codes_between(start, min(start + size, 2**self.dim), self.dim, x).unsqueeze(1)
-            if incomplete and not y:
-                log_likelihood = observed_log_prob(self.model.likelihood(z), x)
-            else:
-                log_likelihood = self.model.log_likelihood(x, z)
-            yield z, prior.log_prob(z) + log_likelihood
+            with evaluation_mode(self.model.prior, self.model.likelihood):
+                if incomplete and not self.model.given:
+                    log_likelihood = observed_log_prob(self.model.likelihood(z), x)
+                else:
+                    log_likelihood = self.model.log_likelihood(x, z)
+                log_joint = self.model.prior().log_prob(z) + log_likelihood
+            yield z, log_joint
 
 
 def observed(model: InferenceModel, x: Table, known: Table | None = None) -> Tensor:

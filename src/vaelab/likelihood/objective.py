@@ -11,6 +11,7 @@ from vaelab.distributed import ALONE, Ranks
 from vaelab.errors import require_int
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split
 from vaelab.models import LatentVariableModel
+from vaelab.networks import evaluation_mode
 from vaelab.objectives import Objective, Terms
 from vaelab.seeds import seeded
 
@@ -89,7 +90,7 @@ def score_split(
     for number, start in enumerate(range(0, len(split), rows)):
         chunk = slice(start, min(start + rows, len(split)))
         if number % ranks.count == ranks.rank:
-            with torch.no_grad(), seeded(seed, "bound", number):
+            with torch.no_grad(), evaluation_mode(model), seeded(seed, "bound", number):
                 x = split.bits(chunk).to(model.any_weight)  # (B, X)
                 elements = _ELEMENTS_ON_CUDA if x.is_cuda else _ELEMENTS
                 size, draw = max(1, elements // x.numel()), score(x)

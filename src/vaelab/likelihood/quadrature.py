@@ -15,6 +15,7 @@ from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_spl
 from vaelab.likelihood.scattered import integrate_scattered, require_transformable
 from vaelab.likelihood.shared import CHUNK, SharedCodes
 from vaelab.models import LatentVariableModel, require_latent
+from vaelab.networks import evaluation_mode
 
 __all__ = ["quadrature", "require_small_code"]
 
@@ -80,7 +81,7 @@ def quadrature(
     (torch.Size([3]), True)
     """
     size, split = require_small_code(model), as_split(model, observed)
-    with torch.no_grad():
+    with torch.no_grad(), evaluation_mode(model):
         if not _has_grid(model):
             return integrate_scattered(model, split, seed, callback)
         return _integrate(model, split, size, _resolution(model, split, size), callback)

@@ -15,6 +15,7 @@ from vaelab.likelihood.objective import Draw, Score, joined, posterior_score
 from vaelab.likelihood.prior import prior_score
 from vaelab.likelihood.table import BOUNDS, BoundName
 from vaelab.models import LatentVariableModel, Model
+from vaelab.networks import evaluation_mode
 from vaelab.objectives import ELBO, IWAE, Objective, Terms
 from vaelab.seeds import seeded
 
@@ -61,7 +62,8 @@ def score_rows(model: Model, x: Tensor, bound: BoundName = "iwae", samples: int 
         return row.estimate(model, Resident(x, 1, redraw=False)).values
     objective, score_of = _DRAWN[bound]
     count = samples if row.samples is None else row.samples(Effort(samples))
-    return torch.cat(list(_bounds(x, objective, score_of(model), count, seed)))
+    with evaluation_mode(model):
+        return torch.cat(list(_bounds(x, objective, score_of(model), count, seed)))
 
 
 def _bounds(x: Tensor, objective: Objective, score: Score, samples: int, seed: int) -> Iterator[Tensor]:

@@ -11,8 +11,8 @@ __all__ = ["evaluation_mode"]
 
 
 @contextmanager
-def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Put a module and its parts in evaluation mode inside the block; afterwards each has the mode that it had.
+def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
+    """Put modules and their parts in evaluation mode inside the block; afterwards each has the mode that it had.
 
     >>> layer = nn.Dropout()
     >>> with evaluation_mode(layer):
@@ -21,8 +21,9 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
     >>> layer.training
     True
     """
-    before = {part: part.training for part in module.modules()}
-    module.eval()
+    before = {part: part.training for module in modules for part in module.modules()}
+    for module in modules:
+        module.eval()
     try:
         yield
     finally:
