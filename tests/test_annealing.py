@@ -324,6 +324,16 @@ def test_models_without_gradients_in_their_parameters_work():
     assert annealed_importance(model, rows_of(model), 2, temperatures=5).values.isfinite().all()
 
 
+@pytest.mark.parametrize("name", ["bits", "real"])
+def test_it_works_in_inference_mode(name):
+    model = MODELS[name](0)
+    rows = rows_of(model)
+    with torch.inference_mode():
+        found = annealed_importance(model, rows.clone(), 2, temperatures=5), annealed_gap(model, rows.clone(), 2)
+    assert torch.equal(found[0].values, annealed_importance(model, rows, 2, temperatures=5).values)
+    assert found[1].values.isfinite().all()
+
+
 def test_an_interrupt_ends_the_call_and_has_the_rows_that_are_done(monkeypatch):
     """A call in a program ends as by any other interrupt; only an evaluation goes on with what is done."""
     model = MODELS["bits"](0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -119,7 +120,8 @@ class FullNormal(Reparameterised):
         order = [*own, axes, *shared]
         moved = vectors.permute(order)  # own axes, D, shared axes
         factor = self.factor.reshape(*(batch[axis] for axis in own), *self.factor.shape[-2:])
-        found = function(factor, moved.reshape(*moved.shape[: len(own) + 1], -1)).reshape(moved.shape)
+        kept, columns = moved.shape[: len(own) + 1], math.prod(moved.shape[len(own) + 1 :])
+        found = function(factor, moved.reshape(*kept, columns)).reshape(moved.shape)
         return found.permute([order.index(axis) for axis in range(axes + 1)])
 
     def entropy(self) -> Tensor:

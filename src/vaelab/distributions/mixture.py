@@ -241,7 +241,7 @@ class Mixture(ParametricDistribution):
             return components.log_prob_of_observed(value) if observed else components.log_prob(value)
         wide, rows = components.map_parameters(lambda p: p.unsqueeze(-2)), value.reshape(-1, value.shape[-1])
         table = wide.log_prob_of_observed(rows) if observed else wide.log_prob(rows)  # (C, N)
-        return table.T.reshape(*value.shape[:-1], -1)
+        return table.T.reshape(*value.shape[:-1], len(table))
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Mixture:
         """Return the mixture with its weights repeated along new axes; components need no copies."""

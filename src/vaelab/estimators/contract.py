@@ -193,6 +193,8 @@ class Estimator(nn.Module, ABC):
     def forward(self, model: LatentVariableModel, objective: Objective, x: Table) -> Estimate:
         """Check the model, the objective and observations of any kind of number (B, X), then estimate.
 
+        Where gradients are disabled, as in ``torch.no_grad``, the estimate has the same numbers and no graph.
+
         Raises:
             InputError: what this estimator cannot work with, or observations that do not fit the model.
         """
@@ -202,7 +204,10 @@ class Estimator(nn.Module, ABC):
             raise InputError(
                 f"x: expected {self.sizes.data_dim} columns, as p(x|z) of the model has; got {x.shape[-1]}"
             )
-        return self.estimate(model, objective, x)
+        if torch.is_grad_enabled():
+            return self.estimate(model, objective, x)
+        with torch.inference_mode(False), torch.enable_grad():  # some estimators differentiate the decoder
+            return self.estimate(model, objective, x.clone()).detached()
 
     def estimate(self, model: LatentVariableModel, objective: Objective, x: Tensor) -> Estimate:
         """Draw and score, with one call of the encoder: a training step, in which everything was checked before."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
+
 from vaelab.errors import require_int
 from vaelab.likelihood.annealing import Start
 from vaelab.likelihood.contract import BoundEstimate, Callback, Effort, Observed, as_split, finished
@@ -16,6 +18,7 @@ from vaelab.seeds import seeded
 __all__ = ["annealed_importance"]
 
 
+@torch.inference_mode(False)  # a kernel needs gradients
 def annealed_importance(
     model: LatentVariableModel | RestrictedBoltzmannMachine,
     observed: Observed,

@@ -80,9 +80,10 @@ class Path:
 
     def __init__(self, model: LatentVariableModel, x: Tensor, start: Start, gradients: bool) -> None:
         require_choice("start", start, get_args(Start))
-        self.model, self.x, self.gradients = model, x, gradients
+        # a tensor that was made in inference mode cannot be part of a graph, but a copy of it can
+        self.model, self.x, self.gradients = model, x.clone() if x.is_inference() else x, gradients
         with torch.no_grad():
-            q: Distribution = model.posterior(x) if start == "posterior" else model.prior()
+            q: Distribution = model.posterior(self.x) if start == "posterior" else model.prior()
             self.first = q if start == "posterior" else q.expand(torch.Size([len(x)]))
             self.prior: Distribution | None = model.prior() if start == "posterior" else None  # None: it is the start
 

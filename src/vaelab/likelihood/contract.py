@@ -15,6 +15,7 @@ from torch import Tensor
 from vaelab.data import Split
 from vaelab.data.observations import Observations, Resident
 from vaelab.data.weights import weighted_mean
+from vaelab.errors import InputError
 from vaelab.inputs import Table
 from vaelab.likelihood.annealing import Start
 from vaelab.models import Model, require_model
@@ -103,13 +104,15 @@ def as_split(model: Model, observed: Observed) -> Observations:
     """Return a split, such as ``data.test``, or observations (N, X) of any kind of number, as a model reads them.
 
     Raises:
-        InputError: observations that are no table of numbers in [0, 1] on the model's device.
+        InputError: observations that are no table of numbers in [0, 1] on the model's device, or no rows.
     """
-    if isinstance(observed, Observations):
-        return observed
     if isinstance(observed, Split):
-        return observed.observations()
-    return Resident(require_model(model).observations(observed), 1, redraw=False)
+        observed = observed.observations()
+    if not isinstance(observed, Observations):
+        observed = Resident(require_model(model).observations(observed), 1, redraw=False)
+    if len(observed) == 0:
+        raise InputError("observed: expected at least one row; got none")
+    return observed
 
 
 class Interrupted(KeyboardInterrupt):

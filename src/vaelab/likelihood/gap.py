@@ -45,6 +45,7 @@ class Bracket:
         return BoundEstimate(self.upper.values - self.lower.values)
 
 
+@torch.inference_mode(False)  # a kernel needs gradients
 def bracket(
     model: LatentVariableModel,
     rows: int | Observed = 100,
@@ -90,6 +91,7 @@ def bracket(
     return _bracket(list(_both_ways(annealing, x, z, samples, seed, callback)), annealing, x)
 
 
+@torch.inference_mode(False)  # a kernel needs gradients
 def annealed_gap(
     model: LatentVariableModel,
     observed: Observed,

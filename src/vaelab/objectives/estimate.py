@@ -60,6 +60,10 @@ class Estimate(NamedTuple):
         value = log_density.detach()
         return cls(value, log_density, value, torch.zeros_like(value))
 
+    def detached(self) -> Estimate:
+        """Return the same numbers without graphs."""
+        return self._replace(**{name: part.detach() for name, part in self._asdict().items() if part is not None})
+
     def loss(self, weights: Tensor | None = None) -> Tensor:
         """Return what is minimised, shape (): minus the mean surrogate, plus the auxiliary loss.
 
