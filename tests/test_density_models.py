@@ -132,7 +132,7 @@ class TestCommands:
         said = cli(*words, "hidden=2", "steps=4", "training.warmup=0", "learning_rate=20").err
         assert "warning: rbm ends " in said
         assert "below independent columns" in said
-        assert "training.learning_rate" in said
+        assert "a lower learning_rate" in said
         assert "warning" not in cli(*words, "hidden=2", "steps=4", "learning_rate=1e-6").err
 
 

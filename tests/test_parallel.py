@@ -240,7 +240,7 @@ def test_what_cannot_work_is_said_once_and_nothing_is_written(tmp_path):
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     said = [line for line in output.splitlines() if "error:" in line]
-    assert said == ["error: training.batch_size: expected a multiple of 2, the number of ranks; got 25"], output
+    assert said == ["error: batch_size: expected a multiple of 2, the number of ranks; got 25"], output
     assert not out.exists()
 
 

@@ -265,7 +265,7 @@ def test_settings_of_an_earlier_version_have_their_present_names(tmp_path):
     assert settings.objective["warm_up"] == 3
     assert settings.training.steps == 9
     (tmp_path / "mine.json").write_text(json.dumps(written))  # a file of the user's is not a run
-    with pytest.raises(InputError, match=r'training\.kl_warmup: no such setting; write "objective\.warm_up": 1000'):
+    with pytest.raises(InputError, match=r'training\.kl_warmup: no such setting; write "warm_up": 1000 in the table'):
         resolve("gaussian-vae", read_config(tmp_path / "mine.json"))
 
 
@@ -315,7 +315,7 @@ REFUSED = {
     "unknown estimator": ({"estimator": {"name": "pathwize"}}, "did you mean 'pathwise'"),
     "unknown option": (
         {"estimator": {"sample": 3}},
-        r"estimator\.sample: no such setting \(did you mean 'estimator\.samples'\?\)",
+        r"estimator\.sample: no such setting \(did you mean 'samples'\?\)",
     ),
     "no options": (
         {"objective": {"name": "iwae", "beta": 2}},
@@ -337,7 +337,7 @@ REFUSED = {
     "not whole": ({"latent_dim": 2.5}, r"latent_dim: expected an integer; got 2\.5"),
     "not a list": ({"hidden_dims": 200}, r"hidden_dims: expected a list; got 200 \(write hidden_dims=\[200\]\)"),
     "not a choice": ({"activation": "relux"}, "activation: .*'relu', 'leaky-relu'.*got 'relux'"),
-    "epochs and steps": ({"training": {"epochs": 1, "steps": 2}}, "training: expected epochs or steps, one of the two"),
+    "epochs and steps": ({"training": {"epochs": 1, "steps": 2}}, r"training\.steps: expected epochs or steps, one of"),
     "no epochs": ({"training": {"epochs": 0}}, r"training\.epochs: .*expected at least 1; got 0"),
     "rate zero": ({"training": {"learning_rate": 0}}, r"training\.learning_rate: expected more than 0; got 0"),
     "rate nan": ({"training": {"learning_rate": math.nan}}, r"training\.learning_rate: .*finite"),
@@ -418,7 +418,7 @@ def test_a_typo_is_answered_with_what_is_close_and_not_with_every_setting():
     with pytest.raises(InputError) as refused:
         resolve("gaussian-vae", {"training": {"warmups": 3}})
     message = str(refused.value)
-    assert message == "training.warmups: no such setting (did you mean 'training.warmup'?)"
+    assert message == "training.warmups: no such setting (did you mean 'warmup'?)"
     with pytest.raises(InputError, match="xyzzy: no such setting; vaelab settings MODEL lists all"):
         resolve("gaussian-vae", {"xyzzy": 3})
 

@@ -10,10 +10,11 @@ from tests.laws import binary_data
 from vaelab.errors import InputError
 from vaelab.models import gaussian_vae, made
 from vaelab.objectives import ELBO
-from vaelab.settings import Layer, parse_overrides, read_config, resolve, written
+from vaelab.settings import Layer, Place, parse_overrides, read_config, resolve, written
 from vaelab.settings.hints import KEYS, NAMES
 from vaelab.settings.layers import nested
 from vaelab.settings.syntax import pairs_of
+from vaelab.sklearn import GaussianVAE
 from vaelab.training import fit
 
 WORDS = [*KEYS, *NAMES["estimator.name"], *NAMES["objective.name"], "training.compile=true seed=2"]
@@ -30,7 +31,7 @@ READERS = {
 @pytest.mark.parametrize("syntax", READERS)
 def test_what_is_written_is_read_as_the_words_are(syntax):
     for words in WORDS:
-        text = written(pairs_of(words), syntax)
+        text = written(pairs_of(words), Place(syntax))
         assert nested(READERS[syntax](text).items()) == parse_overrides(words.split(" ")), text
 
 
@@ -64,10 +65,10 @@ def test_a_mistake_in_a_file_is_told_in_the_syntax_of_the_file_and_one_in_words_
             "optimizer: sgd",
             "optimizer: no such setting; vaelab always uses Adam; training.learning_rate: 1e-3 sets its",
         ),
-        ("estimator: reinforce", "estimator.name: there is no 'reinforce'; write name: score-function in the"),
+        ("estimator: reinforce", "estimator.name: there is no 'reinforce'; write estimator.name: score-function"),
         (
             "layers: [3]\ninference: wake-sleep\nestimator: rebar",
-            "inference: 'wake-sleep' goes with name: wake-sleep in the table estimator; got 'rebar'",
+            "inference: 'wake-sleep' goes with estimator.name: wake-sleep; got 'rebar'",
         ),
     ],
 )
@@ -78,29 +79,92 @@ def test_every_kind_of_advice_has_the_syntax_of_the_file(text, sentence, tmp_pat
     assert str(refusal.value).startswith(sentence)
 
 
-IN_TABLES = {  # the same two mistakes in each syntax, as dotted keys and as tables
-    "yaml": ["{}: 3", "training:\n  {}: 3", "training.{}: 3"],
-    "toml": ["{} = 3", "[training]\n{} = 3", "training.{} = 3"],
-    "json": ['{{"{}": 3}}', '{{"training": {{"{}": 3}}}}', '{{"training.{}": 3}}'],
+FILES_WITH_TABLES = {  # how a top level and a table are written, with keys with dots and as a table
+    "yaml": ("{}\n", "training:\n{}\n", "training."),
+    "toml": ("{}\n", "[training]\n{}\n", "training."),
+    "json": ("{}", '"training": {{\n{}\n}}', '"training.'),
 }
-ADVICE = {
-    "yaml": ("learning_rate: 1e-3", "objective.warm_up: 1000"),
-    "toml": ("learning_rate = 1e-3", "objective.warm_up = 1000"),
-    "json": ('"learning_rate": 1e-3', '"objective.warm_up": 1000'),
+LINES = {"yaml": "{}: {}", "toml": "{} = {}", "json": '"{}": {}'}
+MISTAKES = {  # what is written at the top level and in the table: the mistake and what is there besides
+    "at the top level beside a table": ([("lr", 3)], [("epochs", 7)]),
+    "in a table": ([], [("lr", 3), ("epochs", 7)]),
+    "that belongs elsewhere": ([("latent_dim", 5)], [("kl_warmup", 3)]),
+    "like a key of the table": ([("learning_rat", 3)], [("epochs", 7)]),
+    "like a key beside it": ([], [("learning_rat", 3), ("epochs", 7)]),
 }
 
 
-@pytest.mark.parametrize("kind", IN_TABLES)
-def test_a_mistake_in_a_table_of_a_file_is_told_where_the_lines_belong(kind, tmp_path):
-    inside, elsewhere = ADVICE[kind]
-    for number, form in enumerate(IN_TABLES[kind]):
-        for key, advice in (("lr", f"{inside} in the table training"), ("kl_warmup", f"{elsewhere} at the top level")):
-            (tmp_path / f"c.{kind}").write_text(form.format(key))
-            with pytest.raises(InputError) as refusal:
-                resolve("gaussian-vae", read_config(tmp_path / f"c.{kind}"))
-            at_top = elsewhere if key == "kl_warmup" else inside.replace("learning", "training.learning")
-            start = f"{'training.' if number else ''}{key}: no such setting; write "
-            assert str(refusal.value).startswith(start + (advice if number else at_top))
+def content_of(kind, top, table):
+    """Return the text of a file with lines at the top level, above those of the table ``training``."""
+    start, form, _ = FILES_WITH_TABLES[kind]
+    comma = "," if kind == "json" else ""
+    lines = [f"{comma}\n".join(top)] if top else []
+    if table:
+        indented = f"{comma}\n".join("  " + line for line in table)
+        lines.append(form.format(indented))
+    return f"{{{','.join(lines)}}}" if kind == "json" else "".join(start.format(line) for line in lines)
+
+
+def followed(said, kind, top, table):
+    """Return the lines of a file after the advice of a refusal is followed to the letter."""
+    if "did you mean" in said:
+        name = said.partition("did you mean ")[2].partition("'")[2].partition("'")[0]
+        advice, place = LINES[kind].format(name, "1e-3"), said.partition(name)[2]
+    else:
+        advice, _, place = said.partition("; write ")[2].partition(" in the table ")
+        advice, _, at_top = advice.partition(" at the top level of the settings")
+        place = " in the table " + place if place else at_top
+    wrong = ("lr", "kl_warmup", "learning_rat")
+    stood = "top" if any(word in line for line in top for word in wrong) else "table"
+    where = "table" if "in the table training" in place else "top" if "at the top" in said else stood
+    kept = [
+        [line for line in lines if not any(f"{word}{end}" in line for word in wrong for end in (":", " =", '"'))]
+        for lines in (top, table)
+    ]
+    kept[where == "table"].insert(0, advice)
+    return kept
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("kind", FILES_WITH_TABLES)
+def test_what_is_said_about_a_mistake_in_a_file_works_when_it_is_followed_to_the_letter(kind, mistake, tmp_path):
+    top, table = ([LINES[kind].format(*pair) for pair in pairs] for pairs in MISTAKES[mistake])
+    file = tmp_path / f"c.{kind}"
+    file.write_text(content_of(kind, top, table))
+    with pytest.raises(InputError) as refusal:
+        resolve("gaussian-vae", read_config(file))
+    file.write_text(content_of(kind, *followed(str(refusal.value), kind, top, table)).replace("1e-3", "1.0e-3"))
+    settings = resolve("gaussian-vae", read_config(file))
+    assert (settings.objective["warm_up"] == 1000) == (mistake == "that belongs elsewhere")
+    assert (settings.training.learning_rate == 1e-3) != (mistake == "that belongs elsewhere")
+
+
+DOTTED = {
+    "yaml": "training.epochs: 7\n{}: 3",
+    "toml": "training.epochs = 7\n{} = 3",
+    "json": '{{"training.epochs": 7, "{}": 3}}',
+}
+
+
+@pytest.mark.parametrize("kind", DOTTED)
+@pytest.mark.parametrize("key", ["lr", "training.lr"])
+def test_beside_keys_with_dots_the_advice_has_a_key_with_dots(kind, key, tmp_path):
+    file = tmp_path / f"c.{kind}"
+    file.write_text(DOTTED[kind].format(key))
+    with pytest.raises(InputError) as refusal:
+        resolve("gaussian-vae", read_config(file))
+    assert str(refusal.value) == f"{key}: no such setting; write {LINES[kind].format('training.learning_rate', '1e-3')}"
+
+
+def test_lines_for_two_tables_are_told_apart():
+    place = Place("toml", frozenset({"estimator"}))
+    said = written(
+        pairs_of("estimator.name=score-function estimator.baseline=leave-one-out objective.name=iwae"), place
+    )
+    assert said == (
+        'name = "score-function" and in the next line baseline = "leave-one-out" in the table estimator, and '
+        'objective.name = "iwae" at the top level of the settings, above its tables'
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,13 +212,13 @@ OF_FIT = {
 @pytest.mark.parametrize("name", OF_FIT)
 def test_fit_says_what_it_takes(name):
     data = binary_data(rows=(20, 20, 20))
-    with pytest.raises(InputError, match=rf"{name}: no such setting; write {OF_FIT[name]}$"):
+    with pytest.raises(InputError, match=rf"^{name}: no such setting; write {OF_FIT[name]}$"):
         fit(gaussian_vae(data), data, **{name: 3})
 
 
 def test_fit_names_no_objective_to_a_model_without_one():
     data = binary_data(rows=(20, 20, 20))
-    with pytest.raises(InputError, match="kl_warmup: no such setting") as refusal:
+    with pytest.raises(InputError, match=r"^kl_warmup: no such setting") as refusal:
         fit(made(data), data, kl_warmup=3)
     assert "objective" not in str(refusal.value)
 
@@ -166,8 +230,42 @@ def test_fit_refuses_what_is_no_objective(objective):
         fit(gaussian_vae(data), data, objective=objective)
 
 
+OF_ARGUMENTS = {
+    "of the wrong size": ({"batch_size": 0}, "batch_size: expected at least 1; got 0"),
+    "of the wrong type": ({"epochs": "none"}, "epochs: expected an integer; got 'none' (None is the word for"),
+    "like another": ({"learnin_rate": 1}, "learnin_rate: no such setting (did you mean 'learning_rate'?)"),
+    "like none": ({"qqq": 1}, "qqq: no such setting; help(vaelab.training.TrainingSettings) lists all"),
+    "two lengths": ({"epochs": 1, "steps": 2}, "steps: expected epochs or steps, one of the two; got 1 and 2"),
+    "no settings": ({"settings": {"steps": 2}}, "settings: expected TrainingSettings, such as TrainingSettings(epochs"),
+}
+
+
+@pytest.mark.parametrize("argument", OF_ARGUMENTS)
+@pytest.mark.parametrize("build", [gaussian_vae, made])
+def test_fit_names_its_arguments_as_the_caller_wrote_them(build, argument):
+    options, sentence = OF_ARGUMENTS[argument]
+    data = binary_data(rows=(20, 20, 20))
+    with pytest.raises(InputError) as refusal:
+        fit(build(data), data, **options)
+    assert str(refusal.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("argument", ["of the wrong size", "of the wrong type", "two lengths"])
+def test_an_estimator_of_scikit_learn_names_its_parameters_as_the_caller_wrote_them(argument):
+    options, sentence = OF_ARGUMENTS[argument]
+    with pytest.raises(InputError) as refusal:
+        GaussianVAE(**options).fit(binary_data(rows=(20, 20, 20)).train.x)
+    assert str(refusal.value).startswith(sentence)
+
+
+def test_fit_names_no_table_where_a_model_has_no_encoder():
+    data = binary_data(rows=(20, 20, 20))
+    with pytest.raises(InputError, match=r"^log_gradient_variance: expected false"):
+        fit(made(data), data, steps=1, log_gradient_variance=True)
+
+
 @pytest.mark.parametrize("build", [gaussian_vae, made])
 def test_fit_says_its_own_argument(build):
     data = binary_data(rows=(20, 20, 20))
-    with pytest.raises(InputError, match=r"lr: no such setting; write learning_rate=1e-3$"):
+    with pytest.raises(InputError, match=r"^lr: no such setting; write learning_rate=1e-3$"):
         fit(build(data), data, lr=1e-3)

@@ -211,7 +211,7 @@ def test_a_step_that_does_not_compile_where_others_do_is_refused_in_one_sentence
     with pytest.raises(InputError) as refusal:
         step(torch.ones(1))
     said = str(refusal.value)
-    assert said.startswith("training.compile: this step does not compile (")
+    assert said.startswith("compile: this step does not compile (")
     assert "no such kernel" in said
     assert "\n" not in said
 
@@ -264,9 +264,9 @@ def test_without_a_compiler_training_goes_on_and_says_so_in_one_line(tmp_path):
     words = ["gaussian-vae", "training.steps=2", "hidden_dims=[4]", "--compile", "--data", tmp_path / "x.npy"]
     environment = {**os.environ, "CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     done = run_python("-m", "vaelab", "train", *words, "--out", tmp_path / "run", environment=environment)
-    said = [line for line in done.stderr.splitlines() if "training.compile" in line]
+    said = [line for line in done.stderr.splitlines() if "compile: " in line]
     assert len(said) == 1
-    assert said[0].startswith("training.compile: nothing compiles here, going on without (")
+    assert said[0].startswith("compile: nothing compiles here, going on without (")
     assert (tmp_path / "run" / "model.safetensors").exists()
 
 
@@ -280,14 +280,14 @@ def test_a_part_that_does_not_compile_is_trained_without_and_says_so_in_one_line
         for compiled in (False, True):
             model = gaussian_vae(data, 2, [4], prior=Interpreted, seed=0)
             fit(model, data, steps=2, compile=compiled, seed=0, device="cpu")
-    assert caplog.messages == ["training.compile: Interpreted does not compile as one graph, going on without"]
+    assert caplog.messages == ["compile: Interpreted does not compile as one graph, going on without"]
 
 
 def test_that_compilation_is_tried_before_a_step_is_made(monkeypatch, caplog):
     monkeypatch.setattr(torch, "compile", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("no compiler\nat all")))
     with caplog.at_level(logging.WARNING, "vaelab"):
         assert not room._can_compile(CPU)
-    assert caplog.messages == ["training.compile: nothing compiles here, going on without (no compiler)"]
+    assert caplog.messages == ["compile: nothing compiles here, going on without (no compiler)"]
 
 
 # ---------------------------------------------------------------- the average of the weights

@@ -405,10 +405,10 @@ def test_training_leaves_the_global_generator_alone_and_works_outside_the_main_t
         ("autoencoder", {"objective": ELBO()}, "objective: expected 'reconstruction'"),
         ("autoencoder", {"objective": IWAE()}, "objective: expected 'reconstruction'"),
         ("gaussian", {"objective": Reconstruction()}, "objective: expected 'elbo' or 'iwae'"),
-        ("gaussian", {"learningrate": 0.1}, "did you mean 'training.learning_rate'"),
-        ("gaussian", {"epochs": 2}, "expected epochs or steps, one of the two"),
+        ("gaussian", {"learningrate": 0.1}, "^learningrate: no such setting .did you mean 'learning_rate'"),
+        ("gaussian", {"epochs": 2}, "^steps: expected epochs or steps, one of the two"),
         ("gaussian", {"settings": TrainingSettings(steps=2)}, "not both; got steps"),
-        ("gaussian", {"batch_size": 0}, "training.batch_size: expected at least 1; got 0"),
+        ("gaussian", {"batch_size": 0}, "^batch_size: expected at least 1; got 0"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_sentence(name, options, sentence):

@@ -37,8 +37,7 @@ class Batches:
         if self.batch_size % ranks.count:
             all_of = f", all there are of the {batch_size} asked for" if self.batch_size < batch_size else ""
             raise InputError(
-                f"training.batch_size: expected a multiple of {ranks.count}, the number of ranks; "
-                f"got {self.batch_size}{all_of}"
+                f"batch_size: expected a multiple of {ranks.count}, the number of ranks; got {self.batch_size}{all_of}"
             )
         self.steps_per_epoch = len(observed) // self.batch_size
         self._order = Windows(observed, seed) if isinstance(observed, Streamed) else _Permutation(observed, seed)

@@ -26,7 +26,7 @@ from vaelab.settings.schema import (
     options_of,
 )
 from vaelab.settings.short_names import with_full_names
-from vaelab.settings.syntax import Hint, Layer, SettingError, Syntax, syntax_of, written
+from vaelab.settings.syntax import Hint, Layer, Place, SettingError, place_of, written
 
 __all__ = [
     "OBSERVATIONS",
@@ -34,6 +34,7 @@ __all__ = [
     "Checked",
     "Hint",
     "Layer",
+    "Place",
     "SettingError",
     "Settings",
     "TrainingSettings",
@@ -41,12 +42,12 @@ __all__ = [
     "merge",
     "options_of",
     "parse_overrides",
+    "place_of",
     "present_names",
     "read_config",
     "read_content",
     "require_name",
     "resolve",
-    "syntax_of",
     "validate",
     "with_full_names",
     "words",
@@ -70,12 +71,12 @@ def resolve(model: str, *layers: Mapping[str, Any]) -> Settings:
     try:
         return _resolved(model, row, full)
     except SettingError as refusal:
-        raise refusal.given_in(_syntax_at(refusal.key, full)) from None
+        raise refusal.given_in(_place_at(refusal.key, full)) from None
 
 
-def _syntax_at(key: str, layers: Sequence[Layer]) -> Syntax:
-    """Return how settings are written in the last layer that has a key."""
-    return next((layer.syntax for layer in reversed(layers) if _has(layer, key.split("."))), "python")
+def _place_at(key: str, layers: Sequence[Layer]) -> Place:
+    """Return the place of the last layer that has a key."""
+    return next((layer.place for layer in reversed(layers) if _has(layer, key.split("."))), Place("python"))
 
 
 def _has(layer: object, path: Sequence[str]) -> bool:
@@ -103,8 +104,8 @@ def _resolved(model: str, row: ModelRow, layers: Sequence[Layer]) -> Settings:
         for option, layer in zip(row.presets, presets, strict=True):
             if key in layer and values[key]["name"] != layer[key]["name"]:
                 wanted, got = layer[key]["name"], values[key]["name"]
-                before = f"{option}: {values.get(option)!r} goes with "
-                raise SettingError(f"{key}.name", Hint(before, ((f"{key}.name", wanted),), f"; got {got!r}"))
+                hint = Hint(f"{values.get(option)!r} goes with ", ((f"{key}.name", wanted),), f"; got {got!r}")
+                raise SettingError(f"{key}.name", hint, start=option)
     kind = options_class(row.build, Settings, "Settings", row.absent)
     return cast(Settings, validate(kind, {**values, "model": model}))
 
@@ -153,8 +154,7 @@ def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object,
         if isinstance(chosen, str):
             require_name(f"{key}.name", chosen, table)
         example = ((f"{key}.name", chosen if isinstance(chosen, str) else next(iter(table))),)
-        before, after = f"{key}: expected a table with a name, such as ", f"; got {shown(chosen)}"
-        raise SettingError(key, Hint(before, example, after))
+        raise SettingError(key, Hint("expected a table with a name, such as ", example, f"; got {shown(chosen)}"))
     require_name(f"{key}.name", chosen["name"], table)
     options = {name: value for name, value in chosen.items() if name != "name"}
     if table is ESTIMATORS and options_of(table[chosen["name"]])["samples"][1] == 1:

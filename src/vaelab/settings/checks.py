@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -16,7 +16,7 @@ from vaelab.errors import require_choice, shown
 from vaelab.settings.hints import hint_for_key, hint_for_name
 from vaelab.settings.reading import parse_overrides
 from vaelab.settings.schema import Settings, TrainingSettings
-from vaelab.settings.syntax import Hint, SettingError, Syntax, syntax_of
+from vaelab.settings.syntax import Hint, Names, Place, SettingError, Syntax, place_of
 
 __all__ = ["require_name", "validate"]
 
@@ -45,7 +45,8 @@ _EXPECTED = {
 }
 _OF_DENSITIES = ("training", "seed", "device")  # what ``fit`` takes for a density model
 _LONGEST = 80  # characters of a value that a hint repeats
-_NULL: Mapping[Syntax, str] = {"words": "null", "yaml": "null", "json": "null", "python": "None", "fit": "None"}
+_IN_PYTHON: tuple[Syntax, ...] = ("python", "fit", "sklearn")
+_NULL: Mapping[Syntax, str] = {"words": "null", "yaml": "null", "json": "null", **dict.fromkeys(_IN_PYTHON, "None")}
 _LEFT_OUT: Mapping[Syntax, str] = {
     **{syntax: f" ({word} is the word for a setting that is left out)" for syntax, word in _NULL.items()},
     "toml": " (leave the line out for a setting without a value)",
@@ -57,12 +58,16 @@ _COLUMNS: Mapping[Syntax, str] = {
     "json": _LINES,
     "python": " (give the content of that file as a dictionary)",
 }
+_ALL: Mapping[Syntax, str] = {
+    **dict.fromkeys(get_args(Syntax), "; vaelab settings MODEL lists all"),
+    "fit": "; help(vaelab.training.TrainingSettings) lists all",
+}
 
 
 def require_name(key: str, name: object, table: Mapping[str, Any]) -> None:
     """Refuse a name that a table does not have; for names of other libraries and of papers, give vaelab's name."""
     if isinstance(name, str) and name not in table and (hint := hint_for_name(key, name)):
-        raise SettingError(key, hint._replace(before=f"{key}: there is no {shown(name)}; {hint.before}"), "words")
+        raise SettingError(key, Hint(f"there is no {shown(name)}; ") + hint, Place("words"))
     require_choice(key, name, table)
 
 
@@ -76,9 +81,7 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
     path = _path(fault["loc"])
     key = ".".join(part for part in (where, path) if part) or "settings"
     if fault["type"] == "extra_forbidden":
-        instead = _instead(kind, key, where)
-        sentence = f"{shown(key)[1:-1]}: no such setting{instead.before}"
-        raise SettingError(key, instead._replace(before=sentence), syntax_of(values))
+        raise SettingError(key, Hint("no such setting") + _instead(kind, key, where), place_of(values))
     if fault["type"] in ("value_error", "bool", "large"):
         message = fault["msg"].removeprefix("Value error, ")
     elif fault["type"] in _EXPECTED:
@@ -87,9 +90,7 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
         message = f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
     got = "" if fault["type"] == "value_error" else f"; got {shown(fault['input'])}"
     as_expected = _as_expected(key if _of_a_run(kind, where) else path, fault)
-    raise SettingError(
-        key, as_expected._replace(before=f"{key}: {message}{got}{as_expected.before}"), syntax_of(values)
-    )
+    raise SettingError(key, Hint(message, got) + as_expected, place_of(values))
 
 
 def _expected(first: ErrorDetails, faults: Sequence[ErrorDetails]) -> str:
@@ -123,13 +124,13 @@ def _as_expected(key: str, fault: ErrorDetails) -> Hint:
     """Return how to write the value: as the expected list, the columns of a file, or a setting that is left out."""
     value = fault["input"]
     if key == "columns" and isinstance(value, str):
-        return Hint("", by_syntax={**_COLUMNS, "words": f" (write --columns {shown(value)})"})
+        return Hint({**_COLUMNS, "words": f" (write --columns {shown(value)})"})
     if isinstance(value, str) and value.lower() == "none":
-        return Hint("", by_syntax=_LEFT_OUT)
+        return Hint(_LEFT_OUT)
     text = _in_list(value) if _EXPECTED.get(fault["type"]) == "a list" else ""
     if key.endswith("]"):  # of a list in a list, which has no key of its own
         return Hint(f" (write {text})" if text else "")
-    return Hint(" (write ", ((key, text),), ")") if text else Hint("")
+    return Hint(" (write ", ((key, text),), ")") if text else Hint()
 
 
 def _in_list(value: object) -> str:
@@ -151,16 +152,16 @@ def _of_a_run(kind: type[BaseModel], where: str) -> bool:
 def _instead(kind: type[BaseModel], key: str, where: str) -> Hint:
     """Return what to write instead of an unknown key: a synonym, or up to three similar keys."""
     if hint := hint_for_key(key, partial(_accepts, kind)):
-        return hint._replace(before=f"; {'' if _of_a_run(kind, where) else 'under settings '}{hint.before}")
+        return Hint(f"; {'' if _of_a_run(kind, where) else 'under settings '}") + hint
     known = [f"{where}.{name}" if where else name for name in _leaves(kind)]
     last = key.rpartition(".")[2]
     tails = {name.rpartition(".")[2]: name for name in known}
     close = [tails[tail] for tail in difflib.get_close_matches(last, tails, n=3, cutoff=0.55)]
     close += difflib.get_close_matches(key, known, n=1, cutoff=0.8)
     if close:
-        return Hint(f" (did you mean {' or '.join(map(repr, list(dict.fromkeys(close))[:3]))}?)")
-    if issubclass(kind, Settings):
-        return Hint("; vaelab settings MODEL lists all")
+        return Hint(Names(" (did you mean ", list(dict.fromkeys(close))[:3], " or ", "?)", _ALL))
+    if issubclass(kind, Settings | TrainingSettings):
+        return Hint(_ALL)
     return Hint(f"; known are {', '.join(known)}" if known else f"; this {where} has no options")
 
 

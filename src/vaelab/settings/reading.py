@@ -18,7 +18,7 @@ import yaml
 from vaelab.errors import InputError, shown
 from vaelab.settings.earlier import present_names
 from vaelab.settings.layers import nested
-from vaelab.settings.syntax import Layer, Syntax
+from vaelab.settings.syntax import TABLES, Layer, Syntax
 
 __all__ = ["parse_overrides", "read_config", "read_content"]
 
@@ -33,6 +33,7 @@ _WORDS |= {"": None, "~": None}
 _LONGEST_NUMBER = 400  # characters: enough for every number, and few enough for Python to convert
 _DEEPEST = 8  # levels of nested lists and tables
 _LARGEST = {"json": 2**24, "yaml": 2**18, "toml": 2**18}  # bytes of a file; the config.json of a run names columns
+_NO_SETTING = "any-other-key"
 _FORMATS: dict[str, Syntax] = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
 
 
@@ -76,7 +77,7 @@ def read_config(path: Path) -> Layer:
     """
     content = read_content(path, "config")
     try:
-        return Layer(nested(content.items()), content.syntax)
+        return Layer(nested(content.items()), *content.place)
     except InputError as refusal:
         raise InputError(f"config: {shown(str(path))}: {refusal}") from None
 
@@ -105,7 +106,17 @@ def read_content(path: Path, what: str) -> Layer:
     if not isinstance(content, dict):
         got = "nothing" if content is None else type(content).__name__
         raise InputError(f"{what}: expected {shown(str(path))} to hold keys and values; got {got}")
-    return Layer(content, kind)
+    tables = [table for table in TABLES if isinstance(content.get(table), dict)]
+    return Layer(content, kind, [table for table in tables if kind != "toml" or _is_closed(text, table)])
+
+
+def _is_closed(text: str, table: str) -> bool:
+    """Return whether a TOML file has a table under a header or in braces, to which ``table.key = 0`` cannot add."""
+    try:
+        tomllib.loads(f"{table}.{_NO_SETTING} = 0\n{text}")
+    except tomllib.TOMLDecodeError:
+        return True
+    return False
 
 
 def _text_of(path: Path, what: str) -> tuple[Syntax, str]:

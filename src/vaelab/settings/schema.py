@@ -15,7 +15,7 @@ from functools import cache, reduce
 from operator import or_
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import torch
 from pydantic import (
@@ -27,7 +27,6 @@ from pydantic import (
     create_model,
     field_validator,
     model_serializer,
-    model_validator,
 )
 from pydantic_core import PydanticCustomError
 from torch import nn
@@ -143,11 +142,13 @@ class TrainingSettings(Checked):
     compile: bool = Field(default=False, description="compile the step: slow first step, then faster")
     log_gradient_variance: bool = Field(default=False, description="log the variance of the encoder's gradient")
 
-    @model_validator(mode="after")
-    def _one_length(self) -> Self:
-        if self.epochs is not None and self.steps is not None:
-            raise ValueError(f"expected epochs or steps, one of the two; got {self.epochs} and {self.steps}")
-        return self
+    @field_validator("steps")
+    @classmethod
+    def _one_length(cls, steps: int | None, others: ValidationInfo) -> int | None:
+        epochs = others.data.get("epochs")
+        if epochs is not None and steps is not None:
+            raise ValueError(f"expected epochs or steps, one of the two; got {epochs} and {steps}")
+        return steps
 
 
 class Settings(Checked):

@@ -10,7 +10,7 @@ from vaelab.estimators import ESTIMATORS
 from vaelab.objectives import OBJECTIVES
 from vaelab.settings.layers import nested
 from vaelab.settings.schema import Settings, TrainingSettings, options_of
-from vaelab.settings.syntax import Layer, syntax_of
+from vaelab.settings.syntax import Layer, place_of
 
 __all__ = ["full_names", "with_full_names"]
 
@@ -48,4 +48,4 @@ def with_full_names(build: Callable[..., object], layer: Mapping[str, Any]) -> L
         if len(names) > 1:
             raise InputError(f"{key}: expected the full name of a setting, {' or '.join(names)}; got {key}")
         pairs.append((names[0] if names else key, value))
-    return Layer(nested(pairs), syntax_of(layer))
+    return Layer(nested(pairs), *place_of(layer))

@@ -8,71 +8,148 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from vaelab.errors import InputError
+from vaelab.errors import InputError, shown
 from vaelab.estimators import ESTIMATORS
 from vaelab.objectives import OBJECTIVES
 from vaelab.settings.layers import nested
 
-__all__ = ["Hint", "Layer", "Pairs", "SettingError", "Syntax", "pairs_of", "syntax_of", "written"]
+__all__ = [
+    "TABLES",
+    "Hint",
+    "Layer",
+    "Names",
+    "Pairs",
+    "Place",
+    "SettingError",
+    "Syntax",
+    "pairs_of",
+    "place_of",
+    "written",
+]
 
-Syntax = Literal["words", "yaml", "toml", "json", "python", "fit"]
+Syntax = Literal["words", "yaml", "toml", "json", "python", "fit", "sklearn"]
 Pairs = Sequence[tuple[str, str]]  # keys with dots, and values as they are typed after a command
+TABLES = ("training", "objective", "estimator")  # a file may have their settings in a section
 _LITERAL = re.compile(r"[-+.]?\d.*|\[.*|true|false")  # written the same in every syntax, but for Python's True
-_TABLES = ("training", "objective", "estimator")  # a file may have their settings in a section
 _NEXT_LINE = " and in the next line "
 _OF_FIT, _OF_DATA = ("seed", "device"), ("data", "binarisation")
+_KEYWORDS: tuple[Syntax, ...] = ("fit", "sklearn")  # where settings of the training are arguments with their last word
+
+
+class Place(NamedTuple):
+    """How settings are written where they are given, and which of :data:`TABLES` are written out as a table there."""
+
+    syntax: Syntax
+    tables: frozenset[str] = frozenset()
+
+
+_PYTHON = Place("python")
 
 
 class Layer(dict[str, Any]):
-    """Settings that were given in one place, and how settings are written there."""
+    """Settings that were given in one place."""
 
-    def __init__(self, settings: Mapping[str, Any], syntax: Syntax) -> None:
+    def __init__(self, settings: Mapping[str, Any], syntax: Syntax, tables: Iterable[str] = ()) -> None:
         super().__init__(settings)
-        self.syntax = syntax
+        self.place = Place(syntax, frozenset(tables))
 
 
-def syntax_of(layer: object) -> Syntax:
-    """Return how settings are written where a layer was given; a plain dictionary is one of Python."""
-    return layer.syntax if isinstance(layer, Layer) else "python"
+def place_of(layer: object) -> Place:
+    """Return the place of a layer; a plain dictionary is one of Python."""
+    if isinstance(layer, Layer):
+        return layer.place
+    given = layer if isinstance(layer, Mapping) else {}
+    return Place("python", frozenset(table for table in TABLES if isinstance(given.get(table), Mapping)))
 
 
-class Hint(NamedTuple):
-    """A sentence that contains settings, ``pairs``; str() gives it as for a command.
+class Names(NamedTuple):
+    """A list of settings by name: ``before``, the names with ``joint`` between them, ``after``.
 
-    ``by_syntax`` is a part after ``before`` that is another one in each syntax.
+    Where settings are arguments, only those of the training are named; without any, ``otherwise`` is said.
     """
 
     before: str
-    pairs: Pairs = ()
+    keys: Sequence[str]
+    joint: str
     after: str = ""
-    by_syntax: Mapping[Syntax, str] = {}
+    otherwise: Mapping[Syntax, str] = {}
 
-    def written(self, syntax: Syntax, key: str = "") -> str:
-        """Return the sentence with its settings in a syntax; ``key`` is that of the mistake."""
-        settings = written(self.pairs, syntax, key) if self.pairs else ""
-        return f"{self.before}{self.by_syntax.get(syntax, '')}{settings}{self.after}"
+    def written(self, place: Place, key: str) -> str:
+        """Return the list for a place, and the mistake in the setting ``key``."""
+        keys = self.keys
+        if place.syntax in _KEYWORDS:
+            keys = [name.removeprefix("training.") for name in keys if name.startswith("training.")]
+        if not keys:
+            return self.otherwise.get(place.syntax, "")
+        return self.before + self.joint.join(_named(name, place, key) for name in keys) + self.after
+
+
+def _named(name: str, place: Place, key: str) -> str:
+    """Return the name of a setting as it is written at a place; a table that is written out takes its last word."""
+    table, _, last = name.partition(".")
+    if table not in place.tables or not last:
+        return repr(name)
+    return repr(last) if table == _table_at(place, key) else f"{last!r} in the table {table}"
+
+
+def _table_at(place: Place, key: str) -> str:
+    """Return the table, written out at a place, in which the setting ``key`` stands; none for the top level."""
+    table, dot, _ = key.partition(".")
+    return table if dot and table in place.tables else ""
+
+
+Part = str | Names | Mapping[Syntax, str] | Pairs
+
+
+class Hint:
+    """A sentence about settings, in parts: text, names, text that is another one in each syntax, settings to write.
+
+    str() gives it as for a command.
+    """
+
+    def __init__(self, *parts: Part) -> None:
+        self.parts = parts
+
+    def __add__(self, other: Hint) -> Hint:
+        return Hint(*self.parts, *other.parts)
+
+    def written(self, place: Place, key: str = "") -> str:
+        """Return the sentence for a place; ``key`` is that of the mistake."""
+        return "".join(_part(part, place, key) for part in self.parts)
 
     def __str__(self) -> str:
-        return self.written("words")
+        return self.written(Place("words"))
+
+
+def _part(part: Part, place: Place, key: str) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Names):
+        return part.written(place, key)
+    return part.get(place.syntax, "") if isinstance(part, Mapping) else written(part, place, key)
 
 
 class SettingError(InputError):
-    """A mistake in the setting ``key`` that says what to write, in the syntax of the place of the mistake."""
+    """A mistake in the setting ``key``, told in the syntax of the place of the mistake.
 
-    def __init__(self, key: str, hint: Hint, syntax: Syntax = "python") -> None:
-        super().__init__(hint.written(syntax, key))
-        self.key, self.hint, self.syntax = key, hint, syntax
+    The sentence begins with the key, or with ``start`` instead.
+    """
 
-    def given_in(self, syntax: Syntax) -> SettingError:
+    def __init__(self, key: str, hint: Hint, place: Place = _PYTHON, start: str | None = None, about: str = "") -> None:
+        named = key.removeprefix("training.") if place.syntax in _KEYWORDS else key
+        super().__init__(f"{about}{start or shown(named)[1:-1]}: {hint.written(place, key)}")
+        self.key, self.hint, self.place, self.start, self.before = key, hint, place, start, about
+
+    def given_in(self, place: Place) -> SettingError:
         """Return the error of the same mistake in another place."""
-        return SettingError(self.key, self.hint, syntax)
+        return SettingError(self.key, self.hint, place, self.start, self.before)
 
     def about(self, what: str) -> SettingError:
         """Return the error with a name of what the settings are of."""
-        return SettingError(self.key, self.hint._replace(before=f"{what}: {self.hint.before}"), self.syntax)
+        return SettingError(self.key, self.hint, self.place, self.start, f"{what}: {self.before}")
 
 
 def pairs_of(words: str) -> Pairs:
@@ -84,38 +161,43 @@ def pairs_of(words: str) -> Pairs:
     return tuple((key, text) for key, _, text in (word.partition("=") for word in words.split()))
 
 
-def written(pairs: Pairs, syntax: Syntax, key: str = "") -> str:
-    """Return settings as they are written where a mistake is in the setting ``key``.
+def written(pairs: Pairs, place: Place, key: str = "") -> str:
+    """Return settings as they are written at a place, where a mistake is in the setting ``key``.
 
-    In a file a mistake may stand in a table: so it says where the lines belong, unless all are at the top level.
+    In a file they belong into the table that is written out there, or to the top level.
 
     >>> pairs = pairs_of("estimator.name=rebar estimator.samples=4")
-    >>> written(pairs, "yaml", "estimator.kind")
+    >>> written(pairs, Place("yaml", frozenset({"estimator"})))
     'name: rebar and in the next line samples: 4 in the table estimator'
-    >>> print(written(pairs, "python"))
+    >>> print(written(pairs, Place("python")))
     estimator={"name": "rebar", "samples": 4}
-    >>> written(pairs, "fit")
+    >>> written(pairs, Place("fit"))
     'estimator=Rebar(model, samples=4)'
     """
-    table, dot, _ = key.partition(".")
-    return _WRITERS[syntax](pairs, table if dot and table in _TABLES else "")
+    return _WRITERS[place.syntax](pairs, place, key)
 
 
-def _words(pairs: Pairs, table: str) -> str:
-    return " ".join(f"{key}={text}" if text else key for key, text in pairs)
+def _words(pairs: Pairs, place: Place, key: str) -> str:
+    return " ".join(f"{name}={text}" if text else name for name, text in pairs)
 
 
-def _lines(form: str, joint: str, quoted: bool) -> Callable[[Pairs, str], str]:
-    """Return what writes each setting as a line of a file, and the table of the mistake if there is one."""
+def _lines(form: str, joint: str, top: str, quoted: bool) -> Callable[[Pairs, Place, str], str]:
+    """Return what writes each setting as a line of a file; ``top`` names the top level where the mistake is in a table.
 
-    def write(pairs: Pairs, table: str) -> str:
-        inside = bool(table) and all(key.startswith(f"{table}.") for key, _ in pairs)
-        place = f" in the table {table}" if inside else " at the top level of the settings" if table else ""
-        start = f"{table}." if inside else ""
-        lines = [
-            form.format(key=key.removeprefix(start), value=_quoted(text) if quoted else text) for key, text in pairs
-        ]
-        return joint.join(lines) + place
+    Lines in one table follow each other.
+    """
+
+    def write(pairs: Pairs, place: Place, key: str) -> str:
+        lines: dict[str, list[str]] = {}
+        for name, text in pairs:
+            table, _, last = name.partition(".")
+            inside = last and table in place.tables
+            line = form.format(key=last if inside else name, value=_quoted(text) if quoted else text)
+            lines.setdefault(table if inside else "", []).append(line)
+        at_top = f" at the top level of the settings{top}" if _table_at(place, key) or len(lines) > 1 else ""
+        return ", and ".join(
+            joint.join(group) + (f" in the table {table}" if table else at_top) for table, group in lines.items()
+        )
 
     return write
 
@@ -124,9 +206,14 @@ def _quoted(text: str) -> str:
     return text if _LITERAL.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
-def _arguments(pairs: Pairs, table: str) -> str:
+def _arguments(pairs: Pairs, place: Place, key: str) -> str:
     """Return settings as arguments of Python; a table is a dictionary."""
     return _keywords(nested(pairs))
+
+
+def _of_sklearn(pairs: Pairs, place: Place, key: str) -> str:
+    """Return settings as arguments of an estimator of scikit-learn; those of the training have their last word."""
+    return _keywords(nested((name.removeprefix("training."), text) for name, text in pairs))
 
 
 def _keywords(settings: Mapping[str, Any]) -> str:
@@ -139,7 +226,7 @@ def _value(value: Any) -> str:
     return str(value).title() if value in ("true", "false") else _quoted(value)
 
 
-def _of_fit(pairs: Pairs, table: str) -> str:
+def _of_fit(pairs: Pairs, place: Place, key: str) -> str:
     """Return settings as arguments of ``fit``, whose objective and estimator are objects, or where they belong."""
     settings = nested(pairs)
     parts = [_keywords(settings.pop("training"))] if "training" in settings else []
@@ -151,17 +238,18 @@ def _of_fit(pairs: Pairs, table: str) -> str:
         made = ESTIMATORS[options.pop("name")].__name__ if "name" in options else ""
         arguments = ", ".join(["model", *([_keywords(options)] if options else [])])
         parts.append(f"estimator={made}({arguments})" if made else f"{_keywords(options)} where the estimator is made")
-    for key, value in settings.items():
-        place = "" if key in _OF_FIT else f" where the {'data are loaded' if key in _OF_DATA else 'model is built'}"
-        parts.append(_keywords({key: value}) + place)
+    for name, value in settings.items():
+        where = "" if name in _OF_FIT else f" where the {'data are loaded' if name in _OF_DATA else 'model is built'}"
+        parts.append(_keywords({name: value}) + where)
     return ", ".join(parts)
 
 
-_WRITERS: dict[Syntax, Callable[[Pairs, str], str]] = {
+_WRITERS: dict[Syntax, Callable[[Pairs, Place, str], str]] = {
     "words": _words,
-    "yaml": _lines("{key}: {value}", _NEXT_LINE, quoted=False),
-    "toml": _lines("{key} = {value}", _NEXT_LINE, quoted=True),
-    "json": _lines('"{key}": {value}', ", ", quoted=True),
+    "yaml": _lines("{key}: {value}", _NEXT_LINE, "", quoted=False),
+    "toml": _lines("{key} = {value}", _NEXT_LINE, ", above its tables", quoted=True),
+    "json": _lines('"{key}": {value}', ", ", "", quoted=True),
     "python": _arguments,
     "fit": _of_fit,
+    "sklearn": _of_sklearn,
 }

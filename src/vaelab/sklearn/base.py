@@ -29,7 +29,7 @@ from vaelab.models import LatentVariableModel, Model
 from vaelab.models.saved import MODEL_FILE, WEIGHTS_FILE
 from vaelab.networks import Precision
 from vaelab.seeds import derive_seed, seeded
-from vaelab.settings import Settings, resolve
+from vaelab.settings import Layer, Settings, resolve
 from vaelab.sklearn.reading import as_given, filled_frame, frame_of, read_first, read_more
 from vaelab.sklearn.storing import ESTIMATOR_FILE, model_bytes, model_of, read_estimator, sealed_estimator
 from vaelab.sklearn.tables import data_of, kind_of_rows, require_kind, stored_rows, tensors_of, values_of
@@ -250,7 +250,7 @@ class ModelEstimator(DensityMixin, BaseEstimator, ABC):  # type: ignore[misc]
             if name in given:
                 chosen = given[name] if isinstance(given[name], Mapping) else {"name": given[name]}
                 layer[name] = {**(layer[name] if name == "estimator" else {}), **chosen}
-        return resolve(self._model, self._completed(layer, rows))
+        return resolve(self._model, Layer(self._completed(layer, rows), "sklearn"))
 
     def _completed(self, layer: dict[str, Any], rows: int) -> dict[str, Any]:
         """Return the settings with those whose default depends on the number of rows."""

@@ -47,7 +47,7 @@ def check_fit(
     if isinstance(model, LatentVariableModel) and estimator is not None:
         estimator.check(model, objective)
     if isinstance(model, Differentiable) and training.log_gradient_variance:
-        raise InputError(f"training.log_gradient_variance: expected false, as {model.name} has no encoder; got true")
+        raise InputError(f"log_gradient_variance: expected false, as {model.name} has no encoder; got true")
     check_binarisation(model, data)
     model.accept(data.spec)
     rows = training_rows(data)

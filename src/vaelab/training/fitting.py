@@ -108,6 +108,7 @@ def fit(
     require_model(model)
     _require_kind("estimator", estimator, Estimator, "an estimator made for the model, such as Rebar(model)")
     _require_kind("objective", objective, Objective, "an objective, such as ELBO(warm_up=1000)")
+    _require_kind("settings", settings, TrainingSettings, "TrainingSettings, such as TrainingSettings(epochs=10)")
     where, home = torch.device(choose_device(device)), model.any_weight.device
     group = processes or ProcessGroup()
     if isinstance(model, Counted):

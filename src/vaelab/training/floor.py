@@ -33,7 +33,7 @@ def below_independent_columns(model: DensityModel, data: Dataset, log_likelihood
         return ""
     way = "try another model"
     if isinstance(model, Differentiable):
-        way = "try a lower training.learning_rate, or another model"
+        way = "try a lower learning_rate, or another model"
     return (
         f"{model.name} ends {gap:.2f} nats a row below independent columns on the validation rows "
         f"({log_likelihood:.2f}, they {found.validation:.2f}), so what it says about how columns go together does not "

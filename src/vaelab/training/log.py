@@ -21,10 +21,7 @@ class Diverged(Failure):
 
 def advice(last_good: str) -> str:
     """Return the advice at the end of the message of :class:`Diverged`."""
-    return (
-        f"the last good value was {last_good}; try a lower training.learning_rate, training.clip=10 or more "
-        "training.warmup"
-    )
+    return f"the last good value was {last_good}; try a lower learning_rate, clip=10 or more warmup"
 
 
 _ROOM = 1000  # steps between two rows for which there is room from the start

@@ -42,7 +42,7 @@ def make_adam(model: Model, estimator: Estimator | None, learning_rate: float | 
         InputError: no learning rate.
     """
     if learning_rate is None:
-        raise InputError("training.learning_rate: expected a number; fit and train choose one for their data")
+        raise InputError("learning_rate: expected a number; fit and train choose one for their data")
     groups = [{"params": trainable(model), "lr": learning_rate}]
     if estimator is not None and (own := trainable(estimator)):
         groups += [{"params": own, "lr": learning_rate * estimator.learning_rate_factor, "betas": estimator.betas}]

@@ -48,9 +48,7 @@ def compiled_step(
     """
     if part := next((part for part in state.model.modules() if not getattr(part, "compiles", True)), None):
         name = type(part).__name__
-        logging.getLogger("vaelab").warning(
-            "training.compile: %s does not compile as one graph, going on without", name
-        )
+        logging.getLogger("vaelab").warning("compile: %s does not compile as one graph, going on without", name)
         yield plain_step
         return
     if not _can_compile(setup.device):
@@ -145,9 +143,7 @@ def _compile(function: Callable[P, R], device: torch.device) -> Callable[P, R]:
         except (
             BackendCompilerFailed
         ) as error:  # the plain step is not possible now, because other ranks may be one message ahead
-            raise InputError(
-                f"training.compile: this step does not compile ({_reason(error)}); train without it"
-            ) from error
+            raise InputError(f"compile: this step does not compile ({_reason(error)}); train without it") from error
 
     return call
 
@@ -216,7 +212,7 @@ def _can_compile(device: torch.device) -> bool:
         with _gradients_in_the_graph():
             _graph(slope, device)(torch.zeros(4, device=device, requires_grad=True))
     except Exception as error:
-        warning = "training.compile: nothing compiles here, going on without (%s)"
+        warning = "compile: nothing compiles here, going on without (%s)"
         logging.getLogger("vaelab").warning(warning, _reason(error))
         return False
     finally:

@@ -32,7 +32,7 @@ class GradientVariance:
         encoder = {id(weight) for weight in model.posterior.parameters()}
         self.weights = [weight for weight in trainable(model) if id(weight) in encoder]
         if not self.weights:
-            raise InputError("training.log_gradient_variance: q(z|x) of this model has no parameters; expected false")
+            raise InputError("log_gradient_variance: q(z|x) of this model has no parameters; expected false")
         self.decay, self.steps = decay, 0
         size = sum(weight.numel() for weight in self.weights)
         # In float64: the two moments nearly cancel where the gradient's mean is large.

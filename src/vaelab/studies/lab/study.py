@@ -18,12 +18,12 @@ from vaelab.settings import (
     OBSERVATIONS,
     Checked,
     Hint,
+    Place,
     SettingError,
     Settings,
     read_content,
     require_name,
     resolve,
-    syntax_of,
     validate,
 )
 
@@ -109,7 +109,8 @@ def read_study(path: Path) -> Study:
     try:
         return _study_of(content)
     except SettingError as refusal:
-        raise refusal.given_in(syntax_of(content)).about(f"config: {shown(str(path))}") from None
+        place = Place(content.place.syntax, refusal.place.tables)  # those of the model that has the mistake
+        raise refusal.given_in(place).about(f"config: {shown(str(path))}") from None
     except InputError as refusal:
         raise InputError(f"config: {shown(str(path))}: {refusal}") from None
 
@@ -131,8 +132,9 @@ def _study_of(content: Mapping[str, Any]) -> Study:
         if not _NAME.fullmatch(name):
             raise InputError(f"models: expected names of directories, of letters, digits and .+-; got {shown(name)}")
         if not isinstance(table, Mapping):
-            before, after = f"models.{name}: expected a table with a model, such as ", f"; got {shown(table)}"
-            raise SettingError(f"models.{name}", Hint(before, (("model", "gaussian-vae"),), after))
+            example = (("model", "gaussian-vae"),)
+            hint = Hint("expected a table with a model, such as ", example, f"; got {shown(table)}")
+            raise SettingError(f"models.{name}", hint)
     for name, entry in study.entries.items():
         require_name(f"models.{name}.model", entry.model, MODELS)
         if defined := [key for key in OBSERVATIONS if key in {**entry.settings, **entry.quick}]:

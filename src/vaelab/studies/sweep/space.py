@@ -18,6 +18,7 @@ from vaelab.objectives import OBJECTIVES
 from vaelab.settings import (
     OBSERVATIONS,
     Layer,
+    Place,
     Settings,
     TrainingSettings,
     options_of,
@@ -100,7 +101,7 @@ class Space:
     def resolve(self, values: Combination) -> Settings:
         """Return the settings of a combination, or refuse it in a sentence that names it."""
         try:
-            return resolve(self.model, *(Layer(_filled(layer, values), layer.syntax) for layer in self.layers))
+            return resolve(self.model, *(Layer(_filled(layer, values), *layer.place) for layer in self.layers))
         except InputError as refusal:
             raise InputError(f"{words_of(values)}: {refusal}") from None
 
@@ -133,16 +134,15 @@ def read_space(model: str, *layers: Mapping[str, Any]) -> Space:
                 varied[key] = _range(key, value, bool(match[1]), float(match[2]), float(match[3]), model)
             elif isinstance(value, list) and len(value) > 1:
                 text = _compact(value)
-                one, several = (written(((key, value),), layer.syntax) for value in (text, f"[{text},...]"))
+                one, several = (written(((key, value),), layer.place) for value in (text, f"[{text},...]"))
                 notes[key] = f"{one} is one value; alternatives are {several}"
     for key in OBSERVATIONS:
         if key in varied:
             raise InputError(f"{key}: bounds on different data are not comparable; run one sweep for each {key}")
     if not varied:
         hint = "".join(f" ({note})" for note in notes.values())
-        example = written(
-            (("latent_dim", "[2,10]"),), next((layer.syntax for layer in reversed(named) if layer), "words")
-        )
+        place = next((layer.place for layer in reversed(named) if layer), Place("words"))
+        example = written((("latent_dim", "[2,10]"),), place)
         raise InputError(f"sweep: expected a setting with alternatives, such as {example}; got none{hint}")
     return Space(model, named, varied, tuple(notes.values()))
 
