@@ -301,7 +301,8 @@ def several(tmp_path_factory):
     """Return the folder and the lines of each rank: of two refused trainings, what met, and two more."""
     folder = tmp_path_factory.mktemp("several")
     refused = ("seed = rank", "more = {'learning_rate': 0.1 * (1 + rank)}")
-    return folder, by_hand(folder / "run", *refused, MEETINGS, "room.has_bfloat16 = lambda device: rank == 0")
+    one_has_it = "room.has_bfloat16 = lambda device: rank == 0"
+    return folder, by_hand(folder / "run", *refused, MEETINGS, one_has_it, "precision = 'bfloat16'")
 
 
 def test_ranks_that_differ_are_refused_before_anything_is_written(several):
@@ -326,9 +327,17 @@ def test_auto_is_the_precision_of_rank_0_on_all_ranks(several):
     assert Run(folder / "run-2").settings.training.precision == "bfloat16"
 
 
+def test_bfloat16_is_refused_where_one_rank_does_not_multiply_it(several):
+    """The run would say bfloat16, and its products be in float32."""
+    folder, said = several
+    refusal = "precision: expected float32, as a rank does not multiply bfloat16; got 'bfloat16'"
+    assert [lines[-1] for lines in said] == [refusal] * 2
+    assert not (folder / "run-4").exists()
+
+
 def test_auto_is_float32_where_one_rank_does_not_multiply_bfloat16(several):
     folder, said = several
-    assert [lines[5:] for lines in said] == [["float32", "finished 3"]] * 2
+    assert [lines[5:7] for lines in said] == [["float32", "finished 3"]] * 2
     assert Run(folder / "run-3").settings.training.precision == "float32"
 
 

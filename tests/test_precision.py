@@ -13,7 +13,7 @@ from vaelab.models import gaussian_vae
 from vaelab.networks import has_bfloat16, matmul_precision, products_in
 from vaelab.networks.precision import _rounds
 from vaelab.settings import resolve
-from vaelab.training import fit, train
+from vaelab.training import ProcessGroup, fit, fitting, train
 
 CPU = torch.device("cpu")
 needs_bfloat16 = pytest.mark.skipif(not has_bfloat16(CPU), reason="this processor does not multiply bfloat16")
@@ -143,3 +143,19 @@ def test_bfloat16_is_refused_where_products_would_be_in_float32(door, tmp_path):
     ):
         doors[door]()
     assert not (tmp_path / "run").exists()
+
+
+class WithOther(ProcessGroup):
+    """A rank that hears of another one, which chose float32."""
+
+    def all_gather(self, value):
+        return [value, "float32"]
+
+
+@pytest.mark.parametrize(("group", "chosen"), [(ProcessGroup(), "bfloat16"), (WithOther(), "float32")])
+def test_ranks_that_call_fit_multiply_in_one_precision(group, chosen, monkeypatch):
+    asked = []
+    monkeypatch.setattr(fitting, "choose_precision", lambda asked, device: "bfloat16")
+    monkeypatch.setattr(fitting, "products_in", lambda precision, device: asked.append(precision) or "highest")
+    fit(gaussian_vae(DATA, 2, [4], seed=0), DATA, steps=1, device="cpu", processes=group)
+    assert asked == [chosen]

@@ -123,7 +123,10 @@ def fit(
     if estimator is not None:
         estimator.to(where).train()
     settings = at_pace_of(data, settings, chosen.pace, model.known_options)
-    products = products_in(choose_precision(settings.precision, where), where)
+    precision = choose_precision(settings.precision, where)
+    if "float32" in group.all_gather(precision):
+        precision = "float32"  # on all ranks, as one of them does not multiply bfloat16
+    products = products_in(precision, where)
     check_fit(model, data, objective, estimator, settings)
     require_trainable(model)
     if estimator is not None:
