@@ -23,8 +23,9 @@ from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
 from vaelab.evaluation import active_units
 from vaelab.likelihood import BoundEstimate
+from vaelab.likelihood.importance import log_mean_weight
 from vaelab.models import autoencoder, bernoulli_vae
-from vaelab.objectives import ELBO
+from vaelab.objectives import ELBO, Terms
 
 COUNTS = np.array([2, 0, 1, 3, 1, 0, 1, 2])
 
@@ -153,6 +154,23 @@ def test_a_weighted_evaluation_is_that_of_repeated_rows():
     assert units[0].pop("measure") == units[1].pop("measure")
     assert units[0] == pytest.approx(units[1], rel=1e-5)
     assert units[0]["active_units"] > 0
+
+
+def test_what_is_said_of_the_importance_weights_is_that_of_repeated_rows():
+    """Their medians and the share of heavy tails: the log-weights of a row are a function of the row alone."""
+    noise = torch.randn(200, 1, generator=torch.Generator().manual_seed(0))
+
+    def score(x):
+        log_likelihood = noise * (0.2 + 0.5 * x.sum(-1))  # (K, B)
+        return lambda samples: Terms(log_likelihood, torch.zeros_like(log_likelihood))
+
+    model, names = bernoulli_vae(4, 2), ("median_effective_samples", "median_pareto_shape", "heavy_tailed")
+    one, other = (
+        log_mean_weight(model, data.test.observations(), 200, 0, None, score).details
+        for data in weighted_and_repeated(8)
+    )
+    assert [one[name] for name in names] == pytest.approx([other[name] for name in names], rel=1e-12)
+    assert 0 < one["heavy_tailed"] < 1
 
 
 def test_weights_that_do_not_count_rows_have_the_error_of_a_weighted_sample():

@@ -15,7 +15,7 @@ from vaelab.data.values import Array
 from vaelab.distributed import ALONE, Ranks
 from vaelab.errors import InputError
 
-__all__ = ["Weighted", "require_weights", "weighted_mean"]
+__all__ = ["Weighted", "require_weights", "weighted_mean", "weighted_median"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,19 @@ def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
     weights = weights.to(values)
     counts = weights > 0
     return weights[counts] @ values[counts] / weights.sum()
+
+
+def weighted_median(values: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the median of values (N,) over rows, the lower one of two, shape (); a row of weight 2 is two rows.
+
+    >>> weighted_median(torch.tensor([1.0, 4.0, 9.0]), torch.tensor([1.0, 3.0, 0.0]))
+    tensor(4.)
+    """
+    if weights is None:
+        return values.median()
+    ordered, order = values.sort()
+    up_to = weights.to(values)[order].double().cumsum(0)
+    return ordered[int((up_to >= up_to[-1] / 2).nonzero()[0])]
 
 
 def require_weights(where: str, weights: Any, rows: int) -> npt.NDArray[np.float32] | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from vaelab.data.weights import weighted_mean, weighted_median
 from vaelab.likelihood.contract import BoundEstimate, Callback, Observed, as_split, finished
 from vaelab.likelihood.curve import FEWEST_OF_A_LIMIT, block_means, decades, limit_of, log_blocks
 from vaelab.likelihood.objective import Score, posterior_score, score_split
@@ -61,10 +62,11 @@ def log_mean_weight(
         values = torch.cat([part.values for part in done])
         effective, shape = torch.cat([part.effective for part in done]), torch.cat([part.shape for part in done])
         weights = None if split.weights is None else split.weights[: len(values)]
-        details = {"median_effective_samples": float(effective.median()), "curve": _curve(done, samples, weights)}
+        median = float(weighted_median(effective, weights))
+        details = {"median_effective_samples": median, "curve": _curve(done, samples, weights)}
         if samples >= FEWEST:
-            heavy = float((shape > HEAVY).double().mean())
-            details |= {"median_pareto_shape": float(shape.nanmedian()), "heavy_tailed": heavy}
+            heavy = float(weighted_mean((shape > HEAVY).double(), weights))
+            details |= {"median_pareto_shape": float(weighted_median(shape, weights)), "heavy_tailed": heavy}
         if samples >= FEWEST_OF_A_LIMIT:
             limit = limit_of(torch.cat([part.blocks for part in done], 1), weights)
             details |= {} if limit is None else limit.details()

@@ -10,6 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from vaelab.data.weights import weighted_mean, weighted_median
 from vaelab.errors import require_int
 from vaelab.likelihood.annealing import Path, Start, temperatures_between
 from vaelab.likelihood.contract import BoundEstimate, Callback
@@ -124,15 +125,16 @@ def estimate_of(
     effective = torch.cat([effective_samples(log_weights) for log_weights in signed])
     values = torch.cat([log_weights.logsumexp(0) - math.log(len(log_weights)) for log_weights in signed])
     acceptance = torch.cat([share for _, share in walks])
+    weights = None if weights is None else weights[: len(values)]
     return BoundEstimate(
         sign * values,
         diagnostics={"effective_samples": effective, "acceptance": acceptance},
         details={
-            "median_effective_samples": float(effective.median()),
-            "acceptance": float(acceptance.mean()),
+            "median_effective_samples": float(weighted_median(effective, weights)),
+            "acceptance": float(weighted_mean(acceptance, weights)),
             "temperatures": len(annealing.temperatures) - 1,
             "kernel": annealing.kernel.name,
             "start": annealing.start,
         },
-        weights=None if weights is None else weights[: len(values)],
+        weights=weights,
     )
