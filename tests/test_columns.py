@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from vaelab.cli import main
 from vaelab.data import Column, Dataset, DataSpec, load_data
 from vaelab.data.assembly import assemble
+from vaelab.data.choices import choices_of
 from vaelab.data.content import Content, RawTable
 from vaelab.data.kinds import find_variables
 from vaelab.data.parts import observed
@@ -20,7 +21,7 @@ from vaelab.data.remarks import remarks_on
 from vaelab.data.splitting import Splitting
 from vaelab.data.tables import decode_rows, encode_table
 from vaelab.data.values import ReadOptions
-from vaelab.data.variables import choices_of, encoded_names, groups_of, kind_of
+from vaelab.data.variables import encoded_names, groups_of, kind_of
 from vaelab.errors import InputError
 
 GENERATOR = np.random.default_rng(0)
@@ -121,7 +122,7 @@ def test_groups_join_neighbours_of_one_kind():
         ),
         ({"visit": "count"}, r"columns: there is no column 'visit' \(did you mean 'visits'\?\)"),
         ({"visits": "counts"}, r"columns: visits: kind: expected one of .*; got 'counts' \(did you mean 'count'\?\)"),
-        ({"visits": {"type": "count"}}, "columns: visits: expected a kind, or kind, levels and one; got"),
+        ({"visits": {"type": "count"}}, "columns: visits: expected a kind, or kind, levels, one and missing; got"),
         ({"visits": "binary"}, r"column 'visits': expected two levels, as it is binary; got \[0, 1, 2, 3, 4, 5, .*\]"),
         ({"visits": "unit"}, r"column 'visits': expected numbers in \[0, 1\], as it is unit; got 2 in row 2"),
         ({"visits": "drop", "colour": "real"}, "column 'colour': expected finite numbers .*; got text such as 'red'"),
@@ -301,7 +302,7 @@ def test_a_condition_is_a_column_of_the_table():
 def test_all_columns_may_be_said_to_be_real_numbers_or_counts(tmp_path):
     whole = GENERATOR.integers(0, 9, (ROWS, 3))
     path = write_csv(tmp_path / "x.csv", RawTable(("a", "b", "c"), list(whole.T)))
-    with pytest.raises(InputError, match=r"--values real or count \(--columns FILE says what each column is\)"):
+    with pytest.raises(InputError, match=r"--values real or count; if they are levels, say so with --columns"):
         load_data(path)
     for values in ("real", "count"):
         data = load_data(path, values=values)

@@ -397,7 +397,7 @@ def test_what_is_not_read_is_named(tmp_path):
         ("x.csv", b"PK\x03\x04....", "a zip archive"),
         ("x.csv", b"\x28\xb5\x2f\xfd...", "compressed by zstd"),
         ("x.npy", b"\x89HDF....", "an HDF5 file"),
-        ("x.xlsx", b"PK\x03\x04....", "a zip archive"),
+        ("x.xlsx", b"PK\x03\x04....", "an Excel workbook; save the sheet as 'CSV UTF-8'"),
         ("x.npy", text(BITS), "expected a readable array of numbers"),
         ("x.csv", (tmp_path / "x.npz").read_bytes(), "a zip archive"),
         ("x.npz.gz", gzip.compress(b"PK\x03\x04"), "unpack it"),

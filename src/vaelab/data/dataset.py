@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vaelab.data.binarisation import Binarisation, bit_rule, protocol_of
 from vaelab.data.checksum import checksum
+from vaelab.data.choices import choices_of
 from vaelab.data.condition import Condition
 from vaelab.data.from_arrays import assemble_arrays
 from vaelab.data.sparse import SparseRows, columns_of
@@ -24,7 +25,7 @@ from vaelab.data.splits import Split, checked_split
 from vaelab.data.splitting import Splitting
 from vaelab.data.streaming.rows import Rows, on_disk
 from vaelab.data.values import Array, Kind, ReadOptions, Values
-from vaelab.data.variables import Column, choices_of, kind_of, names_for
+from vaelab.data.variables import Column, kind_of, names_for
 from vaelab.errors import InputError, require_choice, require_number
 from vaelab.seeds import DATA_SEED
 

@@ -45,8 +45,12 @@ def assemble_arrays(
         raise InputError(f"columns: expected a list of names, one for each column; got {names!r}")
     named = None if names is None else tuple(map(str, names))
     chosen = options.columns is not None or options.drop
-    if options.columns is not None and len(options.columns) == _width(x):
-        named = tuple(name for name, _ in options.columns)  # of an array whose columns have no names
+    if options.columns is not None and (width := _width(x)) is not None:  # an array whose columns have no names
+        said = tuple(name for name, _ in options.columns)
+        if any("*" in name for name in said):
+            named = named or tuple(map(str, range(width)))
+        elif len(said) == width:
+            named = said
     parts = {"x" if not held_out else "train": _content("x", x, beside, named, mask)}
     for name, part in held_out.items():
         rows, *others = part if isinstance(part, tuple) and len(part) in (2, 3) else (part,)
@@ -93,6 +97,8 @@ def _shape(asked: tuple[int, int] | None, found: tuple[int, int] | None) -> tupl
 
 
 def _width(x: object) -> int | None:
-    """Return the number of columns of an array of rows (N, X), or None."""
+    """Return the number of columns of an array or a list of rows (N, X), or None."""
+    if isinstance(x, list | tuple) and x and isinstance(x[0], list | tuple):
+        return len(x[0])
     shape: tuple[int, ...] = getattr(x, "shape", ())
     return shape[1] if len(shape) == 2 and not hasattr(x, "columns") else None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from vaelab.data.choices import Choice, choice_of, stands_for
 from vaelab.data.content import RawTable
 from vaelab.data.naming import listed
 from vaelab.data.remarks import is_like_an_id
-from vaelab.data.tables import missing_in, text_of
+from vaelab.data.tables import missing_in, text_of, without_codes
 from vaelab.data.values import Array, ReadOptions
-from vaelab.data.variables import Choice, Column, Level
+from vaelab.data.variables import Column, Level
 from vaelab.errors import InputError, did_you_mean, shown
 
 __all__ = ["UnclearColumns", "find_variables"]
@@ -42,21 +44,26 @@ def find_variables(where: object, table: RawTable, options: ReadOptions) -> tupl
     >>> [(column.kind, column.levels) for column in find_variables("a.csv", answers, ReadOptions())[0]]
     [('binary', ('no', 'yes')), ('unit', None)]
     """
-    choices = dict(options.columns or ())
-    for name in choices:
-        if name not in table.names:
+    for name, _ in options.columns or ():
+        if name not in table.names and not any(stands_for(name, column) for column in table.names):
             raise InputError(f"{where}: columns: there is no column {name!r}{did_you_mean(name, table.names)}")
-    variables, unclear, dropped = [], {}, []
+    variables, unclear, dropped, codes = [], {}, [], {}
     for name, values in zip(table.names, table.columns, strict=True):
-        choice = choices.get(name)
+        choice = choice_of(options.columns, name)
         if choice is not None and choice.kind == "drop":
             dropped.append(name)
             continue
-        column = _found(name, values) if choice is None else _chosen(f"{where}: column {name!r}", name, values, choice)
+        if choice is not None and choice.missing:
+            given, values = values, without_codes(values, choice.missing)
+            codes[name] = int(missing_in(values).sum() - missing_in(given).sum())
+        if choice is None or choice.kind is None:
+            column = _found(name, values)
+        else:
+            column = _chosen(f"{where}: column {name!r}", name, values, choice)
         if isinstance(column, str):
             unclear[name] = column
         else:
-            variables.append(column)
+            variables.append(column if choice is None else replace(column, missing=choice.missing))
     if unclear:
         kinds = {column.name: column.kind for column in variables}
         found = {name: kinds.get(name) or f"not clear: {unclear[name]}" for name in table.names if name not in dropped}
@@ -64,6 +71,9 @@ def find_variables(where: object, table: RawTable, options: ReadOptions) -> tupl
     if not variables:
         raise InputError(f"{where}: expected columns to observe; got none")
     notes = [f"left out, as the kind is drop: {listed(dropped)}"] if dropped else []
+    if codes:
+        count = sum(codes.values())
+        notes.append(f"{count:,} values in column{'s' * (len(codes) > 1)} {listed(list(codes))} stand for missing ones")
     return tuple(variables), (*notes, *_notes(variables))
 
 

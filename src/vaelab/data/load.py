@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from vaelab.data.binarisation import Binarisation
+from vaelab.data.choices import columns_option
 from vaelab.data.dataset import Dataset
 from vaelab.data.formats.table import ENDINGS
 from vaelab.data.mnist import mnist
 from vaelab.data.readers import read_dataset
 from vaelab.data.splitting import Splitting
 from vaelab.data.values import ReadOptions, Values
-from vaelab.data.variables import Column, columns_option
+from vaelab.data.variables import Column
 from vaelab.errors import InputError, did_you_mean
 from vaelab.seeds import DATA_SEED
 
@@ -63,8 +64,9 @@ def load_data(
             ``none``.
         condition: what a conditional model is given: ``labels``, or names of columns.
         columns: what some columns of a table are, by their names: ``binary``, ``categorical``, ``unit``, ``real``,
-            ``count`` or ``drop``, or a mapping with ``kind``, ``levels`` and, of two levels, which ``one`` is 1. Or the
-            columns of a model (``spec.variables``), which are found by their names and encoded by their levels; or
+            ``count`` or ``drop``, or a mapping with ``kind``, ``levels``, of two levels which ``one`` is 1, and the
+            values that stand for a ``missing`` one; a ``*`` in a name stands for any signs. Or the columns of a model
+            (``spec.variables``), which are found by their names and encoded by their levels; or
             names of columns of plain numbers, to read these alone.
         drop: whether to leave out constant and duplicated columns, and those like an ID.
         validation: a file whose rows are the validation split; those of ``name`` are for training then.

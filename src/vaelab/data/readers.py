@@ -11,6 +11,7 @@ from typing import NoReturn
 from vaelab.data.assembly import assemble
 from vaelab.data.content import Content, RawTable
 from vaelab.data.dataset import Dataset
+from vaelab.data.foreign import Foreign, foreign_file
 from vaelab.data.formats import text
 from vaelab.data.formats.table import ENDINGS, FORMATS, Format, folder_format, format_of
 from vaelab.data.opening import Opened, open_unpacked, reason_of, status_of
@@ -23,34 +24,6 @@ from vaelab.data.values import ReadOptions
 from vaelab.errors import InputError
 
 __all__ = ["read_dataset", "read_table"]
-
-_ZIP = "a zip archive"
-_FOREIGN_BEGINNINGS = {
-    b"PK\x03\x04": _ZIP,
-    b"\x1f\x8b": "packed twice",
-    b"BZh": "packed twice",
-    b"\xfd7zXZ": "packed twice",
-    b"\x28\xb5\x2f\xfd": "compressed by zstd",
-    b"\x80\x02": "a pickle, which is never opened",
-    b"\x80\x03": "a pickle, which is never opened",
-    b"\x80\x04": "a pickle, which is never opened",
-    b"\x80\x05": "a pickle, which is never opened",
-    b"\x89PNG": "one image",
-    b"\xff\xd8\xff": "one image",
-}
-_FOREIGN_ENDINGS = {
-    ".xlsx": "an Excel workbook",
-    ".xls": "an Excel workbook",
-    ".ods": "a spreadsheet",
-    ".pkl": "a pickle, which is never opened",
-    ".pickle": "a pickle, which is never opened",
-    ".pt": "a pickle, which is never opened",
-    ".zst": "compressed by zstd",
-    ".arff": "an ARFF file",
-    ".sav": "an SPSS file",
-    ".dta": "a Stata file",
-    ".rds": "an R file",
-}
 
 
 def read_dataset(
@@ -150,11 +123,11 @@ def _reader_of(opened: Opened) -> Callable[[Opened, ReadOptions], Content]:
     except DAMAGE as error:
         raise InputError(f"{path}: expected a readable file; it is damaged ({reason_of(error)})") from error
     begun = next((known for known in FORMATS if known.begins and head.startswith(known.begins)), None)
-    foreign = next((called for start, called in _FOREIGN_BEGINNINGS.items() if head.startswith(start)), None)
+    foreign = foreign_file(opened.name, head)
     if named is None:
         if opened.packed and begun is not None and begun.packs and begun.read is not None:
             return begun.read
-        _refuse_ending(opened, foreign or _FOREIGN_ENDINGS.get(Path(opened.name).suffix), begun)
+        _refuse_ending(opened, foreign, begun)
     if named.folder is not None:
         raise InputError(f"{path}: expected a folder of images; got one image; give the folder")
     if opened.packed and not named.packs:
@@ -162,18 +135,21 @@ def _reader_of(opened: Opened) -> Callable[[Opened, ReadOptions], Content]:
     if begun is named:
         foreign = None  # a format that is a zip archive itself
     if foreign is not None or begun not in (None, named):
-        called = foreign or (begun or named).called
-        raise InputError(f"{path}: expected {named.called}, as its name says; it is {called}")
+        called = foreign.called if foreign is not None else (begun or named).called
+        way = f"; {foreign.way}" if foreign is not None else ""
+        raise InputError(f"{path}: expected {named.called}, as its name says; it is {called}{way}")
     if named.read is None:
         raise InputError(f"{path}: expected a file to read into memory; got {named.called}")
     return named.read
 
 
-def _refuse_ending(opened: Opened, foreign: str | None, begun: Format | None) -> NoReturn:
+def _refuse_ending(opened: Opened, foreign: Foreign | None, begun: Format | None) -> NoReturn:
     path = opened.path
     if foreign is not None:
-        got = f"it is {foreign}; save its arrays with numpy.savez"
-    elif begun is not None and not opened.packed:
+        raise InputError(
+            f"{path}: expected a table of text (.csv) or of another known format; it is {foreign.called}; {foreign.way}"
+        )
+    if begun is not None and not opened.packed:
         got = f"it is {begun.called}, which is to end in {begun.endings[0]}"
     elif opened.packed:
         got = f"the packed file holds none of them; call a packed table NAME.csv{path.suffix.lower()}"

@@ -15,7 +15,7 @@ from vaelab.data.values import MOST_COUNT, MOST_REAL, Array
 from vaelab.data.variables import Column, Level
 from vaelab.errors import InputError, did_you_mean, shown
 
-__all__ = ["decode_rows", "encode_table", "missing_in", "text_of"]
+__all__ = ["decode_rows", "encode_table", "missing_in", "text_of", "without_codes"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -54,6 +54,7 @@ def encode_table(where: object, table: RawTable, variables: Sequence[Column]) ->
     start = 0
     for column, values in zip(variables, table.take([column.name for column in variables]).columns, strict=True):
         stop = start + column.width
+        values = without_codes(values, column.missing)
         rows[:, start:stop] = _encoded(f"{where}: column {column.name!r}", values, column)
         start = stop
     return rows
@@ -78,6 +79,24 @@ def missing_in(values: Array) -> Mask:
     if values.dtype == object:
         return np.array([value is None for value in values], bool)
     return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+
+
+def without_codes(values: Array, codes: Sequence[Level]) -> Array:
+    """Return the values of a column, missing where they are one of the codes that stand for a missing one.
+
+    >>> without_codes(np.array([1, -9]), [-9]), without_codes(np.array(["y", "refused"], object), ["refused"])
+    (array([ 1., nan]), array(['y', None], dtype=object))
+    """
+    if not codes:
+        return values
+    texts = {text_of(code) for code in codes}
+    distinct, places = np.unique(values, return_inverse=True) if values.dtype != object else (values, slice(None))
+    hidden = np.array([value is not None and text_of(value) in texts for value in distinct], bool)[places]
+    if not hidden.any():
+        return values
+    found: Array = values.copy() if values.dtype == object or values.dtype.kind == "f" else values.astype(np.float64)
+    found[hidden] = None if found.dtype == object else np.nan
+    return found
 
 
 def text_of(level: Level) -> str:

@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from vaelab.data.naming import listed
 from vaelab.data.sparse import SparseRows
+from vaelab.data.value_advice import way_out
 from vaelab.errors import InputError, require_choice, require_number
 
 if TYPE_CHECKING:
-    from vaelab.data.variables import Choice, Column
+    from vaelab.data.choices import Choice
+    from vaelab.data.variables import Column
 
 __all__ = [
     "MOST_COUNT",
@@ -294,7 +296,7 @@ def _meaning(where: str, summary: Summary, options: ReadOptions, names: Sequence
     if summary.byte and high > _DARK:
         return _scaled(where, summary, 255, options)
     described = f"{summary}{_outside(summary, 1, options, names)}"
-    raise InputError(f"{where}: expected {_EXPECTED}; got {described}; {_way_out(summary, options, names is not None)}")
+    raise InputError(f"{where}: expected {_EXPECTED}; got {described}; {way_out(summary, options, names is not None)}")
 
 
 def _scaled(
@@ -372,25 +374,3 @@ def _contradict(where: str, expected: str, option: str, summary: Summary, option
     scale = options.way("--scale", "scale=")
     hint = f"; leave it out for bits, or say which value is white with {scale}" if summary.bits.all() else ""
     raise InputError(f"{where}: expected {expected}, as {option} says; got {summary}{hint}")
-
-
-def _way_out(summary: Summary, options: ReadOptions, named: bool) -> str:
-    numbers = _as_numbers(options, named)
-    low, high = float(summary.low.min()), float(summary.high.max())
-    if (summary.two and low != 0) or low == high:
-        return "recode them as 0 and 1"
-    if low < 0 or (not summary.whole.all() and high < 1.01):
-        near = ", with numpy.clip if they are rounding errors" if low > -0.01 and high < 1.01 else ""
-        missing = f"; if {low:g} marks a missing answer, leave those rows out" if summary.whole.all() else ""
-        return f"bring them into [0, 1] yourself{near}{missing}, or keep them as real numbers with {numbers}"
-    white = next((usual for usual in (255, 65535) if usual // 2 < high <= usual), high)
-    other = " or 255" if summary.byte else ""
-    recode = "recode them as 0 and 1; " if summary.two else ""
-    way = f"--scale {white:g}{other} (in Python and in settings scale={white:g})"
-    grey = options.way(way, f"scale={white:g}{other}")
-    return f"{recode}if they are grey levels, say which value is white: {grey}; if they are counts, {numbers}"
-
-
-def _as_numbers(options: ReadOptions, named: bool) -> str:
-    by_name = options.way(" (--columns FILE says what each column is)", " (columns={...} says what each column is)")
-    return options.way("--values real or count", "values='real' or 'count'") + (by_name if named else "")

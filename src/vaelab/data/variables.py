@@ -13,13 +13,10 @@ from vaelab.data.values import Kind
 from vaelab.errors import InputError, require_choice, shown
 
 __all__ = [
-    "Choice",
     "Column",
     "ColumnKind",
     "Group",
     "Level",
-    "choices_of",
-    "columns_option",
     "encoded_names",
     "groups_of",
     "kind_of",
@@ -45,6 +42,7 @@ class Column:
         levels: of a binary column the value that is 0 and that which is 1, of a categorical column all of them; None
             for numbers that are used as they are.
         dtype: NumPy's name of the type of the user's values; ``str`` for text.
+        missing: values that stand for a missing one, such as -9.
 
     Raises:
         InputError: an unknown kind; levels that are missing, not different, or too many or too few for the kind.
@@ -57,12 +55,14 @@ class Column:
     kind: ColumnKind
     levels: tuple[Level, ...] | None = None
     dtype: str = "float64"
+    missing: tuple[Level, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"column {self.name!r}"
         require_choice(f"{where}: kind", self.kind, get_args(ColumnKind))
         if self.dtype != "str" and (self.dtype not in np.sctypeDict or np.dtype(self.dtype).kind not in "biuf"):
             raise InputError(f"{where}: dtype: expected str or a type of numbers, such as int64; got {self.dtype!r}")
+        object.__setattr__(self, "missing", tuple(self.missing))
         if self.levels is None:
             if self.kind == "categorical":
                 raise InputError(f"{where}: levels: expected a list of levels, as it is categorical; got none")
@@ -90,8 +90,10 @@ class Column:
         return tuple(f"{self.name}={level}" for level in self.levels)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the column as plain values for a JSON file."""
-        return asdict(self) | {"levels": None if self.levels is None else list(self.levels)}
+        """Return the column as plain values for a JSON file; ``missing`` only if there are such values."""
+        values = asdict(self) | {"levels": None if self.levels is None else list(self.levels)}
+        missing = list(values.pop("missing"))
+        return values | ({"missing": missing} if missing else {})
 
     @classmethod
     def from_json(cls, values: object) -> Column:
@@ -101,72 +103,17 @@ class Column:
             InputError: other keys, or values that are not those of a column.
 
         >>> Column.from_json(Column("age", "real").to_json())
-        Column(name='age', kind='real', levels=None, dtype='float64')
+        Column(name='age', kind='real', levels=None, dtype='float64', missing=())
         """
-        if not isinstance(values, Mapping) or set(values) != {"name", "kind", "levels", "dtype"}:
+        if not isinstance(values, Mapping) or set(values) - {"missing"} != {"name", "kind", "levels", "dtype"}:
             raise InputError(f"variables: expected name, kind, levels and dtype; got {shown(values)}")
-        levels = values["levels"]
+        levels, missing = values["levels"], values.get("missing", [])
         if not isinstance(levels, list | None) or not all(isinstance(values[key], str) for key in ("name", "dtype")):
             raise InputError(f"variables: expected a name, a type, and a list of levels or null; got {shown(values)}")
-        return cls(values["name"], values["kind"], None if levels is None else tuple(levels), values["dtype"])
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a user says of a column: its kind (``drop`` leaves it out), its levels, and which of two levels is 1."""
-
-    kind: ColumnKind | Literal["drop"]
-    levels: tuple[Level, ...] | None = None
-    one: Level | None = None
-
-
-def choices_of(columns: object) -> tuple[tuple[str, Choice], ...]:
-    """Return what a user says of columns: a kind for each name, or a mapping with ``kind``, ``levels`` and ``one``.
-
-    Raises:
-        InputError: anything else, or levels that do not go with the kind.
-
-    >>> choices_of({"age": "real", "answer": {"kind": "binary", "one": "yes"}})[1]
-    ('answer', Choice(kind='binary', levels=None, one='yes'))
-    """
-    if not isinstance(columns, Mapping):
-        raise InputError(f"columns: expected a kind for each name of a column; got {shown(columns)}")
-    return tuple((str(name), _choice(f"columns: {name}", value)) for name, value in columns.items())
-
-
-def columns_option(columns: object) -> dict[str, Any]:
-    """Return the argument ``columns`` of a reader as options: what is said of columns, or which are read.
-
-    Raises:
-        InputError: neither a mapping, nor columns, nor names.
-
-    >>> columns_option(["a", "b"])
-    {'names': ('a', 'b')}
-    """
-    if columns is None:
-        return {}
-    if isinstance(columns, Mapping):
-        return {"columns": choices_of(columns)}
-    if isinstance(columns, Sequence) and not isinstance(columns, str) and len(columns):
-        for kind, option in ((Column, "variables"), (str, "names")):
-            if all(isinstance(column, kind) for column in columns):
-                return {option: tuple(columns)}
-    raise InputError(
-        f"columns: expected kinds by name, such as {{'age': 'real'}}, or a list of names; got {shown(columns)}"
-    )
-
-
-def _choice(where: str, value: object) -> Choice:
-    said = {"kind": value} if isinstance(value, str) else value
-    if not isinstance(said, Mapping) or "kind" not in said or not set(said) <= {"kind", "levels", "one"}:
-        raise InputError(f"{where}: expected a kind, or kind, levels and one; got {shown(value)}")
-    kind, levels, one = said["kind"], said.get("levels"), said.get("one")
-    require_choice(f"{where}: kind", kind, (*get_args(ColumnKind), "drop"))
-    if levels is not None and (kind not in ("binary", "categorical") or not isinstance(levels, list | tuple)):
-        raise InputError(f"{where}: levels: expected a list, of a binary or categorical column; got {shown(levels)}")
-    if one is not None and (kind != "binary" or not isinstance(one, Level)):
-        raise InputError(f"{where}: one: expected the level that is 1, of a binary column; got {shown(one)}")
-    return Choice(kind, None if levels is None else tuple(levels), one)
+        if not isinstance(missing, list):
+            raise InputError(f"variables: expected a list of missing values; got {shown(missing)}")
+        levels = None if levels is None else tuple(levels)
+        return cls(values["name"], values["kind"], levels, values["dtype"], tuple(missing))
 
 
 def encoded_names(variables: Sequence[Column]) -> tuple[str, ...]:

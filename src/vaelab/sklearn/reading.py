@@ -14,12 +14,12 @@ from sklearn.utils.validation import validate_data
 
 from vaelab.data import Column, DataSpec
 from vaelab.data.arrays import given_rows
+from vaelab.data.choices import columns_option
 from vaelab.data.frames import is_frame, table_of
 from vaelab.data.kinds import find_variables
 from vaelab.data.sparse import SparseRows, is_sparse
-from vaelab.data.tables import encode_table, missing_in
+from vaelab.data.tables import encode_table, missing_in, without_codes
 from vaelab.data.values import Array, ReadOptions
-from vaelab.data.variables import columns_option
 from vaelab.errors import InputError
 
 __all__ = ["as_given", "filled_frame", "frame_of", "read_first", "read_more"]
@@ -110,8 +110,10 @@ def filled_frame(X: Any, spec: DataSpec, rows: Array, library: str) -> Any:
     What was observed stays as it is, and so do the index and the columns that the model does not have.
     """
     given, table = table_of("X", X), spec.decode(rows)
+    codes = {column.name: column.missing for column in spec.variables or ()}
     for name, values in zip(given.names, given.columns, strict=True):
         if name in table:
+            values = without_codes(values, codes[name])
             filled = table[name].astype(np.result_type(table[name], values), copy=True)
             observed = ~missing_in(values)
             filled[observed] = values[observed]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vaelab.data.choices import choice_of
 from vaelab.data.content import Content, RawTable
 from vaelab.data.formats.missing import note_of_missing
 from vaelab.data.formats.parquet import is_index, pyarrow_parquet
@@ -90,7 +91,8 @@ def read(opened: Opened, options: ReadOptions) -> Content:
 
 def _readable(path: Path, schema: Any, options: ReadOptions) -> list[str]:
     """Return the names of the columns to read; an InputError for types that are no values, and not left out."""
-    dropped = {name for name, choice in options.columns or () if choice.kind == "drop"}
+    choices = {name: choice_of(options.columns, name) for name in schema.names}
+    dropped = {name for name, choice in choices.items() if choice is not None and choice.kind == "drop"}
     names = [name for name in schema.names if _is_column(schema.field(name).type)]
     if len(set(schema.names)) < len(schema.names):
         twice = next(name for name in schema.names if schema.names.count(name) > 1)

@@ -1,0 +1,93 @@
+"""Room: data. What a user says of columns: names that stand for several, and values that stand for a missing one."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.test_columns import write_csv
+from vaelab.data import Column, Dataset, load_data
+from vaelab.data.content import RawTable
+from vaelab.data.foreign import foreign_file
+from vaelab.data.tables import encode_table
+from vaelab.errors import InputError
+from vaelab.sklearn import Independent
+
+BITS = np.random.default_rng(0).integers(0, 2, (40, 3))
+GAPS = np.random.default_rng(1).random((40, 3)) < 0.2
+CODED = np.where(GAPS, -9, BITS)
+SAID = {"*": {"missing": [-9, "refused"]}}
+
+
+def doors(tmp_path, rows):
+    """The same table as a .csv, a Parquet file, a frame and an array."""
+    frame = pd.DataFrame(rows, columns=["a", "b", "c"])
+    path = write_csv(tmp_path / "x.csv", RawTable(("a", "b", "c"), list(rows.T)))
+    frame.to_parquet(tmp_path / "x.parquet")
+    yield lambda said: load_data(path, columns=said, split=False)
+    yield lambda said: load_data(tmp_path / "x.parquet", columns=said, split=False)
+    for given in (frame, rows, rows.tolist()):
+        yield lambda said, given=given: Dataset.from_arrays(given, columns=said, validation=given, test=given)
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["-9", "refused"])
+def test_a_value_that_stands_for_a_missing_one_is_missing_at_every_door(text, tmp_path):
+    rows = np.where(GAPS, "refused", np.where(BITS == 1, "yes", "no")) if text else CODED
+    expected = np.where(GAPS, np.nan, BITS)
+    for load in doors(tmp_path, rows):
+        data = load(SAID)
+        assert data.kind == "binary"
+        first = next(iter(data.splits.values()))
+        assert np.array_equal(first.x, expected, equal_nan=True)
+        assert text or "stand for missing ones" in " ".join(data.notes)
+        variables = [Column.from_json(column.to_json()) for column in data.variables]
+        assert variables == list(data.variables)
+
+
+def test_new_rows_have_the_missing_values_of_the_model():
+    column = Column("a", "real", None, "int64", (-9,))
+    assert np.isnan(encode_table("x", RawTable(("a",), [np.array([-9, 3])]), [column])).tolist() == [[True], [False]]
+
+
+def test_scikit_learn_fills_what_stands_for_a_missing_value():
+    frame = pd.DataFrame(CODED, columns=["a", "b", "c"])
+    filled = Independent(columns={"*": {"missing": -9}}).fit(frame).impute(frame)
+    assert set(np.unique(filled.to_numpy())) <= {0, 1}
+    assert np.array_equal(filled.to_numpy()[~GAPS], BITS[~GAPS])
+
+
+def test_a_star_stands_for_any_signs_and_a_full_name_comes_first():
+    frame = pd.DataFrame(BITS + 1, columns=["q1", "q2", "q10"]).assign(age=np.arange(40) % 7 + 20)
+    data = Dataset.from_arrays(frame, columns={"q*": "binary", "q2": "categorical", "age": "drop"})
+    assert [(column.name, column.kind) for column in data.variables] == [
+        ("q1", "binary"),
+        ("q2", "categorical"),
+        ("q10", "binary"),
+    ]
+    with pytest.raises(InputError, match=r"there is no column 'p\*'"):
+        Dataset.from_arrays(frame, columns={"p*": "binary"})
+
+
+@pytest.mark.parametrize("said", [{"missing": [None]}, {"missing": {"a": 1}}, {"levels": [1, 2]}, {}])
+def test_what_is_no_choice_is_refused(said):
+    with pytest.raises(InputError, match=r"columns: a: (missing: )?expected a"):
+        Dataset.from_arrays(BITS, columns={"a": said, "b": "binary", "c": "binary"})
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "called"),
+    [
+        ("x.xlsx", b"PK\x03\x04", "Excel"),
+        ("x.XLS", b"", "Excel"),
+        ("x.csv", b"\xd0\xcf\x11\xe0", "Excel"),
+        ("x.sav", b"$FL2@(#)", "SPSS"),
+        ("x.dta", b"", "Stata"),
+        ("x.rdata", b"RDX3\n", "R file"),
+        ("x.jsonl", b"{", "JSON lines"),
+        ("x.csv", b"<!DOCTYPE html>", "web page"),
+        ("x.csv", b"RDX1,RDX2\n", None),
+    ],
+)
+def test_files_of_other_programs_are_named(name, head, called):
+    found = foreign_file(name, head)
+    assert (found is None) == (called is None)
+    assert called is None or called in found.called
