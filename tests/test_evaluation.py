@@ -298,7 +298,7 @@ def test_the_command_line_and_python_have_the_same_default_of_samples():
         ("autoencoder", lambda m, o: exact(m, o), "only codes of bits can be enumerated"),
         ("gaussian", lambda m, o: exact(m, o), "only codes of bits can be enumerated"),
         ("gaussian", lambda m, o: importance_weighted(m, o, 0), "samples: expected an integer of at least 1"),
-        ("gaussian", lambda m, o: importance_weighted(m, torch.ones(0, 5)), "observed: expected at least one row"),
+        ("gaussian", lambda m, o: importance_weighted(m, torch.ones(0, 5)), "x: expected at least one row; got none"),
         ("gaussian", lambda m, o: elbo(m, o, 1.5), "samples: expected an integer of at least 1"),
         ("gaussian", lambda m, o: evaluate(m, binary_data(), split="tset"), "did you mean 'test'"),
         ("gaussian", lambda m, o: evaluate(m, binary_data(), bounds=("ielbo",)), "did you mean 'elbo'"),

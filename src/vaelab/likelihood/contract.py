@@ -111,7 +111,7 @@ def as_split(model: Model, observed: Observed) -> Observations:
     if not isinstance(observed, Observations):
         observed = Resident(require_model(model).observations(observed), 1, redraw=False)
     if len(observed) == 0:
-        raise InputError("observed: expected at least one row; got none")
+        raise InputError("x: expected at least one row; got none")
     return observed
 
 
