@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
@@ -109,7 +110,7 @@ def fit(
     _require_kind("estimator", estimator, Estimator, "an estimator made for the model, such as Rebar(model)")
     _require_kind("objective", objective, Objective, "an objective, such as ELBO(warm_up=1000)")
     _require_kind("settings", settings, TrainingSettings, "TrainingSettings, such as TrainingSettings(epochs=10)")
-    where, home = torch.device(choose_device(device)), model.any_weight.device
+    where = torch.device(choose_device(device))
     group = processes or ProcessGroup()
     if isinstance(model, Counted):
         _refuse(model, estimator=estimator, objective=objective, optimizer=optimizer, settings=settings, **training)
@@ -120,8 +121,6 @@ def fit(
     chosen = _chosen(model, estimator, objective, settings, seed, training)
     settings, estimator, objective = chosen.settings, chosen.estimator, chosen.objective
     _require_one_learning_rate(settings, optimizer)
-    if estimator is not None:
-        estimator.to(where).train()
     settings = at_pace_of(data, settings, chosen.pace, model.known_options)
     precision = choose_precision(settings.precision, where)
     if "float32" in group.all_gather(precision):
@@ -135,22 +134,31 @@ def fit(
     facts = {name: getattr(data.spec, name) for name in ("kind", "binarisation", "columns", "variables", "deviation")}
     model.spec = replace(model.spec or data.spec, **facts, may_be_missing=model.may_be_missing)
     model.ex_post_prior = ""  # this training changes the model that the prior was fitted to
-    model.to(where).train()
-    state = _new_state(model, estimator, optimizer, settings, objective, run)
-    state.resume(run, group)
-    setup = _new_setup(data, settings, objective, where, products, seed, group, run, callback)
-    try:
+    with _in_training(where, model, estimator):
+        state = _new_state(model, estimator, optimizer, settings, objective, run)
+        state.resume(run, group)
+        setup = _new_setup(data, settings, objective, where, products, seed, group, run, callback)
         with stop_requests() as request:
             reason = run_loop(setup, state, request)
         result = _end(setup, state, reason, request.signal)
         if reason != "interrupted" and group.is_rank_zero:
             fit_density(model, data, seed, run)
             result = _compared(result, model, data)
-    finally:
-        model.to(home)
-        if estimator is not None:
-            estimator.to(home)
     return result
+
+
+@contextmanager
+def _in_training(where: torch.device, model: Trained, estimator: Estimator | None) -> Iterator[None]:
+    """Have model and estimator on a device inside the block, in training mode; after it, where the model was."""
+    home = model.any_weight.device
+    present = [model] if estimator is None else [model, estimator]
+    for module in present:
+        module.to(where).train()
+    try:
+        yield
+    finally:
+        for module in present:
+            module.to(home)
 
 
 class _Chosen(NamedTuple):

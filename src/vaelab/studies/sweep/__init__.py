@@ -26,7 +26,7 @@ from vaelab.studies.sweep.results import (
     sweep_table,
     write_results,
 )
-from vaelab.studies.sweep.search import Listed, OptunaSearch, Search, corners, drawn, grid
+from vaelab.studies.sweep.search import new_search
 from vaelab.studies.sweep.space import Combination, Space, name_of, read_space, ready_space, words_of
 from vaelab.training import check_settings, choose_device, for_data
 
@@ -77,25 +77,18 @@ def run_sweep(
         InputError: a combination that cannot be trained; a directory that is in use or not empty; a run in it with
         different settings.
     """
-    if random is not None and guided is not None:
-        raise InputError(f"sweep: expected random or guided, one of the two; got {random} and {guided}")
     if jobs is not None:
         require_int("jobs", jobs, 1)
     if out.exists() and (not out.is_dir() or any(out.iterdir())) and not resume:
         raise InputError(f"out: expected a new or empty directory; {str(out)!r} is not empty (--resume continues it)")
     require_sweep(out)
-    search: Search
-    if guided is not None:
-        search, listed = OptunaSearch(space, guided, seed, out), corners(space)
-    else:
-        listed = grid(space) if random is None else drawn(space, random, seed)
-        search = Listed(listed)
-    first = space.resolve(listed[0])
+    search = new_search(space, out, random, guided, seed)
+    first = space.resolve(search.known[0])
     data = first.load_data()
     workers, threads = share_cores(first.device, jobs)
     choose_device(first.device)
-    measure = metric_of([_checked(out, space, values, data) for values in listed])
-    for values in listed:
+    measure = metric_of([_checked(out, space, values, data) for values in search.known])
+    for values in search.known:
         _require_same(out, space, values, data)
 
     out.mkdir(parents=True, exist_ok=True)
@@ -120,8 +113,8 @@ def run_sweep(
         order = list(tried)  # the order of the proposals, not that in which the trainings ended
         results.sort(key=lambda result: order.index(result.name))
         results.sort(key=lambda result: -result.bound if result.bound is not None else math.inf)
-        how = "guided" if guided is not None else "random" if random is not None else "grid"
-        content = write_results(out, results, space, measure, {"search": how, "count": search.count, "seed": seed})
+        how = {"search": search.kind, "count": search.count, "seed": seed}
+        content = write_results(out, results, space, measure, how)
     return Sweep(results, measure, content)
 
 

@@ -17,15 +17,20 @@ from vaelab.seeds import derive_seed
 from vaelab.storage import write_file
 from vaelab.studies.sweep.space import Combination, Range, Space, name_of, words_of
 
-__all__ = ["Listed", "OptunaSearch", "Search", "corners", "drawn", "grid"]
+__all__ = ["OptunaSearch", "Search", "drawn", "grid", "new_search"]
 
 _REPEATS = 10  # proposals in a row that were made before, until a new one is drawn instead
 
 
 class Search(Protocol):
-    """Proposes combinations, and is told the bound of each, or None if it failed."""
+    """Proposes combinations, and is told the bound of each, or None if it failed.
 
+    ``known`` are combinations that are known beforehand, to be checked; ``kind`` is ``grid``, ``random`` or ``guided``.
+    """
+
+    kind: str
     count: int
+    known: list[Combination]
 
     def __iter__(self) -> Iterator[Combination]: ...
 
@@ -35,14 +40,27 @@ class Search(Protocol):
 class Listed:
     """A list of combinations, known beforehand."""
 
-    def __init__(self, combinations: list[Combination]) -> None:
-        self.combinations, self.count = combinations, len(combinations)
+    def __init__(self, kind: str, combinations: list[Combination]) -> None:
+        self.kind, self.known, self.count = kind, combinations, len(combinations)
 
     def __iter__(self) -> Iterator[Combination]:
-        return iter(self.combinations)
+        return iter(self.known)
 
     def tell(self, values: Combination, bound: float | None) -> None:
         """Ignore the result: the list is fixed."""
+
+
+def new_search(space: Space, out: Path, random: int | None, guided: int | None, seed: int) -> Search:
+    """Return the search of a sweep: all combinations, ``random`` many that are drawn, or ``guided`` many proposals.
+
+    Raises:
+        InputError: both numbers, or one that the space does not have.
+    """
+    if random is not None and guided is not None:
+        raise InputError(f"sweep: expected random or guided, one of the two; got {random} and {guided}")
+    if guided is not None:
+        return OptunaSearch(space, guided, seed, out)
+    return Listed("grid", grid(space)) if random is None else Listed("random", drawn(space, random, seed))
 
 
 def grid(space: Space) -> list[Combination]:
@@ -111,11 +129,14 @@ class OptunaSearch:
         InputError: optuna is not installed, more combinations than there are, or a journal of another sweep.
     """
 
+    kind = "guided"
+
     def __init__(self, space: Space, count: int, seed: int, folder: Path) -> None:
         if find_spec("optuna") is None:
             raise InputError("guided: expected optuna, which is not installed; pip install 'vaelab[sweep]' installs it")
         _require_room("guided", space, count)
         self.space, self.count, self.seed, self.folder = space, count, seed, folder
+        self.known = corners(space)
         self.open: dict[str, int] = {}
         self.failed: dict[str, Any] = {}
 
