@@ -91,3 +91,57 @@ def test_files_of_other_programs_are_named(name, head, called):
     found = foreign_file(name, head)
     assert (found is None) == (called is None)
     assert called is None or called in found.called
+
+
+COUNTS = np.random.default_rng(2).integers(0, 5, (30, 2)) + 0.5
+DOUBTFUL = {
+    "a code below zero": ({"t": np.where(np.arange(30) % 9, 36.5 + np.arange(30) / 30, -99)}, "'t' has -99 in 4 of 30"),
+    "a code above": ({"t": np.where(np.arange(30) % 9, 3.5 + np.arange(30) / 30, 999)}, "say missing: 999"),
+    "capitals": ({"t": ["Yes", "yes", "no"] * 10}, "'t' differ in capitals or blanks alone, 'Yes', 'yes'"),
+    "blanks": ({"t": ["a b", "ab", "c"] * 10}, "'t' differ in capitals or blanks alone"),
+    "totals": (dict(zip("ab", np.vstack([COUNTS, COUNTS.sum(0)]).T, strict=True)), "holds the sums of all rows"),
+    "temperatures below zero": ({"t": [-9.0, -8.5, 3.25] * 10}, None),
+    "ages": ({"t": [99.0, 98.5, 12.25] * 10}, None),
+    "levels": ({"t": ["a", "b", "c"] * 10}, None),
+    "no totals": (dict(zip("ab", COUNTS.T, strict=True)), None),
+}
+
+
+@pytest.mark.parametrize(("columns", "sentence"), DOUBTFUL.values(), ids=DOUBTFUL)
+def test_what_may_be_meant_in_another_way_is_noted(columns, sentence):
+    notes = " ".join(
+        Dataset.from_arrays(pd.DataFrame(columns), columns={name: kind_said(columns[name]) for name in columns}).notes
+    )
+    assert sentence in notes if sentence else notes.startswith("split 80 %")
+
+
+def kind_said(values):
+    return "categorical" if isinstance(values[0], str) else "real"
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (["A survey", "a,b,c", "1,0,1"], "line 2: expected 1 cells; got 3; if line 1 is a title, remove it"),
+        (["A survey,", "a,b", "1,0"], "if line 1 is a title, remove it"),
+        (["A survey", "", "a,b", "1,0"], "line 2 is empty; .*; if line 1 is a title, remove it"),
+        (["a,b", "cm,kg", *["1.5,2"] * 12], "line 2, column 'a': .*; if the line holds units"),
+        (["a,b", *["1,0"] * 12, "Source: own"], "line 14: .*; if it is a remark, remove the line"),
+        (["a,b", *["1.5,2"] * 12, "#DIV/0!,1"], "got '#DIV/0!', an error of a spreadsheet"),
+        (["a,b", *["1.5,2"] * 12, "\u22121.5,1"], "a minus sign other than '-'"),
+        (["a;b", *["1,5;2"] * 12], "a decimal comma, which is to be a point"),
+        (["h,w,f", *["161.5,60.5,0", "170.2,70.5,1"] * 12], "'f' looks like labels: .*--columns FILE, f: binary"),
+    ],
+)
+def test_a_line_that_is_no_row_is_named_with_what_to_do(lines, sentence, tmp_path):
+    (tmp_path / "x.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=sentence):
+        load_data(tmp_path / "x.csv")
+
+
+def test_a_word_that_stands_for_a_missing_value_is_no_fault_of_a_column_of_numbers(tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n" + "1.5,2.5\n" * 12 + "refused,3.5\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"if it stands for a missing value, give missing: \[refused\] there"):
+        load_data(tmp_path / "x.csv")
+    data = load_data(tmp_path / "x.csv", columns={"*": {"missing": "refused"}}, split=False)
+    assert np.isnan(data.split("all").x[:, 0]).tolist() == [False] * 12 + [True]

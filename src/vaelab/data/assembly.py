@@ -12,6 +12,7 @@ import numpy as np
 
 from vaelab.data.content import SPLITS, Content, RawTable
 from vaelab.data.division import completed, divide
+from vaelab.data.doubts import doubts_about
 from vaelab.data.kinds import find_variables
 from vaelab.data.labels import numbered
 from vaelab.data.naming import listed
@@ -98,6 +99,7 @@ def _of_table(
     variables, found = options.variables, _left_out(table, options)
     if variables is None:
         variables, found = find_variables(where, table, options)
+        found += doubts_about(table, variables)
     rows: Array = encode_table(where, table, variables)
     kind = kind_of(variables)
     if kind == "binary" and not np.isnan(rows).any():

@@ -142,7 +142,8 @@ def _whole(path: object, name: str, column: Array) -> npt.NDArray[np.int64]:
     if (column != np.trunc(column)).any() or np.abs(column).max() > 2**53:
         low, high = column.min(), column.max()
         raise InputError(
-            f"{path}: expected whole numbers as labels; column {name!r} has real ones in [{low:g}, {high:g}]"
+            f"{path}: expected whole numbers as labels; column {name!r} has real ones in [{low:g}, {high:g}]; if it is "
+            f"observed, give it another name"
         )
     return column.astype(np.int64)
 
@@ -215,8 +216,15 @@ def require_no_labels(
             others = "hold real numbers" if real else f"go up to {summary.high.max():g}"
             in_file = "say so with --label-column" if names is not None else "call it 'label' in a line of names"
             way = options.way(in_file, "give it as y")
-            other = options.way("call all columns pixel0, pixel1, ...", "give columns=['pixel0', 'pixel1', ...]")
-            other += options.way(" or save images (N, H, W)", " or images (N, H, W)") if names is None else ""
+            if names is None:
+                other = options.way("call all columns pixel0, pixel1, ...", "give columns=['pixel0', 'pixel1', ...]")
+                other += options.way(" or save images (N, H, W)", " or images (N, H, W)")
+            else:
+                kind = "binary" if summary.bits[column] else "categorical"
+                said = options.way(
+                    f"--columns FILE, {names[column]}: {kind}", f"columns={{{names[column]!r}: {kind!r}}}"
+                )
+                other = f"say what it is with {said}"
             raise InputError(
                 f"{where}: {called} looks like labels: it holds all of {low:g}...{high:g}, the others {others}; "
                 f"if it holds labels, {way}; if not, {other}"

@@ -12,7 +12,7 @@ import numpy as np
 
 from vaelab.data.content import Content, RawTable
 from vaelab.data.formats.text_cells import read_cells, rows_of_cells
-from vaelab.data.formats.text_layout import Layout, numbered_names, read_layout
+from vaelab.data.formats.text_layout import TITLE, Layout, numbered_names, read_layout
 from vaelab.data.opening import Opened, reason_of, require_fits
 from vaelab.data.packing import DAMAGE
 from vaelab.data.values import Array, ReadOptions
@@ -98,7 +98,8 @@ def _blocks(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, list[str]]]:
                 if not line.strip(" "):
                     blank = blank or number + place
                 elif blank:
-                    raise InputError(f"{path}: line {blank} is empty; expected a row in every line")
+                    title = f"; {TITLE}" if blank == 2 else ""
+                    raise InputError(f"{path}: line {blank} is empty; expected a row in every line{title}")
             filled = [line for line in lines if line.strip(" ")]  # blank ones are at the end of the file
             if blank and not filled and len(data) > _BLOCK // 2:
                 raise InputError(f"{path}: line {blank} and many more are empty; expected a row in every line")
@@ -121,7 +122,7 @@ def _whole_lines(data: bytes, last: bool) -> tuple[bytes, bytes]:
 
 def _decoded(path: Path, number: int, data: bytes) -> str:
     if number == 1 and data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{path}: expected text in UTF-8; got UTF-16; save it as UTF-8")
+        raise InputError(f"{path}: expected text in UTF-8; got UTF-16; save it as UTF-8 ('CSV UTF-8' in Excel)")
     if b"\0" in data:
         line = number + data[: data.index(b"\0")].count(b"\n")
         raise InputError(f"{path}: expected text; line {line} has a NUL byte")
@@ -130,7 +131,8 @@ def _decoded(path: Path, number: int, data: bytes) -> str:
     except UnicodeDecodeError as error:
         line = number + data[: error.start].count(b"\n")
         raise InputError(
-            f"{path}: expected text in UTF-8; line {line} has the byte 0x{data[error.start]:02x}"
+            f"{path}: expected text in UTF-8; line {line} has the byte 0x{data[error.start]:02x}; "
+            "save it as UTF-8 ('CSV UTF-8' in Excel)"
         ) from None
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from vaelab.data.content import Content, RawTable
 from vaelab.data.formats.missing import note_of_missing
-from vaelab.data.formats.text_kinds import Cells, said_of
-from vaelab.data.formats.text_layout import Layout, numbered_names
+from vaelab.data.formats.text_kinds import Cells, codes_of, said_of
+from vaelab.data.formats.text_layout import TITLE, Layout, numbered_names
 from vaelab.data.naming import listed
 from vaelab.data.opening import require_fits
 from vaelab.data.tables import missing_in
@@ -58,9 +58,17 @@ def read_cells(path: Path, layout: Layout, blocks: Iterable[tuple[int, list[str]
         require_fits(path, 4 * len(lines) * layout.width + sum(texts.nbytes for texts in known))
     names = layout.names or numbered_names(layout.width)
     table = [
-        Cells(path, place, called, list(map(str.strip, texts)), np.frombuffer(column, np.int32), lines, said)
+        Cells(
+            path,
+            place,
+            layout.column(place),
+            list(map(str.strip, texts)),
+            np.frombuffer(column, np.int32),
+            lines,
+            said_of(names[place], options),
+            codes_of(names[place], options),
+        )
         for place, (texts, column) in enumerate(zip(known, codes, strict=True))
-        for called, said in ((layout.column(place), said_of(names[place], options)),)
     ]
     return _content(path, layout, names, table)
 
@@ -86,7 +94,10 @@ def rows_of_cells(
         if len(cells) != layout.width:
             if "".join(cells[:1]).startswith("#"):
                 raise InputError(f"{path}: line {number} begins with '#': comments are not read; remove the line")
-            raise InputError(f"{path}: line {number}: expected {layout.width} cells; got {len(cells)}")
+            way = (
+                f"; {TITLE}" if layout.width == 1 else "; if it is a remark, remove the line" if len(cells) == 1 else ""
+            )
+            raise InputError(f"{path}: line {number}: expected {layout.width} cells; got {len(cells)}{way}")
         yield number, cells
 
 

@@ -13,17 +13,23 @@ from typing import Literal, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from vaelab.data.choices import choice_of
 from vaelab.data.formats.text_layout import BOOLEANS, MISSING, NUMBER
+from vaelab.data.tables import text_of
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
-__all__ = ["Cells", "Said", "said_of"]
+__all__ = ["Cells", "Said", "codes_of", "said_of"]
 
 _ODD = {
     "a hexadecimal number": re.compile(r"[+-]?0x[0-9a-f]+", re.IGNORECASE),
-    "a number with separators of thousands": re.compile(r"[+-]?\d{1,3}(?:[,'_. ]\d{3})+(?:\.\d+)?"),
-    "a decimal comma": re.compile(r"[+-]?\d*,\d+"),
+    "a number with separators of thousands, which is to be written without them": re.compile(
+        r"[+-]?\d{1,3}(?:[,'_. ]\d{3})+(?:[.,]\d+)?"
+    ),
+    "a decimal comma, which is to be a point": re.compile(r"[+-]?\d*,\d+"),
     "a percentage": re.compile(r"[+-]?\d+\.?\d*\s*%"),
+    "a minus sign other than '-'": re.compile(r"[\u2012-\u2015\u2212]\d*[.,]?\d+"),
+    "an error of a spreadsheet": re.compile(r"#(?:DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!|SPILL!|CALC!)"),
     "an infinite number": re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE),
 }
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
@@ -33,13 +39,20 @@ _LEVELS_TOO = ("none", "-", ".")  # missing in a column of numbers, a level in o
 Said = Literal["text", "numbers", "either"]
 
 
+def codes_of(name: str, options: ReadOptions) -> frozenset[str]:
+    """Return the texts that stand for a missing value in a column, as the user or the model says."""
+    choice = choice_of(options.columns, name)
+    known = next((column.missing for column in options.variables or () if column.name == name), ())
+    return frozenset(map(text_of, known if choice is None else choice.missing))
+
+
 def said_of(name: str, options: ReadOptions) -> Said | None:
     """Return what the user, or the model, says of the cells of a column; with ``either`` no cell is refused."""
-    choice = dict(options.columns or ()).get(name)
+    choice = choice_of(options.columns, name)
     known = {column.name: column for column in options.variables or ()}
     if name in known:
         return "text" if known[name].dtype == "str" else "numbers"
-    if choice is not None:
+    if choice is not None and choice.kind is not None:
         return "numbers" if choice.kind in ("unit", "real", "count") else "either"
     return "either" if known else None
 
@@ -58,10 +71,11 @@ class Cells:
     codes: npt.NDArray[np.int32]
     lines: Sequence[int]
     said: Said | None = None
+    missing: frozenset[str] = frozenset()
 
     @cached_property
     def _kinds(self) -> list[str]:
-        return [_kind(text) for text in self.texts]
+        return ["missing" if text in self.missing else _kind(text) for text in self.texts]
 
     def _count(self, test: Callable[[str], bool]) -> int:
         """Return how many cells are of some kinds."""
@@ -100,18 +114,21 @@ class Cells:
         return np.array([_number(text, kind) for text, kind in zip(self.texts, self._kinds, strict=True)])[self.codes]
 
     def _is_missing(self, text: str) -> bool:
-        return text.lower() in MISSING and text.lower() not in _LEVELS_TOO
+        return text in self.missing or (text.lower() in MISSING and text.lower() not in _LEVELS_TOO)
 
     def _refuse(self, row: int) -> NoReturn:
         text, kind = self.texts[self.codes[row]], self._kinds[self.codes[row]]
-        if self.place == 0 and text.startswith("#"):
+        if self.place == 0 and text.startswith("#") and kind == "word":
             raise InputError(
                 f"{self.path}: line {self.lines[row]} begins with '#': comments are not read; remove the line"
             )
         called = f", {kind}" if kind != "word" else ""
-        if kind == "word" and self.said is None:
+        if kind == "word" and row == 0:
+            called = "; if the line holds units or a second line of names, remove it"
+        elif kind == "word" and self.said is None:
             called = (
-                "; if the cells are levels, say that the column is categorical (--columns FILE, columns= in Python)"
+                "; if the cells are levels, say that the column is categorical (--columns FILE, columns= in Python); "
+                f"if it stands for a missing value, give missing: [{text[:20]}] there"
             )
         where = f"{self.path}: line {self.lines[row]}, {self.called}"
         raise InputError(f"{where}: expected a number; got {_short(text)}{called}")

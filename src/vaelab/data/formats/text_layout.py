@@ -11,11 +11,12 @@ from pathlib import Path
 
 from vaelab.errors import InputError
 
-__all__ = ["BOOLEANS", "MISSING", "NUMBER", "Layout", "cells_of", "numbered_names", "read_layout"]
+__all__ = ["BOOLEANS", "MISSING", "NUMBER", "TITLE", "Layout", "cells_of", "numbered_names", "read_layout"]
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 BOOLEANS = ("true", "false")
 MISSING = ("", "?", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "missing", "-", ".")
+TITLE = "if line 1 is a title, remove it, so that the first line names the columns"
 _QUOTED = re.compile(r'"[^"]*"')
 _SEP_LINE = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
 _MARKS = ("\t", ";", ",", "|")
@@ -167,7 +168,7 @@ def _check(path: Path, names: Sequence[str]) -> None:
     known = set()
     for number, name in enumerate(names):
         if not name and number:
-            raise InputError(f"{path}: expected a name for every column; column {number + 1} has none")
+            raise InputError(f"{path}: expected a name for every column; column {number + 1} has none; {TITLE}")
         if name in known:
             raise InputError(
                 f"{path}: expected different names of columns; {name[:60]!r} is there more than once; "
