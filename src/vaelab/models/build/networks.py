@@ -135,4 +135,5 @@ def check_hidden_layers(model: LatentVariableModel, options: Mapping[str, Any]) 
 
 
 def takes(network: str, option: str) -> bool:
+    """Return whether a named network has an option."""
     return option in inspect.signature(NETWORKS[network]).parameters
