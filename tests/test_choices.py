@@ -145,3 +145,13 @@ def test_a_word_that_stands_for_a_missing_value_is_no_fault_of_a_column_of_numbe
         load_data(tmp_path / "x.csv")
     data = load_data(tmp_path / "x.csv", columns={"*": {"missing": "refused"}}, split=False)
     assert np.isnan(data.split("all").x[:, 0]).tolist() == [False] * 12 + [True]
+
+
+def test_a_column_of_dates_can_be_left_out_of_a_frame():
+    frame = pd.DataFrame(BITS, columns=["a", "b", "c"]).assign(day=pd.date_range("2024-01-01", periods=40))
+    with pytest.raises(InputError, match=r"column 'day': .*got dates .*leave it out"):
+        Dataset.from_arrays(frame)
+    assert Dataset.from_arrays(frame, columns={"day": "drop"}).columns == ("a", "b", "c")
+    fitted = Independent(columns={"day": "drop"}).fit(frame)
+    assert fitted.score_samples(frame).shape == (40,)
+    assert fitted.impute(frame).equals(frame)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from vaelab.data.choices import Choice
 from vaelab.data.content import RawTable
 from vaelab.data.frames import column_of, is_frame, names_of, sparse_matrix_of, table_of, table_of_objects
 from vaelab.data.naming import listed
@@ -52,10 +53,15 @@ class Given:
         return replace(self, rows=self.rows.take(others)), self.rows.columns[self.rows.names.index(name)]
 
 
-def given_rows(argument: str, value: Any, names: tuple[str, ...] | None = None) -> Given:
+def given_rows(
+    argument: str,
+    value: Any,
+    names: tuple[str, ...] | None = None,
+    columns: Sequence[tuple[str, Choice]] | None = None,
+) -> Given:
     """Return rows of any provenance; missing values (None, NA, masked) become NaN.
 
-    ``names`` are those of the columns, where the rows have none themselves.
+    ``names`` are those of the columns, where the rows have none themselves; ``columns`` say what they are.
 
     Raises:
         InputError: anything that is no table, no array, and no data set of rows.
@@ -74,7 +80,9 @@ def given_rows(argument: str, value: Any, names: tuple[str, ...] | None = None) 
     if is_frame(value):
         _require_own_names(names_of(value), names)
         matrix = sparse_matrix_of(value)
-        return Given(table_of(argument, value)) if matrix is None else Given(SparseRows(matrix), names_of(value))
+        return (
+            Given(table_of(argument, value, columns)) if matrix is None else Given(SparseRows(matrix), names_of(value))
+        )
     if _is_map_style(value):
         return _of_items(argument, value, names)
     rows = as_array(argument, value)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vaelab.data.choices import Choice, choice_of
 from vaelab.data.content import RawTable
 from vaelab.data.naming import listed
 from vaelab.data.values import Array
@@ -17,6 +18,7 @@ from vaelab.errors import InputError, shown
 
 __all__ = ["column_of", "is_frame", "names_of", "sparse_matrix_of", "table_of", "table_of_objects"]
 
+_LEAVE_OUT = "leave it out, or make numbers or text of it"
 _NO_VALUES = ("NAType", "NaTType")  # of pandas
 
 
@@ -38,8 +40,8 @@ def sparse_matrix_of(frame: Any) -> Any:
     return frame.sparse.to_coo()
 
 
-def table_of(where: str, frame: Any) -> RawTable:
-    """Return a frame as a table.
+def table_of(where: str, frame: Any, columns: Sequence[tuple[str, Choice]] | None = None) -> RawTable:
+    """Return a frame as a table; a column of any type that ``columns`` leave out has no values in it.
 
     Raises:
         InputError: names that are not all different, or a column that holds neither numbers, nor booleans, nor text.
@@ -50,8 +52,14 @@ def table_of(where: str, frame: Any) -> RawTable:
         raise InputError(f"{where}: expected different names of columns; got {listed(twice)} more than once")
     if not names or not len(frame):
         raise InputError(f"{where}: expected at least one row and one column; got shape {tuple(frame.shape)}")
-    columns = [column_of(f"{where}: column {name!r}", frame[label]) for name, label in zip(names, labels, strict=True)]
-    return RawTable(names, columns)
+    values = []
+    for name, label in zip(names, labels, strict=True):
+        choice = choice_of(columns, name)
+        if choice is not None and choice.kind == "drop":
+            values.append(np.full(len(frame), np.nan))
+        else:
+            values.append(column_of(f"{where}: column {name!r}", frame[label]))
+    return RawTable(names, values)
 
 
 def table_of_objects(where: str, rows: npt.NDArray[Any], names: Sequence[str] | None) -> RawTable:
@@ -78,7 +86,7 @@ def column_of(where: str, column: Any) -> Array:
         return values
     if values.dtype.kind not in "OU" or values.ndim != 1:
         what = {"M": "dates", "m": "durations", "S": "bytes", "c": "complex numbers"}.get(values.dtype.kind, "objects")
-        raise InputError(f"{where}: expected numbers, booleans or text; got {what} ({values.dtype})")
+        raise InputError(f"{where}: expected numbers, booleans or text; got {what} ({values.dtype}); {_LEAVE_OUT}")
     objects = values.astype(object)
     missing = np.array([_is_missing(value) for value in objects], bool)
     present = objects[~missing]

@@ -51,11 +51,13 @@ def assemble_arrays(
             named = named or tuple(map(str, range(width)))
         elif len(said) == width:
             named = said
-    parts = {"x" if not held_out else "train": _content("x", x, beside, named, mask)}
+    parts = {"x" if not held_out else "train": _content("x", x, beside, named, mask, options.columns)}
     for name, part in held_out.items():
         rows, *others = part if isinstance(part, tuple) and len(part) in (2, 3) else (part,)
         own = {"labels": beside["labels"] if isinstance(beside["labels"], str) else None}
-        parts[name] = _content(name, rows, own | dict(zip(("labels", "weights"), others, strict=False)), named)
+        parts[name] = _content(
+            name, rows, own | dict(zip(("labels", "weights"), others, strict=False)), named, None, options.columns
+        )
     if held_out and (
         splitting != Splitting(seed=splitting.seed) or any(beside[kind] is not None for kind in ("splits", "groups"))
     ):
@@ -69,10 +71,10 @@ def assemble_arrays(
 
 
 def _content(
-    argument: str, value: Any, beside: Mapping[str, Any], names: tuple[str, ...] | None, mask: Any = None
+    argument: str, value: Any, beside: Mapping[str, Any], names: tuple[str, ...] | None, mask: Any, columns: Any
 ) -> Content:
     """Return the rows of one argument with what stands beside them."""
-    given = given_rows(argument, value, names)
+    given = given_rows(argument, value, names, columns)
     if mask is not None:
         given = with_mask(given, mask)
     arrays = {} if given.labels is None else {"labels of x": given.labels}

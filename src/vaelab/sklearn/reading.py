@@ -14,8 +14,9 @@ from sklearn.utils.validation import validate_data
 
 from vaelab.data import Column, DataSpec
 from vaelab.data.arrays import given_rows
-from vaelab.data.choices import columns_option
-from vaelab.data.frames import is_frame, table_of
+from vaelab.data.choices import Choice, columns_option
+from vaelab.data.content import RawTable
+from vaelab.data.frames import is_frame, names_of, table_of
 from vaelab.data.kinds import find_variables
 from vaelab.data.sparse import SparseRows, is_sparse
 from vaelab.data.tables import encode_table, missing_in, without_codes
@@ -42,8 +43,9 @@ def read_first(
     """
     if is_frame(X) and (columns is not None or not _is_plain(X)):
         validate_data(estimator, X, reset=True, skip_check_array=True)
-        table = table_of("X", X)
-        variables, _ = find_variables("X", table, ReadOptions(arrays=True, **columns_option(columns)))
+        options = ReadOptions(arrays=True, **columns_option(columns))
+        table = table_of("X", X, options.columns)
+        variables, _ = find_variables("X", table, options)
         return encode_table("X", table, variables), variables
     if columns is not None:
         raise InputError(f"columns: expected a frame as X, whose columns have names; got {type(X).__name__}")
@@ -61,7 +63,13 @@ def read_more(estimator: BaseEstimator, X: Any, variables: Variables | None) -> 
     if not is_frame(X):
         raise InputError(f"X: expected a frame with columns of the kinds that were fitted; got {type(X).__name__}")
     validate_data(estimator, X, reset=False, skip_check_array=True)
-    return encode_table("X", table_of("X", X), variables)
+    return encode_table("X", _fitted_table(X, variables), variables)
+
+
+def _fitted_table(frame: Any, variables: Variables) -> RawTable:
+    """Return a frame as a table, without the values of columns that were left out of the fit."""
+    known = {column.name for column in variables}
+    return table_of("X", frame, [(name, Choice("drop")) for name in names_of(frame) if name not in known])
 
 
 def _is_plain(frame: Any) -> bool:
@@ -109,7 +117,7 @@ def filled_frame(X: Any, spec: DataSpec, rows: Array, library: str) -> Any:
 
     What was observed stays as it is, and so do the index and the columns that the model does not have.
     """
-    given, table = table_of("X", X), spec.decode(rows)
+    given, table = _fitted_table(X, spec.variables or ()), spec.decode(rows)
     codes = {column.name: column.missing for column in spec.variables or ()}
     for name, values in zip(given.names, given.columns, strict=True):
         if name in table:
