@@ -272,6 +272,7 @@ def main() -> None:
 def draw(study: Study, results: list[dict[str, Any]]) -> bytes:
     """Draw validation bound against decoder evaluations, and against processor seconds, for each net."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     from vaelab.plots import LINE_COLOURS, png
 
@@ -305,7 +306,11 @@ def draw(study: Study, results: list[dict[str, Any]]) -> bytes:
             row, ("decoder evaluations an observation", "processor time, one thread (s)"), strict=True
         ):
             axes.set_xlabel(name)
-            axes.set_xscale("log" if "time" in name else "linear")
+            if "time" in name:
+                axes.set_xscale("log")
+                axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.xaxis.set_major_formatter("{x:g}")
+                axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set_ylabel("validation ELBO (nats)")
             axes.set_title(net, fontsize=11)
             axes.grid(alpha=0.25)

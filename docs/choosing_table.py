@@ -1,4 +1,4 @@
-"""What the two studies of the estimators show, computed from their results; the page `choosing.md` takes it in.
+"""What the studies of the estimators show, computed from their results; the page `choosing.md` takes it in.
 
 `python docs/choosing_table.py` prints it in a terminal.
 """
@@ -14,6 +14,7 @@ from vaelab.estimators import ESTIMATORS
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "estimators_study.json"
 LONG = RESULTS.with_name("estimators_study_long.json")
+TABLES = RESULTS.with_name("estimators_tables.json")
 # estimator -> bounds of its papers on MNIST, linear and non-linear 200 bits; None where there is none.
 TRAIN = "training ELBO, static, 2 million steps of 24"
 PUBLISHED: list[tuple[str, float | None, float | None, str]] = [
@@ -81,6 +82,41 @@ def long_markdown() -> str:
     for net in dict.fromkeys(result["net"] for result in study["results"]):
         parts += [f"**{net}**", _table(_rows(study["results"], net), with_units=True)]
     return "\n\n".join(parts)
+
+
+def tables_markdown() -> str:
+    """Return the bounds of bernoulli-vaes on binary tables, by estimator, and on how many tables each is the best."""
+    study = json.loads(TABLES.read_text())
+    rows, labels = study["rows"], list(study["estimators"])
+    labels = [label for label in labels if any(row["estimator"] == label for row in rows)]
+    names = sorted({row["table"] for row in rows})
+    found = {(row["table"], row["estimator"], row["seed"]): row for row in rows}
+    lines = [f"| table | {' | '.join(labels)} | seeds |", "|---" * (len(labels) + 2) + "|"]
+    bounds = ("elbo", "iwae")
+    best: dict[str, list[str]] = {bound: [] for bound in bounds}
+    for name in names:
+        of_table = [seed for table, _, seed in found if table == name]
+        seeds = [seed for seed in sorted(set(of_table)) if of_table.count(seed) == len(labels)]
+        if not seeds:
+            continue
+        means = {
+            (label, bound): statistics.mean(found[name, label, seed][bound] for seed in seeds)
+            for label in labels
+            for bound in bounds
+        }
+        for bound in bounds:
+            best[bound].append(max(labels, key=lambda label: means[label, bound]))
+        cells = [f"{means[label, 'elbo']:.2f}, {means[label, 'iwae']:.2f}" for label in labels]
+        lines.append(f"| {name} | {' | '.join(cells)} | {len(seeds)} |")
+    counts = {bound: ", ".join(f"`{label}` {best[bound].count(label)}" for label in labels) for bound in bounds}
+    return "\n\n".join(
+        [
+            f"`{study['command']}`; validation rows, ELBO and IWAE-300 in nats. Trained on {study['machine']}.",
+            "\n".join(lines),
+            f"Number of tables, of {len(best['elbo'])}, on which each has the best ELBO: {counts['elbo']}; the best "
+            f"IWAE-300: {counts['iwae']}.",
+        ]
+    )
 
 
 def _sentences(net: str, rows: list[dict[str, Any]]) -> str:

@@ -16,6 +16,7 @@ import names_table
 import protocol_table
 from choosing_table import long_markdown as long_study
 from choosing_table import markdown as study
+from choosing_table import tables_markdown as study_of_tables
 from diagnostics_table import markdown as diagnostics
 from formats_table import markdown as formats
 from likelihoods_table import markdown as likelihoods
@@ -55,6 +56,7 @@ myst_substitutions = {
     "settings": settings(),
     "study": study(),
     "long_study": long_study(),
+    "study_of_tables": study_of_tables(),
     "formats": formats(),
     "likelihoods": likelihoods(),
 }
