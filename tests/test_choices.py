@@ -155,3 +155,19 @@ def test_a_column_of_dates_can_be_left_out_of_a_frame():
     fitted = Independent(columns={"day": "drop"}).fit(frame)
     assert fitted.score_samples(frame).shape == (40,)
     assert fitted.impute(frame).equals(frame)
+
+
+def test_a_column_whose_name_has_a_star_is_left_out_alone():
+    frame = pd.DataFrame(BITS, columns=["pa", "pb", "p*"])
+    fitted = Independent(columns={"pa": "binary", "pb": "binary", "p*": "drop"}).fit(frame)
+    others = frame[["pa", "pb"]]
+    assert np.array_equal(fitted.score_samples(frame), Independent().fit(others).score_samples(others))
+    assert fitted.impute(frame).equals(frame)
+
+
+@pytest.mark.parametrize("role", ["y", "groups", "sample_weight", "split"])
+def test_a_column_that_is_left_out_may_have_a_role(role):
+    part = np.where(np.arange(40) % 4, "train", "test") if role == "split" else np.arange(40) % 20
+    frame = pd.DataFrame(BITS, columns=["q1", "q2", "q3"]).assign(part=part)
+    data = Dataset.from_arrays(frame, columns={"q*": "binary", "*": "drop"}, **{role: "part"})
+    assert data.columns == ("q1", "q2", "q3")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vaelab.data.choices import Choice
+from vaelab.data.choices import Choice, dropped
 from vaelab.data.content import RawTable
 from vaelab.data.frames import column_of, is_frame, names_of, sparse_matrix_of, table_of, table_of_objects
 from vaelab.data.naming import listed
@@ -79,10 +79,10 @@ def given_rows(
         return Given(SparseRows(value if is_sparse(value) else _scipy(value)), names)
     if is_frame(value):
         _require_own_names(names_of(value), names)
-        matrix = sparse_matrix_of(value)
-        return (
-            Given(table_of(argument, value, columns)) if matrix is None else Given(SparseRows(matrix), names_of(value))
-        )
+        matrix, names = sparse_matrix_of(value), names_of(value)
+        if matrix is not None:
+            return Given(SparseRows(matrix), names)
+        return Given(table_of(argument, value, dropped(columns, names)))
     if _is_map_style(value):
         return _of_items(argument, value, names)
     rows = as_array(argument, value)

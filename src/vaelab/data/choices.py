@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from vaelab.data.variables import Column, ColumnKind, Level
 from vaelab.errors import InputError, require_choice, shown
 
-__all__ = ["Choice", "choice_of", "choices_of", "columns_option", "stands_for"]
+__all__ = ["Choice", "choice_of", "choices_of", "columns_option", "dropped", "stands_for"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,16 @@ def choice_of(columns: Sequence[tuple[str, Choice]] | None, name: str) -> Choice
     """
     said = dict(columns or ())
     return said.get(name) or next((choice for pattern, choice in said.items() if stands_for(pattern, name)), None)
+
+
+def dropped(columns: Sequence[tuple[str, Choice]] | None, names: Sequence[str]) -> frozenset[str]:
+    """Return the names of the columns that the user leaves out.
+
+    >>> sorted(dropped(choices_of({"q*": "drop"}), ["q1", "age", "q2"]))
+    ['q1', 'q2']
+    """
+    choices = {name: choice_of(columns, name) for name in names}
+    return frozenset(name for name, choice in choices.items() if choice is not None and choice.kind == "drop")
 
 
 def stands_for(pattern: str, name: str) -> bool:

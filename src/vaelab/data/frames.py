@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vaelab.data.choices import Choice, choice_of
 from vaelab.data.content import RawTable
 from vaelab.data.naming import listed
 from vaelab.data.values import Array
@@ -40,8 +39,10 @@ def sparse_matrix_of(frame: Any) -> Any:
     return frame.sparse.to_coo()
 
 
-def table_of(where: str, frame: Any, columns: Sequence[tuple[str, Choice]] | None = None) -> RawTable:
-    """Return a frame as a table; a column of any type that ``columns`` leave out has no values in it.
+def table_of(where: str, frame: Any, left_out: Collection[str] = ()) -> RawTable:
+    """Return a frame as a table; a column that a model leaves out may be of any type.
+
+    Its values are missing in the table if they are neither numbers, nor booleans, nor text.
 
     Raises:
         InputError: names that are not all different, or a column that holds neither numbers, nor booleans, nor text.
@@ -54,11 +55,12 @@ def table_of(where: str, frame: Any, columns: Sequence[tuple[str, Choice]] | Non
         raise InputError(f"{where}: expected at least one row and one column; got shape {tuple(frame.shape)}")
     values = []
     for name, label in zip(names, labels, strict=True):
-        choice = choice_of(columns, name)
-        if choice is not None and choice.kind == "drop":
-            values.append(np.full(len(frame), np.nan))
-        else:
+        try:
             values.append(column_of(f"{where}: column {name!r}", frame[label]))
+        except InputError:
+            if name not in left_out:
+                raise
+            values.append(np.full(len(frame), np.nan))
     return RawTable(names, values)
 
 

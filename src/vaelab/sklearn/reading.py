@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from vaelab.data import Column, DataSpec
 from vaelab.data.arrays import given_rows
-from vaelab.data.choices import Choice, columns_option
+from vaelab.data.choices import columns_option, dropped
 from vaelab.data.content import RawTable
 from vaelab.data.frames import is_frame, names_of, table_of
 from vaelab.data.kinds import find_variables
@@ -44,7 +44,7 @@ def read_first(
     if is_frame(X) and (columns is not None or not _is_plain(X)):
         validate_data(estimator, X, reset=True, skip_check_array=True)
         options = ReadOptions(arrays=True, **columns_option(columns))
-        table = table_of("X", X, options.columns)
+        table = table_of("X", X, dropped(options.columns, names_of(X)))
         variables, _ = find_variables("X", table, options)
         return encode_table("X", table, variables), variables
     if columns is not None:
@@ -67,9 +67,9 @@ def read_more(estimator: BaseEstimator, X: Any, variables: Variables | None) -> 
 
 
 def _fitted_table(frame: Any, variables: Variables) -> RawTable:
-    """Return a frame as a table, without the values of columns that were left out of the fit."""
+    """Return a frame as a table, in which columns that were left out of the fit may be of any type."""
     known = {column.name for column in variables}
-    return table_of("X", frame, [(name, Choice("drop")) for name in names_of(frame) if name not in known])
+    return table_of("X", frame, set(names_of(frame)) - known)
 
 
 def _is_plain(frame: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vaelab.data.choices import choice_of
+from vaelab.data.choices import dropped
 from vaelab.data.content import Content, RawTable
 from vaelab.data.formats.missing import note_of_missing
 from vaelab.data.formats.parquet import is_index, pyarrow_parquet
@@ -91,14 +91,13 @@ def read(opened: Opened, options: ReadOptions) -> Content:
 
 def _readable(path: Path, schema: Any, options: ReadOptions) -> list[str]:
     """Return the names of the columns to read; an InputError for types that are no values, and not left out."""
-    choices = {name: choice_of(options.columns, name) for name in schema.names}
-    dropped = {name for name, choice in choices.items() if choice is not None and choice.kind == "drop"}
+    left_out = dropped(options.columns, schema.names)
     names = [name for name in schema.names if _is_column(schema.field(name).type)]
     if len(set(schema.names)) < len(schema.names):
         twice = next(name for name in schema.names if schema.names.count(name) > 1)
         raise InputError(f"{path}: expected different names of columns; {twice!r} is there more than once")
     for name in schema.names:
-        if name not in names and name not in dropped:
+        if name not in names and name not in left_out:
             raise InputError(
                 f"{path}: expected columns of numbers, booleans or text; got {name!r} of {schema.field(name).type}; "
                 f"leave it out (--columns FILE, columns= in Python, with {name}: drop)"
