@@ -6,6 +6,7 @@ import pytest
 
 from tests.test_columns import write_csv
 from vaelab.data import Column, Dataset, load_data
+from vaelab.data.choices import Choice, choice_of, choices_of
 from vaelab.data.content import RawTable
 from vaelab.data.foreign import foreign_file
 from vaelab.data.tables import encode_table
@@ -55,7 +56,7 @@ def test_scikit_learn_fills_what_stands_for_a_missing_value():
     assert np.array_equal(filled.to_numpy()[~GAPS], BITS[~GAPS])
 
 
-def test_a_star_stands_for_any_signs_and_a_full_name_comes_first():
+def test_a_star_stands_for_any_characters_and_a_full_name_comes_first():
     frame = pd.DataFrame(BITS + 1, columns=["q1", "q2", "q10"]).assign(age=np.arange(40) % 7 + 20)
     data = Dataset.from_arrays(frame, columns={"q*": "binary", "q2": "categorical", "age": "drop"})
     assert [(column.name, column.kind) for column in data.variables] == [
@@ -171,3 +172,14 @@ def test_a_column_that_is_left_out_may_have_a_role(role):
     frame = pd.DataFrame(BITS, columns=["q1", "q2", "q3"]).assign(part=part)
     data = Dataset.from_arrays(frame, columns={"q*": "binary", "*": "drop"}, **{role: "part"})
     assert data.columns == ("q1", "q2", "q3")
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_what_several_names_say_of_a_column_adds_up(turn):
+    said = {"*": {"missing": [-9]}, "q*": "categorical", "q1": {"missing": 9}, "q1*": "real", "q2": "drop"}
+    columns = choices_of(dict(list(said.items())[::turn]))
+    assert choice_of(columns, "age") == Choice(None, missing=(-9,))
+    assert choice_of(columns, "q3") == Choice("categorical", missing=(-9,))
+    assert choice_of(columns, "q1") == Choice("real", missing=(9, -9))
+    assert choice_of(columns, "q2") == Choice("drop", missing=(-9,))
+    assert choice_of(columns[1:-1], "x") is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from vaelab.data.variables import Column, ColumnKind, Level
@@ -29,7 +29,7 @@ class Choice:
 def choices_of(columns: object) -> tuple[tuple[str, Choice], ...]:
     """Return what a user says of columns: a kind for each name, or a mapping as :class:`Choice` has it.
 
-    A ``*`` in a name stands for any signs: ``q*`` are all columns whose names begin with q.
+    A ``*`` in a name stands for any characters: ``q*`` are all columns whose names begin with q.
 
     Raises:
         InputError: anything else, or levels that do not go with the kind.
@@ -43,13 +43,21 @@ def choices_of(columns: object) -> tuple[tuple[str, Choice], ...]:
 
 
 def choice_of(columns: Sequence[tuple[str, Choice]] | None, name: str) -> Choice | None:
-    """Return what is said of a column: under its name, or else under the first name with a ``*`` that fits it.
+    """Return what is said of a column, under all names that fit it.
 
-    >>> choice_of(choices_of({"q*": "categorical", "q1": "drop"}), "q1").kind
-    'drop'
+    The kind, with levels and one, is that of the most exact name that gives a kind: the full name comes before a name
+    with ``*``, and a longer one before a shorter one. The values that stand for a missing one are joined.
+
+    >>> choice_of(choices_of({"*": {"missing": -9}, "q*": "categorical", "q1": "drop"}), "q1")
+    Choice(kind='drop', levels=None, one=None, missing=(-9,))
     """
-    said = dict(columns or ())
-    return said.get(name) or next((choice for pattern, choice in said.items() if stands_for(pattern, name)), None)
+    fitting = [(said, choice) for said, choice in columns or () if said == name or stands_for(said, name)]
+    if not fitting:
+        return None
+    fitting.sort(key=lambda pair: (pair[0] == name, len(pair[0].replace("*", ""))), reverse=True)
+    choices = [choice for _, choice in fitting]
+    first = next((choice for choice in choices if choice.kind is not None), choices[0])
+    return replace(first, missing=tuple(dict.fromkeys(value for choice in choices for value in choice.missing)))
 
 
 def dropped(columns: Sequence[tuple[str, Choice]] | None, names: Sequence[str]) -> frozenset[str]:

@@ -65,9 +65,9 @@ def load_data(
         condition: what a conditional model is given: ``labels``, or names of columns.
         columns: what some columns of a table are, by their names: ``binary``, ``categorical``, ``unit``, ``real``,
             ``count`` or ``drop``, or a mapping with ``kind``, ``levels``, of two levels which ``one`` is 1, and the
-            values that stand for a ``missing`` one; a ``*`` in a name stands for any signs. Or the columns of a model
-            (``spec.variables``), which are found by their names and encoded by their levels; or
-            names of columns of plain numbers, to read these alone.
+            values that stand for a ``missing`` one; a ``*`` in a name stands for any characters. Or the columns of a
+            model (``spec.variables``), which are found by their names and encoded by their levels; or names of columns
+            of plain numbers, to read these alone.
         drop: whether to leave out constant and duplicated columns, and those like an ID.
         validation: a file whose rows are the validation split; those of ``name`` are for training then.
         test: a file whose rows are the test split, likewise. Without ``validation`` that is a tenth of the others.

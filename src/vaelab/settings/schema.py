@@ -163,7 +163,7 @@ class Settings(Checked):
     label_column: str | None = Field(default=None, description="the column of the labels in a data file")
     columns: dict[str, Any] | None = Field(
         default=None,
-        description="what columns are, by name (* for any signs): binary, categorical, unit, real, count or drop",
+        description="what columns are, by name (* for any characters): binary, categorical, unit, real, count or drop",
     )
     drop: bool = Field(default=False, description="leave out columns that are constant, duplicated or like an ID")
     weight_column: str | None = Field(default=None, description="the column of the rows' weights in a data file")
