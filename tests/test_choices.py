@@ -1,5 +1,7 @@
 """Room: data. What a user says of columns: names that stand for several, and values that stand for a missing one."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from vaelab.data import Column, Dataset, load_data
 from vaelab.data.choices import Choice, choice_of, choices_of
 from vaelab.data.content import RawTable
 from vaelab.data.foreign import foreign_file
-from vaelab.data.tables import encode_table
+from vaelab.data.tables import encode_table, without_stand_ins
 from vaelab.errors import InputError
 from vaelab.sklearn import Independent
 
@@ -39,7 +41,11 @@ def test_a_value_that_stands_for_a_missing_one_is_missing_at_every_door(text, tm
         assert data.kind == "binary"
         first = next(iter(data.splits.values()))
         assert np.array_equal(first.x, expected, equal_nan=True)
-        assert text or "stand for missing ones" in " ".join(data.notes)
+        count = GAPS.sum() * len(data.splits)
+        by_reader = f"missing values ({count} of 120), first in row 1, column 'c', written as 'refused'"
+        by_choice = rf"{count} values in columns '.', '.', '.' stand for missing ones"
+        assert len([note for note in data.notes if by_reader in note or re.fullmatch(by_choice, note)]) == 1
+        assert not any(note.startswith("0 values") for note in data.notes)
         variables = [Column.from_json(column.to_json()) for column in data.variables]
         assert variables == list(data.variables)
 
@@ -47,6 +53,23 @@ def test_a_value_that_stands_for_a_missing_one_is_missing_at_every_door(text, tm
 def test_new_rows_have_the_missing_values_of_the_model():
     column = Column("a", "real", None, "int64", (-9,))
     assert np.isnan(encode_table("x", RawTable(("a",), [np.array([-9, 3])]), [column])).tolist() == [[True], [False]]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_a_missing_value_is_found_in_every_type_of_numbers(dtype):
+    values = np.array([36.5, -99.9, 1], dtype)
+    assert np.isnan(without_stand_ins(values, (-99.9, 1))).tolist() == [False, True, True]
+
+
+def test_a_missing_value_is_rounded_as_its_column_is():
+    assert np.isnan(without_stand_ins(np.array([99999999, 1], "float32"), (99999999, True))).tolist() == [True, False]
+
+
+def test_notes_speak_of_values_that_are_there():
+    frame = pd.DataFrame({"a": [-99, 1, 2, -99] * 10, "b": [1, 2, 3, 4] * 10, "c": [0.5, 1.5] * 20})
+    notes = Dataset.from_arrays(frame, columns={"*": {"kind": "real", "missing": -99}}).notes
+    assert notes[0] == "20 values in column 'a' stand for missing ones"
+    assert notes[1].startswith("split 80 %")
 
 
 def test_scikit_learn_fills_what_stands_for_a_missing_value():

@@ -8,7 +8,7 @@ import numpy as np
 
 from vaelab.data.content import RawTable
 from vaelab.data.naming import listed
-from vaelab.data.tables import missing_in
+from vaelab.data.tables import missing_in, without_stand_ins
 from vaelab.data.values import Array
 from vaelab.data.variables import Column
 
@@ -25,7 +25,8 @@ def doubts_about(table: RawTable, variables: Sequence[Column]) -> tuple[str, ...
     >>> doubts_about(RawTable(("t",), [values]), [Column("t", "real")])
     ("column 't' has -99 in 1 of 4 rows, and else 36.5...37.1: if it stands for a missing value, say missing: -99",)
     """
-    columns = dict(zip(table.names, table.columns, strict=True))
+    given = dict(zip(table.names, table.columns, strict=True))
+    columns = {column.name: without_stand_ins(given[column.name], column.missing) for column in variables}
     notes = []
     for column in variables:
         if column.levels is not None and column.dtype == "str":

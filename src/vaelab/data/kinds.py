@@ -12,7 +12,7 @@ from vaelab.data.choices import Choice, choice_of, stands_for
 from vaelab.data.content import RawTable
 from vaelab.data.naming import listed
 from vaelab.data.remarks import is_like_an_id
-from vaelab.data.tables import missing_in, text_of, without_codes
+from vaelab.data.tables import missing_in, text_of, without_stand_ins
 from vaelab.data.values import Array, ReadOptions
 from vaelab.data.variables import Column, Level
 from vaelab.errors import InputError, did_you_mean, shown
@@ -47,15 +47,15 @@ def find_variables(where: object, table: RawTable, options: ReadOptions) -> tupl
     for name, _ in options.columns or ():
         if name not in table.names and not any(stands_for(name, column) for column in table.names):
             raise InputError(f"{where}: columns: there is no column {name!r}{did_you_mean(name, table.names)}")
-    variables, unclear, dropped, codes = [], {}, [], {}
+    variables, unclear, dropped, counts = [], {}, [], {}
     for name, values in zip(table.names, table.columns, strict=True):
         choice = choice_of(options.columns, name)
         if choice is not None and choice.kind == "drop":
             dropped.append(name)
             continue
         if choice is not None and choice.missing:
-            given, values = values, without_codes(values, choice.missing)
-            codes[name] = int(missing_in(values).sum() - missing_in(given).sum())
+            given, values = values, without_stand_ins(values, choice.missing)
+            counts[name] = int(missing_in(values).sum() - missing_in(given).sum())
         if choice is None or choice.kind is None:
             column = _found(name, values)
         else:
@@ -71,9 +71,12 @@ def find_variables(where: object, table: RawTable, options: ReadOptions) -> tupl
     if not variables:
         raise InputError(f"{where}: expected columns to observe; got none")
     notes = [f"left out, as the kind is drop: {listed(dropped)}"] if dropped else []
-    if codes:
-        count = sum(codes.values())
-        notes.append(f"{count:,} values in column{'s' * (len(codes) > 1)} {listed(list(codes))} stand for missing ones")
+    if having := [name for name, count in counts.items() if count]:  # a table of text is read without them
+        count = sum(counts.values())
+        stand = (
+            f"value{'s' * (count > 1)} in column{'s' * (len(having) > 1)} {listed(having)} stand{'s' * (count == 1)}"
+        )
+        notes.append(f"{count:,} {stand} for {'a missing one' if count == 1 else 'missing ones'}")
     return tuple(variables), (*notes, *_notes(variables))
 
 

@@ -15,7 +15,7 @@ from vaelab.data.values import MOST_COUNT, MOST_REAL, Array
 from vaelab.data.variables import Column, Level
 from vaelab.errors import InputError, did_you_mean, shown
 
-__all__ = ["decode_rows", "encode_table", "missing_in", "text_of", "without_codes"]
+__all__ = ["decode_rows", "encode_table", "missing_in", "text_of", "without_stand_ins"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -54,7 +54,7 @@ def encode_table(where: object, table: RawTable, variables: Sequence[Column]) ->
     start = 0
     for column, values in zip(variables, table.take([column.name for column in variables]).columns, strict=True):
         stop = start + column.width
-        values = without_codes(values, column.missing)
+        values = without_stand_ins(values, column.missing)
         rows[:, start:stop] = _encoded(f"{where}: column {column.name!r}", values, column)
         start = stop
     return rows
@@ -81,15 +81,22 @@ def missing_in(values: Array) -> Mask:
     return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
 
 
-def without_codes(values: Array, codes: Sequence[Level]) -> Array:
-    """Return the values of a column, missing where they are one of the codes that stand for a missing one.
+def without_stand_ins(values: Array, stand_ins: Sequence[Level]) -> Array:
+    """Return the values of a column, missing where they are one of those that stand for a missing one.
 
-    >>> without_codes(np.array([1, -9]), [-9]), without_codes(np.array(["y", "refused"], object), ["refused"])
+    Numbers are compared in the type of the column: -99.9 is found in float32, too.
+
+    >>> without_stand_ins(np.array([1, -9]), [-9]), without_stand_ins(np.array(["y", "refused"], object), ["refused"])
     (array([ 1., nan]), array(['y', None], dtype=object))
     """
-    if not codes:
+    if not stand_ins:
         return values
-    texts = {text_of(code) for code in codes}
+    texts = {text_of(level) for level in stand_ins}
+    if values.dtype.kind == "f":
+        plain = [level for level in stand_ins if not isinstance(level, str | bool)]
+        numbers = [level for level in plain if abs(level) <= MOST_REAL]
+        with np.errstate(over="ignore"):
+            texts |= set(map(text_of, np.array(numbers, np.float64).astype(values.dtype)))
     distinct, places = np.unique(values, return_inverse=True) if values.dtype != object else (values, slice(None))
     hidden = np.array([value is not None and text_of(value) in texts for value in distinct], bool)[places]
     if not hidden.any():

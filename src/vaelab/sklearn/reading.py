@@ -19,7 +19,7 @@ from vaelab.data.content import RawTable
 from vaelab.data.frames import is_frame, names_of, table_of
 from vaelab.data.kinds import find_variables
 from vaelab.data.sparse import SparseRows, is_sparse
-from vaelab.data.tables import encode_table, missing_in, without_codes
+from vaelab.data.tables import encode_table, missing_in, without_stand_ins
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
@@ -118,10 +118,10 @@ def filled_frame(X: Any, spec: DataSpec, rows: Array, library: str) -> Any:
     What was observed stays as it is, and so do the index and the columns that the model does not have.
     """
     given, table = _fitted_table(X, spec.variables or ()), spec.decode(rows)
-    codes = {column.name: column.missing for column in spec.variables or ()}
+    stand_ins = {column.name: column.missing for column in spec.variables or ()}
     for name, values in zip(given.names, given.columns, strict=True):
         if name in table:
-            values = without_codes(values, codes[name])
+            values = without_stand_ins(values, stand_ins[name])
             filled = table[name].astype(np.result_type(table[name], values), copy=True)
             observed = ~missing_in(values)
             filled[observed] = values[observed]
