@@ -258,6 +258,20 @@ def test_an_estimator_of_scikit_learn_names_its_parameters_as_the_caller_wrote_t
     assert str(refusal.value).startswith(sentence)
 
 
+IN_TABLES = {
+    "estimator": ({"estimator": {"sample": 3}}, "estimator.sample: no such setting (did you mean 'estimator.samples'"),
+    "objective": ({"objective": {"bet": 1}}, "objective.bet: no such setting (did you mean 'objective.beta'"),
+}
+
+
+@pytest.mark.parametrize("table", IN_TABLES)
+def test_an_estimator_of_scikit_learn_names_the_setting_of_a_table_that_was_meant(table):
+    options, sentence = IN_TABLES[table]
+    with pytest.raises(InputError) as refusal:
+        GaussianVAE(**options).fit(binary_data(rows=(20, 20, 20)).train.x)
+    assert str(refusal.value).startswith(sentence)
+
+
 def test_fit_names_no_table_where_a_model_has_no_encoder():
     data = binary_data(rows=(20, 20, 20))
     with pytest.raises(InputError, match=r"^log_gradient_variance: expected false"):

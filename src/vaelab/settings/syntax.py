@@ -68,7 +68,8 @@ def place_of(layer: object) -> Place:
 class Names(NamedTuple):
     """A list of settings by name: ``before``, the names with ``joint`` between them, ``after``.
 
-    Where settings are arguments, only those of the training are named; without any, ``otherwise`` is said.
+    Where settings are arguments, only those of the training are named, unless the mistake is in a table such as
+    ``estimator``. Without any, ``otherwise`` is said.
     """
 
     before: str
@@ -81,7 +82,9 @@ class Names(NamedTuple):
         """Return the list for a place, and the mistake in the setting ``key``."""
         keys = self.keys
         if place.syntax in _KEYWORDS:
-            keys = [name.removeprefix("training.") for name in keys if name.startswith("training.")]
+            in_table = "." in key.removeprefix("training.")
+            keys = [name for name in keys if in_table or name.startswith("training.")]
+            keys = [name.removeprefix("training.") for name in keys]
         if not keys:
             return self.otherwise.get(place.syntax, "")
         return self.before + self.joint.join(_named(name, place, key) for name in keys) + self.after
