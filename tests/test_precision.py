@@ -17,7 +17,7 @@ from vaelab.training import ProcessGroup, fit, fitting, train
 
 CPU = torch.device("cpu")
 needs_bfloat16 = pytest.mark.skipif(not has_bfloat16(CPU), reason="this processor does not multiply bfloat16")
-HARDWARE = "vaelab.networks.precision.has_bfloat16"
+HARDWARE = "vaelab.networks.precision._rounds"  # what has_bfloat16 asks of a processor
 DATA = binary_data(rows=(20, 20, 200))
 
 
@@ -105,7 +105,7 @@ def test_a_gpu_that_computes_bfloat16_through_float32_does_not_have_it(native, m
 )
 def test_products_of_float32_are_never_rounded(precision, instructions, rounded, expected):
     able = {"avx512_bf16": instructions}
-    with patch(HARDWARE, lambda device: rounded), patch("torch.cpu.get_capabilities", lambda: able, create=True):
+    with patch(HARDWARE, lambda kind: rounded), patch("torch.cpu.get_capabilities", lambda: able, create=True):
         assert products_in(precision, CPU) == expected
 
 
@@ -114,10 +114,7 @@ def test_a_run_records_the_precision_of_its_products_and_goes_on_with_it_elsewhe
     def train_on(rounded, **training):
         length = {"steps": 2, "batch_size": 10, **training}
         settings = resolve("gaussian-vae", {"hidden_dims": [3], "device": "cpu", "training": length})
-        with (
-            patch(HARDWARE, lambda device: rounded),
-            patch("vaelab.training.from_settings.has_bfloat16", lambda device: rounded),
-        ):
+        with patch(HARDWARE, lambda kind: rounded):
             return train(settings, tmp_path / "run", data=DATA, resume=(tmp_path / "run").exists())
 
     assert train_on(rounded)[0].settings.training.precision == recorded
@@ -138,7 +135,7 @@ def test_bfloat16_is_refused_where_products_would_be_in_float32(door, tmp_path):
         "train": lambda: train(settings, tmp_path / "run", data=DATA),
     }
     with (
-        patch(HARDWARE, lambda device: False),
+        patch(HARDWARE, lambda kind: False),
         pytest.raises(InputError, match="this hardware does not multiply bfloat16"),
     ):
         doors[door]()
@@ -146,16 +143,38 @@ def test_bfloat16_is_refused_where_products_would_be_in_float32(door, tmp_path):
 
 
 class WithOther(ProcessGroup):
-    """A rank that hears of another one, which chose float32."""
+    """A rank that hears of another one, which does not multiply bfloat16."""
 
     def all_gather(self, value):
-        return [value, "float32"]
+        return [value, False]
 
 
-@pytest.mark.parametrize(("group", "chosen"), [(ProcessGroup(), "bfloat16"), (WithOther(), "float32")])
-def test_ranks_that_call_fit_multiply_in_one_precision(group, chosen, monkeypatch):
+GROUPS = {"alone": ProcessGroup(), "with another": WithOther()}
+
+
+def products_on(monkeypatch, group, here=True, **training):
+    """Return the precisions of the products of a training, on hardware that multiplies bfloat16 if ``here``."""
     asked = []
-    monkeypatch.setattr(fitting, "choose_precision", lambda asked, device: "bfloat16")
+    monkeypatch.setattr(HARDWARE, lambda kind: here)
     monkeypatch.setattr(fitting, "products_in", lambda precision, device: asked.append(precision) or "highest")
-    fit(gaussian_vae(DATA, 2, [4], seed=0), DATA, steps=1, device="cpu", processes=group)
-    assert asked == [chosen]
+    fit(gaussian_vae(DATA, 2, [4], seed=0), DATA, steps=1, device="cpu", processes=GROUPS[group], **training)
+    return asked
+
+
+@pytest.mark.parametrize(("group", "chosen"), [("alone", "bfloat16"), ("with another", "float32")])
+def test_ranks_that_call_fit_multiply_in_one_precision(group, chosen, monkeypatch):
+    assert products_on(monkeypatch, group) == [chosen]
+
+
+def test_a_rank_that_multiplies_bfloat16_refuses_it_for_one_that_does_not(monkeypatch):
+    with pytest.raises(InputError, match="as a rank does not multiply bfloat16"):
+        products_on(monkeypatch, "with another", precision="bfloat16")
+
+
+def test_a_rank_that_lacks_bfloat16_says_so_to_the_others_before_it_refuses(monkeypatch):
+    """Otherwise the others wait for it."""
+    told = []
+    monkeypatch.setattr(WithOther, "all_gather", lambda self, value: told.append(value) or [value, True])
+    with pytest.raises(InputError, match="as this hardware does not multiply bfloat16"):
+        products_on(monkeypatch, "with another", False, precision="bfloat16")
+    assert told == [False]

@@ -254,7 +254,7 @@ def settings_of_torch():
 def test_compiling_leaves_the_settings_of_torch_as_they_were():
     model = gaussian_vae(5, 2, [4])
     before = settings_of_torch()
-    with patch("vaelab.networks.precision.has_bfloat16", lambda device: True):
+    with patch("vaelab.networks.precision._rounds", lambda kind: True):
         fit(model, binary_data(), steps=2, compile=True, precision="bfloat16")
     assert settings_of_torch() == before
 

@@ -243,7 +243,7 @@ def test_a_device_without_numbers_is_refused():
 
 
 def trained_in_bfloat16(model):
-    with patch("vaelab.networks.precision.has_bfloat16", lambda device: True):
+    with patch("vaelab.networks.precision._rounds", lambda kind: True):
         return trained(model, precision="bfloat16")
 
 

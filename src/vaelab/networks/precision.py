@@ -32,21 +32,25 @@ def matmul_precision(precision: Products) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def choose_precision(asked: str, device: torch.device) -> Precision:
+def choose_precision(asked: str, device: torch.device, on_all_ranks: bool = True) -> Precision:
     """Return the precision that ``auto`` stands for: bfloat16 where the hardware multiplies it, float32 elsewhere.
 
+    ``on_all_ranks`` says whether the hardware of every process that trains along has it.
+
     Raises:
-        InputError: bfloat16 where the hardware does not multiply it.
+        InputError: bfloat16 where the hardware, here or on another rank, does not multiply it.
 
     >>> choose_precision("float32", torch.device("cpu"))
     'float32'
     """
     if asked == "float32":
         return "float32"
-    if has_bfloat16(device):
+    here = has_bfloat16(device)
+    if here and on_all_ranks:
         return "bfloat16"
     if asked == "bfloat16":
-        raise InputError("precision: expected float32, as this hardware does not multiply bfloat16; got 'bfloat16'")
+        what = "a rank" if here else "this hardware"
+        raise InputError(f"precision: expected float32, as {what} does not multiply bfloat16; got 'bfloat16'")
     return "float32"
 
 

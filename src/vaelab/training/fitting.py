@@ -15,7 +15,7 @@ from vaelab.errors import InputError, shown
 from vaelab.estimators import Estimator
 from vaelab.models import MODELS, Counted, DensityModel, Differentiable, LatentVariableModel, Model, Pace, require_model
 from vaelab.models.table import row_of
-from vaelab.networks import Products, choose_precision, products_in
+from vaelab.networks import Products, choose_precision, has_bfloat16, products_in
 from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.runs import Run
 from vaelab.settings import Layer, TrainingSettings, resolve
@@ -122,9 +122,8 @@ def fit(
     settings, estimator, objective = chosen.settings, chosen.estimator, chosen.objective
     _require_one_learning_rate(settings, optimizer)
     settings = at_pace_of(data, settings, chosen.pace, model.known_options)
-    precision = choose_precision(settings.precision, where)
-    if "float32" in group.all_gather(precision):
-        precision = "float32"  # on all ranks, as one of them does not multiply bfloat16
+    on_all_ranks = all(group.all_gather(has_bfloat16(where)))  # before a refusal, so that all ranks refuse
+    precision = choose_precision(settings.precision, where, on_all_ranks)
     products = products_in(precision, where)
     check_fit(model, data, objective, estimator, settings)
     require_trainable(model)

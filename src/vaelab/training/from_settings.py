@@ -157,11 +157,7 @@ def _with_precision(settings: Settings, device: str, started: Settings | None, r
     if started is not None and precision in ("auto", started.training.precision):
         precision = started.training.precision
     else:
-        precision = choose_precision(precision, torch.device(device))
-        if not rounds:  # some other rank does not multiply bfloat16
-            if settings.training.precision == "bfloat16":
-                raise InputError("precision: expected float32, as a rank does not multiply bfloat16; got 'bfloat16'")
-            precision = "float32"
+        precision = choose_precision(precision, torch.device(device), rounds)
     return settings.model_copy(update={"training": settings.training.model_copy(update={"precision": precision})})
 
 
