@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from tests.test_columns import write_csv
 from vaelab.data import Column, Dataset, load_data
@@ -154,6 +155,8 @@ def kind_said(values):
         (["a,b", *["1.5,2"] * 12, "#DIV/0!,1"], "got '#DIV/0!', an error of a spreadsheet"),
         (["a,b", *["1.5,2"] * 12, "\u22121.5,1"], "a minus sign other than '-'"),
         (["a;b", *["1,5;2"] * 12], "a decimal comma, which is to be a point"),
+        (["a;b", *["1,805;2"] * 12], "separators of thousands, which are to be left out, or a decimal comma, which"),
+        (["a;b", *["0,805;2"] * 12], "got '0,805', a decimal comma"),
         (["h,w,f", *["161.5,60.5,0", "170.2,70.5,1"] * 12], "'f' looks like labels: .*--columns FILE, f: binary"),
     ],
 )
@@ -163,12 +166,18 @@ def test_a_line_that_is_no_row_is_named_with_what_to_do(lines, sentence, tmp_pat
         load_data(tmp_path / "x.csv")
 
 
-def test_a_word_that_stands_for_a_missing_value_is_no_fault_of_a_column_of_numbers(tmp_path):
-    (tmp_path / "x.csv").write_text("a,b\n" + "1.5,2.5\n" * 12 + "refused,3.5\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"if it stands for a missing value, give missing: \[refused\] there"):
+@pytest.mark.parametrize("place", [0, 12])
+@pytest.mark.parametrize("word", ["refused", "Prefer not to answer this question", "no: #1, or none"])
+def test_a_word_that_stands_for_a_missing_value_is_no_fault_of_a_column_of_numbers(word, place, tmp_path):
+    lines = ["1.5,2.5"] * 12
+    lines.insert(place, f'"{word}",3.5')
+    (tmp_path / "x.csv").write_text("\n".join(["a,b", *lines]) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"if it stands for a missing value, give missing: \[.*\] there") as refused:
         load_data(tmp_path / "x.csv")
-    data = load_data(tmp_path / "x.csv", columns={"*": {"missing": "refused"}}, split=False)
-    assert np.isnan(data.split("all").x[:, 0]).tolist() == [False] * 12 + [True]
+    assert ("units" in str(refused.value)) == (place == 0)
+    said = yaml.safe_load(str(refused.value).partition("give ")[2].removesuffix(" there"))
+    data = load_data(tmp_path / "x.csv", columns={"*": said}, split=False)
+    assert np.flatnonzero(np.isnan(data.split("all").x[:, 0])).tolist() == [place]
 
 
 def test_a_column_of_dates_can_be_left_out_of_a_frame():

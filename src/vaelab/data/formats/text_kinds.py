@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -23,8 +24,11 @@ __all__ = ["Cells", "Said", "codes_of", "said_of"]
 
 _ODD = {
     "a hexadecimal number": re.compile(r"[+-]?0x[0-9a-f]+", re.IGNORECASE),
-    "a number with separators of thousands, which is to be written without them": re.compile(
-        r"[+-]?\d{1,3}(?:[,'_. ]\d{3})+(?:[.,]\d+)?"
+    "a number with separators of thousands, which are to be left out, or a decimal comma, which is to be a point": (
+        re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+    ),
+    "a number with separators of thousands, which are to be left out": re.compile(
+        r"[+-]?[1-9]\d{0,2}(?:[,'_. ]\d{3})+(?:[.,]\d+)?"
     ),
     "a decimal comma, which is to be a point": re.compile(r"[+-]?\d*,\d+"),
     "a percentage": re.compile(r"[+-]?\d+\.?\d*\s*%"),
@@ -33,6 +37,7 @@ _ODD = {
     "an infinite number": re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE),
 }
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_LONGEST = 200  # characters of a text that an error quotes whole
 _LEVELS_TOO = ("none", "-", ".")  # missing in a column of numbers, a level in one of words
 
 
@@ -125,11 +130,13 @@ class Cells:
         called = f", {kind}" if kind != "word" else ""
         if kind == "word" and row == 0:
             called = "; if the line holds units or a second line of names, remove it"
-        elif kind == "word" and self.said is None:
-            called = (
-                "; if the cells are levels, say that the column is categorical (--columns FILE, columns= in Python); "
-                f"if it stands for a missing value, give missing: [{text[:20]}] there"
+        if kind == "word" and self.said is None:
+            called += (
+                "; if the cells are levels, say that the column is categorical (--columns FILE, columns= in Python)"
             )
+            if len(text) <= _LONGEST:
+                quoted = json.dumps(text, ensure_ascii=False)
+                called += f"; if it stands for a missing value, give missing: [{quoted}] there"
         where = f"{self.path}: line {self.lines[row]}, {self.called}"
         raise InputError(f"{where}: expected a number; got {_short(text)}{called}")
 
