@@ -121,10 +121,19 @@ def test_files_of_other_programs_are_named(name, head, called):
 COUNTS = np.random.default_rng(2).integers(0, 5, (30, 2)) + 0.5
 DOUBTFUL = {
     "a code below zero": ({"t": np.where(np.arange(30) % 9, 36.5 + np.arange(30) / 30, -99)}, "'t' has -99 in 4 of 30"),
-    "a code above": ({"t": np.where(np.arange(30) % 9, 3.5 + np.arange(30) / 30, 999)}, "say missing: 999"),
+    "a code above": (
+        {"t": np.where(np.arange(30) % 9, 3.5 + np.arange(30) / 30, 999)},
+        "columns={'t': {'kind': 'real', 'missing': [999]}}",
+    ),
     "capitals": ({"t": ["Yes", "yes", "no"] * 10}, "'t' differ in capitals or blanks alone, 'Yes', 'yes'"),
-    "blanks": ({"t": ["a b", "ab", "c"] * 10}, "'t' differ in capitals or blanks alone"),
+    "blanks": ({"t": ["a b", "a  b", "c"] * 10}, "'t' differ in capitals or blanks alone"),
     "totals": (dict(zip("ab", np.vstack([COUNTS, COUNTS.sum(0)]).T, strict=True)), "holds the sums of all rows"),
+    "two below zero": ({"t": [-9, -99, 1, 2, 3.5] * 6}, "-9 in 6 and -99 in 6 of 30 rows, and else 1...3.5"),
+    "a level": ({"t": [1, 2, 3, 4, 99] * 6}, "'kind': 'categorical', 'missing': [99]"),
+    "one price": ({"t": [*np.arange(29) + 0.5, 999]}, None),
+    "one loss": ({"t": [*np.arange(29) + 0.5, -9]}, None),
+    "two words and one": ({"t": ["1 1", "11", "2"] * 10}, None),
+    "bytes": ({"t": np.array([1, 2, 100] * 10, np.int8)}, None),
     "temperatures below zero": ({"t": [-9.0, -8.5, 3.25] * 10}, None),
     "ages": ({"t": [99.0, 98.5, 12.25] * 10}, None),
     "levels": ({"t": ["a", "b", "c"] * 10}, None),
@@ -141,7 +150,7 @@ def test_what_may_be_meant_in_another_way_is_noted(columns, sentence):
 
 
 def kind_said(values):
-    return "categorical" if isinstance(values[0], str) else "real"
+    return "real" if any(value != int(value) for value in values if not isinstance(value, str)) else "categorical"
 
 
 @pytest.mark.parametrize(
@@ -215,3 +224,12 @@ def test_what_several_names_say_of_a_column_adds_up(turn):
     assert choice_of(columns, "q1") == Choice("real", missing=(9, -9))
     assert choice_of(columns, "q2") == Choice("drop", missing=(-9,))
     assert choice_of(columns[1:-1], "x") is None
+
+
+def test_what_a_note_on_missing_values_says_can_be_followed(tmp_path):
+    (tmp_path / "x.csv").write_text("a: b,c\n" + "1.5,0.5\n" * 12 + "-99,0.5\n", encoding="utf-8")
+    (note,) = load_data(tmp_path / "x.csv", columns={"*": "real"}, split=False).notes
+    line = re.search("say so with the line (.*) in a file for --columns$", note)[1]
+    data = load_data(tmp_path / "x.csv", columns={"*": "real"} | yaml.safe_load(line), split=False)
+    assert np.isnan(data.split("all").x[:, 0]).tolist() == [False] * 12 + [True]
+    assert "-99" not in " ".join(data.notes).replace("written as '-99'", "")

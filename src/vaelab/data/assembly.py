@@ -99,7 +99,7 @@ def _of_table(
     variables, found = options.variables, _left_out(table, options)
     if variables is None:
         variables, found = find_variables(where, table, options)
-        found += doubts_about(table, variables)
+        found += doubts_about(table, variables, options)
     rows: Array = encode_table(where, table, variables)
     kind = kind_of(variables)
     if kind == "binary" and not np.isnan(rows).any():

@@ -94,9 +94,8 @@ def without_stand_ins(values: Array, stand_ins: Sequence[Level]) -> Array:
     texts = {text_of(level) for level in stand_ins}
     if values.dtype.kind == "f":
         plain = [level for level in stand_ins if not isinstance(level, str | bool)]
-        numbers = [level for level in plain if abs(level) <= MOST_REAL]
-        with np.errstate(over="ignore"):
-            texts |= set(map(text_of, np.array(numbers, np.float64).astype(values.dtype)))
+        numbers = [level for level in plain if abs(level) <= np.finfo(values.dtype).max]
+        texts |= set(map(text_of, np.array(numbers, np.float64).astype(values.dtype)))
     distinct, places = np.unique(values, return_inverse=True) if values.dtype != object else (values, slice(None))
     hidden = np.array([value is not None and text_of(value) in texts for value in distinct], bool)[places]
     if not hidden.any():
