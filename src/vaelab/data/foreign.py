@@ -30,9 +30,10 @@ _FILES = (
     Foreign(
         "an SPSS file",
         f"save it as .csv in SPSS, or {_in_python('pandas.read_spss')}",
-        (".sav", ".por"),
+        (".sav",),
         (b"$FL2@(#)",),
     ),
+    Foreign("a portable SPSS file", "save it as .csv in SPSS", (".por",)),
     Foreign(
         "a Stata file",
         f"save it as .csv in Stata (export delimited), or {_in_python('pandas.read_stata')}",
