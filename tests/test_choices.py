@@ -105,6 +105,7 @@ def test_what_is_no_choice_is_refused(said):
         ("x.XLS", b"", "Excel"),
         ("x.csv", b"\xd0\xcf\x11\xe0", "Excel"),
         ("x.sav", b"$FL2@(#)", "SPSS"),
+        ("x.por", b"", "portable SPSS"),
         ("x.dta", b"", "Stata"),
         ("x.rdata", b"RDX3\n", "R file"),
         ("x.jsonl", b"{", "JSON lines"),
@@ -166,6 +167,10 @@ def kind_said(values):
         (["a;b", *["1,5;2"] * 12], "a decimal comma, which is to be a point"),
         (["a;b", *["1,805;2"] * 12], "separators of thousands, which are to be left out, or a decimal comma, which"),
         (["a;b", *["0,805;2"] * 12], "got '0,805', a decimal comma"),
+        (
+            ["p,q,f", *["0,16,0", "3,5,1"] * 12],
+            "'f' looks like labels: .*, f: binary and .*\": count; .* call them pixel0",
+        ),
         (["h,w,f", *["161.5,60.5,0", "170.2,70.5,1"] * 12], "'f' looks like labels: .*--columns FILE, f: binary"),
     ],
 )

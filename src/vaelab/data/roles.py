@@ -220,15 +220,24 @@ def require_no_labels(
                 other = options.way("call all columns pixel0, pixel1, ...", "give columns=['pixel0', 'pixel1', ...]")
                 other += options.way(" or save images (N, H, W)", " or images (N, H, W)")
             else:
-                kind = "binary" if summary.bits[column] else "categorical"
-                said = options.way(
-                    f"--columns FILE, {names[column]}: {kind}", f"columns={{{names[column]!r}: {kind!r}}}"
-                )
-                other = f"say what it is with {said}"
+                other = _way_for_observed(names[column], bool(summary.bits[column]), bool(real), options)
             raise InputError(
                 f"{where}: {called} looks like labels: it holds all of {low:g}...{high:g}, the others {others}; "
                 f"if it holds labels, {way}; if not, {other}"
             )
+
+
+def _way_for_observed(name: str, is_bits: bool, others_are_real: bool, options: ReadOptions) -> str:
+    """Return how to say that a named column is observed; whole numbers beside it need a kind too, or are pixels."""
+    kind = "binary" if is_bits else "categorical"
+    if others_are_real:
+        way = options.way(f"--columns FILE, {name}: {kind}", f"columns={{{name!r}: {kind!r}}}")
+        return f"say what it is with {way}"
+    way = options.way(
+        f'--columns FILE, {name}: {kind} and in the next line "*": count',
+        f"columns={{{name!r}: {kind!r}, '*': 'count'}}",
+    )
+    return f"say what it and the others are, such as {way}; if all are grey levels, call them pixel0, pixel1, ..."
 
 
 def _stem(name: str) -> str:

@@ -16,12 +16,16 @@ def way_out(summary: Summary, options: ReadOptions, named: bool) -> str:
     kinds = options.way("--columns FILE, a YAML file with lines such as ", "columns=")
     low, high = float(summary.low.min()), float(summary.high.max())
     if (summary.two and low != 0) or low == high:
-        return "recode them as 0 and 1" + (f", or say so with {kinds}{_every(options, 'binary')}" if named else "")
+        two_levels = named and (summary.low < summary.high).all()  # in each column
+        return "recode them as 0 and 1" + (f", or say so with {kinds}{_every(options, 'binary')}" if two_levels else "")
     if low < 0 or (not summary.whole.all() and high < 1.01):
         near = ", with numpy.clip if they are rounding errors" if low > -0.01 and high < 1.01 else ""
         missing = ""
         if summary.whole.all():
-            say = f"say so with {kinds}{_every(options, {'missing': [int(low)]})}" if named else "put NaN there"
+            say = f"say so with {kinds}{_every(options, {'missing': [int(low)]})}"
+            if not named:
+                of_table = options.way("", f", or, for a table of shape (N, X), {say}")
+                say = f"put NaN there, in an array of real numbers{of_table}"
             missing = f"; if {low:g} marks a missing answer, {say}"
         return f"bring them into [0, 1] yourself{near}{missing}, or keep them as real numbers with {numbers}"
     white = next((usual for usual in (255, 65535) if usual // 2 < high <= usual), high)
