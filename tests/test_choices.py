@@ -157,7 +157,7 @@ def kind_said(values):
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        (["A survey", "a,b,c", "1,0,1"], "line 2: expected 1 cells; got 3; if line 1 is a title, remove it"),
+        (["A survey", "a,b,c", "1,0,1"], "line 2: expected 1 cell; got 3; if line 1 is a title, remove it"),
         (["A survey,", "a,b", "1,0"], "if line 1 is a title, remove it"),
         (["A survey", "", "a,b", "1,0"], "line 2 is empty; .*; if line 1 is a title, remove it"),
         (["a,b", "cm,kg", *["1.5,2"] * 12], "line 2, column 'a': .*; if the line holds units"),
@@ -238,3 +238,10 @@ def test_what_a_note_on_missing_values_says_can_be_followed(tmp_path):
     data = load_data(tmp_path / "x.csv", columns={"*": "real"} | yaml.safe_load(line), split=False)
     assert np.isnan(data.split("all").x[:, 0]).tolist() == [False] * 12 + [True]
     assert "-99" not in " ".join(data.notes).replace("written as '-99'", "")
+
+
+def test_numbers_of_numpy_are_values_of_a_choice():
+    said = {"kind": "binary", "levels": list(np.array([1, 2])), "one": np.float64(2), "missing": np.int64(-9)}
+    (_, choice), (_, several) = choices_of({"a": said, "b": {"missing": [np.int8(9), "no"]}})
+    assert repr(choice) == "Choice(kind='binary', levels=(1, 2), one=2.0, missing=(-9,))"
+    assert several.missing == (9, "no")

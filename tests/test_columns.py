@@ -122,7 +122,10 @@ def test_groups_join_neighbours_of_one_kind():
         ),
         ({"visit": "count"}, r"columns: there is no column 'visit' \(did you mean 'visits'\?\)"),
         ({"visits": "counts"}, r"columns: visits: kind: expected one of .*; got 'counts' \(did you mean 'count'\?\)"),
-        ({"visits": {"type": "count"}}, "columns: visits: expected a kind, or kind, levels, one and missing; got"),
+        (
+            {"visits": {"type": "count"}},
+            "columns: visits: expected a kind, or a mapping with kind or missing, with levels and one if needed; got",
+        ),
         ({"visits": "binary"}, r"column 'visits': expected two levels, as it is binary; got \[0, 1, 2, 3, 4, 5, .*\]"),
         ({"visits": "unit"}, r"column 'visits': expected numbers in \[0, 1\], as it is unit; got 2 in row 2"),
         ({"visits": "drop", "colour": "real"}, "column 'colour': expected finite numbers .*; got text such as 'red'"),

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from vaelab.data.variables import Column, ColumnKind, Level
 from vaelab.errors import InputError, require_choice, shown
 
@@ -104,22 +106,32 @@ def _choice(where: str, value: object) -> Choice:
         or not {"kind", "missing"} & set(said)
         or not set(said) <= {"kind", "levels", "one", "missing"}
     ):
-        raise InputError(f"{where}: expected a kind, or kind, levels, one and missing; got {shown(value)}")
-    kind, levels, one = said.get("kind"), said.get("levels"), said.get("one")
+        raise InputError(
+            f"{where}: expected a kind, or a mapping with kind or missing, with levels and one if needed; "
+            f"got {shown(value)}"
+        )
+    kind, levels, one = said.get("kind"), said.get("levels"), _plain(said.get("one"))
     if kind is not None:
         require_choice(f"{where}: kind", kind, (*get_args(ColumnKind), "drop"))
     if levels is not None and (kind not in ("binary", "categorical") or not isinstance(levels, list | tuple)):
         raise InputError(f"{where}: levels: expected a list, of a binary or categorical column; got {shown(levels)}")
     if one is not None and (kind != "binary" or not isinstance(one, Level)):
         raise InputError(f"{where}: one: expected the level that is 1, of a binary column; got {shown(one)}")
-    return Choice(kind, None if levels is None else tuple(levels), one, _codes(where, said.get("missing", ())))
+    return Choice(
+        kind, None if levels is None else tuple(map(_plain, levels)), one, _missing(where, said.get("missing", ()))
+    )
 
 
-def _codes(where: str, missing: object) -> tuple[Level, ...]:
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as one of Python, and anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _missing(where: str, missing: object) -> tuple[Level, ...]:
     """Return the values that stand for a missing one: one value, or a list of them."""
-    codes = tuple(missing) if isinstance(missing, list | tuple) else (missing,)
-    if not all(isinstance(code, Level) and code == code for code in codes):
+    values = tuple(map(_plain, missing if isinstance(missing, list | tuple) else [missing]))
+    if not all(isinstance(value, Level) and value == value for value in values):
         raise InputError(
             f"{where}: missing: expected a value that stands for a missing one, or a list; got {shown(missing)}"
         )
-    return codes
+    return values

@@ -97,7 +97,8 @@ def rows_of_cells(
             way = (
                 f"; {TITLE}" if layout.width == 1 else "; if it is a remark, remove the line" if len(cells) == 1 else ""
             )
-            raise InputError(f"{path}: line {number}: expected {layout.width} cells; got {len(cells)}{way}")
+            cell = "cell" if layout.width == 1 else "cells"
+            raise InputError(f"{path}: line {number}: expected {layout.width} {cell}; got {len(cells)}{way}")
         yield number, cells
 
 
