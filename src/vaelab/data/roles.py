@@ -143,7 +143,7 @@ def _whole(path: object, name: str, column: Array) -> npt.NDArray[np.int64]:
         low, high = column.min(), column.max()
         raise InputError(
             f"{path}: expected whole numbers as labels; column {name!r} has real ones in [{low:g}, {high:g}]; if it is "
-            f"observed, give it another name"
+            "observed, give it another name"
         )
     return column.astype(np.int64)
 

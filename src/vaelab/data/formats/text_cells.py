@@ -13,7 +13,7 @@ import numpy as np
 
 from vaelab.data.content import Content, RawTable
 from vaelab.data.formats.missing import note_of_missing
-from vaelab.data.formats.text_kinds import Cells, codes_of, said_of
+from vaelab.data.formats.text_kinds import Cells, said_of, stand_ins_of
 from vaelab.data.formats.text_layout import TITLE, Layout, numbered_names
 from vaelab.data.naming import listed
 from vaelab.data.opening import require_fits
@@ -66,7 +66,7 @@ def read_cells(path: Path, layout: Layout, blocks: Iterable[tuple[int, list[str]
             np.frombuffer(column, np.int32),
             lines,
             said_of(names[place], options),
-            codes_of(names[place], options),
+            stand_ins_of(names[place], options),
         )
         for place, (texts, column) in enumerate(zip(known, codes, strict=True))
     ]

@@ -20,7 +20,7 @@ from vaelab.data.tables import text_of
 from vaelab.data.values import Array, ReadOptions
 from vaelab.errors import InputError
 
-__all__ = ["Cells", "Said", "codes_of", "said_of"]
+__all__ = ["Cells", "Said", "said_of", "stand_ins_of"]
 
 _ODD = {
     "a hexadecimal number": re.compile(r"[+-]?0x[0-9a-f]+", re.IGNORECASE),
@@ -44,7 +44,7 @@ _LEVELS_TOO = ("none", "-", ".")  # missing in a column of numbers, a level in o
 Said = Literal["text", "numbers", "either"]
 
 
-def codes_of(name: str, options: ReadOptions) -> frozenset[str]:
+def stand_ins_of(name: str, options: ReadOptions) -> frozenset[str]:
     """Return the texts that stand for a missing value in a column, as the user or the model says."""
     choice = choice_of(options.columns, name)
     known = next((column.missing for column in options.variables or () if column.name == name), ())
