@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-import sklearn.mixture  # noqa: F401 - as its first import, and not a training, draws from Python's generator
 import torch
 
 from tests.laws import TABLE, binary_data, largest_difference

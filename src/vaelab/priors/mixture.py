@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Integral
@@ -196,14 +197,10 @@ class _Search:
 
     def fit(self, count: int) -> bool:
         """Fit roughly: the best of several starts on some codes, then on all codes; return whether a fit was found."""
-        from sklearn.mixture import (
-            GaussianMixture,
-        )  # imported here, because it takes a second and only fitting needs it
-
         some = self.codes
         if len(some) > (few := max(_FEW, 10 * count)):
             some = some[np.random.default_rng(self.seed).permutation(len(some))[:few]]
-        mixture = GaussianMixture(
+        mixture = _gaussian_mixture()(
             count, covariance_type=self.covariance, random_state=self.seed, n_init=_STARTS, max_iter=_ITERATIONS
         )
         self.rough.add(count)
@@ -239,3 +236,15 @@ class _Search:
             count = int(mixture.n_components)
             self.mixtures[count], self.bic[count] = mixture, float(mixture.bic(codes))
         return True
+
+
+def _gaussian_mixture() -> type[GaussianMixture]:
+    """Return scikit-learn's class. Its first import draws from Python's generator, which is then set back.
+
+    It is imported here, because it takes a second and only fitting needs it.
+    """
+    before = random.getstate()
+    from sklearn.mixture import GaussianMixture
+
+    random.setstate(before)
+    return GaussianMixture
