@@ -56,7 +56,7 @@ def train(folder: Path, name: str, label: str, seed: int) -> Row:
     whole = load_data(folder / f"{name}.npz")
     splits = {part: whole.splits[part] for part in ("train", "validation")}
     data = Dataset(whole.name, splits, whole.kind, whole.scale)
-    settings = for_data(resolve("bernoulli-vae", {"seed": seed}, ESTIMATORS[label]), data)
+    settings: Any = for_data(resolve("bernoulli-vae", {"seed": seed}, ESTIMATORS[label]), data)
     with seeded(seed, "weights"):
         model = settings.build_model(data)
     started = time.process_time()

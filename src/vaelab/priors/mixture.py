@@ -238,7 +238,7 @@ class _Search:
         return True
 
 
-def _gaussian_mixture() -> type[GaussianMixture]:
+def _gaussian_mixture() -> Any:
     """Return scikit-learn's class. Its first import draws from Python's generator, which is then set back.
 
     It is imported here, because it takes a second and only fitting needs it.
