@@ -78,7 +78,7 @@ RECIPES: dict[str, Recipe] = {
         86.76,
         BURDA,
         "gaussian-vae",
-        ONE_LAYER | _warm(20_000) | {"training": _training(400_000, 250, 1e-3)},
+        ONE_LAYER | _warm(20_000) | {"training": _training(1_000_000, 250, 1e-3)},
         training_rows=_OF_BURDA,
         others="86.31",
     ),
