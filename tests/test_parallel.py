@@ -253,9 +253,9 @@ from tests.parallel_process import COMMON
 from vaelab.errors import InputError
 from vaelab.settings import resolve
 torch.set_num_threads(1)
-rank, fit = int(os.environ["RANK"]), room.fit
-precision_of.has_bfloat16 = room.has_bfloat16 = lambda device: True
-room.choose_precision = lambda asked, device: "bfloat16" if asked == "auto" and rank == 0 else "float32"
+rank, fit, choose = int(os.environ["RANK"]), room.fit, room.choose_precision
+precision_of._rounds = lambda kind: True
+room.choose_precision = lambda asked, *others: "float32" if asked == "auto" and rank else choose(asked, *others)
 room.fit = lambda *args, **options: print(options["settings"].precision, flush=True) or fit(*args, **options)
 for number, script in enumerate(sys.argv[2:]):
     seed, more, precision = 0, {}, "auto"
