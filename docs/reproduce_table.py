@@ -47,8 +47,9 @@ def _line(name: str, recipe: Any, record: dict[str, Any]) -> str:
     others = f"; others {recipe.others}" if recipe.others else ""
     changed = "".join(f" `{word}`" for word in record["changes"])
     stopped = "" if record["steps"] == record["steps_planned"] else f" of {record['steps_planned']:,}"
+    start = f" from the weights of `{record['start']}`" if record.get("start") else ""
     cells = [
-        f"`{name}`{changed}: {recipe.title}; {recipe.training_rows:,} images, {recipe.binarisation}",
+        f"`{name}`{changed}{start}: {recipe.title}; {recipe.training_rows:,} images, {recipe.binarisation}",
         f"{figure}{recipe.source}{others}",
         f"**{-here:.2f} ± {error:.2f}** ({bound})",
         f"{-elbo:.2f} ± {elbo_error:.2f}",

@@ -5,7 +5,8 @@
 A row is trained into a run directory, DIR/ROW-SEED, and evaluated on the test split; the result is added to
 benchmarks/results/reproduce.json, where it replaces that of the same training on the same hardware alone. The same
 command goes on with a training that was stopped: by Ctrl-C, by SIGTERM, or after --minutes. Settings after the row
-replace those of the recipe. Without a row, the rows are listed.
+replace those of the recipe. A row that starts from the weights of another trains that one first, if its run is not in
+DIR or not finished; --minutes then holds for each of the two. Without a row, the rows are listed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from recipes import RECIPES
 from records import RESULTS, add_record
-from training import reproduce
+from training import reproduce, rows_to_train
 
 from vaelab.errors import InputError
 
@@ -36,12 +37,16 @@ def main() -> None:
             figure = "" if recipe.published is None else f", published {recipe.published:.2f}"
             print(f"{name:20} {recipe.title}{figure}")
         return
-    try:
-        record = reproduce(asked.row, asked.words, asked.out, asked.device, asked.seed, asked.steps, asked.minutes)
-    except InputError as refusal:
-        parser.error(str(refusal))
-    add_record(record, asked.results)
-    print(record)
+    for row in rows_to_train(asked.row, asked.out, asked.seed):
+        words, steps = (asked.words, asked.steps) if row == asked.row else ([], None)
+        try:
+            record = reproduce(row, words, asked.out, asked.device, asked.seed, steps, asked.minutes)
+        except InputError as refusal:
+            parser.error(str(refusal))
+        add_record(record, asked.results)
+        print(record)
+        if record["steps"] < record["steps_planned"]:
+            break
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ class Recipe:
         published_bound: the bound of the figure, where it is another one.
         training_rows: how many of the first 60 000 images train; the others choose the weights.
         binarisation: the protocol of the data.
+        start: the row whose weights the training starts from, instead of random ones.
     """
 
     title: str
@@ -42,6 +43,7 @@ class Recipe:
     published_bound: str = "iwae-5000"
     training_rows: int = 50_000
     binarisation: Binarisation = "dynamic"
+    start: str | None = None
     others: str = field(default="", kw_only=True)  # figures of other implementations of the same row
 
 
@@ -89,7 +91,7 @@ RECIPES: dict[str, Recipe] = {
         "gaussian-vae",
         ONE_LAYER
         | _warm(20_000)
-        | {"estimator": {"name": "pathwise", "samples": 5}, "training": _training(350_000, 250, 1e-3)},
+        | {"estimator": {"name": "pathwise", "samples": 5}, "training": _training(350_000, 400, 2e-3)},
         training_rows=_OF_BURDA,
     ),
     "iwae-5": Recipe(
@@ -97,7 +99,7 @@ RECIPES: dict[str, Recipe] = {
         85.54,
         BURDA,
         "gaussian-vae",
-        ONE_LAYER | _iwae(5) | {"training": _training(400_000, 250, 1e-3)},
+        ONE_LAYER | _iwae(5) | {"training": _training(400_000, 400, 2e-3)},
         training_rows=_OF_BURDA,
         others="85.18",
     ),
@@ -106,8 +108,9 @@ RECIPES: dict[str, Recipe] = {
         84.78,
         BURDA,
         "gaussian-vae",
-        ONE_LAYER | _iwae(50) | {"training": _training(130_000, 400, 2e-3)},
+        ONE_LAYER | _iwae(50) | {"training": _training(150_000, 400, 2e-3)},
         training_rows=_OF_BURDA,
+        start="iwae-5",
         others="84.37 (64 codes)",
     ),
     "vae-two-layers": Recipe(
@@ -115,7 +118,7 @@ RECIPES: dict[str, Recipe] = {
         85.33,
         f"[Burda et al. (2016)](https://arxiv.org/abs/1509.00519), {UNCHECKED}",
         "deep-gaussian-vae",
-        TWO_LAYERS | _warm(20_000) | {"training": _training(250_000, 250, 1e-3)},
+        TWO_LAYERS | _warm(20_000) | {"training": _training(250_000, 400, 1e-3)},
         training_rows=_OF_BURDA,
     ),
     "iwae-50-two-layers": Recipe(
@@ -123,7 +126,7 @@ RECIPES: dict[str, Recipe] = {
         82.90,
         BURDA,
         "deep-gaussian-vae",
-        TWO_LAYERS | _iwae(50) | {"training": _training(200_000, 100, 1e-3)},
+        TWO_LAYERS | _iwae(50) | {"training": _training(200_000, 250, 1e-3)},
         training_rows=_OF_BURDA,
         others="83.29",
     ),
@@ -132,7 +135,7 @@ RECIPES: dict[str, Recipe] = {
         84.45,
         "repeated by [Korenic](https://github.com/andrejkorenic/reconstruction-likelihood-clustering)",
         "gaussian-vae",
-        GATED | _warm(10_000) | {"training": _training(120_000, 250, 1e-3)},
+        GATED | _warm(10_000) | {"training": _training(200_000, 500, 1e-3)},
     ),
     "gated-mixture": Recipe(
         "Gated MLP 300-300-40, prior of 500 normal components",

@@ -16,10 +16,10 @@ from recipes import RECIPES, Recipe
 import vaelab
 from vaelab.data import Dataset, Split
 from vaelab.runs import Run
-from vaelab.settings import parse_overrides, resolve
-from vaelab.training import train
+from vaelab.settings import Settings, parse_overrides, resolve
+from vaelab.training import FitResult, train
 
-__all__ = ["data_of", "reproduce"]
+__all__ = ["data_of", "reproduce", "rows_to_train"]
 
 
 def data_of(recipe: Recipe) -> Dataset:
@@ -32,6 +32,15 @@ def data_of(recipe: Recipe) -> Dataset:
     y = np.concatenate([data.train.labels, data.validation.labels])
     splits = {"train": Split(x[:count], y[:count]), "validation": Split(x[count:], y[count:]), "test": data.test}
     return Dataset(f"mnist-{count}", splits, "grey", 255, data.image_shape, binarisation=recipe.binarisation)
+
+
+def rows_to_train(row: str, out: Path, seed: int) -> list[str]:
+    """Return the row, after the row whose weights it starts from unless that one is finished."""
+    start = RECIPES[row].start
+    folder = out / f"{start}-{seed}"
+    if start is None or ((folder / "config.json").exists() and Run(folder).finished):
+        return [row]
+    return [start, row]
 
 
 def reproduce(
@@ -55,9 +64,13 @@ def reproduce(
     changes = [*words, *([] if steps is None else [f"steps={steps}"])]
     folder = out / "-".join([row, *(word.replace("=", "-") for word in changes), str(seed)])
     with _stopped_after(minutes):
-        run, result = train(settings, folder, data=data, resume=True)
+        if recipe.start is None or any((folder / "checkpoints").glob("*.pt")):
+            run, result = train(settings, folder, data=data, resume=True)
+        else:
+            run, result = _train_from(out / f"{recipe.start}-{seed}", settings, folder, data)
     record = {
         "row": row,
+        "start": recipe.start,
         "changes": words,
         "seed": seed,
         "steps": result.steps,
@@ -71,6 +84,24 @@ def reproduce(
         "vaelab": vaelab.__version__,
     }
     return record | _evaluated(run, data, recipe.samples)
+
+
+def _train_from(start: Path, settings: Settings, folder: Path, data: Dataset) -> tuple[Run, FitResult]:
+    """Train from the selected weights of the finished run of another row, into a run directory without a checkpoint."""
+    model = Run(start).load_model()
+    settings = settings.model_copy(update={"data": data.name, "binarisation": data.binarisation})
+    run = Run.create(folder, settings, data, overwrite=True)
+    result = vaelab.fit(
+        model,
+        data,
+        estimator=settings.build_estimator(model),
+        objective=settings.build_objective(),
+        settings=settings.training,
+        seed=settings.seed,
+        device=settings.device,
+        run=run,
+    )
+    return run, result
 
 
 def _evaluated(run: Run, data: Dataset, samples: int) -> dict[str, Any]:
