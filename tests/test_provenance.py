@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from scipy import sparse
@@ -64,6 +65,9 @@ COMPLETE = {
     "pandas of several types": FRAME.astype({"a": "float32", "b": "Int8", "c": bool}),
     "pandas sparse": FRAME.astype(pd.SparseDtype("int64", 0)),
     "polars": pl.DataFrame(BITS, schema=list(NAMES)),
+    "pyarrow": pa.table(dict(zip(NAMES, BITS.T, strict=True))),
+    "pyarrow batch": pa.record_batch(dict(zip(NAMES, BITS.T, strict=True))),
+    "pyarrow bool": pa.table(dict(zip(NAMES, BITS.T.astype(bool), strict=True))),
     "tensors": torch.utils.data.TensorDataset(torch.from_numpy(BITS)),
     "items": Items(),
     "subset": torch.utils.data.Subset(Items(), range(60)),
@@ -82,6 +86,8 @@ WITH_GAPS = {
     "pandas Int64": with_na("Int64"),
     "pandas boolean": with_na("boolean"),
     "polars": pl.DataFrame(OBJECTS.tolist(), schema=list(NAMES), orient="row"),
+    "pyarrow": pa.table(dict(zip(NAMES, OBJECTS.T.tolist(), strict=True))),
+    "pyarrow batch of bools": pa.record_batch(dict(zip(NAMES, np.where(GAPS, None, BITS > 0).T.tolist(), strict=True))),
     "polars bool": pl.DataFrame(OBJECTS.tolist(), schema=dict.fromkeys(NAMES, pl.Int8), orient="row").cast(pl.Boolean),
 }
 
@@ -118,6 +124,7 @@ def test_labels_come_with_the_items_or_are_a_column_or_text():
         Dataset.from_arrays(frame.drop(columns="animal"), "number"),
         Dataset.from_arrays(frame.drop(columns="number"), "animal"),
         Dataset.from_arrays(pl.from_pandas(frame).drop("number"), "animal"),
+        Dataset.from_arrays(pa.Table.from_pandas(frame).drop_columns("number"), "animal"),
         Dataset.from_arrays(BITS, WORDS),
         Dataset.from_arrays(BITS, pd.Series(WORDS)),
         Dataset.from_arrays(anndata, "cell"),
@@ -136,7 +143,12 @@ def test_a_frame_is_the_data_set_of_its_file(tmp_path):
     )
     frame.to_csv(tmp_path / "people.csv", index=False)
     of_file = load_data(tmp_path / "people.csv")
-    for given in (frame, pl.from_pandas(frame), frame.astype({"colour": "category", "smokes": "string"})):
+    for given in (
+        frame,
+        pl.from_pandas(frame),
+        pa.Table.from_pandas(frame, preserve_index=False),
+        frame.astype({"colour": "category", "smokes": "string"}),
+    ):
         data = Dataset.from_arrays(given)
         assert data.sha256() == of_file.sha256()
         assert data.variables == of_file.variables
@@ -157,6 +169,10 @@ def test_a_frame_is_the_data_set_of_its_file(tmp_path):
             "x: column 't': expected numbers, booleans or text, .*; got 'a' beside numbers",
         ),
         (pl.DataFrame({"t": [[1], [2]]}), "x: column 't': .*; got array"),
+        (pa.table({"t": [[1], [2]]}), "x: column 't': .*; got array"),
+        (pa.table([[1], [2]], ["a", "a"]), "expected different names of columns; got 'a' more than once"),
+        (pl.DataFrame({"t": [1]}).to_struct(), r"got Series of records; .*: x\.struct\.unnest\(\)"),
+        (FRAME.to_records(), r"got recarray of records; make a frame of it: pandas\.DataFrame\(x\)"),
         (pl.LazyFrame({"t": [1]}), r"got LazyFrame; x\.collect\(\) makes a frame of it"),
         (pd.DataFrame([[1, 0]], columns=["a", "a"]), "expected different names of columns; got 'a' more than once"),
         (pd.DataFrame(), r"x: expected at least one row and one column; got shape \(0, 0\)"),

@@ -417,6 +417,23 @@ def test_imputation_leaves_everything_else_of_the_rows_as_it_is():
     assert vae.reconstruct(frame).index.equals(frame.index)
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_a_frame_comes_back_in_its_library(library):
+    import pandas
+    import polars
+    import pyarrow
+
+    frame = pandas.DataFrame({"colour": ["red", "blue", None] * 20, "ok": [True, False] * 30, "id": range(60)})
+    into = {"pandas": lambda frame: frame, "polars": polars.from_pandas, "pyarrow": pyarrow.Table.from_pandas}[library]
+    vae = small("GaussianVAE", columns={"id": "drop"}).fit(into(frame))
+    assert list(vae.feature_names_in_) == ["colour", "ok", "id"]
+    filled = vae.impute(into(frame))
+    assert type(filled) is type(into(frame))
+    assert np.array_equal(np.array(filled["ok"]), frame["ok"])
+    assert np.array_equal(np.array(filled["id"]), frame["id"])
+    assert set(np.array(filled["colour"])) == {"red", "blue"}
+
+
 def test_columns_say_what_the_columns_of_a_frame_are():
     import pandas
 

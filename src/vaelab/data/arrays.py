@@ -104,6 +104,11 @@ def _require_own_names(own: tuple[str, ...], names: tuple[str, ...] | None) -> N
 
 def as_array(argument: str, value: Any) -> Array:
     """Return an array of NumPy, a tensor or a nested list as an array; NaN where a value is masked."""
+    if getattr(getattr(value, "dtype", None), "fields", None):  # of NumPy, or a series of structs of polars
+        raise InputError(
+            f"{argument}: expected {_EXPECTED}; got {type(value).__name__} of records; make a frame of it: "
+            f"{'x.struct.unnest()' if hasattr(value, 'struct') else 'pandas.DataFrame(x)'}"
+        )
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         tensor: Array = (value.float() if value.dtype == torch.bfloat16 else value).numpy()

@@ -146,9 +146,9 @@ class Dataset:
     ) -> Dataset:
         """Return a data set of rows (N, X) or images (N, H, W) of any provenance.
 
-        That is: NumPy arrays, masked or not, torch tensors, nested lists, frames of pandas or polars, matrices of
-        scipy.sparse (which stay sparse), AnnData, and map-style data sets of torch, whose items are rows or pairs of a
-        row and a label. NaN, None and NA mark missing values.
+        That is: NumPy arrays, masked or not, torch tensors, nested lists, frames of pandas or polars, tables and record
+        batches of pyarrow, matrices of scipy.sparse (which stay sparse), AnnData, and map-style data sets of torch,
+        whose items are rows or pairs of a row and a label. NaN, None and NA mark missing values.
 
         Kind and scale are found by the rule of files: 0 and 1 are bits, real numbers in [0, 1] and uint8 values above
         127 are grey levels; for other values say what they are with ``values`` or ``scale``. The columns of a frame

@@ -1,4 +1,4 @@
-"""Tables of other libraries (pandas, polars) as columns: their names and methods are used, nothing is imported."""
+"""Tables of other libraries (pandas, polars, pyarrow) as columns, by their names and methods; none is imported."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _NO_VALUES = ("NAType", "NaTType")  # of pandas
 
 
 def is_frame(value: object) -> bool:
-    """Return whether a value is a table with named columns, of pandas, of polars or of a library like them."""
-    return hasattr(value, "to_numpy") and hasattr(value, "columns")
+    """Return whether a value is a table with named columns: of pandas, polars, pyarrow or a library like them."""
+    return (hasattr(value, "to_numpy") or _is_of_arrow(value)) and hasattr(value, "columns")
 
 
 def names_of(frame: Any) -> tuple[str, ...]:
     """Return the names of the columns of a frame."""
-    return tuple(map(str, frame.columns))
+    return tuple(map(str, _labels(frame)))
 
 
 def sparse_matrix_of(frame: Any) -> Any:
@@ -47,7 +47,7 @@ def table_of(where: str, frame: Any, left_out: Collection[str] = ()) -> RawTable
     Raises:
         InputError: names that are not all different, or a column that holds neither numbers, nor booleans, nor text.
     """
-    labels, names = list(frame.columns), names_of(frame)
+    labels, names = _labels(frame), names_of(frame)
     if len(set(names)) < len(names):
         twice = [name for place, name in enumerate(names) if name in names[:place]]
         raise InputError(f"{where}: expected different names of columns; got {listed(twice)} more than once")
@@ -82,7 +82,8 @@ def column_of(where: str, column: Any) -> Array:
     >>> column_of("a", [True, None]), column_of("b", ["x", float("nan")])
     (array([ 1., nan]), array(['x', None], dtype=object))
     """
-    column = column.to_numpy() if hasattr(column, "to_numpy") else column
+    if hasattr(column, "to_numpy"):  # an array of Arrow makes a copy only if it is allowed to
+        column = column.to_numpy(zero_copy_only=False) if hasattr(column, "to_pylist") else column.to_numpy()
     values: Array = column if isinstance(column, np.ndarray) else np.array(column, object)
     if values.dtype.kind in "biuf" and values.ndim == 1:
         return values
@@ -108,6 +109,16 @@ def column_of(where: str, column: Any) -> Array:
     numbers = np.full(len(objects), np.nan)
     numbers[~missing] = [float(value) for value in present]
     return numbers
+
+
+def _is_of_arrow(value: object) -> bool:
+    """Return whether a value is a table or a batch of pyarrow, whose ``columns`` are the values, without names."""
+    return hasattr(value, "column_names") and hasattr(value, "schema") and hasattr(value, "num_rows")
+
+
+def _labels(frame: Any) -> list[Any]:
+    """Return what the columns of a frame are called in the library of the frame, which may be numbers."""
+    return list(frame.column_names if _is_of_arrow(frame) else frame.columns)
 
 
 def _is_missing(value: object) -> bool:

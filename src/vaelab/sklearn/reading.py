@@ -26,7 +26,7 @@ from vaelab.errors import InputError
 __all__ = ["as_given", "filled_frame", "frame_of", "read_first", "read_more"]
 
 Variables = tuple[Column, ...]
-_FRAMES = ("pandas", "polars")  # libraries in whose frames a table is given back
+_FRAMES = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "table"}  # how each library makes a frame
 _ARRAYS = "biuf"  # kinds of dtypes that scikit-learn reads as numbers
 
 
@@ -130,6 +130,8 @@ def filled_frame(X: Any, spec: DataSpec, rows: Array, library: str) -> Any:
         return _frame(table, library)
     if library == "polars":
         return X.with_columns(_frame(table, library).get_columns())
+    if library == "pyarrow":
+        return _frame({name: table.get(name, X[name]) for name in given.names}, library)
     frame = X.copy()
     for label, name in zip(X.columns, given.names, strict=True):
         if name in table:
@@ -149,4 +151,4 @@ def frame_of(spec: DataSpec | None, rows: Array, library: str, like: Any = None)
 
 
 def _frame(table: dict[str, Array], library: str) -> Any:
-    return import_module(library).DataFrame(table) if library in _FRAMES else table
+    return getattr(import_module(library), _FRAMES[library])(table) if library in _FRAMES else table
