@@ -68,7 +68,7 @@ def measure(
         **{f"products of {number}": products(rows, samples, number, dtype) for number in AT_ONCE},
     }
     taken: dict[str, list[float]] = {name: [] for name in contenders}
-    with matmul_precision(products_in(precision, CPU)), torch.no_grad():
+    with matmul_precision(products_in(precision)), torch.no_grad():
         for function in contenders.values():
             function()  # not measured
         for turn in range(rounds):

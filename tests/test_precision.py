@@ -1,24 +1,39 @@
 """Products of matrices in bfloat16: what changes, what says so, what is refused, and what the hardware does."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from unittest.mock import patch
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from tests.laws import binary_data
 from vaelab.errors import InputError
 from vaelab.evaluation import evaluate
-from vaelab.models import gaussian_vae
-from vaelab.networks import has_bfloat16, matmul_precision, products_in
+from vaelab.models import MODELS, Counted, gaussian_vae
+from vaelab.networks import has_bfloat16, matmul_precision, products_in, products_of_steps
 from vaelab.networks.precision import _rounds
 from vaelab.settings import resolve
 from vaelab.training import ProcessGroup, fit, fitting, train
+from vaelab.training.setup import Setup
 
 CPU = torch.device("cpu")
 needs_bfloat16 = pytest.mark.skipif(not has_bfloat16(CPU), reason="this processor does not multiply bfloat16")
 HARDWARE = "vaelab.networks.precision._rounds"  # what has_bfloat16 asks of a processor
-DATA = binary_data(rows=(20, 20, 200))
+DATA, TINY = binary_data(rows=(20, 20, 200)), binary_data(rows=(50, 4, 4))
+
+
+class Products(TorchFunctionMode):
+    """Hands every product of tensors to a function, with its number, its name, its factors and how to compute it."""
+
+    def __init__(self, function):
+        self.function, self.count = function, 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if (name := function.__name__) not in ("__matmul__", "matmul", "mm", "addmm", "bmm", "baddbmm", "linear"):
+            return function(*args, **(kwargs or {}))
+        self.count += 1
+        return self.function(self.count - 1, name, args, lambda *new: function(*new, **(kwargs or {})))
 
 
 def evaluated(precision, **options):
@@ -94,19 +109,106 @@ def test_a_gpu_that_computes_bfloat16_through_float32_does_not_have_it(native, m
     assert has_bfloat16(torch.device("cuda")) == native
 
 
-@pytest.mark.parametrize(
-    ("precision", "instructions", "rounded", "expected"),
-    [
-        ("bfloat16", True, True, "medium"),
-        ("float32", True, True, "highest"),
-        ("float32", True, False, "medium"),
-        ("float32", False, False, "highest"),
-    ],
-)
-def test_products_of_float32_are_never_rounded(precision, instructions, rounded, expected):
-    able = {"avx512_bf16": instructions}
+def probed(rounds):
+    """Probe exact products, of which those that ``rounds`` chooses have factors in bfloat16; return what is found."""
+
+    def multiply(number, name, factors, product):
+        if rounds(number, name, factors):
+            factors = [factor.bfloat16() for factor in factors]
+        return product(*(factor.double() for factor in factors)).float()
+
+    _rounds.cache_clear()
+    try:
+        with Products(multiply) as products:
+            return has_bfloat16(CPU), products.count
+    finally:
+        _rounds.cache_clear()
+
+
+FORMS = {
+    "an inner size of 2": lambda name, one, *others: one.shape[-1] == 2,
+    "an inner size of 36": lambda name, one, *others: one.shape[-1] == 36,
+    "an inner size of 784": lambda name, one, *others: one.shape[-1] == 784,
+    "4096 rows": lambda name, one, *others: len(one) == 4096,
+    "784 columns": lambda name, one, other, *bias: (len(other) if name == "linear" else other.shape[-1]) == 784,
+    "a layer": lambda name, *factors: name == "linear" and len(factors) == 2,
+    "a layer with a bias": lambda name, *factors: name == "linear" and len(factors) == 3,
+    "a transposed factor": lambda name, *factors: name != "linear" and factors[1].stride(-1) != 1,
+    "the other transposed": lambda name, one, *others: one.stride(-1) != 1,
+    "a stack": lambda name, *factors: factors[0].ndim == 3,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_probe_tries_products_of_every_form(form):
+    assert probed(lambda number, name, factors: FORMS[form](name, *factors))[0]
+
+
+def test_the_probe_finds_a_single_rounded_product():
+    found, count = probed(lambda *product: False)
+    assert not found
+    assert all(probed(lambda number, *product, each=each: number == each)[0] for each in range(count))
+
+
+EPYC, XEON, OLDER = {"avx512_bf16": True}, {"avx512_bf16": True, "amx_bf16": True}, {"avx512_bf16": False}
+PROCESSORS = [
+    # instructions, whether the probe finds rounding, products of training steps in float32
+    (EPYC, False, "medium"),
+    (EPYC, True, "highest"),
+    (XEON, False, "highest"),
+    (XEON, True, "highest"),
+    (OLDER, False, "highest"),
+    ({}, False, "highest"),
+]
+
+
+@contextmanager
+def processor(able, rounded):
     with patch(HARDWARE, lambda kind: rounded), patch("torch.cpu.get_capabilities", lambda: able, create=True):
-        assert products_in(precision, CPU) == expected
+        yield
+
+
+@pytest.mark.parametrize(("able", "rounded", "expected"), PROCESSORS)
+def test_steps_in_float32_have_the_faster_products_only_where_nothing_rounds(able, rounded, expected):
+    with processor(able, rounded):
+        assert products_of_steps("float32", CPU) == expected
+        assert products_of_steps("bfloat16", CPU) == products_in("bfloat16") == "medium"
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Return every model of the table, and one with a code to integrate over; with the bounds to compute."""
+    built = [(MODELS[name].build(TINY), None) for name in MODELS]
+    for model, _ in built:
+        if isinstance(model, Counted) or model.name == "autoencoder":
+            fit(model, TINY, device="cpu", **({} if isinstance(model, Counted) else {"steps": 1}))
+    return [*built, (gaussian_vae(TINY, 1, [3], seed=0), ("quadrature", "ais"))]
+
+
+@pytest.mark.parametrize(("able", "rounded", "faster"), PROCESSORS)
+def test_an_evaluation_in_float32_asks_for_exact_products_on_every_processor(able, rounded, faster, models):
+    """In every product, of every model."""
+    asked = set()
+
+    def multiply(number, name, factors, product):
+        asked.add(torch.get_float32_matmul_precision())
+        return product(*factors)
+
+    with processor(able, rounded), Products(multiply):
+        for model, bounds in models:
+            evaluate(model, TINY, bounds=bounds, samples=2, chains=1, temperatures=2)
+    assert asked == {"highest"}
+
+
+def test_a_training_validates_with_exact_products_whatever_the_session_has_set(monkeypatch):
+    asked, validate = [], Setup.validate
+    monkeypatch.setattr(
+        Setup, "validate", lambda *of: asked.append(torch.get_float32_matmul_precision()) or validate(*of)
+    )
+    with matmul_precision("medium"):
+        fit(gaussian_vae(TINY, 1, [3], seed=0), TINY, steps=1, device="cpu")
+        assert torch.get_float32_matmul_precision() == "medium"
+    assert asked == ["highest"]
 
 
 @pytest.mark.parametrize(("rounded", "recorded"), [(True, "bfloat16"), (False, "float32")])
@@ -156,7 +258,7 @@ def products_on(monkeypatch, group, here=True, **training):
     """Return the precisions of the products of a training, on hardware that multiplies bfloat16 if ``here``."""
     asked = []
     monkeypatch.setattr(HARDWARE, lambda kind: here)
-    monkeypatch.setattr(fitting, "products_in", lambda precision, device: asked.append(precision) or "highest")
+    monkeypatch.setattr(fitting, "products_of_steps", lambda precision, device: asked.append(precision) or "highest")
     fit(gaussian_vae(DATA, 2, [4], seed=0), DATA, steps=1, device="cpu", processes=GROUPS[group], **training)
     return asked
 

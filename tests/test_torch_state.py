@@ -21,6 +21,7 @@ from vaelab.errors import InputError
 from vaelab.estimators import Rebar
 from vaelab.evaluation import encode_means, evaluate
 from vaelab.models import bernoulli_vae, gaussian_vae
+from vaelab.networks import matmul_precision
 from vaelab.objectives import ELBO
 from vaelab.seeds import own_generators, seeded
 from vaelab.studies.gradients import measure_gradients
@@ -66,9 +67,9 @@ def test_samples_and_evaluations_wait_for_a_training_in_another_thread():
 
 
 def test_evaluations_in_threads_leave_the_precision_of_products(monkeypatch):
-    """Each asks for "medium", as on an AMD EPYC, and threads change places very often."""
+    """Each asks for "medium", as for bfloat16, and threads change places very often."""
     room = sys.modules["vaelab.evaluation.evaluate"]  # as the function has the name of its module
-    monkeypatch.setattr(room, "products_in", lambda precision, device: "medium")
+    monkeypatch.setattr(room, "products_in", lambda precision: "medium")
     model, data, interval = model_of(), binary_data(rows=(4, 4, 4)), sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
@@ -186,6 +187,7 @@ SESSIONS = {
     "cpu by default": lambda: default_device("cpu"),
     "meta by default": lambda: default_device("meta"),
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "rounded products": lambda: matmul_precision("medium"),
     "deterministic": deterministic,
     "anomalies looked for": lambda: torch.autograd.set_detect_anomaly(True),
 }

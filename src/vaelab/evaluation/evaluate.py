@@ -116,8 +116,8 @@ def evaluate(
         of_split["rows_of_split"], observed = len(observed), observed.first(rows)
     protocol = protocol_of(model, data, split, observed, require_seed(seed), precision) | of_split
     protocol["best_estimate"] = best_estimate(model)
-    products = products_in(precision, model.any_weight.device)
-    with own_generators(), evaluation_mode(model), matmul_precision(products):  # one precision for all threads
+    # one precision for all threads
+    with own_generators(), evaluation_mode(model), matmul_precision(products_in(precision)):
         if isinstance(model, LatentVariableModel) and model.code == "point":
             numbers = list(_of_autoencoder(model, observed, seed))
         else:

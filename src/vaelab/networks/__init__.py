@@ -24,6 +24,7 @@ from vaelab.networks.precision import (
     has_bfloat16,
     matmul_precision,
     products_in,
+    products_of_steps,
 )
 from vaelab.networks.resnet import ResidualNetwork
 from vaelab.networks.sizes import Build, Size, size_of
@@ -55,6 +56,7 @@ __all__ = [
     "matmul_precision",
     "output_bias",
     "products_in",
+    "products_of_steps",
     "require_share",
     "size_of",
     "standardised",

@@ -8,11 +8,21 @@ from functools import cache
 from typing import Literal
 
 import torch
+from torch import Tensor
+from torch.nn.functional import linear
 
 from vaelab.errors import InputError
 from vaelab.seeds import own_generators
 
-__all__ = ["Precision", "Products", "choose_precision", "has_bfloat16", "matmul_precision", "products_in"]
+__all__ = [
+    "Precision",
+    "Products",
+    "choose_precision",
+    "has_bfloat16",
+    "matmul_precision",
+    "products_in",
+    "products_of_steps",
+]
 
 Precision = Literal["float32", "bfloat16"]
 Products = Literal["medium", "highest"]
@@ -54,35 +64,69 @@ def choose_precision(asked: str, device: torch.device, on_all_ranks: bool = True
     return "float32"
 
 
-def products_in(precision: Precision, device: torch.device) -> Products:
-    """Return torch's name for the matrix products of a precision on a device: for :func:`matmul_precision`.
+def products_in(precision: Precision) -> Products:
+    """Return torch's name for the matrix products of a precision, for :func:`matmul_precision`.
 
-    A processor with AVX-512 BF16 and without tiles, such as an AMD EPYC, rounds no factors under ``medium``: oneDNN
-    multiplies the float32 numbers there, faster than under ``highest``. So float32 is ``medium`` on such a processor.
+    Those of float32 are ``highest``, which rounds nothing on any hardware. All evaluations ask for it.
     """
-    if precision == "bfloat16":
-        return "medium"
+    return "medium" if precision == "bfloat16" else "highest"
+
+
+def products_of_steps(precision: Precision, device: torch.device) -> Products:
+    """Return torch's name for the matrix products of training steps: of float32, the faster ones if they do not round.
+
+    A processor with AVX-512 BF16 and without tiles (AMX), such as an AMD EPYC, rounds no factors under ``medium``:
+    oneDNN multiplies the float32 numbers there, faster than under ``highest``. So float32 is ``medium`` on such a
+    processor. No probe can try every product, so evaluations do without: see :func:`products_in`.
+    """
     # older versions of torch cannot say what a processor has
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    is_faster = device.type == "cpu" and capabilities.get("avx512_bf16", False)
-    return "medium" if is_faster and not has_bfloat16(device) else "highest"
+    able: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
+    is_faster = able.get("avx512_bf16", False) and not able.get("amx_bf16", False)
+    return "medium" if is_faster and not has_bfloat16(device) else products_in(precision)
 
 
 def has_bfloat16(device: torch.device) -> bool:
     """Return whether the hardware multiplies bfloat16: on a processor, whether a product of float32 numbers is rounded.
 
-    Its instructions do not tell: with AVX-512 BF16 alone, torch does not round. GPUs that compute bfloat16 only through
-    float32, those before Ampere, do not count.
+    Its instructions do not tell: with AVX-512 BF16 alone, torch does not round. Nor does one product: its shape may
+    decide. GPUs that compute bfloat16 only through float32, those before Ampere, do not count.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return _rounds(device.type)
 
 
+# Rows, inner size and columns of the products that are tried.
+_SHAPES = ((64, 64, 64), (4096, 2, 32), (4096, 36, 51), (100, 784, 64), (100, 64, 784))
+
+
 @cache
 def _rounds(kind: str) -> bool:
-    """Return whether a device rounds a product of float32 numbers under ``medium``; computed once in a process."""
-    size, above = 64, 1 + 2**-12  # which bfloat16 rounds to 1
+    """Return whether a device rounds any of some products of float32 numbers under ``medium``; computed once."""
+    above = 1 + 2**-12  # which bfloat16 rounds to 1
     with own_generators(), matmul_precision("medium"), torch.autocast(kind, enabled=False), torch.no_grad():
-        factor = torch.full((size, size), above, dtype=torch.float32, device=kind)
-        return bool((factor @ factor)[0, 0] < size * above)
+        return any(
+            bool((product < inner * above).any())
+            for rows, inner, columns in _SHAPES
+            for product in _products(rows, inner, columns, above, kind)
+        )
+
+
+def _products(rows: int, inner: int, columns: int, value: float, kind: str) -> Iterator[Tensor]:
+    """Yield products of matrices that are filled with a value: plain, with transposed factors, of a layer, in a stack.
+
+    Steps have all of them: a layer multiplies by its transposed weights, and its gradients by its transposed inputs.
+    """
+
+    def filled(*shape: int) -> Tensor:
+        return torch.full(shape, value, dtype=torch.float32, device=kind)
+
+    one, other, one_t, other_t = (
+        filled(*shape) for shape in ((rows, inner), (inner, columns), (inner, rows), (columns, inner))
+    )
+    yield one @ other
+    yield one @ other_t.T
+    yield one_t.T @ other
+    yield linear(one, other_t)
+    yield linear(one, other_t, torch.zeros(columns, dtype=torch.float32, device=kind))
+    yield one.expand(2, -1, -1).bmm(other.expand(2, -1, -1))

@@ -15,7 +15,7 @@ from vaelab.errors import InputError, shown
 from vaelab.estimators import Estimator
 from vaelab.models import MODELS, Counted, DensityModel, Differentiable, LatentVariableModel, Model, Pace, require_model
 from vaelab.models.table import row_of
-from vaelab.networks import Products, choose_precision, has_bfloat16, products_in
+from vaelab.networks import Products, choose_precision, has_bfloat16, products_of_steps
 from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.runs import Run
 from vaelab.settings import Layer, TrainingSettings, resolve
@@ -124,7 +124,7 @@ def fit(
     settings = at_pace_of(data, settings, chosen.pace, model.known_options)
     on_all_ranks = all(group.all_gather(has_bfloat16(where)))  # before a refusal, so that all ranks refuse
     precision = choose_precision(settings.precision, where, on_all_ranks)
-    products = products_in(precision, where)
+    products = products_of_steps(precision, where)
     check_fit(model, data, objective, estimator, settings)
     require_trainable(model)
     if estimator is not None:

@@ -40,7 +40,7 @@ class Setup:
         seed: of everything random.
         steps: of the whole training.
         validate_every: steps between validations.
-        products: the precision of matrix products, by torch's name for it.
+        products: the precision of the matrix products of a step, by torch's name for it.
         group: the processes that train the model together.
         history: the logged rows.
         run: the run directory, of rank 0.

@@ -11,6 +11,7 @@ from torch import nn
 
 from vaelab.errors import InputError
 from vaelab.models import Model
+from vaelab.networks import matmul_precision
 from vaelab.seeds import own_generators
 
 __all__ = ["choose_device", "own_torch", "require_ordinary", "require_trainable"]
@@ -35,11 +36,13 @@ def choose_device(name: str) -> str:
 def own_torch() -> Iterator[None]:
     """Use torch with its default global settings inside the block, and restore the session's settings after it.
 
-    These are the grad mode, inference mode, automatic mixed precision, the default type, the default device, and the
-    random generators, for which other threads wait (see :mod:`vaelab.seeds`).
+    These are the grad mode, inference mode, automatic mixed precision, the precision of matrix products (the steps have
+    their own), the default type, the default device, and the random generators, for which other threads wait (see
+    :mod:`vaelab.seeds`).
     """
     with ExitStack() as kept:
         kept.enter_context(own_generators())
+        kept.enter_context(matmul_precision("highest"))
         kept.callback(torch.set_default_dtype, torch.get_default_dtype())
         torch.set_default_dtype(torch.float32)
         if torch.get_default_device() != torch.device("cpu"):
