@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy import sparse
 
+import vaelab
 from vaelab.data import Dataset, load_data
 from vaelab.data.arrays import given_rows
 from vaelab.data.content import RawTable
@@ -158,6 +160,62 @@ def test_a_frame_is_the_data_set_of_its_file(tmp_path):
     assert data.variables[1].levels == ("yes", "no")
     words = np.array([["a", 1], ["b", None]] * 10, object)
     assert Dataset.from_arrays(words, columns={"1": "binary"}).variables[0].name == "0"
+
+
+ORDERS = {"size": ["small", "big"], "grade": ["low", "mid", "high"], "stars": [3, 1, 2]}
+ORDERED = pd.DataFrame(
+    {
+        name: pd.Categorical.from_codes(np.arange(60) % len(levels), categories=levels, ordered=True)
+        for name, levels in ORDERS.items()
+    }
+)
+WORDED = ORDERED[["size", "grade"]]
+ENUMS = pl.DataFrame({name: pl.Series(WORDED[name].tolist(), dtype=pl.Enum(ORDERS[name])) for name in WORDED})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [ORDERED, pa.Table.from_pandas(ORDERED), pa.RecordBatch.from_pandas(ORDERED), ENUMS, ENUMS.to_arrow()],
+    ids=["pandas", "pyarrow", "pyarrow batch", "polars", "pyarrow of polars"],
+)
+def test_ordered_categories_keep_their_order(given):
+    columns = {"stars": "categorical"} if given.shape[1] == 3 else None
+    for data in (
+        Dataset.from_arrays(given, columns=columns),
+        Dataset.from_arrays(given[:40], test=given[40:], columns=columns),
+    ):
+        assert [list(column.levels) for column in data.variables] == list(ORDERS.values())[: given.shape[1]]
+        assert any("'big' is 1 and 'small' is 0" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("rows", [7, 60])
+@pytest.mark.parametrize("table", [pa.Table.from_pandas(WORDED), ENUMS.to_arrow()], ids=["pandas", "polars"])
+def test_parquet_keeps_the_order_of_categories_that_are_text(table, rows, tmp_path):
+    pq.write_table(table, tmp_path / "one.parquet", row_group_size=rows)
+    levels = [list(column.levels) for column in load_data(tmp_path / "one.parquet").variables]
+    assert levels == [ORDERS["size"], ORDERS["grade"]]
+
+
+def test_levels_of_splits_have_one_order_and_those_that_no_row_has_are_left_out():
+    few = WORDED[WORDED["grade"] != "mid"]
+    assert Dataset.from_arrays(few).variables[1].levels == ("low", "high")
+    fewer = few.assign(grade=few["grade"].cat.remove_unused_categories())
+    assert Dataset.from_arrays(fewer, test=WORDED).variables[1].levels == ("low", "mid", "high")
+    turned = WORDED.assign(grade=WORDED["grade"].cat.reorder_categories(["high", "mid", "low"]))
+    with pytest.raises(InputError, match=r"column 'grade': expected one order of the levels in all splits; got .*"):
+        Dataset.from_arrays(WORDED, test=turned)
+
+
+def test_a_model_reads_data_by_its_own_levels():
+    sorted_, in_order = Dataset.from_arrays(WORDED.astype(str)), Dataset.from_arrays(WORDED)
+    model = vaelab.independent(sorted_)
+    with pytest.raises(InputError, match=r"column 'size': expected the levels \['big', 'small'\] in this order"):
+        model.accept(in_order.spec)
+    again = Dataset.from_arrays(WORDED, columns=model.spec.variables)
+    model.accept(again.spec)
+    assert again.sha256() == sorted_.sha256()
+    words = WORDED.to_numpy().astype(str)
+    assert Dataset.from_arrays(words, columns=model.spec.variables).sha256() == sorted_.sha256()
 
 
 @pytest.mark.parametrize(

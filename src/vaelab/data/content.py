@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from vaelab.data.sparse import SparseRows
 from vaelab.data.values import Array
+from vaelab.data.variables import Level
 
 __all__ = ["SPLITS", "Beside", "Content", "RawTable"]
 
@@ -25,10 +26,12 @@ class RawTable:
         names: names of the columns, all different.
         columns: an array (N,) for each: numbers or booleans, NaN where a value is missing, or an array of objects
             that are text, or None where a value is missing.
+        orders: the levels of some columns by name, in the order that the user gave: those of ordered categories.
     """
 
     names: tuple[str, ...]
     columns: Sequence[Array]
+    orders: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -47,7 +50,7 @@ class RawTable:
     def take(self, names: Sequence[str]) -> RawTable:
         """Return the table of some columns, in the order of ``names``."""
         places = {name: place for place, name in enumerate(self.names)}
-        return RawTable(tuple(names), [self.columns[places[name]] for name in names])
+        return RawTable(tuple(names), [self.columns[places[name]] for name in names], self.orders)
 
 
 @dataclass(frozen=True)

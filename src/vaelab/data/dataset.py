@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vaelab.data.binarisation import Binarisation, bit_rule, protocol_of
 from vaelab.data.checksum import checksum
-from vaelab.data.choices import choices_of
+from vaelab.data.choices import columns_option
 from vaelab.data.condition import Condition
 from vaelab.data.from_arrays import assemble_arrays
 from vaelab.data.sparse import SparseRows, columns_of
@@ -136,7 +136,7 @@ class Dataset:
         groups: Any = None,
         stratify: bool = False,
         split_seed: int = DATA_SEED,
-        columns: Sequence[str] | Mapping[str, Any] | None = None,
+        columns: Sequence[str] | Sequence[Column] | Mapping[str, Any] | None = None,
         drop: bool = False,
         image_shape: tuple[int, int] | None = None,
         values: Values | None = None,
@@ -186,21 +186,17 @@ class Dataset:
         >>> data.kind, len(data.train), data.notes
         ('binary', 80, ('split 80 % / 10 % / 10 % into train, validation and test, shuffled with seed 777',))
         """
+        kinds = isinstance(columns, Mapping) or any(isinstance(column, Column) for column in columns or ())
+        said = columns_option(columns) if kinds else {}
         parts = assemble_arrays(
             x,
             {"labels": y, "weights": sample_weight, "splits": split, "groups": groups},
             {name: part for name, part in (("validation", validation), ("test", test)) if part is not None},
             mask=mask,
-            names=None if isinstance(columns, Mapping) else columns,
+            names=None if said else columns,
             image_shape=image_shape,
             splitting=Splitting(stratify=stratify, seed=split_seed),
-            options=ReadOptions(
-                values,
-                scale,
-                arrays=True,
-                drop=drop,
-                columns=choices_of(columns) if isinstance(columns, Mapping) else None,
-            ),
+            options=ReadOptions(values, scale, arrays=True, drop=drop, **said),
         )
         return cls(name, **vars(parts), binarisation=binarisation)  # type: ignore[arg-type]
 

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from vaelab.data.content import RawTable
 from vaelab.data.naming import listed
 from vaelab.data.values import Array
+from vaelab.data.variables import Level
 from vaelab.errors import InputError, shown
 
-__all__ = ["column_of", "is_frame", "names_of", "sparse_matrix_of", "table_of", "table_of_objects"]
+__all__ = ["column_of", "is_frame", "names_of", "order_of", "sparse_matrix_of", "table_of", "table_of_objects"]
 
 _LEAVE_OUT = "leave it out, or make numbers or text of it"
 _NO_VALUES = ("NAType", "NaTType")  # of pandas
@@ -53,15 +54,16 @@ def table_of(where: str, frame: Any, left_out: Collection[str] = ()) -> RawTable
         raise InputError(f"{where}: expected different names of columns; got {listed(twice)} more than once")
     if not names or not len(frame):
         raise InputError(f"{where}: expected at least one row and one column; got shape {tuple(frame.shape)}")
-    values = []
+    values, orders = [], {}
     for name, label in zip(names, labels, strict=True):
         try:
             values.append(column_of(f"{where}: column {name!r}", frame[label]))
+            orders[name] = order_of(frame[label])
         except InputError:
             if name not in left_out:
                 raise
             values.append(np.full(len(frame), np.nan))
-    return RawTable(names, values)
+    return RawTable(names, values, {name: order for name, order in orders.items() if order is not None})
 
 
 def table_of_objects(where: str, rows: npt.NDArray[Any], names: Sequence[str] | None) -> RawTable:
@@ -109,6 +111,17 @@ def column_of(where: str, column: Any) -> Array:
     numbers = np.full(len(objects), np.nan)
     numbers[~missing] = [float(value) for value in present]
     return numbers
+
+
+def order_of(column: Any) -> tuple[Level, ...] | None:
+    """Return the levels of a column of ordered categories of pandas, polars (``Enum``) or pyarrow, in their order."""
+    dtype = getattr(column, "dtype", getattr(column, "type", None))
+    if not getattr(dtype, "ordered", False) and type(dtype).__name__ != "Enum":
+        return None
+    if hasattr(dtype, "categories"):
+        return tuple(dtype.categories.to_list())
+    chunks = column.unify_dictionaries().chunks if hasattr(column, "chunks") else [column]
+    return tuple(chunks[0].dictionary.to_pylist()) if chunks else None
 
 
 def _is_of_arrow(value: object) -> bool:

@@ -44,9 +44,9 @@ def assemble_arrays(
     if isinstance(names, str):
         raise InputError(f"columns: expected a list of names, one for each column; got {names!r}")
     named = None if names is None else tuple(map(str, names))
-    chosen = options.columns is not None or options.drop
-    if options.columns is not None and (width := _width(x)) is not None:  # an array whose columns have no names
-        said = tuple(name for name, _ in options.columns)
+    chosen = options.columns is not None or options.variables is not None or options.drop
+    said = tuple(name for name, _ in options.columns or ()) or tuple(column.name for column in options.variables or ())
+    if said and (width := _width(x)) is not None:  # an array whose columns have no names
         if any("*" in name for name in said):
             named = named or tuple(map(str, range(width)))
         elif len(said) == width:

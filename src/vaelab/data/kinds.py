@@ -34,7 +34,8 @@ def find_variables(where: object, table: RawTable, options: ReadOptions) -> tupl
     """Return the columns of a table with their kinds, and notes on what was found.
 
     Two values are ``binary``, more levels of text ``categorical``, real numbers ``unit`` where all are in [0, 1] and
-    ``real`` otherwise. ``options.columns`` say what else a column is; one that is called ``drop`` is left out.
+    ``real`` otherwise. ``options.columns`` say what else a column is; one that is called ``drop`` is left out. Levels
+    are sorted, or in the order that the table has for them.
 
     Raises:
         UnclearColumns: whole numbers beyond 0 and 1, or text of as many levels as an ID has, of which nothing is said.
@@ -57,9 +58,9 @@ def find_variables(where: object, table: RawTable, options: ReadOptions) -> tupl
             given, values = values, without_stand_ins(values, choice.missing)
             counts[name] = int(missing_in(values).sum() - missing_in(given).sum())
         if choice is None or choice.kind is None:
-            column = _found(name, values)
+            column = _found(name, values, table.orders.get(name))
         else:
-            column = _chosen(f"{where}: column {name!r}", name, values, choice)
+            column = _chosen(f"{where}: column {name!r}", name, values, choice, table.orders.get(name))
         if isinstance(column, str):
             unclear[name] = column
         else:
@@ -80,17 +81,17 @@ def find_variables(where: object, table: RawTable, options: ReadOptions) -> tupl
     return tuple(variables), (*notes, *_notes(variables))
 
 
-def _found(name: str, values: Array) -> Column | str:
+def _found(name: str, values: Array, order: Sequence[Level] | None) -> Column | str:
     """Return a column with the kind that its values show, or what they are in words where they do not show it."""
     present = values[~missing_in(values)]
     if not len(present):
         return "without values"
     if values.dtype == object:
-        levels = _distinct(present)
+        levels = _distinct(present, order)
         if is_like_an_id(present):
             return f"text of {len(levels):,} levels in {len(present):,} rows, like an ID"
         if len(levels) == 2:
-            return Column(name, "binary", _ordered(levels), "str")
+            return Column(name, "binary", _ordered(levels) if order is None else levels, "str")
         return Column(name, "categorical", levels, "str")
     dtype = _dtype_of(values, present)
     if ((present == 0) | (present == 1)).all():
@@ -101,13 +102,13 @@ def _found(name: str, values: Array) -> Column | str:
     return Column(name, "unit" if present.min() >= 0 and present.max() <= 1 else "real", None, dtype)
 
 
-def _chosen(where: str, name: str, values: Array, choice: Choice) -> Column:
+def _chosen(where: str, name: str, values: Array, choice: Choice, order: Sequence[Level] | None) -> Column:
     """Return a column of the kind that a user chose."""
     present = values[~missing_in(values)]
     dtype = "str" if values.dtype == object else _dtype_of(values, present)
     if choice.kind in ("unit", "real", "count"):
         return Column(name, choice.kind, None, "float64" if dtype in ("str", "bool") else dtype)
-    levels = choice.levels if choice.levels is not None else _distinct(present)
+    levels = choice.levels if choice.levels is not None else _distinct(present, order)
     if choice.kind == "categorical":
         return Column(name, "categorical", levels, dtype)
     if choice.levels is None and choice.one is None and dtype != "str" and set(levels) <= {0, 1}:
@@ -117,7 +118,8 @@ def _chosen(where: str, name: str, values: Array, choice: Choice) -> Column:
             f"{where}: expected two levels, as it is binary; got {shown(list(levels))}; levels: [zero, one] names both"
         )
     if choice.one is None:
-        return Column(name, "binary", levels if choice.levels is not None else _ordered(levels), dtype)
+        in_order = choice.levels is not None or order is not None
+        return Column(name, "binary", levels if in_order else _ordered(levels), dtype)
     ones = [level for level in levels if text_of(level) == text_of(choice.one)]
     if not ones:
         raise InputError(
@@ -126,11 +128,11 @@ def _chosen(where: str, name: str, values: Array, choice: Choice) -> Column:
     return Column(name, "binary", tuple(sorted(levels, key=lambda level: level == ones[0])), dtype)
 
 
-def _distinct(present: Array) -> tuple[Level, ...]:
-    """Return the different values, sorted; whole numbers as such."""
-    if present.dtype == object:
-        return tuple(sorted(set(present)))
-    values: list[Any] = np.unique(present).tolist()
+def _distinct(present: Array, order: Sequence[Level] | None) -> tuple[Level, ...]:
+    """Return the different values in the order given, those that it lacks last, or sorted; whole numbers as such."""
+    values: list[Any] = sorted(set(present)) if present.dtype == object else np.unique(present).tolist()
+    places = {level: place for place, level in enumerate(order or ())}
+    values.sort(key=lambda value: places.get(value, len(places)))
     return tuple(int(value) if isinstance(value, float) and value.is_integer() else value for value in values)
 
 

@@ -17,7 +17,8 @@ from vaelab.data.splitting import Splitting
 from vaelab.data.table_roles import roles_in_table
 from vaelab.data.tabular import as_numbers, chosen_columns, table_in
 from vaelab.data.values import Array, ReadOptions
-from vaelab.errors import InputError, did_you_mean
+from vaelab.data.variables import Level
+from vaelab.errors import InputError, did_you_mean, shown
 
 __all__ = ["joined", "observed", "observed_parts", "without_named"]
 
@@ -159,7 +160,19 @@ def _joined_tables(contents: Mapping[str, Content], notes: Sequence[str]) -> Con
             raise InputError(f"data: expected {kind} in {listed(list(contents))}; only some of them have {kind}")
         if beside:
             arrays[f"{kind} of x"] = np.concatenate(beside)
-    return Content(arrays, notes=tuple(dict.fromkeys(notes)), table=RawTable(names, columns))
+    orders = {name: _joined_order(name, [part.orders[name] for part in parts if name in part.orders]) for name in names}
+    given = {name: order for name, order in orders.items() if order}
+    return Content(arrays, notes=tuple(dict.fromkeys(notes)), table=RawTable(names, columns, given))
+
+
+def _joined_order(name: str, orders: Sequence[tuple[Level, ...]]) -> tuple[Level, ...]:
+    """Return the order of the levels of a column in several tables, some of which may lack levels."""
+    longest = max(orders, key=len, default=())
+    for order in orders:
+        if tuple(level for level in longest if level in order) != order:
+            got = f"{shown(list(longest))} and {shown(list(order))}"
+            raise InputError(f"data: column {name!r}: expected one order of the levels in all splits; got {got}")
+    return longest
 
 
 def _stacked(name: str, columns: Sequence[Array]) -> Array:

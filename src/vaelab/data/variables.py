@@ -21,6 +21,7 @@ __all__ = [
     "groups_of",
     "kind_of",
     "names_for",
+    "require_same_levels",
 ]
 
 ColumnKind = Literal["binary", "categorical", "unit", "real", "count"]
@@ -179,3 +180,20 @@ def names_for(
     if columns is not None and tuple(columns) != names:
         raise InputError(f"{where}columns: expected {listed(names)}, as the variables have them; got {listed(columns)}")
     return names
+
+
+def require_same_levels(expected: Sequence[Column] | None, got: Sequence[Column] | None) -> None:
+    """Refuse data of which a column has the levels of the model in another order, or others: a 1 means another level.
+
+    >>> require_same_levels([Column("a", "binary", ("n", "y"))], [Column("a", "binary", ("y", "n"))])
+    Traceback (most recent call last):
+    vaelab.errors.InputError: data: column 'a': expected the levels ['n', 'y'] in this order, as the model has; ...
+    """
+    known = {column.name: column.levels for column in expected or ()}
+    for column in got or ():
+        mine, theirs = list(known.get(column.name) or ()), list(column.levels or ())
+        if mine and theirs and list(map(str, mine)) != list(map(str, theirs)):
+            raise InputError(
+                f"data: column {column.name!r}: expected the levels {shown(mine)} in this order, as the model has; "
+                f"got {shown(theirs)}; columns=model.spec.variables reads the data as the model does"
+            )

@@ -11,6 +11,7 @@ from vaelab.data.choices import dropped
 from vaelab.data.content import Content, RawTable
 from vaelab.data.formats.missing import note_of_missing
 from vaelab.data.formats.parquet import is_index, pyarrow_parquet
+from vaelab.data.frames import order_of
 from vaelab.data.opening import Opened, open_regular, reason_of, require_fits
 from vaelab.data.roles import label_among
 from vaelab.data.tables import missing_in
@@ -75,17 +76,19 @@ def read(opened: Opened, options: ReadOptions) -> Content:
         names = _readable(path, schema, options)
         sizes = [parquet.metadata.row_group(number).total_byte_size for number in range(parquet.num_row_groups)]
         require_fits(path, sum(sizes) + 8 * parquet.metadata.num_rows * len(names))
-        text = [name for name in names if _is_text(schema.field(name).type)]
+        types = {name: schema.field(name).type for name in names}
+        text = [name for name, kind in types.items() if _is_text(kind) and not hasattr(kind, "index_type")]
         opened.file.seek(0)
         table = pyarrow.ParquetFile(opened.file, read_dictionary=text).read(columns=names)
         columns = {name: _values(table.column(name)) for name in names}
+        orders = {name: order for name in names if (order := order_of(table.column(name))) is not None}
     except InputError:
         raise
     except Exception as error:  # pyarrow raises a dozen kinds for a damaged file
         raise InputError(f"{path}: expected a readable Parquet file ({reason_of(error)})") from error
     notes = note_of_missing([f"column {name!r}" for name in names], list(map(missing_in, columns.values())))
     empty = np.full(len(table), np.nan)  # in place of columns that are left out, whatever their type
-    every = RawTable(tuple(schema.names), [columns.get(name, empty) for name in schema.names])
+    every = RawTable(tuple(schema.names), [columns.get(name, empty) for name in schema.names], orders)
     return Content({}, notes=tuple(notes), table=every)
 
 
