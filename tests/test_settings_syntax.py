@@ -1,6 +1,7 @@
 """What an error says to write is in the syntax of the place of the mistake: words, a file, Python."""
 
 import json
+import math
 import tomllib
 
 import pytest
@@ -10,11 +11,12 @@ from tests.laws import binary_data
 from vaelab.errors import InputError
 from vaelab.models import gaussian_vae, made
 from vaelab.objectives import ELBO
-from vaelab.settings import Layer, Place, parse_overrides, read_config, resolve, written
+from vaelab.settings import Layer, Place, Settings, TrainingSettings, parse_overrides, read_config, resolve, written
 from vaelab.settings.hints import KEYS, NAMES
 from vaelab.settings.layers import nested
 from vaelab.settings.syntax import pairs_of
 from vaelab.sklearn import GaussianVAE
+from vaelab.studies.lab import Entry, Study
 from vaelab.training import fit
 
 WORDS = [*KEYS, *NAMES["estimator.name"], *NAMES["objective.name"], "training.compile=true seed=2"]
@@ -248,6 +250,23 @@ def test_fit_names_its_arguments_as_the_caller_wrote_them(build, argument):
     with pytest.raises(InputError) as refusal:
         fit(build(data), data, **options)
     assert str(refusal.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("argument", [name for name in OF_ARGUMENTS if name != "no settings"])
+def test_settings_of_a_training_refuse_an_argument_as_fit_does(argument):
+    options, sentence = OF_ARGUMENTS[argument]
+    with pytest.raises(InputError) as refusal:
+        TrainingSettings(**options)
+    assert str(refusal.value).startswith(sentence)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", [TrainingSettings, Settings, Entry, Study])
+def test_every_class_of_settings_refuses_in_a_sentence(kind):
+    name = next(iter(kind.model_fields))
+    for options in ({name: object()}, {"no_such": 1}, {"title": math.nan}):
+        with pytest.raises(InputError, match=r"^\w+: (expected|no such setting|field required)[^\n]*$"):
+            kind(**options)
 
 
 @pytest.mark.parametrize("argument", ["of the wrong size", "of the wrong type", "two lengths"])

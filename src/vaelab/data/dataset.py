@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -193,7 +193,7 @@ class Dataset:
             {"labels": y, "weights": sample_weight, "splits": split, "groups": groups},
             {name: part for name, part in (("validation", validation), ("test", test)) if part is not None},
             mask=mask,
-            names=None if said else columns,
+            names=None if said else cast(Sequence[str] | None, columns),
             image_shape=image_shape,
             splitting=Splitting(stratify=stratify, seed=split_seed),
             options=ReadOptions(values, scale, arrays=True, drop=drop, **said),

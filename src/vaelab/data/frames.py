@@ -116,7 +116,7 @@ def column_of(where: str, column: Any) -> Array:
 def order_of(column: Any) -> tuple[Level, ...] | None:
     """Return the levels of a column of ordered categories of pandas, polars (``Enum``) or pyarrow, in their order."""
     dtype = getattr(column, "dtype", getattr(column, "type", None))
-    if not getattr(dtype, "ordered", False) and type(dtype).__name__ != "Enum":
+    if dtype is None or not (getattr(dtype, "ordered", False) or type(dtype).__name__ == "Enum"):
         return None
     if hasattr(dtype, "categories"):
         return tuple(dtype.categories.to_list())

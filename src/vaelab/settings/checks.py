@@ -18,7 +18,7 @@ from vaelab.settings.reading import parse_overrides
 from vaelab.settings.schema import Settings, TrainingSettings
 from vaelab.settings.syntax import Hint, Names, Place, SettingError, Syntax, place_of
 
-__all__ = ["require_name", "validate"]
+__all__ = ["refusal", "require_name", "validate"]
 
 # The expectation in words for each type of pydantic's errors; {limit} stands for the numbers in it.
 _EXPECTED = {
@@ -72,16 +72,21 @@ def require_name(key: str, name: object, table: Mapping[str, Any]) -> None:
 
 
 def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") -> BaseModel:
-    """Check values against a class, and turn pydantic's report into one sentence about the first error."""
+    """Check values against a class; a :class:`SettingError` says in one sentence what is wrong first."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        faults = error.errors()
+        raise refusal(kind, error, values, where) from None
+
+
+def refusal(kind: type[BaseModel], error: ValidationError, values: Mapping[str, Any], where: str = "") -> SettingError:
+    """Return the sentence about the first error of values of a class, which stand in the table ``where``."""
+    faults = error.errors()
     fault = faults[0]
     path = _path(fault["loc"])
     key = ".".join(part for part in (where, path) if part) or "settings"
     if fault["type"] == "extra_forbidden":
-        raise SettingError(key, Hint("no such setting") + _instead(kind, key, where), place_of(values))
+        return SettingError(key, Hint("no such setting") + _instead(kind, key, where), place_of(values))
     if fault["type"] in ("value_error", "bool", "large"):
         message = fault["msg"].removeprefix("Value error, ")
     elif fault["type"] in _EXPECTED:
@@ -90,7 +95,7 @@ def validate(kind: type[BaseModel], values: Mapping[str, Any], where: str = "") 
         message = f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
     got = "" if fault["type"] == "value_error" else f"; got {shown(fault['input'])}"
     as_expected = _as_expected(key if _of_a_run(kind, where) else path, fault)
-    raise SettingError(key, Hint(message, got) + as_expected, place_of(values))
+    return SettingError(key, Hint(message, got) + as_expected, place_of(values))
 
 
 def _expected(first: ErrorDetails, faults: Sequence[ErrorDetails]) -> str:

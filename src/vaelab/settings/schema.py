@@ -15,7 +15,7 @@ from functools import cache, reduce
 from operator import or_
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import torch
 from pydantic import (
@@ -23,6 +23,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationError,
     ValidationInfo,
     create_model,
     field_validator,
@@ -37,6 +38,12 @@ from vaelab.estimators import ESTIMATORS, Estimator, Sizes
 from vaelab.models import MODELS, Model
 from vaelab.objectives import OBJECTIVES, Objective
 from vaelab.seeds import DATA_SEED, seeded
+from vaelab.settings.syntax import Layer
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
 __all__ = [
     "OBSERVATIONS",
@@ -69,11 +76,27 @@ _NOT_OPTIONS = {"data", "model", "seed", "self"}
 _SMALL = 10**8  # so few weights fit into the memory of every machine
 
 
-class Checked(BaseModel):
+class _InSentences(ModelMetaclass):
+    """Classes that refuse arguments in a sentence where pydantic would write several lines."""
+
+    def __call__(cls, *arguments: Any, **values: Any) -> Any:
+        try:
+            return super().__call__(*arguments, **values)
+        except ValidationError as error:
+            from vaelab.settings.checks import refusal  # imported here, as it needs the classes
+
+            table = "training" if issubclass(cls, TrainingSettings) else ""
+            raise refusal(cast(type[Checked], cls), error, Layer(values, "fit") if table else values, table) from None
+
+
+class Checked(BaseModel, metaclass=_InSentences):
     """A table of settings with fixed keys and finite values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     absent: ClassVar[tuple[str, ...]] = ()  # fields of the base that this table does not have
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise InputError(f"{name}: settings are frozen; {type(self).__name__}({name}=...) makes others")
 
     @field_validator("*", mode="before")
     @classmethod
