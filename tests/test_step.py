@@ -53,14 +53,19 @@ def trained(data, model="gaussian-vae", estimator="pathwise", objective=None, **
 # ---------------------------------------------------------------- precision
 
 
+def precisions():
+    """Return that of matrix products, and that of convolutions on an NVIDIA GPU."""
+    return torch.get_float32_matmul_precision(), torch.backends.cudnn.conv.fp32_precision
+
+
 def test_the_precision_of_products_changes_inside_the_block_alone():
-    for inside in ("medium", "highest"):
-        before = torch.get_float32_matmul_precision()
-        with matmul_precision(inside):
-            assert torch.get_float32_matmul_precision() == inside
-        with pytest.raises(ZeroDivisionError), matmul_precision(inside):
+    for inside in (("medium", "tf32"), ("highest", "ieee")):
+        before = precisions()
+        with matmul_precision(inside[0]):
+            assert precisions() == inside
+        with pytest.raises(ZeroDivisionError), matmul_precision(inside[0]):
             _ = 1 / 0
-        assert torch.get_float32_matmul_precision() == before
+        assert precisions() == before
 
 
 def test_auto_is_a_precision_and_the_same_each_time():

@@ -253,6 +253,7 @@ def state():
     numbers = np.random.get_state()  # noqa: NPY002 - of the legacy generator, which scikit-learn may use
     return {
         "precision of products": torch.get_float32_matmul_precision(),
+        "precision of convolutions": torch.backends.cudnn.conv.fp32_precision,
         "default type": torch.get_default_dtype(),
         "default device": torch.get_default_device(),
         "generator": torch.get_rng_state().tolist(),

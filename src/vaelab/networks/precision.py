@@ -32,14 +32,18 @@ Products = Literal["medium", "highest"]
 def matmul_precision(precision: Products) -> Iterator[None]:
     """Set the precision of float32 matrix products inside the block, see ``torch.set_float32_matmul_precision``.
 
-    It is one for all threads of the process: call it inside :func:`~vaelab.seeds.own_generators`.
+    Convolutions on an NVIDIA GPU, which torch by default rounds to TensorFloat-32, follow it. It is one for all threads
+    of the process: call it inside :func:`~vaelab.seeds.own_generators`.
     """
-    before = torch.get_float32_matmul_precision()
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    before = torch.get_float32_matmul_precision(), convolutions.fp32_precision
     torch.set_float32_matmul_precision(precision)
+    convolutions.fp32_precision = "ieee" if precision == "highest" else "tf32"
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(before[0])
+        convolutions.fp32_precision = before[1]
 
 
 def choose_precision(asked: str, device: torch.device, on_all_ranks: bool = True) -> Precision:
