@@ -392,19 +392,19 @@ def test_what_an_estimator_is_not_defined_for_is_refused_in_one_sentence(name):
         ("score-function", {"samples": 1}, "expected at least 2 for the baseline leave-one-out; got 1"),
         ("muprop", {"baseline": "netwrok"}, "did you mean 'network'"),
         *(
-            (name, {"temperature": value}, f"estimator.temperature: expected a .*; got {value:g}")
+            (name, {"temperature": value}, f"^temperature: expected a .*; got {value:g}")
             for name in ("rebar", "relax", "concrete", "half", "gumbel-straight-through")
             for value in (0.0, -0.5)
         ),
-        ("concrete", {"prior_temperature": 0.0}, "estimator.prior_temperature: expected a temperature above 0"),
+        ("concrete", {"prior_temperature": 0.0}, "^prior_temperature: expected a temperature above 0"),
         ("ugc", {"samples": 3}, "expected an even number, for pairs of codes; got 3"),
         (
             "gumbel-straight-through",
             {"conditional_samples": 0},
-            r"estimator\.conditional_samples: expected an integer of at least 1; got 0",
+            r"^conditional_samples: expected an integer of at least 1; got 0",
         ),
-        ("exact", {"nodes": 0}, r"estimator\.nodes: expected an integer of at least 1; got 0"),
-        ("exact", {"nodes": 201}, r"estimator\.nodes: expected at most 200 for each number; got 201"),
+        ("exact", {"nodes": 0}, r"^nodes: expected an integer of at least 1; got 0"),
+        ("exact", {"nodes": 201}, r"^nodes: expected at most 200 for each number; got 201"),
     ],
 )
 def test_options_that_cannot_work_are_refused(name, options, words):

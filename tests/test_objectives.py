@@ -103,7 +103,7 @@ def test_the_gap_of_the_elbo_is_the_kl_to_the_true_posterior(name):
 
 @pytest.mark.parametrize("beta", [-0.1, math.nan, math.inf, "1", True])
 def test_a_beta_that_is_no_weight_is_refused(beta):
-    with pytest.raises(InputError, match=r"objective\.beta: expected a number of at least 0"):
+    with pytest.raises(InputError, match=r"^beta: expected a number of at least 0"):
         ELBO(beta)
 
 
@@ -450,20 +450,20 @@ IMPOSSIBLE = {
         lambda: Pathwise(model := gaussian_vae(5, 2, prior=Correlated)).check(model, ELBO(free_bits=0.1)),
         "objective.free_bits: expected 0 for codes with the prior MultivariateNormal, because the KL of each unit",
     ),
-    "sampled": (lambda: ELBO(free_bits=0.1, kl="sampled"), "objective.free_bits: expected 0 with objective.kl=sampled"),
-    "negative": (lambda: ELBO(free_bits=-1.0), "objective.free_bits: expected a number of at least 0; got -1.0"),
-    "rise": (lambda: ELBO(warm_up=-1), "objective.warm_up: expected an integer of at least 0; got -1"),
-    "half a step": (lambda: ELBO(warm_up=0.5), "objective.warm_up: expected an integer of at least 0; got 0.5"),
-    "alpha": (lambda: Renyi(-0.5), "objective.alpha: expected a number of at least 0; got -0.5 .below 0 the value"),
-    "infinite": (lambda: Renyi(math.inf), "objective.alpha: expected a number"),
-    "no groups": (lambda: MIWAE(0), "objective.groups: expected an integer of at least 1; got 0"),
-    "share": (lambda: CIWAE(1.5), r"objective.elbo_weight: expected a number in \[0, 1\]; got 1.5"),
+    "sampled": (lambda: ELBO(free_bits=0.1, kl="sampled"), "^free_bits: expected 0 with kl=sampled"),
+    "negative": (lambda: ELBO(free_bits=-1.0), "^free_bits: expected a number of at least 0; got -1.0"),
+    "rise": (lambda: ELBO(warm_up=-1), "^warm_up: expected an integer of at least 0; got -1"),
+    "half a step": (lambda: ELBO(warm_up=0.5), "^warm_up: expected an integer of at least 0; got 0.5"),
+    "alpha": (lambda: Renyi(-0.5), "^alpha: expected a number of at least 0; got -0.5 .below 0 the value"),
+    "infinite": (lambda: Renyi(math.inf), "^alpha: expected a number"),
+    "no groups": (lambda: MIWAE(0), "^groups: expected an integer of at least 1; got 0"),
+    "share": (lambda: CIWAE(1.5), r"^elbo_weight: expected a number in \[0, 1\]; got 1.5"),
     "many intervals": (
         lambda: TVO(10**9),
-        "objective.intervals: expected an integer from 1 to 10,000; got 1,000,000,000",
+        "^intervals: expected an integer from 1 to 10,000; got 1,000,000,000",
     ),
-    "intervals": (lambda: TVO(0), "objective.intervals: expected an integer of at least 1; got 0"),
-    "first": (lambda: TVO(first=0.0), "objective.first: expected a number above 0 and below 1; got 0"),
+    "intervals": (lambda: TVO(0), "^intervals: expected an integer of at least 1; got 0"),
+    "first": (lambda: TVO(first=0.0), "^first: expected a number above 0 and below 1; got 0"),
     "division": (
         lambda: Pathwise(build("gaussian"), 5).check(build("gaussian"), MIWAE(2)),
         "objective.groups: expected a divisor of the number of codes, estimator.samples=5; got 2",

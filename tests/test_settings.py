@@ -11,8 +11,10 @@ import pytest
 
 from tests.laws import widths_of
 from vaelab.errors import InputError, did_you_mean, require_int, require_number
+from vaelab.estimators import ESTIMATORS, Sizes
 from vaelab.models import MODELS
-from vaelab.settings import TrainingSettings, merge, parse_overrides, read_config, resolve, words
+from vaelab.objectives import OBJECTIVES
+from vaelab.settings import TrainingSettings, merge, options_of, parse_overrides, read_config, resolve, words
 from vaelab.settings.hints import KEYS, NAMES
 
 
@@ -467,6 +469,34 @@ def test_odd_words_and_files_give_settings_or_one_sentence(tmp_path):
 def test_an_unknown_model_is_refused():
     with pytest.raises(InputError, match=r"model: expected one of .*\(did you mean 'gaussian-vae'\?\)"):
         resolve("gausian-vae")
+
+
+TABLES = {"objective": OBJECTIVES, "estimator": ESTIMATORS}
+WRONG = {int: (0, -1, 0.5, "no such"), float: (-1.0, math.nan, math.inf, 3.0), str: ("no such", 1)}
+OPTIONS = [
+    (key, name, option, type(default))
+    for key, table in TABLES.items()
+    for name, kind in table.items()
+    for option, (_, default) in options_of(kind).items()
+    if default is not None and not isinstance(default, bool)
+]
+
+
+@pytest.mark.parametrize(("key", "name", "option", "kind"), OPTIONS, ids=lambda part: str(part))
+def test_an_option_is_named_as_it_was_written(key, name, option, kind):
+    sizes = (Sizes(5, 2),) if key == "estimator" else ()
+    refused = {}
+    for value in WRONG[kind]:
+        try:
+            TABLES[key][name](*sizes, **{option: value})
+        except InputError as refusal:
+            refused[value] = str(refusal)
+    assert refused
+    for value, sentence in refused.items():
+        assert sentence.startswith(f"{option}: ")
+        assert f"{key}." not in sentence
+        with pytest.raises(InputError, match=rf"^{key}\.{option}: "):
+            resolve("bernoulli-vae", {key: {"name": name, option: value}})
 
 
 def test_training_settings_are_frozen():

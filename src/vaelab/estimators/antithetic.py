@@ -167,7 +167,7 @@ class DisARM(Estimator):
         """Refuse an odd number of codes where they form pairs among themselves."""
         super().check(model, objective)
         if objective.combination == "mean":
-            require_samples(self.samples, 2, PAIRS, even=True)
+            require_samples(self.samples, 2, PAIRS, even=True, name="estimator.samples")
 
 
 def values_of_partners(expectation: Expectation, partners: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ class ARMS(BernoulliEstimator):
 
     def __init__(self, model: LatentVariableModel | Sizes, samples: int = 4, copula: Copula = "dirichlet") -> None:
         super().__init__(model, samples)
-        require_choice("estimator.copula", copula, get_args(Copula))
+        require_choice("copula", copula, get_args(Copula))
         require_samples(samples, 2 if copula == "dirichlet" else 3, f" for the copula {copula}")
         self.copula: Copula = copula
 

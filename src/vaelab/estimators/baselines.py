@@ -211,7 +211,7 @@ else:
 
 def build_baseline(name: BaselineName, sizes: Sizes, samples: int) -> Baseline:
     """Build a baseline by name, or raise an :class:`~vaelab.errors.InputError` for one that needs more codes."""
-    require_choice("estimator.baseline", name, BASELINES)
+    require_choice("baseline", name, BASELINES)
     kind = BASELINES[name]
     require_samples(samples, kind.least_samples, f" for the baseline {name}")
     return kind(sizes.data_dim)

@@ -62,8 +62,8 @@ class Concrete(Estimator):
         prior_temperature: float = 0.5,
     ) -> None:
         super().__init__(model, samples)
-        self.temperature = require_temperature("estimator.temperature", temperature)
-        self.prior_temperature = require_temperature("estimator.prior_temperature", prior_temperature)
+        self.temperature = require_temperature("temperature", temperature)
+        self.prior_temperature = require_temperature("prior_temperature", prior_temperature)
 
     def draw(self, expectation: Expectation) -> Tensor:
         """Draw uniform noise u (K, B, D)."""

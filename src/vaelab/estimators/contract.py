@@ -179,7 +179,7 @@ class Estimator(nn.Module, ABC):
     def __init__(self, model: LatentVariableModel | Sizes, samples: int = 1) -> None:
         super().__init__()
         self.sizes = Sizes.of(model)
-        self.samples = require_int("estimator.samples", samples, 1)
+        self.samples = require_int("samples", samples, 1)
 
     @abstractmethod
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
@@ -277,8 +277,8 @@ def require_bernoulli(name: str, q: Distribution, part: str = "posterior") -> Be
     return q
 
 
-def require_samples(samples: int, least: int, reason: str, even: bool = False) -> None:
+def require_samples(samples: int, least: int, reason: str, even: bool = False, name: str = "samples") -> None:
     """Raise an :class:`~vaelab.errors.InputError` for fewer codes than ``least``, or an odd number of them."""
     if samples < least or (even and samples % 2):
         wanted = "an even number" if even else f"at least {least}"
-        raise InputError(f"estimator.samples: expected {wanted}{reason}; got {samples}")
+        raise InputError(f"{name}: expected {wanted}{reason}; got {samples}")

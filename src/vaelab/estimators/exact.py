@@ -72,9 +72,9 @@ class Exact(Estimator):
 
     def __init__(self, model: LatentVariableModel | Sizes, samples: int = 1, nodes: int = 6) -> None:
         super().__init__(model, samples)
-        self.nodes = require_int("estimator.nodes", nodes, 1)
+        self.nodes = require_int("nodes", nodes, 1)
         if self.nodes > _MAX_NODES:
-            raise InputError(f"estimator.nodes: expected at most {_MAX_NODES} for each number; got {self.nodes}")
+            raise InputError(f"nodes: expected at most {_MAX_NODES} for each number; got {self.nodes}")
         points, weights = np.polynomial.hermite_e.hermegauss(self.nodes)
         self._points: Tensor  # buffers, so that they move to the device of the training
         self._log_weights: Tensor

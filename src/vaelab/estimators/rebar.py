@@ -34,7 +34,7 @@ class _RelaxedControl(BernoulliEstimator):
 
     def __init__(self, model: LatentVariableModel | Sizes, samples: int, temperature: float) -> None:
         super().__init__(model, samples)
-        temperature = require_temperature("estimator.temperature", temperature)
+        temperature = require_temperature("temperature", temperature)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
         self.scale = nn.Parameter(torch.ones(()))
 

@@ -87,7 +87,7 @@ class Half(Estimator):
 
     def __init__(self, model: LatentVariableModel | Sizes, samples: int = 1, temperature: float = 1.0) -> None:
         super().__init__(model, samples)
-        self.temperature = require_temperature("estimator.temperature", temperature)
+        self.temperature = require_temperature("temperature", temperature)
 
     def score(self, expectation: Expectation, drawn: Tensor) -> Estimate:
         """The surrogate is the objective of bits that carry half of the derivative."""
@@ -144,8 +144,8 @@ class GumbelStraightThrough(Estimator):
         conditional_samples: int = 1,
     ) -> None:
         super().__init__(model, samples)
-        self.temperature = require_temperature("estimator.temperature", temperature)
-        self.conditional_samples = require_int("estimator.conditional_samples", conditional_samples, 1)
+        self.temperature = require_temperature("temperature", temperature)
+        self.conditional_samples = require_int("conditional_samples", conditional_samples, 1)
 
     def draw(self, expectation: Expectation) -> Tensor:
         """Draw uniform noise u (K' K, B, D)."""

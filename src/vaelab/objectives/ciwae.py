@@ -44,7 +44,7 @@ class CIWAE(Objective):
     elbo_weight: float = 0.5
 
     def __post_init__(self) -> None:
-        require_number("objective.elbo_weight", self.elbo_weight, 0.0, 1.0)
+        require_number("elbo_weight", self.elbo_weight, 0.0, 1.0)
 
     def __call__(self, log_weights: Tensor) -> Tensor:
         return self.elbo_weight * log_weights.mean(0) + (1 - self.elbo_weight) * log_mean_exp(log_weights)

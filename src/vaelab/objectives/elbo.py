@@ -70,14 +70,13 @@ class ELBO(MeanObjective):
     warm_up: int = 0
 
     def __post_init__(self) -> None:
-        require_number("objective.beta", self.beta, 0.0)
-        require_choice("objective.kl", self.kl, get_args(Divergence))
-        require_number("objective.free_bits", self.free_bits, 0.0)
-        require_int("objective.warm_up", self.warm_up, 0)
+        require_number("beta", self.beta, 0.0)
+        require_choice("kl", self.kl, get_args(Divergence))
+        require_number("free_bits", self.free_bits, 0.0)
+        require_int("warm_up", self.warm_up, 0)
         if self.free_bits and self.kl == "sampled":
             raise InputError(
-                f"objective.free_bits: expected 0 with objective.kl=sampled; got {self.free_bits:g}, which "
-                "needs objective.kl=closed-form"
+                f"free_bits: expected 0 with kl=sampled; got {self.free_bits:g}, which needs kl=closed-form"
             )
 
     def at(self, step: int) -> Self:

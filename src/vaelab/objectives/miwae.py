@@ -24,7 +24,7 @@ class _OfGroups(Objective):
     groups: int = 2
 
     def __post_init__(self) -> None:
-        require_int("objective.groups", self.groups, 1)
+        require_int("groups", self.groups, 1)
 
     def require_samples(self, samples: int) -> int:
         """Return a number of codes that the groups divide, or refuse it."""

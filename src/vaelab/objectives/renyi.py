@@ -44,9 +44,9 @@ class Renyi(Objective):
     alpha: float = 0.5
 
     def __post_init__(self) -> None:
-        if require_number("objective.alpha", self.alpha, -math.inf) < 0:
+        if require_number("alpha", self.alpha, -math.inf) < 0:
             raise InputError(
-                f"objective.alpha: expected a number of at least 0; got {self.alpha:g} (below 0 the value of K codes "
+                f"alpha: expected a number of at least 0; got {self.alpha:g} (below 0 the value of K codes "
                 "is a bound on log p(x) in neither direction)"
             )
 

@@ -58,10 +58,10 @@ class TVO(Objective):
     first: float = 0.02
 
     def __post_init__(self) -> None:
-        if require_int("objective.intervals", self.intervals, 1) > _MOST:
-            raise InputError(f"objective.intervals: expected an integer from 1 to {_MOST:,}; got {self.intervals:,}")
-        if not 0 < require_number("objective.first", self.first, 0.0) < 1:
-            raise InputError(f"objective.first: expected a number above 0 and below 1; got {self.first:g}")
+        if require_int("intervals", self.intervals, 1) > _MOST:
+            raise InputError(f"intervals: expected an integer from 1 to {_MOST:,}; got {self.intervals:,}")
+        if not 0 < require_number("first", self.first, 0.0) < 1:
+            raise InputError(f"first: expected a number above 0 and below 1; got {self.first:g}")
 
     @property
     def points(self) -> tuple[float, ...]:

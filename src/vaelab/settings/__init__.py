@@ -162,7 +162,7 @@ def _complete(key: str, table: Mapping[str, Callable[..., Any]], chosen: object,
     kind = options_class(table[chosen["name"]], Checked, key)
     complete = {"name": chosen["name"], **validate(kind, options, key).model_dump(mode="json")}
     sizes = (Sizes(1, 1),) if table is ESTIMATORS else ()
-    build(table, complete, *sizes)  # the class itself refuses some values, such as leave-one-out with one code
+    build(key, table, complete, *sizes)  # the class itself refuses some values, such as leave-one-out with one code
     return complete
 
 

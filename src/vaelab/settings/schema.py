@@ -261,13 +261,13 @@ class Settings(Checked):
 
     def build_objective(self) -> Objective:
         """Build the objective."""
-        objective: Objective = build(OBJECTIVES, self._table("objective", self.objective))
+        objective: Objective = build("objective", OBJECTIVES, self._table("objective", self.objective))
         return objective
 
     def build_estimator(self, model: Model | Sizes) -> Estimator:
         """Build the estimator for a model; its parameters start from the seed of the settings."""
         with seeded(self.seed, "estimator"):
-            estimator: Estimator = build(ESTIMATORS, self._table("estimator", self.estimator), model)
+            estimator: Estimator = build("estimator", ESTIMATORS, self._table("estimator", self.estimator), model)
         return estimator
 
     def _table(self, key: str, chosen: dict[str, Any] | None) -> dict[str, Any]:
@@ -326,6 +326,15 @@ def options_class(build: Callable[..., object], base: type[C], name: str, absent
     return made
 
 
-def build(table: Mapping[str, Callable[..., Any]], chosen: Mapping[str, Any], *arguments: object) -> Any:
-    """Build the entry of a table that ``chosen`` names (``{"name": ..., option: ...}``) with its options."""
-    return table[chosen["name"]](*arguments, **{name: value for name, value in chosen.items() if name != "name"})
+def build(key: str, table: Mapping[str, Callable[..., Any]], chosen: Mapping[str, Any], *arguments: object) -> Any:
+    """Build the entry of a table that ``chosen`` names (``{"name": ..., option: ...}``) with its options.
+
+    Raises:
+        InputError: an option that the entry refuses, with the name that the setting ``key`` gives it.
+    """
+    options = {name: value for name, value in chosen.items() if name != "name"}
+    try:
+        return table[chosen["name"]](*arguments, **options)
+    except InputError as refusal:
+        option, colon, rest = str(refusal).partition(": ")
+        raise InputError(f"{key}.{option}{colon}{rest}" if option in options else str(refusal)) from None
