@@ -19,9 +19,9 @@ from vaelab.evaluation.diagnostics.best_posterior import best_posterior, bound_o
 from vaelab.explorer.parts import describe
 from vaelab.explorer.tensors import Tensors
 from vaelab.likelihood import annealed_importance, quadrature
-from vaelab.objectives import ELBO, IWAE
+from vaelab.objectives import ELBO, IWAE, TVO
 from vaelab.posteriors import REAL_POSTERIORS
-from vaelab.priors import REAL_PRIORS
+from vaelab.priors import REAL_PRIORS, FlowPrior
 from vaelab.seeds import seeded
 
 NAMES = list(REAL_POSTERIORS)
@@ -218,6 +218,20 @@ def test_annealing_starts_at_it_and_finds_the_likelihood(name):
     model, x = model_of(name), observations_of(3)
     found = annealed_importance(model, x, samples=192, temperatures=12, seed=0)
     assert torch.allclose(found.values, quadrature(model, x).values, atol=0.5)
+
+
+@EVERY
+@pytest.mark.parametrize("prior", [None, "flow"])
+def test_no_rows_have_no_bounds(name, prior):
+    model, none = model_of(name), torch.zeros(0, X).double()
+    if prior is not None:
+        model.prior = FlowPrior(2).double()
+    assert model.encode(none).shape == model.posterior(none).sample().shape == (0, 2)
+    for objective in (ELBO(kl="sampled"), IWAE(), TVO()):
+        assert model.bound(none, 3, objective).shape == (0,)
+        surrogate = ESTIMATORS["pathwise"](model, 2)(model, objective, none).surrogate
+        assert surrogate.shape == (0,)
+        surrogate.sum().backward()
 
 
 @EVERY

@@ -44,7 +44,7 @@ class Flow(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Return log p(z), (...), of values (..., D)."""
         volume = value.new_zeros(value.shape[:-1])
-        for transform in self.transforms:
+        for transform in self.transforms if value.numel() else ():  # zuko does not take zero rows
             value, change = transform.call_and_ladj(value)
             volume = volume + change
         return self.base.log_prob(value) + volume

@@ -55,7 +55,7 @@ class CouplingFlow(nn.Module):
                 u = layer.inv(u)
             return u, None
         log_det = u.new_zeros(u.shape[:-1])
-        for layer in layers:
+        for layer in layers if u.numel() else ():  # zuko does not take zero rows
             u, change = layer.call_and_ladj(u)
             log_det = log_det + change
         return u, log_det
