@@ -10,7 +10,7 @@ import torch
 
 from tests.commands import CommandLine
 from tests.laws import binary_data, build, observations_of
-from vaelab import Dataset, Split, evaluate, fit, load_data
+from vaelab import Dataset, Split, diagnose, evaluate, fit, impute, load_data
 from vaelab.data import Batches, describe, order_columns
 from vaelab.data.assembly import assemble
 from vaelab.data.content import Content, RawTable
@@ -21,7 +21,8 @@ from vaelab.data.variables import Column
 from vaelab.distributed import Ranks
 from vaelab.errors import InputError
 from vaelab.estimators import ESTIMATORS
-from vaelab.evaluation import active_units
+from vaelab.evaluation import Imputation, active_units
+from vaelab.evaluation.diagnostics import calibration
 from vaelab.likelihood import BoundEstimate
 from vaelab.likelihood.importance import log_mean_weight
 from vaelab.models import autoencoder, bernoulli_vae
@@ -171,6 +172,26 @@ def test_what_is_said_of_the_importance_weights_is_that_of_repeated_rows():
     )
     assert [one[name] for name in names] == pytest.approx([other[name] for name in names], rel=1e-12)
     assert 0 < one["heavy_tailed"] < 1
+
+
+def test_medians_of_effective_samples_are_those_of_repeated_rows(monkeypatch):
+    weighted, _ = weighted_and_repeated(seed=1)
+    model, seen = bernoulli_vae(4, 3, hidden_dims=(5,), seed=0).allow_missing(), []
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(4)  # so that few codes count
+    counts = torch.from_numpy(weighted.test.weights).int()
+    found = impute(model, weighted.test, samples=20)
+    repeated = found.effective_samples.repeat_interleave(counts)
+    assert found.median_effective_samples == float(repeated.median())
+    assert f"median {float(repeated.median()):.3g} effective samples" in repr(found)
+    monkeypatch.setattr(calibration, "impute", lambda *given, **how: seen.append(impute(*given, **how)) or seen[-1])
+    numbers = diagnose(model, weighted, only=("calibration",))["calibration"].numbers
+    effective = seen[0].effective_samples  # of the rows that count
+    assert numbers["effective_samples"] == float(effective.repeat_interleave(counts[counts > 0]).median())
+    assert float(effective.median()) != numbers["effective_samples"]
+    none = Imputation(found.values, found.observed, found.effective_samples)
+    assert none.median_effective_samples == float(found.effective_samples.median())
 
 
 def test_weights_that_do_not_count_rows_have_the_error_of_a_weighted_sample():

@@ -123,11 +123,14 @@ def fill_table(table: RawTable, filled: Columns, gaps: npt.NDArray[np.bool_]) ->
 
 
 def _say_facts(found: Imputation, samples: int, spec: DataSpec | None) -> None:
+    from vaelab.data.weights import weighted_median
+
     gaps = ~(found.observed if spec is None else found.observed[:, list(spec.first_columns)])
     text = f"{int(gaps.sum()):,} of {gaps.numel():,} cells filled, in {int(gaps.any(1).sum()):,} rows"
     if bool(gaps.any()) and found.effective_samples is not None:
-        effective = found.effective_samples[gaps.any(1)]
-        text += f"; effective samples: median {float(effective.median()):.3g} of {samples}"
+        rows = gaps.any(1)
+        effective, weights = found.effective_samples[rows], None if found.weights is None else found.weights[rows]
+        text += f"; effective samples: median {float(weighted_median(effective, weights)):.3g} of {samples}"
         few = int((effective < _FEW).sum())
         text += f", below {_FEW} in {few:,} rows: a larger --samples helps these" if few else ""
     say(text)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vaelab.data import DataSpec
 from vaelab.data.streaming.observations import Streamed
+from vaelab.data.weights import weighted_median
 from vaelab.distributions import given_observed
 from vaelab.errors import InputError, require_choice, require_int
 from vaelab.likelihood import Callback, Observed, as_split, effective_samples
@@ -39,12 +40,21 @@ class Imputation:
             filled values of the observation rest on few codes. None of a density model, whose conditionals are exact.
         draws: multiple imputations, (n_draws, N, X): in each of them the missing values are one draw from p(x_missing |
             x_observed). None unless ``n_draws`` asked for them.
+        weights: of the observations, (N,), as those of a split; None where all count the same.
     """
 
     values: Tensor
     observed: Tensor
     effective_samples: Tensor | None = None
     draws: Tensor | None = None
+    weights: Tensor | None = None
+
+    @property
+    def median_effective_samples(self) -> float | None:
+        """The median of the effective samples, in which an observation of weight 2 is two; None of a density model."""
+        if self.effective_samples is None:
+            return None
+        return float(weighted_median(self.effective_samples, self.weights))
 
     def __repr__(self) -> str:
         """Return a line with the shape, the share of missing values and the median of the effective samples."""
@@ -54,7 +64,7 @@ class Imputation:
         filled = f"{rows:,} rows of {columns}, {share:.3g} % filled"
         if self.effective_samples is None:
             return f"Imputation({filled}, exactly{draws})"
-        return f"Imputation({filled}; median {float(self.effective_samples.median()):.3g} effective samples{draws})"
+        return f"Imputation({filled}; median {self.median_effective_samples:.3g} effective samples{draws})"
 
 
 def impute(
@@ -125,7 +135,8 @@ def impute(
     values, observed = (torch.cat([part[index] for part in parts]).cpu() for index in range(2))
     draws = torch.cat([part[2] for part in parts], 1).cpu() if n_draws else None
     effective = torch.cat([part[3] for part in parts]).cpu() if isinstance(model, LatentVariableModel) else None
-    return Imputation(values, observed, effective, draws)
+    weights = None if split.weights is None else split.weights.cpu()
+    return Imputation(values, observed, effective, draws, weights)
 
 
 def _rows_at_once(model: Model, samples: int) -> int:

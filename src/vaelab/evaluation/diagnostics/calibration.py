@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vaelab.data import DataSpec
 from vaelab.data.variables import Group
+from vaelab.data.weights import weighted_median
 from vaelab.errors import InputError
 from vaelab.evaluation.diagnostics.contract import Diagnosis, Sample
 from vaelab.evaluation.diagnostics.reliability import Ranks, Reliability, p_value
@@ -66,7 +67,8 @@ def calibration(sample: Sample) -> Diagnosis:
         except InputError as reason:
             found.sentences.append(f"Hidden values were not predicted: {reason}.")
         else:
-            found.of_hidden(_Cells(spec, values, hidden, weights.double()), effective)
+            median = float(weighted_median(effective, weights))
+            found.of_hidden(_Cells(spec, values, hidden, weights.double()), median)
     found.of_reconstruction(_reconstruction(sample, rows, weights.double()))
     return Diagnosis(
         name="calibration",
@@ -127,8 +129,8 @@ class _Cells:
                 yield torch.cat([levels[:1].amax(-1), right]), self.weights[row], torch.full_like(row, start)
 
 
-def _hidden(sample: Sample, rows: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Return predicted, true and drawn values (2 + R, N, X), which of them were hidden, and the effective samples."""
+def _hidden(sample: Sample, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return predicted, true and drawn values (2 + R, N, X), which were hidden, and the effective samples (N,)."""
     model = copy.deepcopy(sample.model)  # which may be missing from now on
     x, y = model.split(rows)
     with seeded(sample.seed, "hidden"):
@@ -146,7 +148,7 @@ def _hidden(sample: Sample, rows: Tensor) -> tuple[Tensor, Tensor, float]:
         raise InputError(f"{wanted}; it returned NaN")
     values = torch.cat([predicted.unsqueeze(0), x.cpu().unsqueeze(0), draws[..., : x.shape[1]]])
     assert imputed.effective_samples is not None  # the model has codes
-    return values, hidden.cpu(), float(imputed.effective_samples.median())
+    return values, hidden.cpu(), imputed.effective_samples
 
 
 def _mask(x: Tensor, groups: tuple[Group, ...]) -> Tensor:
