@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import vaelab.evaluation.advice as advising
 from tests.laws import binary_data, build
 from vaelab.evaluation import Evaluation, EvaluationRecord, evaluate
 from vaelab.evaluation.advice import advice, best_estimate
@@ -63,6 +65,21 @@ def test_a_number_that_should_not_be_quoted_is_named_with_the_reason(record: Eva
     if expected:
         assert lines[0].startswith(f"{record.name}: do not quote it: ")
         assert expected in lines[0]
+
+
+def test_the_documentation_has_the_thresholds() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    table = page[page.index("**Advice in words.**") : page.index("**Why not the average over the prior.**")]
+    for threshold in (
+        f"below {advising._SMALL:,}".replace(",", " "),
+        f"$K = {advising._QUOTED}$",
+        f"for more than {advising._HEAVY:.0%}".replace("%", " %"),
+        f"is more than {advising._LOW} nat above",
+        f"by more than {advising._COARSE} nat",
+        f"| more than {advising._SCATTERED} nat",
+        f"few rows (below {advising._FEW_ROWS})",
+    ):
+        assert threshold in table
 
 
 def test_a_limit_that_means_nothing_says_nothing_of_how_low_a_number_is() -> None:
