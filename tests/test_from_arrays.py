@@ -130,6 +130,29 @@ def test_what_is_no_data_set_is_refused_in_a_sentence(arguments, sentence):
         Dataset.from_arrays(**arguments)
 
 
+IMAGES = np.arange(50 * 6).reshape(50, 2, 3) % 12
+
+
+@pytest.mark.parametrize(
+    "rows", [IMAGES - 9, IMAGES * 9, IMAGES % 2 * 7, IMAGES % 2 - 1, IMAGES / 7 - 1, IMAGES * 0 + 5]
+)
+def test_images_get_no_advice_for_tables(rows):
+    for images in (rows, rows[..., None]):
+        with pytest.raises(InputError) as refusal:
+            Dataset.from_arrays(images)
+        assert not {"columns", "column", "table", "(N, X)"} & set(str(refusal.value).replace("=", " ").split())
+
+
+@pytest.mark.parametrize(("what", "options"), [("columns", {"columns": {"*": "real"}}), ("drop", {"drop": True})])
+def test_columns_of_images_are_refused(what, options, tmp_path):
+    np.save(tmp_path / "images.npy", IMAGES)
+    for read in (lambda: Dataset.from_arrays(IMAGES, **options), lambda: load_data(tmp_path / "images.npy", **options)):
+        with pytest.raises(
+            InputError, match=rf"{what}: expected a table \(N, X\), whose columns .*; got shape \(50, 2, 3\)"
+        ):
+            read()
+
+
 @pytest.mark.parametrize("door", ["fit", "evaluate", "load_data"])
 def test_an_array_in_place_of_a_data_set_is_refused_with_the_way_out(door):
     model = vaelab.gaussian_vae(BITS.shape[1], latent_dim=2, hidden_dims=[4])

@@ -131,8 +131,8 @@ def _splits_of(
     flat = {key: _flat(part) for key, part in rows.items()}
     stacked: Any = _stacked(list(flat.values()))
     summary = (summarise_sparse if isinstance(stacked, SparseRows) else summarise)(str(where), stacked)
-    if content.text:  # numbers of no type: that they are stored as bytes says nothing
-        summary = dataclasses.replace(summary, byte=False)
+    # Numbers of no type: that they are stored as bytes says nothing.
+    summary = dataclasses.replace(summary, byte=summary.byte and not content.text, images=not tabular)
     if content.text and content.names is None:
         require_first_alike(where, stacked, options)
     if tabular:

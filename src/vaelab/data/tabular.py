@@ -34,6 +34,10 @@ def table_in(where: object, content: Content, options: ReadOptions) -> RawTable 
     if content.names is None or not isinstance(x, np.ndarray) or x.ndim != 2:
         if said or options.drop or options.names is not None:
             what = "columns" if said or options.names is not None else "drop"
+            if isinstance(x, np.ndarray) and x.ndim > 2:
+                raise InputError(
+                    f"{where}: {what}: expected a table (N, X), whose columns it is about; got shape {x.shape}"
+                )
             way = options.way("a table with names of columns in line 1", "a name for every column")
             raise InputError(f"{where}: {what}: expected {way}; got none")
         return None

@@ -24,7 +24,7 @@ def way_out(summary: Summary, options: ReadOptions, named: bool) -> str:
         if summary.whole.all():
             say = f"say so with {kinds}{_every(options, {'missing': [int(low)]})}"
             if not named:
-                of_table = options.way("", f", or, for a table of shape (N, X), {say}")
+                of_table = "" if summary.images else options.way("", f", or {say}")
                 say = f"put NaN there, in an array of real numbers{of_table}"
             missing = f"; if {low:g} marks a missing answer, {say}"
         return f"bring them into [0, 1] yourself{near}{missing}, or keep them as real numbers with {numbers}"

@@ -96,6 +96,7 @@ class Summary:
 
     ``byte`` is true if all came as uint8, ``two`` if there are no values but the lowest and the highest. ``missing``
     counts the values that are NaN, which take no part in the rest; a column of nothing else has the range (inf, -inf).
+    ``images`` is true if the rows are images, of which no column has a meaning of its own.
     """
 
     low: npt.NDArray[np.float64]
@@ -104,6 +105,7 @@ class Summary:
     byte: bool
     two: bool
     missing: int = 0
+    images: bool = False
 
     def __add__(self, other: Summary) -> Summary:
         same = (self.low.min(), self.high.max()) == (other.low.min(), other.high.max())
@@ -114,6 +116,7 @@ class Summary:
             self.byte and other.byte,
             self.two and other.two and same,
             self.missing + other.missing,
+            self.images,
         )
 
     @property
