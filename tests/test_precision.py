@@ -191,13 +191,13 @@ def test_an_evaluation_in_float32_asks_for_exact_products_on_every_processor(abl
     asked = set()
 
     def multiply(number, name, factors, product):
-        asked.add((torch.get_float32_matmul_precision(), torch.backends.cudnn.conv.fp32_precision))
+        asked.add((torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32))
         return product(*factors)
 
     with processor(able, rounded), matmul_precision("highest"), Products(multiply):
         for model, bounds in models:
             evaluate(model, TINY, bounds=bounds, samples=2, chains=1, temperatures=2)
-    assert asked == {("highest", "ieee")}
+    assert asked == {("highest", False)}
 
 
 def test_a_training_validates_with_exact_products_whatever_the_session_has_set(monkeypatch):

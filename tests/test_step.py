@@ -54,18 +54,31 @@ def trained(data, model="gaussian-vae", estimator="pathwise", objective=None, **
 
 
 def precisions():
-    """Return that of matrix products, and that of convolutions on an NVIDIA GPU."""
-    return torch.get_float32_matmul_precision(), torch.backends.cudnn.conv.fp32_precision
+    """Return that of matrix products, and whether convolutions on an NVIDIA GPU are rounded."""
+    return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
 
 
 def test_the_precision_of_products_changes_inside_the_block_alone():
-    for inside in (("medium", "tf32"), ("highest", "ieee")):
+    for inside in (("medium", True), ("highest", False)):
         before = precisions()
         with matmul_precision(inside[0]):
             assert precisions() == inside
+            assert (torch.backends.cudnn.conv.fp32_precision == "tf32") == inside[1]
         with pytest.raises(ZeroDivisionError), matmul_precision(inside[0]):
             _ = 1 / 0
         assert precisions() == before
+
+
+def test_a_session_that_sets_the_precision_of_convolutions_finds_it_again():
+    convolutions = torch.backends.cudnn.conv
+    before = convolutions.fp32_precision
+    try:
+        convolutions.fp32_precision = "ieee"  # then torch cannot read its older flag
+        with matmul_precision("medium"):
+            assert torch.backends.cudnn.allow_tf32
+        assert convolutions.fp32_precision == "ieee"
+    finally:
+        convolutions.fp32_precision = before
 
 
 def test_auto_is_a_precision_and_the_same_each_time():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -35,15 +35,16 @@ def matmul_precision(precision: Products) -> Iterator[None]:
     Convolutions on an NVIDIA GPU, which torch by default rounds to TensorFloat-32, follow it. It is one for all threads
     of the process: call it inside :func:`~vaelab.seeds.own_generators`.
     """
-    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    before = torch.get_float32_matmul_precision(), convolutions.fp32_precision
+    cudnn: Any = torch.backends.cudnn
+    before = torch.get_float32_matmul_precision(), cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
     torch.set_float32_matmul_precision(precision)
-    convolutions.fp32_precision = "ieee" if precision == "highest" else "tf32"
+    cudnn.allow_tf32 = precision == "medium"  # this older flag, which torch's compiler reads, also sets the newer two
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before[0])
-        convolutions.fp32_precision = before[1]
+        cudnn.allow_tf32 = before[1] == "tf32"
+        cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = before[1:]
 
 
 def choose_precision(asked: str, device: torch.device, on_all_ranks: bool = True) -> Precision:
