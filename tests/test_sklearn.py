@@ -434,6 +434,22 @@ def test_a_frame_comes_back_in_its_library(library):
     assert set(np.array(filled["colour"])) == {"red", "blue"}
 
 
+def test_categories_come_back_as_categories():
+    import pandas
+    import polars
+
+    levels, colours = ["low", "mid", "high"], pandas.Categorical(["red", "blue", "green"] * 20)
+    grades = [None if row % 5 == 0 else levels[row % 3] for row in range(60)]
+    frame = pandas.DataFrame({"g": pandas.Categorical(grades, categories=levels, ordered=True), "c": colours})
+    enums = polars.DataFrame({"g": polars.Series(grades, dtype=polars.Enum(levels)), "c": colours.tolist()})
+    vae = small("GaussianVAE").fit(frame)
+    assert vae.model_.spec.variables[0].levels == tuple(levels)
+    assert (vae.impute(frame).dtypes == frame.dtypes).all()
+    filled = vae.fit(enums).impute(enums)
+    assert filled.schema == enums.schema
+    assert filled.null_count().row(0) == (0, 0)
+
+
 def test_columns_say_what_the_columns_of_a_frame_are():
     import pandas
 

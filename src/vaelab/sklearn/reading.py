@@ -129,14 +129,21 @@ def filled_frame(X: Any, spec: DataSpec, rows: Array, library: str) -> Any:
     if library not in _FRAMES or library != as_given(X):
         return _frame(table, library)
     if library == "polars":
-        return X.with_columns(_frame(table, library).get_columns())
+        columns = _frame(table, library).get_columns()
+        return X.with_columns([column.cast(_categories(X[column.name].dtype, column.dtype)) for column in columns])
     if library == "pyarrow":
         return _frame({name: table.get(name, X[name]) for name in given.names}, library)
     frame = X.copy()
     for label, name in zip(X.columns, given.names, strict=True):
         if name in table:
             frame[label] = table[name]
+            frame[label] = frame[label].astype(_categories(X[label].dtype, frame[label].dtype))
     return frame
+
+
+def _categories(given: Any, filled: Any) -> Any:
+    """Return the type of a filled column of pandas or polars: categories as they were, or that of its values."""
+    return given if hasattr(given, "categories") else filled
 
 
 def frame_of(spec: DataSpec | None, rows: Array, library: str, like: Any = None) -> Any:
