@@ -218,6 +218,26 @@ def test_a_model_reads_data_by_its_own_levels():
     assert Dataset.from_arrays(words, columns=model.spec.variables).sha256() == sorted_.sha256()
 
 
+USES = {
+    "evaluate": lambda model, data: vaelab.evaluate(model, data, samples=2),
+    "diagnose": lambda model, data: vaelab.diagnose(model, data),
+    "fit": lambda model, data: vaelab.fit(model, data, steps=1, device="cpu"),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_columns_of_the_same_names_in_another_order_are_not_taken_by_place(use):
+    frame = pd.DataFrame(BITS, columns=list(NAMES))
+    model = vaelab.gaussian_vae(Dataset.from_arrays(frame), 1, [2], seed=0)
+    turned = Dataset.from_arrays(frame[list("abcdfe")])
+    with pytest.raises(InputError, match=r"with 'e' as number 5; got 'f' there; .*order_columns"):
+        USES[use](model, turned)
+    with pytest.raises(InputError, match="'e' is missing, 'x' is not among them"):
+        USES[use](model, Dataset.from_arrays(frame.rename(columns={"e": "x"})))
+    USES[use](model, vaelab.data.order_columns(turned, model.spec.columns))
+    USES[use](model, Dataset.from_arrays(BITS))  # without names a place is all that there is
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from vaelab.data.naming import listed
+from vaelab.data.naming import listed, require_same_names
 from vaelab.data.values import Kind
 from vaelab.errors import InputError, require_choice, shown
 
@@ -21,6 +21,7 @@ __all__ = [
     "groups_of",
     "kind_of",
     "names_for",
+    "require_same_columns",
     "require_same_levels",
 ]
 
@@ -180,6 +181,24 @@ def names_for(
     if columns is not None and tuple(columns) != names:
         raise InputError(f"{where}columns: expected {listed(names)}, as the variables have them; got {listed(columns)}")
     return names
+
+
+def require_same_columns(expected: Sequence[str] | None, got: Sequence[str] | None) -> None:
+    """Refuse data whose columns have names, and not those of the model in its order: a place would mean another column.
+
+    >>> require_same_columns(("tea", "milk"), ("milk", "tea"))
+    Traceback (most recent call last):
+    vaelab.errors.InputError: data: expected the columns in the order of the model, with 'tea' as number 1; got ...
+    """
+    if expected is None or got is None:
+        return
+    require_same_names("data", expected, got)
+    for number, (mine, theirs) in enumerate(zip(expected, got, strict=True), 1):
+        if mine != theirs:
+            raise InputError(
+                f"data: expected the columns in the order of the model, with {mine!r} as number {number}; got "
+                f"{theirs!r} there; vaelab.data.order_columns(data, model.spec.columns) returns them in that order"
+            )
 
 
 def require_same_levels(expected: Sequence[Column] | None, got: Sequence[Column] | None) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaelab.data import DataSpec
-from vaelab.data.variables import require_same_levels
+from vaelab.data.variables import require_same_columns, require_same_levels
 from vaelab.distributions import ParametricDistribution, observed_log_prob
 from vaelab.errors import InputError, shown
 from vaelab.inputs import as_observations
@@ -119,10 +119,12 @@ class Model(Pretrained, ABC):
 
         Raises:
             InputError: data that do not give with each row what the model is given, or whose columns are of kinds that
-                it is not for, or have other levels.
+                it is not for, or have other names, another order or other levels.
         """
         self._require_columns(spec)
-        require_same_levels(None if self.spec is None else self.spec.variables, spec.variables)
+        if self.spec is not None:
+            require_same_levels(self.spec.variables, spec.variables)
+            require_same_columns(self.spec.columns, spec.columns)
         built_for = None if self.spec is None else self.spec.condition
         if spec.given != self.given or (built_for is not None and built_for != spec.condition):
             names = [built_for.words if built_for is not None else self.given or None]
