@@ -5,8 +5,8 @@
 A row is trained into a run directory, DIR/ROW-SEED, and evaluated on the test split; the result is added to
 benchmarks/results/reproduce.json, where it replaces that of the same training on the same hardware alone. The same
 command goes on with a training that was stopped: by Ctrl-C, by SIGTERM, or after --minutes. Settings after the row
-replace those of the recipe. A row that starts from the weights of another trains that one first, if its run is not in
-DIR or not finished; --minutes then holds for each of the two. Without a row, the rows are listed.
+replace those of the recipe. A row that starts from the weights of another trains that one first, with the recipe as it
+is and without a result of its own, unless its finished run is in DIR. Without a row, the rows are listed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from recipes import RECIPES
 from records import RESULTS, add_record
-from training import reproduce, rows_to_train
+from training import Unfinished, reproduce
 
 from vaelab.errors import InputError
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("words", nargs="*", metavar="SETTING=VALUE")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int)
+    parser.add_argument("--steps", type=int, help="another length, of this row alone")
     parser.add_argument("--minutes", type=float, help="the training stops after so many, and saves a checkpoint")
     parser.add_argument("--out", type=Path, default=Path("runs/reproduce"), help="the folder of the run directories")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -37,16 +37,14 @@ def main() -> None:
             figure = "" if recipe.published is None else f", published {recipe.published:.2f}"
             print(f"{name:20} {recipe.title}{figure}")
         return
-    for row in rows_to_train(asked.row, asked.out, asked.seed):
-        words, steps = (asked.words, asked.steps) if row == asked.row else ([], None)
-        try:
-            record = reproduce(row, words, asked.out, asked.device, asked.seed, steps, asked.minutes)
-        except InputError as refusal:
-            parser.error(str(refusal))
-        add_record(record, asked.results)
-        print(record)
-        if record["steps"] < record["steps_planned"]:
-            break
+    try:
+        record = reproduce(asked.row, asked.words, asked.out, asked.device, asked.seed, asked.steps, asked.minutes)
+    except InputError as refusal:
+        parser.error(str(refusal))
+    except Unfinished as stop:
+        parser.exit(1, f"{stop}\n")
+    add_record(record, asked.results)
+    print(record)
 
 
 if __name__ == "__main__":

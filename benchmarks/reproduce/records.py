@@ -18,7 +18,7 @@ def read_records(path: Path = RESULTS) -> list[dict[str, Any]]:
 
 
 def add_record(record: dict[str, Any], path: Path = RESULTS) -> None:
-    """Add a record; one of the same row, start, changes, seed, planned length and hardware is replaced."""
+    """Add a record; one of the same training, on the same hardware, is replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -27,5 +27,5 @@ def add_record(record: dict[str, Any], path: Path = RESULTS) -> None:
 
 
 def _key(record: dict[str, Any]) -> tuple[Any, ...]:
-    training = ("row", "start", "seed", "steps_planned", "hardware")
+    training = ("row", "start", "seed", "steps_planned", "batch_size", "hardware")
     return *(record.get(name) for name in training), *record["changes"]

@@ -15,11 +15,12 @@ from recipes import RECIPES, Recipe
 
 import vaelab
 from vaelab.data import Dataset, Split
+from vaelab.errors import InputError
 from vaelab.runs import Run
 from vaelab.settings import Settings, parse_overrides, resolve
-from vaelab.training import FitResult, train
+from vaelab.training import FitResult, for_data, train
 
-__all__ = ["data_of", "reproduce", "rows_to_train"]
+__all__ = ["Unfinished", "data_of", "reproduce"]
 
 
 def data_of(recipe: Recipe) -> Dataset:
@@ -34,13 +35,8 @@ def data_of(recipe: Recipe) -> Dataset:
     return Dataset(f"mnist-{count}", splits, "grey", 255, data.image_shape, binarisation=recipe.binarisation)
 
 
-def rows_to_train(row: str, out: Path, seed: int) -> list[str]:
-    """Return the row, after the row whose weights it starts from unless that one is finished."""
-    start = RECIPES[row].start
-    folder = out / f"{start}-{seed}"
-    if start is None or ((folder / "config.json").exists() and Run(folder).finished):
-        return [row]
-    return [start, row]
+class Unfinished(Exception):
+    """The run whose weights a row starts from was stopped before its end."""
 
 
 def reproduce(
@@ -56,18 +52,14 @@ def reproduce(
         seed: of everything random.
         steps: another length than that of the recipe.
         minutes: after which the training stops; the same command goes on with it.
+
+    Raises:
+        InputError: settings that do not go with the model, the run or the row that this one starts from.
+        Unfinished: the training of the row that this one starts from was stopped.
     """
     recipe = RECIPES[row]
-    data = data_of(recipe)
-    length = {} if steps is None else {"training": {"steps": steps, "validate_every": max(1, steps // 100)}}
-    settings = resolve(recipe.model, recipe.settings, length, parse_overrides(words), {"seed": seed, "device": device})
-    changes = [*words, *([] if steps is None else [f"steps={steps}"])]
-    folder = out / "-".join([row, *(word.replace("=", "-") for word in changes), str(seed)])
     with _stopped_after(minutes):
-        if recipe.start is None or any((folder / "checkpoints").glob("*.pt")):
-            run, result = train(settings, folder, data=data, resume=True)
-        else:
-            run, result = _train_from(out / f"{recipe.start}-{seed}", settings, folder, data)
+        run, result = _trained(row, words, out, device, seed, steps)
     record = {
         "row": row,
         "start": recipe.start,
@@ -83,13 +75,42 @@ def reproduce(
         "torch": torch.__version__,
         "vaelab": vaelab.__version__,
     }
-    return record | _evaluated(run, data, recipe.samples)
+    return record | _evaluated(run, data_of(recipe), recipe.samples)
 
 
-def _train_from(start: Path, settings: Settings, folder: Path, data: Dataset) -> tuple[Run, FitResult]:
-    """Train from the selected weights of the finished run of another row, into a run directory without a checkpoint."""
-    model = Run(start).load_model()
-    settings = settings.model_copy(update={"data": data.name, "binarisation": data.binarisation})
+def _trained(row: str, words: list[str], out: Path, device: str, seed: int, steps: int | None) -> tuple[Run, FitResult]:
+    """Train a row in its run directory, or go on with it; before, if need be, the row that it starts from."""
+    recipe = RECIPES[row]
+    data = data_of(recipe)
+    length = {} if steps is None else {"training": {"steps": steps, "validate_every": max(1, steps // 100)}}
+    settings = resolve(recipe.model, recipe.settings, length, parse_overrides(words), {"seed": seed, "device": device})
+    start = [] if recipe.start is None else [f"from-{recipe.start}"]
+    changes = [*words, *([] if steps is None else [f"steps={steps}"])]
+    folder = out / "-".join([row, *start, *(word.replace("=", "-") for word in changes), str(seed)])
+    if recipe.start is None or any((folder / "checkpoints").glob("*.pt")):
+        return train(settings, folder, data=data, resume=True)
+    first, result = _trained(recipe.start, [], out, device, seed, None)
+    if not first.finished:
+        raise Unfinished(
+            f"{recipe.start} was stopped at step {result.steps:,} of {first.settings.training.steps:,}; the same "
+            f"command goes on with it, and then trains {row}"
+        )
+    return _train_from(first, settings, folder, data)
+
+
+_OF_TRAINING = ("device", "objective", "estimator", "training")  # settings that may differ from those of the start
+
+
+def _train_from(start: Run, settings: Settings, folder: Path, data: Dataset) -> tuple[Run, FitResult]:
+    """Train from the selected weights of a finished run into a run directory that has no checkpoint yet."""
+    settings = for_data(settings.model_copy(update={"data": data.name, "binarisation": data.binarisation}), data)
+    before, now = start.settings.model_dump(mode="json"), settings.model_dump(mode="json")
+    for name in (*before, *(name for name in now if name not in before)):
+        if name not in _OF_TRAINING and before.get(name) != now.get(name):
+            raise InputError(
+                f"{name}: expected {before.get(name)!r}, as in {start.path}, from whose weights the row starts"
+            )
+    model = start.load_model()
     run = Run.create(folder, settings, data, overwrite=True)
     result = vaelab.fit(
         model,
