@@ -24,12 +24,15 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import vaelab
 from tests.laws import build, observations_of
+from vaelab.data import Dataset
+from vaelab.data.frames import table_of
 from vaelab.data.sparse import SparseRows
+from vaelab.data.tables import encode_table
 from vaelab.errors import InputError
 from vaelab.evaluation import encode_means
 from vaelab.likelihood import elbo, exact, score_rows
 from vaelab.sklearn import BernoulliVAE, GaussianVAE, LogisticPCA, MixtureAutoencoder, SigmoidBeliefNetwork
-from vaelab.sklearn.reading import read_more
+from vaelab.sklearn.reading import filled_frame, read_more
 from vaelab.storage import seal
 
 QUICK = {"steps": 4, "random_state": 0}
@@ -417,21 +420,49 @@ def test_imputation_leaves_everything_else_of_the_rows_as_it_is():
     assert vae.reconstruct(frame).index.equals(frame.index)
 
 
-@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
-def test_a_frame_comes_back_in_its_library(library):
-    import pandas
+def frames_of(frame):
+    """Return a frame of pandas in every library."""
     import polars
     import pyarrow
 
+    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    batch = pyarrow.RecordBatch.from_pandas(frame, preserve_index=False)
+    return {"pandas": frame, "polars": polars.from_pandas(frame), "pyarrow": table, "pyarrow batch": batch}
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "pyarrow batch"])
+def test_a_frame_comes_back_in_its_library(library):
+    import pandas
+
     frame = pandas.DataFrame({"colour": ["red", "blue", None] * 20, "ok": [True, False] * 30, "id": range(60)})
-    into = {"pandas": lambda frame: frame, "polars": polars.from_pandas, "pyarrow": pyarrow.Table.from_pandas}[library]
-    vae = small("GaussianVAE", columns={"id": "drop"}).fit(into(frame))
+    given = frames_of(frame)
+    vae = small("GaussianVAE", columns={"id": "drop"}).fit(given[library])
     assert list(vae.feature_names_in_) == ["colour", "ok", "id"]
-    filled = vae.impute(into(frame))
-    assert type(filled) is type(into(frame))
+    filled = vae.impute(given[library])
+    assert type(filled) is type(given[library.removesuffix(" batch")])
     assert np.array_equal(np.array(filled["ok"]), frame["ok"])
     assert np.array_equal(np.array(filled["id"]), frame["id"])
     assert set(np.array(filled["colour"])) == {"red", "blue"}
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "pyarrow batch"])
+def test_columns_in_another_order_and_two_of_one_name_are_refused(library):
+    import pandas
+    import pyarrow
+
+    frame = pandas.DataFrame(bits(columns=3), columns=list("abc"))
+    estimator = small("BernoulliVAE").fit(frames_of(frame)[library])
+    assert list(estimator.feature_names_in_) == list("abc")
+    with pytest.raises(ValueError, match="in the same order"):
+        estimator.score_samples(frames_of(frame[list("bac")])[library])
+    twice = frame.set_axis(list("aba"), axis=1)
+    if library.startswith("pyarrow"):
+        makes = pyarrow.table if library == "pyarrow" else pyarrow.record_batch
+        twice = makes(list(frame.to_numpy().T), list("aba"))
+    if library != "polars":  # which makes no such frame
+        for use in (estimator.fit, estimator.score_samples):
+            with pytest.raises(InputError, match="X: expected different names of columns; got 'a' more than once"):
+                use(twice)
 
 
 def test_categories_come_back_as_categories():
@@ -445,9 +476,35 @@ def test_categories_come_back_as_categories():
     vae = small("GaussianVAE").fit(frame)
     assert vae.model_.spec.variables[0].levels == tuple(levels)
     assert (vae.impute(frame).dtypes == frame.dtypes).all()
-    filled = vae.fit(enums).impute(enums)
-    assert filled.schema == enums.schema
-    assert filled.null_count().row(0) == (0, 0)
+    assert vae.fit(enums).impute(enums).schema == enums.schema
+
+
+def test_a_gap_gets_a_level_that_the_categories_of_the_rows_lack():
+    import pandas
+    import polars
+
+    values = {"text": ["low", "mid", "high"], "number": [1, 2, 3], "bit": [0, 1, 0], "truth": [False, True, False]}
+    levels = values["text"]
+    full = pandas.DataFrame({name: pandas.Categorical(column * 10) for name, column in values.items()})
+    full["text"] = full["text"].cat.set_categories(levels, ordered=True)
+    spec = Dataset.from_arrays(full, columns={"number": "categorical"}).spec
+    rows = encode_table("X", table_of("X", full[:3]), spec.variables)
+    gap = full[:3].mask(np.arange(12).reshape(3, 4) // 4 == 1)
+    filled = filled_frame(gap, spec, rows, "pandas")
+    assert (filled.dtypes == full.dtypes).all()
+    assert filled.to_dict("list") == values
+    few = gap.apply(lambda column: column.cat.remove_unused_categories())
+    filled = filled_frame(few, spec, rows, "pandas")
+    assert filled.to_dict("list") == values
+    assert filled["text"].dtype == full["text"].dtype
+    assert filled["number"].dtype == full["number"].dtype
+    types = {polars.Enum(["low", "high"]): polars.Enum(levels), polars.Categorical(): polars.Categorical()}
+    spec = Dataset.from_arrays(full[["text"]]).spec
+    for given, expected in types.items():
+        frame = polars.DataFrame({"text": polars.Series(["low", None, "high"], dtype=given)})
+        filled = filled_frame(frame, spec, rows[:, :3], "polars")["text"]
+        assert filled.to_list() == levels
+        assert filled.dtype == expected
 
 
 def test_columns_say_what_the_columns_of_a_frame_are():

@@ -16,7 +16,16 @@ from vaelab.data.values import Array
 from vaelab.data.variables import Level
 from vaelab.errors import InputError, shown
 
-__all__ = ["column_of", "is_frame", "names_of", "order_of", "sparse_matrix_of", "table_of", "table_of_objects"]
+__all__ = [
+    "column_of",
+    "is_frame",
+    "names_of",
+    "order_of",
+    "require_different_names",
+    "sparse_matrix_of",
+    "table_of",
+    "table_of_objects",
+]
 
 _LEAVE_OUT = "leave it out, or make numbers or text of it"
 _NO_VALUES = ("NAType", "NaTType")  # of pandas
@@ -30,6 +39,14 @@ def is_frame(value: object) -> bool:
 def names_of(frame: Any) -> tuple[str, ...]:
     """Return the names of the columns of a frame."""
     return tuple(map(str, _labels(frame)))
+
+
+def require_different_names(where: str, frame: Any) -> None:
+    """Raise an InputError if two columns of a frame have one name."""
+    names = names_of(frame)
+    if len(set(names)) < len(names):
+        twice = [name for place, name in enumerate(names) if name in names[:place]]
+        raise InputError(f"{where}: expected different names of columns; got {listed(twice)} more than once")
 
 
 def sparse_matrix_of(frame: Any) -> Any:
@@ -48,10 +65,8 @@ def table_of(where: str, frame: Any, left_out: Collection[str] = ()) -> RawTable
     Raises:
         InputError: names that are not all different, or a column that holds neither numbers, nor booleans, nor text.
     """
+    require_different_names(where, frame)
     labels, names = _labels(frame), names_of(frame)
-    if len(set(names)) < len(names):
-        twice = [name for place, name in enumerate(names) if name in names[:place]]
-        raise InputError(f"{where}: expected different names of columns; got {listed(twice)} more than once")
     if not names or not len(frame):
         raise InputError(f"{where}: expected at least one row and one column; got shape {tuple(frame.shape)}")
     values, orders = [], {}

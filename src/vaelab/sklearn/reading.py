@@ -16,7 +16,7 @@ from vaelab.data import Column, DataSpec
 from vaelab.data.arrays import given_rows
 from vaelab.data.choices import columns_option, dropped
 from vaelab.data.content import RawTable
-from vaelab.data.frames import is_frame, names_of, table_of
+from vaelab.data.frames import is_frame, names_of, require_different_names, table_of
 from vaelab.data.kinds import find_variables
 from vaelab.data.sparse import SparseRows, is_sparse
 from vaelab.data.tables import encode_table, missing_in, without_stand_ins
@@ -41,6 +41,7 @@ def read_first(
     Raises:
         ValueError: no table of numbers and no frame, values that are infinite, or fewer than two rows.
     """
+    X = _checked_frame(X)
     if is_frame(X) and (columns is not None or not _is_plain(X)):
         validate_data(estimator, X, reset=True, skip_check_array=True)
         options = ReadOptions(arrays=True, **columns_option(columns))
@@ -58,12 +59,25 @@ def read_more(estimator: BaseEstimator, X: Any, variables: Variables | None) -> 
     Raises:
         ValueError: other columns than in the fit, or as :func:`read_first`.
     """
+    X = _checked_frame(X)
     if variables is None:
         return _numbers(estimator, X, fitting=False)
     if not is_frame(X):
         raise InputError(f"X: expected a frame with columns of the kinds that were fitted; got {type(X).__name__}")
     validate_data(estimator, X, reset=False, skip_check_array=True)
     return encode_table("X", _fitted_table(X, variables), variables)
+
+
+def _checked_frame(X: Any) -> Any:
+    """Return X with names that scikit-learn can read: those of a frame must differ, and a batch of pyarrow has none.
+
+    Raises:
+        InputError: names that are not all different.
+    """
+    if not is_frame(X):
+        return X
+    require_different_names("X", X)
+    return import_module("pyarrow").Table.from_batches([X]) if type(X).__name__ == "RecordBatch" else X
 
 
 def _fitted_table(frame: Any, variables: Variables) -> RawTable:
@@ -118,10 +132,10 @@ def filled_frame(X: Any, spec: DataSpec, rows: Array, library: str) -> Any:
     What was observed stays as it is, and so do the index and the columns that the model does not have.
     """
     given, table = _fitted_table(X, spec.variables or ()), spec.decode(rows)
-    stand_ins = {column.name: column.missing for column in spec.variables or ()}
+    known = {column.name: column for column in spec.variables or ()}
     for name, values in zip(given.names, given.columns, strict=True):
         if name in table:
-            values = without_stand_ins(values, stand_ins[name])
+            values = without_stand_ins(values, known[name].missing)
             filled = table[name].astype(np.result_type(table[name], values), copy=True)
             observed = ~missing_in(values)
             filled[observed] = values[observed]
@@ -129,21 +143,34 @@ def filled_frame(X: Any, spec: DataSpec, rows: Array, library: str) -> Any:
     if library not in _FRAMES or library != as_given(X):
         return _frame(table, library)
     if library == "polars":
-        columns = _frame(table, library).get_columns()
-        return X.with_columns([column.cast(_categories(X[column.name].dtype, column.dtype)) for column in columns])
+        columns = {column.name: column for column in _frame(table, library)}
+        return X.with_columns([column.cast(_type_of(X[name], column, known[name])) for name, column in columns.items()])
     if library == "pyarrow":
         return _frame({name: table.get(name, X[name]) for name in given.names}, library)
     frame = X.copy()
     for label, name in zip(X.columns, given.names, strict=True):
         if name in table:
             frame[label] = table[name]
-            frame[label] = frame[label].astype(_categories(X[label].dtype, frame[label].dtype))
+            dtype = _type_of(X[label], frame[label], known[name])
+            plain = getattr(dtype, "categories", frame[label]).dtype  # True is a category, 1.0 is none
+            frame[label] = frame[label].astype(plain).astype(dtype)
     return frame
 
 
-def _categories(given: Any, filled: Any) -> Any:
-    """Return the type of a filled column of pandas or polars: categories as they were, or that of its values."""
-    return given if hasattr(given, "categories") else filled
+def _type_of(given: Any, filled: Any, column: Column) -> Any:
+    """Return the type of a filled column of pandas or polars: categories as they were, or that of its values.
+
+    Categories that lack a value become the levels of the model.
+    """
+    dtype, levels, values = given.dtype, column.levels or (), set(filled)
+    categories = getattr(dtype, "categories", None)
+    if categories is None:
+        return filled.dtype
+    any_text = type(dtype).__name__ == "Categorical"  # of polars
+    if values <= set(levels if any_text else categories):
+        return dtype
+    ordered = {"ordered": dtype.ordered} if hasattr(dtype, "ordered") else {}
+    return type(dtype)(levels, **ordered) if values <= set(levels) else filled.dtype
 
 
 def frame_of(spec: DataSpec | None, rows: Array, library: str, like: Any = None) -> Any:
