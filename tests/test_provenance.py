@@ -206,6 +206,34 @@ def test_levels_of_splits_have_one_order_and_those_that_no_row_has_are_left_out(
         Dataset.from_arrays(WORDED, test=turned)
 
 
+@pytest.mark.parametrize(
+    ("orders", "joined"),
+    [
+        (["zb", "ba"], "zba"),
+        (["zb", "ba", "zba"], "zba"),
+        (["ed", "cb", "dc"], "edcb"),  # the first two have no level in common
+        (["zya", "za"], "zya"),
+        (["zb", "bz"], None),
+        (["zb", "ba", "az"], None),  # no two of them contradict each other
+    ],
+)
+def test_orders_of_levels_are_joined_where_they_agree(orders, joined):
+    frames = [pd.DataFrame({"c": pd.Categorical(list(order) * 8, list(order), ordered=True)}) for order in orders]
+    held_out = dict(zip(("test", "validation"), frames[1:], strict=False))
+    if joined is None:
+        with pytest.raises(InputError, match="column 'c': expected one order of the levels in all splits; got "):
+            Dataset.from_arrays(frames[0], **held_out)
+    else:
+        assert Dataset.from_arrays(frames[0], **held_out).variables[0].levels == tuple(joined)
+
+
+@pytest.mark.parametrize(
+    "names", [pd.Index(NAMES), np.array(NAMES), (name for name in NAMES), NAMES], ids=["index", "array", "any", "tuple"]
+)
+def test_names_of_columns_come_in_any_sequence(names):
+    assert Dataset.from_arrays(BITS, columns=names).columns == NAMES
+
+
 def test_a_model_reads_data_by_its_own_levels():
     sorted_, in_order = Dataset.from_arrays(WORDED.astype(str)), Dataset.from_arrays(WORDED)
     model = vaelab.independent(sorted_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
@@ -136,7 +136,7 @@ class Dataset:
         groups: Any = None,
         stratify: bool = False,
         split_seed: int = DATA_SEED,
-        columns: Sequence[str] | Sequence[Column] | Mapping[str, Any] | None = None,
+        columns: Iterable[str] | Iterable[Column] | Mapping[str, Any] | None = None,
         drop: bool = False,
         image_shape: tuple[int, int] | None = None,
         values: Values | None = None,
@@ -186,6 +186,8 @@ class Dataset:
         >>> data.kind, len(data.train), data.notes
         ('binary', 80, ('split 80 % / 10 % / 10 % into train, validation and test, shuffled with seed 777',))
         """
+        if columns is not None and not isinstance(columns, str | Mapping):
+            columns = tuple(cast(Iterable[Any], columns))  # an index of pandas, an array, a generator
         kinds = isinstance(columns, Mapping) or any(isinstance(column, Column) for column in columns or ())
         said = columns_option(columns) if kinds else {}
         parts = assemble_arrays(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import numpy as np
@@ -166,13 +167,16 @@ def _joined_tables(contents: Mapping[str, Content], notes: Sequence[str]) -> Con
 
 
 def _joined_order(name: str, orders: Sequence[tuple[Level, ...]]) -> tuple[Level, ...]:
-    """Return the order of the levels of a column in several tables, some of which may lack levels."""
-    longest = max(orders, key=len, default=())
+    """Return one order of the levels of a column that several tables order, each of which may lack levels."""
+    before: dict[Level, set[Level]] = {}
     for order in orders:
-        if tuple(level for level in longest if level in order) != order:
-            got = f"{shown(list(longest))} and {shown(list(order))}"
-            raise InputError(f"data: column {name!r}: expected one order of the levels in all splits; got {got}")
-    return longest
+        for place, level in enumerate(order):
+            before.setdefault(level, set()).update(order[max(place - 1, 0) : place])
+    try:
+        return tuple(TopologicalSorter(before).static_order())
+    except CycleError:
+        got = " and ".join(shown(list(order)) for order in dict.fromkeys(orders))
+        raise InputError(f"data: column {name!r}: expected one order of the levels in all splits; got {got}") from None
 
 
 def _stacked(name: str, columns: Sequence[Array]) -> Array:
