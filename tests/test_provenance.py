@@ -16,6 +16,8 @@ from vaelab.data import Dataset, load_data
 from vaelab.data.arrays import given_rows
 from vaelab.data.content import RawTable
 from vaelab.errors import InputError
+from vaelab.settings import resolve
+from vaelab.training import train
 
 GENERATOR = np.random.default_rng(0)
 NAMES = tuple("abcdef")
@@ -244,6 +246,31 @@ def test_a_model_reads_data_by_its_own_levels():
     assert again.sha256() == sorted_.sha256()
     words = WORDED.to_numpy().astype(str)
     assert Dataset.from_arrays(words, columns=model.spec.variables).sha256() == sorted_.sha256()
+
+
+def test_a_run_goes_on_with_the_levels_that_are_stored_in_it(tmp_path):
+    """Runs of earlier versions have the levels of ordered categories sorted, as those of text are."""
+    small = {"latent_dim": 1, "hidden_dims": [2], "training": {"steps": 6, "log_every": 2, "batch_size": 10}}
+    settings = resolve("gaussian-vae", small, {"data": str(tmp_path / "people.parquet")})
+
+    def stop(row):
+        raise KeyboardInterrupt
+
+    WORDED.astype(str).to_parquet(tmp_path / "people.parquet")
+    whole, _ = train(settings, tmp_path / "whole")
+    for name in ("run", "python"):
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, tmp_path / name, callback=stop)
+    WORDED.to_parquet(tmp_path / "people.parquet")
+    run, result = train(settings, tmp_path / "run", resume=True)
+    assert result.steps == 6
+    assert [column.levels[0] for column in run.spec.variables] == ["big", "high"]
+    assert run.weights() == whole.weights()
+    with pytest.raises(InputError, match=r"column 'size': expected the levels \['big', 'small'\] in this order"):
+        train(settings, tmp_path / "python", data=load_data(settings.data), resume=True)
+    said = settings.model_copy(update={"columns": {"size": {"kind": "binary", "one": "big"}}})
+    with pytest.raises(InputError, match="column 'size': expected the levels"):
+        train(said, tmp_path / "python", resume=True)
 
 
 USES = {

@@ -16,7 +16,7 @@ from vaelab.data import Batches, Dataset
 from vaelab.errors import InputError
 from vaelab.models import LatentVariableModel
 from vaelab.networks import choose_precision, has_bfloat16
-from vaelab.runs import DataSource, Run, locked, require_run, source_of
+from vaelab.runs import DataSource, Run, locked, source_of
 from vaelab.seeds import seeded
 from vaelab.settings import Settings, TrainingSettings, words
 from vaelab.training.checks import check_settings
@@ -24,7 +24,7 @@ from vaelab.training.fitting import fit
 from vaelab.training.length import for_data
 from vaelab.training.parallel import TIMEOUT, ProcessGroup, joined
 from vaelab.training.result import FitResult, Row
-from vaelab.training.resume import reopen
+from vaelab.training.resume import columns_of, reopen
 from vaelab.training.surroundings import choose_device, own_torch
 
 __all__ = ["train"]
@@ -50,9 +50,10 @@ def train(
     config.json with their chosen values.
 
     With ``resume`` an existing run continues from its last checkpoint and ends with the same weights as an undisturbed
-    one. Processes that torchrun restarts after a failure resume without it. Several processes (see :func:`joined`)
-    train one model: each takes its share of every batch, and rank 0 alone writes; they wait ``rank_timeout`` seconds
-    for each other. ``source`` is where given ``data`` were read from; without it they were made in Python.
+    one; its table is read with the levels that are stored in the run. Processes that torchrun restarts after a failure
+    resume without it. Several processes (see :func:`joined`) train one model: each takes its share of every batch, and
+    rank 0 alone writes; they wait ``rank_timeout`` seconds for each other. ``source`` is where given ``data`` were read
+    from; without it they were made in Python.
 
     Raises:
         InputError: settings that contradict each other or the run, a directory that is not empty, or one into which
@@ -60,23 +61,23 @@ def train(
         PeerLost: another process does not answer, or has left.
     """
     with joined(rank_timeout) as processes, ExitStack() as held:
-        given, data = data, data if data is not None else settings.load_data()
+        out, restarted = Path(out), int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+        resume = any(processes.all_gather(resume or restarted))  # only the ranks of some hosts may be restarted
+        columns = processes.on_rank_zero(lambda: columns_of(out, settings) if resume else None)
+        given, data = data, data if data is not None else settings.load_data(of_model=columns)
         source = source or source_of(settings.data, given)
         settings = _described(settings, source.given, data, given is not None)
         device = choose_device(settings.device)
         rounds = all(processes.all_gather(has_bfloat16(torch.device(device))))  # on every rank
         observed = data.train.observations()
-        out, resume = Path(out), resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
         ranks: list[_Rank] = []
         if processes.ranks.count > 1:
             identity = [f"model={settings.model}", f"seed={settings.seed}", f"device={torch.device(device).type}"]
-            ranks = processes.all_gather(_Rank(identity + words(settings), data.sha256(), resume))
+            ranks = processes.all_gather(_Rank(identity + words(settings), data.sha256()))
 
         def open_run() -> dict[str, Any]:
             _require_alike(ranks)
-            goes_on = (resume or any(rank.resume for rank in ranks)) and (out / "config.json").exists()
-            if goes_on:
-                require_run(out)
+            goes_on = resume and (out / "config.json").exists()
             started = Run(out).settings if goes_on else None
             chosen = for_data(_with_precision(settings, device, started, rounds), data, started)
             check_settings(chosen, data, processes.ranks.count)  # all checks come before anything is written
@@ -127,11 +128,10 @@ def _described(settings: Settings, name: str, data: Dataset, in_python: bool) ->
 
 @dataclass(frozen=True)
 class _Rank:
-    """The data of a rank at the start; ``resume`` may be set only on the hosts whose ranks torchrun restarted."""
+    """The settings and the data of a rank at the start."""
 
     settings: list[str]
     data: str
-    resume: bool
 
 
 def _require_alike(ranks: Sequence[_Rank]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vaelab.data import Dataset
+from vaelab.data import Column, Dataset
+from vaelab.data.variables import require_same_levels
 from vaelab.errors import InputError
 from vaelab.models import MODELS
-from vaelab.runs import DataSource, Run
+from vaelab.runs import DataSource, Run, require_run
 from vaelab.settings import Settings
 
-__all__ = ["reopen"]
+__all__ = ["columns_of", "reopen"]
 
 
 # The SHA-256 identifies the data, however they are read, and a device changes steps only by rounding.
@@ -36,12 +37,30 @@ def reopen(out: str | Path, settings: Settings, data: Dataset, source: DataSourc
                 f"a run goes on with its own settings ({', '.join(('device', *after))} may differ)"
             )
     if run.config["data"].get("sha256") != data.sha256():
+        require_same_levels(run.spec.variables, data.variables)
         raise InputError(f"resume: the data are not those that {str(out)!r} was started with (SHA-256)")
     if source.kind == "file" and source != run.source:
         run.moved_data(source)
     if any(started[name] != requested[name] for name in after):
         run.change_settings(run.settings.model_copy(update={name: getattr(settings, name) for name in after}))
     return run
+
+
+def columns_of(out: Path, settings: Settings) -> tuple[Column, ...] | tuple[str, ...] | None:
+    """Return the columns that a run has stored with their levels, by which its table is read again.
+
+    A run of an earlier vaelab may have levels in another order than a new reading of its file gives. None if there is
+    no run, no table, or if the settings say something else of the columns than those of the run.
+
+    Raises:
+        InputError: a directory with a config.json that is not that of a run.
+    """
+    if not (out / "config.json").exists():
+        return None
+    require_run(out)
+    run = Run(out)
+    alike = (run.settings.columns, run.settings.drop) == (settings.columns, settings.drop)
+    return run.spec.columns_to_read() if alike else None
 
 
 def settings_by_name(settings: Settings) -> dict[str, object]:
