@@ -15,6 +15,7 @@ import vaelab
 from vaelab.data import Dataset, load_data
 from vaelab.data.arrays import given_rows
 from vaelab.data.content import RawTable
+from vaelab.data.splits import split_in_order
 from vaelab.errors import InputError
 from vaelab.settings import resolve
 from vaelab.training import train
@@ -277,6 +278,11 @@ USES = {
     "evaluate": lambda model, data: vaelab.evaluate(model, data, samples=2),
     "diagnose": lambda model, data: vaelab.diagnose(model, data),
     "fit": lambda model, data: vaelab.fit(model, data, steps=1, device="cpu"),
+    "likelihood": lambda model, data: vaelab.likelihood.quadrature(model, data.test),
+    "impute": lambda model, data: vaelab.impute(model, data.test, samples=2),
+    "encode": lambda model, data: vaelab.evaluation.encode_means(model, data.test),
+    "explore": lambda model, data: vaelab.explore(model, data),
+    "a part of a split": lambda model, data: vaelab.likelihood.elbo(model, split_in_order(data.test, {"a": 2})["a"]),
 }
 
 
@@ -291,6 +297,25 @@ def test_columns_of_the_same_names_in_another_order_are_not_taken_by_place(use):
         USES[use](model, Dataset.from_arrays(frame.rename(columns={"e": "x"})))
     USES[use](model, vaelab.data.order_columns(turned, model.spec.columns))
     USES[use](model, Dataset.from_arrays(BITS))  # without names a place is all that there is
+
+
+@pytest.mark.parametrize("use", USES)
+def test_levels_of_another_order_and_words_for_numbers_are_refused(use):
+    binary = {name: pd.Categorical(["n", "y"] * 30, ["n", "y"], ordered=True) for name in ("a", "b")}
+    words = pd.DataFrame(binary)
+    turned = words.assign(b=words["b"].cat.reorder_categories(["y", "n"]))
+    numbers = words.assign(b=[0, 1] * 30)
+    plain = pd.DataFrame({"a": [0, 1] * 30, "b": [False, True] * 30})
+    model = vaelab.gaussian_vae(Dataset.from_arrays(words), 1, [2], seed=0)
+    with pytest.raises(InputError, match=r"column 'b': expected the levels \['n', 'y'\] in this order"):
+        USES[use](model, Dataset.from_arrays(turned))
+    USES[use](model, Dataset.from_arrays(turned, columns=model.spec.variables))
+    for known in (numbers, plain):
+        model = vaelab.gaussian_vae(Dataset.from_arrays(known), 1, [2], seed=0)
+        with pytest.raises(InputError, match=r"column '[ab]': expected numbers, as the model has; got the levels \['n"):
+            USES[use](model, Dataset.from_arrays(words))
+    USES[use](model, Dataset.from_arrays(plain.astype(str)))  # 'False' is 0 and 'True' is 1
+    USES[use](vaelab.gaussian_vae(2, 1, [2], seed=0), Dataset.from_arrays(words))
 
 
 @pytest.mark.parametrize(

@@ -96,12 +96,13 @@ class Dataset:
         if len(widths) != 1:
             raise InputError(f"{where}: expected splits of one width; got {sorted(widths)}")
         object.__setattr__(self, "scale", scale)  # frozen, and complete from here on
-        self._set_binarisation(splits, protocol, any(split.has_missing for split in splits.values()))
         self._check_names(where)
+        self._set_binarisation(splits, protocol, any(split.has_missing for split in splits.values()))
 
     def _set_binarisation(self, splits: Mapping[str, Split], protocol: Binarisation, missing: bool) -> None:
+        columns: dict[str, Any] = {"columns": self.columns, "variables": self.variables}
         bound = {
-            name: replace(split, bit_rule=bit_rule(protocol, self.scale, name, missing))
+            name: replace(split, bit_rule=bit_rule(protocol, self.scale, name, missing), **columns)
             for name, split in splits.items()
         }
         object.__setattr__(self, "splits", bound)

@@ -22,6 +22,7 @@ from vaelab.data.sparse_values import stored_sparse
 from vaelab.data.streaming.observations import Streamed
 from vaelab.data.streaming.rows import Rows, on_disk
 from vaelab.data.values import Array, Kind, Stored, has_missing, require_range, require_values, stored_type
+from vaelab.data.variables import Column
 from vaelab.data.weights import Weighted, require_weights
 from vaelab.errors import InputError, require_int
 
@@ -55,6 +56,8 @@ class Split:
     weights: npt.NDArray[np.float32] | None = field(default=None, kw_only=True)
     bit_rule: BitRule | None = field(default=None, compare=False, kw_only=True)  # set by the data set
     given: Array | None = field(default=None, compare=False, kw_only=True)  # (N, Y), set by the data set
+    columns: tuple[str, ...] | None = field(default=None, compare=False, kw_only=True)  # names, set by the data set
+    variables: tuple[Column, ...] | None = field(default=None, compare=False, kw_only=True)  # set by the data set
 
     def __len__(self) -> int:
         return len(self.x)

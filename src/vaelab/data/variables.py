@@ -28,6 +28,7 @@ __all__ = [
 ColumnKind = Literal["binary", "categorical", "unit", "real", "count"]
 Level = str | bool | int | float
 Group = tuple[ColumnKind, int, int]  # kind, first column, column after the last
+_NUMBERS = (("0", "1"), ("False", "True"))  # levels that are 0 and 1 as numbers
 
 
 @dataclass(frozen=True)
@@ -201,18 +202,28 @@ def require_same_columns(expected: Sequence[str] | None, got: Sequence[str] | No
             )
 
 
-def require_same_levels(expected: Sequence[Column] | None, got: Sequence[Column] | None) -> None:
+def require_same_levels(
+    expected: Sequence[Column] | None, got: Sequence[Column] | None, names: Sequence[str] | None = None
+) -> None:
     """Refuse data of which a column has the levels of the model in another order, or others: a 1 means another level.
+
+    ``names`` are those of the model's columns, which are numbers without levels where ``expected`` does not have them.
 
     >>> require_same_levels([Column("a", "binary", ("n", "y"))], [Column("a", "binary", ("y", "n"))])
     Traceback (most recent call last):
     vaelab.errors.InputError: data: column 'a': expected the levels ['n', 'y'] in this order, as the model has; ...
     """
-    known = {column.name: column.levels for column in expected or ()}
+    known = dict.fromkeys(names or ()) | {column.name: column.levels for column in expected or ()}
     for column in got or ():
-        mine, theirs = list(known.get(column.name) or ()), list(column.levels or ())
-        if mine and theirs and list(map(str, mine)) != list(map(str, theirs)):
+        if column.levels is None or column.name not in known:
+            continue
+        mine, theirs = known[column.name], list(column.levels)
+        if mine is None and tuple(map(str, theirs)) not in _NUMBERS:
             raise InputError(
-                f"data: column {column.name!r}: expected the levels {shown(mine)} in this order, as the model has; "
-                f"got {shown(theirs)}; columns=model.spec.variables reads the data as the model does"
+                f"data: column {column.name!r}: expected numbers, as the model has; got the levels {shown(theirs)}"
+            )
+        if mine is not None and list(map(str, mine)) != list(map(str, theirs)):
+            raise InputError(
+                f"data: column {column.name!r}: expected the levels {shown(list(mine))} in this order, as the model "
+                f"has; got {shown(theirs)}; columns=model.spec.variables reads the data as the model does"
             )

@@ -175,6 +175,7 @@ def _of_model(title: str, model: LatentVariableModel, data: Any) -> Subject:
         raise InputError("data: expected the data set whose rows are shown: explore(model, data); got None")
     require_dataset(data)
     split = next((name for name in ("test", "validation") if name in data.splits), next(iter(data.splits)))
+    model.require_same_table(data.split(split))
     columns = data.split(split).observations().bits(slice(0, 1)).shape[1]
     if columns != model.data_dim:
         raise InputError(

@@ -104,9 +104,11 @@ def as_split(model: Model, observed: Observed) -> Observations:
     """Return a split, such as ``data.test``, or observations (N, X) of any kind of number, as a model reads them.
 
     Raises:
-        InputError: observations that are no table of numbers in [0, 1] on the model's device, or no rows.
+        InputError: observations that are no table of numbers in [0, 1] on the model's device, no rows, or a split whose
+            columns have other names, another order or other levels than those of the model.
     """
     if isinstance(observed, Split):
+        require_model(model).require_same_table(observed)
         observed = observed.observations()
     if not isinstance(observed, Observations):
         observed = Resident(require_model(model).observations(observed), 1, redraw=False)

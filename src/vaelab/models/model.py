@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaelab.data import DataSpec
+from vaelab.data import DataSpec, Split
 from vaelab.data.variables import require_same_columns, require_same_levels
 from vaelab.distributions import ParametricDistribution, observed_log_prob
 from vaelab.errors import InputError, shown
@@ -122,9 +122,7 @@ class Model(Pretrained, ABC):
                 it is not for, or have other names, another order or other levels.
         """
         self._require_columns(spec)
-        if self.spec is not None:
-            require_same_levels(self.spec.variables, spec.variables)
-            require_same_columns(self.spec.columns, spec.columns)
+        self.require_same_table(spec)
         built_for = None if self.spec is None else self.spec.condition
         if spec.given != self.given or (built_for is not None and built_for != spec.condition):
             names = [built_for.words if built_for is not None else self.given or None]
@@ -136,6 +134,16 @@ class Model(Pretrained, ABC):
         if spec.may_be_missing and not self.may_be_missing:
             self.allow_missing()
             _log.warning("values are missing, but the model was built for complete data: %s", self.where_missing)
+
+    def require_same_table(self, data: DataSpec | Split) -> None:
+        """Refuse data whose columns have other names, another order or other levels than those of the model.
+
+        Raises:
+            InputError: such data. Columns without names, of the data or of the model, are matched by place.
+        """
+        if self.spec is not None:
+            require_same_levels(self.spec.variables, data.variables, self.spec.columns)
+            require_same_columns(self.spec.columns, data.columns)
 
     @abstractmethod
     def _require_columns(self, spec: DataSpec) -> None:

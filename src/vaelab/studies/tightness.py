@@ -16,7 +16,7 @@ from vaelab.errors import require_int
 from vaelab.estimators import Estimator, ReweightedWakeSleep, ScoreFunction, WakeSleep
 from vaelab.inference import MeanFieldPosterior, generative_parts
 from vaelab.inference.fields import FieldName
-from vaelab.likelihood import BoundEstimate, elbo, exact, importance_weighted
+from vaelab.likelihood import BoundEstimate, as_split, elbo, exact, importance_weighted
 from vaelab.models import LatentVariableModel, sbn
 from vaelab.objectives import ELBO, IWAE, Objective
 from vaelab.seeds import seeded
@@ -101,7 +101,7 @@ def measure_tightness(
     require_int("steps", steps, 1)
     require_int("samples", samples, 1)
     frozen = copy.deepcopy(model).eval().requires_grad_(False)
-    observed = data.test.observations().first(rows)
+    observed = as_split(model, data.test).first(rows)
     truth = exact(frozen, observed)  # refuses what it cannot enumerate
     bench = _Bench(frozen, data, observed, truth, samples, seed)
     table: list[TightnessRow] = []
