@@ -180,6 +180,36 @@ def deterministic():
     torch.use_deterministic_algorithms(False)
 
 
+@contextlib.contextmanager
+def newer(*parts, precision="tf32"):
+    """Set torch's newer settings of precision, after which it refuses to read its older ones."""
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = precision
+    yield
+    for part, value in zip(parts, before, strict=True):
+        part.fp32_precision = value
+
+
+@contextlib.contextmanager
+def older_flag():
+    torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cudnn.allow_tf32 = True
+
+
+BACKENDS = torch.backends
+NEWER = {
+    "cuda.matmul": lambda: newer(BACKENDS.cuda.matmul),
+    "all": lambda: newer(BACKENDS),
+    "all in bfloat16": lambda: newer(BACKENDS, precision="bf16"),
+    "all of cuda": lambda: newer(BACKENDS.cudnn),
+    "mkldnn.matmul": lambda: newer(BACKENDS.mkldnn.matmul),
+    "mkldnn.conv": lambda: newer(BACKENDS.mkldnn.conv, precision="bf16"),
+    "all of mkldnn": lambda: BACKENDS.mkldnn.flags(BACKENDS.mkldnn.enabled, allow_tf32=None, fp32_precision="bf16"),
+    "cudnn.conv": lambda: newer(BACKENDS.cudnn.conv, precision="ieee"),
+    "cudnn.allow_tf32": older_flag,
+}
 SESSIONS = {
     "gradients switched off": torch.no_grad,
     "inference mode": torch.inference_mode,
@@ -190,6 +220,7 @@ SESSIONS = {
     "rounded products": lambda: matmul_precision("medium"),
     "deterministic": deterministic,
     "anomalies looked for": lambda: torch.autograd.set_detect_anomaly(True),
+    **{f"precision of {name}": context for name, context in NEWER.items()},
 }
 
 
@@ -248,12 +279,24 @@ def trained_in_bfloat16(model):
         return trained(model, precision="bfloat16")
 
 
+def precisions():
+    """Return torch's settings of the precision of products, new and old; the old are None where torch does not say."""
+    cuda, cudnn, mkldnn = BACKENDS.cuda, BACKENDS.cudnn, BACKENDS.mkldnn
+    parts = BACKENDS, cudnn, cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn
+    found = [part.fp32_precision for part in parts]
+    for older in (torch.get_float32_matmul_precision, lambda: cudnn.allow_tf32, lambda: cuda.matmul.allow_tf32):
+        try:
+            found.append(older())
+        except RuntimeError:
+            found.append(None)
+    return found
+
+
 def state():
     """Return every global of torch, numpy and Python that a training could leave changed."""
     numbers = np.random.get_state()  # noqa: NPY002 - of the legacy generator, which scikit-learn may use
     return {
-        "precision of products": torch.get_float32_matmul_precision(),
-        "precision of convolutions": torch.backends.cudnn.conv.fp32_precision,
+        "precisions": precisions(),
         "default type": torch.get_default_dtype(),
         "default device": torch.get_default_device(),
         "generator": torch.get_rng_state().tolist(),
@@ -302,10 +345,11 @@ RAISE = {"refused": InputError, "failed": ZeroDivisionError}
 @pytest.mark.parametrize(
     ("door", "session"),
     [(door, "plain") for door in DOORS]
-    + [(door, session) for door in ("fit", "train", "failed") for session in ("inference mode", "float64 by default")],
+    + [(door, session) for door in ("fit", "train", "failed") for session in ("inference mode", "float64 by default")]
+    + [(door, f"precision of {name}") for door in ("fit", "evaluate", "failed") for name in NEWER],
 )
 def test_every_door_leaves_the_state_as_it_was(door, session, tmp_path):
-    model = model_of()
+    model, outside = model_of(), precisions()
     with SESSIONS[session]() if session != "plain" else contextlib.nullcontext():
         before = state()
         if door in RAISE:
@@ -315,3 +359,4 @@ def test_every_door_leaves_the_state_as_it_was(door, session, tmp_path):
             DOORS[door](model, tmp_path / "run")
         after = state()
     assert {key: value for key, value in after.items() if value != before[key]} == {}
+    assert precisions() == outside

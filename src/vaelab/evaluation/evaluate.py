@@ -115,9 +115,9 @@ def evaluate(
     if rows is not None and require_int("rows", rows, 1) < len(observed):
         of_split["rows_of_split"], observed = len(observed), observed.first(rows)
     protocol = protocol_of(model, data, split, observed, require_seed(seed), precision) | of_split
-    protocol["best_estimate"] = best_estimate(model)
     # one precision for all threads
     with own_generators(), evaluation_mode(model), matmul_precision(products_in(precision)):
+        protocol["best_estimate"] = best_estimate(model)
         if isinstance(model, LatentVariableModel) and model.code == "point":
             numbers = list(_of_autoencoder(model, observed, seed))
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from typing import Any, Literal
 
@@ -32,19 +32,32 @@ Products = Literal["medium", "highest"]
 def matmul_precision(precision: Products) -> Iterator[None]:
     """Set the precision of float32 matrix products inside the block, see ``torch.set_float32_matmul_precision``.
 
-    Convolutions on an NVIDIA GPU, which torch by default rounds to TensorFloat-32, follow it. It is one for all threads
-    of the process: call it inside :func:`~vaelab.seeds.own_generators`.
+    Convolutions on an NVIDIA GPU, which torch by default rounds to TensorFloat-32, follow it. What the session has set,
+    by torch's older or newer settings, is restored after the block. The precision is one for all threads of the
+    process: call it inside :func:`~vaelab.seeds.own_generators`.
     """
-    cudnn: Any = torch.backends.cudnn
-    before = torch.get_float32_matmul_precision(), cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
-    torch.set_float32_matmul_precision(precision)
-    cudnn.allow_tf32 = precision == "medium"  # this older flag, which torch's compiler reads, also sets the newer two
-    try:
+    every: Any = torch.backends
+    cudnn, mkldnn = every.cudnn, every.mkldnn
+    with ExitStack() as kept:
+
+        def clear(part: Any) -> None:
+            kept.callback(setattr, part, "fp32_precision", part.fp32_precision)
+            part.fp32_precision = "none"
+
+        # from the general to the special, as a part that is "none" reads as the general one
+        clear(every)
+        kept.enter_context(mkldnn.flags(mkldnn.enabled, mkldnn.deterministic, mkldnn.allow_tf32))  # "none" by default
+        for part in (cudnn, every.cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn):
+            clear(part)
+        # now torch can read its older settings, but not a flag that is True
+        kept.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+        rounds = True
+        with suppress(RuntimeError):
+            rounds = cudnn.allow_tf32
+        kept.callback(setattr, cudnn, "allow_tf32", rounds)
+        torch.set_float32_matmul_precision(precision)
+        cudnn.allow_tf32 = precision == "medium"
         yield
-    finally:
-        torch.set_float32_matmul_precision(before[0])
-        cudnn.allow_tf32 = before[1] == "tf32"
-        cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = before[1:]
 
 
 def choose_precision(asked: str, device: torch.device, on_all_ranks: bool = True) -> Precision:
@@ -72,7 +85,8 @@ def choose_precision(asked: str, device: torch.device, on_all_ranks: bool = True
 def products_in(precision: Precision) -> Products:
     """Return torch's name for the matrix products of a precision, for :func:`matmul_precision`.
 
-    Those of float32 are ``highest``, which rounds nothing on any hardware. All evaluations ask for it.
+    Those of float32 are ``highest``, which rounds nothing on any hardware. ``evaluate``, ``fit`` in its validations and
+    mean-field inference ask for it; other functions multiply in the precision that the session has set in torch.
     """
     return "medium" if precision == "bfloat16" else "highest"
 
@@ -111,7 +125,7 @@ def _rounds(kind: str) -> bool:
     above = 1 + 2**-12  # which bfloat16 rounds to 1
     with own_generators(), matmul_precision("medium"), torch.autocast(kind, enabled=False), torch.no_grad():
         return any(
-            bool((product < inner * above).any())
+            bool((product < inner * above**1.5).any())  # 2 without rounding, 1 if one of two factors is rounded
             for rows, inner, columns in _SHAPES
             for product in _products(rows, inner, columns, above, kind)
         )

@@ -23,7 +23,7 @@ def run_loop(setup: Setup, state: TrainState, request: StopRequest) -> StopReaso
     """Train until the last step, until there was no better validation for too long, or until a signal asks to stop."""
     settings, clock = setup.settings, CheckpointClock()
     reason = stop_reason(setup, state, interrupted=False)  # a resumed run may have ended already
-    with choose_step(setup, state) as step:
+    with choose_step(setup, state) as step, matmul_precision(setup.products):
         state.log.start()
         while reason is None:
             seed_step(setup.seed, state.step, setup.device)
@@ -31,7 +31,7 @@ def run_loop(setup: Setup, state: TrainState, request: StopRequest) -> StopReaso
             weights = setup.batches.weights(state.step)  # (B,), or None
             objective = setup.objective.at(state.step)
             scale_learning_rates(state.optimizer, learning_rate_factor(settings, state.step, setup.steps))
-            with matmul_precision(setup.products), setup.group.step():
+            with setup.group.step():
                 means, stop_asked = step(objective, x, weights, request.signal is not None)
             state.add_step(means, setup.objective.warm_up)
 
@@ -39,7 +39,8 @@ def run_loop(setup: Setup, state: TrainState, request: StopRequest) -> StopReaso
             logs = state.step % settings.log_every == 0 or validates
             row = setup.log_row(state) if logs else {}
             if validates:
-                row |= setup.validate(state)
+                with matmul_precision("highest"):
+                    row |= setup.validate(state)
             # A signal saves and does not validate: one more validation could select other weights or use up patience,
             # so that the resumed run would not be the run that was never stopped. An accelerator is asked what other
             # ranks want at rows of the log only, because the answer waits for it.
