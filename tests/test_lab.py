@@ -46,7 +46,7 @@ def test_every_model_of_a_study_that_comes_with_vaelab_has_settings(kind, quick)
 
 
 REFUSED = {
-    "{}": "models: field required",
+    "{}": "models: expected a value, as there is no default",
     "models: {}": "models: expected at least one model; got none",
     "models: {a: 3}": "models.a: expected a table with a model, such as model: gaussian-vae; got 3",
     "models: {a: {model: vae}}": "models.a.model: expected one of gaussian-vae",

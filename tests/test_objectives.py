@@ -450,7 +450,7 @@ IMPOSSIBLE = {
         lambda: Pathwise(model := gaussian_vae(5, 2, prior=Correlated)).check(model, ELBO(free_bits=0.1)),
         "objective.free_bits: expected 0 for codes with the prior MultivariateNormal, because the KL of each unit",
     ),
-    "sampled": (lambda: ELBO(free_bits=0.1, kl="sampled"), "^free_bits: expected 0 with kl=sampled"),
+    "sampled": (lambda: ELBO(free_bits=0.1, kl="sampled"), "^free_bits: expected 0 where kl is 'sampled'"),
     "negative": (lambda: ELBO(free_bits=-1.0), "^free_bits: expected a number of at least 0; got -1.0"),
     "rise": (lambda: ELBO(warm_up=-1), "^warm_up: expected an integer of at least 0; got -1"),
     "half a step": (lambda: ELBO(warm_up=0.5), "^warm_up: expected an integer of at least 0; got 0.5"),

@@ -76,7 +76,7 @@ class ELBO(MeanObjective):
         require_int("warm_up", self.warm_up, 0)
         if self.free_bits and self.kl == "sampled":
             raise InputError(
-                f"free_bits: expected 0 with kl=sampled; got {self.free_bits:g}, which needs kl=closed-form"
+                f"free_bits: expected 0 where kl is 'sampled'; got {self.free_bits:g}, which needs the kl 'closed-form'"
             )
 
     def at(self, step: int) -> Self:

@@ -87,6 +87,8 @@ def refusal(kind: type[BaseModel], error: ValidationError, values: Mapping[str, 
     key = ".".join(part for part in (where, path) if part) or "settings"
     if fault["type"] == "extra_forbidden":
         return SettingError(key, Hint("no such setting") + _instead(kind, key, where), place_of(values))
+    if fault["type"] == "missing":
+        return SettingError(key, Hint("expected a value, as there is no default; got none"), place_of(values))
     if fault["type"] in ("value_error", "bool", "large"):
         message = fault["msg"].removeprefix("Value error, ")
     elif fault["type"] in _EXPECTED:

@@ -80,23 +80,31 @@ class _InSentences(ModelMetaclass):
     """Classes that refuse arguments in a sentence where pydantic would write several lines."""
 
     def __call__(cls, *arguments: Any, **values: Any) -> Any:
+        if arguments:
+            got = ", ".join(map(shown, arguments))
+            raise InputError(f"{cls.__name__}: expected settings by name, {cls.__name__}(name=value); got {got}")
         try:
-            return super().__call__(*arguments, **values)
+            return super().__call__(**values)
         except ValidationError as error:
             from vaelab.settings.checks import refusal  # imported here, as it needs the classes
 
-            table = "training" if issubclass(cls, TrainingSettings) else ""
-            raise refusal(cast(type[Checked], cls), error, Layer(values, "fit") if table else values, table) from None
+            kind = cast(type[Checked], cls)
+            given = Layer(values, "fit") if kind.table else values
+            raise refusal(kind, error, given, kind.table) from None
 
 
 class Checked(BaseModel, metaclass=_InSentences):
     """A table of settings with fixed keys and finite values."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    table: ClassVar[str] = ""  # the table of a run in which these settings stand
     absent: ClassVar[tuple[str, ...]] = ()  # fields of the base that this table does not have
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise InputError(f"{name}: settings are frozen; {type(self).__name__}({name}=...) makes others")
+        kind = type(self).__name__
+        if name not in type(self).model_fields:
+            raise InputError(f"{name}: {kind} has no such setting")
+        raise InputError(f"{name}: settings are frozen; {kind}({name}=...) makes others")
 
     @field_validator("*", mode="before")
     @classmethod
@@ -133,6 +141,7 @@ class TrainingSettings(Checked):
     has stopped rising.
     """
 
+    table = "training"
     epochs: int | None = Field(default=None, ge=1, description="passes over the training split")
     steps: int | None = Field(
         default=None,
