@@ -201,15 +201,18 @@ def test_an_evaluation_in_float32_asks_for_exact_products_on_every_processor(abl
     assert asked == {("highest", False)}
 
 
-def test_a_training_validates_with_exact_products_whatever_the_session_has_set(monkeypatch):
+def test_a_training_has_exact_products_outside_its_steps_whatever_the_session_has_set(monkeypatch):
+    """In validations and in the callback, also where the steps have others."""
     asked, validate = [], Setup.validate
-    monkeypatch.setattr(
-        Setup, "validate", lambda *of: asked.append(torch.get_float32_matmul_precision()) or validate(*of)
-    )
-    with matmul_precision("medium"):
-        fit(gaussian_vae(TINY, 1, [3], seed=0), TINY, steps=1, device="cpu")
+
+    def ask(*of):
+        asked.append(torch.get_float32_matmul_precision())
+
+    monkeypatch.setattr(Setup, "validate", lambda *of: ask() or validate(*of))
+    with processor(EPYC, False), matmul_precision("medium"):
+        fit(gaussian_vae(TINY, 1, [3], seed=0), TINY, steps=1, device="cpu", callback=ask)
         assert torch.get_float32_matmul_precision() == "medium"
-    assert asked == ["highest"]
+    assert asked == ["highest", "highest"]
 
 
 @pytest.mark.parametrize(("rounded", "recorded"), [(True, "bfloat16"), (False, "float32")])

@@ -48,7 +48,8 @@ def run_loop(setup: Setup, state: TrainState, request: StopRequest) -> StopReaso
             interrupted = request.signal is not None if stop_asked is None else readable and bool(stop_asked)
             reason = stop_reason(setup, state, interrupted)
             if logs:
-                setup.report(row, finished=reason in ("finished", "patience"))
+                with matmul_precision("highest"):  # a callback may evaluate
+                    setup.report(row, finished=reason in ("finished", "patience"))
             if clock.due(validates, ends=reason is not None):
                 setup.save(state, clock)
             if validates:
